@@ -1,0 +1,21 @@
+"""The app: pages, /api and clips on one port. `streamlit run app.py` or `uvicorn app:app`."""
+
+import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import runtime
+
+from lab.server.guard import Guard
+from lab.server.routes import routes
+from lab.ui.start import allowed_hosts, lifespan
+
+if runtime.exists() and st.runtime.scriptrunner.get_script_run_ctx() is not None:
+    from lab.ui.navigation import show_pages
+
+    show_pages()
+else:
+    app = st.App(
+        "app.py",
+        lifespan=lifespan,
+        routes=routes(),
+        middleware=[Middleware(Guard, allowed_hosts=allowed_hosts())],
+    )

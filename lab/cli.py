@@ -1,0 +1,260 @@
+"""The command line. Progress on standard error, results on standard output.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. Errors are one line; `--debug` shows the traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from lab.errors import LabError, SettingError
+
+_RULE_OPTIONS: list[tuple[str, Callable[[str], Any], str]] = [
+    ("--enter-threshold", float, "a sample with this score or more is over"),
+    ("--exit-threshold", float, "a sample with less is under (as enter, unless given)"),
+    ("--enter-frames", int, "over samples that open a sighting (3)"),
+    ("--enter-window", int, "among the last so many samples (as enter-frames)"),
+    ("--exit-frames", int, "consecutive under samples that close it (5)"),
+    ("--enter-s", float, "instead of enter-frames, in seconds"),
+    ("--exit-s", float, "instead of exit-frames, in seconds"),
+    ("--min-duration-s", float, "drop shorter sightings (0)"),
+    ("--merge-gap-s", float, "continue a sighting that ended at most so long ago (0)"),
+    ("--cooldown-s", float, "silence alerts for so long; sightings stay (0)"),
+    ("--cooldown-from", str, "count the cooldown from: start, end (start)"),
+]
+
+
+def add_rule_options(parser: argparse.ArgumentParser) -> None:
+    """The settings of a rule, wherever a command takes one."""
+    group = parser.add_argument_group("rule", "for every label; the rest stays at its default")
+    for flag, kind, text in _RULE_OPTIONS:
+        group.add_argument(flag, type=kind, default=None, help=text)
+    group.add_argument("--rule", metavar="NAME|FILE", help="a saved rule, or a JSON or YAML file")
+    group.add_argument("--only", metavar="LABELS", help="only these labels, separated by commas")
+
+
+def rule_of(args: argparse.Namespace, run: Any) -> Any:
+    """The rule that the options describe, on top of the named one or the run's default."""
+    from dataclasses import replace
+
+    rule = run.default_rule if args.rule is None else _named_rule(args.rule, run)
+    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RULE_OPTIONS]
+    changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    if changes:
+        default = replace(rule.default, debounce=rule.default.debounce.changed(**changes))
+        labels = {
+            label: replace(one, debounce=one.debounce.changed(**changes))
+            for label, one in rule.labels.items()
+        }
+        rule = replace(rule, default=default, labels=labels)
+    if args.only:
+        rule = replace(rule, only=tuple(sorted(_split(args.only) or ())))
+    return rule
+
+
+def _named_rule(name: str, run: Any) -> Any:
+    from pathlib import Path
+
+    from lab.errors import closest
+    from lab.rule import Rule
+
+    if Path(name).is_file():
+        import yaml
+
+        try:
+            return Rule.from_dict(yaml.safe_load(Path(name).read_text()))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise SettingError(f"{name} is neither JSON nor YAML ({error})") from None
+    saved = {row["name"]: row["rule"] for row in run.store.rules()}
+    if name not in saved:
+        raise SettingError(f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}")
+    return saved[name]
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",")]
+
+
+def _analyze(args: argparse.Namespace) -> int:
+    from lab.analysis import analyze, find_clips, make_detector, resume
+    from lab.store.store import Store
+
+    store = Store(args.store)
+    bar = sys.stderr.isatty()
+    if args.resume:
+        done = [resume(store, run_id, progress=bar).summary() for run_id in args.paths]
+        return _print_runs(args, done, [])
+    clips = find_clips(args.paths)
+    settings = {
+        name: value
+        for name, value in {
+            "weights": args.weights,
+            "runtime": args.runtime,
+            "image_size": args.image_size,
+            "score_floor": args.score_floor,
+            "labels": _split(args.labels),
+        }.items()
+        if value is not None
+    }
+    detector = make_detector(args.detector, **settings)
+    done, failed = [], []
+    for clip in clips:
+        try:
+            run = analyze(
+                clip, detector=detector, every_s=args.every, store=store, progress=bar, reuse=args.reuse
+            )
+            done.append(run.summary())
+        except LabError as error:
+            if len(clips) == 1 or isinstance(error, SettingError):
+                raise
+            failed.append(str(error))
+    return _print_runs(args, done, failed)
+
+
+def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: list[str]) -> int:
+    if args.json:
+        print(json.dumps(done[0] if len(done) == 1 and not failed else done, indent=1))
+    else:
+        for row in done:
+            print(
+                f"{row['run_id']}  {row['media']}: {row['samples']} samples, {row['failed']} failed, "
+                f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
+            )
+            if row["warning"]:
+                print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
+    for text in failed:
+        print(f"lab: {text}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _sightings(args: argparse.Namespace) -> int:
+    from lab.exports.tables import to_csv
+    from lab.run import SIGHTING_COLUMNS, Run
+    from lab.store.store import Store
+
+    run = Run(Store(args.store), args.run)
+    rule = rule_of(args, run)
+    rows = [sighting.to_dict() for sighting in run.find(rule)]
+    if args.save:
+        run.save_sightings(rule, args.rule)
+    output = "json" if args.json else args.format
+    if output == "json":
+        print(json.dumps(rows, indent=1))
+    elif output == "csv":
+        print(to_csv(rows, SIGHTING_COLUMNS), end="")
+    else:
+        _print_table(rows)
+    for part in run.log.damaged:
+        print(f"lab: note: damaged part left out: {part}", file=sys.stderr)
+    return 0
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    print(f"{'label':<20} {'onset_s':>10} {'offset_s':>10} {'duration_s':>10} {'peak':>6} alert_s")
+    for row in rows:
+        alert = "silenced" if row["alert_s"] is None else f"{row['alert_s']:.2f}"
+        print(
+            f"{row['label']:<20} {row['onset_s']:>10.2f} {row['offset_s']:>10.2f} "
+            f"{row['duration_s']:>10.2f} {row['peak_confidence']:>6.2f} {alert}"
+        )
+    print(f"{len(rows)} sighting{'' if len(rows) == 1 else 's'}", file=sys.stderr)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from lab.exports.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, sighting_rows, to_csv
+    from lab.store.store import Store
+
+    store = Store(args.store)
+    if args.what == "effort":
+        rows, columns = effort_rows(store), EFFORT_COLUMNS
+    else:
+        rows, columns = sighting_rows(store), SIGHTING_COLUMNS
+    print(json.dumps(rows, indent=1, default=str) if args.json else to_csv(rows, columns), end="")
+    return 0
+
+
+def _doctor(args: argparse.Namespace) -> int:
+    from lab.doctor import examine
+
+    report = examine(args.store)
+    if args.json:
+        print(json.dumps(report, indent=1))
+    else:
+        for section, rows in report.items():
+            print(f"{section}:")
+            for name, value in rows.items():
+                print(f"  {name}: {value}")
+    return 1 if report["store"].get("problems") else 0
+
+
+def _worker(args: argparse.Namespace) -> int:
+    from lab.engines.worker import serve
+
+    return serve()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="lab", description="Detect once, decide later: when was X there?"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], int], text: str, example: str) -> Any:
+        sub = commands.add_parser(
+            name,
+            help=text,
+            description=text,
+            epilog=f"example: {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run_command=run)
+        sub.add_argument("--debug", action="store_true", help="show the traceback of an error")
+        return sub
+
+    a = command("analyze", _analyze, "Run a detector over clips and folders, once.",
+                "lab analyze clip.mp4 --labels person,car --every 0.2 --json")  # fmt: skip
+    a.add_argument("paths", nargs="+", metavar="PATH", help="files and folders; run ids with --resume")
+    a.add_argument("--detector", default="yolo")
+    a.add_argument("--weights", metavar="PATH|NAME")
+    a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
+    a.add_argument("--labels", help="separated by commas; all that the model knows, unless given")
+    a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
+    a.add_argument("--image-size", type=int, metavar="PX")
+    a.add_argument("--score-floor", type=float)
+    a.add_argument("--reuse", action="store_true", help="give a finished run of the same recipe")
+    a.add_argument("--resume", action="store_true", help="go on with these runs")
+    s = command("sightings", _sightings, "The sightings that a rule finds in a run.",
+                "lab sightings 20261121 --enter-threshold 0.5 --format csv")  # fmt: skip
+    s.add_argument("run", metavar="RUN", help="a run id, or the beginning of one")
+    s.add_argument("--format", choices=["table", "csv", "json"], default="table")
+    s.add_argument("--save", action="store_true", help="keep them in the store")
+    add_rule_options(s)
+    e = command("export", _export, "Stored sightings, or effort, as CSV.",
+                "lab export effort > effort.csv")  # fmt: skip
+    e.add_argument("what", choices=["sightings", "effort"])
+    d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
+                "lab doctor")  # fmt: skip
+    command("worker", _worker, "Do jobs read from standard input; used by the app.",
+            "lab worker < jobs.jsonl")  # fmt: skip
+    for sub in (a, s, e, d):
+        sub.add_argument("--store", metavar="DIR", help="default: LAB_STORE, or ./lab_store")
+        sub.add_argument("--json", action="store_true", help="a result for programs")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = build_parser().parse_args(argv)
+    try:
+        return int(args.run_command(args))
+    except LabError as error:
+        if args.debug:
+            raise
+        code, text = 2 if isinstance(error, SettingError) else 1, str(error)
+    except KeyboardInterrupt:
+        code, text = 1, "stopped; `lab analyze --resume RUN` goes on with a run"
+    print("lab: " + " ".join(text.split()), file=sys.stderr)
+    return code

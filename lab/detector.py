@@ -1,0 +1,39 @@
+"""The contract of a detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from lab.detection import Detections
+from lab.frame import Frame
+
+
+class Detector(Protocol):
+    """Looks at frames. Made once per worker; holds its model until `close`.
+
+    default_score_floor: detections below it are not kept. default_threshold: where a rule starts.
+    labels: the labels it was asked for, in the model's order.
+    batch_size: how many frames at a time are fastest.
+    """
+
+    default_score_floor: float
+    default_threshold: float
+    labels: tuple[str, ...]
+    batch_size: int
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One result per frame, in order; all frames have one shape and a picture.
+
+        A frame at which it could not look gives `Detections.failed(reason)`. A label's
+        detections do not depend on which other labels were asked for, nor on the batch.
+        """
+        ...
+
+    def recipe(self) -> dict[str, Any]:
+        """Everything that its scores depend on, as JSON values."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model; calling it twice is fine."""
+        ...

@@ -1,0 +1,156 @@
+"""Detector `yolo`: a closed set of classes, from an ONNX export or an Ultralytics checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lab.detection import Detections
+from lab.detectors.boxes import Letterbox, non_maximum_suppression
+from lab.detectors.weights import find_weights, weights_sha256
+from lab.errors import DetectorError, SettingError, closest
+from lab.frame import Frame
+
+PROCESSING_VERSION = 1
+RUNTIMES = ("onnx", "openvino", "torch")
+
+
+class Yolo:
+    """Finds objects of the classes that its weights were trained for.
+
+    weights: path or name; None is YOLO11 n on the 80 COCO classes.
+    runtime: `onnx`, `openvino` or `torch`; None takes `torch` for `.pt`, else `onnx`.
+    labels: the classes to look for; None for all.
+    image_size: longest side of the network's input in pixels, a multiple of its stride.
+    nms_iou: of two boxes of one class that overlap more, the weaker goes (0.7 as Ultralytics).
+    most_boxes: the largest number kept for each label on a frame.
+
+    Raises DetectorError if the weights are missing, changed or not such a model; SettingError
+    for a setting out of range or a label that the model does not know.
+    """
+
+    default_score_floor = 0.05
+    default_threshold = 0.4
+
+    def __init__(
+        self,
+        *,
+        weights: str | None = None,
+        runtime: str | None = None,
+        labels: Sequence[str] | None = None,
+        image_size: int = 640,
+        score_floor: float | None = None,
+        nms_iou: float = 0.7,
+        most_boxes: int = 300,
+    ) -> None:
+        floor = self.default_score_floor if score_floor is None else score_floor
+        if not 0 < floor < 1:
+            raise SettingError(f"score_floor must be in (0, 1), got {floor}")
+        if not 0 < nms_iou <= 1:
+            raise SettingError(f"nms_iou must be in (0, 1], got {nms_iou}")
+        if not 32 <= image_size <= 4096 or image_size % 32:
+            raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
+        path = find_weights(weights)
+        runtime = runtime or ("torch" if path.suffix == ".pt" else "onnx")
+        self._model = _load(path, runtime)
+        self._size = self._model.fixed_size_px or (image_size, image_size)
+        self.labels = _known(labels, self._model.names)
+        self._columns = np.array([self._model.names.index(label) for label in self.labels])
+        self._floor, self._iou, self._most = floor, nms_iou, most_boxes
+        self.batch_size = 1 if getattr(self._model, "fixed_batch", None) else 2
+        self._recipe = {
+            "detector": "yolo",
+            "weights": path.name,
+            "weights_sha256": weights_sha256(path),
+            "runtime": runtime,
+            "precision": "f32",
+            "image_size": max(self._size),
+            "nms_iou": nms_iou,
+            "most_boxes": most_boxes,
+            "processing_version": PROCESSING_VERSION,
+            "labels": list(self.labels),
+            "score_floor": floor,
+        }
+
+    def recipe(self) -> dict[str, Any]:
+        return dict(self._recipe)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `lab.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        if not frames:
+            return []
+        shapes = {frame.image_bgr.shape for frame in frames if frame.image_bgr is not None}
+        if len(shapes) != 1 or any(frame.image_bgr is None for frame in frames):
+            raise ValueError(f"a batch holds pictures of one shape, got {sorted(shapes)}")
+        height, width = shapes.pop()[:2]
+        stride = None if self._model.fixed_size_px else self._model.stride
+        box = Letterbox.fit(width, height, self._size, stride)
+        batch = np.stack([box.apply(frame.image_bgr) for frame in frames])  # type: ignore[arg-type]
+        if getattr(self._model, "fixed_batch", None) == 1 and len(batch) > 1:
+            outputs = [self._model.forward(one[None]) for one in batch]
+            boxes = np.concatenate([b for b, _ in outputs])
+            scores = np.concatenate([s for _, s in outputs])
+        else:
+            boxes, scores = self._model.forward(batch)
+        return [
+            self._detections(b, s, box, width, height) for b, s in zip(boxes, scores, strict=True)
+        ]
+
+    def close(self) -> None:
+        self._model = None  # type: ignore[assignment]
+
+    def _detections(
+        self, boxes: np.ndarray, scores: np.ndarray, box: Letterbox, width: int, height: int
+    ) -> Detections:
+        scores = scores[:, self._columns]
+        if not np.isfinite(scores).all():
+            return Detections.failed("the model gave scores that are not numbers")
+        labels: list[str] = []
+        kept_scores, kept_boxes = [], []
+        for column in np.flatnonzero((scores >= self._floor).any(axis=0)):
+            rows = np.flatnonzero(scores[:, column] >= self._floor)
+            best = non_maximum_suppression(
+                boxes[rows], scores[rows, column], self._iou, self._most
+            ) if not self._model.suppressed else np.argsort(-scores[rows, column])[: self._most]
+            labels += [self.labels[column]] * len(best)
+            kept_scores.append(scores[rows[best], column])
+            kept_boxes.append(boxes[rows[best]])
+        if not labels:
+            return Detections()
+        return Detections(
+            labels,
+            np.clip(np.concatenate(kept_scores), 0, 1).astype(np.float32),
+            box.back(np.concatenate(kept_boxes), width, height),
+        )
+
+
+def _load(path: Any, runtime: str) -> Any:
+    if runtime not in RUNTIMES:
+        raise SettingError(f"unknown runtime {runtime!r}; {closest(runtime, list(RUNTIMES))}")
+    if path.suffix == ".pt" and runtime != "torch":
+        raise SettingError(f"{path.name} is a checkpoint: it runs on 'torch', not {runtime!r}")
+    if path.suffix == ".onnx" and runtime == "torch":
+        raise SettingError(f"{path.name} is an ONNX file: it runs on 'onnx' or 'openvino', not 'torch'")
+    if path.suffix not in (".pt", ".onnx"):
+        raise DetectorError(f"{path} is not a model file; weights end in .onnx or .pt")
+    if runtime == "torch":
+        from lab.detectors.ultralytics_model import UltralyticsModel
+
+        return UltralyticsModel(path)
+    from lab.detectors.onnx_model import OnnxModel, OpenVinoModel
+
+    return (OnnxModel if runtime == "onnx" else OpenVinoModel)(path)
+
+
+def _known(labels: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
+    if labels is None:
+        return names
+    wanted = [label.strip() for label in labels]
+    if not wanted or not all(wanted):
+        raise SettingError("no label given; name one or more, or leave labels out for all")
+    for label in wanted:
+        if label not in names:
+            raise SettingError(f"the model does not know {label!r}; {closest(label, list(names))}")
+    return tuple(name for name in names if name in wanted)

@@ -1,0 +1,60 @@
+"""What was analysed: the denominator of every rate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+_GAP_INTERVALS = 5
+_GAP_LEAST_US = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """Effort of a run. `analysed_s` is media time that ok samples stand for.
+
+    A sample stands for the time to the next one (the last for a typical interval, up to the
+    media's end). Where the next comes more than 5 typical intervals and 1 s later, the time
+    beyond one interval is a gap. Failed samples' time and gaps are not analysed.
+    """
+
+    samples: int
+    ok: int
+    failed: int
+    gated: int
+    gaps: int
+    gap_s: float
+    failed_s: float
+    analysed_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def effort_of(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float) -> Effort:
+    """pts_us: int64 (n,), all samples. ok: bool (n,). end_us: where the media ends."""
+    n = len(pts_us)
+    if n == 0:
+        return Effort(
+            samples=0, ok=0, failed=0, gated=0, gaps=0, gap_s=0.0, failed_s=0.0, analysed_s=0.0
+        )
+    steps = np.diff(pts_us)
+    typical = max(round(every_s * 1e6), int(np.median(steps)) if n > 1 else 0)
+    to_end = max(0, end_us - int(pts_us[-1]))
+    spans = np.append(steps, min(typical, to_end) if typical else to_end)
+    limit = max(_GAP_INTERVALS * typical, _GAP_LEAST_US)
+    is_gap = spans > limit
+    gap = np.where(is_gap, spans - typical, 0)
+    kept = spans - gap
+    return Effort(
+        samples=n,
+        ok=int(ok.sum()),
+        failed=int((~ok).sum()),
+        gated=0,
+        gaps=int(is_gap.sum()),
+        gap_s=float(gap.sum() / 1e6),
+        failed_s=float(kept[~ok].sum() / 1e6),
+        analysed_s=float(kept[ok].sum() / 1e6),
+    )

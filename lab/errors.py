@@ -1,0 +1,44 @@
+"""The errors that a user can act on.
+
+Each message says what was asked for, what was found instead, and the way out. Programs catch
+`LabError`; the command line prints its text in one line and exits with code 1 (2 for
+`SettingError`, which is wrong usage).
+"""
+
+
+class LabError(Exception):
+    """Something that the user can understand and mend."""
+
+
+class SettingError(LabError, ValueError):
+    """A setting is unknown, out of range, or contradicts another."""
+
+
+class SourceError(LabError):
+    """A source cannot be opened, is refused, or holds no video."""
+
+
+class DetectorError(LabError):
+    """A detector or its weights cannot be used."""
+
+
+class StoreError(LabError):
+    """The store cannot be read or written."""
+
+
+class JobError(LabError):
+    """A worker failed, died, or was asked for something it does not know."""
+
+
+def closest(name: str, known: list[str], most: int = 3) -> str:
+    """Words for an error message: the known names nearest to `name`, or all of a short list."""
+    import difflib
+
+    if not known:
+        return "none are known"
+    if len(known) <= 12:
+        return "known: " + ", ".join(sorted(known))
+    near = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(repr(n) for n in near) + "?"
+    return f"{len(known)} are known, among them " + ", ".join(sorted(known)[:8])

@@ -1,0 +1,44 @@
+"""One picture of a source, with its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A frame that the sampler chose.
+
+    image_bgr: uint8, shape (height, width, 3), BGR, upright (rotation metadata applied); None if
+        the frame could not be decoded.
+    index: 0-based position among the presented frames of the source.
+    pts_us: presentation time in the media, integer microseconds.
+    wall_time: Unix seconds at which it was received; recorded, never decides anything.
+    error: why there is no picture; None if there is one.
+    """
+
+    image_bgr: np.ndarray | None
+    index: int
+    pts_us: int
+    wall_time: float
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.image_bgr is None) == (self.error is None):
+            raise ValueError("a frame has either an image_bgr or an error, got both or neither")
+        if self.image_bgr is not None and (
+            self.image_bgr.ndim != 3 or self.image_bgr.shape[2] != 3
+        ):
+            raise ValueError(
+                f"image_bgr must have shape (height, width, 3), got {self.image_bgr.shape}"
+            )
+        if self.index < 0:
+            raise ValueError(f"index must be 0 or more, got {self.index}")
+
+    @property
+    def pts_s(self) -> float:
+        return self.pts_us / 1e6

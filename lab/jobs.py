@@ -1,0 +1,55 @@
+"""Jobs: what is asked of workers, and how far they are. Any browser tab sees the same ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+
+
+@dataclass
+class Job:
+    """One thing to do. done, total: steps; total None if unknown.
+
+    error: what went wrong, in words. result: what the worker gave back.
+    """
+
+    kind: str
+    title: str
+    payload: dict[str, Any]
+    job_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    state: State = "queued"
+    done: int = 0
+    total: int | None = None
+    run_id: str | None = None
+    error: str | None = None
+    result: dict[str, Any] | None = None
+    started: float | None = None
+    ended: float | None = None
+    finished: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in ("queued", "running")
+
+    @property
+    def rate_hz(self) -> float:
+        """Steps a second so far."""
+        if self.started is None:
+            return 0.0
+        return self.done / max(1e-3, (self.ended or time.monotonic()) - self.started)
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds to go at this rate; None if that cannot be told."""
+        if self.total is None or not self.done:
+            return None
+        return max(0, self.total - self.done) / max(1e-6, self.rate_hz)
+
+    def end(self, state: State, error: str | None = None) -> None:
+        self.state, self.error, self.ended = state, error, time.monotonic()
+        self.finished.set()

@@ -1,0 +1,151 @@
+"""Facts about a media file: identity, format, times, and what a browser can play."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.container import checked_path, open_video
+from lab.grid import to_us
+from lab.sources.file import FileSource
+
+_BLOCK_BYTES = 1 << 20
+_BROWSER_CONTAINERS = ("mp4", "matroska")
+_BROWSER_CODECS = ("h264", "vp8", "vp9", "av1")
+_BROWSER_PIXELS = ("yuv420p", "yuvj420p")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Media:
+    """What is known of a clip from its file alone.
+
+    media_id: recognises the file wherever it lies (`identify`).
+    width_px, height_px: of the upright picture. rotation_deg: what the metadata asked for.
+    frames: presented frames; None where only decoding can tell.
+    first_pts_us, end_us: presentation time of the first frame, and where the last one ends.
+    is_browser_playable: whether browsers play the original; else a copy is made.
+    warning: what is wrong with it though it can be used (cut off, for one).
+    """
+
+    media_id: str
+    path: str
+    size_bytes: int
+    container: str
+    codec: str
+    width_px: int
+    height_px: int
+    rotation_deg: int
+    frames: int | None
+    frame_rate: float | None
+    is_variable_rate: bool
+    first_pts_us: int
+    end_us: int
+    is_browser_playable: bool
+    warning: str | None
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).name
+
+    @property
+    def duration_s(self) -> float:
+        return (self.end_us - self.first_pts_us) / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def identify(path: str | Path) -> str:
+    """16 hex digits of BLAKE2b over the size and three 1 MiB blocks (first, middle, last)."""
+    path = checked_path(path)
+    size = path.stat().st_size
+    digest = hashlib.blake2b(str(size).encode(), digest_size=8)
+    with path.open("rb") as file:
+        for start in (0, max(0, size // 2 - _BLOCK_BYTES // 2), max(0, size - _BLOCK_BYTES)):
+            file.seek(start)
+            digest.update(file.read(_BLOCK_BYTES))
+    return digest.hexdigest()
+
+
+def sha256(path: str | Path) -> str:
+    """The full hash of a file, for citing it."""
+    with checked_path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def probe(path: str | Path, source: FileSource | None = None) -> Media:
+    """Read a file's facts: one pass over its packets, one frame decoded.
+
+    source: the same file, if it is already open. Raises SourceError.
+    """
+    source = source or FileSource(path)
+    index = source.index
+    first = next(source.samples(10**6), None)
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        rotation = _rotation(context, container, stream)
+        width, height = context.width, context.height
+        if rotation % 180:
+            width, height = height, width
+        if first is not None and first.image_bgr is not None:
+            height, width = first.image_bgr.shape[:2]
+        names = container.format.name.split(",")
+        rate = stream.average_rate
+        declared_us = 0
+        if stream.duration and stream.time_base:
+            declared_us = to_us(stream.duration, stream.time_base)
+        elif container.duration:
+            declared_us = container.duration
+        playable = (
+            any(name in _BROWSER_CONTAINERS for name in names)
+            and context.name.replace("lib", "") .replace("dav1d", "av1") in _BROWSER_CODECS
+            and context.pix_fmt in _BROWSER_PIXELS
+        )
+    first_us = first.pts_us if first is not None else 0
+    frames: int | None = len(index.shown)
+    end_us = max(index.last_us, first_us)
+    if index.linear is not None:
+        frames, end_us = len(index.packets), first_us + declared_us
+    return Media(
+        media_id=identify(path),
+        path=str(Path(path).absolute()),
+        size_bytes=Path(path).stat().st_size,
+        container=names[0],
+        codec=index.codec,
+        width_px=width,
+        height_px=height,
+        rotation_deg=rotation,
+        frames=frames,
+        frame_rate=float(rate) if rate else None,
+        is_variable_rate=index.is_variable,
+        first_pts_us=first_us,
+        end_us=end_us,
+        is_browser_playable=playable,
+        warning=_warning(first, index.broken, end_us - first_us, declared_us),
+    )
+
+
+def _rotation(context: Any, container: Any, stream: Any) -> int:
+    import av
+
+    try:
+        for frame in container.decode(stream):
+            return int(frame.rotation)
+    except av.FFmpegError:
+        pass  # reported as a first frame that cannot be decoded
+    return 0
+
+
+def _warning(first: Any, broken: str | None, length_us: int, declared_us: int) -> str | None:
+    if first is None or first.image_bgr is None:
+        return "its first frame cannot be decoded"
+    if broken is not None:
+        return f"it breaks off at {length_us / 1e6:.1f} s ({broken})"
+    if declared_us - length_us > 1_000_000:
+        return (
+            f"it is cut off: the file says {declared_us / 1e6:.1f} s, "
+            f"frames end at {length_us / 1e6:.1f} s"
+        )
+    return None

@@ -1,0 +1,1 @@
+"""The app's own routes, on the same port as the pages."""

@@ -1,0 +1,91 @@
+"""What routes and pages share in the app process: settings, workers, and runs kept at hand."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cache
+from typing import Any
+
+from lab.config import Config, load_config
+from lab.engines.local import LocalEngine
+from lab.errors import SettingError
+from lab.rule import Rule
+from lab.run import Run
+from lab.score_log import part_files
+from lab.store.store import Store
+
+_KEPT_RUNS = 8
+
+
+class Desk:
+    """One a process; holds no lock and opens no catalog between calls."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store(config.store)
+        self.engine = LocalEngine()
+        self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
+        self._paths: dict[str, dict[str, Any]] = {}
+        self._guard = threading.Lock()
+
+    def run(self, run_id: str) -> Run:
+        """A run with its log in memory, read again only when its parts or state have changed."""
+        folder = self.store.log_folder(run_id)
+        if not folder.is_dir() or folder.parent != self.store.folder / "logs":
+            raise SettingError(f"no run {run_id!r} in this store")
+        with self._guard:
+            known = self._runs.get(run_id)
+            mark = tuple(str(samples) for samples, _ in part_files(folder))
+            if known is not None and known[0] == mark and known[1].state != "running":
+                self._runs.move_to_end(run_id)
+                return known[1]
+        run = Run(self.store, run_id)
+        _ = run.log
+        with self._guard:
+            self._runs[run_id] = (mark, run)
+            while len(self._runs) > _KEPT_RUNS:
+                self._runs.popitem(last=False)
+        return run
+
+    def media(self, media_id: str) -> dict[str, Any]:
+        """A clip's row, read once: identity never changes."""
+        if media_id not in self._paths:
+            self._paths[media_id] = self.store.media(media_id)
+        return self._paths[media_id]
+
+    def forget(self, media_id: str) -> None:
+        """A clip was edited or moved."""
+        self._paths.pop(media_id, None)
+
+    def replay(self, run_id: str, rule: Rule) -> dict[str, Any]:
+        """Sightings and figures of a rule, as the player shows them."""
+        run = self.run(run_id)
+        sightings = run.find(rule)
+        effort = run.effort()
+        hours = effort.analysed_s / 3600
+        alerts = sum(s.alert_us is not None for s in sightings)
+        filtered = {
+            label: [round(float(v), 4) for v in run.label_scores(label, rule)]
+            for label in rule.wanted(run.labels)
+            if not rule.of(label).box_filter.passes_all
+        }
+        return {
+            "sightings": [s.to_dict() for s in sightings],
+            "rule_hash": rule.rule_hash,
+            "filtered_scores": filtered,
+            "interval_s": run.sample_interval_s,
+            "figures": {
+                "sightings": len(sightings),
+                "presence_s": sum(s.duration_s for s in sightings),
+                "presence_most_s": sum(s.longest_s for s in sightings),
+                "alerts": alerts,
+                "alerts_per_hour": alerts / hours if hours else None,
+                **effort.to_dict(),
+            },
+        }
+
+
+@cache
+def desk() -> Desk:
+    return Desk(load_config())

@@ -1,0 +1,81 @@
+"""One continuous presence of a label, and what the tracker announces about it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+CloseReason = Literal["exit", "end", "cancelled", "error"]
+FinishReason = Literal["end", "cancelled", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """A label was there from `onset_us` to `offset_us`, as far as the samples can tell.
+
+    All times are presentation times in integer microseconds.
+
+    confirmed_us: the sample at which enough evidence had come together.
+    closed_us: the sample that closed it (the last sample, if the media ended first).
+    onset_earliest_us, offset_latest_us: the samples around it (or the media's ends): the truth
+        lies between these and onset and offset.
+    peak_us, peak_confidence: the highest score from onset to offset, the earliest on a tie.
+    close_reason: `exit`, or `end`, `cancelled`, `error` where nothing was seen leaving; None
+        while it is open.
+    censored_left: it was there at the first sample; it may have begun earlier.
+    censored_right: it was still there at the last sample.
+    alert_us: when it was announced to sinks; None if the cooldown silenced it.
+    """
+
+    label: str
+    onset_us: int
+    confirmed_us: int
+    offset_us: int
+    closed_us: int
+    onset_earliest_us: int
+    offset_latest_us: int
+    peak_us: int
+    peak_confidence: float
+    close_reason: CloseReason | None
+    censored_left: bool
+    censored_right: bool
+    alert_us: int | None
+
+    @property
+    def onset_s(self) -> float:
+        return self.onset_us / 1e6
+
+    @property
+    def offset_s(self) -> float:
+        return self.offset_us / 1e6
+
+    @property
+    def duration_s(self) -> float:
+        """offset - onset; 0 for a single sample."""
+        return (self.offset_us - self.onset_us) / 1e6
+
+    @property
+    def longest_s(self) -> float:
+        """The longest presence that the samples allow."""
+        return (self.offset_latest_us - self.onset_earliest_us) / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its fields with times in seconds (`onset_us` becomes `onset_s`), plus `duration_s`."""
+        row: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name.endswith("_us"):
+                row[name[:-3] + "_s"] = None if value is None else value / 1e6
+            else:
+                row[name] = value
+        row["duration_s"] = self.duration_s
+        return row
+
+
+@dataclass(frozen=True)
+class Event:
+    """What the tracker announces at a sample: `sighting` is a snapshot of that moment."""
+
+    kind: Literal["closed", "opened", "alerted"]
+    label: str
+    pts_us: int
+    sighting: Sighting

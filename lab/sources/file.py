@@ -1,0 +1,235 @@
+"""Frames of a video file, exactly those that the time grid asks for."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.container import open_video
+from lab.frame import Frame
+from lab.grid import Grid, to_us
+from lab.sampler import PacketIndex, Segment, Target, read_index
+
+if TYPE_CHECKING:
+    import av
+
+_RETRIES = (0, 1, 4)  # how many keyframes further back a frame is looked for
+
+
+class FileSource:
+    """A video file.
+
+    Raises SourceError if it is no video that can be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.index: PacketIndex = read_index(path)
+        if self.index.linear is None:
+            first = self._first_presented()
+            if first is not None:
+                self.index.start_at(first)
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def samples(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
+        """See `lab.source.Source`. Decodes from keyframes where that pays, else in line."""
+        if self.index.linear is not None:
+            yield from self._in_line(every_s, after_us)
+            return
+        for segment in self.index.plan(self.index.targets(every_s, after_us)):
+            yield from self._segment(segment)
+
+    def sample_count(self, every_s: float) -> int | None:
+        """How many samples to expect; None if only decoding can tell."""
+        return None if self.index.linear is not None else len(self.index.targets(every_s))
+
+    def frames_at(self, pts_us: list[int]) -> Iterator[Frame]:
+        """The frames presented at these times (or just before), in time order."""
+        if self.index.linear is not None:
+            yield from self._nearest_in_line(sorted(set(pts_us)))
+            return
+        times = [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
+        chosen = sorted({max(0, int(np.searchsorted(times, t, side="right")) - 1) for t in pts_us})
+        targets = [
+            Target(i, self.index.pts_of(self.index.shown[i]), self.index.shown[i]) for i in chosen
+        ]
+        for segment in self.index.plan(targets):
+            yield from self._segment(segment)
+
+    def _first_presented(self) -> int | None:
+        import av
+
+        with open_video(self.path) as (container, stream):
+            for packet in container.demux(stream):
+                try:
+                    for frame in packet.decode():
+                        if not frame.is_corrupt and frame.pts is not None:
+                            return frame.pts
+                except av.FFmpegError:
+                    continue
+        return None
+
+    def _segment(self, segment: Segment) -> Iterator[Frame]:
+        """The targets of a segment, in order, each decoded again where it does not appear."""
+        waiting = deque(segment.targets)
+        for frame in _Decoding(self.path, self.index, segment):
+            while waiting[0].index < frame.index:
+                yield self._again(waiting.popleft(), segment.start)
+            waiting.popleft()
+            yield frame
+        for target in waiting:
+            yield self._again(target, segment.start)
+
+    def _again(self, target: Target, tried: int) -> Frame:
+        """Decode `target` from further back than `tried`, at last from the start."""
+        reached = tried == 0
+        for skip in _RETRIES:
+            start = self.index.keyframe_for(target, skip)
+            if start < tried:
+                decoding = _Decoding(self.path, self.index, Segment(start, target.position, (target,)))
+                for frame in decoding:
+                    return frame
+                reached |= decoding.reached
+                tried = start
+        if not reached:
+            for frame in _Decoding(self.path, self.index, Segment(0, target.position, (target,))):
+                return frame
+        pts_us = to_us(target.pts, self.index.time_base)
+        return Frame(None, target.index, pts_us, time.time(), "frame could not be decoded")
+
+    def _in_line(self, every_s: float, after_us: int | None) -> Iterator[Frame]:
+        """Decode every frame; for files whose packets do not tell the times."""
+        grid = Grid(every_s, self.index.time_base)
+        last_pts: int | None = None
+        for index, pts, frame in self._all_frames():
+            if last_pts is not None and pts <= last_pts:
+                continue
+            last_pts = pts
+            pts_us = to_us(pts, self.index.time_base)
+            if grid.takes(pts) and (after_us is None or pts_us > after_us):
+                yield picture(frame, index, pts_us)
+
+    def _nearest_in_line(self, wanted_us: list[int]) -> Iterator[Frame]:
+        waiting = deque(wanted_us)
+        before = None
+        for index, pts, frame in self._all_frames():
+            pts_us = to_us(pts, self.index.time_base)
+            while waiting and pts_us > waiting[0]:
+                waiting.popleft()
+                yield picture(*(before or (frame, index, pts_us)))
+            before = (frame, index, pts_us)
+        if waiting and before:
+            yield picture(*before)
+
+    def _all_frames(self) -> Iterator[tuple[int, int, av.VideoFrame]]:
+        import av
+
+        index, last_pts = 0, None
+        with open_video(self.path) as (container, stream):
+            rate = stream.average_rate or Fraction(25)
+            step = max(1, round(1 / (rate * self.index.time_base)))
+            for packet in _demuxed(container, stream):
+                try:
+                    frames = stream.codec_context.decode(packet)
+                except av.FFmpegError:
+                    continue
+                for frame in frames:
+                    pts = frame.pts
+                    if pts is None:
+                        pts = 0 if last_pts is None else last_pts + step
+                    yield index, pts, frame
+                    index, last_pts = index + 1, pts
+
+
+class _Decoding:
+    """One pass over a segment: iterating gives those of its targets that appear intact.
+
+    reached: whether an intact frame at or before the first target was decoded, which shows that
+        decoding began early enough.
+    """
+
+    def __init__(self, path: Path, index: PacketIndex, segment: Segment) -> None:
+        self._path, self._index, self._segment = path, index, segment
+        self.reached = segment.start == 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        import av
+
+        wanted = {target.pts: target for target in self._segment.targets}
+        first_pts = self._segment.targets[0].pts
+        with open_video(self._path) as (container, stream):
+            context = stream.codec_context
+            for packet in self._packets(container, stream):
+                # Frames that nothing refers to are skipped, unless they are wanted.
+                skip = packet is not None and packet.pts not in wanted
+                context.skip_frame = "NONREF" if skip else "DEFAULT"
+                try:
+                    frames = context.decode(packet)
+                except av.FFmpegError:
+                    continue
+                for frame in frames:
+                    if frame.is_corrupt or frame.pts is None:
+                        continue
+                    if not self.reached and frame.pts > first_pts:
+                        return
+                    self.reached = True
+                    if frame.pts in wanted:
+                        target = wanted[frame.pts]
+                        yield picture(frame, target.index, to_us(frame.pts, self._index.time_base))
+
+    def _packets(
+        self, container: av.container.InputContainer, stream: av.VideoStream
+    ) -> Iterator[av.Packet | None]:
+        """The segment's packets, then None to drain; nothing if the seek went too far."""
+        start, end = self._segment.start, self._segment.end
+        position = 0
+        if start:
+            key = self._index.packets[start]
+            container.seek(key.pts if key.dts is None else key.dts, stream=stream)
+            position = -1
+        for packet in _demuxed(container, stream):
+            if packet is not None and position < 0:
+                position = self._index.position_of(packet.pts, packet.dts)
+                if not 0 <= position <= start:
+                    return
+            if packet is None or position > end:
+                break
+            if position >= start:
+                yield packet
+            position += 1
+        yield None
+
+
+def _demuxed(
+    container: av.container.InputContainer, stream: av.VideoStream
+) -> Iterator[av.Packet | None]:
+    """Packets up to the end of the file, or to where it breaks off; then None."""
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.FFmpegError:
+        pass  # the index has noted where the file breaks off
+    yield None
+
+
+def picture(frame: av.VideoFrame, index: int, pts_us: int) -> Frame:
+    """A decoded frame as BGR, upright."""
+    image = frame.to_ndarray(format="bgr24")
+    turns = round(frame.rotation / 90) % 4
+    if turns:
+        image = np.ascontiguousarray(np.rot90(image, turns))
+    return Frame(image, index, pts_us, time.time())

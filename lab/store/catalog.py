@@ -1,0 +1,141 @@
+"""The catalog file: opened for one transaction at a time, by one process at a time.
+
+DuckDB gives a database file to one process, readers included, so nobody holds it: each
+operation takes a mutex of this process, then a lock file, connects, does one transaction, and
+closes. Nothing but DuckDB ever opens the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import random
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+from filelock import BaseFileLock, FileLock, Timeout
+
+from lab.errors import StoreError
+from lab.store.migrations import migrate
+
+_mutexes: dict[str, threading.RLock] = {}
+_mutexes_guard = threading.Lock()
+_LONGEST_PAUSE_S = 0.05
+
+
+class Catalog:
+    """The small tables of a store.
+
+    folder: of the store; made at the first transaction. wait_s: how long to wait for others.
+    """
+
+    def __init__(self, folder: Path, wait_s: float = 10.0) -> None:
+        self.folder = folder
+        self.path = folder / "catalog.duckdb"
+        self._wait_s = wait_s
+        self._migrated = False
+        with _mutexes_guard:
+            self._mutex = _mutexes.setdefault(str(folder.absolute()), threading.RLock())
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection inside a transaction, committed at the end, rolled back on an error.
+
+        Raises StoreError if the store cannot be written, is newer, or stays locked.
+        """
+        with self._locked():
+            connection = self._connect()
+            try:
+                if not self._migrated:
+                    migrate(connection, self.path)
+                    self._migrated = True
+                connection.begin()
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+            except duckdb.IOException as error:
+                raise StoreError(f"the store {self.folder} cannot be written: {_first(error)}") from None
+            finally:
+                connection.close()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self._mutex.acquire(timeout=self._wait_s):
+            raise StoreError(f"the store {self.folder} was busy in this process for {self._wait_s:.0f} s")
+        try:
+            lock = self._file_lock()
+            try:
+                self._holder.write_text(f"{os.getpid()} {' '.join(sys.argv)[:200]}")
+                yield
+            finally:
+                lock.release()
+        finally:
+            self._mutex.release()
+
+    @property
+    def _holder(self) -> Path:
+        # Beside the lock: taking a lock file empties it.
+        return self.folder / "catalog.lock.holder"
+
+    def _file_lock(self) -> BaseFileLock:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / "catalog.lock")
+            deadline = time.monotonic() + self._wait_s
+            while True:
+                try:
+                    lock.acquire(timeout=0)
+                    return lock
+                except Timeout:
+                    if time.monotonic() > deadline:
+                        raise
+                    time.sleep(random.uniform(0.002, _LONGEST_PAUSE_S))
+        except Timeout:
+            raise StoreError(
+                f"the store {self.folder} stayed locked for {self._wait_s:.0f} s by process "
+                f"{self._held_by()}; wait for it or stop it"
+            ) from None
+        except OSError as error:
+            raise StoreError(_cannot_write(self.folder, error)) from None
+
+    def _held_by(self) -> str:
+        try:
+            pid, _, command = self._holder.read_text().partition(" ")
+        except OSError:
+            return "unknown"
+        return f"{pid} ({command})"
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        deadline = time.monotonic() + self._wait_s
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.Error as error:
+                text = _first(error)
+                if "lock" not in text.lower():
+                    raise StoreError(f"the catalog {self.path} cannot be opened: {text}") from None
+                if time.monotonic() > deadline:
+                    raise StoreError(
+                        f"the catalog stayed locked for {self._wait_s:.0f} s: {text}"
+                    ) from None
+            time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
+
+
+def _cannot_write(folder: Path, error: OSError) -> str:
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return f"the store {folder} cannot be written ({error.strerror}); choose another with --store"
+    if error.errno == errno.ENOSPC:
+        return f"no space left on the disk of {folder}; free some, then resume the run"
+    return f"the store {folder} cannot be used: {error.strerror or error}"
+
+
+def _first(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300]

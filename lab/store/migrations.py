@@ -1,0 +1,78 @@
+"""Numbered changes of the schema, each in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from lab.errors import StoreError
+
+
+def m001_first(connection: duckdb.DuckDBPyConnection) -> None:
+    """All that studies need, also what later pages fill: coverage, origins, reviews, notes."""
+    connection.execute("""
+        CREATE TABLE media (
+            media_id VARCHAR PRIMARY KEY, path VARCHAR NOT NULL, relative_path VARCHAR,
+            size_bytes BIGINT NOT NULL, facts JSON NOT NULL, sha256 VARCHAR,
+            site VARCHAR, start_utc TIMESTAMP, utc_offset_s INTEGER, start_source VARCHAR,
+            clock_correction_s DOUBLE DEFAULT 0, browser_offset_us BIGINT,
+            added_utc TIMESTAMP NOT NULL);
+        CREATE TABLE runs (
+            run_id VARCHAR PRIMARY KEY, media_id VARCHAR NOT NULL, recipe JSON NOT NULL,
+            recipe_hash VARCHAR NOT NULL, protocol_hash VARCHAR NOT NULL,
+            environment JSON NOT NULL, default_threshold DOUBLE NOT NULL,
+            state VARCHAR NOT NULL, error VARCHAR, effort JSON, elapsed_s DOUBLE DEFAULT 0,
+            created_utc TIMESTAMP NOT NULL, finished_utc TIMESTAMP);
+        CREATE TABLE rules (
+            name VARCHAR PRIMARY KEY, rule JSON NOT NULL, rule_hash VARCHAR NOT NULL,
+            run_id VARCHAR, saved_utc TIMESTAMP NOT NULL);
+        CREATE TABLE sightings (
+            sighting_id VARCHAR PRIMARY KEY, run_id VARCHAR NOT NULL, media_id VARCHAR NOT NULL,
+            rule_hash VARCHAR NOT NULL, rule JSON NOT NULL, rule_name VARCHAR,
+            label VARCHAR NOT NULL,
+            onset_us BIGINT NOT NULL, confirmed_us BIGINT NOT NULL, offset_us BIGINT NOT NULL,
+            closed_us BIGINT NOT NULL, onset_earliest_us BIGINT NOT NULL,
+            offset_latest_us BIGINT NOT NULL, peak_us BIGINT NOT NULL,
+            peak_confidence DOUBLE NOT NULL, close_reason VARCHAR NOT NULL,
+            censored_left BOOLEAN NOT NULL, censored_right BOOLEAN NOT NULL, alert_us BIGINT,
+            saved_utc TIMESTAMP NOT NULL);
+        CREATE TABLE annotations (
+            annotation_id VARCHAR PRIMARY KEY, media_id VARCHAR NOT NULL, label VARCHAR NOT NULL,
+            start_us BIGINT NOT NULL, end_us BIGINT NOT NULL, annotator VARCHAR NOT NULL,
+            origin VARCHAR NOT NULL, created_utc TIMESTAMP NOT NULL);
+        CREATE TABLE coverage (
+            coverage_id VARCHAR PRIMARY KEY, media_id VARCHAR NOT NULL, label VARCHAR NOT NULL,
+            start_us BIGINT NOT NULL, end_us BIGINT NOT NULL, annotator VARCHAR NOT NULL,
+            created_utc TIMESTAMP NOT NULL);
+        CREATE TABLE reviews (
+            review_id VARCHAR PRIMARY KEY, sighting_id VARCHAR NOT NULL, verdict VARCHAR NOT NULL,
+            reviewer VARCHAR NOT NULL, created_utc TIMESTAMP NOT NULL);
+        CREATE TABLE notes (
+            note_id VARCHAR PRIMARY KEY, run_id VARCHAR, rule_hash VARCHAR, text VARCHAR NOT NULL,
+            author VARCHAR, created_utc TIMESTAMP NOT NULL);
+    """)
+
+
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first]
+
+
+def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """Bring the schema up to date. Raises StoreError if it is newer than this version."""
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")
+    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    version = (row[0] if row else 0) or 0
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} has schema {version}, this version knows {len(MIGRATIONS)}; update Sighting Lab"
+        )
+    for number in range(version, len(MIGRATIONS)):
+        connection.begin()
+        try:
+            MIGRATIONS[number](connection)
+            connection.execute("INSERT INTO schema_version VALUES (?)", [number + 1])
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()

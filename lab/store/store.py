@@ -1,0 +1,242 @@
+"""A store's folder, and the operations on its catalog."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.errors import SettingError, StoreError, closest
+from lab.media import Media
+from lab.recipe import environment, protocol_hash, recipe_hash
+from lab.rule import Rule
+from lab.score_log import is_locked
+from lab.sighting import Sighting
+from lab.store.catalog import Catalog
+
+Row = dict[str, Any]
+_EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
+
+
+def default_folder() -> Path:
+    """LAB_STORE, or `lab_store` in the working folder."""
+    return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
+
+
+class Store:
+    """Everything that was seen. Cheap to make; the folder appears at the first write.
+
+    folder: None takes LAB_STORE, or `lab_store` here. Its methods raise StoreError if the
+    catalog cannot be used.
+    """
+
+    def __init__(self, folder: str | Path | None = None) -> None:
+        self.folder = Path(folder).absolute() if folder is not None else default_folder()
+        self.catalog = Catalog(self.folder)
+
+    def log_folder(self, run_id: str) -> Path:
+        return self.folder / "logs" / run_id
+
+    def pictures_folder(self, media_id: str) -> Path:
+        return self.folder / "pictures" / media_id
+
+    def playable_file(self, media_id: str) -> Path:
+        return self.folder / "playable" / f"{media_id}.mp4"
+
+    @property
+    def uploads_folder(self) -> Path:
+        return self.folder / "uploads"
+
+    # media
+
+    def add_media(self, media: Media, relative_path: str | None = None) -> Row:
+        """Keep a clip's facts; a clip that is known by its identity keeps what was entered."""
+        with self.catalog.transaction() as db:
+            db.execute(
+                """INSERT INTO media (media_id, path, relative_path, size_bytes, facts, added_utc)
+                VALUES (?, ?, ?, ?, ?, ?)
+                ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
+                relative_path = coalesce(excluded.relative_path, media.relative_path)""",
+                [
+                    media.media_id,
+                    media.path,
+                    relative_path,
+                    media.size_bytes,
+                    json.dumps(media.to_dict()),
+                    _now(),
+                ],
+            )
+        return self.media(media.media_id)
+
+    def media(self, media_id: str) -> Row:
+        rows = [row for row in self.all_media() if row["media_id"] == media_id]
+        if not rows:
+            raise SettingError(f"no media {media_id!r} in {self.folder}; add the clip again")
+        return rows[0]
+
+    def all_media(self) -> list[Row]:
+        rows = self._rows("SELECT * FROM media ORDER BY added_utc, path")
+        for row in rows:
+            row.update({**json.loads(row.pop("facts")), "path": row["path"]})
+            row["name"] = Path(row["path"]).name
+            row["duration_s"] = (row["end_us"] - row["first_pts_us"]) / 1e6
+        return rows
+
+    def edit_media(self, media_id: str, **values: Any) -> None:
+        """Site, start and clock of a clip, as the user knows them."""
+        for name in values:
+            if name not in (*_EDITABLE, "browser_offset_us"):
+                raise SettingError(f"media has no {name!r} to edit; {closest(name, list(_EDITABLE))}")
+        sets = ", ".join(f"{name} = ?" for name in values)
+        with self.catalog.transaction() as db:
+            db.execute(f"UPDATE media SET {sets} WHERE media_id = ?", [*values.values(), media_id])
+
+    # runs
+
+    def create_run(self, media_id: str, recipe: Mapping[str, Any], threshold: float) -> str:
+        """A row for a run that is about to begin; committed before its first part."""
+        run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
+        with self.catalog.transaction() as db:
+            db.execute(
+                """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
+                environment, default_threshold, state, created_utc)
+                VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
+                [
+                    run_id,
+                    media_id,
+                    json.dumps(recipe),
+                    recipe_hash(recipe),
+                    protocol_hash(recipe),
+                    json.dumps(environment()),
+                    threshold,
+                    _now(),
+                ],
+            )
+        return run_id
+
+    def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
+        with self.catalog.transaction() as db:
+            db.execute("UPDATE runs SET state = ?, error = ? WHERE run_id = ?", [state, error, run_id])
+
+    def finish_run(
+        self, run_id: str, state: str, *, error: str | None, effort: Row, elapsed_s: float
+    ) -> None:
+        """Its outcome; `elapsed_s` adds to what earlier, interrupted parts took."""
+        with self.catalog.transaction() as db:
+            db.execute(
+                """UPDATE runs SET state = ?, error = ?, effort = ?, finished_utc = ?,
+                elapsed_s = elapsed_s + ? WHERE run_id = ?""",
+                [state, error, json.dumps(effort), _now(), elapsed_s, run_id],
+            )
+
+    def runs(self, *, media_id: str | None = None) -> list[Row]:
+        """Newest first. A run in state running whose log nobody holds is `interrupted`."""
+        rows = self._rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
+        out = []
+        for row in rows:
+            if media_id is not None and row["media_id"] != media_id:
+                continue
+            row["recipe"] = json.loads(row["recipe"])
+            row["environment"] = json.loads(row["environment"])
+            row["effort"] = json.loads(row["effort"]) if row["effort"] else None
+            if row["state"] == "running" and not is_locked(self.log_folder(row["run_id"])):
+                row["state"] = "interrupted"
+            out.append(row)
+        return out
+
+    def run(self, run_id: str) -> Row:
+        """A run by its id or the beginning of it. Raises SettingError if there is not just one."""
+        runs = self.runs()
+        found = [r for r in runs if r["run_id"] == run_id]
+        found = found or [r for r in runs if run_id and r["run_id"].startswith(run_id)]
+        if len(found) != 1:
+            what = "several runs begin with" if found else "no run"
+            raise SettingError(
+                f"{what} {run_id!r} in {self.folder}; {closest(run_id, [r['run_id'] for r in runs])}"
+            )
+        return found[0]
+
+    # rules and sightings
+
+    def save_rule(self, name: str, rule: Rule, run_id: str | None = None) -> None:
+        """Keep a rule under a name; the same name is replaced."""
+        if not name.strip():
+            raise SettingError("a rule needs a name, got an empty one")
+        with self.catalog.transaction() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)",
+                [name.strip(), json.dumps(rule.to_dict()), rule.rule_hash, run_id, _now()],
+            )
+
+    def rules(self) -> list[Row]:
+        rows = self._rows("SELECT * FROM rules ORDER BY saved_utc DESC")
+        return [{**row, "rule": Rule.from_dict(json.loads(row["rule"]))} for row in rows]
+
+    def save_sightings(
+        self, run_id: str, rule: Rule, sightings: Iterable[Sighting], rule_name: str | None = None
+    ) -> int:
+        """Keep what a rule finds in a run, replacing what the same rule found before."""
+        run = self.run(run_id)
+        rows = [asdict(sighting) for sighting in sightings]
+        with self.catalog.transaction() as db:
+            db.execute(
+                "DELETE FROM sightings WHERE run_id = ? AND rule_hash = ?", [run_id, rule.rule_hash]
+            )
+            for row in rows:
+                values = {
+                    "sighting_id": uuid.uuid4().hex[:16],
+                    "run_id": run_id,
+                    "media_id": run["media_id"],
+                    "rule_hash": rule.rule_hash,
+                    "rule": json.dumps(rule.to_dict()),
+                    "rule_name": rule_name,
+                    "saved_utc": _now(),
+                    **row,
+                }
+                marks = ", ".join("?" for _ in values)
+                db.execute(
+                    f"INSERT INTO sightings ({', '.join(values)}) VALUES ({marks})",
+                    list(values.values()),
+                )
+        return len(rows)
+
+    def sightings(self, run_id: str | None = None) -> list[Row]:
+        """Stored sightings with their clip's path and site, in order of time."""
+        return self._rows(
+            """SELECT s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
+            m.clock_correction_s, r.recipe_hash, r.protocol_hash
+            FROM sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)
+            WHERE ? IS NULL OR s.run_id = ? ORDER BY m.path, s.onset_us, s.label""",
+            [run_id, run_id],
+        )
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        if not (self.folder / "catalog.duckdb").exists():
+            return []
+        with self.catalog.transaction() as db:
+            result = db.execute(sql, list(values))
+            names = [column[0] for column in result.description or []]
+            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def check_health(store: Store) -> list[str]:
+    """What is wrong with a store, in words; empty if nothing is."""
+    from lab.score_log import read_log
+
+    problems = []
+    for run in store.runs():
+        try:
+            log = read_log(store.log_folder(run["run_id"]))
+            problems += [f"run {run['run_id']}: damaged part {part}" for part in log.damaged]
+        except StoreError as error:
+            problems.append(f"run {run['run_id']}: {error}")
+    return problems

@@ -19,7 +19,7 @@ from typing import Any
 
 from lab.jobs import Job
 
-_LANES = {"analyze": "analysis", "resume": "analysis"}
+_LANES = {"analyze": "analysis", "resume": "analysis", "describe": "analysis"}
 _KEPT_JOBS = 200
 
 

@@ -19,6 +19,7 @@ from lab.errors import LabError, closest
 from lab.pipeline import Progress
 
 _REPORT_EVERY_S = 0.25
+_KINDS = ("analyze", "resume", "describe", "probe", "pictures", "playable")
 Job = dict[str, Any]
 Say = Callable[..., None]
 
@@ -70,6 +71,10 @@ class _Worker:
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return run.summary()
+
+    def describe(self, job: Job, say: Say) -> Job:
+        detector = self.detector(job["detector"])
+        return {"labels": list(detector.labels), "recipe": detector.recipe()}
 
     def probe(self, job: Job, say: Say) -> Job:
         from lab.media import probe
@@ -128,7 +133,7 @@ def serve() -> int:
     worker = _Worker()
     jobs: list[Job] = []
     arrived = threading.Condition()
-    kinds = {name: getattr(worker, name) for name in ("analyze", "resume", "probe", "pictures", "playable")}
+    kinds = {name: getattr(worker, name) for name in _KINDS}
 
     def read() -> None:
         for line in sys.stdin:

@@ -27,6 +27,7 @@ class Desk:
         self.engine = LocalEngine()
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._paths: dict[str, dict[str, Any]] = {}
+        self._wanted: set[tuple[str, int]] = set()
         self._guard = threading.Lock()
 
     def run(self, run_id: str) -> Run:
@@ -57,6 +58,21 @@ class Desk:
     def forget(self, media_id: str) -> None:
         """A clip was edited or moved."""
         self._paths.pop(media_id, None)
+
+    def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
+        """Have a worker make them; they are there when the page is looked at again."""
+        with self._guard:
+            fresh = [t for t in pts_us if (media_id, t) not in self._wanted]
+            self._wanted |= {(media_id, t) for t in fresh}
+        if fresh:
+            self.engine.submit(
+                "pictures",
+                f"pictures of {media_id}",
+                store=str(self.store.folder),
+                media_id=media_id,
+                path=path,
+                pts_us=fresh,
+            )
 
     def replay(self, run_id: str, rule: Rule) -> dict[str, Any]:
         """Sightings and figures of a rule, as the player shows them."""

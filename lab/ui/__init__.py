@@ -1,0 +1,1 @@
+"""All of lab's Streamlit: the player component, shared widgets, start-up."""

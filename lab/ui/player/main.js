@@ -1,0 +1,30 @@
+// Streamlit calls this again at every rerun: all state lives on the element.
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  let lab = parentElement.lab;
+  if (!lab) {
+    const root = parentElement.querySelector(".lab"), model = new Model();
+    const stage = new Stage(model, root), timeline = new Timeline(model, stage, root);
+    lab = parentElement.lab = { root, model, stage, timeline, controls: new Controls(model, stage, timeline, root), results: new Results(model, stage, root) };
+    root.addEventListener("keydown", (e) => lab.controls.key(e));
+    model.addEventListener("released", () => lab.report(JSON.stringify(model.rule)));
+    root.focus({ preventScroll: true });
+  }
+  lab.report = (rule) => setStateValue("rule", rule);
+  const { model, stage, timeline } = lab;
+  if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state) {
+    const same = lab.run === data.run_id, rule = same ? model.rule : data.rule, at = stage.pts_s, reload = lab.src !== data.src || !same;
+    Object.assign(lab, { run: data.run_id, src: data.src, state: data.state, ruleN: same ? lab.ruleN : data.rule_n });
+    if (reload) stage.load(data); else stage.data = data;
+    model.load({ ...data, rule });
+    timeline.whole();
+    if (same && reload) stage.seek(at);
+  }
+  if (data.rule_n !== lab.ruleN) {
+    lab.ruleN = data.rule_n;
+    model.rule = structuredClone(data.rule);
+    model.changed();
+  }
+  if (!data.src) stage.tell(data.src_wait);
+  if (data.seek && data.seek.n !== lab.seekN) { lab.seekN = data.seek.n; stage.seek(data.seek.t); }
+}

@@ -1,0 +1,159 @@
+// What the player knows: the score log, the rule, and the sightings that the server found.
+const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6"];
+
+class Model extends EventTarget {
+  constructor() {
+    super();
+    this.log = null; this.rule = null; this.answer = null; this.error = null;
+    this.busy = false; this.dirty = false; this.scope = ""; this.curves = new Map();
+  }
+
+  say(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
+
+  async load(data) {
+    this.data = data;
+    this.rule = structuredClone(data.rule);
+    await this.fetchLog();
+  }
+
+  async fetchLog() {
+    const d = this.data;
+    const done = d.state === "done" ? "?v=1" : "";
+    const answer = await fetch(`/api/runs/${d.run_id}/log${done}`);
+    if (!answer.ok) { this.fail(await answer.text()); return; }
+    this.take(await answer.json());
+    if (this.log.state === "running") setTimeout(() => this.data === d && this.fetchLog(), 1500);
+  }
+
+  take(log) {
+    this.log = log;
+    this.pts = Float64Array.from(log.pts_us);
+    const n = this.pts.length, first = new Int32Array(n + 1);
+    for (const s of log.sample) first[s + 1]++;
+    for (let i = 0; i < n; i++) first[i + 1] += first[i];
+    this.first = first;
+    this.curves.clear();
+    const peak = new Float32Array(log.labels.length);
+    log.label.forEach((l, i) => { if (log.confidence[i] > peak[l]) peak[l] = log.confidence[i]; });
+    this.seen = log.labels.map((name, l) => ({ name, l, peak: peak[l] }))
+      .filter((x) => x.peak > 0 || log.labels.length <= 4).sort((a, b) => b.peak - a.peak);
+    this.say("log");
+    this.replay();
+  }
+
+  colour(label) { return PALETTE[Math.max(0, this.seen.findIndex((x) => x.name === label)) % PALETTE.length]; }
+  isOn(label) { return this.rule.only === null || this.rule.only.includes(label); }
+  shown() { return this.seen.filter((x) => this.isOn(x.name)).slice(0, 6).map((x) => x.name); }
+  of(label) { return this.rule.labels[label] || this.rule.default; }
+  edited() { return this.scope ? this.of(this.scope) : this.rule.default; }
+
+  // Change the settings of the label in scope, or of every label.
+  edit(change) {
+    if (this.scope && !this.rule.labels[this.scope]) {
+      this.rule.labels[this.scope] = structuredClone(this.rule.default);
+    }
+    change(this.scope ? this.rule.labels[this.scope] : this.rule.default);
+    this.changed();
+  }
+
+  toggle(label) {
+    const on = this.rule.only === null ? this.log.labels.slice() : this.rule.only;
+    const next = on.includes(label) ? on.filter((x) => x !== label) : [...on, label].sort();
+    this.rule.only = next.length === this.log.labels.length ? null : next;
+    this.changed();
+    this.say("released");
+  }
+
+  changed() { this.say("rule"); this.replay(); }
+
+  // The server decides. One question at a time; the newest rule wins.
+  async replay() {
+    if (this.busy) { this.dirty = true; return; }
+    this.busy = true;
+    try {
+      do {
+        this.dirty = false;
+        const answer = await fetch("/api/replay", {
+          method: "POST", headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ run_id: this.data.run_id, rule: this.rule }),
+        });
+        if (!answer.ok) { this.fail(await answer.text()); continue; }
+        this.answer = await answer.json();
+        this.error = null;
+        this.curves.clear();
+        this.say("sightings");
+      } while (this.dirty);
+    } catch (problem) {
+      this.fail(`the app does not answer (${problem.message}); is it still running?`);
+    } finally { this.busy = false; }
+  }
+
+  fail(text) { this.error = text; this.say("failed"); }
+
+  // Position of the last sample at or before a time; -1 before the first.
+  sampleAt(pts_us) {
+    let low = 0, high = this.pts.length;
+    while (low < high) { const mid = (low + high) >> 1; if (this.pts[mid] <= pts_us + 1500) low = mid + 1; else high = mid; }
+    return low - 1;
+  }
+
+  detectionsAt(position) {
+    const out = [], log = this.log;
+    for (let i = this.first[position]; i < this.first[position + 1]; i++) {
+      out.push({ label: log.labels[log.label[i]], confidence: log.confidence[i], box: log.box.slice(4 * i, 4 * i + 4) });
+    }
+    return out;
+  }
+
+  // A label's score on every sample (NaN where it failed), as the rule sees it.
+  curve(label) {
+    if (this.curves.has(label)) return this.curves.get(label);
+    const log = this.log, curve = new Float32Array(this.pts.length);
+    const filtered = this.answer && this.answer.filtered_scores[label];
+    if (filtered) {
+      let next = 0;
+      for (let i = 0; i < curve.length; i++) curve[i] = i in log.failed ? NaN : filtered[next++];
+    } else {
+      const l = log.labels.indexOf(label);
+      for (let i = 0; i < log.sample.length; i++) {
+        if (log.label[i] === l && log.confidence[i] > curve[log.sample[i]]) curve[log.sample[i]] = log.confidence[i];
+      }
+      for (const i of Object.keys(log.failed)) curve[i] = NaN;
+    }
+    this.curves.set(label, curve);
+    return curve;
+  }
+
+  // Whether a box counts for its label: for drawing; sightings are the server's.
+  passes(d) {
+    const f = this.of(d.label).box_filter, [w, h] = this.data.size_px, [x1, y1, x2, y2] = d.box;
+    const area = (x2 - x1) * (y2 - y1) / (w * h);
+    if (area < f.min_area_fraction || area > f.max_area_fraction) return false;
+    const clamp = (v) => Math.min(1 - 1e-9, Math.max(1e-9, v));
+    const point = [clamp((x1 + x2) / 2 / w), clamp(y2 / h)];
+    if (f.include.length && !f.include.some((p) => inside(p, point))) return false;
+    return !f.exclude.some((p) => inside(p, point));
+  }
+}
+
+function inside(polygon, [x, y]) {
+  let hit = false, [x0, y0] = polygon[polygon.length - 1];
+  for (const [x1, y1] of polygon) {
+    if ((y1 > y) !== (y0 > y) && x < (x0 - x1) * (y - y1) / (y0 - y1) + x1) hit = !hit;
+    x0 = x1; y0 = y1;
+  }
+  return hit;
+}
+
+function seconds(s) {
+  if (s === null || s === undefined) return "–";
+  const m = Math.floor(Math.abs(s) / 60), rest = Math.abs(s) - 60 * m;
+  return (s < 0 ? "-" : "") + (m ? `${m}:${rest.toFixed(2).padStart(5, "0")}` : `${rest.toFixed(2)} s`);
+}
+
+function element(tag, props = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), props);
+  for (const [k, v] of Object.entries(props)) if (k.startsWith("aria") || k === "role") made.setAttribute(k.replace(/([A-Z])/, "-$1").toLowerCase(), v);
+  made.append(...children);
+  return made;
+}

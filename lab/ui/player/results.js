@@ -1,0 +1,64 @@
+// The table of sightings, the figures, and why.
+class Results {
+  constructor(model, stage, root) {
+    Object.assign(this, { model, stage, root });
+    this.table = root.querySelector(".rows table"); this.figures = root.querySelector(".figures"); this.why = root.querySelector(".why");
+    model.addEventListener("sightings", () => { this.show(); this.ask(); });
+    model.addEventListener("time", () => { this.mark(); this.ask(); });
+  }
+
+  show() {
+    const { model: m } = this, { sightings, figures: f } = m.answer;
+    const figure = (value, text) => element("div", {}, element("b", { textContent: value }), element("span", { textContent: text }));
+    this.figures.replaceChildren(
+      figure(f.sightings, "sightings"),
+      figure(seconds(f.presence_s), `presence (at most ${seconds(f.presence_most_s)})`),
+      figure(seconds(f.analysed_s), `analysed: ${f.samples} samples, ${f.failed} failed, ${f.gaps} gaps`),
+      figure(f.alerts_per_hour === null ? "–" : f.alerts_per_hour.toFixed(1), `alerts an hour (${f.alerts} in all)`),
+    );
+    const heads = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End"];
+    const body = sightings.map((s) => this.row(s));
+    if (!body.length) {
+      const text = m.log.pts_us.length ? "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; “Weak boxes” shows what lies below." : "No samples yet.";
+      body.push(element("tr", {}, element("td", { className: "empty", colSpan: heads.length, textContent: text })));
+    }
+    this.table.replaceChildren(element("thead", {}, element("tr", {}, ...heads.map((h, i) => element("th", { textContent: h, className: i > 6 ? "wide" : "" })))), element("tbody", {}, ...body));
+    this.root.dataset.sightings = sightings.length;
+    this.root.dataset.ruleHash = m.answer.rule_hash;
+    this.mark();
+  }
+
+  row(s) {
+    const peak_us = Math.round(s.peak_s * 1e6), id = this.model.data.media_id;
+    const image = element("img", { loading: "lazy", alt: "", src: `/api/pictures/${id}/${peak_us}.jpg` });
+    const ends = { exit: "left", end: "still there at the end", cancelled: "run was cancelled", error: "run broke off" };
+    const cells = [s.label, (s.censored_left ? "≤ " : "") + seconds(s.onset_s), (s.censored_right ? "≥ " : "") + seconds(s.offset_s), seconds(s.duration_s), s.peak_confidence.toFixed(2), s.alert_s === null ? "silenced" : seconds(s.alert_s)];
+    const row = element("tr", { className: "hit", tabIndex: 0, title: `between ${seconds(s.onset_earliest_s)} and ${seconds(s.offset_latest_s)}` }, element("td", {}, image), ...cells.map((c) => element("td", { textContent: c })), element("td", { className: "wide", textContent: ends[s.close_reason] }));
+    row.sighting = s;
+    row.onclick = () => this.stage.seek(s.onset_s);
+    row.onkeydown = (e) => { if (e.key === "Enter") { e.stopPropagation(); row.onclick(); } };
+    return row;
+  }
+
+  mark() {
+    const now = this.stage.pts_s;
+    for (const row of this.table.querySelectorAll("tr.hit")) {
+      row.classList.toggle("now", row.sighting.onset_s <= now + 0.002 && now <= row.sighting.offset_s + 0.002);
+    }
+  }
+
+  // Why: asked of the server for the label in scope (or the first shown), not while playing.
+  ask() {
+    clearTimeout(this.timer);
+    if (!this.stage.video.paused) return;
+    this.timer = setTimeout(async () => {
+      const m = this.model, label = m.scope || m.shown()[0];
+      if (!label || !m.log || !m.log.pts_us.length) { this.why.textContent = ""; return; }
+      const pts_s = this.stage.pts_s;
+      const answer = await fetch("/api/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run_id: m.data.run_id, rule: m.rule, label, pts_s }) });
+      if (!answer.ok) return;
+      const row = await answer.json();
+      this.why.replaceChildren(element("b", { textContent: `Why, ${label} at ${seconds(row.pts_s ?? pts_s)}: ${row.state}. ` }), row.reason);
+    }, 120);
+  }
+}

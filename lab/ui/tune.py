@@ -1,0 +1,228 @@
+"""The player with the rule, and what can be done with the rule."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from typing import Any
+
+import streamlit as st
+
+from lab.errors import LabError, SettingError
+from lab.rule import Rule
+from lab.run import Run
+from lab.server.desk import Desk
+from lab.ui.parts import asset, here
+from lab.ui.snippets import as_command, as_python, as_yaml
+
+_player = st.components.v2.component(
+    "lab_player",
+    html=asset("player/player.html"),
+    css=asset("player/player.css"),
+    js=asset(
+        "player/model.js",
+        "player/stage.js",
+        "player/timeline.js",
+        "player/controls.js",
+        "player/results.js",
+        "player/main.js",
+    ),
+)
+
+
+def pack(rule: Rule) -> str:
+    """A rule as a word for the page's address."""
+    text = json.dumps(rule.to_dict(), separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def unpack(word: str) -> Rule:
+    """Raises SettingError if the address was cut or changed."""
+    try:
+        raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
+        text = zlib.decompressobj().decompress(raw, 1 << 20)
+        return Rule.from_dict(json.loads(text))
+    except (ValueError, zlib.error, TypeError, AttributeError) as error:
+        raise SettingError(f"the rule in this address cannot be read ({error}); ask for the link again") from None
+
+
+def choose_run(desk: Desk) -> str | None:
+    """The run in the address, or the newest; None if there is none."""
+    media = {row["media_id"]: row["name"] for row in desk.store.all_media()}
+    runs = {r["run_id"]: r for r in desk.store.runs()}
+    if not runs:
+        return None
+    asked = st.query_params.get("run")
+    if asked and asked not in runs:
+        st.warning(f"There is no run {asked!r} in this store; the newest is shown.")
+    ids = list(runs)
+    picked = st.selectbox(
+        "Run",
+        ids,
+        index=ids.index(asked) if asked in runs else 0,
+        format_func=lambda i: (
+            f"{media.get(runs[i]['media_id'], '?')} · {', '.join(runs[i]['recipe']['labels'][:3])}"
+            f"{'…' if len(runs[i]['recipe']['labels']) > 3 else ''} · every "
+            f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
+        ),
+    )
+    if picked != asked:
+        st.query_params["run"] = picked
+        if asked in runs:
+            st.query_params.pop("rule", None)
+            for name in ("rule", "rule_n"):
+                st.session_state.pop(name, None)
+    return picked
+
+
+def current_rule(run: Run) -> Rule:
+    """The rule of this session, of the address, or the run's default."""
+    state = st.session_state
+    if state.get("rule_run") != run.run_id or "rule" not in state:
+        rule = run.default_rule
+        if "rule" in st.query_params:
+            try:
+                rule = unpack(st.query_params["rule"])
+                rule.check_floor(run.recipe["score_floor"])
+                rule.wanted(run.labels)
+            except SettingError as error:
+                st.warning(str(error))
+                rule = run.default_rule
+        state.rule, state.rule_run = rule, run.run_id
+        state.rule_n = state.get("rule_n", 0) + 1
+    kept: Rule = state.rule
+    return kept
+
+
+def load_rule(rule: Rule) -> None:
+    """Make `rule` that of the session; the player takes it over."""
+    st.session_state.rule = rule
+    st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
+
+
+def show_player(desk: Desk, run: Run, rule: Rule) -> Rule:
+    """The player; the rule as it stands after the last release of a control."""
+    media = run.media
+    source, wait = _clip_address(desk, media)
+    data = {
+        "run_id": run.run_id,
+        "state": run.state,
+        "media_id": media["media_id"],
+        "src": source,
+        "src_wait": wait,
+        "first_pts_us": media["first_pts_us"],
+        "end_us": media["end_us"],
+        "browser_offset_us": media["browser_offset_us"],
+        "size_px": list(run.size_px),
+        "frame_rate": media["frame_rate"],
+        "interval_s": run.sample_interval_s,
+        "score_floor": run.recipe["score_floor"],
+        "rule": rule.to_dict(),
+        "rule_n": st.session_state.rule_n,
+        "seek": st.session_state.get("seek"),
+    }
+    key = f"player_{run.run_id}_{st.session_state.rule_n}"
+    result = _player(key="player", data=data, on_rule_change=lambda: None)
+    told = getattr(result, "rule", None)
+    if told and st.session_state.get("told") != (key, told):
+        st.session_state.told = (key, told)
+        try:
+            st.session_state.rule = rule = Rule.from_dict(json.loads(told))
+        except (LabError, ValueError) as error:
+            st.error(str(error))
+    return rule
+
+
+def _clip_address(desk: Desk, media: dict[str, Any]) -> tuple[str | None, str]:
+    if media["is_browser_playable"]:
+        return f"/api/media/{media['media_id']}/file", ""
+    if desk.store.playable_file(media["media_id"]).exists():
+        return f"/api/media/{media['media_id']}/file?copy=1", ""
+    jobs = [
+        j
+        for j in desk.engine.jobs()
+        if j.kind == "playable" and j.payload["media_id"] == media["media_id"]
+    ]
+    if not jobs:
+        jobs = [
+            desk.engine.submit(
+                "playable",
+                f"copy of {media['name']} for the browser",
+                media_id=media["media_id"],
+                path=media["path"],
+                store=str(desk.store.folder),
+            )
+        ]
+    if jobs[0].state == "failed":
+        return None, f"No copy could be made for the browser: {jobs[0].error}"
+    share = f" {100 * jobs[0].done // jobs[0].total} %" if jobs[0].total else ""
+    return None, f"Making a copy that the browser can play…{share}"
+
+
+def is_waiting(desk: Desk, run: Run) -> bool:
+    """Whether something the player shows is still being made."""
+    media_id = run.media["media_id"]
+    return run.state == "running" or any(
+        j.is_active and j.kind == "playable" and j.payload["media_id"] == media_id
+        for j in desk.engine.jobs()
+    )
+
+
+def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
+    """Save the rule and the sightings, load a saved rule, copy the settings."""
+    st.query_params["rule"] = pack(rule)
+    left, right = st.columns(2)
+    with left:
+        saved = {row["name"]: row["rule"] for row in desk.store.rules()}
+        name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
+        first, second = st.columns(2)
+        if first.button("Save rule", disabled=not name.strip(), width="stretch"):
+            desk.store.save_rule(name, rule, run.run_id)
+            st.toast(f"Rule {name!r} saved.")
+        if second.button("Save sightings", type="primary", width="stretch"):
+            count = run.save_sightings(rule, name.strip() or None)
+            st.toast(f"{count} sightings saved.")
+        if saved:
+            picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
+            if picked and st.button(f"Load {picked!r}"):
+                try:
+                    saved[picked].check_floor(run.recipe["score_floor"])
+                    saved[picked].wanted(run.labels)
+                    load_rule(saved[picked])
+                    st.rerun()
+                except SettingError as error:
+                    st.error(str(error))
+    with right:
+        python, yaml, command = st.tabs(["Python", "YAML", "Command line"])
+        python.code(as_python(run, rule), language="python")
+        yaml.code(as_yaml(rule), language="yaml")
+        command.code(as_command(run, rule, desk.store), language="bash")
+        st.caption("Each gives the same sightings. The address of this page carries run and rule.")
+
+
+def tune() -> None:
+    """The whole page below its title."""
+    desk = here()
+    run_id = choose_run(desk)
+    if run_id is None:
+        st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
+        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        return
+    run = desk.run(run_id)
+    if run.error:
+        st.error(f"This run is {run.state}: {run.error}")
+    for part in run.log.damaged:
+        st.warning(f"A part of this run is damaged and left out: {part}")
+    rule = show_player(desk, run, current_rule(run))
+    keep_panel(desk, run, rule)
+    if is_waiting(desk, run):
+        st.fragment(_look_again, run_every=1.5)(desk, run_id, run.state)
+
+
+def _look_again(desk: Desk, run_id: str, state: str) -> None:
+    run = desk.run(run_id)
+    if run.state != state or not run.media["is_browser_playable"]:
+        if run.state == state and is_waiting(desk, run):
+            return
+        st.rerun()

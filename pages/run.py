@@ -1,0 +1,14 @@
+"""Run a detector over the chosen clips, once."""
+
+import streamlit as st
+
+from lab.errors import LabError
+from lab.ui.runs import run_form, show_jobs, unfinished_runs
+
+st.title("Run")
+try:
+    run_form()
+except LabError as error:
+    st.error(str(error))
+show_jobs()
+unfinished_runs()

@@ -1,0 +1,34 @@
+"""Pick the clips."""
+
+import streamlit as st
+
+from lab.errors import LabError
+from lab.ui.clips import chosen, pick_files, pick_samples, pick_uploads, show_clip
+from lab.ui.parts import here
+
+st.title("Source")
+desk = here()
+samples, uploads, files = st.tabs(["Samples", "Upload", "Files on this machine"])
+with samples:
+    pick_samples()
+with uploads:
+    pick_uploads()
+with files:
+    pick_files()
+
+try:
+    media = {row["media_id"]: row for row in desk.store.all_media()}
+    runs = [run["media_id"] for run in desk.store.runs()]
+except LabError as error:
+    st.error(str(error))
+    st.stop()
+
+picked = [media_id for media_id in chosen() if media_id in media]
+if picked:
+    st.query_params["media"] = ",".join(picked)
+    st.subheader(f"{len(picked)} chosen")
+    st.page_link("pages/run.py", label="Next: run a detector", icon=":material/arrow_forward:")
+    for media_id in picked:
+        show_clip(media[media_id], runs.count(media_id))
+else:
+    st.info("No clip is chosen yet. Take a sample, upload your own, or name a file or folder above.")

@@ -64,11 +64,12 @@ def open_video(
 def _why_not(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
-    if b"\0" not in head and head.isascii():
+    if b"\0" not in head and "\ufffd" not in head.decode("utf-8", "replace")[:-1]:
         return f"{path} is a text file, not a video (playlists are not followed); name the video itself"
     if head[4:8] == b"ftyp":
         return f"{path} is cut off: its index is missing (an MP4 keeps it at the end); copy it again"
-    return f"{path} is not a video that can be read ({error}); try to convert it, e.g. to MP4"
+    why = getattr(error, "strerror", None) or error
+    return f"{path} is not a video that can be read ({why}); try to convert it, e.g. to MP4"
 
 
 def _video_stream(

@@ -1,0 +1,69 @@
+"""Fixtures that many tests share."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+os.environ["YOLO_OFFLINE"] = "true"
+os.environ["YOLO_AUTOINSTALL"] = "false"
+
+ROOT = Path(__file__).parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+@pytest.fixture(scope="session")
+def clips() -> Path:
+    """Real footage, where it is at hand."""
+    folder = SHARED / "clips"
+    if not folder.is_dir():
+        pytest.skip(f"real clips are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def models() -> Path:
+    """Real checkpoints, where they are at hand."""
+    folder = SHARED / "models"
+    if not folder.is_dir():
+        pytest.skip(f"real weights are not at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    return ROOT / "sample_videos"
+
+
+@pytest.fixture(scope="session")
+def encode(tmp_path_factory):
+    """encode(name, *ffmpeg options) gives a 12 s clip of a moving test picture, made once."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the program ffmpeg to make clips")
+    folder = tmp_path_factory.mktemp("clips")
+
+    def make(name: str, *options: str, source: str = "testsrc2=size=320x240:rate=30:duration=12"):
+        path = folder / name
+        if not path.exists():
+            inputs = ["-f", "lavfi", "-i", source] if "=" in source else ["-i", source]
+            command = ["ffmpeg", "-v", "error", "-y", *inputs, *options, str(path)]
+            subprocess.run(command, check=True, capture_output=True)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def h264(encode):
+    return encode("h264.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "60", "-bf", "3")
+
+
+@pytest.fixture(scope="session")
+def quick_run(samples, tmp_path_factory):
+    """A finished run of a sample clip, all labels."""
+    import lab
+
+    store = tmp_path_factory.mktemp("quick") / "store"
+    return lab.analyze(samples / "cat_then_person.mp4", store=store, progress=False)

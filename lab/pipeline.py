@@ -16,7 +16,7 @@ from lab.score_log import ScoreLogWriter
 from lab.source import Source
 
 _AHEAD_FRAMES = 8
-_FLUSH_EVERY_S = 2.0
+FLUSH_EVERY_S = 2.0
 
 
 @dataclass
@@ -59,7 +59,7 @@ def analyse(
                 detector_failures += detections.error is not None
             now = time.monotonic()
             progress.elapsed_s = now - begun
-            if now - last_flush > _FLUSH_EVERY_S:
+            if now - last_flush > FLUSH_EVERY_S:
                 log.flush()
                 last_flush = now
             if report is not None:

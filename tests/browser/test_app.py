@@ -1,0 +1,263 @@
+"""The app in a real Chromium, as a user meets it."""
+
+import json
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import psutil
+import pytest
+
+import lab
+from lab.store.store import Store
+
+LAB = ".lab"
+
+
+def sightings_shown(page) -> int:
+    return int(page.locator(LAB).get_attribute("data-sightings") or -1)
+
+
+def wait_for_sightings(page, count=None, seconds=30):
+    page.wait_for_selector(LAB)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        shown = sightings_shown(page)
+        if shown == count or (count is None and shown >= 0):
+            return shown
+        page.wait_for_timeout(50)
+    raise AssertionError(f"expected {count} sightings, got {sightings_shown(page)}")
+
+
+def set_slider(page, name, value):
+    """As a hand would: the input events of a drag, then its release."""
+    page.locator(f'input[data-setting="{name}"]').evaluate(
+        """(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true}));
+                       e.dispatchEvent(new Event('change', {bubbles: true})); }""",
+        str(value),
+    )
+
+
+def workers_of(server):
+    return [c for c in psutil.Process(server.process.pid).children(recursive=True) if "worker" in c.cmdline()]
+
+
+def choose_sample(page, server, name):
+    page.goto(server.url)
+    page.get_by_label("Sample clips").click()
+    page.get_by_role("option", name=name).click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Use these samples").click()
+    page.get_by_text("1 chosen").wait_for()
+
+
+def test_from_a_source_to_a_replayed_sighting(page, server):
+    choose_sample(page, server, "cat_comes_and_goes.mp4")
+    page.get_by_role("link", name="Next: run a detector").click()
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.locator("p", has_text="done").first.wait_for(timeout=60_000)
+    page.get_by_test_id("stPageLink-NavLink").filter(has_text="Tune").first.click()
+    assert wait_for_sightings(page, 2) == 2
+
+    before = {w.pid: w.cpu_times().user for w in workers_of(server)}
+    set_slider(page, "enter_threshold", 0.95)
+    wait_for_sightings(page, 0)
+    set_slider(page, "enter_threshold", 0.4)
+    wait_for_sightings(page, 2)
+    for worker in workers_of(server):
+        assert worker.cpu_times().user - before.get(worker.pid, 0) < 1.0, "a slider must not run the model"
+    assert len(Store(server.store).runs()) == 1
+
+    page.get_by_role("button", name="Save sightings").click()
+    page.get_by_text("2 sightings saved").wait_for()
+    page.get_by_role("link", name="Sightings", exact=True).first.click()
+    page.get_by_text("2 of 2 sightings").wait_for()
+    grid = page.get_by_test_id("stDataFrame")
+    grid.wait_for()
+    page.wait_for_timeout(1500)
+    box = grid.bounding_box()
+    page.mouse.click(box["x"] + 18, box["y"] + 35 + 52 + 26)  # the second row's checkbox
+    wait_for_sightings(page, 2)
+    page.wait_for_function("() => document.querySelector('video') || true")
+    page.wait_for_timeout(1500)
+    t = page.locator("video").evaluate("v => v.currentTime")
+    assert abs(t - 9.0) < 0.3
+
+
+def finished_run(server, clip, **settings):
+    return lab.analyze(clip, store=server.store, progress=False, **settings)
+
+
+def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, samples):
+    run = finished_run(server, samples / "cat_then_person.mp4")
+    from lab.rule import Rule
+    from lab.ui.tune import pack
+
+    rule = Rule.from_dict({"only": ["cat"]})
+    page.goto(f"{server.url}/tune?run={run.run_id}&rule={pack(rule)}")
+    wait_for_sightings(page, 1)
+    assert page.locator(LAB).get_attribute("data-rule-hash") == rule.rule_hash
+    assert page.get_by_role("link", name="Source").count() == 1
+
+
+def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, samples):
+    run = finished_run(server, samples / "person_hidden_for_a_moment.mp4", labels=["person"])
+    page.goto(f"{server.url}/tune?run={run.run_id}")
+    wait_for_sightings(page, 1)
+    page.locator(LAB).focus()
+    page.keyboard.press("]")
+    page.wait_for_timeout(600)
+    assert page.locator("canvas.overlay").get_attribute("data-boxes") == "1"
+    assert "2.40 s" in page.locator(".time").inner_text()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_timeout(600)
+    assert page.locator("canvas.overlay").get_attribute("data-boxes") == "0"
+    assert "under" in page.locator(".why").inner_text()
+    page.keyboard.press(" ")
+    page.wait_for_timeout(800)
+    assert page.locator("video").evaluate("v => v.currentTime") > 2.5
+
+
+def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(page, server, clips):
+    run = finished_run(server, clips / "vtest.avi", labels=["person"], every_s=2.0)
+    page.goto(f"{server.url}/tune?run={run.run_id}")
+    wait_for_sightings(page)
+    page.wait_for_function(
+        "() => { const r = [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.lab')); "
+        "const v = r?.shadowRoot.querySelector('video'); return v && v.readyState >= 2; }",
+        timeout=120_000,
+    )
+    page.wait_for_timeout(500)
+    assert int(page.locator("canvas.overlay").get_attribute("data-boxes")) >= 3
+
+
+def test_a_killed_worker_is_told_and_the_run_resumed(page, server, samples, encode):
+    clip = encode("long.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", source="testsrc2=size=640x360:rate=30:duration=60")
+    target = server.store.parent / "long.mp4"
+    target.write_bytes(clip.read_bytes())
+    store = Store(server.store)
+    store.add_media(lab.probe(target))
+    page.goto(f"{server.url}/run")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Cancel").wait_for()
+    end = time.monotonic() + 30
+    while not store.runs() and time.monotonic() < end:
+        time.sleep(0.1)
+    busiest = max(workers_of(server), key=lambda w: w.cpu_times().user)
+    os.kill(busiest.pid, signal.SIGKILL)
+    page.get_by_text("was killed (SIGKILL)").wait_for()
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_text("(resumed)").wait_for()
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_text("cancelled").first.wait_for()
+    assert server.process.poll() is None
+
+
+def ask(server, path, *, method="GET", body=None, **headers):
+    request = urllib.request.Request(server.url + path, data=body, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+TOKEN = {"Authorization": "Bearer test-token"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (TOKEN, 200),
+        ({}, 403),
+        ({"Authorization": "Bearer wrong"}, 403),
+        ({**TOKEN, "Origin": "http://evil.example"}, 403),
+        ({**TOKEN, "Host": "evil.example"}, 403),
+        ({**TOKEN, "Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+def test_foreign_requests_are_refused(api_server, headers, status):
+    assert ask(api_server, "/api/health", **headers)[0] == status
+
+
+def test_a_page_of_another_host_name_is_refused(api_server):
+    assert ask(api_server, "/", Host="evil.example")[0] == 403
+
+
+@pytest.fixture(scope="module")
+def api_server(chromium, tmp_path_factory):
+    from tests.browser.conftest import Server
+
+    made = Server(tmp_path_factory.mktemp("api"), [])
+    yield made
+    made.stop()
+
+
+def test_a_request_that_makes_no_sense_is_one_line(api_server):
+    for path, body in (("/api/replay", b"{}"), ("/api/replay", b"[1]"), ("/api/replay", b"no json")):
+        status, said = ask(api_server, path, method="POST", body=body, **TOKEN)
+        assert (status, said.count(b"\n")) == (400, 0)
+    body = json.dumps({"run_id": "../..", "rule": {}}).encode()
+    status, said = ask(api_server, "/api/replay", method="POST", body=body, **TOKEN)
+    assert status == 400
+    assert b"no run" in said
+
+
+def test_a_large_upload_is_streamed_with_flat_memory(api_server):
+    process = psutil.Process(api_server.process.pid)
+    size = 1 << 30
+    sent = most = 0
+
+    def chunks():
+        nonlocal sent, most
+        block = bytes(1 << 20)
+        while sent < size:
+            yield block
+            sent += len(block)
+            if sent % (64 << 20) == 0:
+                most = max(most, process.memory_info().rss)
+
+    import http.client
+
+    ask(api_server, "/api/uploads/small.mp4", method="PUT", body=b"x" * 100_000, **TOKEN)
+    before = process.memory_info().rss
+    host = api_server.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=120)
+    connection.request("PUT", "/api/uploads/big.mp4", chunks(), {**TOKEN, "Content-Length": str(size)})
+    answer = connection.getresponse()
+    stored = json.loads(answer.read())
+    assert stored["bytes"] == size
+    assert stored["path"].startswith(str(api_server.store / "uploads"))
+    assert most - before < 100e6
+    os.unlink(stored["path"])
+
+
+def test_an_upload_over_the_limit_leaves_nothing(api_server):
+    headers = {**TOKEN, "Content-Length": str(5 << 30)}
+    import http.client
+
+    connection = http.client.HTTPConnection(api_server.url.removeprefix("http://"), timeout=30)
+    connection.putrequest("PUT", "/api/uploads/huge.mp4")
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    assert not list((api_server.store / "uploads").rglob("*.part"))
+
+
+def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
+    page.goto(server.url)
+    page.get_by_role("tab", name="Upload").click()
+    page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
+    page.get_by_text("1 chosen").wait_for()
+    page.get_by_text("640x360").first.wait_for()
+    assert len(Store(server.store).all_media()) == 1
+
+
+@pytest.mark.parametrize("address", ["/", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"])
+def test_empty_pages_say_what_to_do_next(page, server, address):
+    page.goto(server.url + address)
+    page.locator("[data-testid=stAlert]").first.wait_for()
+    assert page.locator("[data-testid=stException]").count() == 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +20,10 @@ from lab.registry import detectors
 from lab.run import Run
 from lab.score_log import ScoreLogWriter, read_log
 from lab.sources.file import FileSource
-from lab.store.store import Store
+from lab.store.store import Store, new_run_id
 
 VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .mkv .webm .avi .ts .m2ts .mts .mpg .mpeg .flv .gif .wmv .asf .ogv .3gp".split()
+    [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".gif", ".wmv", ".asf", ".ogv", ".3gp"]
 )
 Report = Callable[[Progress], None]
 
@@ -42,6 +45,8 @@ def find_clips(paths: Iterable[str | Path]) -> list[Path]:
     """
     clips: list[Path] = []
     for given in paths:
+        if not str(given).strip():
+            raise SettingError("an empty path was given; name a file or a folder")
         path = Path(given)
         if not path.is_dir():
             clips.append(path)
@@ -92,8 +97,14 @@ def analyze(
     if reuse and (known := _finished(kept, recipe_hash(recipe))):
         return known
     kept.add_media(media)
-    run_id = kept.create_run(media.media_id, recipe, looker.default_threshold)
-    return _go_on(kept, run_id, source, media, looker, progress, cancelled, opening_s)
+    run_id = new_run_id()
+
+    def begin() -> None:
+        place = getattr(looker, "weights_path", None)
+        kept.create_run(run_id, recipe, looker.default_threshold, weights_path=place)
+
+    job = _Job(kept, run_id, recipe, source, media, looker, progress, cancelled)
+    return job.go_on(begin, opening_s)
 
 
 def resume(
@@ -109,24 +120,30 @@ def resume(
     Raises SettingError if it is done, or the detector or clip is no longer the same.
     """
     run = Run(store, run_id)
-    if run.state in ("done", "running"):
+    if run.state == "running" or (run.state == "done" and not run.log.damaged):
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
     source = FileSource(run.media_path)
     media = probe(run.media_path, source)
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")
-    looker = detector or make_detector(**detector_settings(run.recipe))
+    looker = detector or make_detector(**detector_settings(run.recipe, run.weights_path))
     now = make_recipe(media.media_id, looker.recipe(), every_s=run.recipe["every_s"])
     if recipe_hash(now) != run.recipe_hash:
         raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
-    store.set_run_state(run.run_id, "running")
-    return _go_on(store, run.run_id, source, media, looker, progress, cancelled, 0.0)
+    job = _Job(store, run.run_id, run.recipe, source, media, looker, progress, cancelled)
+    return job.go_on(lambda: store.set_run_state(run.run_id, "running"), 0.0)
 
 
-def detector_settings(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of `make_detector` that gave this recipe."""
+def detector_settings(recipe: dict[str, Any], weights_path: str | None = None) -> dict[str, Any]:
+    """The arguments of `make_detector` that gave this recipe.
+
+    weights_path: where its weights lay; a file that has changed shows in its hash.
+    """
     names = ("weights", "runtime", "labels", "image_size", "score_floor", "nms_iou", "most_boxes")
-    return {"name": recipe["detector"], **{n: recipe[n] for n in names if n in recipe}}
+    settings = {"name": recipe["detector"], **{n: recipe[n] for n in names if n in recipe}}
+    if weights_path is not None:
+        settings["weights"] = weights_path
+    return settings
 
 
 def _finished(store: Store, wanted: str) -> Run | None:
@@ -136,64 +153,78 @@ def _finished(store: Store, wanted: str) -> Run | None:
     return None
 
 
-def _go_on(
-    store: Store,
-    run_id: str,
-    source: FileSource,
-    media: Media,
-    detector: Detector,
-    progress: bool | Report,
-    cancelled: Callable[[], bool],
-    opening_s: float,
-) -> Run:
-    begun = time.monotonic()
-    recipe = store.run(run_id)["recipe"]
-    manifest = {"run_id": run_id, "labels": list(detector.labels), "recipe": recipe}
-    state, error = "failed", None
-    try:
-        with ScoreLogWriter(store.log_folder(run_id), manifest) as log, \
-                _reporter(progress, media.name) as report:
-            after_us = log.last_pts_us()
-            done = Progress(run_id, total=source.sample_count(recipe["every_s"]))
-            before = read_log(log.folder)
-            done.samples, done.failed = len(before.pts_us), int((~before.ok).sum())
+@dataclass
+class _Job:
+    """A run under way, new or resumed."""
+
+    store: Store
+    run_id: str
+    recipe: dict[str, Any]
+    source: FileSource
+    media: Media
+    detector: Detector
+    progress: bool | Report
+    cancelled: Callable[[], bool]
+
+    def go_on(self, begin: Callable[[], Any], opening_s: float) -> Run:
+        """Analyse from where the log ends. `begin` writes the run's row, under the log's lock."""
+        begun = time.monotonic()
+        folder = self.store.log_folder(self.run_id)
+        manifest = {"run_id": self.run_id, "labels": list(self.detector.labels), "recipe": self.recipe}
+        fresh = not folder.exists()
+        try:
+            with ScoreLogWriter(folder, manifest) as log:
+                begin()
+                state, error = "failed", None
+                try:
+                    state = self._analyse(log)
+                except KeyboardInterrupt:
+                    state = "cancelled"
+                    raise KeyboardInterrupt(self.run_id) from None
+                except Exception as problem:
+                    error = str(problem) or type(problem).__name__
+                    raise
+                finally:
+                    with suppress(StoreError) if error else nullcontext():
+                        self._close(state, error, opening_s + time.monotonic() - begun)
+        except OSError as problem:
+            if fresh and not any(folder.glob("samples-*.parquet")):
+                self._leave_nothing(folder)
+            why = problem.strerror or str(problem)
+            raise LabError(f"run {self.run_id} stopped: {why}; mend that, then resume or repeat it") from None
+        return Run(self.store, self.run_id)
+
+    def _analyse(self, log: ScoreLogWriter) -> str:
+        log.set_damaged_aside()
+        before = read_log(log.folder)
+        done = Progress(self.run_id, total=self.source.sample_count(self.recipe["every_s"]))
+        done.samples, done.failed = len(before.pts_us), int((~before.ok).sum())
+        with _reporter(self.progress, self.media.name) as report:
             analyse(
-                source,
-                detector,
+                self.source,
+                self.detector,
                 log,
-                every_s=recipe["every_s"],
-                after_us=after_us,
+                every_s=self.recipe["every_s"],
+                after_us=log.last_pts_us(),
                 progress=done,
                 report=report,
-                cancelled=cancelled,
+                cancelled=self.cancelled,
             )
-            log.compact()
-            state = "cancelled" if cancelled() else "done"
-    except KeyboardInterrupt:
-        state = "cancelled"
-        raise
-    except (LabError, OSError) as problem:
-        error = str(problem)
-        if isinstance(problem, OSError):
-            raise LabError(f"run {run_id} stopped: {problem.strerror or problem}; resume it later") from None
-        raise
-    finally:
-        _close_run(store, run_id, state, error, media, opening_s + time.monotonic() - begun)
-    return Run(store, run_id)
+        log.compact()
+        return "cancelled" if self.cancelled() else "done"
 
+    def _close(self, state: str, error: str | None, elapsed_s: float) -> None:
+        log = read_log(self.store.log_folder(self.run_id))
+        last_us = int(log.pts_us[-1]) if len(log.pts_us) else self.media.first_pts_us
+        end_us = self.media.end_us if state == "done" else last_us
+        effort = effort_of(log.pts_us, log.ok, end_us, self.recipe["every_s"]).to_dict()
+        self.store.finish_run(self.run_id, state, error=error, effort=effort, elapsed_s=elapsed_s)
 
-def _close_run(
-    store: Store, run_id: str, state: str, error: str | None, media: Media, elapsed_s: float
-) -> None:
-    try:
-        log = read_log(store.log_folder(run_id))
-    except StoreError:  # nothing was written, not even the manifest
-        store.set_run_state(run_id, state, error)
-        return
-    last_us = int(log.pts_us[-1]) if len(log.pts_us) else media.first_pts_us
-    end_us = media.end_us if state == "done" else last_us
-    effort = effort_of(log.pts_us, log.ok, end_us, store.run(run_id)["recipe"]["every_s"])
-    store.finish_run(run_id, state, error=error, effort=effort.to_dict(), elapsed_s=elapsed_s)
+    def _leave_nothing(self, folder: Path) -> None:
+        """Nothing was written: the store stays as it was, as far as a full disk allows."""
+        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(StoreError):
+            self.store.delete_run(self.run_id)
 
 
 class _reporter:

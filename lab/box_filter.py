@@ -14,6 +14,8 @@ Polygon = tuple[tuple[float, float], ...]
 
 
 def _polygons(name: str, polygons: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
+    if isinstance(polygons, str) or not isinstance(polygons, Sequence):
+        raise SettingError(f"{name} must be a list of polygons, got {polygons!r}")
     out = []
     for polygon in polygons:
         try:
@@ -93,6 +95,8 @@ class BoxFilter:
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> BoxFilter:
         known = list(cls.__dataclass_fields__)
+        if not isinstance(settings, Mapping):
+            raise SettingError(f"box_filter must be a mapping of settings, got {settings!r}")
         for key in settings:
             if key not in known:
                 raise SettingError(f"unknown setting {key!r} in box_filter; {closest(key, known)}")

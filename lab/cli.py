@@ -9,7 +9,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from lab.errors import LabError, SettingError
 
@@ -165,7 +165,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from lab.exports.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, sighting_rows, to_csv
+    from lab.exports.tables import (
+        EFFORT_COLUMNS,
+        SIGHTING_COLUMNS,
+        effort_rows,
+        sighting_rows,
+        to_csv,
+    )
     from lab.store.store import Store
 
     store = Store(args.store)
@@ -197,8 +203,15 @@ def _worker(args: argparse.Namespace) -> int:
     return serve()
 
 
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage is one line, too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"lab: {message}; see {self.prog} --help\n")
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="lab", description="Detect once, decide later: when was X there?"
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -254,7 +267,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.debug:
             raise
         code, text = 2 if isinstance(error, SettingError) else 1, str(error)
-    except KeyboardInterrupt:
-        code, text = 1, "stopped; `lab analyze --resume RUN` goes on with a run"
+    except KeyboardInterrupt as stopped:
+        run_id = stopped.args[0] if stopped.args else None
+        code, text = 1, f"stopped; go on with: lab analyze --resume {run_id}" if run_id else "stopped"
     print("lab: " + " ".join(text.split()), file=sys.stderr)
     return code

@@ -9,7 +9,7 @@ from lab.recipe import environment
 from lab.registry import detectors
 from lab.store.store import Store, check_health
 
-_DECODERS = "h264 hevc vp8 vp9 av1 mpeg4 mpeg2video mjpeg msmpeg4 gif".split()
+_DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
 
 
 def examine(folder: str | None) -> dict[str, dict[str, Any]]:

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.container import checked_path, open_video
+from lab.frame import Frame
 from lab.grid import to_us
+from lab.sampler import PacketIndex
 from lab.sources.file import FileSource
 
 _BLOCK_BYTES = 1 << 20
+_TS_PACKET_BYTES = 188
 _BROWSER_CONTAINERS = ("mp4", "matroska")
 _BROWSER_CODECS = ("h264", "vp8", "vp9", "av1")
 _BROWSER_PIXELS = ("yuv420p", "yuvj420p")
@@ -93,27 +96,24 @@ def probe(path: str | Path, source: FileSource | None = None) -> Media:
             height, width = first.image_bgr.shape[:2]
         names = container.format.name.split(",")
         rate = stream.average_rate
-        declared_us = 0
-        if stream.duration and stream.time_base:
-            declared_us = to_us(stream.duration, stream.time_base)
-        elif container.duration:
-            declared_us = container.duration
+        declared_us = _declared_us(container, stream)
+        promised = stream.frames if names[0] == "avi" else 0
         playable = (
             any(name in _BROWSER_CONTAINERS for name in names)
-            and context.name.replace("lib", "") .replace("dav1d", "av1") in _BROWSER_CODECS
+            and _codec(context.name) in _BROWSER_CODECS
             and context.pix_fmt in _BROWSER_PIXELS
         )
     first_us = first.pts_us if first is not None else 0
-    frames: int | None = len(index.shown)
+    frames = len(index.shown)
     end_us = max(index.last_us, first_us)
     if index.linear is not None:
-        frames, end_us = len(index.packets), first_us + declared_us
+        end_us = first_us + declared_us
     return Media(
         media_id=identify(path),
         path=str(Path(path).absolute()),
         size_bytes=Path(path).stat().st_size,
         container=names[0],
-        codec=index.codec,
+        codec=_codec(index.codec),
         width_px=width,
         height_px=height,
         rotation_deg=rotation,
@@ -123,8 +123,13 @@ def probe(path: str | Path, source: FileSource | None = None) -> Media:
         first_pts_us=first_us,
         end_us=end_us,
         is_browser_playable=playable,
-        warning=_warning(first, index.broken, end_us - first_us, declared_us),
+        warning=_warning(first, index, first_us, end_us, declared_us, promised, path),
     )
+
+
+def _codec(decoder: str) -> str:
+    """The codec's name, where FFmpeg names the library that decodes it."""
+    return {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(decoder, decoder)
 
 
 def _rotation(context: Any, container: Any, stream: Any) -> int:
@@ -138,14 +143,40 @@ def _rotation(context: Any, container: Any, stream: Any) -> int:
     return 0
 
 
-def _warning(first: Any, broken: str | None, length_us: int, declared_us: int) -> str | None:
+def _declared_us(container: Any, stream: Any) -> int:
+    """How long the video is, as the file says; 0 if it does not."""
+    if stream.duration and stream.time_base:
+        return to_us(stream.duration, stream.time_base)
+    tag = stream.metadata.get("DURATION", "")  # as Matroska's writers put it: hh:mm:ss.fff
+    try:
+        hours, minutes, seconds = tag.split(":")
+        return round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1e6)
+    except ValueError:
+        return int(container.duration or 0)
+
+
+def _warning(
+    first: Frame | None,
+    index: PacketIndex,
+    first_us: int,
+    end_us: int,
+    declared_us: int,
+    promised: int,
+    path: str | Path,
+) -> str | None:
+    length_us = end_us - first_us
     if first is None or first.image_bgr is None:
         return "its first frame cannot be decoded"
-    if broken is not None:
-        return f"it breaks off at {length_us / 1e6:.1f} s ({broken})"
-    if declared_us - length_us > 1_000_000:
+    if index.broken is not None:
+        return f"it breaks off at {length_us / 1e6:.1f} s ({index.broken})"
+    # Some containers count their length from 0, others from the first frame.
+    if declared_us - max(length_us, end_us) > 500_000:
         return (
             f"it is cut off: the file says {declared_us / 1e6:.1f} s, "
             f"frames end at {length_us / 1e6:.1f} s"
         )
+    if promised > len(index.packets) + 1:
+        return f"it is cut off at {length_us / 1e6:.1f} s: {len(index.packets)} of {promised} frames are there"
+    if Path(path).suffix.lower() == ".ts" and Path(path).stat().st_size % _TS_PACKET_BYTES:
+        return f"it ends at {length_us / 1e6:.1f} s in the middle of a packet: it may be cut off"
     return None

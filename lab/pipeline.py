@@ -77,8 +77,8 @@ def _look(detector: Detector, batch: list[Frame]) -> list[Detections]:
     good = [frame for frame in batch if frame.error is None]
     try:
         seen = iter(detector.detect(good) if good else [])
-    except (RuntimeError, ValueError, ArithmeticError, MemoryError) as error:
-        # The model's own words: ONNX Runtime, OpenVINO and torch raise RuntimeErrors.
+    except Exception as error:
+        # Whatever a model or a plugin raises: these samples failed, and the log says why.
         seen = iter([Detections.failed(f"detector: {error}"[:300])] * len(good))
     return [next(seen) if frame.error is None else Detections() for frame in batch]
 

@@ -19,6 +19,7 @@ from lab.box_filter import BoxFilter
 from lab.errors import SettingError, closest
 
 THRESHOLD_DEFAULT = 0.4
+_MOST = 1e9  # seconds or samples: 30 years, and safe in integer microseconds
 
 
 def seconds_to_us(seconds: float) -> int:
@@ -38,6 +39,8 @@ def _known_keys(cls: type, given: Mapping[str, Any], what: str, extra: tuple[str
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingError(f"{name} must be a finite number, got {value!r}")
+    if value > _MOST:
+        raise SettingError(f"{name} must be at most {_MOST:g}, got {value:g}")
     return float(value)
 
 
@@ -162,6 +165,10 @@ def _samples(seconds: float, every_s: float) -> int:
     return max(1, math.ceil(Fraction(str(seconds)) / Fraction(str(every_s))))
 
 
+def _are_labels(value: Any) -> bool:
+    return isinstance(value, Sequence | Mapping) and all(isinstance(v, str) for v in value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabelRule:
     """The rule of one label."""
@@ -236,10 +243,14 @@ class Rule:
     def from_dict(cls, settings: Mapping[str, Any]) -> Rule:
         """Raises SettingError for unknown keys and values out of range."""
         _known_keys(cls, settings, "rule")
-        only = settings.get("only")
+        only, labels = settings.get("only"), settings.get("labels", {})
+        if only is not None and (isinstance(only, str) or not _are_labels(only)):
+            raise SettingError(f"only must be a list of labels, got {only!r}")
+        if not isinstance(labels, Mapping) or not _are_labels(labels):
+            raise SettingError(f"labels must map labels to rules, got {labels!r}")
         return cls(
             default=LabelRule.from_dict(settings.get("default", {})),
-            labels={k: LabelRule.from_dict(v) for k, v in settings.get("labels", {}).items()},
+            labels={k: LabelRule.from_dict(v) for k, v in labels.items()},
             only=None if only is None else tuple(sorted(set(only))),
         )
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from lab.container import open_video
 from lab.errors import SourceError
@@ -17,8 +19,7 @@ from lab.grid import choose, to_us
 
 # Codecs whose keyframe flag means that decoding can start there.
 _SEEKABLE = frozenset(
-    "h264 hevc vp8 vp9 av1 mpeg1video mpeg2video mpeg4 mjpeg msmpeg4v1 msmpeg4v2 msmpeg4v3 "
-    "wmv1 wmv2 wmv3 vc1 h263 flv1 theora prores dnxhd ffv1 vvc".split()
+    ["h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "libvpx", "libvpx-vp9", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1", "h263", "flv1", "theora", "prores", "dnxhd", "ffv1", "vvc"]
 )
 # Going on costs the frames between; a seek costs a drained pipeline, worth about so many.
 _SEEK_PAYS_AFTER_PACKETS = 8
@@ -93,6 +94,17 @@ class PacketIndex:
         """Where a packet with these times stands; -1 if it is not known."""
         return self._positions.get((pts, dts), -1)
 
+    def distrust_times(self) -> None:
+        """The times are those of decoding: only decoding in line tells which frame is when."""
+        self.linear = "times of decoding, not of presentation"
+        self.shown = [i for i, p in enumerate(self.packets) if p.shown]
+
+    @property
+    def times_in_order(self) -> list[int]:
+        """Where frames come in line and every packet has a time of its own: the times sorted."""
+        times = [p.pts for p in self.packets if p.shown and p.pts is not None]
+        return sorted(times) if len(set(times)) == len(self.shown) else []
+
     def start_at(self, first_pts: int) -> None:
         """Forget packets before the first frame that a decoder presents (a cut stream)."""
         self.shown = [i for i in self.shown if self.pts_of(i) >= first_pts]
@@ -115,7 +127,7 @@ class PacketIndex:
     def typical_ticks(self) -> int:
         """The median distance of frames, in ticks; 0 for a single frame."""
         times = [self.pts_of(i) for i in self.shown]
-        steps = sorted(b - a for a, b in zip(times, times[1:], strict=False))
+        steps = sorted(b - a for a, b in pairwise(times))
         return steps[len(steps) // 2] if steps else 0
 
     @property
@@ -124,7 +136,7 @@ class PacketIndex:
         if self.linear is not None:
             return False
         times = [self.pts_of(i) for i in self.shown]
-        steps = {b - a for a, b in zip(times, times[1:], strict=False)}
+        steps = {b - a for a, b in pairwise(times)}
         return bool(steps) and (max(steps) - min(steps)) * self.time_base > max(
             Fraction(2, 1000), 2 * self.time_base
         )
@@ -189,14 +201,14 @@ def read_index(path: str | Path) -> PacketIndex:
     return PacketIndex(packets, time_base, codec, broken)
 
 
-def _is_hidden(codec: str, packet: object) -> bool:
+def _is_hidden(codec: str, packet: Any) -> bool:
     """A VP8 or VP9 packet that only updates references (RFC 6386 9.1; VP9 bitstream 6.2)."""
     if codec not in ("vp8", "vp9"):
         return False
-    data = bytes(memoryview(packet)[:1])  # type: ignore[call-overload]
+    data = bytes(memoryview(packet)[:1])
     if codec == "vp8":
         return not data[0] & 0x10
-    tail = bytes(memoryview(packet)[-1:])  # type: ignore[call-overload]
+    tail = bytes(memoryview(packet)[-1:])
     if tail[0] & 0xE0 == 0xC0:  # a superframe, which ends in a frame that is shown
         return False
     bits = data[0]

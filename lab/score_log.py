@@ -91,9 +91,12 @@ class ScoreLog:
         return self.pts_us[self.ok]
 
 
-def part_files(folder: Path) -> list[tuple[Path, Path]]:
+def part_files(
+    folder: Path, manifest: Mapping[str, Any] | None = None
+) -> list[tuple[Path, Path]]:
     """(samples, detections) of the parts that count, in order."""
-    through = read_manifest(folder).get("compacted_through", 0)
+    manifest = read_manifest(folder) if manifest is None else manifest
+    through = manifest.get("compacted_through", 0)
     found = []
     for samples in sorted(folder.glob("samples-*.parquet")):
         name = samples.stem.removeprefix("samples-")
@@ -116,6 +119,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise StoreError(f"no score log at {folder}; was the folder moved or deleted?") from None
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from None
+    if not isinstance(manifest, dict) or "labels" not in manifest:
+        raise StoreError(f"{path} is not a run's manifest; restore it from a copy")
     if manifest.get("format", 0) > FORMAT:
         raise StoreError(f"{path} has format {manifest['format']}, this version knows {FORMAT}; update")
     return dict(manifest)
@@ -124,8 +129,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def read_log(folder: Path) -> ScoreLog:
     """Read all parts; a damaged one is named in `damaged` and the rest is used."""
     manifest = read_manifest(folder)
+    while True:
+        log = _read_parts(folder, manifest)
+        now = read_manifest(folder)
+        if now == manifest:
+            return log
+        manifest = now  # compacted meanwhile: what was listed may be gone
+
+
+def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
     samples, detections, damaged = [], [], []
-    for samples_file, detections_file in part_files(folder):
+    for samples_file, detections_file in part_files(folder, manifest):
         try:
             # One reader at a time, without mapping: parts may be replaced under us.
             s = pq.read_table(samples_file, page_checksum_verification=True)
@@ -180,6 +194,9 @@ class ScoreLogWriter:
         except Timeout:
             raise StoreError(f"run {folder.name} is being written by another process") from None
         if not (folder / "manifest.json").exists():
+            if next(folder.glob("samples-*.parquet"), None) is not None:
+                self._lock.release()
+                raise StoreError(f"{folder} has parts but no manifest.json; restore it from a copy")
             write_manifest(folder, {"format": FORMAT, "compacted_through": 0, **manifest})
         self._remove_leftovers()
         self._number = max([0, *(int(f.stem[-5:]) for f in folder.glob("samples-*.parquet"))])
@@ -191,6 +208,19 @@ class ScoreLogWriter:
 
     def __exit__(self, *exc: object) -> None:
         self._lock.release()
+
+    def set_damaged_aside(self) -> bool:
+        """Take a damaged part and all after it out of the log, to be analysed again.
+
+        Their files stay, with another ending. Returns whether there was one.
+        """
+        files = part_files(self.folder)
+        for position, pair in enumerate(files):
+            if not all(_is_whole(file) for file in pair):
+                for file in (f for later in files[position:] for f in later if f.exists()):
+                    file.rename(file.with_suffix(".damaged"))
+                return True
+        return False
 
     def last_pts_us(self) -> int | None:
         """The time of the last sample on disk, from which a run is resumed."""
@@ -261,6 +291,14 @@ class ScoreLogWriter:
         for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
             if file not in counted:
                 file.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        pq.read_table(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def is_locked(folder: Path) -> bool:

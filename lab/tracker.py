@@ -116,7 +116,7 @@ class LabelTracker:
 
     def _enter(self, pts_us: int) -> list[Event]:
         """The entering condition holds while closed: open, or continue the one before."""
-        streak = [sample for sample in self.window]
+        streak = list(self.window)
         while not streak[0].over:
             streak.pop(0)
         onset = streak[0]
@@ -177,9 +177,8 @@ class LabelTracker:
     def _streak_began_by(self, last_us: int) -> bool:
         """Whether an over sample up to `last_us` may still become an onset."""
         needed, room = self.debounce.enter_frames, self.debounce.enter_window
-        overs = elapsed = 0
-        for sample in reversed(self.window):
-            elapsed += 1
+        overs = 0
+        for elapsed, sample in enumerate(reversed(self.window), start=1):
             overs += sample.over
             if sample.over and sample.pts_us <= last_us and needed - overs <= room - elapsed:
                 return True

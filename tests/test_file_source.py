@@ -1,6 +1,8 @@
 """The right frames, and their right pixels, whatever the codec and container."""
 
+import re
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -148,3 +150,43 @@ def test_odd_sizes_are_read(tmp_path, size_px):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode(None))
     assert [f.image_bgr.shape for f in FileSource(path).samples(0)] == [(height, width, 3)] * 2
+
+
+def test_an_avi_with_reordered_frames_has_times_in_order(encode):
+    """AVI stores decoding times only; the n-th frame presented has the n-th time."""
+    path = encode("reordered.avi", *X264, "-bf", "3")
+    frames = list(FileSource(path).samples(0))
+    reference = list(FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"])).samples(0))
+    assert [f.index for f in frames] == list(range(len(reference)))
+    assert [b.pts_us > a.pts_us for a, b in pairwise(frames)] == [True] * (len(frames) - 1)
+    close = [np.abs(a.image_bgr.astype(int) - b.image_bgr).mean() for a, b in zip(frames, reference, strict=True)]
+    assert max(close) < 5, "frames are out of order"
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", ["b_frames.mp4", "open_gop.ts"])
+def test_random_damage_never_breaks_the_order(encode, tmp_path, name, seed):
+    data = bytearray(encode(name, *CASES[name]).read_bytes())
+    dice = np.random.default_rng(seed)
+    for at in dice.integers(len(data) // 10, len(data) - 60_000, 40):
+        data[at : at + 40] = dice.integers(0, 256, 40, np.uint8).tobytes()
+    damaged = tmp_path / name
+    damaged.write_bytes(data)
+    frames = list(FileSource(damaged).samples(0.2))
+    assert [f.index for f in frames] == sorted({f.index for f in frames})
+    assert sum(f.error is None for f in frames) > 10
+
+
+def test_a_late_start_is_not_taken_for_a_cut(encode):
+    assert probe(encode("late_start.mkv", *CASES["late_start.mkv"])).warning is None
+
+
+@pytest.mark.parametrize("name", ["mpeg4.mp4", "mpeg2.ts", "mjpeg.avi", "open_gop.mkv"])
+def test_a_cut_is_noticed_in_each_container(encode, tmp_path, name):
+    whole = encode(name, *CASES[name])
+    assert probe(whole).warning is None
+    if name == "mpeg4.mp4":
+        whole = encode("front.mp4", "-c", "copy", "-movflags", "faststart", source=str(whole))
+    cut = tmp_path / name
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10 + 1])
+    assert re.search("cut off|breaks off", probe(cut).warning)

@@ -129,3 +129,30 @@ def test_why_names_the_streak_the_miss_and_the_silence(quick_run):
     reasons = " | ".join(quick_run.explain("cat", rule)["reason"])
     for words in ("1 of 3 over samples to enter", "the sighting opens", "missed by", "the sighting ends"):
         assert words in reasons
+
+
+def test_a_run_with_a_damaged_part_is_completed_by_resuming(samples, tmp_path):
+    seen = []
+    run = lab.analyze(samples / "nothing.mp4", labels=["cat"], store=tmp_path, progress=seen.append, cancelled=lambda: len(seen) > 5)
+    (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
+    part.write_bytes(part.read_bytes()[:50])
+    run = lab.resume(run.store, run.run_id, progress=False)
+    assert (run.state, len(run.log.pts_us), run.log.damaged) == ("done", 40, ())
+
+
+def test_weights_given_by_path_are_found_again_on_resuming(samples, models, tmp_path):
+    seen = []
+    clip, weights = samples / "nothing.mp4", str(models / "yolo26n.pt")
+    run = lab.analyze(clip, weights=weights, labels=["cat"], every_s=1, store=tmp_path, progress=seen.append, cancelled=lambda: bool(seen))
+    assert lab.resume(run.store, run.run_id, progress=False).state == "done"
+
+
+def test_a_run_that_another_process_writes_is_left_to_it(samples, tmp_path):
+    from lab.score_log import ScoreLogWriter
+
+    seen = []
+    run = lab.analyze(samples / "nothing.mp4", labels=["cat"], store=tmp_path, progress=seen.append, cancelled=lambda: bool(seen))
+    with ScoreLogWriter(run.store.log_folder(run.run_id), {"labels": ["cat"]}):
+        with pytest.raises(lab.StoreError, match="another process"):
+            lab.resume(run.store, run.run_id, progress=False)
+        assert run.store.run(run.run_id)["state"] == "cancelled"

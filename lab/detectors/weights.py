@@ -73,7 +73,7 @@ def _sha256(path: str, size_bytes: int, mtime_ns: int) -> str:
 def _download(name: str) -> Path:
     """A checkpoint that Ultralytics publishes, fetched into the models folder."""
     if not name.endswith(".pt"):
-        known = sorted(p.name for p in models_folder().glob("*.*")) + [DEFAULT_NAME]
+        known = [*sorted(p.name for p in models_folder().glob("*.*")), DEFAULT_NAME]
         raise DetectorError(f"no weights {name!r} in {models_folder()}; {closest(name, known)}")
     from lab.detectors.ultralytics_model import ultralytics
 

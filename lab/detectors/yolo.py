@@ -50,9 +50,12 @@ class Yolo:
             raise SettingError(f"score_floor must be in (0, 1), got {floor}")
         if not 0 < nms_iou <= 1:
             raise SettingError(f"nms_iou must be in (0, 1], got {nms_iou}")
-        if not 32 <= image_size <= 4096 or image_size % 32:
+        if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % 32:
             raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
+        if not isinstance(most_boxes, int) or most_boxes < 1:
+            raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
         path = find_weights(weights)
+        self.weights_path = str(path.absolute())
         runtime = runtime or ("torch" if path.suffix == ".pt" else "onnx")
         self._model = _load(path, runtime)
         self._size = self._model.fixed_size_px or (image_size, image_size)
@@ -147,6 +150,8 @@ def _load(path: Any, runtime: str) -> Any:
 def _known(labels: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
     if labels is None:
         return names
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise SettingError(f"labels must be a list of names, got {labels!r}")
     wanted = [label.strip() for label in labels]
     if not wanted or not all(wanted):
         raise SettingError("no label given; name one or more, or leave labels out for all")

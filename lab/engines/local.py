@@ -72,6 +72,7 @@ class _Lane:
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._process: subprocess.Popen[str] | None = None
         self._cancelled: set[str] = set()
+        self._speaking = threading.Lock()
         threading.Thread(target=self._serve, name=f"lane-{name}", daemon=True).start()
 
     def put(self, job: Job) -> None:
@@ -108,6 +109,8 @@ class _Lane:
         except OSError as error:
             job.end("failed", f"the worker could not be reached: {error}")
             return
+        except ValueError:
+            pass  # half a line: it died while it was speaking
         job.end("failed", self._obituary(job))
 
     def _take(self, job: Job, answer: dict[str, Any]) -> bool:
@@ -152,5 +155,6 @@ class _Lane:
         process = self._process
         if process is None or process.stdin is None:
             return
-        process.stdin.write(json.dumps(message) + "\n")
-        process.stdin.flush()
+        with self._speaking:
+            process.stdin.write(json.dumps(message) + "\n")
+            process.stdin.flush()

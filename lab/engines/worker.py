@@ -62,11 +62,12 @@ class _Worker:
         from lab.store.store import Store
 
         store = Store(job["store"])
-        recipe = store.run(job["run_id"])["recipe"]
+        row = store.run(job["run_id"])
+        settings = detector_settings(row["recipe"], row["environment"].get("weights_path"))
         run = resume(
             store,
             job["run_id"],
-            detector=self.detector(detector_settings(recipe)),
+            detector=self.detector(settings),
             progress=_throttled(say),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
@@ -137,7 +138,12 @@ def serve() -> int:
 
     def read() -> None:
         for line in sys.stdin:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+                message["kind"] = message.get("kind", "")
+            except (ValueError, AttributeError, TypeError):
+                print(f"lab worker: not a job: {line.strip()[:80]}", file=sys.stderr)
+                continue
             if "cancel" in message:
                 worker.cancelled.add(message["cancel"])
                 continue
@@ -153,8 +159,8 @@ def serve() -> int:
                 arrived.wait()
             job = jobs.pop(0)
 
-        def say(kind: str = "progress", **values: Any) -> None:
-            answers.write(json.dumps({"job_id": job["job_id"], "kind": kind, **values}) + "\n")
+        def say(kind: str = "progress", job: Job = job, **values: Any) -> None:
+            answers.write(json.dumps({"job_id": job.get("job_id"), "kind": kind, **values}) + "\n")
 
         try:
             if job["kind"] not in kinds:

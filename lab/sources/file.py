@@ -33,8 +33,10 @@ class FileSource:
         self.index: PacketIndex = read_index(path)
         if self.index.linear is None:
             first = self._first_presented()
-            if first is not None:
-                self.index.start_at(first)
+            if len(first) > 1 and sorted(first) != first:
+                self.index.distrust_times()
+            elif first:
+                self.index.start_at(first[0])
 
     def __enter__(self) -> FileSource:
         return self
@@ -67,43 +69,58 @@ class FileSource:
         for segment in self.index.plan(targets):
             yield from self._segment(segment)
 
-    def _first_presented(self) -> int | None:
+    def _first_presented(self) -> list[int]:
+        """Times of the first frames that a decoder presents: one, or several for an AVI.
+
+        An AVI stores no presentation times; where frames are reordered, FFmpeg's are wrong.
+        """
         import av
 
+        times: list[int] = []
         with open_video(self.path) as (container, stream):
+            enough = 48 if container.format.name == "avi" else 1
             for packet in container.demux(stream):
                 try:
                     for frame in packet.decode():
                         if not frame.is_corrupt and frame.pts is not None:
-                            return frame.pts
+                            times.append(frame.pts)
                 except av.FFmpegError:
                     continue
-        return None
+                if len(times) >= enough:
+                    break
+        return times
 
     def _segment(self, segment: Segment) -> Iterator[Frame]:
         """The targets of a segment, in order, each decoded again where it does not appear."""
         waiting = deque(segment.targets)
         for frame in _Decoding(self.path, self.index, segment):
+            if not waiting or frame.index < waiting[0].index:
+                continue  # damage can bring a frame again, or late
             while waiting[0].index < frame.index:
-                yield self._again(waiting.popleft(), segment.start)
+                yield self._again(waiting.popleft())
             waiting.popleft()
             yield frame
         for target in waiting:
-            yield self._again(target, segment.start)
+            yield self._again(target)
 
-    def _again(self, target: Target, tried: int) -> Frame:
-        """Decode `target` from further back than `tried`, at last from the start."""
-        reached = tried == 0
+    def _again(self, target: Target) -> Frame:
+        """Decode `target` by itself, from further and further back.
+
+        In one thread, for with several an error at one packet can lose the frames of others.
+        """
+        reached, tried = False, None
         for skip in _RETRIES:
             start = self.index.keyframe_for(target, skip)
-            if start < tried:
-                decoding = _Decoding(self.path, self.index, Segment(start, target.position, (target,)))
-                for frame in decoding:
-                    return frame
-                reached |= decoding.reached
-                tried = start
+            if start == tried:
+                break
+            alone = Segment(start, target.position, (target,))
+            decoding = _Decoding(self.path, self.index, alone, threads=False)
+            for frame in decoding:
+                return frame
+            reached, tried = reached or decoding.reached, start
         if not reached:
-            for frame in _Decoding(self.path, self.index, Segment(0, target.position, (target,))):
+            whole = Segment(0, target.position, (target,))
+            for frame in _Decoding(self.path, self.index, whole, threads=False):
                 return frame
         pts_us = to_us(target.pts, self.index.time_base)
         return Frame(None, target.index, pts_us, time.time(), "frame could not be decoded")
@@ -136,7 +153,9 @@ class FileSource:
         import av
 
         index, last_pts = 0, None
+        times = self.index.times_in_order
         with open_video(self.path) as (container, stream):
+            stream.codec_context.thread_type = "NONE"
             rate = stream.average_rate or Fraction(25)
             step = max(1, round(1 / (rate * self.index.time_base)))
             for packet in _demuxed(container, stream):
@@ -145,7 +164,7 @@ class FileSource:
                 except av.FFmpegError:
                     continue
                 for frame in frames:
-                    pts = frame.pts
+                    pts = times[index] if index < len(times) else frame.pts
                     if pts is None:
                         pts = 0 if last_pts is None else last_pts + step
                     yield index, pts, frame
@@ -159,8 +178,10 @@ class _Decoding:
         decoding began early enough.
     """
 
-    def __init__(self, path: Path, index: PacketIndex, segment: Segment) -> None:
-        self._path, self._index, self._segment = path, index, segment
+    def __init__(
+        self, path: Path, index: PacketIndex, segment: Segment, *, threads: bool = True
+    ) -> None:
+        self._path, self._index, self._segment, self._threads = path, index, segment, threads
         self.reached = segment.start == 0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -170,6 +191,8 @@ class _Decoding:
         first_pts = self._segment.targets[0].pts
         with open_video(self._path) as (container, stream):
             context = stream.codec_context
+            if not self._threads:
+                context.thread_type = "NONE"
             for packet in self._packets(container, stream):
                 # Frames that nothing refers to are skipped, unless they are wanted.
                 skip = packet is not None and packet.pts not in wanted
@@ -196,7 +219,7 @@ class _Decoding:
         position = 0
         if start:
             key = self._index.packets[start]
-            container.seek(key.pts if key.dts is None else key.dts, stream=stream)
+            container.seek(key.dts if key.dts is not None else key.pts or 0, stream=stream)
             position = -1
         for packet in _demuxed(container, stream):
             if packet is not None and position < 0:
@@ -228,7 +251,7 @@ def _demuxed(
 
 def picture(frame: av.VideoFrame, index: int, pts_us: int) -> Frame:
     """A decoded frame as BGR, upright."""
-    image = frame.to_ndarray(format="bgr24")
+    image: np.ndarray = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     if turns:
         image = np.ascontiguousarray(np.rot90(image, turns))

@@ -61,7 +61,7 @@ class Catalog:
                     connection.rollback()
                     raise
                 connection.commit()
-            except duckdb.IOException as error:
+            except duckdb.OperationalError as error:  # no space, no permission, a broken disk
                 raise StoreError(f"the store {self.folder} cannot be written: {_first(error)}") from None
             finally:
                 connection.close()
@@ -73,7 +73,10 @@ class Catalog:
         try:
             lock = self._file_lock()
             try:
-                self._holder.write_text(f"{os.getpid()} {' '.join(sys.argv)[:200]}")
+                try:
+                    self._holder.write_text(f"{os.getpid()} {' '.join(sys.argv)[:200]}")
+                except OSError as error:
+                    raise StoreError(_cannot_write(self.folder, error)) from None
                 yield
             finally:
                 lock.release()
@@ -124,7 +127,8 @@ class Catalog:
                     raise StoreError(f"the catalog {self.path} cannot be opened: {text}") from None
                 if time.monotonic() > deadline:
                     raise StoreError(
-                        f"the catalog stayed locked for {self._wait_s:.0f} s: {text}"
+                        f"the catalog stayed locked for {self._wait_s:.0f} s by another program, "
+                        f"which you can close: {text}"
                     ) from None
             time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
 
@@ -132,6 +136,8 @@ class Catalog:
 def _cannot_write(folder: Path, error: OSError) -> str:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return f"the store {folder} cannot be written ({error.strerror}); choose another with --store"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return f"the store {folder} is a file, not a folder; choose another with --store"
     if error.errno == errno.ENOSPC:
         return f"no space left on the disk of {folder}; free some, then resume the run"
     return f"the store {folder} cannot be used: {error.strerror or error}"

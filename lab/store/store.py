@@ -98,9 +98,18 @@ class Store:
 
     # runs
 
-    def create_run(self, media_id: str, recipe: Mapping[str, Any], threshold: float) -> str:
-        """A row for a run that is about to begin; committed before its first part."""
-        run_id = datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
+    def create_run(
+        self,
+        run_id: str,
+        recipe: Mapping[str, Any],
+        threshold: float,
+        *,
+        weights_path: str | None = None,
+    ) -> None:
+        """A row for a run that is about to begin; committed before its first part.
+
+        threshold: where its rule starts. weights_path: where to find the weights on resuming.
+        """
         with self.catalog.transaction() as db:
             db.execute(
                 """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
@@ -108,16 +117,20 @@ class Store:
                 VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
                 [
                     run_id,
-                    media_id,
+                    recipe["media_id"],
                     json.dumps(recipe),
                     recipe_hash(recipe),
                     protocol_hash(recipe),
-                    json.dumps(environment()),
+                    json.dumps({**environment(), "weights_path": weights_path}),
                     threshold,
                     _now(),
                 ],
             )
-        return run_id
+
+    def delete_run(self, run_id: str) -> None:
+        """Forget a run that never began; its log is not touched."""
+        with self.catalog.transaction() as db:
+            db.execute("DELETE FROM runs WHERE run_id = ?", [run_id])
 
     def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
         with self.catalog.transaction() as db:
@@ -222,6 +235,11 @@ class Store:
             result = db.execute(sql, list(values))
             names = [column[0] for column in result.description or []]
             return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def new_run_id() -> str:
+    """Sorts by time, and is one of its kind."""
+    return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
 
 
 def _now() -> datetime:

@@ -195,7 +195,7 @@ class _Decoding:
                 context.thread_type = "NONE"
             for packet in self._packets(container, stream):
                 # Frames that nothing refers to are skipped, unless they are wanted.
-                skip = packet is not None and packet.pts not in wanted
+                skip = self._index.can_seek and packet is not None and packet.pts not in wanted
                 context.skip_frame = "NONREF" if skip else "DEFAULT"
                 try:
                     frames = context.decode(packet)

@@ -1,0 +1,114 @@
+"""Pages without a browser: they draw, empty and full, and never show a traceback."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import lab
+from lab.server import desk as desks
+
+ROOT = Path(__file__).parents[2]
+PAGES = ["source", "run", "tune", "sightings"]
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_STORE", str(tmp_path / "store"))
+    desks.desk.cache_clear()
+    st.cache_data.clear()
+    yield tmp_path / "store"
+    desks.desk().engine.close()
+    desks.desk.cache_clear()
+
+
+def show(name, **query):
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    for key, value in query.items():
+        page.query_params[key] = value
+    page.run()
+    return page if name == "source" else page.switch_page(f"pages/{name}.py").run()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_an_empty_store_says_what_to_do_next(store, name):
+    page = show(name)
+    assert not page.exception
+    assert page.info
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_store_with_a_run_and_sightings_is_shown(store, name, samples):
+    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["cat"], store=store, progress=False)
+    run.save_sightings(lab.Debounce(enter_threshold=0.4))
+    page = show(name)
+    assert not page.exception
+    assert not page.error
+
+
+def test_a_store_of_a_newer_schema_is_one_line(store):
+    import duckdb
+
+    lab.open_store(store).store.save_rule("x", lab.Rule())
+    with duckdb.connect(str(store / "catalog.duckdb")) as db:
+        db.execute("INSERT INTO schema_version VALUES (99)")
+    for name in PAGES:
+        page = show(name)
+        assert not page.exception
+        assert "update Sighting Lab" in page.error[0].value
+
+
+def test_a_file_outside_the_media_roots_is_refused(store):
+    page = show("source")
+    page.text_input[0].input("/etc/passwd").run()
+    assert "not under the media_roots" in page.error[0].value
+
+
+def test_a_run_starts_from_the_page(store, samples):
+    lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
+    page = show("run")
+    page.button[0].click().run()
+    (job,) = [j for j in desks.desk().engine.jobs() if j.kind == "analyze"]
+    assert job.finished.wait(60)
+    assert job.state == "done", job.error
+
+
+def test_the_copied_settings_give_the_same_sightings(store, samples, capsys, tmp_path):
+    import json
+    import shlex
+
+    from lab.cli import main
+    from lab.ui.snippets import as_command, as_python, as_yaml
+
+    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, store=store, progress=False)
+    for settings in ({}, {"only": ["cat"]}, {"labels": {"cat": {"debounce": {"enter_frames": 2}}}},
+                     {"default": {"debounce": {"enter_threshold": 0.7, "exit_frames": 2}}}):  # fmt: skip
+        rule = lab.Rule.from_dict(settings)
+        expected = [s.to_dict() for s in run.find(rule)]
+        scope: dict = {}
+        exec(as_python(run, rule).replace("run.sightings(", "found = run.find("), scope)
+        assert [s.to_dict() for s in scope["found"]] == expected
+        (tmp_path / "rule.yaml").write_text(as_yaml(rule))
+        words = shlex.split(as_command(run, rule, run.store).splitlines()[-1])[1:]
+        words = [str(tmp_path / w) if w == "rule.yaml" else w for w in words]
+        assert main([*words, "--format", "json"]) == 0
+        assert json.loads(capsys.readouterr().out) == expected
+
+
+def test_a_rule_survives_the_address():
+    from lab.errors import SettingError
+    from lab.ui.tune import pack, unpack
+
+    rule = lab.Rule.from_dict({"only": ["cat"]})
+    assert unpack(pack(rule)) == rule
+    with pytest.raises(SettingError, match="ask for the link again"):
+        unpack("broken")
+
+
+def test_upload_names_lead_nowhere_else():
+    from lab.server.upload import safe_name
+
+    assert safe_name("../../etc/passwd") == "passwd"
+    assert safe_name("C:\\x\\clip 1.mp4") == "clip 1.mp4"
+    assert safe_name("..") == "upload"

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -46,18 +47,23 @@ def protocol_hash(recipe: Mapping[str, Any]) -> str:
     return recipe_hash({k: v for k, v in recipe.items() if k != "media_id"})
 
 
-def environment() -> dict[str, Any]:
-    """What is recorded beside the recipe: it should not matter, within 1e-3."""
+@cache
+def _versions() -> dict[str, str]:
     versions = {}
     for package in _RECORDED.split():
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             continue
+    return versions
+
+
+def environment() -> dict[str, Any]:
+    """What is recorded beside the recipe: it should not matter, within 1e-3."""
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "system": platform.system(),
         "cores": os.cpu_count(),
-        "packages": versions,
+        "packages": dict(_versions()),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -21,6 +22,8 @@ from lab.jobs import Job
 
 _LANES = {"analyze": "analysis", "resume": "analysis", "describe": "analysis"}
 _KEPT_JOBS = 200
+# Small and flat: few heaps for many threads, and no allocator beside the system's.
+_LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 class LocalEngine:
@@ -147,6 +150,7 @@ class _Lane:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                env={**_LEAN, **os.environ},
                 cwd=Path(__file__).resolve().parents[2],
             )
         return self._process

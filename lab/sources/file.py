@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,8 +50,7 @@ class FileSource:
         if self.index.linear is not None:
             yield from self._in_line(every_s, after_us)
             return
-        for segment in self.index.plan(self.index.targets(every_s, after_us)):
-            yield from self._segment(segment)
+        yield from self._segments(self.index.targets(every_s, after_us))
 
     def sample_count(self, every_s: float) -> int | None:
         """How many samples to expect; None if only decoding can tell."""
@@ -66,8 +66,7 @@ class FileSource:
         targets = [
             Target(i, self.index.pts_of(self.index.shown[i]), self.index.shown[i]) for i in chosen
         ]
-        for segment in self.index.plan(targets):
-            yield from self._segment(segment)
+        yield from self._segments(targets)
 
     def _first_presented(self) -> list[int]:
         """Times of the first frames that a decoder presents: one, or several for an AVI.
@@ -90,38 +89,35 @@ class FileSource:
                     break
         return times
 
-    def _segment(self, segment: Segment) -> Iterator[Frame]:
-        """The targets of a segment, in order, each decoded again where it does not appear."""
-        waiting = deque(segment.targets)
-        for frame in _Decoding(self.path, self.index, segment):
-            if not waiting or frame.index < waiting[0].index:
-                continue  # damage can bring a frame again, or late
-            while waiting[0].index < frame.index:
-                yield self._again(waiting.popleft())
-            waiting.popleft()
-            yield frame
-        for target in waiting:
-            yield self._again(target)
+    def _segments(self, targets: list[Target]) -> Iterator[Frame]:
+        """The targets in order, each decoded again where it does not appear."""
+        with _Decoder(self.path, self.index) as decoder:
+            for segment in self.index.plan(targets):
+                waiting = deque(segment.targets)
+                for frame in decoder.frames(segment):
+                    if not waiting or frame.index < waiting[0].index:
+                        continue  # damage can bring a frame again, or late
+                    while waiting[0].index < frame.index:
+                        yield self._again(waiting.popleft())
+                    waiting.popleft()
+                    yield frame
+                for target in waiting:
+                    yield self._again(target)
 
     def _again(self, target: Target) -> Frame:
         """Decode `target` by itself, from further and further back.
 
         In one thread, for with several an error at one packet can lose the frames of others.
         """
-        reached, tried = False, None
-        for skip in _RETRIES:
-            start = self.index.keyframe_for(target, skip)
-            if start == tried:
-                break
-            alone = Segment(start, target.position, (target,))
-            decoding = _Decoding(self.path, self.index, alone, threads=False)
-            for frame in decoding:
-                return frame
-            reached, tried = reached or decoding.reached, start
-        if not reached:
-            whole = Segment(0, target.position, (target,))
-            for frame in _Decoding(self.path, self.index, whole, threads=False):
-                return frame
+        starts = [self.index.keyframe_for(target, skip) for skip in _RETRIES]
+        reached = False
+        for start in dict.fromkeys([*starts, 0]):
+            if reached and start == 0 and start not in starts:
+                break  # decoding began early enough: the frame is damaged
+            with _Decoder(self.path, self.index, threads=False) as decoder:
+                for frame in decoder.frames(Segment(start, target.position, (target,))):
+                    return frame
+                reached |= decoder.reached
         pts_us = to_us(target.pts, self.index.time_base)
         return Frame(None, target.index, pts_us, time.time(), "frame could not be decoded")
 
@@ -171,64 +167,78 @@ class FileSource:
                     index, last_pts = index + 1, pts
 
 
-class _Decoding:
-    """One pass over a segment: iterating gives those of its targets that appear intact.
+class _Decoder:
+    """An open file that decodes one segment after another. A context manager.
 
-    reached: whether an intact frame at or before the first target was decoded, which shows that
-        decoding began early enough.
+    reached: whether, in the last segment, an intact frame at or before its first target was
+        decoded, which shows that decoding began early enough.
     """
 
-    def __init__(
-        self, path: Path, index: PacketIndex, segment: Segment, *, threads: bool = True
-    ) -> None:
-        self._path, self._index, self._segment, self._threads = path, index, segment, threads
-        self.reached = segment.start == 0
+    def __init__(self, path: Path, index: PacketIndex, *, threads: bool = True) -> None:
+        self._path, self._index, self._threads = path, index, threads
+        self._open = ExitStack()
+        self._fresh = False
+        self.reached = False
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __enter__(self) -> _Decoder:
+        self._reopen()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._open.close()
+
+    def _reopen(self) -> None:
+        self._open.close()
+        self._container, self._stream = self._open.enter_context(open_video(self._path))
+        if not self._threads:
+            self._stream.codec_context.thread_type = "NONE"
+        self._fresh = True
+
+    def frames(self, segment: Segment) -> Iterator[Frame]:
+        """Those of the segment's targets that appear intact, as they appear."""
         import av
 
-        wanted = {target.pts: target for target in self._segment.targets}
-        first_pts = self._segment.targets[0].pts
-        with open_video(self._path) as (container, stream):
-            context = stream.codec_context
-            if not self._threads:
-                context.thread_type = "NONE"
-            for packet in self._packets(container, stream):
-                # Frames that nothing refers to are skipped, unless they are wanted.
-                skip = self._index.can_seek and packet is not None and packet.pts not in wanted
-                context.skip_frame = "NONREF" if skip else "DEFAULT"
-                try:
-                    frames = context.decode(packet)
-                except av.FFmpegError:
+        wanted = {target.pts: target for target in segment.targets}
+        first_pts = segment.targets[0].pts
+        self.reached = segment.start == 0
+        for packet in self._packets(segment):
+            context = self._stream.codec_context
+            # Frames that nothing refers to are skipped, unless they are wanted.
+            skip = self._index.can_seek and packet is not None and packet.pts not in wanted
+            context.skip_frame = "NONREF" if skip else "DEFAULT"
+            try:
+                frames = context.decode(packet)
+            except av.FFmpegError:
+                continue
+            for frame in frames:
+                if frame.is_corrupt or frame.pts is None:
                     continue
-                for frame in frames:
-                    if frame.is_corrupt or frame.pts is None:
-                        continue
-                    if not self.reached and frame.pts > first_pts:
-                        return
-                    self.reached = True
-                    if frame.pts in wanted:
-                        target = wanted[frame.pts]
-                        yield picture(frame, target.index, to_us(frame.pts, self._index.time_base))
+                if not self.reached and frame.pts > first_pts:
+                    return
+                self.reached = True
+                if frame.pts in wanted:
+                    index = wanted[frame.pts].index
+                    yield picture(frame, index, to_us(frame.pts, self._index.time_base))
 
-    def _packets(
-        self, container: av.container.InputContainer, stream: av.VideoStream
-    ) -> Iterator[av.Packet | None]:
+    def _packets(self, segment: Segment) -> Iterator[av.Packet | None]:
         """The segment's packets, then None to drain; nothing if the seek went too far."""
-        start, end = self._segment.start, self._segment.end
         position = 0
-        if start:
-            key = self._index.packets[start]
-            container.seek(key.dts if key.dts is not None else key.pts or 0, stream=stream)
+        if segment.start:
+            key = self._index.packets[segment.start]
+            dts = key.dts if key.dts is not None else key.pts or 0
+            self._container.seek(dts, stream=self._stream)
             position = -1
-        for packet in _demuxed(container, stream):
+        elif not self._fresh:
+            self._reopen()
+        self._fresh = False
+        for packet in _demuxed(self._container, self._stream):
             if packet is not None and position < 0:
                 position = self._index.position_of(packet.pts, packet.dts)
-                if not 0 <= position <= start:
+                if not 0 <= position <= segment.start:
                     return
-            if packet is None or position > end:
+            if packet is None or position > segment.end:
                 break
-            if position >= start:
+            if position >= segment.start:
                 yield packet
             position += 1
         yield None

@@ -50,10 +50,8 @@ def side(name: str, clip: str) -> float:
         import supervision
 
         begun = time.perf_counter()
-        count = 0
-        for frame in supervision.get_video_frames_generator(clip, stride=FPS):
-            model.predict(frame, **quiet)
-            count += 1
+        frames = supervision.get_video_frames_generator(clip, stride=FPS)
+        count = sum(len(model.predict(frame, **quiet)) for frame in frames)
     else:
         begun, count = _stream_infer(model, clip, quiet)
     taken = time.perf_counter() - begun

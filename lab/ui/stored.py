@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -82,6 +83,7 @@ def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
     pages = -(-len(rows) // page_rows)
     page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
     rows = rows[(page - 1) * page_rows : page * page_rows]
+    missing = _want_missing(desk, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(desk, r)} for r in rows])[_SHOWN]
     event = st.dataframe(
         frame,
@@ -109,13 +111,34 @@ def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
     picked = event["selection"]["rows"]
     if picked:
         _replay(rows[picked[0]])
+    if missing:
+        st.fragment(_look_again, run_every=1.0)(desk)
+
+
+def _file(desk: Desk, row: dict[str, Any]) -> Path:
+    return desk.store.pictures_folder(row["media_id"]) / f"{row['peak_us']}.jpg"
+
+
+def _want_missing(desk: Desk, rows: list[dict[str, Any]]) -> bool:
+    """Ask a worker for the pictures that are not there yet, a job a clip."""
+    wanted: dict[tuple[str, str], list[int]] = {}
+    for row in rows:
+        if not _file(desk, row).exists():
+            wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
+    for (media_id, path), times in wanted.items():
+        desk.want_pictures(media_id, path, times)
+    return any(job.is_active and job.kind == "pictures" for job in desk.engine.jobs())
+
+
+def _look_again(desk: Desk) -> None:
+    if not any(job.is_active and job.kind == "pictures" for job in desk.engine.jobs()):
+        st.rerun()
 
 
 def _picture(desk: Desk, row: dict[str, Any]) -> str | None:
     """A data address: the grid cannot send our cookie with an image request of its own."""
-    file = desk.store.pictures_folder(row["media_id"]) / f"{row['peak_us']}.jpg"
+    file = _file(desk, row)
     if not file.exists():
-        desk.want_pictures(row["media_id"], row["media_path"], [row["peak_us"]])
         return None
     return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()
 

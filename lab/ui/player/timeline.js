@@ -43,7 +43,7 @@ class Timeline {
     c.width = Math.round(this.width * ratio); c.height = Math.round(height * ratio);
     const g = c.getContext("2d"), style = getComputedStyle(this.root);
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.ink = style.color;
+    this.ink = style.color; this.paper = style.getPropertyValue("--st-background-color") || "#fff";
     g.font = "11px sans-serif";
     this.axis(g, height);
     lanes.forEach((label, i) => this.lane(g, label, i * LANE_PX));
@@ -88,7 +88,9 @@ class Timeline {
     g.fillStyle = "#ef4444";
     for (const i of Object.keys(m.log.failed)) g.fillRect(this.x(m.pts[i] / 1e6) - 1, base - 4, 3, 8);
     g.font = "600 12px sans-serif";
-    g.fillStyle = this.ink; g.fillText(label, 6, top + 22); g.font = "11px sans-serif";
+    const wide = g.measureText(label).width;
+    g.fillStyle = this.paper; g.globalAlpha = 0.8; g.fillRect(3, top + 10, wide + 7, 17); g.globalAlpha = 1;
+    g.fillStyle = this.ink; g.fillText(label, 6, top + 23); g.font = "11px sans-serif";
   }
 
   // One vertical stroke a pixel column (lowest to highest) where samples are dense.

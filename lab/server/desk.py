@@ -10,6 +10,7 @@ from typing import Any
 from lab.config import Config, load_config
 from lab.engines.local import LocalEngine
 from lab.errors import SettingError
+from lab.explain import explain
 from lab.rule import Rule
 from lab.run import Run
 from lab.score_log import part_files
@@ -27,6 +28,7 @@ class Desk:
         self.engine = LocalEngine()
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._paths: dict[str, dict[str, Any]] = {}
+        self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: set[tuple[str, int]] = set()
         self._guard = threading.Lock()
 
@@ -48,6 +50,20 @@ class Desk:
             while len(self._runs) > _KEPT_RUNS:
                 self._runs.popitem(last=False)
         return run
+
+    def expect(self, run_id: str, state: str) -> None:
+        """The catalog says that a run is in `state`: one that is kept in another is let go."""
+        with self._guard:
+            if run_id in self._runs and self._runs[run_id][1].state != state:
+                del self._runs[run_id]
+
+    def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
+        """The tracker's trace; the last one is kept, for the playhead moves over it."""
+        run = self.run(run_id)
+        key = (run, rule.rule_hash, label)
+        if self._explained[0] != key:
+            self._explained = (key, explain(run, label, rule))
+        return self._explained[1]
 
     def media(self, media_id: str) -> dict[str, Any]:
         """A clip's row, read once: identity never changes."""

@@ -71,7 +71,7 @@ def routes(at: Desk | None = None) -> list[Route]:
     async def explain(request: Request) -> Response:
         asked = await request.json()
         rule, moment = Rule.from_dict(asked["rule"]), float(asked["pts_s"])
-        rows = await run_in_threadpool(_explained, here, str(asked["run_id"]), asked["label"], rule)
+        rows = await run_in_threadpool(here.explain, str(asked["run_id"]), asked["label"], rule)
         before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
         return JSONResponse(before[-1] if before else {"state": "closed", "reason": "before the first sample"})
 
@@ -111,19 +111,6 @@ def _answering(handler: Handler) -> Handler:
             return PlainTextResponse(f"the request is not understood: {error}", 400)
 
     return answer
-
-
-def _explained(at: Desk, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
-    from lab.explain import explain
-
-    run = at.run(run_id)
-    kept = run.__dict__.setdefault("_explained", {})
-    key = (rule.rule_hash, label)
-    if key not in kept:
-        kept.clear()
-        kept[key] = explain(run, label, rule)
-    rows: list[dict[str, Any]] = kept[key]
-    return rows
 
 
 def log_of(run: Run) -> dict[str, Any]:

@@ -67,6 +67,7 @@ def choose_run(desk: Desk) -> str | None:
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )
+    desk.expect(picked, runs[picked]["state"])
     if picked != asked:
         st.query_params["run"] = picked
         if asked in runs:

@@ -18,7 +18,8 @@ from lab.pipeline import Progress, analyse
 from lab.recipe import make_recipe, recipe_hash
 from lab.registry import detectors
 from lab.run import Run
-from lab.score_log import ScoreLogWriter, read_log
+from lab.score_log import read_log
+from lab.score_log_writer import ScoreLogWriter
 from lab.sources.file import FileSource
 from lab.store.store import Store, new_run_id
 

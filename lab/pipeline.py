@@ -12,7 +12,7 @@ from lab.detection import Detections
 from lab.detector import Detector
 from lab.errors import DetectorError
 from lab.frame import Frame
-from lab.score_log import ScoreLogWriter
+from lab.score_log_writer import ScoreLogWriter
 from lab.source import Source
 
 _AHEAD_FRAMES = 8

@@ -148,7 +148,7 @@ def test_weights_given_by_path_are_found_again_on_resuming(samples, models, tmp_
 
 
 def test_a_run_that_another_process_writes_is_left_to_it(samples, tmp_path):
-    from lab.score_log import ScoreLogWriter
+    from lab.score_log_writer import ScoreLogWriter
 
     seen = []
     run = lab.analyze(samples / "nothing.mp4", labels=["cat"], store=tmp_path, progress=seen.append, cancelled=lambda: bool(seen))

@@ -8,7 +8,8 @@ from lab.detection import Detections
 from lab.effort import effort_of
 from lab.errors import DetectorError, StoreError
 from lab.pipeline import analyse
-from lab.score_log import ScoreLogWriter, part_files, read_log, read_manifest, write_manifest
+from lab.score_log import part_files, read_log, read_manifest
+from lab.score_log_writer import ScoreLogWriter, write_manifest
 from tests.builders import ListSource, ScriptedDetector, make_detections, make_frame
 
 SEEN = make_detections(("x", 0.7, (0, 0, 10, 10)), ("x", 0.9, (0, 0, 30, 40)))

@@ -15,7 +15,7 @@ from lab.errors import SettingError, StoreError, closest
 from lab.media import Media
 from lab.recipe import environment, protocol_hash, recipe_hash
 from lab.rule import Rule
-from lab.score_log import is_locked
+from lab.score_log_writer import is_locked
 from lab.sighting import Sighting
 from lab.store.catalog import Catalog
 

@@ -74,7 +74,7 @@ def _stream_infer(model, clip, quiet):
         def run(self, frames):
             seen.append(len(model.predict(frames[-1], **quiet)))
 
-    dispatcher = Dispatcher.create()
+    dispatcher = Dispatcher.create(mode="offline", buffer=1)
     inference = Inference(dispatcher, Player(dispatcher, OpenCVProducer(1920, 1080), source=clip, show_progress=False))
     inference.load_algo(Detect(), frame_count=1, frame_step=1, interval=1)
     begun = time.perf_counter()

@@ -71,7 +71,7 @@ def picture_page(page, folder):
 
     script, port = folder / "picture.py", free_port()
     script.write_text(PICTURE_PAGE)
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.headless", "true"], cwd=folder, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.headless", "true", "--server.address", "127.0.0.1"], cwd=folder, stdout=subprocess.DEVNULL)
     try:
         time.sleep(6)
         page.goto(f"http://127.0.0.1:{port}")
@@ -119,7 +119,8 @@ def main():
         server.stop()
         picture = picture_page(page, folder)
         browser.close()
-    print(f"{len(run.log.pts_us)} samples, {len(run.log.sample)} boxes; 100 moves of the slider, 95th percentile:")
+        samples, boxes = len(run.log.pts_us), len(run.log.sample)
+    print(f"{samples} samples, {boxes} boxes; 100 moves of the slider, 95th percentile:")
     print(f"  to the changed overlay   {p95(moved['overlay']):6.1f} ms")
     print(f"  to the changed sightings {p95(moved['sightings']):6.1f} ms")
     print(f"  a picture by st.image    {picture:6.1f} ms   ratio to our overlay {picture / p95(moved['overlay']):.1f}")

@@ -13,7 +13,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 @dataclass
 class Job:
-    """One thing to do. done, total: steps; total None if unknown.
+    """One thing to do. done, total: steps; total None if unknown; begun_at: those done before.
 
     error: what went wrong, in words. result: what the worker gave back.
     """
@@ -24,6 +24,7 @@ class Job:
     job_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     state: State = "queued"
     done: int = 0
+    begun_at: int | None = None
     total: int | None = None
     run_id: str | None = None
     error: str | None = None
@@ -41,12 +42,12 @@ class Job:
         """Steps a second so far."""
         if self.started is None:
             return 0.0
-        return self.done / max(1e-3, (self.ended or time.monotonic()) - self.started)
+        return (self.done - (self.begun_at or 0)) / max(1e-3, (self.ended or time.monotonic()) - self.started)
 
     @property
     def left_s(self) -> float | None:
         """Seconds to go at this rate; None if that cannot be told."""
-        if self.total is None or not self.done:
+        if self.total is None or not self.rate_hz:
             return None
         return max(0, self.total - self.done) / max(1e-6, self.rate_hz)
 

@@ -122,6 +122,8 @@ class _Lane:
             return False
         if answer["kind"] == "progress":
             job.done = answer.get("done", job.done)
+            if job.begun_at is None:
+                job.begun_at = job.done
             job.total = answer.get("total", job.total)
             job.run_id = answer.get("run_id", job.run_id)
             return False

@@ -14,6 +14,7 @@ from lab.explain import explain
 from lab.rule import Rule
 from lab.run import Run
 from lab.score_log import part_files
+from lab.sighting import Sighting
 from lab.store.store import Store
 
 _KEPT_RUNS = 8
@@ -96,7 +97,6 @@ class Desk:
         sightings = run.find(rule)
         effort = run.effort()
         hours = effort.analysed_s / 3600
-        alerts = sum(s.alert_us is not None for s in sightings)
         filtered = {
             label: [round(float(v), 4) for v in run.label_scores(label, rule)]
             for label in rule.wanted(run.labels)
@@ -108,14 +108,34 @@ class Desk:
             "filtered_scores": filtered,
             "interval_s": run.sample_interval_s,
             "figures": {
-                "sightings": len(sightings),
-                "presence_s": sum(s.duration_s for s in sightings),
-                "presence_most_s": sum(s.longest_s for s in sightings),
-                "alerts": alerts,
-                "alerts_per_hour": alerts / hours if hours else None,
+                **_figures(sightings, hours),
+                "by_label": [
+                    {"label": label, **_figures([s for s in sightings if s.label == label], hours)}
+                    for label in sorted({s.label for s in sightings})
+                ],
                 **effort.to_dict(),
             },
         }
+
+
+def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
+    alerts = sum(s.alert_us is not None for s in sightings)
+    return {
+        "sightings": len(sightings),
+        "presence_s": _union_s([(s.onset_us, s.offset_us) for s in sightings]),
+        "presence_most_s": _union_s([(s.onset_earliest_us, s.offset_latest_us) for s in sightings]),
+        "alerts": alerts,
+        "alerts_per_hour": alerts / hours if hours else None,
+    }
+
+
+def _union_s(spans_us: list[tuple[int, int]]) -> float:
+    """Seconds that lie in at least one span."""
+    total, reached = 0, -(2**62)
+    for start, end in sorted(spans_us):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total / 1e6
 
 
 @cache

@@ -11,6 +11,7 @@ import streamlit as st
 from lab.analysis import find_clips
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
+from lab.media import identify
 from lab.ui.parts import asset, clock, finish, here, size
 
 _uploader = st.components.v2.component(
@@ -36,6 +37,7 @@ def _choose(media_ids: list[str]) -> None:
 def add_clips(paths: list[Path], root: Path | None = None) -> None:
     """Probe each in a worker; those that cannot be used are named with the reason."""
     desk, ids = here(), []
+    before = {row["media_id"] for row in desk.store.all_media()}
     for path in paths:
         relative = str(path.relative_to(root)) if root and path.is_relative_to(root) else None
         job = desk.engine.submit(
@@ -49,7 +51,33 @@ def add_clips(paths: list[Path], root: Path | None = None) -> None:
         if result:
             desk.forget(result["media_id"])
             ids.append(result["media_id"])
+        elif path.resolve().is_relative_to(desk.store.uploads_folder.resolve()):
+            _remove_upload(path)  # a refused upload leaves nothing behind
+    st.session_state.recognised = before & set(ids)
     _choose(ids)
+
+
+def _remove_upload(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def _add_uploads(paths: list[Path], folder: Path) -> None:
+    """A clip that the store has, and that is still there, is not kept twice."""
+    known = {row["media_id"]: row["path"] for row in here().store.all_media()}
+    fresh, again = [], []
+    for path in paths:
+        if not (path.is_relative_to(folder) and path.is_file()):
+            continue
+        media_id = identify(path) if path.stat().st_size else ""
+        if media_id in known and Path(known[media_id]).is_file() and Path(known[media_id]) != path:
+            _remove_upload(path)
+            again.append(media_id)
+        else:
+            fresh.append(path)
+    add_clips(fresh, folder)
+    st.session_state.recognised = {*st.session_state.recognised, *again}
+    _choose(again)
 
 
 def pick_samples() -> None:
@@ -73,7 +101,7 @@ def pick_uploads() -> None:
     if result.uploaded:
         paths = [Path(p).resolve() for p in result.uploaded]
         folder = desk.store.uploads_folder.resolve()
-        add_clips([p for p in paths if p.is_relative_to(folder)], folder)
+        _add_uploads(paths, folder)
 
 
 def pick_files() -> None:
@@ -98,7 +126,7 @@ def pick_files() -> None:
         st.error(str(error))
         return
     names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
-    picked = st.multiselect(f"{len(clips)} clips", names, default=names, key=f"files_{path}")
+    picked = st.multiselect(f"{len(clips)} clip{'' if len(clips) == 1 else 's'}", names, default=names, key=f"files_{path}")
     if st.button("Use these files", disabled=not picked, type="primary"):
         add_clips([c for c, n in zip(clips, names, strict=True) if n in picked], path)
 
@@ -108,7 +136,11 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
     desk = here()
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        known = f" · already analysed in {runs} run{'' if runs == 1 else 's'}" if runs else ""
+        known = ""
+        if media["media_id"] in st.session_state.get("recognised", ()):
+            known = " · already in the store"
+        if runs:
+            known += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
         left.markdown(f"**{_plain(media['name'])}**{known}")
         if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
             st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]

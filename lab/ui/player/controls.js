@@ -30,7 +30,8 @@ class Controls {
     this.builtFor = m.data.run_id + m.seen.length;
     this.side.replaceChildren();
     this.inputs = {};
-    this.side.append(element("h4", { textContent: "Labels" }));
+    this.problem = element("div", { className: "note error", role: "alert" });
+    this.side.append(this.problem, element("h4", { textContent: "Labels" }));
     this.chips = element("div", { className: "chips" });
     for (const { name, peak } of m.seen.slice(0, 24)) {
       const dot = element("i"); dot.style.background = m.colour(name);
@@ -39,11 +40,15 @@ class Controls {
       chip.onclick = () => m.toggle(name);
       this.chips.append(chip);
     }
+    if (m.seen.length > 1) { const all = element("button", { className: "chip", textContent: "All" }); all.onclick = () => m.all(); this.chips.prepend(all); }
+    if (m.seen.length > 24) this.chips.append(element("span", { className: "note", textContent: `and ${m.seen.length - 24} weaker ones, in the rule and the table` }));
     if (!m.seen.length) this.chips.append(element("span", { className: "note", textContent: "Nothing was detected above the score floor." }));
     this.side.append(this.chips);
     this.scope = element("select", { ariaLabel: "Rule for" }, element("option", { value: "", textContent: "every label" }), ...m.seen.map((x) => element("option", { value: x.name, textContent: `only ${x.name}` })));
     this.scope.onchange = () => { m.scope = this.scope.value; this.linked = true; this.show(); this.stage.draw(); };
-    this.side.append(element("label", { className: "field" }, "Rule for", this.scope));
+    this.follow = element("button", { textContent: "Follow the common rule" });
+    this.follow.onclick = () => m.follow(m.scope);
+    this.side.append(element("label", { className: "field" }, "Rule for", this.scope), this.follow);
     for (const [name, text, least, most, step] of FIELDS) {
       if (!text) { this.side.append(element("h4", { textContent: name })); continue; }
       this.side.append(this.field(name, text, least, most, step));
@@ -54,8 +59,6 @@ class Controls {
     this.side.append(element("label", { className: "field" }, "Counted", this.from));
     this.from.style.gridColumn = this.scope.style.gridColumn = "2 / 4";
     this.buildZones();
-    this.problem = element("div", { className: "note error", role: "alert" });
-    this.side.append(this.problem);
     this.show();
   }
 
@@ -64,9 +67,10 @@ class Controls {
     const range = element("input", { type: "range", min: floor, max: most, step, ariaLabel: text });
     const number = element("input", { type: "number", min: floor, max: name.endsWith("threshold") ? 1 : "", step, ariaLabel: `${text}, value` });
     const shown = element("span", { className: "shown" });
-    const take = (input) => { const v = Number(input.value); if (input.value !== "" && Number.isFinite(v)) this.set(name, v); };
+    const top = name.endsWith("threshold") ? 1 : Infinity;
+    const take = (input) => { const v = Number(input.value); if (input.value !== "" && Number.isFinite(v)) this.set(name, Math.min(top, Math.max(floor, v))); };
     range.oninput = () => take(range);
-    number.onchange = () => { take(number); this.model.say("released"); };
+    number.onchange = () => { take(number); number.blur(); this.show(); this.model.say("released"); };
     range.onchange = () => this.model.say("released");
     range.dataset.setting = name;
     this.inputs[name] = { range, number, shown };
@@ -103,7 +107,11 @@ class Controls {
     this.areas = {};
     const area = (name, text) => {
       const input = element("input", { type: "number", min: 0, max: 100, step: 0.1, ariaLabel: text });
-      input.onchange = () => { m.edit((r) => { r.box_filter[name] = Math.min(1, Math.max(0, Number(input.value) / 100)); }); m.say("released"); };
+      input.onchange = () => { m.edit(({ box_filter: f }) => {
+        f[name] = Math.min(1, Math.max(0, Number(input.value) / 100));
+        const other = name === "min_area_fraction" ? "max_area_fraction" : "min_area_fraction";
+        if (f.min_area_fraction > f.max_area_fraction) f[other] = f[name];
+      }); m.say("released"); };
       input.style.gridColumn = "2 / 4";
       this.areas[name] = input;
       return element("label", { className: "field" }, text, input);
@@ -124,7 +132,13 @@ class Controls {
     }
     this.link.setAttribute("aria-pressed", this.linked);
     this.from.value = d.cooldown_from;
-    for (const chip of this.chips.querySelectorAll(".chip")) chip.setAttribute("aria-pressed", m.isOn(chip.dataset.label));
+    for (const chip of this.chips.querySelectorAll(".chip")) {
+      const label = chip.dataset.label;
+      chip.setAttribute("aria-pressed", label ? m.isOn(label) : m.rule.only === null);
+      if (label) chip.lastChild.textContent = label in m.rule.labels ? `${label} (own rule)` : label;
+    }
+    for (const option of this.scope.options) if (option.value) option.textContent = `only ${option.value}${option.value in m.rule.labels ? " (own rule)" : ""}`;
+    this.follow.hidden = !(m.scope in m.rule.labels);
     for (const [name, input] of Object.entries(this.areas)) input.value = +(100 * f[name]).toFixed(3);
     const drawing = this.stage.drawing;
     this.include.textContent = drawing && drawing.kind === "include" ? "Finish zone" : "Draw zone";

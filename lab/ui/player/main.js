@@ -7,10 +7,12 @@ export default function (component) {
     const stage = new Stage(model, root), timeline = new Timeline(model, stage, root);
     lab = parentElement.lab = { root, model, stage, timeline, controls: new Controls(model, stage, timeline, root), results: new Results(model, stage, root) };
     root.addEventListener("keydown", (e) => lab.controls.key(e));
-    model.addEventListener("released", () => lab.report(JSON.stringify(model.rule)));
+    // With the run and the loading it belongs to, so that a stale word is known as one.
+    model.addEventListener("released", () => lab.report("told", JSON.stringify({ run_id: lab.run, rule_n: lab.ruleN, rule: model.rule })));
+    model.addEventListener("log", () => { if (model.log.state !== lab.state) lab.report("run_state", model.log.state); });
     root.focus({ preventScroll: true });
   }
-  lab.report = (rule) => setStateValue("rule", rule);
+  lab.report = setStateValue;
   const { model, stage, timeline } = lab;
   if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state) {
     const same = lab.run === data.run_id, rule = same ? model.rule : data.rule, at = stage.pts_s, reload = lab.src !== data.src || !same;
@@ -26,5 +28,5 @@ export default function (component) {
     model.changed();
   }
   if (!data.src) stage.tell(data.src_wait);
-  if (data.seek && data.seek.n !== lab.seekN) { lab.seekN = data.seek.n; stage.seek(data.seek.t); }
+  if (data.seek && data.seek.n !== lab.seekN) { lab.seekN = data.seek.n; stage.seek(data.seek.t); stage.video.play().catch(() => {}); }
 }

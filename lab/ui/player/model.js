@@ -22,7 +22,8 @@ class Model extends EventTarget {
     const answer = await fetch(`/api/runs/${d.run_id}/log${done}`);
     if (!answer.ok) { this.fail(await answer.text()); return; }
     this.take(await answer.json());
-    if (this.log.state === "running") setTimeout(() => this.data === d && this.fetchLog(), 1500);
+    // A run that is not done may go on, here or elsewhere.
+    if (this.log.state !== "done") setTimeout(() => this.data === d && this.fetchLog(), this.log.state === "running" ? 1500 : 5000);
   }
 
   take(log) {
@@ -57,12 +58,16 @@ class Model extends EventTarget {
   }
 
   toggle(label) {
-    const on = this.rule.only === null ? this.log.labels.slice() : this.rule.only;
-    const next = on.includes(label) ? on.filter((x) => x !== label) : [...on, label].sort();
-    this.rule.only = next.length === this.log.labels.length ? null : next;
+    // From all, the first click means: only this one.
+    const on = this.rule.only;
+    if (on === null) this.rule.only = [label];
+    else this.rule.only = on.includes(label) ? on.filter((x) => x !== label) : [...on, label].sort();
     this.changed();
     this.say("released");
   }
+
+  all() { this.rule.only = null; this.changed(); this.say("released"); }
+  follow(label) { delete this.rule.labels[label]; this.changed(); this.say("released"); }
 
   changed() { this.say("rule"); this.replay(); }
 

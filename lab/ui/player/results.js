@@ -4,22 +4,25 @@ class Results {
     Object.assign(this, { model, stage, root });
     this.table = root.querySelector(".rows table"); this.figures = root.querySelector(".figures"); this.why = root.querySelector(".why");
     model.addEventListener("sightings", () => { this.show(); this.ask(); });
+    model.addEventListener("failed", () => root.classList.add("stale"));
     model.addEventListener("time", () => { this.mark(); this.ask(); });
   }
 
   show() {
     const { model: m } = this, { sightings, figures: f } = m.answer;
+    this.root.classList.remove("stale");
     const figure = (value, text) => element("div", {}, element("b", { textContent: value }), element("span", { textContent: text }));
     this.figures.replaceChildren(
       figure(f.sightings, "sightings"),
-      figure(seconds(f.presence_s), `presence (at most ${seconds(f.presence_most_s)})`),
+      figure(seconds(f.presence_s), `presence${f.by_label.length > 1 ? " of any label" : ""} (at most ${seconds(f.presence_most_s)})`),
       figure(seconds(f.analysed_s), `analysed: ${f.samples} samples, ${f.failed} failed, ${f.gaps} gaps`),
       figure(f.alerts_per_hour === null ? "–" : f.alerts_per_hour.toFixed(1), `alerts an hour (${f.alerts} in all)`),
     );
+    if (f.by_label.length > 1) this.figures.append(element("div", { className: "by" }, ...f.by_label.slice(0, 12).map((b) => element("span", { textContent: `${b.label}: ${b.sightings} sighting${b.sightings === 1 ? "" : "s"}, ${seconds(b.presence_s)}, ${b.alerts_per_hour === null ? "–" : b.alerts_per_hour.toFixed(1)} alerts an hour` }))));
     const heads = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End"];
     const body = sightings.map((s) => this.row(s));
     if (!body.length) {
-      const text = m.log.pts_us.length ? "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; “Weak boxes” shows what lies below." : "No samples yet.";
+      const text = !m.log.pts_us.length ? "No samples yet." : !m.seen.length ? "Nothing was detected above the score floor in this run." : m.log.pts_us.length ? "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; “Weak boxes” shows what lies below." : "No samples yet.";
       body.push(element("tr", {}, element("td", { className: "empty", colSpan: heads.length, textContent: text })));
     }
     this.table.replaceChildren(element("thead", {}, element("tr", {}, ...heads.map((h, i) => element("th", { textContent: h, className: i > 6 ? "wide" : "" })))), element("tbody", {}, ...body));
@@ -35,7 +38,7 @@ class Results {
     const cells = [s.label, (s.censored_left ? "≤ " : "") + seconds(s.onset_s), (s.censored_right ? "≥ " : "") + seconds(s.offset_s), seconds(s.duration_s), s.peak_confidence.toFixed(2), s.alert_s === null ? "silenced" : seconds(s.alert_s)];
     const row = element("tr", { className: "hit", tabIndex: 0, title: `between ${seconds(s.onset_earliest_s)} and ${seconds(s.offset_latest_s)}` }, element("td", {}, image), ...cells.map((c) => element("td", { textContent: c })), element("td", { className: "wide", textContent: ends[s.close_reason] }));
     row.sighting = s;
-    row.onclick = () => this.stage.seek(s.onset_s);
+    row.onclick = () => { this.stage.seek(s.onset_s); this.stage.canvas.scrollIntoView({ block: "nearest", behavior: "smooth" }); };
     row.onkeydown = (e) => { if (e.key === "Enter") { e.stopPropagation(); row.onclick(); } };
     return row;
   }

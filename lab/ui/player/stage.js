@@ -66,7 +66,7 @@ class Stage {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     g.clearRect(0, 0, w, h);
     const m = this.model;
-    if (!m.log || !this.data) return;
+    if (!m.log || !this.data || !this.data.src) return;
     this.drawZones(g, w, h);
     if (this.overlayOn) this.drawBoxes(g, w, h);
   }
@@ -102,10 +102,11 @@ class Stage {
     const text = `${d.label} ${d.confidence.toFixed(2)}`;
     g.font = "600 12px sans-serif";
     const width = g.measureText(text).width + 8, top = Math.max(0, y1 * sy - 17);
+    const left = Math.max(0, Math.min(x1 * sx, this.canvas.clientWidth - width));
     g.fillStyle = ok ? colour : "#777";
-    g.fillRect(x1 * sx, top, width, 17);
+    g.fillRect(left, top, width, 17);
     g.fillStyle = "#000";
-    g.fillText(text, x1 * sx + 4, top + 12.5);
+    g.fillText(text, left + 4, top + 12.5);
     return 1;
   }
 

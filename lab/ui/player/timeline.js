@@ -48,6 +48,8 @@ class Timeline {
     this.axis(g, height);
     lanes.forEach((label, i) => this.lane(g, label, i * LANE_PX));
     if (!lanes.length) { g.fillStyle = this.ink; g.fillText("No label is chosen, or nothing was detected above the floor.", 10, 30); }
+    const on = m.seen.filter((s) => m.isOn(s.name)).length;
+    if (on > lanes.length) { g.fillStyle = this.ink; g.textAlign = "right"; g.fillText(`${lanes.length} of ${on} labels drawn; choose labels to see others`, this.width - 6, 12); g.textAlign = "left"; }
     const x = this.x(this.stage.pts_s);
     g.strokeStyle = "#ef4444"; g.lineWidth = 1.5; g.beginPath(); g.moveTo(x, 0); g.lineTo(x, height); g.stroke();
   }

@@ -62,8 +62,7 @@ def choose_run(desk: Desk) -> str | None:
         ids,
         index=ids.index(asked) if asked in runs else 0,
         format_func=lambda i: (
-            f"{media.get(runs[i]['media_id'], '?')} · {', '.join(runs[i]['recipe']['labels'][:3])}"
-            f"{'…' if len(runs[i]['recipe']['labels']) > 3 else ''} · every "
+            f"{media.get(runs[i]['media_id'], '?')} · {_few(runs[i]['recipe']['labels'])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )
@@ -73,6 +72,10 @@ def choose_run(desk: Desk) -> str | None:
         st.session_state.pop("rule", None)
     st.query_params["run"] = st.session_state.tune_run = picked
     return picked
+
+
+def _few(labels: list[str]) -> str:
+    return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels"
 
 
 def current_rule(run: Run) -> Rule:

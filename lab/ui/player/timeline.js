@@ -49,7 +49,11 @@ class Timeline {
     lanes.forEach((label, i) => this.lane(g, label, i * LANE_PX));
     if (!lanes.length) { g.fillStyle = this.ink; g.fillText("No label is chosen, or nothing was detected above the floor.", 10, 30); }
     const on = m.seen.filter((s) => m.isOn(s.name)).length;
-    if (on > lanes.length) { g.fillStyle = this.ink; g.textAlign = "right"; g.fillText(`${lanes.length} of ${on} labels drawn; choose labels to see others`, this.width - 6, 12); g.textAlign = "left"; }
+    if (on > lanes.length) {
+      const text = `${lanes.length} of ${on} labels drawn; choose labels to see others`, wide = g.measureText(text).width + 8;
+      g.fillStyle = this.paper; g.fillRect(this.width - wide, height - AXIS_PX + 2, wide, AXIS_PX - 3);
+      g.fillStyle = this.ink; g.fillText(text, this.width - wide + 4, height - 6);
+    }
     const x = this.x(this.stage.pts_s);
     g.strokeStyle = "#ef4444"; g.lineWidth = 1.5; g.beginPath(); g.moveTo(x, 0); g.lineTo(x, height); g.stroke();
   }

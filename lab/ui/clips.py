@@ -147,8 +147,11 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
             st.rerun()
         folder = desk.store.pictures_folder(media["media_id"])
         span = media["end_us"] - media["first_pts_us"]
-        files = [folder / f"{media['first_pts_us'] + span * i // 12}.jpg" for i in range(12)]
-        files = [f for f in files if f.exists()]
+        times = [media["first_pts_us"] + span * i // 12 for i in range(12)]
+        files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
+        if not files:  # a clip that came in by the command line or a notebook
+            desk.want_pictures(media["media_id"], media["path"], times)
+            st.caption("Its pictures are being made; they are here at the next look.")
         if files:
             for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):
                 column.image(str(file), width="stretch")

@@ -28,7 +28,7 @@ class Desk:
         self.store = Store(config.store)
         self.engine = LocalEngine()
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
-        self._paths: dict[str, dict[str, Any]] = {}
+        self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: set[tuple[str, int]] = set()
         self._guard = threading.Lock()
@@ -68,13 +68,13 @@ class Desk:
 
     def media(self, media_id: str) -> dict[str, Any]:
         """A clip's row, read once: identity never changes."""
-        if media_id not in self._paths:
-            self._paths[media_id] = self.store.media(media_id)
-        return self._paths[media_id]
+        if media_id not in self._media:
+            self._media[media_id] = self.store.media(media_id)
+        return self._media[media_id]
 
     def forget(self, media_id: str) -> None:
         """A clip was edited or moved."""
-        self._paths.pop(media_id, None)
+        self._media.pop(media_id, None)
 
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
         """Have a worker make them; they are there when the page is looked at again."""

@@ -24,7 +24,9 @@ __version__ = "0.1.0"
 
 # Imported at first use, so that `import lab` is quick and pulls in no model.
 _PUBLIC = {
+    "Annotation": "lab.annotation",
     "BoxFilter": "lab.box_filter",
+    "Coverage": "lab.annotation",
     "Debounce": "lab.rule",
     "Detections": "lab.detection",
     "DetectorError": "lab.errors",
@@ -32,6 +34,7 @@ _PUBLIC = {
     "Frame": "lab.frame",
     "LabError": "lab.errors",
     "LabelRule": "lab.rule",
+    "Matching": "lab.evaluation.matching",
     "Rule": "lab.rule",
     "Run": "lab.run",
     "SettingError": "lab.errors",
@@ -39,7 +42,9 @@ _PUBLIC = {
     "SourceError": "lab.errors",
     "StoreError": "lab.errors",
     "Tracker": "lab.tracker",
+    "Truth": "lab.truth",
     "analyze": "lab.analysis",
+    "evaluate": "lab.evaluation.evaluate",
     "make_detector": "lab.analysis",
     "open_store": "lab.opened",
     "probe": "lab.media",

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lab import spans
+
 _GAP_INTERVALS = 5
 _GAP_LEAST_US = 1_000_000
 
@@ -33,6 +35,27 @@ class Effort:
         return asdict(self)
 
 
+def _stood_for(
+    pts_us: np.ndarray, end_us: int, every_s: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Microseconds that each sample stands for, and the gap after it."""
+    steps = np.diff(pts_us)
+    typical = max(round(every_s * 1e6), int(np.median(steps)) if len(pts_us) > 1 else 0)
+    to_end = max(0, end_us - int(pts_us[-1]))
+    held = np.append(steps, min(typical, to_end) if typical else to_end)
+    limit = max(_GAP_INTERVALS * typical, _GAP_LEAST_US)
+    gap = np.where(held > limit, held - typical, 0)
+    return held - gap, gap
+
+
+def analysed_spans(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float) -> np.ndarray:
+    """The stretches that ok samples stand for: int64 (k, 2) in microseconds, disjoint."""
+    if not len(pts_us):
+        return spans.NONE
+    kept, _ = _stood_for(pts_us, end_us, every_s)
+    return spans.union(np.stack([pts_us[ok], pts_us[ok] + kept[ok]], axis=1))
+
+
 def effort_of(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float) -> Effort:
     """pts_us: int64 (n,), all samples. ok: bool (n,). end_us: where the media ends."""
     n = len(pts_us)
@@ -40,20 +63,13 @@ def effort_of(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float) -
         return Effort(
             samples=0, ok=0, failed=0, gated=0, gaps=0, gap_s=0.0, failed_s=0.0, analysed_s=0.0
         )
-    steps = np.diff(pts_us)
-    typical = max(round(every_s * 1e6), int(np.median(steps)) if n > 1 else 0)
-    to_end = max(0, end_us - int(pts_us[-1]))
-    spans = np.append(steps, min(typical, to_end) if typical else to_end)
-    limit = max(_GAP_INTERVALS * typical, _GAP_LEAST_US)
-    is_gap = spans > limit
-    gap = np.where(is_gap, spans - typical, 0)
-    kept = spans - gap
+    kept, gap = _stood_for(pts_us, end_us, every_s)
     return Effort(
         samples=n,
         ok=int(ok.sum()),
         failed=int((~ok).sum()),
         gated=0,
-        gaps=int(is_gap.sum()),
+        gaps=int((gap > 0).sum()),
         gap_s=float(gap.sum() / 1e6),
         failed_s=float(kept[~ok].sum() / 1e6),
         analysed_s=float(kept[ok].sum() / 1e6),

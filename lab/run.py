@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.effort import Effort, effort_of
+from lab.effort import Effort, analysed_spans, effort_of
 from lab.replay import replay
 from lab.rule import Debounce, LabelRule, Rule
 from lab.score_log import ScoreLog, read_log
@@ -100,8 +100,13 @@ class Run:
 
     def effort(self) -> Effort:
         """What was analysed. See `lab.effort.Effort`."""
-        end_us = self._end_us()
+        end_us = self.end_us
         return effort_of(self.log.pts_us, self.log.ok, end_us, float(self.recipe["every_s"]))
+
+    @cached_property
+    def analysed(self) -> np.ndarray:
+        """The stretches that were analysed: int64 (k, 2) in microseconds."""
+        return analysed_spans(self.log.pts_us, self.log.ok, self.end_us, float(self.recipe["every_s"]))
 
     def find(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> list[Sighting]:
         """The sightings of a rule, by label and time. No model runs.
@@ -118,12 +123,13 @@ class Run:
                 self.label_scores(label, rule),
                 rule.of(label).debounce.resolved(self.sample_interval_s),
                 start_us=self.media["first_pts_us"],
-                end_us=self._end_us(),
+                end_us=self.end_us,
                 reason=_END_REASON.get(self.state, "end"),
             )
         return found
 
-    def _end_us(self) -> int:
+    @property
+    def end_us(self) -> int:
         """Where the media ends; a run that did not reach it ends at its last sample."""
         if self.state == "done" or not len(self.log.pts_us):
             return int(self.media["end_us"])

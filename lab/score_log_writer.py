@@ -72,10 +72,21 @@ class ScoreLogWriter:
     def add(self, frame: Frame, detections: Detections) -> None:
         """One sample; times must rise."""
         reason = frame.error or detections.error
-        status = "ok" if reason is None else "failed"
-        self._samples.append((frame.index, frame.pts_us, status, reason, frame.wall_time))
+        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time)
+
+    def add_sample(
+        self,
+        frame_index: int,
+        pts_us: int,
+        detections: Detections,
+        failed: str | None = None,
+        wall_time: float = 0.0,
+    ) -> None:
+        """One sample whose picture is not at hand. failed: why it could not be looked at."""
+        status = "ok" if failed is None else "failed"
+        self._samples.append((frame_index, pts_us, status, failed, wall_time))
         if len(detections):
-            self._detections.append((frame.pts_us, detections))
+            self._detections.append((pts_us, detections))
         if len(self._samples) >= _PART_SAMPLES:
             self.flush()
 

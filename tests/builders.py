@@ -1,6 +1,8 @@
 """Builders and fakes, in one place."""
 
+import hashlib
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -79,3 +81,72 @@ class ScriptedDetector:
 
     def close(self):
         pass
+
+
+def scores_of(n, seen, high=0.9, low=0.0):
+    """n scores: `high` from sample a to b, both included, of each (a, b)."""
+    scores = np.full(n, low, np.float32)
+    for a, b in seen:
+        scores[a : b + 1] = high
+    return scores
+
+
+def make_media(name="clip", duration_s=60.0, frame_rate=10.0):
+    """Facts of a clip that is nowhere."""
+    from lab.media import Media
+
+    return Media(
+        media_id=hashlib.blake2b(name.encode(), digest_size=8).hexdigest(),
+        path=f"/nowhere/{name}.mp4",
+        size_bytes=1000,
+        container="mp4",
+        codec="h264",
+        width_px=100,
+        height_px=100,
+        rotation_deg=0,
+        frames=round(duration_s * frame_rate),
+        frame_rate=frame_rate,
+        is_variable_rate=False,
+        first_pts_us=0,
+        end_us=round(duration_s * 1e6),
+        is_browser_playable=True,
+        warning=None,
+    )
+
+
+def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, floor=0.05, **recipe):
+    """A finished run in a real store, whose detector gave these scores (NaN: it failed).
+
+    scores: one array for `label`, or a mapping of labels to arrays.
+    """
+    from lab.imports.write import Sample, write_run
+    from lab.store.store import Store
+
+    by_label = scores if isinstance(scores, dict) else {label: scores}
+    by_label = {k: np.asarray(v, np.float32) for k, v in by_label.items()}
+    n, step_us = len(next(iter(by_label.values()))), round(every_s * 1e6)
+    samples = []
+    for i in range(n):
+        failed = any(np.isnan(s[i]) for s in by_label.values())
+        seen = [] if failed else [(k, float(s[i]), (10, 10, 30, 30)) for k, s in by_label.items() if s[i] > 0]
+        samples.append(Sample(i, i * step_us, make_detections(*seen), "made to fail" if failed else None))
+    store = Store(Path(folder) / "store")
+    detector = {"detector": "made", "labels": sorted(by_label), "score_floor": floor, **recipe}
+    media = make_media(name, n * every_s)
+    run = write_run(store, media, detector, samples, every_s=every_s, threshold=0.5)
+    if site is not None:
+        store.edit_media(media.media_id, site=site)
+        run = run.refresh()
+    return run
+
+
+def make_truth(run, *present, label="x"):
+    """Truth of a run whose whole media was watched; present: (start_s, end_s)."""
+    from lab.annotation import Annotation
+    from lab.truth import Truth, whole
+
+    marks = [
+        Annotation(media_id=run.media["media_id"], label=label, start_us=round(a * 1e6), end_us=round(b * 1e6))
+        for a, b in present
+    ]
+    return Truth.of_records(marks, [whole(run.media, label)])

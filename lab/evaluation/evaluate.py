@@ -1,0 +1,272 @@
+"""Runs and truth in, figures out. The page and Python take them from here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab import spans
+from lab.errors import SettingError, closest
+from lab.evaluation.counts import Counts, Pairing, count, total
+from lab.evaluation.figures import Figures, macro
+from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.moments import Moment, moments
+from lab.rule import Debounce, Rule
+from lab.truth import Truth
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lab.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Figures of a rule over one or more runs.
+
+    overall: all labels together; its `covered_s` is footage watched for at least one of them.
+    labels: by label. clips: by media_id, then label. notes: what a reader must know.
+    """
+
+    rule: Rule
+    matching: Matching
+    overall: Figures
+    labels: Mapping[str, Figures]
+    clips: Mapping[str, Mapping[str, Figures]]
+    names: Mapping[str, str]
+    notes: tuple[str, ...]
+    run_ids: tuple[str, ...]
+    _pairings: tuple[tuple[str, str, Presences, Pairing], ...] = ()
+
+    @property
+    def macro(self) -> dict[str, Any]:
+        """Unweighted means over labels."""
+        return macro(self.labels.values())
+
+    @property
+    def moments(self) -> list[Moment]:
+        """The fragmentation report, by media and time."""
+        return [
+            moment
+            for media_id, label, presences, pairing in self._pairings
+            for moment in moments(pairing, presences, self.matching, media_id, label)
+        ]
+
+    def to_dict(self, *, with_moments: bool = True) -> dict[str, Any]:
+        """What `lab evaluate --json` prints."""
+        row = {
+            "runs": list(self.run_ids),
+            "rule_hash": self.rule.rule_hash,
+            "matching": self.matching.to_dict(),
+            "overall": self.overall.to_dict(),
+            "macro": self.macro,
+            "labels": {label: figures.to_dict() for label, figures in self.labels.items()},
+            "clips": {
+                self.names[media_id]: {label: _short(f) for label, f in by_label.items()}
+                for media_id, by_label in self.clips.items()
+            },
+            "notes": list(self.notes),
+        }
+        if with_moments:
+            row["moments"] = [
+                {"media": self.names[m.media_id], **m.to_dict()} for m in self.moments
+            ]
+        return row
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a label and one for all: counts, rates and their limits."""
+        import pandas as pd
+
+        rows = []
+        for label, figures in [*self.labels.items(), ("all", self.overall)]:
+            row: dict[str, Any] = {"label": label, **_short(figures)}
+            for name in ("precision", "recall", "f1", "false_per_hour"):
+                limits = getattr(figures, f"{name}_interval") or (None, None)
+                row[f"{name}_low"], row[f"{name}_high"] = limits
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+
+def _short(figures: Figures) -> dict[str, Any]:
+    c = figures.counts
+    return {
+        "tp": c.tp,
+        "fp": c.fp,
+        "fn": c.fn,
+        "precision": figures.precision,
+        "recall": figures.recall,
+        "f1": figures.f1,
+        "covered_s": figures.covered_s,
+        "false_per_hour": figures.false_per_hour,
+    }
+
+
+def evaluate(
+    runs: Run | Iterable[Run],
+    truth: Any = None,
+    rule: Rule | Debounce | Mapping[str, Any] | None = None,
+    *,
+    coverage: Any = None,
+    labels: Sequence[str] | None = None,
+    tiou: float = 0.5,
+    matching: Matching | None = None,
+    annotator: str | None = None,
+) -> Evaluation:
+    """Measure a rule against what is true, inside what was watched.
+
+    runs: of one protocol, each of another media.
+    truth: a Truth, a CSV's path, a data frame, or None for the annotations in the store.
+    rule: the runs' default, unless given. labels: those to measure; all that truth and runs share.
+    tiou: temporal IoU at which a sighting stands for an annotation; `matching` for other criteria.
+
+    Raises SettingError for runs that may not be pooled, truth that cannot be meant, or labels
+    that are not there.
+    """
+    runs = check_poolable(runs)
+    known = Truth.of_any(truth, runs, coverage, annotator=annotator)
+    rule = runs[0].default_rule if rule is None else Rule.of_any(rule)
+    matching = matching or Matching(tiou=tiou)
+    wanted, notes = shared_labels(runs, known, rule, labels)
+    clips: dict[str, dict[str, Figures]] = {}
+    pairings: list[tuple[str, str, Presences, Pairing]] = []
+    counts: dict[str, list[Counts]] = {label: [] for label in wanted}
+    origins: dict[str, set[str]] = {label: set() for label in wanted}
+    clip_totals: list[Counts] = []
+    for run in runs:
+        media_id = run.media["media_id"]
+        here: list[Counts] = []
+        watched = []
+        for label in wanted:
+            of_label = known.of(media_id, label)
+            presences = presences_of(run, label, rule)
+            made, pairing = count(
+                presences,
+                of_label,
+                matching,
+                pts_us=run.log.analysed_pts_us,
+                interval_us=round(run.sample_interval_s * 1e6),
+                analysed=run.analysed,
+                start_us=run.media["first_pts_us"],
+            )
+            counts[label].append(made)
+            origins[label] |= of_label.origins
+            here.append(made)
+            watched.append(of_label.covered)
+            clips.setdefault(media_id, {})[label] = Figures(made, of_label.origins)
+            pairings.append((media_id, label, presences, pairing))
+        footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
+        covered_us = spans.total_us(spans.intersection(footage, run.analysed))
+        clip_totals.append(with_covered(total(here), covered_us))
+    return Evaluation(
+        rule=rule,
+        matching=matching,
+        overall=Figures(total(clip_totals), frozenset().union(*origins.values())),
+        labels={label: Figures(total(counts[label]), frozenset(origins[label])) for label in wanted},
+        clips=clips,
+        names=media_names(runs),
+        notes=(*known.notes, *notes),
+        run_ids=tuple(run.run_id for run in runs),
+        _pairings=tuple(pairings),
+    )
+
+
+def with_covered(counts: Counts, covered_us: int) -> Counts:
+    from dataclasses import replace
+
+    return replace(counts, covered_us=covered_us)
+
+
+def presences_of(run: Run, label: str, rule: Rule) -> Presences:
+    """What a rule finds of a label in a run, as columns."""
+    from lab.replay import replay_rows
+
+    one = rule.of(label)
+    rule.check_floor(float(run.recipe["score_floor"]))
+    pts_us = run.log.analysed_pts_us
+    if not len(pts_us):
+        return Presences.of_sightings([])
+    debounce = one.debounce.resolved(run.sample_interval_s)
+    rows, n = replay_rows(pts_us, run.label_scores(label, rule), debounce)
+    return Presences.of_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
+
+
+def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
+    """The runs as a list. Raises SettingError if their figures may not be added up."""
+    from lab.run import Run
+
+    given = [runs] if isinstance(runs, Run) else list(runs)
+    if not given:
+        raise SettingError("there is no run to measure; analyse a clip first")
+    protocols = {run.protocol_hash: run for run in given}
+    if len(protocols) > 1:
+        one, other = list(protocols.values())[:2]
+        raise SettingError(
+            f"runs {one.run_id} and {other.run_id} have different protocols "
+            f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
+        )
+    seen: dict[str, Run] = {}
+    for run in given:
+        twin = seen.get(run.media["media_id"])
+        seen[run.media["media_id"]] = run
+        if twin is not None:
+            raise SettingError(
+                f"runs {twin.run_id} and {run.run_id} are of the same clip and protocol: it would "
+                "count twice; give one of them"
+            )
+    return given
+
+
+def protocol_difference(one: Run, other: Run) -> str:
+    """The settings in which two recipes differ, in words."""
+    left, right = one.recipe, other.recipe
+    names = [n for n in sorted({*left, *right} - {"media_id"}) if left.get(n) != right.get(n)]
+    return "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3]) or "none"
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def shared_labels(
+    runs: Sequence[Run], truth: Truth, rule: Rule, labels: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Labels that the rule looks for and the truth speaks of, and notes about the others."""
+    looked_for = rule.wanted(runs[0].labels)
+    media = {run.media["media_id"] for run in runs}
+    spoken = {label for m, by_label in truth.by_media.items() if m in media for label in by_label}
+    if labels is not None:
+        for label in labels:
+            if label not in looked_for:
+                raise SettingError(f"the rule finds no label {label!r}; {closest(label, looked_for)}")
+        return sorted(set(labels)), []
+    unknown = sorted(spoken - set(looked_for))
+    notes = [
+        f"label {label!r} is annotated but not looked for, so it is not measured; "
+        f"{closest(label, looked_for)}"
+        for label in unknown[:5]
+    ]
+    wanted = sorted(spoken & set(looked_for))
+    if not wanted and unknown:
+        raise SettingError(
+            f"no annotated label is one that the rule looks for: got {unknown[0]!r}; "
+            f"{closest(unknown[0], looked_for)}"
+        )
+    return wanted or looked_for, notes
+
+
+def media_names(runs: Iterable[Run]) -> dict[str, str]:
+    """media_id to a name that is one of its kind: the file's, or more of its path."""
+    names: dict[str, str] = {}
+    for run in runs:
+        row, parts = run.media, run.media_path.parts
+        rivals = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
+        n = 1
+        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in rivals):
+            n += 1
+        names[row["media_id"]] = "/".join(parts[-n:])
+    return names
+

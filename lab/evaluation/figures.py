@@ -1,0 +1,192 @@
+"""Ratios and their intervals, or the reason why the data cannot say them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lab.evaluation.counts import Counts
+from lab.evaluation.matching import TIOUS
+from lab.evaluation.rates import (
+    Interval,
+    f1_interval,
+    proportion_interval,
+    rate_interval,
+    ratio,
+)
+
+NO_COVERAGE = (
+    "no stretch was watched for it: without coverage nobody knows what was missed; "
+    "mark what you watched (one key says the whole clip)"
+)
+ONLY_QUEUE = (
+    "all that was watched are answers to the queue, which asks about the hardest moments: no "
+    "figure over them speaks for the footage; watch stretches from end to end, or draw an audit"
+)
+ONLY_COPIED = (
+    "all edges were accepted from sightings, so they agree with the machine by themselves; "
+    "annotate some independently"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Figures:
+    """Figures of a label, or of all labels together. What cannot be said is None; see `refused`.
+
+    counts: what they are made of. origins: how the coverage came about.
+    """
+
+    counts: Counts
+    origins: frozenset[str] = frozenset()
+
+    @property
+    def is_covered(self) -> bool:
+        return self.counts.covered_us > 0
+
+    @property
+    def is_only_queue(self) -> bool:
+        return bool(self.origins) and self.origins <= {"queue"}
+
+    @property
+    def precision(self) -> float | None:
+        c = self.counts
+        if self.is_covered:
+            return ratio(c.tp, c.sightings)
+        return None if self.is_only_queue else ratio(c.judged_true, c.judged_true + c.judged_false)
+
+    @property
+    def precision_interval(self) -> Interval | None:
+        c = self.counts
+        if self.is_covered:
+            return proportion_interval(c.tp, c.sightings)
+        if self.is_only_queue:
+            return None
+        return proportion_interval(c.judged_true, c.judged_true + c.judged_false)
+
+    @property
+    def recall(self) -> float | None:
+        return ratio(self.counts.tp, self.counts.annotations) if self.is_covered else None
+
+    @property
+    def recall_interval(self) -> Interval | None:
+        c = self.counts
+        return proportion_interval(c.tp, c.annotations) if self.is_covered else None
+
+    @property
+    def f1(self) -> float | None:
+        c = self.counts
+        return ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn) if self.is_covered else None
+
+    @property
+    def f1_interval(self) -> Interval | None:
+        c = self.counts
+        return f1_interval(c.tp, c.fp, c.fn) if self.is_covered else None
+
+    @property
+    def f1_mean(self) -> float | None:
+        """Mean of F1 at temporal IoU .50, .55, ... .95."""
+        c = self.counts
+        both = c.sightings + c.annotations
+        return float(np.mean(2 * c.ladder / both)) if self.is_covered and both else None
+
+    @property
+    def covered_s(self) -> float:
+        return self.counts.covered_us / 1e6
+
+    @property
+    def false_per_hour(self) -> float | None:
+        return ratio(self.counts.fp, self.covered_s / 3600)
+
+    @property
+    def false_per_hour_interval(self) -> Interval | None:
+        return rate_interval(self.counts.fp, self.covered_s / 3600)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """What is not said, and why."""
+        c, out = self.counts, {}
+        if not self.is_covered:
+            why = ONLY_QUEUE if self.is_only_queue else NO_COVERAGE
+            out = dict.fromkeys(("recall", "f1", "f1_mean", "false_per_hour"), why)
+            if self.precision is None:
+                out["precision"] = why
+        elif c.tp and not len(c.tious):
+            out = dict.fromkeys(("mean_tiou", "onset_error", "offset_error", "delay"), ONLY_COPIED)
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON values: counts, rates each with its `..._interval`, errors in seconds."""
+        c = self.counts
+        row: dict[str, Any] = {"tp": c.tp, "fp": c.fp, "fn": c.fn}
+        for name in ("precision", "recall", "f1"):
+            row[name] = getattr(self, name)
+            row[f"{name}_interval"] = _listed(getattr(self, f"{name}_interval"))
+        clip_found = proportion_interval(c.clip_tp, c.clip_tp + c.clip_fn)
+        return row | {
+            "f1_mean": self.f1_mean,
+            "mean_tiou": float(c.tious.mean()) if len(c.tious) else None,
+            "onset_error": _errors(c.onset_errors_us),
+            "offset_error": _errors(c.offset_errors_us),
+            "delay": _errors(c.delays_us),
+            "covered_s": self.covered_s,
+            "false_per_hour": self.false_per_hour,
+            "false_per_hour_interval": _listed(self.false_per_hour_interval),
+            "below_resolution": c.below_resolution,
+            "not_analysed": c.not_analysed,
+            "uncovered": c.uncovered,
+            "tp_by_tiou": {f"{t:.2f}": int(n) for t, n in zip(TIOUS, c.ladder, strict=True)},
+            "overlap": {
+                "precision": ratio(c.touching, c.sightings),
+                "precision_interval": _listed(proportion_interval(min(c.touching, c.sightings), c.sightings)),
+                "recall": ratio(c.touched, c.annotations),
+                "recall_interval": _listed(proportion_interval(c.touched, c.annotations)),
+            },
+            "clips": {
+                "tp": c.clip_tp, "fp": c.clip_fp, "fn": c.clip_fn, "tn": c.clip_tn,
+                "precision": ratio(c.clip_tp, c.clip_tp + c.clip_fp),
+                "precision_interval": _listed(proportion_interval(c.clip_tp, c.clip_tp + c.clip_fp)),
+                "recall": ratio(c.clip_tp, c.clip_tp + c.clip_fn),
+                "recall_interval": _listed(clip_found),
+            },
+            "segments": {
+                "tp": c.segment_tp, "fp": c.segment_fp, "fn": c.segment_fn,
+                "precision": ratio(c.segment_tp, c.segment_tp + c.segment_fp),
+                "recall": ratio(c.segment_tp, c.segment_tp + c.segment_fn),
+                "f1": ratio(2 * c.segment_tp, 2 * c.segment_tp + c.segment_fp + c.segment_fn),
+            },
+            "refused": self.refused,
+        }  # fmt: skip
+
+
+def macro(figures: Iterable[Figures]) -> dict[str, Any]:
+    """Unweighted means over labels; a label without a figure is left out, and named by number."""
+    given = list(figures)
+    row: dict[str, Any] = {"labels": len(given)}
+    for name in ("precision", "recall", "f1", "f1_mean"):
+        values = [v for f in given if (v := getattr(f, name)) is not None]
+        row[name] = float(np.mean(values)) if values else None
+        row[f"{name}_labels"] = len(values)
+    return row
+
+
+def _errors(errors_us: np.ndarray) -> dict[str, Any]:
+    """Spread of signed errors in seconds; `n` 0 and no values where nothing can be compared."""
+    if not len(errors_us):
+        return {"n": 0, "mean_s": None, "median_s": None, "mean_abs_s": None, "p05_s": None, "p95_s": None}
+    seconds = errors_us / 1e6
+    low, high = np.percentile(seconds, [5, 95])
+    return {
+        "n": len(seconds),
+        "mean_s": float(seconds.mean()),
+        "median_s": float(np.median(seconds)),
+        "mean_abs_s": float(np.abs(seconds).mean()),
+        "p05_s": float(low),
+        "p95_s": float(high),
+    }
+
+
+def _listed(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [float(v) for v in interval]

@@ -1,0 +1,223 @@
+"""The inner loops of matching, compiled by numba; shared by `evaluate` and the sweep.
+
+Sightings here are rows of four edges in microseconds, (onset_earliest, onset, offset,
+offset_latest), sorted; truth is rows (start, end), sorted and disjoint.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+TIOU, COLLAR = 0, 1
+_jit = njit(cache=True, nogil=True)
+
+
+@_jit
+def clip_edges(edges, covered):  # type: ignore[no-untyped-def]
+    """The pieces of sightings inside covered stretches; and which sighting, cut left, cut right."""
+    n, k = len(edges), len(covered)
+    out = np.empty((n + k, 4), np.int64)
+    source = np.empty((n + k, 3), np.int64)
+    count = j = 0
+    for i in range(n):
+        while j < k and covered[j, 1] < edges[i, 1]:
+            j += 1
+        m = j
+        while m < k and covered[m, 0] <= edges[i, 2]:
+            if count == len(out):
+                break
+            low, high = covered[m, 0], covered[m, 1]
+            for e in range(4):
+                out[count, e] = min(max(edges[i, e], low), high)
+            source[count, 0] = i
+            source[count, 1] = 1 if edges[i, 1] < low else 0
+            source[count, 2] = 1 if edges[i, 2] > high else 0
+            count += 1
+            m += 1
+    return out[:count], source[:count]
+
+
+@_jit
+def nearest_edges(edge, start, end):  # type: ignore[no-untyped-def]
+    """Within the brackets, the presence that comes closest to the annotation."""
+    s = min(max(start, edge[0]), edge[1])
+    e = min(max(end, edge[2]), edge[3])
+    return s, e
+
+
+@_jit
+def fits(edge, start, end, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
+    """Whether a sighting may stand for an annotation, and their temporal IoU."""
+    s, e = nearest_edges(edge, start, end)
+    both = min(e, end) - max(s, start)
+    joined = max(e, end) - min(s, start)
+    if both < 0:
+        ratio = 0.0
+    elif joined == 0:
+        ratio = 1.0
+    else:
+        ratio = both / joined
+    if mode == TIOU:
+        return both >= 0 and ratio >= tiou and (both > 0 or joined == 0), ratio
+    reach = max(float(collar_us), share * (end - start))
+    return abs(s - start) <= collar_us and abs(e - end) <= reach, ratio
+
+
+@_jit
+def candidates(edges, truth, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
+    """Pairs that fit, as compressed rows: first (n + 1,), truth positions, IoUs."""
+    n, m = len(edges), len(truth)
+    first = np.zeros(n + 1, np.int64)
+    size = 2 * (n + m) + 8
+    which = np.empty(size, np.int64)
+    ratio = np.empty(size, np.float64)
+    longest = 0
+    for j in range(m):
+        longest = max(longest, truth[j, 1] - truth[j, 0])
+    count = j = 0
+    around = 0 if mode == TIOU else max(collar_us, int(share * longest) + 1)
+    for i in range(n):
+        while j < m and truth[j, 1] < edges[i, 0] - around:
+            j += 1
+        k = j
+        while k < m and truth[k, 0] <= edges[i, 3] + around:
+            ok, value = fits(edges[i], truth[k, 0], truth[k, 1], mode, tiou, collar_us, share)
+            if ok:
+                if count == size:
+                    size *= 2
+                    more = np.empty(size, np.int64)
+                    more[:count] = which
+                    which = more
+                    values = np.empty(size, np.float64)
+                    values[:count] = ratio
+                    ratio = values
+                which[count] = k
+                ratio[count] = value
+                count += 1
+            k += 1
+        first[i + 1] = count
+    return first, which[:count], ratio[:count]
+
+
+@_jit
+def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
+    """Kuhn's augmenting paths: for each left node its partner or -1, as many as possible."""
+    n = len(first) - 1
+    left = np.full(n, -1, np.int64)
+    right = np.full(m, -1, np.int64)
+    for i in range(n):
+        for e in range(first[i], first[i + 1]):
+            if right[which[e]] < 0:
+                left[i] = which[e]
+                right[which[e]] = i
+                break
+    seen = np.full(m, -1, np.int64)
+    stack = np.empty(n + 1, np.int64)
+    at = np.empty(n + 1, np.int64)
+    took = np.empty(n + 1, np.int64)
+    for root in range(n):
+        if left[root] >= 0 or first[root] == first[root + 1]:
+            continue
+        depth = 0
+        stack[0] = root
+        at[0] = first[root]
+        while depth >= 0:
+            i = stack[depth]
+            if at[depth] == first[i + 1]:
+                depth -= 1
+                continue
+            k = which[at[depth]]
+            at[depth] += 1
+            if seen[k] == root:
+                continue
+            seen[k] = root
+            took[depth] = k
+            if right[k] < 0:
+                for d in range(depth, -1, -1):
+                    left[stack[d]] = took[d]
+                    right[took[d]] = stack[d]
+                break
+            depth += 1
+            stack[depth] = right[k]
+            at[depth] = first[right[k]]
+    return left, right
+
+
+@_jit
+def touches(edges, truth):  # type: ignore[no-untyped-def]
+    """For each sighting, how many annotations its presence touches; and the other way round."""
+    n, m = len(edges), len(truth)
+    mine = np.zeros(n, np.int64)
+    theirs = np.zeros(m, np.int64)
+    j = 0
+    for i in range(n):
+        while j < m and truth[j, 1] < edges[i, 0]:
+            j += 1
+        k = j
+        while k < m and truth[k, 0] <= edges[i, 3]:
+            s, e = nearest_edges(edges[i], truth[k, 0], truth[k, 1])
+            both = min(e, truth[k, 1]) - max(s, truth[k, 0])
+            if both > 0 or (both == 0 and truth[k, 0] == truth[k, 1]) or (both == 0 and s == e):
+                mine[i] += 1
+                theirs[k] += 1
+            k += 1
+    return mine, theirs
+
+
+@_jit
+def count_matches(edges, truth, counted, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
+    """tp, fp, fn over pieces of sightings; annotations that are not counted swallow what fits them.
+
+    counted: bool (m,), False for annotations below the resolution of the samples.
+    """
+    real = truth[counted]
+    first, which, _ = candidates(edges, real, mode, tiou, collar_us, share)
+    left, _ = largest_matching(first, which, len(real))
+    tp = 0
+    for i in range(len(left)):
+        if left[i] >= 0:
+            tp += 1
+    fp = len(edges) - tp
+    if len(real) < len(truth):
+        mine, _ = touches(edges, truth[~counted])
+        for i in range(len(edges)):
+            if left[i] < 0 and mine[i] > 0:
+                fp -= 1
+    return tp, fp, len(real) - tp
+
+
+@_jit
+def chain(edges, gap_us, least_us):  # type: ignore[no-untyped-def]
+    """Merge what begins within the gap after the one before it, then drop what is too short."""
+    n = len(edges)
+    out = np.empty((n, 4), np.int64)
+    count = 0
+    i = 0
+    while i < n:
+        j = i
+        while j + 1 < n and edges[j + 1, 1] - edges[j, 2] <= gap_us:
+            j += 1
+        if edges[j, 2] - edges[i, 1] >= least_us:
+            out[count, 0] = edges[i, 0]
+            out[count, 1] = edges[i, 1]
+            out[count, 2] = edges[j, 2]
+            out[count, 3] = edges[j, 3]
+            count += 1
+        i = j + 1
+    return out[:count]
+
+
+@_jit
+def count_grid(edges, gaps_us, leasts_us, covered, truth, counted, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
+    """Counts for every merge gap and minimum duration over one replay: (gaps, leasts, 3)."""
+    out = np.empty((len(gaps_us), len(leasts_us), 3), np.int64)
+    for g in range(len(gaps_us)):
+        for d in range(len(leasts_us)):
+            kept = chain(edges, gaps_us[g], leasts_us[d])
+            pieces, _ = clip_edges(kept, covered)
+            tp, fp, fn = count_matches(pieces, truth, counted, mode, tiou, collar_us, share)
+            out[g, d, 0] = tp
+            out[g, d, 1] = fp
+            out[g, d, 2] = fn
+    return out

@@ -1,0 +1,49 @@
+"""Exact intervals of rates.
+
+Proportions: Clopper and Pearson, Biometrika 26 (1934) 404. Counts in a time: Garwood, Biometrika
+28 (1936) 437; with no event at all only an upper limit exists, and it is one-sided ("the rule of
+three": none in 2 h is at most 1.5 an hour at 95 %).
+"""
+
+from __future__ import annotations
+
+from scipy import special
+
+LEVEL = 0.95
+Interval = tuple[float, float]
+
+
+def proportion_interval(k: int, n: int, level: float = LEVEL) -> Interval | None:
+    """Of k successes in n trials; None of no trial. 5 of 5 is [0.478, 1]."""
+    if n == 0:
+        return None
+    tail = (1 - level) / 2
+    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
+    return low, high
+
+
+def rate_interval(events: int, time: float, level: float = LEVEL) -> Interval | None:
+    """Events per unit of `time`; None of no time."""
+    if time <= 0:
+        return None
+    if events == 0:
+        return 0.0, float(special.gammainccinv(1, 1 - level)) / time
+    tail = (1 - level) / 2
+    low = float(special.gammaincinv(events, tail))
+    high = float(special.gammaincinv(events + 1, 1 - tail))
+    return low / time, high / time
+
+
+def f1_interval(tp: int, fp: int, fn: int, level: float = LEVEL) -> Interval | None:
+    """Of F1 = 2 J / (1 + J) with J = tp / (tp + fp + fn), by the exact interval of J.
+
+    The number of sightings and annotations together is taken as given.
+    """
+    joint = proportion_interval(tp, tp + fp + fn, level)
+    return None if joint is None else (2 * joint[0] / (1 + joint[0]), 2 * joint[1] / (1 + joint[1]))
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """None where there is nothing to divide by: a rate of nothing is not 0."""
+    return part / whole if whole else None

@@ -1,0 +1,54 @@
+"""Stretches of time: int64 arrays of shape (n, 2), microseconds, sorted, not touching."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+NONE = np.zeros((0, 2), np.int64)
+
+
+def union(spans: Iterable[tuple[int, int]] | np.ndarray) -> np.ndarray:
+    """The stretches that lie in at least one span; those that touch become one."""
+    given = np.asarray(list(spans) if not isinstance(spans, np.ndarray) else spans, np.int64)
+    given = given.reshape(-1, 2)
+    if not len(given):
+        return NONE
+    given = given[np.lexsort((given[:, 1], given[:, 0]))]
+    reached = np.maximum.accumulate(given[:, 1])
+    begins = np.flatnonzero(np.append(True, given[1:, 0] > reached[:-1]))
+    ends = np.append(begins[1:] - 1, len(given) - 1)
+    return np.stack([given[begins, 0], reached[ends]], axis=1)
+
+
+def intersection(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The stretches that lie in both (each a union already)."""
+    if not len(one) or not len(other):
+        return NONE
+    first = np.searchsorted(other[:, 1], one[:, 0], "right")
+    last = np.searchsorted(other[:, 0], one[:, 1], "left")
+    counts = np.maximum(0, last - first)
+    left = np.repeat(np.arange(len(one)), counts)
+    starts = np.cumsum(counts) - counts
+    right = np.arange(counts.sum()) - np.repeat(starts - first, counts)
+    return np.stack(
+        [np.maximum(one[left, 0], other[right, 0]), np.minimum(one[left, 1], other[right, 1])],
+        axis=1,
+    )
+
+
+def subtraction(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The stretches of `one` that are not in `other` (each a union already)."""
+    if not len(one) or not len(other):
+        return one
+    least, most = int(one[0, 0]), int(one[-1, 1])
+    inside = other[(other[:, 1] > least) & (other[:, 0] < most)]
+    edges = np.concatenate([[least], np.clip(inside, least, most).ravel(), [most]])
+    rest = edges.reshape(-1, 2)
+    return intersection(one, rest[rest[:, 1] > rest[:, 0]])
+
+
+def total_us(spans: np.ndarray) -> int:
+    """How long they are together."""
+    return int((spans[:, 1] - spans[:, 0]).sum())

@@ -1,0 +1,288 @@
+"""What is true of several media: annotations, and what was watched for which label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab import spans
+from lab.annotation import Annotation, Coverage, Verdict
+from lab.errors import SettingError, closest
+
+if TYPE_CHECKING:
+    from lab.run import Run
+    from lab.store.store import Store
+
+_BEYOND_END_US = 1_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class LabelTruth:
+    """What is known of one label in one media. Times in integer microseconds.
+
+    present: int64 (m, 2), sorted, disjoint: where it was there.
+    copied: bool (m,), the edges are those of a sighting, so edge errors mean nothing.
+    covered: int64 (k, 2), what was watched for it. rejected: stretches that somebody looked at
+        because a rule saw it there, and it was not. origins: how the coverage came about.
+    """
+
+    present: np.ndarray
+    copied: np.ndarray
+    covered: np.ndarray
+    rejected: np.ndarray
+    origins: frozenset[str] = frozenset()
+
+
+NOTHING = LabelTruth(spans.NONE, np.zeros(0, bool), spans.NONE, spans.NONE)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """Annotations and coverage by media and label, ready to be measured against.
+
+    notes: what a reader of the figures must know (merged annotations, assumed coverage).
+    only_queue: coverage there is, but all of it answers to the queue.
+    """
+
+    by_media: Mapping[str, Mapping[str, LabelTruth]]
+    notes: tuple[str, ...] = ()
+    annotations: tuple[Annotation, ...] = field(default=(), repr=False)
+    coverage: tuple[Coverage, ...] = field(default=(), repr=False)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(sorted({label for labels in self.by_media.values() for label in labels}))
+
+    def of(self, media_id: str, label: str) -> LabelTruth:
+        """What is known of a label in a media; nothing, if nothing is."""
+        return self.by_media.get(media_id, {}).get(label, NOTHING)
+
+    @classmethod
+    def of_records(
+        cls,
+        annotations: Iterable[Annotation],
+        coverage: Iterable[Coverage],
+        verdicts: Iterable[Verdict] = (),
+        *,
+        notes: Iterable[str] = (),
+        include_queue: bool = False,
+        annotator: str | None = None,
+    ) -> Truth:
+        """Truth from records.
+
+        A label's presence is one at a time: overlapping annotations of it become one, and a note
+        says so. include_queue: also count stretches that were watched as answers to the queue;
+        they were chosen because they are hard, so figures over them are no estimate.
+        annotator: only this one's; all, unless given.
+        """
+        notes = list(notes)
+        chosen = [a for a in annotations if annotator in (None, a.annotator)]
+        watched = [c for c in coverage if annotator in (None, c.annotator)]
+        looked = [v for v in verdicts if annotator in (None, v.annotator)]
+        keys = {(r.media_id, r.label) for r in (*chosen, *watched, *looked)}
+        marks: dict[tuple[str, str], list[Annotation]] = {key: [] for key in keys}
+        cover: dict[tuple[str, str], list[Coverage]] = {key: [] for key in keys}
+        wrong: dict[tuple[str, str], list[Verdict]] = {key: [] for key in keys}
+        for a in chosen:
+            marks[a.media_id, a.label].append(a)
+        for c in watched:
+            cover[c.media_id, c.label].append(c)
+        for v in looked:
+            if v.verdict == "rejected":
+                wrong[v.media_id, v.label].append(v)
+        by_media: dict[str, dict[str, LabelTruth]] = {}
+        merged = 0
+        for media_id, label in sorted(keys):
+            key = media_id, label
+            present, copied, joined = _presence(marks[key])
+            merged += joined
+            counted = [c for c in cover[key] if include_queue or c.origin != "queue"]
+            by_media.setdefault(media_id, {})[label] = LabelTruth(
+                present=present,
+                copied=copied,
+                covered=spans.union((c.start_us, c.end_us) for c in counted),
+                rejected=spans.union((v.start_us, v.end_us) for v in wrong[key]),
+                origins=frozenset(c.origin for c in cover[key]),
+            )
+        if merged:
+            notes.append(
+                f"{merged} overlapping annotation{'s' if merged > 1 else ''} joined: a label is "
+                "there or not, however many wear it"
+            )
+        return cls(by_media, tuple(notes), tuple(chosen), tuple(watched))
+
+    @classmethod
+    def of_store(cls, store: Store, *, include_queue: bool = False, annotator: str | None = None) -> Truth:
+        """What was annotated in a store."""
+        return cls.of_records(
+            store.annotations(),
+            store.coverage(),
+            store.verdicts(),
+            include_queue=include_queue,
+            annotator=annotator,
+        )
+
+    @classmethod
+    def of_any(
+        cls, truth: Any, runs: Iterable[Run], coverage: Any = None, **options: Any
+    ) -> Truth:
+        """Truth from what a caller may hand in.
+
+        truth: a Truth; a path of a CSV, or a data frame, with columns `media`, `label`,
+            `start_s`, `end_s`; None for the annotations in the runs' store.
+        coverage: likewise a CSV or data frame; without it the media that the truth names are
+            taken as wholly watched for the labels that it names.
+
+        Raises SettingError for rows that cannot be meant, each with its line.
+        """
+        runs = list(runs)
+        if isinstance(truth, Truth):
+            return truth
+        if truth is None:
+            if not runs:
+                raise SettingError("there is no run to take annotations for; give a truth file")
+            return cls.of_store(runs[0].store, **options)
+        from lab.formats.table import read_table
+
+        media = [run.media for run in runs]
+        rows, notes = place(read_table(truth), media)
+        annotations = [
+            Annotation(
+                media_id=m["media_id"],
+                label=row["label"],
+                start_us=row["start_us"],
+                end_us=row["end_us"],
+                annotator=row["annotator"],
+                origin=row["origin"],
+            )
+            for m, row in rows
+            if row["start_us"] is not None
+        ]
+        labels = sorted({row["label"] for _, row in rows})
+        if coverage is None:
+            named = {m["media_id"]: m for m, _ in rows}
+            notes.append(
+                f"no coverage was given: {_count(len(named), 'media', 'media')} named by the truth "
+                f"taken as wholly watched for {', '.join(labels)}"
+            )
+            watched = [whole(m, label) for m in named.values() for label in labels]
+        else:
+            covered, more = place(read_table(coverage), media)
+            notes += more
+            watched = [
+                whole(m, row["label"], row["annotator"], row["origin"])
+                if row["start_us"] is None
+                else Coverage(
+                    media_id=m["media_id"],
+                    label=row["label"],
+                    start_us=row["start_us"],
+                    end_us=row["end_us"],
+                    annotator=row["annotator"],
+                    origin=row["origin"],
+                )
+                for m, row in covered
+            ]
+        return cls.of_records(annotations, watched, notes=notes, **options)
+
+
+def whole(
+    media: Mapping[str, Any], label: str, annotator: str = "me", origin: Any = "independent"
+) -> Coverage:
+    """The whole of a media, watched for a label."""
+    return Coverage(
+        media_id=media["media_id"],
+        label=label,
+        start_us=media["first_pts_us"],
+        end_us=media["end_us"],
+        annotator=annotator,
+        origin=origin,
+    )
+
+
+def place(
+    rows: Iterable[dict[str, Any]], media: Iterable[Mapping[str, Any]]
+) -> tuple[list[tuple[Mapping[str, Any], dict[str, Any]]], list[str]]:
+    """Rows with the media that they name, and notes about those that name others.
+
+    A media is named by its id, its path, the end of its path, or its file name. Raises
+    SettingError if two media answer to a name, if none of the names is known, or a row lies
+    outside its media.
+    """
+    media = list(media)
+    known: dict[str, list[Mapping[str, Any]]] = {}
+    for row in {m["media_id"]: m for m in media}.values():
+        parts = Path(row["path"]).parts
+        names = {row["media_id"], row["relative_path"] or "", row["path"]}
+        names |= {"/".join(parts[-n:]) for n in range(1, min(len(parts), 8))}
+        for name in names - {""}:
+            known.setdefault(name, []).append(row)
+    placed, elsewhere, clipped = [], {}, 0
+    for row in rows:
+        name = row["media"].replace("\\", "/").removeprefix("./")
+        found = known.get(name, [])
+        if len(found) > 1:
+            raise SettingError(
+                f"{row['where']}: {len(found)} media are called {name!r}; write more of the path, "
+                f"such as {'/'.join(Path(found[0]['path']).parts[-2:])!r}"
+            )
+        if row["media_id"] and found and row["media_id"] != found[0]["media_id"]:
+            raise SettingError(
+                f"{row['where']}: {name!r} is another clip here ({found[0]['media_id']}, the file "
+                f"says {row['media_id']}); give the clip that was annotated"
+            )
+        if not found:
+            elsewhere[name] = elsewhere.get(name, 0) + 1
+            continue
+        clipped += _inside(row, found[0])
+        placed.append((found[0], row))
+    if elsewhere and not placed:
+        name = next(iter(elsewhere))
+        names = sorted({Path(m["path"]).name for m in media})
+        raise SettingError(f"no row names a media of these runs: got {name!r}; {closest(name, names)}")
+    notes = []
+    if elsewhere:
+        some = ", ".join(list(elsewhere)[:3]) + (", …" if len(elsewhere) > 3 else "")
+        notes.append(f"{_count(sum(elsewhere.values()), 'row')} left out: no run here has {some}")
+    if clipped:
+        notes.append(f"{_count(clipped, 'row')} cut at the media's end (within 1 s beyond it)")
+    return placed, notes
+
+
+def _inside(row: dict[str, Any], media: Mapping[str, Any]) -> int:
+    """Cut what reaches a little beyond the media; whether that was needed."""
+    if row["start_us"] is None:
+        return 0
+    first, end = media["first_pts_us"], media["end_us"]
+    if row["start_us"] > end or row["end_us"] > end + _BEYOND_END_US or row["end_us"] < first:
+        raise SettingError(
+            f"{row['where']}: {row['label']!r} from {row['start_us'] / 1e6:g} to "
+            f"{row['end_us'] / 1e6:g} s lies outside {Path(media['path']).name}, which runs from "
+            f"{first / 1e6:g} to {end / 1e6:g} s; is it another clip's?"
+        )
+    changed = row["end_us"] > end or row["start_us"] < first
+    row["start_us"], row["end_us"] = max(first, row["start_us"]), min(end, row["end_us"])
+    return int(changed)
+
+
+def _presence(marks: list[Annotation]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Disjoint presences, whether all of each was copied, and how many were joined."""
+    if not marks:
+        return spans.NONE, np.zeros(0, bool), 0
+    marks = sorted(marks, key=lambda a: (a.start_us, a.end_us))
+    out: list[list[Any]] = []
+    for a in marks:
+        if out and a.start_us <= out[-1][1] and (a.start_us < out[-1][1] or a.start_us == a.end_us):
+            out[-1][1] = max(out[-1][1], a.end_us)
+            out[-1][2] = out[-1][2] and a.origin == "accepted"
+        else:
+            out.append([a.start_us, a.end_us, a.origin == "accepted"])
+    present = np.array([row[:2] for row in out], np.int64).reshape(-1, 2)
+    return present, np.array([row[2] for row in out], bool), len(marks) - len(out)
+
+
+def _count(n: int, one: str, many: str | None = None) -> str:
+    return f"{n} {one if n == 1 else many or one + 's'}"

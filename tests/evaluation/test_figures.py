@@ -1,0 +1,182 @@
+"""Figures over made scores with known truth: a table worked by hand, refusals, intervals."""
+
+import numpy as np
+import pytest
+
+from lab.annotation import Annotation, Coverage, Verdict
+from lab.evaluation.evaluate import evaluate
+from lab.evaluation.matching import Matching
+from lab.rule import Debounce
+from lab.truth import Truth
+from tests.builders import make_run, make_truth, scores_of
+
+EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
+
+
+def kinds(evaluation):
+    return [(m.kind, m.start_us / 1e6, m.end_us / 1e6) for m in evaluation.moments]
+
+
+def test_the_hand_worked_table(tmp_path):
+    # One sample a second for 100 s; what the detector saw, in whole seconds, ends included.
+    seen = [(0, 3), (10, 12), (14, 16), (20, 28), (40, 41), (52, 58), (66, 74), (95, 99)]
+    run = make_run(tmp_path, scores_of(100, seen), every_s=1.0)
+    truth = make_truth(
+        run,
+        (0.0, 3.5),  # censored on the left; found
+        (10.0, 16.0),  # split in two: (10, 12) and (14, 16)
+        (20.0, 23.0), (25.0, 28.0),  # merged into one
+        (33.0, 36.0),  # missed
+        (50.0, 58.0),  # late: seen from 52, so it began after 51
+        (68.0, 74.5),  # early: seen from 66
+        (80.2, 80.7),  # below resolution
+        (94.5, 100.0),  # censored on the right; found
+    )  # fmt: skip
+    found = evaluate(run, truth, EACH)
+    c = found.overall.counts
+    by_kind = {}
+    for kind, start, end in kinds(found):
+        by_kind.setdefault(kind, []).append((start, end))
+    assert by_kind["split"] == [(10, 16)]
+    assert by_kind["merged"] == [(20, 28)]
+    assert by_kind["missed"] == [(33, 36)]
+    assert by_kind["false"] == [(40, 41)]
+    assert by_kind["late"] == [(50, 58)]
+    assert by_kind["early"] == [(68, 74.5)]
+    assert by_kind["below_resolution"] == [(80.2, 80.7)]
+    assert by_kind["censored"] == [(0, 3), (95, 99)]
+    # (10, 12) with brackets up to 13 against 10-16: 3/6 = 0.5, a pair; 20-28 against 20-23: 3/8.
+    assert (c.tp, c.fp, c.fn) == (5, 3, 3)
+    assert c.below_resolution == 1
+    assert found.overall.precision == 5 / 8
+    assert found.overall.recall == 5 / 8
+    assert found.overall.false_per_hour == pytest.approx(3 / 100 * 3600)
+    # Onset errors: 10-16 and 50-58 and 68-74.5 and 94.5 (uncensored left edges).
+    assert sorted(c.onset_errors_us.tolist()) == [-2_000_000, 0, 0, 1_000_000]
+
+
+def test_counts_add_up_over_clips_and_ratios_are_made_of_the_sums(tmp_path):
+    one = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=1.0, name="one")
+    two = make_run(tmp_path, scores_of(20, [(1, 2), (8, 9), (15, 16)]), every_s=1.0, name="two")
+    truth = Truth.of_records(
+        [note(one, 2, 5), note(two, 1, 2)], [cover(one, 0, 20), cover(two, 0, 20)]
+    )
+    found = evaluate([one, two], truth, EACH)
+    assert found.overall.precision == 2 / 4
+    assert [f["x"].precision for f in found.clips.values()] == [1.0, 1 / 3]
+    assert found.overall.covered_s == 40
+    assert found.overall.to_dict()["clips"]["tp"] == 2
+
+
+def note(run, start, end, **more):
+    return Annotation(
+        media_id=run.media["media_id"], label="x", start_us=round(start * 1e6), end_us=round(end * 1e6), **more
+    )
+
+
+def cover(run, start, end, **more):
+    return Coverage(
+        media_id=run.media["media_id"], label="x", start_us=round(start * 1e6), end_us=round(end * 1e6), **more
+    )
+
+
+def test_only_what_was_watched_counts(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 23), (40, 43)]), every_s=1.0)
+    truth = Truth.of_records([note(run, 5, 8), note(run, 52, 55)], [cover(run, 0, 30)])
+    found = evaluate(run, truth, EACH).overall
+    assert (found.counts.tp, found.counts.fp, found.counts.fn) == (1, 1, 0)
+    assert found.counts.uncovered == 1
+    assert found.covered_s == 30
+
+
+def test_a_sighting_is_cut_at_the_edge_of_what_was_watched(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(10, 50)]), every_s=1.0)
+    truth = Truth.of_records([note(run, 10, 20)], [cover(run, 0, 20)])
+    found = evaluate(run, truth, EACH)
+    assert found.overall.f1 == 1.0
+    assert len(found.overall.counts.offset_errors_us) == 0
+    assert [kind for kind, *_ in kinds(found)] == ["censored"]
+
+
+def test_recall_is_refused_without_coverage_and_precision_comes_from_verdicts(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 23), (40, 43)]), every_s=1.0)
+    media_id = run.media["media_id"]
+    wrong = Verdict(media_id=media_id, label="x", start_us=20_000_000, end_us=23_000_000, verdict="rejected")
+    truth = Truth.of_records([note(run, 5, 8, origin="accepted")], [], [wrong])
+    found = evaluate(run, truth, EACH).overall
+    assert found.recall is None
+    assert found.f1 is None
+    assert "coverage" in found.refused["recall"]
+    assert found.precision == 0.5
+
+
+def test_edge_errors_are_refused_of_accepted_annotations(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8)]), every_s=1.0)
+    truth = Truth.of_records([note(run, 5, 8, origin="accepted")], [cover(run, 0, 60)])
+    found = evaluate(run, truth, EACH).overall
+    assert found.f1 == 1.0
+    row = found.to_dict()
+    assert row["mean_tiou"] is None
+    assert row["onset_error"]["n"] == 0
+    assert "accepted" in row["refused"]["onset_error"]
+
+
+def test_headline_figures_are_refused_from_answers_to_the_queue_alone(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8)]), every_s=1.0)
+    answers = [note(run, 5, 8, origin="queue")], [cover(run, 4, 9, origin="queue")]
+    found = evaluate(run, Truth.of_records(*answers), EACH).overall
+    assert found.precision is None
+    assert found.recall is None
+    assert "queue" in found.refused["recall"]
+    assert evaluate(run, Truth.of_records(*answers, include_queue=True), EACH).overall.counts.tp == 1
+
+
+def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
+    scores = scores_of(60, [(5, 8), (30, 30)])
+    scores[20:24] = np.nan
+    run = make_run(tmp_path, scores, every_s=1.0)
+    truth = Truth.of_records([note(run, 5, 8), note(run, 20.5, 23.5), note(run, 30, 30.4)], [cover(run, 0, 60)])
+    found = evaluate(run, truth, EACH).overall
+    c = found.counts
+    assert (c.tp, c.fp, c.fn, c.below_resolution, c.not_analysed) == (1, 0, 0, 1, 1)
+    assert found.covered_s == 56
+
+
+def test_segments_are_those_of_sed_eval(tmp_path, peers):
+    sed_eval = peers("sed_eval")
+    seen, true = [(5, 8), (20, 23), (40, 43)], [(5.5, 9.2), (30.0, 31.0), (41.0, 42.5)]
+    run = make_run(tmp_path, scores_of(60, seen), every_s=1.0)
+    truth = make_truth(run, *true)
+    metrics = sed_eval.sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
+    events = [
+        [{"event_onset": float(a), "event_offset": float(b), "event_label": "x", "file": "f"} for a, b in rows]
+        for rows in (true, seen)
+    ]
+    metrics.evaluate(*events, evaluated_length_seconds=60)
+    theirs = metrics.class_wise["x"]
+    ours = evaluate(run, truth, EACH).overall.counts
+    assert (ours.segment_tp, ours.segment_fp, ours.segment_fn) == (
+        theirs["Ntp"], theirs["Nfp"], theirs["Nfn"])  # fmt: skip
+
+
+def test_runs_of_other_protocols_and_of_one_clip_twice_are_not_pooled(tmp_path):
+    one = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=1.0, name="one")
+    slower = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=2.0, name="two")
+    with pytest.raises(ValueError, match=r"different protocols .*every_s.*not pooled"):
+        evaluate([one, slower], make_truth(one, (2, 5)))
+    with pytest.raises(ValueError, match="count twice"):
+        evaluate([one, one], make_truth(one, (2, 5)))
+
+
+def test_the_fragmentation_of_a_perfect_rule_is_empty(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 23)]), every_s=1.0)
+    assert evaluate(run, make_truth(run, (4.5, 8.5), (20, 23)), EACH).moments == []
+
+
+def test_other_matching_rules_are_at_hand(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 8)]), every_s=1.0)
+    truth = make_truth(run, (2.0, 8.0))
+    assert evaluate(run, truth, EACH, tiou=0.5).overall.counts.tp == 1
+    assert evaluate(run, truth, EACH, tiou=0.9).overall.counts.tp == 0
+    collar = Matching(criterion="collar", collar_s=1.0, collar_share=0.0)
+    assert evaluate(run, truth, EACH, matching=collar).overall.counts.tp == 0

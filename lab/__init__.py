@@ -44,11 +44,15 @@ _PUBLIC = {
     "Tracker": "lab.tracker",
     "Truth": "lab.truth",
     "analyze": "lab.analysis",
+    "Goal": "lab.tuning.recommend",
+    "Grid": "lab.tuning.sweep",
     "evaluate": "lab.evaluation.evaluate",
     "make_detector": "lab.analysis",
     "open_store": "lab.opened",
     "probe": "lab.media",
+    "recommend": "lab.tuning.recommend",
     "resume": "lab.analysis",
+    "sweep": "lab.tuning.sweep",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -73,7 +73,7 @@ def replay_rows(
     Returns int64 rows (onset, confirmed, offset, closed, peak, alert or -1, open at end 0 or 1)
     and how many of them are filled.
     """
-    return _compiled()(
+    return compiled_loop()(
         np.ascontiguousarray(pts_us, np.int64),
         np.ascontiguousarray(scores, np.float32),
         debounce.enter_threshold,
@@ -94,7 +94,8 @@ def warm_up() -> None:
 
 
 @cache
-def _compiled() -> Any:
+def compiled_loop() -> Any:
+    """The loop as machine code: see `replay_rows` for what it takes and gives."""
     import numba
 
     return numba.njit(cache=True, nogil=True)(_loop)

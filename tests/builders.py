@@ -150,3 +150,26 @@ def make_truth(run, *present, label="x"):
         for a, b in present
     ]
     return Truth.of_records(marks, [whole(run.media, label)])
+
+
+def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=None, night=None):
+    """Footage of one label: scores at each `every_s`, presences and coverage in seconds."""
+    from lab.truth import LabelTruth
+    from lab.tuning.footage import Footage
+
+    step_us = round(every_s * 1e6)
+    end_us = len(scores) * step_us
+    spans = np.round(np.array(present, float).reshape(-1, 2) * 1e6).astype(np.int64)
+    watched = np.array([[0, end_us]]) if covered is None else np.round(np.array(covered, float) * 1e6)
+    truth = LabelTruth(spans, np.zeros(len(spans), bool), watched.astype(np.int64), spans[:0])
+    return Footage.made(
+        name,
+        np.arange(len(scores), dtype=np.int64) * step_us,
+        np.asarray(scores, np.float32),
+        truth,
+        start_us=0,
+        end_us=end_us,
+        interval_us=step_us,
+        site=site,
+        night=night,
+    )

@@ -1,0 +1,11 @@
+"""Searching rules, and what the search may be trusted with.
+
+    footage     what a search needs of each clip: scores, truth, coverage, site and night
+    sweep       all rules of a grid, counted exactly; the Pareto front
+    curve       every threshold that occurs, at once
+    recommend   the best rule under a goal, with held-out figures
+    calibration what a score means
+    queue       what to annotate next
+    audit       a drawn sample, for the figure in the paper
+    thinning    what if fewer frames had been looked at
+"""

@@ -1,0 +1,120 @@
+"""What a search over rules needs of each clip, for one label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab import spans
+from lab.box_filter import BoxFilter
+from lab.evaluation.counts import resolvable
+from lab.truth import NOTHING, LabelTruth, Truth
+
+if TYPE_CHECKING:
+    from lab.run import Run
+
+
+@dataclass(frozen=True, eq=False)
+class Footage:
+    """One clip and one label.
+
+    pts_us: int64 (n,), analysed samples. scores: float32 (n,) for a box filter.
+    present: int64 (m, 2), annotations inside covered stretches. counted: bool (m,), False below
+    the resolution of the samples. covered: int64 (k, 2). covered_us: watched and analysed.
+    site, night: where and when, if known; folds of a cross-validation hold out whole ones.
+    """
+
+    media_id: str
+    name: str
+    site: str | None
+    night: str | None
+    pts_us: np.ndarray
+    scores: Callable[[BoxFilter], np.ndarray]
+    start_us: int
+    end_us: int
+    interval_us: int
+    present: np.ndarray
+    counted: np.ndarray
+    covered: np.ndarray
+    covered_us: int
+
+    @classmethod
+    def made(
+        cls,
+        name: str,
+        pts_us: np.ndarray,
+        scores: np.ndarray | Callable[[BoxFilter], np.ndarray],
+        truth: LabelTruth,
+        *,
+        start_us: int,
+        end_us: int,
+        interval_us: int,
+        analysed: np.ndarray | None = None,
+        media_id: str | None = None,
+        site: str | None = None,
+        night: str | None = None,
+    ) -> Footage:
+        """From arrays. analysed: the stretches that count as looked at; all, unless given."""
+        from lab.evaluation import kernels
+
+        whole = np.array([[start_us, end_us]], np.int64)
+        present = np.ascontiguousarray(truth.present[:, [0, 0, 1, 1]])
+        cut, _ = kernels.clip_edges(present, truth.covered)
+        pieces = np.ascontiguousarray(cut[:, [0, 3]])
+        long_enough, seen = resolvable(pieces, pts_us, interval_us)
+        watched = spans.intersection(truth.covered, whole if analysed is None else analysed)
+        return cls(
+            media_id=media_id or name,
+            name=name,
+            site=site,
+            night=night,
+            pts_us=np.ascontiguousarray(pts_us, np.int64),
+            scores=scores if callable(scores) else lambda _: scores,
+            start_us=start_us,
+            end_us=end_us,
+            interval_us=interval_us,
+            present=pieces,
+            counted=long_enough & seen,
+            covered=truth.covered,
+            covered_us=spans.total_us(watched),
+        )
+
+
+def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
+    """One for each run that has samples, also where nothing was annotated."""
+    from lab.evaluation.evaluate import media_names
+
+    names = media_names(runs)
+    out = []
+    for run in runs:
+        media = run.media
+        if not len(run.log.analysed_pts_us):
+            continue
+        out.append(
+            Footage.made(
+                names[media["media_id"]],
+                run.log.analysed_pts_us,
+                lambda box_filter, run=run: run.log.scores(label, box_filter, run.size_px),
+                truth.of(media["media_id"], label) if truth else NOTHING,
+                start_us=media["first_pts_us"],
+                end_us=run.end_us,
+                interval_us=round(run.sample_interval_s * 1e6),
+                analysed=run.analysed,
+                media_id=media["media_id"],
+                site=media["site"],
+                night=_night(media),
+            )
+        )
+    return out
+
+
+def _night(media: dict) -> str | None:  # type: ignore[type-arg]
+    """The local day on which the night began: noon to noon."""
+    if media["start_utc"] is None:
+        return None
+    local = media["start_utc"] + timedelta(seconds=(media["utc_offset_s"] or 0) - 43_200)
+    return f"{media['site'] or ''} {local:%Y-%m-%d}".strip()

@@ -1,0 +1,327 @@
+"""The best rule under a stated goal, and what may be expected of it on footage not seen.
+
+Choosing happens inside the folds of a cross-validation that holds out whole sites where there are
+several, else whole nights, else whole clips (Roberts et al., Ecography 40 (2017) 913). The figures
+to report are the held-out ones. Their intervals resample sites (nights, clips), not sightings: the
+percentile bootstrap, expanded for few groups (Hesterberg, The American Statistician 69 (2015) 371).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from scipy import stats
+
+from lab.errors import SettingError
+from lab.evaluation.rates import LEVEL, Interval
+from lab.rule import Rule
+from lab.tuning.sweep import Sweep, figures_of
+
+MOST_FOLDS = 10
+RESAMPLES = 4000
+_FEW_ANNOTATIONS, _FEW_GROUPS = 10, 4
+_RATES = ("precision", "recall", "f1", "false_per_hour")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a good rule is.
+
+    kind: `f1`, the highest; `recall`, at least `least_recall` with the fewest false sightings;
+    `false`, at most `most_false_per_hour` with the highest recall. Raises SettingError for
+    values out of range.
+    """
+
+    kind: Literal["f1", "recall", "false"] = "f1"
+    least_recall: float = 0.95
+    most_false_per_hour: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("f1", "recall", "false"):
+            raise SettingError(f"a goal is f1, recall or false, got {self.kind!r}")
+        if not 0 < self.least_recall <= 1:
+            raise SettingError(f"least_recall must be in (0, 1], got {self.least_recall}")
+        if not 0 <= self.most_false_per_hour < float("inf"):
+            raise SettingError(f"most_false_per_hour must be 0 or more, got {self.most_false_per_hour}")
+
+    def text(self) -> str:
+        return {
+            "f1": "highest F1",
+            "recall": f"recall of at least {self.least_recall:g} with the fewest false sightings",
+            "false": f"at most {self.most_false_per_hour:g} false sightings an hour with the highest recall",
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on."""
+
+    position: int
+    met: bool
+
+
+def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
+    """The rule that serves the goal best over some clips (bool mask; all, unless given).
+
+    Among equals the one whose neighbours in the grid do best: the middle of a plateau holds
+    better on other footage than its rim.
+    """
+    counts = sweep.counts if clips is None else sweep.counts[clips]
+    covered_us = sweep.covered_us if clips is None else sweep.covered_us[clips]
+    totals = counts.sum(axis=0, dtype=np.int64)
+    return choose_of(totals, float(covered_us.sum() / 3.6e9), goal, sweep.grid.shape)
+
+
+def choose_of(totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ...]) -> Choice:
+    """The same from counts (n, 3) in the order of a grid of this shape."""
+    f = {name: np.nan_to_num(v, nan=0.0) for name, v in figures_of(totals, hours).items()}
+    if goal.kind == "f1":
+        keys, met = [f["f1"]], True
+    elif goal.kind == "recall":
+        fit = f["recall"] >= goal.least_recall
+        met = bool(fit.any())
+        keys = [np.where(fit, -f["false_per_hour"], -np.inf), f["f1"]] if met else [f["recall"], f["f1"]]
+    else:
+        fit = f["false_per_hour"] <= goal.most_false_per_hour
+        met = bool(fit.any())
+        keys = [np.where(fit, f["recall"], -np.inf), f["f1"]] if met else [-f["false_per_hour"], f["f1"]]
+    best = np.ones(len(totals), bool)
+    for key in keys:
+        best &= key == key[best].max()
+    return Choice(_middle(best.reshape(shape)), met)
+
+
+def _middle(best: np.ndarray) -> int:
+    """The position deepest inside a plateau of the grid, in its middle if there are several."""
+    from scipy.ndimage import distance_transform_cdt
+
+    around = [(1, 1) if n >= 3 else (0, 0) for n in best.shape]
+    if all(pad == (0, 0) for pad in around):
+        depth = best.astype(np.int64)
+    else:
+        inside = tuple(slice(pad[0], pad[0] + n) for pad, n in zip(around, best.shape, strict=True))
+        depth = distance_transform_cdt(np.pad(best, around), metric="chessboard")[inside]
+    top = np.argwhere((depth == depth[best].max()) & best)
+    off = (((top - top.mean(axis=0)) / np.array(best.shape)) ** 2).sum(axis=1)
+    return int(np.ravel_multi_index(tuple(top[int(off.argmin())]), best.shape))
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """Which clips are held out together. by: `site`, `night` or `clip`. group: (clips,) numbers.
+
+    fold: (clips,), which fold a clip is held out in; a group is never split.
+    """
+
+    by: str
+    group: np.ndarray
+    names: tuple[str, ...]
+    fold: np.ndarray
+    seed: int
+
+
+def make_folds(sweep: Sweep, seed: int = 0) -> Folds:
+    """Whole sites where there are several; else whole nights; else whole clips."""
+    sites, nights = set(sweep.sites), set(sweep.nights)
+    if len(sites) > 1:
+        # A clip without a site belongs to no known group: it stands for itself.
+        by, keys = "site", [s or f"clip {n}" for s, n in zip(sweep.sites, sweep.names, strict=True)]
+    elif len(nights) > 1 and None not in nights:
+        by, keys = "night", [str(n) for n in sweep.nights]
+    else:
+        by, keys = "clip", list(sweep.names)
+    names, group = np.unique(np.array(keys, object).astype(str), return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    place = np.empty(len(names), np.int64)
+    place[order] = np.arange(len(names)) % min(MOST_FOLDS, max(1, len(names)))
+    return Folds(by, group, tuple(names.tolist()), place[group], seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Recommendation:
+    """A rule, and what to expect of it.
+
+    rule: chosen on all footage. fitted: its figures on that footage, which flatter it.
+    held_out: figures on clips that the choice had not seen, with intervals; None of one group.
+    chosen: the rule of each fold. sites: thresholds of their own that pay. notes: honest lines.
+    """
+
+    label: str
+    goal: Goal
+    rule: Rule
+    position: int
+    met: bool
+    fitted: dict[str, Any]
+    held_out: dict[str, Any] | None
+    folds: Folds
+    chosen: tuple[int, ...]
+    sites: tuple[dict[str, Any], ...]
+    notes: tuple[str, ...]
+    counts: np.ndarray = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "goal": self.goal.text(),
+            "met": self.met,
+            "rule": self.rule.to_dict(),
+            "rule_hash": self.rule.rule_hash,
+            "fitted": self.fitted,
+            "held_out": self.held_out,
+            "held_out_by": self.folds.by,
+            "groups": len(self.folds.names),
+            "seed": self.folds.seed,
+            "sites": list(self.sites),
+            "notes": list(self.notes),
+        }
+
+
+def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recommendation:
+    """The best rule of a sweep under a goal, with held-out figures."""
+    goal = Goal(kind=goal) if isinstance(goal, str) else goal  # type: ignore[arg-type]
+    folds = make_folds(sweep, seed)
+    best = choose(sweep, goal)
+    held, chosen = held_out_counts(sweep, goal, folds)
+    per_group = np.stack([held[folds.group == g].sum(axis=0) for g in range(len(folds.names))])
+    hours = np.array([sweep.covered_us[folds.group == g].sum() / 3.6e9 for g in range(len(folds.names))])
+    several = len(folds.names) > 1
+    return Recommendation(
+        label=sweep.label,
+        goal=goal,
+        rule=sweep.rule(best.position),
+        position=best.position,
+        met=best.met,
+        fitted={k: v for k, v in sweep.row(best.position).items() if k not in ("rule", "position")},
+        held_out=grouped_figures(per_group, hours, seed) if several else None,
+        folds=folds,
+        chosen=tuple(chosen),
+        sites=tuple(_own_thresholds(sweep, goal, folds, held, seed)),
+        notes=tuple(_notes(sweep, goal, best, folds)),
+        counts=per_group,
+    )
+
+
+def held_out_counts(sweep: Sweep, goal: Goal, folds: Folds) -> tuple[np.ndarray, list[int]]:
+    """For each clip the counts of the rule that was chosen without its group: int64 (clips, 3)."""
+    held = np.zeros((len(sweep.names), 3), np.int64)
+    chosen = []
+    for k in np.unique(folds.fold).tolist():
+        out = folds.fold == k
+        position = choose(sweep, goal, ~out).position if not out.all() else choose(sweep, goal).position
+        held[out] = sweep.counts[out, position]
+        chosen.append(position)
+    return held, chosen
+
+
+def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """Figures of counts by group, each with an interval from resampled groups.
+
+    per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
+    """
+    point = figures_of(per_group.sum(axis=0), float(hours.sum()))
+    g = len(per_group)
+    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sums, times = draws @ per_group, draws @ hours
+        many = figures_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
+    low, high = expanded_levels(g)
+    row: dict[str, Any] = {k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)}
+    row["covered_s"] = float(hours.sum() * 3600)
+    for name in _RATES:
+        value = float(point[name])
+        kept = many[name][~np.isnan(many[name])]
+        interval: Interval | None = None
+        if len(kept) and not np.isnan(value):
+            interval = float(np.quantile(kept, low)), float(np.quantile(kept, high))
+            interval = _at_least_exact(name, interval, per_group.sum(axis=0), float(hours.sum()))
+        row[name] = None if np.isnan(value) else value
+        row[f"{name}_interval"] = None if interval is None else list(interval)
+    return row
+
+
+def _at_least_exact(name: str, found: Interval, totals: np.ndarray, hours: float) -> Interval:
+    """Never narrower than if every sighting stood for itself: all groups alike is not certainty."""
+    from lab.evaluation.rates import f1_interval, proportion_interval, rate_interval
+
+    tp, fp, fn = (int(v) for v in totals)
+    exact = {
+        "precision": lambda: proportion_interval(tp, tp + fp),
+        "recall": lambda: proportion_interval(tp, tp + fn),
+        "f1": lambda: f1_interval(tp, fp, fn),
+        "false_per_hour": lambda: rate_interval(fp, hours),
+    }[name]()
+    return found if exact is None else (min(found[0], exact[0]), max(found[1], exact[1]))
+
+
+def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
+    """Quantiles of the bootstrap for `groups` groups: wider than nominal where they are few."""
+    n = max(2, groups)
+    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
+    return float(tail), float(1 - tail)
+
+
+def _own_thresholds(
+    sweep: Sweep, goal: Goal, folds: Folds, held: np.ndarray, seed: int
+) -> list[dict[str, Any]]:
+    """Sites for which a rule chosen on their own clips does better on clips it has not seen."""
+    if folds.by != "site":
+        return []
+    out = []
+    for name in sorted({s for s in sweep.sites if s is not None}):
+        here = np.array([s == name for s in sweep.sites])
+        clips = np.flatnonzero(here)
+        if len(clips) < 4 or sweep.counts[clips].max(initial=0) == 0:
+            continue
+        own = np.stack(
+            [
+                sweep.counts[c, choose(sweep, goal, here & (np.arange(len(here)) != c)).position]
+                for c in clips.tolist()
+            ]
+        ).astype(np.int64)
+        gain, interval = paired_gain(own, held[clips], seed)
+        if interval[0] > 0:
+            best = choose(sweep, goal, here)
+            out.append(
+                {"site": name, "rule": sweep.rule(best.position).to_dict(), "f1_gain": gain,
+                 "f1_gain_interval": list(interval), "clips": len(clips)}
+            )  # fmt: skip
+    return out
+
+
+def paired_gain(one: np.ndarray, other: np.ndarray, seed: int = 0) -> tuple[float, Interval]:
+    """F1 of one minus F1 of the other over the same groups (g, 3), and its bootstrap interval."""
+    g = len(one)
+    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
+
+    def f1(counts: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(figures_of(counts, 1.0)["f1"])
+
+    gains = f1(draws @ one) - f1(draws @ other)
+    low, high = expanded_levels(g)
+    value = float(f1(one.sum(axis=0)) - f1(other.sum(axis=0)))
+    return value, (float(np.quantile(gains, low)), float(np.quantile(gains, high)))
+
+
+def _notes(sweep: Sweep, goal: Goal, best: Choice, folds: Folds) -> Sequence[str]:
+    notes = list(sweep.notes)
+    row = sweep.row(best.position)
+    annotations, groups = row["tp"] + row["fn"], len(folds.names)
+    word = {"site": "sites", "night": "nights", "clip": "clips"}[folds.by]
+    if not best.met:
+        notes.append(f"no rule of the grid reaches the goal ({goal.text()}); the nearest is given")
+    if groups == 1:
+        notes.append(
+            f"all footage is of one {folds.by}: nothing can be held out, so the figures are those "
+            "of the footage the rule was chosen on, and flatter it; annotate another clip"
+        )
+    elif groups < _FEW_GROUPS:
+        notes.append(f"only {groups} {word} to hold out: too little to trust the held-out figures")
+    if annotations < _FEW_ANNOTATIONS:
+        notes.append(
+            f"only {annotations} annotation{'' if annotations == 1 else 's'}: too little material; "
+            "one more or less would move every figure"
+        )
+    return notes

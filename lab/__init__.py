@@ -46,6 +46,8 @@ _PUBLIC = {
     "analyze": "lab.analysis",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.sweep",
+    "agreement": "lab.evaluation.agreement",
+    "compare": "lab.comparison",
     "evaluate": "lab.evaluation.evaluate",
     "make_detector": "lab.analysis",
     "open_store": "lab.opened",
@@ -53,6 +55,7 @@ _PUBLIC = {
     "recommend": "lab.tuning.recommend",
     "resume": "lab.analysis",
     "sweep": "lab.tuning.sweep",
+    "thin": "lab.tuning.thinning",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -184,6 +184,19 @@ class Run:
 
         return pd.DataFrame(explain(self, label, self.default_rule if rule is None else Rule.of_any(rule)))
 
+    def decisions(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
+        """What a rule decided, why, and the smallest change that would have turned it.
+
+        See `lab.decisions.Decision`.
+        """
+        import pandas as pd
+
+        from lab.decisions import decisions
+
+        wanted = self.default_rule if rule is None else Rule.of_any(rule)
+        columns = ["pts_s", "kind", "start_s", "end_s", "reason", "turned_by", "setting", "value"]
+        return pd.DataFrame([d.to_dict() for d in decisions(self, label, wanted)], columns=columns)
+
     def save_sightings(
         self, rule: Rule | Debounce | dict[str, Any] | None = None, name: str | None = None
     ) -> int:

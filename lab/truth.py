@@ -83,7 +83,8 @@ class Truth:
         chosen = [a for a in annotations if annotator in (None, a.annotator)]
         watched = [c for c in coverage if annotator in (None, c.annotator)]
         looked = [v for v in verdicts if annotator in (None, v.annotator)]
-        keys = {(r.media_id, r.label) for r in (*chosen, *watched, *looked)}
+        records: list[Annotation | Coverage | Verdict] = [*chosen, *watched, *looked]
+        keys = {(r.media_id, r.label) for r in records}
         marks: dict[tuple[str, str], list[Annotation]] = {key: [] for key in keys}
         cover: dict[tuple[str, str], list[Coverage]] = {key: [] for key in keys}
         wrong: dict[tuple[str, str], list[Verdict]] = {key: [] for key in keys}
@@ -220,7 +221,9 @@ def place(
         names |= {"/".join(parts[-n:]) for n in range(1, min(len(parts), 8))}
         for name in names - {""}:
             known.setdefault(name, []).append(row)
-    placed, elsewhere, clipped = [], {}, 0
+    placed: list[tuple[Mapping[str, Any], dict[str, Any]]] = []
+    elsewhere: dict[str, int] = {}
+    clipped = 0
     for row in rows:
         name = row["media"].replace("\\", "/").removeprefix("./")
         found = known.get(name, [])
@@ -241,8 +244,8 @@ def place(
         placed.append((found[0], row))
     if elsewhere and not placed:
         name = next(iter(elsewhere))
-        names = sorted({Path(m["path"]).name for m in media})
-        raise SettingError(f"no row names a media of these runs: got {name!r}; {closest(name, names)}")
+        here = sorted({Path(m["path"]).name for m in media})
+        raise SettingError(f"no row names a media of these runs: got {name!r}; {closest(name, here)}")
     notes = []
     if elsewhere:
         some = ", ".join(list(elsewhere)[:3]) + (", …" if len(elsewhere) > 3 else "")

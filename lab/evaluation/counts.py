@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Counts:
     delays_us: np.ndarray = field(default_factory=lambda: _NO_TIMES)
 
     def __add__(self, other: Counts) -> Counts:
-        both = {}
+        both: dict[str, Any] = {}
         for f in fields(self):
             one, two = getattr(self, f.name), getattr(other, f.name)
             joins = isinstance(one, np.ndarray) and f.name != "ladder"
@@ -81,7 +82,7 @@ def total(counts: list[Counts]) -> Counts:
     """Their sum, with arrays joined once."""
     if not counts:
         return Counts()
-    both = {}
+    both: dict[str, Any] = {}
     for f in fields(Counts):
         values = [getattr(c, f.name) for c in counts]
         joins = isinstance(values[0], np.ndarray) and f.name != "ladder"

@@ -57,7 +57,7 @@ class Evaluation:
 
     def to_dict(self, *, with_moments: bool = True) -> dict[str, Any]:
         """What `lab evaluate --json` prints."""
-        row = {
+        row: dict[str, Any] = {
             "runs": list(self.run_ids),
             "rule_hash": self.rule.rule_hash,
             "matching": self.matching.to_dict(),

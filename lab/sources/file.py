@@ -56,12 +56,18 @@ class FileSource:
         """How many samples to expect; None if only decoding can tell."""
         return None if self.index.linear is not None else len(self.index.targets(every_s))
 
+    def frame_times_us(self) -> list[int]:
+        """The presentation time of every frame, in order; decodes only if packets do not tell."""
+        if self.index.linear is not None:
+            return [to_us(pts, self.index.time_base) for _, pts, _ in self._all_frames()]
+        return [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
+
     def frames_at(self, pts_us: list[int]) -> Iterator[Frame]:
         """The frames presented at these times (or just before), in time order."""
         if self.index.linear is not None:
             yield from self._nearest_in_line(sorted(set(pts_us)))
             return
-        times = [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
+        times = self.frame_times_us()
         chosen = sorted({max(0, int(np.searchsorted(times, t, side="right")) - 1) for t in pts_us})
         targets = [
             Target(i, self.index.pts_of(self.index.shown[i]), self.index.shown[i]) for i in chosen

@@ -55,7 +55,29 @@ def m001_first(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first]
+def m002_notebook(connection: duckdb.DuckDBPyConnection) -> None:
+    """Where coverage came from, verdicts on what a rule found, the lab notebook, audits."""
+    connection.execute("""
+        ALTER TABLE coverage ADD COLUMN origin VARCHAR DEFAULT 'independent';
+        DROP TABLE reviews;
+        DROP TABLE notes;
+        CREATE TABLE verdicts (
+            verdict_id VARCHAR PRIMARY KEY, media_id VARCHAR NOT NULL, label VARCHAR NOT NULL,
+            start_us BIGINT NOT NULL, end_us BIGINT NOT NULL, verdict VARCHAR NOT NULL,
+            annotator VARCHAR NOT NULL, run_id VARCHAR, rule_hash VARCHAR,
+            created_utc TIMESTAMP NOT NULL);
+        CREATE TABLE entries (
+            entry_id VARCHAR PRIMARY KEY, kind VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
+            rule JSON, rule_hash VARCHAR, title VARCHAR, figures JSON, notes VARCHAR DEFAULT '',
+            conclusion VARCHAR DEFAULT '', tags JSON DEFAULT '[]', starred BOOLEAN DEFAULT false,
+            archived BOOLEAN DEFAULT false, parents JSON DEFAULT '[]',
+            created_utc TIMESTAMP NOT NULL, edited_utc TIMESTAMP);
+        CREATE TABLE audits (
+            audit_id VARCHAR PRIMARY KEY, audit JSON NOT NULL, created_utc TIMESTAMP NOT NULL);
+    """)
+
+
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first, m002_notebook]
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -17,7 +17,9 @@ from lab.recipe import environment, protocol_hash, recipe_hash
 from lab.rule import Rule
 from lab.score_log_writer import is_locked
 from lab.sighting import Sighting
+from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
+from lab.store.experiments import ExperimentRows
 
 Row = dict[str, Any]
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
@@ -28,7 +30,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
 
 
-class Store:
+class Store(AnnotationRows, ExperimentRows):
     """Everything that was seen. Cheap to make; the folder appears at the first write.
 
     folder: None takes LAB_STORE, or `lab_store` here. Its methods raise StoreError if the

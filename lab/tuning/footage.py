@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -98,7 +99,7 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
             Footage.made(
                 names[media["media_id"]],
                 run.log.analysed_pts_us,
-                lambda box_filter, run=run: run.log.scores(label, box_filter, run.size_px),
+                partial(_scores, run, label),
                 truth.of(media["media_id"], label) if truth else NOTHING,
                 start_us=media["first_pts_us"],
                 end_us=run.end_us,
@@ -110,6 +111,10 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
             )
         )
     return out
+
+
+def _scores(run: Run, label: str, box_filter: BoxFilter) -> np.ndarray:
+    return run.log.scores(label, box_filter, run.size_px)
 
 
 def _night(media: dict) -> str | None:  # type: ignore[type-arg]

@@ -198,7 +198,7 @@ def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recomm
         held_out=grouped_figures(per_group, hours, seed) if several else None,
         folds=folds,
         chosen=tuple(chosen),
-        sites=tuple(_own_thresholds(sweep, goal, folds, held, seed)),
+        sites=tuple(_own_thresholds(sweep, goal, folds, seed)),
         notes=tuple(_notes(sweep, goal, best, folds)),
         counts=per_group,
     )
@@ -263,10 +263,11 @@ def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
     return float(tail), float(1 - tail)
 
 
-def _own_thresholds(
-    sweep: Sweep, goal: Goal, folds: Folds, held: np.ndarray, seed: int
-) -> list[dict[str, Any]]:
-    """Sites for which a rule chosen on their own clips does better on clips it has not seen."""
+def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[dict[str, Any]]:
+    """Sites for which a rule chosen on their own clips beats the common one on a clip held out.
+
+    Each clip of the site is held out in turn, from both choices.
+    """
     if folds.by != "site":
         return []
     out = []
@@ -275,13 +276,12 @@ def _own_thresholds(
         clips = np.flatnonzero(here)
         if len(clips) < 4 or sweep.counts[clips].max(initial=0) == 0:
             continue
-        own = np.stack(
-            [
-                sweep.counts[c, choose(sweep, goal, here & (np.arange(len(here)) != c)).position]
-                for c in clips.tolist()
-            ]
-        ).astype(np.int64)
-        gain, interval = paired_gain(own, held[clips], seed)
+        others = [np.arange(len(here)) != c for c in clips.tolist()]
+        own = [choose(sweep, goal, here & rest).position for rest in others]
+        common = [choose(sweep, goal, rest).position for rest in others]
+        gain, interval = paired_gain(
+            sweep.counts[clips, own].astype(np.int64), sweep.counts[clips, common].astype(np.int64), seed
+        )
         if interval[0] > 0:
             best = choose(sweep, goal, here)
             out.append(

@@ -55,7 +55,7 @@ class Grid:
     def __post_init__(self) -> None:
         for f in dataclasses.fields(self):
             values = getattr(self, f.name)
-            if f.name == "thresholds" or isinstance(values, str) and values == "auto":
+            if f.name == "thresholds" or (isinstance(values, str) and values == "auto"):
                 continue
             if isinstance(values, str) or not hasattr(values, "__iter__"):
                 raise SettingError(f"{f.name} of a sweep must be a list of values, got {values!r}")

@@ -1,0 +1,1 @@
+"""The command line, by subject; `lab.cli` puts it together."""

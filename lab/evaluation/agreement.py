@@ -1,0 +1,111 @@
+"""Whether two annotators say the same: agreement, and kappa per second.
+
+Cohen, Educational and Psychological Measurement 20 (1960) 37: agreement beyond chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from lab import spans
+from lab.annotation import Annotation, Coverage
+from lab.errors import SettingError, closest
+from lab.evaluation.matching import Matching, match
+from lab.evaluation.rates import ratio
+
+SECOND_US = 1_000_000
+
+
+def agreement(
+    annotations: Iterable[Annotation],
+    coverage: Iterable[Coverage],
+    one: str,
+    other: str,
+    *,
+    tiou: float = 0.5,
+) -> dict[str, Any]:
+    """Per label and over all, on what both have watched.
+
+    For each label: `seconds` compared, `agreement` (share of them), `kappa`, and presences that
+    both marked (`both`), or only one of them (`only_one`, `only_other`), at the temporal IoU.
+
+    Raises SettingError if they have watched nothing in common.
+    """
+    marks, watched = list(annotations), list(coverage)
+    for name in (one, other):
+        known = sorted({c.annotator for c in watched})
+        if name not in known:
+            raise SettingError(f"{name!r} has watched nothing here; {closest(name, known)}")
+    rows: dict[str, dict[str, Any]] = {}
+    table_all = np.zeros((2, 2), np.int64)
+    for label in sorted({c.label for c in watched}):
+        table, events = np.zeros((2, 2), np.int64), np.zeros(3, np.int64)
+        for media_id in sorted({c.media_id for c in watched if c.label == label}):
+            sides = [_of(marks, watched, media_id, label, name) for name in (one, other)]
+            both = spans.intersection(sides[0][1], sides[1][1])
+            if not len(both):
+                continue
+            table += _seconds(sides[0][0], sides[1][0], both)
+            events += _events(sides[0][0], sides[1][0], both, tiou)
+        if table.sum():
+            rows[label] = _row(table, events)
+            table_all += table
+    if not rows:
+        raise SettingError(f"{one!r} and {other!r} have watched nothing in common; cover the same stretches")
+    overall = _row(table_all, np.sum([[r["both"], r["only_one"], r["only_other"]] for r in rows.values()], axis=0))
+    return {"one": one, "other": other, "overall": overall, "labels": rows}
+
+
+def _of(
+    marks: list[Annotation], watched: list[Coverage], media_id: str, label: str, name: str
+) -> tuple[np.ndarray, np.ndarray]:
+    def mine(r: Annotation | Coverage) -> bool:
+        return r.media_id == media_id and r.label == label and r.annotator == name
+
+    return (
+        spans.union((a.start_us, a.end_us) for a in marks if mine(a)),
+        spans.union((c.start_us, c.end_us) for c in watched if mine(c)),
+    )
+
+
+def _seconds(one: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray:
+    """Seconds by what each said: 2 x 2, absent and present. A second is what its middle is."""
+    at = np.concatenate([np.arange(a + SECOND_US // 2, b, SECOND_US) for a, b in both.tolist()])
+    said = [_inside(at, spans_of) for spans_of in (one, other)]
+    table = np.zeros((2, 2), np.int64)
+    np.add.at(table, (said[0].astype(int), said[1].astype(int)), 1)
+    return table
+
+
+def _inside(at: np.ndarray, where: np.ndarray) -> np.ndarray:
+    if not len(where):
+        return np.zeros(len(at), bool)
+    row = np.searchsorted(where[:, 0], at, "right") - 1
+    return (row >= 0) & (at <= where[np.maximum(row, 0), 1])
+
+
+def _events(one: np.ndarray, other: np.ndarray, both: np.ndarray, tiou: float) -> np.ndarray:
+    left, right = spans.intersection(one, both), spans.intersection(other, both)
+    partner, _ = match(np.ascontiguousarray(left[:, [0, 0, 1, 1]]), right, Matching(tiou=tiou))
+    n = int((partner >= 0).sum())
+    return np.array([n, len(left) - n, len(right) - n])
+
+
+def _row(table: np.ndarray, events: np.ndarray) -> dict[str, Any]:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
+    n = int(table.sum())
+    result = cohens_kappa(table) if table.sum(axis=0).all() and table.sum(axis=1).all() else None
+    return {
+        "seconds": n,
+        "agreement": ratio(int(np.trace(table)), n),
+        # Where one of them never (or always) saw it, there is nothing beyond chance to measure.
+        "kappa": float(result.kappa) if result is not None else None,
+        "kappa_interval": [float(result.kappa_low), float(result.kappa_upp)] if result is not None else None,
+        "both": int(events[0]),
+        "only_one": int(events[1]),
+        "only_other": int(events[2]),
+    }

@@ -1,0 +1,133 @@
+"""What if fewer frames had been looked at: a dense run, thinned over all phase offsets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab.errors import SettingError
+from lab.evaluation.counts import count
+from lab.evaluation.figures import Figures
+from lab.evaluation.matching import Matching, Presences
+from lab.replay import replay_rows
+from lab.rule import Debounce, Rule
+from lab.truth import Truth
+
+if TYPE_CHECKING:
+    from lab.run import Run
+
+INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
+MOST_PHASES = 25
+
+
+def thin(
+    runs: Run | Sequence[Run],
+    truth: Any = None,
+    rule: Rule | Debounce | dict[str, Any] | None = None,
+    *,
+    label: str | None = None,
+    coverage: Any = None,
+    intervals_s: Sequence[float] = INTERVALS_S,
+    matching: Matching | None = None,
+) -> list[dict[str, Any]]:
+    """One row an interval, the runs' own first: recall, precision, delay, duration bias, computing.
+
+    A rule's counts of samples are kept as seconds, so they mean the same at each interval. Each
+    interval is taken at all its phase offsets (25 evenly chosen ones, if there are more); rates
+    are of the counts of all phases together, `..._low` and `..._high` the worst and best phase.
+    computing: share of the samples that a detector would have had to look at.
+
+    Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
+    """
+    from lab.evaluation.evaluate import check_poolable
+    from lab.tuning.sweep import the_label
+
+    runs = check_poolable(runs)
+    known = Truth.of_any(truth, runs, coverage)
+    rule = runs[0].default_rule if rule is None else Rule.of_any(rule)
+    label, _ = the_label(runs, known, rule, label)
+    dense_s = runs[0].sample_interval_s
+    steps = sorted({1, *(round(i / dense_s) for i in intervals_s if round(i / dense_s) >= 1)})
+    if steps == [1]:
+        raise SettingError(
+            f"the run has a sample every {dense_s:g} s: nothing to thin to {list(intervals_s)} s; "
+            "analyse a clip more densely"
+        )
+    in_seconds = in_seconds_of(rule.of(label).debounce, dense_s)
+    rows = []
+    for step in steps:
+        phases = np.unique(np.linspace(0, step - 1, min(step, MOST_PHASES)).round().astype(int))
+        debounce = in_seconds.resolved(step * dense_s)
+        each = [_phase(runs, known, label, rule, debounce, step, int(p), matching or Matching()) for p in phases]
+        rows.append(_row(step * dense_s, step, debounce, each, runs))
+    return rows
+
+
+def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:
+    """The same rule with its counts of samples as seconds."""
+    enter = debounce.enter_s if debounce.enter_s is not None else debounce.enter_frames * every_s
+    exit_ = debounce.exit_s if debounce.exit_s is not None else debounce.exit_frames * every_s
+    return Debounce.from_dict(
+        {**debounce.to_dict(), "enter_s": round(enter, 6), "exit_s": round(exit_, 6), "enter_frames": 3, "enter_window": None}
+    )
+
+
+def _phase(
+    runs: Sequence[Run], truth: Truth, label: str, rule: Rule, debounce: Debounce, step: int, phase: int, matching: Matching
+) -> dict[str, Any]:
+    counts, bias = [], []
+    for run in runs:
+        pts_us = np.ascontiguousarray(run.log.analysed_pts_us[phase::step])
+        scores = np.ascontiguousarray(run.label_scores(label, rule)[phase::step])
+        start_us, end_us = run.media["first_pts_us"], run.end_us
+        if not len(pts_us):
+            continue
+        rows, n = replay_rows(pts_us, scores, debounce)
+        presences = Presences.of_rows(rows[:n], pts_us, start_us, end_us)
+        made, pairing = count(
+            presences,
+            truth.of(run.media["media_id"], label),
+            matching,
+            pts_us=run.log.analysed_pts_us,
+            interval_us=round(run.sample_interval_s * 1e6),
+            analysed=run.analysed,
+            start_us=start_us,
+        )
+        counts.append(made)
+        paired = np.flatnonzero(pairing.partner >= 0)
+        whole = ~pairing.is_cut(presences, 0)[paired] & ~pairing.is_cut(presences, 1)[paired]
+        paired = paired[whole]
+        seen = pairing.edges[paired, 2] - pairing.edges[paired, 1]
+        true = np.diff(pairing.truth[pairing.partner[paired]], axis=1).ravel()
+        bias += ((seen - true) / 1e6).tolist()
+    from lab.evaluation.counts import total
+
+    return {"counts": total(counts), "bias": bias}
+
+
+def _row(interval_s: float, step: int, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
+    from lab.evaluation.counts import total
+
+    joint = Figures(total([e["counts"] for e in each]))
+    single = [Figures(e["counts"]) for e in each]
+    delays = joint.counts.delays_us
+    bias = [b for e in each for b in e["bias"]]
+    row: dict[str, Any] = {
+        "interval_s": round(interval_s, 6),
+        "phases": len(each),
+        "enter_frames": debounce.enter_frames,
+        "exit_frames": debounce.exit_frames,
+    }
+    for name in ("recall", "precision", "f1"):
+        values = [v for f in single if (v := getattr(f, name)) is not None]
+        row[name] = getattr(joint, name)
+        row[f"{name}_low"], row[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
+    row["delay_s"] = float(np.mean(delays) / 1e6) if len(delays) else None
+    row["duration_bias_s"] = float(np.mean(bias)) if bias else None
+    samples = sum(len(run.log.pts_us) for run in runs)
+    row["samples"] = -(-samples // step)
+    row["computing"] = row["samples"] / samples
+    row["elapsed_s"] = sum(run.elapsed_s for run in runs) * row["computing"]
+    return row

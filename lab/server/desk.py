@@ -14,6 +14,7 @@ from lab.explain import explain
 from lab.rule import Rule
 from lab.run import Run
 from lab.score_log import part_files
+from lab.server.truth import TruthDesk
 from lab.sighting import Sighting
 from lab.store.store import Store
 
@@ -27,6 +28,7 @@ class Desk:
         self.config = config
         self.store = Store(config.store)
         self.engine = LocalEngine()
+        self.truth = TruthDesk(self.store)
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
@@ -91,8 +93,13 @@ class Desk:
                 pts_us=fresh,
             )
 
-    def replay(self, run_id: str, rule: Rule) -> dict[str, Any]:
-        """Sightings and figures of a rule, as the player shows them."""
+    def replay(
+        self, run_id: str, rule: Rule, *, tiou: float = 0.5, annotator: str | None = None
+    ) -> dict[str, Any]:
+        """Sightings and figures of a rule, as the player shows them.
+
+        tiou, annotator: of the figures against what is annotated.
+        """
         run = self.run(run_id)
         sightings = run.find(rule)
         effort = run.effort()
@@ -107,6 +114,7 @@ class Desk:
             "rule_hash": rule.rule_hash,
             "filtered_scores": filtered,
             "interval_s": run.sample_interval_s,
+            "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
             "figures": {
                 **_figures(sightings, hours),
                 "by_label": [

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from lab.decisions import decisions
 from lab.errors import LabError
 from lab.rule import Rule
 from lab.run import Run
@@ -65,8 +66,27 @@ def routes(at: Desk | None = None) -> list[Route]:
 
     async def replay(request: Request) -> Response:
         asked = await request.json()
+        rule, tiou = Rule.from_dict(asked["rule"]), float(asked.get("tiou", 0.5))
+        who = asked.get("annotator") or None
+        return JSONResponse(
+            await run_in_threadpool(
+                lambda: here.replay(str(asked["run_id"]), rule, tiou=tiou, annotator=who)
+            )
+        )
+
+    async def annotations(request: Request) -> Response:
+        media_id = request.path_params["media_id"]
+        if request.method == "GET":
+            return JSONResponse(await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH)
+        asked = await request.json()
+        return JSONResponse(await run_in_threadpool(here.truth.change, media_id, asked))
+
+    async def decided(request: Request) -> Response:
+        asked = await request.json()
+        run = await run_in_threadpool(here.run, str(asked["run_id"]))
         rule = Rule.from_dict(asked["rule"])
-        return JSONResponse(await run_in_threadpool(here.replay, str(asked["run_id"]), rule))
+        found = await run_in_threadpool(decisions, run, str(asked["label"]), rule)
+        return JSONResponse([d.to_dict() for d in found])
 
     async def explain(request: Request) -> Response:
         asked = await request.json()
@@ -91,6 +111,8 @@ def routes(at: Desk | None = None) -> list[Route]:
         Route("/api/health", _answering(health)),
         Route("/api/media/{media_id}/file", _answering(clip)),
         Route("/api/media/{media_id}/offset", _answering(offset), methods=["POST"]),
+        Route("/api/media/{media_id}/annotations", _answering(annotations), methods=["GET", "POST"]),
+        Route("/api/decisions", _answering(decided), methods=["POST"]),
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _answering(picture)),
         Route("/api/runs/{run_id}/log", _answering(log)),
         Route("/api/replay", _answering(replay), methods=["POST"]),

@@ -25,6 +25,7 @@ _player = st.components.v2.component(
         "player/stage.js",
         "player/timeline.js",
         "player/controls.js",
+        "player/annotate.js",
         "player/results.js",
         "player/main.js",
     ),
@@ -103,8 +104,11 @@ def load_rule(rule: Rule) -> None:
     st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
 
 
-def show_player(desk: Desk, run: Run, rule: Rule) -> Rule:
-    """The player; the rule as it stands after the last release of a control."""
+def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = None) -> Rule:
+    """The player; the rule as it stands after the last release of a control.
+
+    ask: a question from the queue or an audit: label, start_us, end_us, origin, text, title, n.
+    """
     media = run.media
     source, wait = _clip_address(desk, media)
     data = {
@@ -123,10 +127,16 @@ def show_player(desk: Desk, run: Run, rule: Rule) -> Rule:
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
         "seek": st.session_state.get("seek"),
+        "ask": ask,
     }
     result = _player(
-        key="player", data=data, on_told_change=lambda: None, on_run_state_change=lambda: None
+        key="player",
+        data=data,
+        on_told_change=lambda: None,
+        on_run_state_change=lambda: None,
+        on_answered_change=lambda: None,
     )
+    st.session_state.answered = getattr(result, "answered", None)
     return _told(getattr(result, "told", None), run, rule)
 
 

@@ -45,7 +45,7 @@ class Controls {
     if (!m.seen.length) this.chips.append(element("span", { className: "note", textContent: "Nothing was detected above the score floor." }));
     this.side.append(this.chips);
     this.scope = element("select", { ariaLabel: "Rule for" }, element("option", { value: "", textContent: "every label" }), ...m.seen.map((x) => element("option", { value: x.name, textContent: `only ${x.name}` })));
-    this.scope.onchange = () => { m.scope = this.scope.value; this.linked = true; this.show(); this.stage.draw(); };
+    this.scope.onchange = () => { m.scope = this.scope.value; m.say("scope"); this.linked = true; this.show(); this.stage.draw(); };
     this.follow = element("button", { textContent: "Follow the common rule" });
     this.follow.onclick = () => m.follow(m.scope);
     this.side.append(element("label", { className: "field" }, "Rule for", this.scope), this.follow);
@@ -206,7 +206,8 @@ class Controls {
       const range = e.composedPath()[0].type === "range";
       if (!range || ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"].includes(e.key)) return;
     }
-    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.metaKey || e.altKey || (e.ctrlKey && e.key.toLowerCase() !== "z")) return;
+    if (this.model.annotate?.key(e)) { e.preventDefault(); e.stopPropagation(); return; }
     const { stage } = this;
     const acts = {
       " ": () => stage.toggle(), ArrowLeft: () => (e.shiftKey ? stage.stepSample(-1) : stage.step(-1)), ArrowRight: () => (e.shiftKey ? stage.stepSample(1) : stage.step(1)),

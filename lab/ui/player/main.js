@@ -5,11 +5,12 @@ export default function (component) {
   if (!lab) {
     const root = parentElement.querySelector(".lab"), model = new Model();
     const stage = new Stage(model, root), timeline = new Timeline(model, stage, root);
-    lab = parentElement.lab = { root, model, stage, timeline, controls: new Controls(model, stage, timeline, root), results: new Results(model, stage, root) };
+    lab = parentElement.lab = { root, model, stage, timeline, controls: new Controls(model, stage, timeline, root), annotate: new Annotate(model, stage, timeline, root), results: new Results(model, stage, root) };
     root.addEventListener("keydown", (e) => lab.controls.key(e));
     // With the run and the loading it belongs to, so that a stale word is known as one.
     model.addEventListener("released", () => lab.report("told", JSON.stringify({ run_id: lab.run, rule_n: lab.ruleN, rule: model.rule })));
     model.addEventListener("log", () => { if (model.log.state !== lab.state) lab.report("run_state", model.log.state); });
+    model.addEventListener("answered", (e) => lab.report("answered", String(e.detail)));
     root.focus({ preventScroll: true });
   }
   lab.report = setStateValue;
@@ -27,6 +28,7 @@ export default function (component) {
     model.rule = structuredClone(data.rule);
     model.changed();
   }
+  lab.annotate.setAsk(data.ask || null);
   if (!data.src) stage.tell(data.src_wait);
   if (data.seek && data.seek.n !== lab.seekN) { lab.seekN = data.seek.n; stage.seek(data.seek.t); stage.video.play().catch(() => {}); }
 }

@@ -44,7 +44,11 @@ class Model extends EventTarget {
 
   colour(label) { return PALETTE[Math.max(0, this.seen.findIndex((x) => x.name === label)) % PALETTE.length]; }
   isOn(label) { return this.rule.only === null || this.rule.only.includes(label); }
-  shown() { return this.seen.filter((x) => this.isOn(x.name)).slice(0, 6).map((x) => x.name); }
+  // Labels with a lane: those that are on, and one that is only annotated.
+  shown() {
+    const on = this.seen.filter((x) => this.isOn(x.name)).slice(0, 6).map((x) => x.name), marked = this.annotate?.label;
+    return marked && !on.includes(marked) ? [...on, marked] : on;
+  }
   of(label) { return this.rule.labels[label] || this.rule.default; }
   edited() { return this.scope ? this.of(this.scope) : this.rule.default; }
 
@@ -80,7 +84,7 @@ class Model extends EventTarget {
         this.dirty = false;
         const answer = await fetch("/api/replay", {
           method: "POST", headers: { "Content-Type": "application/json" },
-          body: JSON.stringify({ run_id: this.data.run_id, rule: this.rule }),
+          body: JSON.stringify({ run_id: this.data.run_id, rule: this.rule, tiou: this.data.tiou || 0.5, annotator: this.data.annotator || null }),
         });
         if (!answer.ok) { this.fail(await answer.text()); continue; }
         this.answer = await answer.json();

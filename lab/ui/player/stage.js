@@ -67,8 +67,9 @@ class Stage {
     g.clearRect(0, 0, w, h);
     const m = this.model;
     if (!m.log || !this.data || !this.data.src) return;
+    if (m.blind) this.canvas.dataset.boxes = 0;
     this.drawZones(g, w, h);
-    if (this.overlayOn) this.drawBoxes(g, w, h);
+    if (this.overlayOn && !m.blind) this.drawBoxes(g, w, h);
   }
 
   drawBoxes(g, w, h) {

@@ -6,15 +6,26 @@ class Timeline {
     this.model = model; this.stage = stage; this.canvas = root.querySelector(".timeline"); this.root = root;
     this.from = 0; this.to = 1;
     const redraw = () => { if (!this.queued) { this.queued = true; requestAnimationFrame(() => { this.queued = false; this.draw(); }); } };
-    for (const name of ["rule", "sightings", "log", "time"]) model.addEventListener(name, redraw);
+    for (const name of ["rule", "sightings", "log", "time", "blind"]) model.addEventListener(name, redraw);
     new ResizeObserver(redraw).observe(this.canvas);
     const c = this.canvas;
     c.addEventListener("wheel", (e) => { e.preventDefault(); if (e.shiftKey) this.pan(e.deltaY / 800); else this.zoom(e.deltaY > 0 ? 1.25 : 0.8, this.time(e)); redraw(); }, { passive: false });
-    c.addEventListener("pointerdown", (e) => { c.setPointerCapture(e.pointerId); this.dragging = true; stage.seek(this.time(e)); });
-    c.addEventListener("pointermove", (e) => { if (this.dragging) stage.seek(this.time(e)); });
-    c.addEventListener("pointerup", () => { this.dragging = false; });
+    c.addEventListener("pointerdown", (e) => {
+      c.setPointerCapture(e.pointerId);
+      const edge = this.edge(e);
+      if (edge) { this.annotate.startDrag(edge); return; }
+      this.dragging = true; stage.seek(this.time(e));
+    });
+    c.addEventListener("pointermove", (e) => {
+      if (this.annotate?.drag) this.annotate.moveDrag(this.time(e));
+      else if (this.dragging) stage.seek(this.time(e));
+      else c.style.cursor = this.edge(e) ? "ew-resize" : "crosshair";
+    });
+    c.addEventListener("pointerup", () => { if (this.annotate?.drag) this.annotate.endDrag(); this.dragging = false; });
     c.addEventListener("dblclick", () => { this.whole(); redraw(); });
   }
+
+  edge(e) { const r = this.canvas.getBoundingClientRect(); return this.annotate?.edgeAt(e.clientX - r.left, e.clientY - r.top, this.model.shown()); }
 
   whole() { const d = this.model.data; this.from = d.first_pts_us / 1e6; this.to = Math.max(this.from + 0.1, d.end_us / 1e6); this.full = [this.from, this.to]; }
   x(s) { return (s - this.from) / (this.to - this.from) * this.width; }
@@ -74,7 +85,7 @@ class Timeline {
   lane(g, label, top) {
     const m = this.model, base = top + LANE_PX - 4, tall = LANE_PX - 12, colour = m.colour(label), rule = m.of(label).debounce;
     const y = (score) => base - score * tall;
-    for (const s of (m.answer ? m.answer.sightings : [])) {
+    for (const s of (m.answer && !m.blind ? m.answer.sightings : [])) {
       if (s.label !== label) continue;
       const x1 = this.x(s.onset_s), x2 = Math.max(x1 + 2, this.x(s.offset_s));
       g.fillStyle = colour; g.globalAlpha = 0.16;
@@ -85,7 +96,8 @@ class Timeline {
       g.globalAlpha = 1;
       if (s.alert_s !== null) { g.beginPath(); g.arc(this.x(s.alert_s), top + 7, 3, 0, 7); g.fillStyle = this.ink; g.fill(); }
     }
-    this.curve(g, m.curve(label), y, colour);
+    if (!m.blind) this.curve(g, m.curve(label), y, colour);
+    this.annotate?.drawLane(g, label, top);
     g.lineWidth = 1; g.strokeStyle = this.ink;
     for (const [value, dash] of [[rule.enter_threshold, []], [rule.exit_threshold, [4, 4]]]) {
       g.setLineDash(dash); g.globalAlpha = 0.7; g.beginPath(); g.moveTo(0, y(value)); g.lineTo(this.width, y(value)); g.stroke();

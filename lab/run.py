@@ -65,6 +65,11 @@ class Run:
         return float(self._row["elapsed_s"])
 
     @property
+    def environment(self) -> dict[str, Any]:
+        """What was recorded beside the recipe: versions, machine."""
+        return dict(self._row["environment"])
+
+    @property
     def weights_path(self) -> str | None:
         """Where the weights lay; beside the recipe, for only their hash matters."""
         return self._row["environment"].get("weights_path")

@@ -3,10 +3,79 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 Command = Callable[..., argparse.ArgumentParser]
+_SUFFIX = {"notebook": ".ipynb", "report": ".html", "bundle": ".zip"}
+
+
+def _experiments(args: argparse.Namespace) -> int:
+    from lab.store.store import Store
+
+    store = Store(args.store)
+    if args.entry is None:
+        rows = [r for r in store.entries() if args.archived or not r["archived"]]
+        if args.json:
+            print(json.dumps(rows, indent=1, default=str))
+        else:
+            for r in rows:
+                star, tags = "*" if r["starred"] else " ", " ".join(f"#{t}" for t in r["tags"])
+                print(f"{star} {r['entry_id']:<30} {r['created_utc']:%Y-%m-%d %H:%M}  {r['kind']:<5} {r['title'] or ''} {tags}")
+        return 0
+    from lab.experiments.entry import Experiment
+
+    experiment = Experiment.load(store, args.entry)
+    out = Path(args.out or f"{experiment.entry_id}{_SUFFIX[args.format]}")
+    if args.format == "notebook":
+        from lab.experiments.notebook import notebook_of
+
+        out.write_text(notebook_of(experiment))
+    elif args.format == "report":
+        from lab.experiments.report import report_of
+
+        out.write_text(report_of(experiment))
+    else:
+        from lab.experiments.bundle import bundle_of
+
+        out.write_bytes(bundle_of(experiment))
+    print(json.dumps({"entry_id": experiment.entry_id, "path": str(out)}) if args.json else out)
+    return 0
+
+
+def _reproduce(args: argparse.Namespace) -> int:
+    from lab.experiments.reproduce import reproduce
+
+    row = reproduce(args.bundle, videos=args.videos, weights=args.weights, share=args.share, seed=args.seed)
+    if args.json:
+        print(json.dumps(row, indent=1))
+    else:
+        s, i = row["sightings"], row["inference"]
+        print(f"{s['count']} sightings from the log: {'identical' if s['identical'] else str(s['differences']) + ' differ'}")
+        if "skipped" in i:
+            print(f"lab: note: no frame was inferred anew: {i['skipped']}", file=sys.stderr)
+        else:
+            print(
+                f"{i['samples']} samples inferred anew: largest difference {i['largest_difference']:.2g}, "
+                f"{i['flips']} would fall on the other side of a threshold, {i['sightings_changed']} sightings would change"
+            )
+    return 0 if row["sightings"]["identical"] else 1
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    return []
+    e = command("experiments", _experiments, "The lab notebook's entries, or one of them as a file.",
+                "lab experiments ENTRY --format report --out report.html")  # fmt: skip
+    e.add_argument("entry", nargs="?", metavar="ENTRY", help="all are listed, unless given")
+    e.add_argument("--format", choices=list(_SUFFIX), default="notebook")
+    e.add_argument("--out", metavar="FILE")
+    e.add_argument("--archived", action="store_true", help="list archived ones, too")
+    r = command("reproduce", _reproduce, "From a methods bundle to the same sightings.",
+                "lab reproduce bundle.zip --videos cards/")  # fmt: skip
+    r.add_argument("bundle", metavar="BUNDLE")
+    r.add_argument("--videos", metavar="DIR", help="where the clip is, if it moved")
+    r.add_argument("--weights", metavar="PATH", help="where the weights are, if they moved")
+    r.add_argument("--share", type=float, default=0.01, help="of the samples to infer anew (0.01)")
+    r.add_argument("--seed", type=int, default=0)
+    return [e, r]

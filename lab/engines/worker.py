@@ -19,7 +19,7 @@ from lab.errors import LabError, closest
 from lab.pipeline import Progress
 
 _REPORT_EVERY_S = 0.25
-_KINDS = ("analyze", "resume", "describe", "probe", "pictures", "playable")
+_KINDS = ("analyze", "resume", "describe", "probe", "pictures", "playable", "sweep")
 Job = dict[str, Any]
 Say = Callable[..., None]
 
@@ -97,6 +97,28 @@ class _Worker:
 
         folder = Store(job["store"]).pictures_folder(job["media_id"])
         return {"pictures": sorted(save_pictures(job["path"], job["pts_us"], folder))}
+
+    def sweep(self, job: Job, say: Say) -> Job:
+        from lab.run import Run
+        from lab.store.store import Store
+        from lab.truth import Truth
+        from lab.tuning.sweep import Grid, sweep
+
+        store = Store(job["store"])
+        runs = [Run(store, run_id) for run_id in job["run_ids"]]
+        found = sweep(
+            runs,
+            Truth.of_store(store, annotator=job.get("annotator")),
+            label=job["label"],
+            grid=Grid(**job.get("grid", {})),
+            tiou=job.get("tiou", 0.5),
+            base=job["rule"],
+            progress=lambda done, total: say(done=done, total=total),
+            cancelled=lambda: job["job_id"] in self.cancelled,
+        )
+        path = store.sweep_file(job["job_id"])
+        found.save(path)
+        return {"path": str(path), "rules": len(found)}
 
     def playable(self, job: Job, say: Say) -> Job:
         from lab.playable import make_playable

@@ -50,6 +50,9 @@ class Store(AnnotationRows, ExperimentRows):
     def playable_file(self, media_id: str) -> Path:
         return self.folder / "playable" / f"{media_id}.mp4"
 
+    def sweep_file(self, name: str) -> Path:
+        return self.folder / "sweeps" / f"{name}.npz"
+
     @property
     def uploads_folder(self) -> Path:
         return self.folder / "uploads"

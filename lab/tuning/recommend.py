@@ -91,10 +91,10 @@ def choose_of(totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ..
     best = np.ones(len(totals), bool)
     for key in keys:
         best &= key == key[best].max()
-    return Choice(_middle(best.reshape(shape)), met)
+    return Choice(middle_of(best.reshape(shape)), met)
 
 
-def _middle(best: np.ndarray) -> int:
+def middle_of(best: np.ndarray) -> int:
     """The position deepest inside a plateau of the grid, in its middle if there are several."""
     from scipy.ndimage import distance_transform_cdt
 

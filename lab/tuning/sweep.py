@@ -148,6 +148,13 @@ class Sweep:
         f = self.figures()
         return pareto_front(f["recall"], f["false_per_hour"], f["f1"])
 
+    def alike(self, position: int) -> int:
+        """The middle one of the rules that count the same as this one."""
+        from lab.tuning.recommend import middle_of
+
+        same = (self.totals == self.totals[position]).all(axis=1)
+        return middle_of(same.reshape(self.grid.shape))
+
     def rule(self, position: int) -> Rule:
         """A rule of the sweep, for its label alone."""
         value = {name: float(self.settings[name][position]) for name in SETTINGS}

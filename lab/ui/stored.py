@@ -14,7 +14,7 @@ from lab.exports.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, si
 from lab.rule import Rule
 from lab.server.desk import Desk
 from lab.ui.parts import here
-from lab.ui.tune import load_rule
+from lab.ui.tune import go_to_moment
 
 _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_s",
           "peak_confidence", "alert_s", "close_reason", "rule_name", "run_id"]  # fmt: skip
@@ -147,8 +147,4 @@ def _picture(desk: Desk, row: dict[str, Any]) -> str | None:
 
 def _replay(row: dict[str, Any]) -> None:
     """Go to the moment, with the boxes and the rule that found it."""
-    load_rule(Rule.from_dict(json.loads(row["rule"])))
-    st.session_state.rule_run = row["run_id"]
-    count = (st.session_state.get("seek") or {"n": 0})["n"] + 1
-    st.session_state.seek = {"t": row["onset_s"], "n": count}
-    st.switch_page("pages/tune.py", query_params={"run": row["run_id"]})
+    go_to_moment(row["run_id"], Rule.from_dict(json.loads(row["rule"])), row["onset_s"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -21,6 +22,7 @@ _player = st.components.v2.component(
     html=asset("player/player.html"),
     css=asset("player/player.css"),
     js=asset(
+        "player/words.js",
         "player/model.js",
         "player/stage.js",
         "player/timeline.js",
@@ -110,7 +112,7 @@ def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = N
     ask: a question from the queue or an audit: label, start_us, end_us, origin, text, title, n.
     """
     media = run.media
-    source, wait = _clip_address(desk, media)
+    source, wait = clip_address(desk, media)
     data = {
         "run_id": run.run_id,
         "state": run.state,
@@ -158,7 +160,10 @@ def _told(text: str | None, run: Run, rule: Rule) -> Rule:
     return new
 
 
-def _clip_address(desk: Desk, media: dict[str, Any]) -> tuple[str | None, str]:
+def clip_address(desk: Desk, media: dict[str, Any]) -> tuple[str | None, str]:
+    """Where the browser gets the clip, or None and what there is to wait for."""
+    if not Path(media["path"]).is_file():
+        return None, "The video is not at hand; scores, sightings and annotations work without it."
     if media["is_browser_playable"]:
         return f"/api/media/{media['media_id']}/file", ""
     if desk.store.playable_file(media["media_id"]).exists():
@@ -225,9 +230,22 @@ def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
         st.caption("Each gives the same sightings. The address of this page carries run and rule.")
 
 
+def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
+    """Open Tune at a run, with a rule, at a moment."""
+    load_rule(rule)
+    st.session_state.rule_run = run_id
+    if pts_s is not None:
+        count = (st.session_state.get("seek") or {"n": 0})["n"] + 1
+        st.session_state.seek = {"t": pts_s, "n": count}
+    st.switch_page("pages/tune.py", query_params={"run": run_id})
+
+
 def tune() -> None:
     """The whole page below its title."""
+    from lab.ui.asking import current_ask
+
     desk = here()
+    ask = current_ask(desk)
     run_id = choose_run(desk)
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
@@ -238,7 +256,7 @@ def tune() -> None:
         st.error(f"This run is {run.state}: {run.error}")
     for part in run.log.damaged:
         st.warning(f"A part of this run is damaged and left out: {part}")
-    rule = show_player(desk, run, current_rule(run))
+    rule = show_player(desk, run, current_rule(run), ask)
     keep_panel(desk, run, rule)
     if is_waiting(desk, run):
         st.fragment(_look_again, run_every=1.5)(desk, run_id, run.state)

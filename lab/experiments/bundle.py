@@ -1,0 +1,148 @@
+"""The methods bundle: a zip with all that a methods section and a reviewer need."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.errors import LabError
+from lab.evaluation.matching import Matching
+from lab.experiments.entry import Experiment
+from lab.exports.tables import to_csv
+from lab.formats.files import write_coverage, write_rows
+from lab.media import sha256
+from lab.run import SIGHTING_COLUMNS, Run
+from lab.score_log import part_files
+
+FORMAT = 1
+DEFINITIONS = {
+    "sighting": "one continuous presence of a label, as the rule finds it in the scores of the samples",
+    "annotation": "a person's statement that a label was there from start to end",
+    "coverage": "stretches that a person watched for a label, whether or not it was there",
+    "tp": "sightings paired with an annotation, one to one and as many as possible, at the matching rule",
+    "fp": "sightings inside covered stretches without such a pair",
+    "fn": "annotations inside covered stretches without such a pair",
+    "below_resolution": "annotations shorter than the sampling interval; they count as nothing",
+    "covered_s": "seconds that were watched and analysed",
+    "interval": "95 %: Clopper-Pearson for proportions, Garwood for rates (one-sided where nothing was false)",
+}
+
+
+def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None) -> bytes:
+    """The zip's bytes.
+
+    split: folds and seed, where the rule was chosen by cross-validation (`Recommendation.to_dict`).
+    Raises LabError if the clip's file cannot be hashed because it changed.
+    """
+    run, rule = experiment.run, experiment.rule
+    media_id = run.media["media_id"]
+    marks, watched = experiment.store.annotations(media_id), experiment.store.coverage(media_id)
+    sightings = [s.to_dict() for s in run.find(rule)]
+    found = experiment.evaluation
+    facts = {
+        "format": FORMAT,
+        "title": experiment.title,
+        "notes": experiment.row["notes"],
+        "conclusion": experiment.row["conclusion"],
+        "run_id": run.run_id,
+        "state": run.state,
+        "recipe": run.recipe,
+        "recipe_hash": run.recipe_hash,
+        "protocol_hash": run.protocol_hash,
+        "rule": rule.to_dict(),
+        "rule_hash": rule.rule_hash,
+        "versions": versions(run),
+        "media": [media_facts(run)],
+        "effort": run.effort().to_dict(),
+        "matching": Matching().to_dict(),
+        "split": split,
+        "definitions": DEFINITIONS,
+        "figures": found.to_dict() if found is not None else None,
+        "audits": [a.to_dict() for a in experiment.store.audits() if a.rule_hash == rule.rule_hash],
+        "weights_path": run.weights_path,
+    }
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
+        bundle.writestr("bundle.json", json.dumps(facts, indent=1, default=str))
+        bundle.writestr("METHODS.md", methods(facts))
+        bundle.writestr("sightings.csv", to_csv(sightings, SIGHTING_COLUMNS))
+        bundle.writestr("sightings.json", json.dumps(sightings))
+        bundle.writestr("annotations.csv", write_rows(marks, watched, [run.media], "csv"))
+        bundle.writestr("coverage.csv", write_coverage(watched, [run.media]))
+        folder = experiment.store.log_folder(run.run_id)
+        bundle.write(folder / "manifest.json", "log/manifest.json")
+        for pair in part_files(folder):
+            for file in pair:
+                bundle.write(file, f"log/{file.name}")
+    return out.getvalue()
+
+
+def versions(run: Run) -> dict[str, Any]:
+    """Of the lab, its packages and FFmpeg, as they were when the run was made, and are now."""
+    import av
+
+    import lab
+    from lab.recipe import environment
+
+    then = {k: v for k, v in run.environment.items() if k != "weights_path"}
+    libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
+    return {"lab": lab.__version__, "run": then, "now": environment(), "ffmpeg": {"version": av.ffmpeg_version_info, **libraries}}
+
+
+def media_facts(run: Run) -> dict[str, Any]:
+    """What identifies the clip; its full sha256 if the file is at hand."""
+    names = ("media_id", "name", "path", "relative_path", "site", "start_utc", "utc_offset_s", "size_bytes", "codec", "width_px", "height_px", "first_pts_us", "end_us", "frames")
+    facts = {n: run.media.get(n) for n in names}
+    try:
+        facts["sha256"] = sha256(run.media_path)
+    except LabError:
+        facts["sha256"] = None
+    return facts
+
+
+def methods(facts: Mapping[str, Any]) -> str:
+    """A paragraph for a methods section, from the facts alone."""
+    recipe, media, effort = facts["recipe"], facts["media"][0], facts["effort"]
+    d = facts["rule"]["default"]["debounce"]
+    every = f"one frame every {recipe['every_s']:g} s" if recipe["every_s"] else "every frame"
+    labels = recipe["labels"]
+    what = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} classes"
+    text = (
+        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. The detector {recipe['detector']} "
+        f"({recipe.get('weights', 'weights not named')}, sha256 {str(recipe.get('weights_sha256'))[:16]}…, runtime "
+        f"{recipe.get('runtime', 'not named')}) was applied to {every} of {media['name']} "
+        f"(sha256 {str(media['sha256'])[:16]}…) for {what}, keeping detections of confidence {recipe['score_floor']:g} and more: "
+        f"{effort['samples']} samples, {effort['failed']} of them failed, {effort['analysed_s']:.1f} s analysed. "
+        f"A sighting began when {d['enter_frames']} of {d['enter_window']} samples scored at least {d['enter_threshold']:.4g}, "
+        f"and ended when {d['exit_frames']} in a row scored below {d['exit_threshold']:.4g}; sightings within {d['merge_gap_s']:g} s "
+        f"were merged, and those shorter than {d['min_duration_s']:g} s dropped (protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
+    )
+    if facts["figures"]:
+        f, m = facts["figures"]["overall"], facts["matching"]
+        rule = f"temporal IoU of at least {m['tiou']:g}"
+        if f["precision"] is not None and f["recall"] is not None:
+            text += (
+                f" Against annotations of {f['covered_s']:.0f} s of footage, matched one to one at a {rule}, precision was "
+                f"{f['precision']:.3f} (95 % {_limits(f, 'precision')}), recall {f['recall']:.3f} ({_limits(f, 'recall')}), and "
+                f"{f['false_per_hour']:.2f} sightings an hour were false ({_limits(f, 'false_per_hour')})."
+            )
+    if facts["split"]:
+        s = facts["split"]
+        text += f" The rule was chosen for the {s['goal']}, with figures held out by {s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
+    return text + "\n"
+
+
+def _limits(row: Mapping[str, Any], name: str) -> str:
+    limits = row[f"{name}_interval"]
+    return "no interval" if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
+
+
+def save_bundle(experiment: Experiment, path: str | Path) -> Path:
+    """Write the bundle; returns where."""
+    out = Path(path)
+    out.write_bytes(bundle_of(experiment))
+    return out

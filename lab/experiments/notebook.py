@@ -1,0 +1,62 @@
+"""An entry as a Jupyter notebook that reproduces it through `lab`."""
+
+from __future__ import annotations
+
+import pprint
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from lab.experiments.entry import Experiment
+
+
+def notebook_of(experiment: Experiment) -> str:
+    """The notebook's text (nbformat 4)."""
+    run, row = experiment.run, experiment.row
+    labels = experiment.rule.wanted(run.labels)
+    shown = labels[0] if len(labels) == 1 else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
+    rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
+    recipe = run.recipe
+    cells = [
+        new_markdown_cell(
+            f"# {experiment.title}\n\nRun `{run.run_id}`, protocol `{run.protocol_hash}`, rule "
+            f"`{experiment.rule.rule_hash}`.\n\n{row['notes'] or ''}"
+        ),
+        new_code_cell(
+            "import lab\n\n"
+            f"store = lab.open_store({str(run.store.folder)!r})\n"
+            f"run = store.run({run.run_id!r})\n"
+            "# The same run anew, on a machine that has the clip and the weights:\n"
+            f"# run = lab.analyze({run.media['path']!r}, detector={recipe['detector']!r}, every_s={recipe['every_s']!r}, labels={recipe['labels'][:20]!r})\n"
+            "run.summary()"
+        ),
+        new_code_cell(f"rule = lab.Rule.from_dict(\n{rule}\n)\nrun.sightings(rule)"),
+        new_markdown_cell("## Against the annotations"),
+        new_code_cell(
+            "found = lab.evaluate(run, rule=rule)\n"
+            "for note in [*found.notes, *found.overall.refused.values()]:\n    print(note)\n"
+            "found.to_frame()"
+        ),
+        new_code_cell("import pandas as pd\n\npd.DataFrame([m.to_dict() for m in found.moments])"),
+        new_markdown_cell("## Scores and decisions"),
+        new_code_cell(
+            "import plotly.graph_objects as go\n\n"
+            f"label = {shown!r}\n"
+            "scores = run.scores()\n"
+            "chart = go.Figure(go.Scatter(x=scores['pts_s'], y=scores[label], name=label))\n"
+            "for s in run.find(rule):\n"
+            "    if s.label == label:\n"
+            "        chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor='green', opacity=0.15, line_width=0)\n"
+            "chart.add_hline(y=rule.of(label).debounce.enter_threshold, line_dash='dot')\n"
+            "chart.update_layout(xaxis_title='s', yaxis_title='score')\n"
+            "chart"
+        ),
+        new_code_cell("run.decisions(label, rule)"),
+    ]
+    if row["conclusion"]:
+        cells.append(new_markdown_cell(f"## Conclusion\n\n{row['conclusion']}"))
+    made = new_notebook(cells=cells)
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    for i, cell in enumerate(made.cells):
+        cell["id"] = f"cell-{i}"
+    return nbformat.writes(made)

@@ -1,0 +1,196 @@
+"""From a methods bundle to the same sightings, and to the same scores of a few frames."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.errors import LabError, SettingError
+from lab.replay import replay
+from lab.rule import Rule
+from lab.score_log import ScoreLog, read_log
+from lab.sighting import FinishReason
+
+SHARE = 0.01
+_LEAST = 5
+_MOST_BYTES = 4 << 30
+_REASON: dict[str, FinishReason] = {"cancelled": "cancelled", "failed": "error", "interrupted": "error"}
+
+
+def reproduce(
+    bundle: str | Path,
+    *,
+    videos: str | Path | None = None,
+    weights: str | Path | None = None,
+    share: float = SHARE,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Re-derive the sightings of a bundle, and infer a share of its samples anew.
+
+    videos: a folder with the clip, if it lies elsewhere now; likewise weights. share: of the
+    samples, at least 5; 0 for none.
+
+    Returns `sightings` (count, identical, differences), `inference` (samples, largest_difference,
+    flips: samples that would fall on the other side of a threshold, sightings_changed), or why
+    there is none. Raises SettingError if the file is not a whole bundle.
+    """
+    if not 0 <= share <= 1:
+        raise SettingError(f"share must be in [0, 1], got {share}")
+    with tempfile.TemporaryDirectory() as folder:
+        facts, stored = _unpack(Path(bundle), Path(folder))
+        log = read_log(Path(folder) / "log")
+    derived = _sightings(facts, log, {})
+    wrong = [i for i, (a, b) in enumerate(zip(derived, stored, strict=False)) if a != b]
+    row: dict[str, Any] = {
+        "title": facts["title"],
+        "rule_hash": facts["rule_hash"],
+        "protocol_hash": facts["protocol_hash"],
+        "sightings": {
+            "count": len(derived), "stored": len(stored),
+            "identical": derived == stored, "differences": len(wrong) + abs(len(derived) - len(stored)),
+        },
+    }  # fmt: skip
+    if share == 0:
+        row["inference"] = {"skipped": "not asked for"}
+        return row
+    try:
+        row["inference"] = _infer(facts, log, derived, videos, weights, share, seed)
+    except LabError as error:
+        row["inference"] = {"skipped": str(error)}
+    return row
+
+
+def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Facts and stored sightings; the log's files go into `folder`."""
+    try:
+        with zipfile.ZipFile(path) as bundle:
+            names = bundle.namelist()
+            if sum(i.file_size for i in bundle.infolist()) > _MOST_BYTES:
+                raise SettingError(f"{path} unpacks to more than 4 GiB; it is not a bundle of the lab")
+            facts = json.loads(bundle.read("bundle.json"))
+            stored = json.loads(bundle.read("sightings.json"))
+            (folder / "log").mkdir()
+            for name in names:
+                # Only files of the log, by their last name: a zip may name any path.
+                if name.startswith("log/") and name.count("/") == 1:
+                    (folder / "log" / Path(name).name).write_bytes(bundle.read(name))
+        if facts["format"] != 1:
+            raise SettingError(f"{path} has format {facts['format']}, this version knows 1; update")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError) as error:
+        raise SettingError(f"{path} is not a whole methods bundle ({error})") from None
+    return facts, stored
+
+
+def _sightings(
+    facts: Mapping[str, Any], log: ScoreLog, changed: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """As `Run.find` does, from a bundle. changed: scores to take instead, by label."""
+    rule, recipe, media = Rule.from_dict(facts["rule"]), facts["recipe"], facts["media"][0]
+    interval = float(recipe["every_s"]) or (float(np.median(np.diff(log.pts_us)) / 1e6) if len(log.pts_us) > 1 else 1.0)
+    done = facts["state"] == "done" or not len(log.pts_us)
+    end_us = media["end_us"] if done else int(log.pts_us[-1])
+    size = media["width_px"], media["height_px"]
+    out = []
+    for label in rule.wanted(recipe["labels"]):
+        one = rule.of(label)
+        scores = changed[label] if label in changed else log.scores(label, one.box_filter, size)
+        found = replay(
+            label, log.analysed_pts_us, scores, one.debounce.resolved(interval),
+            start_us=media["first_pts_us"], end_us=end_us, reason=_REASON.get(facts["state"], "end"),
+        )  # fmt: skip
+        out += [s.to_dict() for s in found]
+    return out
+
+
+def _infer(
+    facts: Mapping[str, Any],
+    log: ScoreLog,
+    derived: list[dict[str, Any]],
+    videos: str | Path | None,
+    weights: str | Path | None,
+    share: float,
+    seed: int,
+) -> dict[str, Any]:
+    """Some samples anew: how far their scores moved, and what that would change."""
+    from lab.analysis import detector_settings, make_detector
+    from lab.media import sha256
+    from lab.sources.file import FileSource
+
+    media, recipe = facts["media"][0], facts["recipe"]
+    path = _clip(media, videos)
+    if media["sha256"] and sha256(path) != media["sha256"]:
+        raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
+    settings = detector_settings(dict(recipe), str(weights) if weights else facts.get("weights_path"))
+    detector = make_detector(**settings)
+    try:
+        now = detector.recipe()
+        moved = [k for k in now if k in recipe and now[k] != recipe[k]]
+        if moved:
+            raise SettingError(f"the detector here is another: {', '.join(moved)} differ; give --weights")
+        pts = log.analysed_pts_us
+        n = min(len(pts), max(_LEAST, round(share * len(pts))))
+        chosen = np.sort(np.random.default_rng(seed).choice(len(pts), n, replace=False))
+        frames = [f for f in FileSource(path).frames_at(pts[chosen].tolist()) if f.image_bgr is not None]
+        seen = {f.pts_us: d for batch in _batches(frames, detector.batch_size) for f, d in zip(batch, detector.detect(batch), strict=True)}
+    finally:
+        detector.close()
+    return _differences(facts, log, derived, chosen, seen)
+
+
+def _batches(frames: list[Any], size: int) -> list[list[Any]]:
+    return [frames[i : i + size] for i in range(0, len(frames), size)]
+
+
+def _clip(media: Mapping[str, Any], videos: str | Path | None) -> Path:
+    places = [Path(media["path"])] if videos is None else [Path(videos) / (media["relative_path"] or media["name"]), Path(videos) / media["name"]]
+    for path in places:
+        if path.is_file():
+            return path
+    raise SettingError(f"the clip {media['name']} is not at {places[0]}; give its folder with --videos")
+
+
+def _differences(
+    facts: Mapping[str, Any], log: ScoreLog, derived: list[dict[str, Any]], chosen: np.ndarray, seen: Mapping[int, Any]
+) -> dict[str, Any]:
+    rule, size = Rule.from_dict(facts["rule"]), (facts["media"][0]["width_px"], facts["media"][0]["height_px"])
+    pts, largest, flips, compared = log.analysed_pts_us, 0.0, 0, 0
+    changed: dict[str, np.ndarray] = {}
+    for label in rule.wanted(facts["recipe"]["labels"]):
+        one = rule.of(label)
+        before = log.scores(label, one.box_filter, size)
+        after = before.copy()
+        for i in chosen.tolist():
+            found = seen.get(int(pts[i]))
+            if found is None or found.error is not None:
+                continue
+            keep = np.array([x == label for x in found.labels], bool)
+            boxes, confidence = found.box_xyxy_px[keep], found.confidence[keep]
+            mask = one.box_filter.mask(boxes, *size) if len(boxes) else np.zeros(0, bool)
+            after[i] = confidence[mask].max(initial=0)
+            compared += 1
+        moved = np.abs(after.astype(np.float64) - before)
+        largest = max(largest, float(moved.max(initial=0)))
+        d = one.debounce
+        for threshold in (d.enter_threshold, d.exit_threshold):
+            flips += int(((after.astype(np.float64) >= threshold) != (before.astype(np.float64) >= threshold)).sum())
+        if moved.any():
+            changed[label] = after
+    same = _sightings(facts, log, changed) if changed else derived
+    edges = [(s["label"], s["onset_s"], s["offset_s"]) for s in derived]
+    now = [(s["label"], s["onset_s"], s["offset_s"]) for s in same]
+    return {
+        "samples": len({int(pts[i]) for i in chosen.tolist()} & set(seen)),
+        "asked": len(chosen),
+        "compared": compared,
+        "largest_difference": largest,
+        "flips": flips,
+        "sightings_changed": len(set(edges) ^ set(now)),
+    }

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import SettingError, closest
@@ -58,10 +59,12 @@ class ExperimentRows:
                 SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
             )
         rows = self._rows(
-            "SELECT * FROM entries WHERE run_id IN (SELECT run_id FROM runs) "
-            "ORDER BY created_utc DESC, entry_id DESC"
+            "SELECT e.*, m.path FROM entries e JOIN runs r USING (run_id) LEFT JOIN media m USING "
+            "(media_id) ORDER BY e.created_utc DESC, e.entry_id DESC"
         )
         for row in rows:
+            row["title"] = row["title"] or Path(row.pop("path") or row["run_id"]).name
+            row.pop("path", None)
             for name in ("rule", "figures"):
                 row[name] = json.loads(row[name]) if row[name] else None
             for name in _LISTS:

@@ -49,20 +49,35 @@ def thin(
     rule = runs[0].default_rule if rule is None else Rule.of_any(rule)
     label, _ = the_label(runs, known, rule, label)
     dense_s = runs[0].sample_interval_s
-    steps = sorted({1, *(round(i / dense_s) for i in intervals_s if round(i / dense_s) >= 1)})
-    if steps == [1]:
+    wanted_s = sorted({float(i) for i in intervals_s if i > dense_s * 1.001})
+    if not wanted_s:
         raise SettingError(
             f"the run has a sample every {dense_s:g} s: nothing to thin to {list(intervals_s)} s; "
             "analyse a clip more densely"
         )
     in_seconds = in_seconds_of(rule.of(label).debounce, dense_s)
     rows = []
-    for step in steps:
-        phases = np.unique(np.linspace(0, step - 1, min(step, MOST_PHASES)).round().astype(int))
-        debounce = in_seconds.resolved(step * dense_s)
-        each = [_phase(runs, known, label, rule, debounce, step, int(p), matching or Matching()) for p in phases]
-        rows.append(_row(step * dense_s, step, debounce, each, runs))
+    for interval_s in [dense_s, *wanted_s]:
+        offsets = 1 if interval_s == dense_s else int(np.ceil(interval_s / dense_s - 1e-9))
+        phases = np.unique(np.linspace(0, offsets - 1, min(offsets, MOST_PHASES)).round().astype(int))
+        debounce = in_seconds.resolved(interval_s)
+        each = [
+            _phase(runs, known, label, rule, debounce, interval_s, int(p), matching or Matching())
+            for p in phases
+        ]
+        rows.append(_row(interval_s, debounce, each, runs))
     return rows
+
+
+def thinned(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
+    """Positions of the samples that a coarser grid takes, by the sampler's own rule.
+
+    The grid begins at sample `phase`; each point takes the first sample at or after it.
+    """
+    if phase >= len(pts_us):
+        return np.zeros(0, np.int64)
+    points = np.arange(int(pts_us[phase]), int(pts_us[-1]) + 1, max(1, round(interval_s * 1e6)))
+    return np.unique(np.searchsorted(pts_us, points - 1000))
 
 
 def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:
@@ -75,12 +90,14 @@ def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:
 
 
 def _phase(
-    runs: Sequence[Run], truth: Truth, label: str, rule: Rule, debounce: Debounce, step: int, phase: int, matching: Matching
+    runs: Sequence[Run], truth: Truth, label: str, rule: Rule, debounce: Debounce, interval_s: float, phase: int, matching: Matching
 ) -> dict[str, Any]:
-    counts, bias = [], []
+    counts, bias, taken = [], [], 0
     for run in runs:
-        pts_us = np.ascontiguousarray(run.log.analysed_pts_us[phase::step])
-        scores = np.ascontiguousarray(run.label_scores(label, rule)[phase::step])
+        keep = thinned(run.log.analysed_pts_us, interval_s, phase)
+        taken += len(keep)
+        pts_us = np.ascontiguousarray(run.log.analysed_pts_us[keep])
+        scores = np.ascontiguousarray(run.label_scores(label, rule)[keep])
         start_us, end_us = run.media["first_pts_us"], run.end_us
         if not len(pts_us):
             continue
@@ -104,10 +121,10 @@ def _phase(
         bias += ((seen - true) / 1e6).tolist()
     from lab.evaluation.counts import total
 
-    return {"counts": total(counts), "bias": bias}
+    return {"counts": total(counts), "bias": bias, "taken": taken}
 
 
-def _row(interval_s: float, step: int, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
+def _row(interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
     from lab.evaluation.counts import total
 
     joint = Figures(total([e["counts"] for e in each]))
@@ -126,8 +143,8 @@ def _row(interval_s: float, step: int, debounce: Debounce, each: list[dict[str, 
         row[f"{name}_low"], row[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
     row["delay_s"] = float(np.mean(delays) / 1e6) if len(delays) else None
     row["duration_bias_s"] = float(np.mean(bias)) if bias else None
-    samples = sum(len(run.log.pts_us) for run in runs)
-    row["samples"] = -(-samples // step)
-    row["computing"] = row["samples"] / samples
+    samples = sum(len(run.log.analysed_pts_us) for run in runs)
+    row["samples"] = round(float(np.mean([e["taken"] for e in each])))
+    row["computing"] = row["samples"] / max(1, samples)
     row["elapsed_s"] = sum(run.elapsed_s for run in runs) * row["computing"]
     return row

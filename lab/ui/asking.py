@@ -143,7 +143,9 @@ def current_ask(desk: Desk) -> dict[str, Any] | None:
     if asking is None:
         return None
     ask: dict[str, Any] | None = asking.get("ask")
-    if ask is not None and st.session_state.get("answered") == str(ask["n"]):
+    # What the player said last; it is read before the player is drawn again.
+    said = getattr(st.session_state.get("player"), "answered", None)
+    if ask is not None and said == str(ask["n"]):
         ask = _next(desk)
         if ask is None:
             st.session_state.asking = None

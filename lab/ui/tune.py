@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from lab.errors import LabError, SettingError
+from lab.experiments.entry import save_rule_entry
 from lab.rule import Rule
 from lab.run import Run
 from lab.server.desk import Desk
@@ -138,7 +139,6 @@ def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = N
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
-    st.session_state.answered = getattr(result, "answered", None)
     return _told(getattr(result, "told", None), run, rule)
 
 
@@ -207,8 +207,8 @@ def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
         name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
         first, second = st.columns(2)
         if first.button("Save rule", disabled=not name.strip(), width="stretch"):
-            desk.store.save_rule(name, rule, run.run_id)
-            st.toast(f"Rule {name!r} saved.")
+            save_rule_entry(run, rule, name, desk.truth.truth())
+            st.toast(f"Rule {name!r} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)
             st.toast(f"{count} sightings saved.")

@@ -231,8 +231,8 @@ def test_thinning_costs_recall_and_delay_and_saves_computing(tmp_path):
         scores[a * 5 : b * 5 + 1] = 0.9
     run = make_run(tmp_path, scores, every_s=0.2)
     rows = lab.thin(run, make_truth(run, *present), Debounce(enter_frames=1, exit_frames=1))
-    assert [r["interval_s"] for r in rows] == [0.2, 0.4, 1.0, 2.0, 5.0]
-    assert [r["phases"] for r in rows] == [1, 2, 5, 10, 25]
+    assert [r["interval_s"] for r in rows] == [0.2, 0.5, 1.0, 2.0, 5.0]
+    assert [r["phases"] for r in rows] == [1, 3, 5, 10, 25]
     assert rows[0]["recall"] == 1.0
     assert rows[-1]["recall"] < 1.0
     delays = [r["delay_s"] for r in rows]

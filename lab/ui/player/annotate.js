@@ -31,11 +31,12 @@ class Annotate {
     // Shown at once; what the server then says counts.
     this.records = this.records.filter((r) => !remove.includes(r.id) && !fresh.some((f) => f.id === r.id)).concat(fresh);
     this.timeline.draw();
+    const undo = { add: [...gone, ...replaced], remove: fresh.filter((f) => !replaced.some((r) => r.id === f.id)).map((f) => f.id) };
+    if (remember) this.undoing.push(undo);
     this.queue = (this.queue || Promise.resolve()).then(async () => {
       const answer = await fetch(`/api/media/${this.model.data.media_id}/annotations`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ add: fresh, delete: remove }) });
-      if (!answer.ok) { this.say(await answer.text()); const now = await fetch(`/api/media/${this.model.data.media_id}/annotations`); if (now.ok) this.take(await now.json()); return; }
+      if (!answer.ok) { this.undoing = this.undoing.filter((u) => u !== undo); this.say(await answer.text()); const now = await fetch(`/api/media/${this.model.data.media_id}/annotations`); if (now.ok) this.take(await now.json()); return; }
       this.say("");
-      if (remember) this.undoing.push({ add: [...gone, ...replaced], remove: fresh.filter((f) => !replaced.some((r) => r.id === f.id)).map((f) => f.id) });
       this.take(await answer.json());
       this.model.replay();
     });

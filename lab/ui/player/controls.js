@@ -211,6 +211,7 @@ class Controls {
     const { stage } = this;
     const acts = {
       " ": () => stage.toggle(), ArrowLeft: () => (e.shiftKey ? stage.stepSample(-1) : stage.step(-1)), ArrowRight: () => (e.shiftKey ? stage.stepSample(1) : stage.step(1)),
+      ArrowUp: () => stage.jumpBy(1), ArrowDown: () => stage.jumpBy(-1), PageDown: () => stage.jumpBy(10), PageUp: () => stage.jumpBy(-10),
       "[": () => this.jump(-1), "]": () => this.jump(1), l: () => this.toggleLoop(), b: () => this.toggleOverlay(), w: () => this.weak.click(),
       0: () => { this.timeline.whole(); this.timeline.draw(); }, Enter: () => stage.endZone(true), Escape: () => stage.endZone(false),
     };

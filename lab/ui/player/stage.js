@@ -44,13 +44,16 @@ class Stage {
   seek(pts_s) {
     const d = this.data, least = d.first_pts_us / 1e6, most = Math.max(least, d.end_us / 1e6 - 0.001);
     const s = Math.min(most, Math.max(least, pts_s));
+    this.heading = s;
     if (!d.src) { this.pts_us = s * 1e6; this.model.say("time"); return; }
     if (this.offset_us === null || this.offset_us === undefined) { this.wanted = s; return; }
     // Half a millisecond in: a seek to a frame's own time may round to the one before.
     this.video.currentTime = Math.max(0, s + this.offset_us / 1e6 + 0.0005);
   }
 
-  step(frames) { this.video.pause(); this.seek(this.pts_s + frames / (this.data.frame_rate || 25)); }
+  step(frames) { this.video.pause(); this.seek((this.video.seeking ? this.heading : this.pts_s) + frames / (this.data.frame_rate || 25)); }
+  // Seconds on or back, from where the last seek is going, so that keys may come fast.
+  jumpBy(s) { this.video.pause(); this.seek((this.video.seeking ? this.heading : this.pts_s) + s); }
   stepSample(n) {
     this.video.pause();
     const at = this.model.sampleAt(this.pts_us) + n, pts = this.model.pts;

@@ -1,0 +1,179 @@
+"""A study in a real Chromium: annotate by keyboard, recommend, load, compare, conclude, export."""
+
+import csv
+import time
+
+import nbformat
+from nbclient import NotebookClient
+
+import lab
+from lab.store.store import Store
+from tests.browser.test_app import LAB, set_slider, wait_for_sightings
+
+
+def until(page, holds, seconds=20):
+    """Poll: the component lives in a shadow root, which locators pierce and scripts do not."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about in time"
+        page.wait_for_timeout(30)
+
+
+def wait_for(page, name, value, seconds=20):
+    until(page, lambda: page.locator(LAB).get_attribute(f"data-{name}") == value, seconds)
+
+
+def playhead(page) -> float:
+    """Seconds, as the player shows them."""
+    text = page.locator(".transport .time").inner_text().split(" / ")[0]
+    minutes, _, rest = text.replace(" s", "").rpartition(":")
+    return 60 * float(minutes or 0) + float(rest)
+
+
+def go_to(page, seconds):
+    """By keys: 10 s, 1 s, frames."""
+    for key, step in (("PageDown", 10.0), ("ArrowUp", 1.0), ("ArrowRight", 0.1)):
+        while seconds - playhead(page) >= step - 0.02:
+            before = playhead(page)
+            page.keyboard.press(key)
+            until(page, lambda before=before: playhead(page) != before, 5)
+    assert abs(playhead(page) - seconds) < 0.15
+
+
+def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tmp_path):
+    clip = clips / "one-by-one-person-detection.mp4"
+    run = lab.analyze(clip, labels=["person"], store=server.store, progress=False)
+    visits = [
+        (float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader((clips / "ground_truth.csv").open())
+    ]
+    page.goto(f"{server.url}/tune")
+    wait_for_sightings(page, 6)
+    page.locator(LAB).focus()
+    for number, (start, end) in enumerate(visits, 1):
+        go_to(page, start)
+        page.keyboard.press("m")
+        go_to(page, end)
+        page.keyboard.press("m")
+        wait_for(page, "annotations", str(number))
+    page.keyboard.press("v")
+    wait_for(page, "watched", "100")
+    wait_for(page, "f1", "1")
+    page.keyboard.press("m")
+    page.keyboard.press("m")
+    wait_for(page, "annotations", "7")
+    page.keyboard.press("z")
+    wait_for(page, "annotations", "6")
+    marks = Store(server.store).annotations()
+    assert [(a.origin, a.label) for a in marks] == [("independent", "person")] * 6
+    for mark, (start, end) in zip(marks, visits):
+        assert abs(mark.start_s - start) < 0.15
+        assert abs(mark.end_s - end) < 0.15
+
+    # What the page shows is what Python says, for another rule, too.
+    set_slider(page, "enter_threshold", 0.9)
+    python = lab.evaluate(run, None, lab.Debounce(enter_threshold=0.9)).overall.f1
+    until(page, lambda: abs(float(page.locator(LAB).get_attribute("data-f1") or -1) - python) < 1e-9)
+    page.wait_for_timeout(500)
+    page.get_by_label("Name of the rule").fill("too strict")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save rule").click()
+    page.get_by_text("saved, with an entry").wait_for()
+
+    page.get_by_role("link", name="Measure").first.click()
+    page.get_by_role("tab", name="Sweep").click()
+    page.get_by_role("button", name="Sweep", exact=True).click()
+    page.get_by_text("Click a point to load its rule").wait_for(timeout=90_000)
+    page.get_by_role("tab", name="Advice").click()
+    page.get_by_text("all footage is of one clip").wait_for()
+    page.get_by_role("button", name="Load the recommended rule on Tune").click()
+    wait_for_sightings(page, 6)
+    wait_for(page, "f1", "1")
+    page.get_by_label("Name of the rule").fill("recommended")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Save rule").click()
+    page.get_by_text("saved, with an entry").wait_for()
+
+    page.get_by_role("link", name="Compare").first.click()
+    page.locator(".duet[data-ready]").wait_for(timeout=30_000)
+    page.get_by_label("Rule B").click()
+    page.get_by_role("option", name="too strict").click()
+    page.get_by_text("Sightings of B").wait_for()
+    page.get_by_text("Differences (", exact=False).filter(has_not_text="(0)").wait_for()
+
+    page.get_by_role("link", name="Experiments").first.click()
+    page.get_by_text("3 of 3 entries").wait_for()
+    page.get_by_role("button", name="Open entry").first.click()
+    page.get_by_label("Conclusion").fill("Six visits, each found once.")
+    page.get_by_role("button", name="Save entry").click()
+    page.get_by_text("Conclusion: Six visits").wait_for()
+    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
+    page.wait_for_timeout(1500)
+    with page.expect_download() as waited:
+        page.get_by_role("button", name="Notebook").click()
+    saved = tmp_path / "experiment.ipynb"
+    waited.value.save_as(saved)
+    made = nbformat.read(saved, 4)
+    assert "Six visits, each found once." in made.cells[-1].source
+    NotebookClient(made, timeout=120).execute()
+    table = next(c for c in made.cells if "lab.evaluate" in c.source).outputs[-1]["data"]["text/plain"]
+    assert "1.0" in table
+
+
+def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
+    run = lab.analyze(samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False)
+    found = run.find()
+    store = Store(server.store)
+    page.goto(f"{server.url}/tune")
+    wait_for_sightings(page, 2)
+    page.get_by_role("button", name="Right", exact=True).first.click()
+    wait_for(page, "annotations", "1")
+    page.get_by_role("button", name="Wrong", exact=True).nth(1).click()
+    page.wait_for_timeout(600)
+    mark, = store.annotations()
+    assert (mark.origin, mark.start_us) == ("accepted", found[0].onset_us)
+    assert sorted(v.verdict for v in store.verdicts()) == ["accepted", "rejected"]
+    # Precision is known from verdicts; recall is refused.
+    page.get_by_text("no stretch was watched for it").wait_for()
+
+    line = page.locator("canvas.timeline").bounding_box()
+    media = run.media
+    span = (media["end_us"] - media["first_pts_us"]) / 1e6
+    x = line["x"] + line["width"] * (mark.end_s - media["first_pts_us"] / 1e6) / span
+    y = line["y"] + 62 - 8
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + line["width"] / span, y, steps=6)
+    page.mouse.up()
+    page.wait_for_timeout(800)
+    moved, = store.annotations()
+    assert moved.annotation_id == mark.annotation_id
+    assert abs(moved.end_s - mark.end_s - 1.0) < 0.15
+    assert moved.origin == "independent"
+
+
+def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
+    lab.analyze(samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False)
+    page.goto(f"{server.url}/tune")
+    wait_for_sightings(page, 2)
+    page.locator(LAB).focus()
+    page.keyboard.press("h")
+    assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "hidden"
+    page.get_by_text("Blind: what the detector saw").wait_for()
+    page.keyboard.press("h")
+    assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "visible"
+
+
+def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
+    for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4"):
+        lab.analyze(samples / name, labels=["cat"], store=server.store, progress=False)
+    page.goto(f"{server.url}/measure")
+    page.get_by_role("tab", name="What to annotate next").click()
+    page.get_by_role("button", name="Ask me").click()
+    question = page.locator(".question")
+    question.wait_for()
+    first = question.inner_text()
+    page.locator(LAB).focus()
+    page.keyboard.press("Shift+N")
+    until(page, lambda: not question.count() or question.inner_text() != first)
+    covered = Store(server.store).coverage()
+    assert [c.origin for c in covered] == ["queue"]

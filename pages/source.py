@@ -5,6 +5,7 @@ import streamlit as st
 from lab.errors import LabError
 from lab.ui.clips import chosen, pick_files, pick_samples, pick_uploads, show_clip
 from lab.ui.parts import here
+from lab.ui.records import detections_from_elsewhere
 
 st.title("Source")
 desk = here()
@@ -23,6 +24,7 @@ except LabError as error:
     st.error(str(error))
     st.stop()
 
+detections_from_elsewhere(desk)
 picked = [media_id for media_id in chosen() if media_id in media]
 if picked:
     st.query_params["media"] = ",".join(picked)

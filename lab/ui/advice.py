@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from lab.errors import SettingError
 from lab.rule import Rule
 from lab.server.desk import Desk
 from lab.tuning.calibration import calibrate
@@ -80,12 +82,14 @@ def show_calibration(desk: Desk, picked: Selection) -> None:
     if not picked.covered:
         return
     st.subheader("What a score means")
-    made = calibrate(footage_of(picked.covered, picked.truth, picked.label), picked.label)
+    try:
+        made = calibrate(footage_of(picked.covered, picked.truth, picked.label), picked.label)
+    except SettingError as error:
+        st.info(str(error))
+        return
     if made.warning:
         st.warning(made.warning)
     left, right = st.columns([2, 1])
-    import numpy as np
-
     x = np.linspace(0.005, 0.995, 199)
     chart = go.Figure(go.Scatter(x=x, y=made.probability(x), mode="lines", name="fit"))
     chart.add_trace(

@@ -13,6 +13,7 @@ from lab.server.desk import Desk
 from lab.ui.advice import show_advice, show_calibration
 from lab.ui.asking import show_audit, show_queue
 from lab.ui.parts import here
+from lab.ui.records import annotation_files
 from lab.ui.selection import Selection, select
 from lab.ui.sweeping import show_sweep
 from lab.ui.thinning import show_thinning
@@ -36,6 +37,7 @@ def measure() -> None:
         figures.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
     with figures:
         _guarded(_figures, desk, picked)
+        annotation_files(desk)
     with sweep:
         found = _guarded(show_sweep, desk, picked)
     with advice:

@@ -103,14 +103,14 @@ def _opened(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> N
     if first.button("Go on tuning", key=f"tune_{row['entry_id']}", width="stretch"):
         go_to_moment(run.run_id, rule, None)
     name = f"{run.run_id}-{rule.rule_hash[:6]}"
-    _download(second, "Notebook", lambda: notebook_of(experiment).encode(), f"{name}.ipynb", "application/x-ipynb+json", row)
+    _download(second, "Notebook", notebook_of(experiment).encode(), f"{name}.ipynb", "application/x-ipynb+json", row)
     _download(third, "HTML report", lambda: report_of(experiment).encode(), f"{name}.html", "text/html", row)
     _download(fourth, "Methods bundle", lambda: bundle_of(experiment), f"{name}.zip", "application/zip", row)
 
 
-def _download(place: Any, text: str, make: Callable[[], bytes], name: str, mime: str, row: dict[str, Any]) -> None:
-    """Made when it is asked for: hashing a clip takes a moment."""
-    place.download_button(text, make, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore")
+def _download(place: Any, text: str, made: bytes | Callable[[], bytes], name: str, mime: str, row: dict[str, Any]) -> None:
+    """Bytes, or what makes them when they are asked for: hashing a clip takes a moment."""
+    place.download_button(text, made, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore")
 
 
 def _figures(experiment: Experiment, row: dict[str, Any]) -> None:

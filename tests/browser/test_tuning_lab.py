@@ -106,8 +106,6 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_label("Conclusion").fill("Six visits, each found once.")
     page.get_by_role("button", name="Save entry").click()
     page.get_by_text("Conclusion: Six visits").wait_for()
-    page.get_by_test_id("stStatusWidget").wait_for(state="detached")
-    page.wait_for_timeout(1500)
     with page.expect_download() as waited:
         page.get_by_role("button", name="Notebook").click()
     saved = tmp_path / "experiment.ipynb"

@@ -10,7 +10,7 @@ import lab
 from lab.server import desk as desks
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["source", "run", "tune", "sightings"]
+PAGES = ["source", "run", "tune", "measure", "compare", "sightings", "experiments"]
 
 
 @pytest.fixture
@@ -112,3 +112,65 @@ def test_upload_names_lead_nowhere_else():
     assert safe_name("../../etc/passwd") == "passwd"
     assert safe_name("C:\\x\\clip 1.mp4") == "clip 1.mp4"
     assert safe_name("..") == "upload"
+
+
+def annotated(store, samples):
+    """Two runs of one protocol with truth, and a saved rule."""
+    runs = [
+        lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False)
+        for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
+    ]
+    rows = [{"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
+            for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)])) for a, b in spans]  # fmt: skip
+    truth = lab.Truth.of_any(rows, runs)
+    runs[0].store.add_records([*truth.annotations, *truth.coverage])
+    return runs
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_store_with_annotations_is_shown(store, name, samples):
+    from lab.experiments.entry import save_rule_entry
+
+    runs = annotated(store, samples)
+    save_rule_entry(runs[0], lab.Rule(), "first <b>try</b>")
+    page = show(name)
+    assert not page.exception
+    assert not page.error
+
+
+def test_the_measure_page_shows_what_python_says(store, samples):
+    runs = annotated(store, samples)
+    found = lab.evaluate(runs, rule=runs[0].default_rule)
+    page = show("measure")
+    table = page.dataframe[0].value
+    row = table[table["label"] == "cat"].iloc[0]
+    counts = found.labels["cat"].counts
+    assert (row["found"], row["false"], row["missed"]) == (counts.tp, counts.fp, counts.fn)
+    assert row["F1"].startswith(f"{found.labels['cat'].f1:.2f} [")
+
+
+def test_what_is_written_in_the_notebook_is_kept(store, samples):
+    runs = annotated(store, samples)
+    page = show("experiments")
+    next(b for b in page.button if b.label == "Open entry").click().run()
+    next(t for t in page.text_area if t.label == "Conclusion").set_value("Cats come twice.")
+    next(t for t in page.text_input if t.label.startswith("Tags")).set_value("cats, samples, cats")
+    next(c for c in page.checkbox if c.label == "Starred").check()
+    next(b for b in page.button if b.label == "Save entry").click().run()
+    assert not page.exception
+    entry = next(e for e in runs[0].store.entries() if e["conclusion"])
+    assert (entry["conclusion"], entry["tags"], entry["starred"]) == ("Cats come twice.", ["cats", "samples"], True)
+    next(t for t in page.text_input if t.label == "Search").set_value("nothing like it").run()
+    assert any("0 of 2 entries" in c.value for c in page.caption)
+
+
+def test_an_audit_is_drawn_and_logged(store, samples):
+    runs = annotated(store, samples)
+    for name in ("nothing.mp4", "person_hidden_for_a_moment.mp4"):
+        runs.append(lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False))
+    page = show("measure")
+    next(b for b in page.button if b.label == "Freeze the rule and draw").click().run()
+    assert not page.exception
+    (audit,) = runs[0].store.audits()
+    assert set(audit.drawn) == {r.media["media_id"] for r in runs[2:]}
+    assert audit.rule_hash == runs[0].default_rule.rule_hash

@@ -5,14 +5,14 @@ BIN := .venv/bin
 run: .venv/ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
-test: .venv/ready
+test: .venv/ready .venv/peers/ready
 	$(BIN)/python -m pytest
 
 lint: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/ready
+bench: .venv/ready .venv/peers/ready
 	for one in benchmarks/bench_*.py; do $(BIN)/python $$one || exit 1; done
 
 .venv/ready: requirements.txt pyproject.toml
@@ -21,6 +21,11 @@ bench: .venv/ready
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q -r requirements.txt
 	$(BIN)/python -m pip install -q --no-deps -e .
+	touch $@
+
+# Other evaluation libraries, apart from ours: tests and benchmarks compare with them.
+.venv/peers/ready: tests/peers.txt .venv/ready
+	$(BIN)/python -m pip install -q --no-deps --upgrade --target .venv/peers -r tests/peers.txt
 	touch $@
 
 clean:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from lab.commands import measure, notebook, records
+from lab.commands import advise, measure, notebook, records
 from lab.commands.rules import add_rule_options, rule_of, split
 from lab.errors import LabError, SettingError
 
@@ -186,7 +186,7 @@ def build_parser() -> argparse.ArgumentParser:
     e = command("export", _export, "Stored sightings, or effort, as CSV.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
-    measured = [*measure.add(command), *records.add(command), *notebook.add(command)]
+    measured = [*measure.add(command), *advise.add(command), *records.add(command), *notebook.add(command)]
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
                 "lab doctor")  # fmt: skip
     command("worker", _worker, "Do jobs read from standard input; used by the app.",

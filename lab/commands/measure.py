@@ -13,7 +13,8 @@ from lab.commands.rules import add_rule_options, rule_of, split
 Command = Callable[..., argparse.ArgumentParser]
 
 
-def _runs(args: argparse.Namespace, ids: list[str]) -> list[Any]:
+def runs_of(args: argparse.Namespace, ids: list[str]) -> list[Any]:
+    """Runs of the store by id."""
     from lab.run import Run
     from lab.store.store import Store
 
@@ -35,7 +36,7 @@ def _matching(args: argparse.Namespace) -> Any:
 def _evaluate(args: argparse.Namespace) -> int:
     from lab.evaluation.evaluate import evaluate
 
-    runs = _runs(args, args.runs)
+    runs = runs_of(args, args.runs)
     found = evaluate(
         runs, args.labels, rule_of(args, runs[0]), coverage=args.coverage,
         matching=_matching(args), annotator=args.annotator,
@@ -53,7 +54,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     for moment in found.moments:
         name = found.names[moment.media_id]
         print(f"{moment.kind:<17} {name} {moment.label} {moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}")
-    _say_notes(found.notes)
+    say_notes(found.notes)
     return 0
 
 
@@ -64,7 +65,8 @@ def _with_interval(figures: Any, name: str) -> str:
     return f"{value:.3f}" + ("" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]")
 
 
-def _say_notes(notes: Any) -> None:
+def say_notes(notes: Any) -> None:
+    """On standard error, where they mix with no result."""
     for note in notes:
         print(f"lab: note: {note}", file=sys.stderr)
 
@@ -75,11 +77,11 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     from lab.truth import Truth
     from lab.tuning.sweep import Grid, sweep
 
-    runs = check_poolable(_runs(args, args.runs))
+    runs = check_poolable(runs_of(args, args.runs))
     truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)
     base = rule_of(args, runs[0])
     labels, notes = shared_labels(runs, truth, base, None)
-    _say_notes((*truth.notes, *notes))
+    say_notes((*truth.notes, *notes))
     given: dict[str, Any] = {name: _numbers(value) for name, value in vars(args).items() if name.startswith("grid_") and value}
     grid = Grid(**{name.removeprefix("grid_"): value for name, value in given.items()}, thresholds=args.thresholds)
     bar = _bar(args)
@@ -166,14 +168,14 @@ def _recommend(args: argparse.Namespace) -> int:
             limits = held[f"{name}_interval"] if held else None
             text = "cannot be said" if value is None else f"{value:.3f}"
             print(f"  {name} ({what}): {text}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""))
-        _say_notes(row["notes"])
+        say_notes(row["notes"])
     return 0
 
 
 def _compare(args: argparse.Namespace) -> int:
     from lab.comparison import compare
 
-    a, b = _runs(args, [args.a, args.b])
+    a, b = runs_of(args, [args.a, args.b])
     rule = rule_of(args, a)
     changed = args.rule is not None or any(getattr(args, n) is not None for n in ("enter_threshold", "exit_threshold"))
     found = compare(
@@ -190,7 +192,7 @@ def _compare(args: argparse.Namespace) -> int:
         print(f"F1 {found.f1['a']} and {found.f1['b']}, gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}")
     for row in found.to_dict()["differences"]:
         print(f"{row['kind']:<8} {row['media']} {row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}")
-    _say_notes(found.notes)
+    say_notes(found.notes)
     return 0
 
 
@@ -206,7 +208,7 @@ def _decisions(args: argparse.Namespace) -> int:
     from lab.decisions import decisions
     from lab.exports.tables import to_csv
 
-    (run,) = _runs(args, [args.run])
+    (run,) = runs_of(args, [args.run])
     rule = rule_of(args, run)
     labels = split(args.label) or rule.wanted(run.labels)
     rows = [{"label": label, **d.to_dict()} for label in labels for d in decisions(run, label, rule)]
@@ -233,7 +235,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     r.add_argument("--seed", type=int, default=0)
     for sub in (e, s, r):
         sub.add_argument("runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip")
-        _truth_options(sub)
+        truth_options(sub)
         add_rule_options(sub)
     for sub in (s, r):
         group = sub.add_argument_group("grid", "values separated by commas")
@@ -248,7 +250,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     c.add_argument("--label")
     c.add_argument("--label-b", help="in B, as in A unless given")
     c.add_argument("--rule-b", metavar="NAME|FILE", help="for B; as for A unless given")
-    _truth_options(c)
+    truth_options(c)
     add_rule_options(c)
     d = command("decisions", _decisions, "What a rule decided, why, and what would have turned it.",
                 "lab decisions RUN --label person --enter-threshold 0.5")  # fmt: skip
@@ -258,7 +260,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     return [e, s, r, c, d]
 
 
-def _truth_options(sub: argparse.ArgumentParser) -> None:
+def truth_options(sub: argparse.ArgumentParser) -> None:
+    """What the runs are measured against."""
     group = sub.add_argument_group("truth")
     group.add_argument("--labels", metavar="CSV", help="media,label,start_s,end_s; the store's annotations, unless given")
     group.add_argument("--coverage", metavar="CSV", help="what was watched; all media that --labels names, unless given")

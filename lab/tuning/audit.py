@@ -9,15 +9,22 @@ logit scale, never narrower than the exact interval of the effective number of c
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
 
 from lab.errors import SettingError
 from lab.evaluation.rates import LEVEL, Interval, proportion_interval
+
+if TYPE_CHECKING:
+    from lab.rule import Rule
+    from lab.run import Run
+    from lab.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,44 @@ class Audit:
     def from_dict(cls, row: Mapping[str, Any]) -> Audit:
         strata = tuple(Stratum(**{**s, "drawn": tuple(s["drawn"])}) for s in row["strata"])
         return cls(**{**row, "strata": strata})
+
+
+def unwatched(runs: Sequence[Run], truth: Truth, label: str) -> list[Run]:
+    """Runs whose clip nobody annotated or watched for the label."""
+    spoken = {r.media_id for rows in (truth.annotations, truth.coverage) for r in rows if r.label == label}
+    return [run for run in runs if run.media["media_id"] not in spoken]
+
+
+def new_audit(
+    runs: Sequence[Run], truth: Truth, rule: Rule, label: str, clips: int, seed: int
+) -> Audit:
+    """Freeze a rule and draw clips that nobody annotated. Raises SettingError for too few."""
+    one = rule.of(label)
+    highest = {
+        run.media["media_id"]: float(max(run.log.scores(label, one.box_filter, run.size_px), default=0.0))
+        for run in unwatched(runs, truth, label)
+    }
+    strata = draw(highest, one.debounce.enter_threshold, clips, seed)
+    return Audit(
+        uuid.uuid4().hex[:12], label, rule.to_dict(), rule.rule_hash, runs[0].protocol_hash, seed,
+        strata, datetime.now(UTC).isoformat(timespec="seconds"),
+    )  # fmt: skip
+
+
+def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
+    """The population's figures, from the drawn clips among `runs` that were watched for it."""
+    from lab.evaluation.evaluate import evaluate
+    from lab.rule import Rule
+
+    watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
+    drawn = [r for r in runs if r.media["media_id"] in watched & set(audit.drawn)]
+    counts, hours = {}, {}
+    if drawn:
+        found = evaluate(drawn, truth, Rule.from_dict(dict(audit.rule)), labels=[audit.label])
+        for media_id, by_label in found.clips.items():
+            c = by_label[audit.label].counts
+            counts[media_id], hours[media_id] = (c.tp, c.fp, c.fn), c.covered_us / 3.6e9
+    return estimate(audit.strata, counts, hours)
 
 
 def draw(highest: Mapping[str, float], enter_threshold: float, clips: int, seed: int) -> tuple[Stratum, ...]:

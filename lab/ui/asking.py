@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from lab.errors import SettingError
-from lab.evaluation.evaluate import evaluate
 from lab.rule import LabelRule
 from lab.run import Run
 from lab.server.desk import Desk
 from lab.truth import Truth
-from lab.tuning.audit import Audit, draw, estimate
+from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched
 from lab.tuning.footage import footage_of
 from lab.tuning.queue import committee, questions
 from lab.tuning.sweep import Sweep
@@ -67,27 +64,16 @@ def show_audit(desk: Desk, picked: Selection) -> None:
     mine = [a for a in desk.store.audits() if a.label == picked.label and a.protocol_hash == protocol]
     for audit in mine:
         _audit(desk, picked, audit)
-    free = [r for r in picked.runs if not _annotated(desk, r, picked.label)]
+    free = unwatched(picked.runs, desk.truth.truth(), picked.label)
     with st.expander("Draw a new audit", expanded=not mine):
         st.write(f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”.")
         first, second = st.columns(2)
         clips = int(first.number_input("Clips to draw", 2, 500, 12))
         seed = int(second.number_input("Seed", 0, 10**6, 1))
         if st.button("Freeze the rule and draw", disabled=len(free) < 2):
-            rule = picked.rule.of(picked.label)
-            highest = {r.media["media_id"]: float(max(r.log.scores(picked.label, rule.box_filter, r.size_px), default=0.0)) for r in free}
-            strata = draw(highest, rule.debounce.enter_threshold, clips, seed)
-            made = Audit(
-                uuid.uuid4().hex[:12], picked.label, picked.rule.to_dict(), picked.rule.rule_hash, protocol, seed,
-                strata, datetime.now(UTC).isoformat(timespec="seconds"),
-            )  # fmt: skip
+            made = new_audit(picked.runs, desk.truth.truth(), picked.rule, picked.label, clips, seed)
             desk.store.add_audit(made)
             st.rerun()
-
-
-def _annotated(desk: Desk, run: Run, label: str) -> bool:
-    media_id = run.media["media_id"]
-    return any(r.media_id == media_id and r.label == label for rows in desk.truth.records()[:2] for r in rows)
 
 
 def _watched(desk: Desk, audit: Audit) -> set[str]:
@@ -109,21 +95,8 @@ def _audit(desk: Desk, picked: Selection, audit: Audit) -> None:
             _next(desk)
             st.switch_page("pages/tune.py")
         if watched:
-            figures = audit_figures(desk.truth.truth(), audit, [runs[m] for m in watched if m in runs])
+            figures = audit_figures(desk.truth.truth(), audit, picked.runs)
             _audit_table(figures)
-
-
-def audit_figures(truth: Truth, audit: Audit, runs: list[Run]) -> dict[str, Any]:
-    """The population's figures from the drawn clips that were watched."""
-    from lab.rule import Rule
-
-    rule = Rule.from_dict(dict(audit.rule))
-    found = evaluate(runs, truth, rule, labels=[audit.label])
-    counts, hours = {}, {}
-    for media_id, by_label in found.clips.items():
-        c = by_label[audit.label].counts
-        counts[media_id], hours[media_id] = (c.tp, c.fp, c.fn), c.covered_us / 3.6e9
-    return estimate(audit.strata, counts, hours)
 
 
 def _audit_table(figures: dict[str, Any]) -> None:

@@ -127,6 +127,16 @@ def match(edges: np.ndarray, truth: np.ndarray, matching: Matching) -> tuple[np.
     return partner, tious
 
 
+def warm_up() -> None:
+    """Compile, so that the first figures do not wait for it."""
+    from lab.evaluation import kernels
+
+    edges, truth = np.array([[0, 1, 2, 3]], np.int64), np.array([[0, 3]], np.int64)
+    kernels.clip_edges(edges, truth)
+    kernels.touches(edges, truth)
+    match(edges, truth, Matching())
+
+
 def _best_of_largest(
     first: np.ndarray, which: np.ndarray, ratio: np.ndarray, partner: np.ndarray, m: int
 ) -> np.ndarray:

@@ -16,17 +16,24 @@ def allowed_hosts() -> tuple[str, ...]:
     return tuple(st.get_option("server.allowedHosts") or ())
 
 
+def _warm_up() -> None:
+    from lab.evaluation import matching
+    from lab.replay import warm_up
+
+    warm_up()
+    matching.warm_up()
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
 
-    from lab.replay import warm_up
     from lab.server.desk import desk
 
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
-    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     gc.collect()
     gc.freeze()
     yield {}

@@ -9,7 +9,8 @@ class Annotate {
     this.panel = root.querySelector(".annotate"); this.figures = root.querySelector(".truth");
     timeline.annotate = this; model.annotate = this;
     model.addEventListener("log", () => this.load());
-    for (const name of ["rule", "sightings", "scope"]) model.addEventListener(name, () => this.show());
+    for (const name of ["rule", "scope", "blind"]) model.addEventListener(name, () => this.show());
+    for (const name of ["sightings", "blind"]) model.addEventListener(name, () => this.showFigures());
     model.addEventListener("time", () => this.showTime());
     this.build();
   }
@@ -149,7 +150,7 @@ class Annotate {
       no.onclick = () => this.answer(true); yes.onclick = () => this.answer(false);
       this.question.replaceChildren(element("b", { textContent: `${this.ask.title} ` }), `Look for ${this.ask.label} from ${seconds(this.ask.start_us / 1e6)} to ${seconds(this.ask.end_us / 1e6)}: ${this.ask.text}. Mark it with M. `, yes, no);
     }
-    this.showTime(); this.showFigures();
+    this.showTime();
   }
 
   showTime() {

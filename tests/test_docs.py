@@ -68,7 +68,7 @@ def test_public_names_resolve_and_say_what_they_are():
         assert name == "__version__" or getattr(lab, name).__doc__
 
 
-@pytest.mark.parametrize("name", ["guide/README.md", "guide/json.md", "architecture.md"])
+@pytest.mark.parametrize("name", ["guide/README.md", "guide/json.md", "guide/tuning.md", "architecture.md"])
 def test_linked_documents_exist(name):
     assert (ROOT / "docs" / name).exists()
 
@@ -77,3 +77,11 @@ def test_the_documented_json_is_what_the_commands_give(quick_run):
     text = (ROOT / "docs" / "guide" / "json.md").read_text()
     for key in (*quick_run.summary(), *quick_run.find()[0].to_dict()):
         assert f"`{key}`" in text, key
+
+
+def test_the_documented_figures_are_what_evaluate_gives(quick_run):
+    text = (ROOT / "docs" / "guide" / "json.md").read_text()
+    rows = [{"media": quick_run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
+    found = lab.evaluate(quick_run, rows).to_dict()
+    for key in (*found, *found["overall"], *found["overall"]["delay"]):
+        assert f"`{key}`" in text or f"`{key.removesuffix('_interval')}`" in text, key

@@ -30,7 +30,8 @@ from lab.rule import Debounce
 from lab.truth import LabelTruth
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import Footage
-from lab.tuning.sweep import Grid, sweep_footage
+from lab.tuning.rule_grid import Grid
+from lab.tuning.sweep import sweep_footage
 
 SAMPLES, ANNOTATIONS, STEP_US = 172_800, 500, 500_000
 

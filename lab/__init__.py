@@ -45,7 +45,7 @@ _PUBLIC = {
     "Truth": "lab.truth",
     "analyze": "lab.analysis",
     "Goal": "lab.tuning.recommend",
-    "Grid": "lab.tuning.sweep",
+    "Grid": "lab.tuning.rule_grid",
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.comparison",
     "evaluate": "lab.evaluation.evaluate",

@@ -179,16 +179,10 @@ def _seconds(one: Run, two: Run, a: Presences, b: Presences) -> np.ndarray:
     both = spans.intersection(one.analysed, two.analysed)
     at = np.concatenate([np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)])
     table = np.zeros((2, 2), np.int64)
-    said = [_inside(at, p.edges[:, 1:3]).astype(int) for p in (a, b)]
+    said = [spans.contains(p.edges[:, 1:3], at).astype(int) for p in (a, b)]
     np.add.at(table, (said[0], said[1]), 1)
     return table
 
-
-def _inside(at: np.ndarray, where: np.ndarray) -> np.ndarray:
-    if not len(where):
-        return np.zeros(len(at), bool)
-    row = np.searchsorted(where[:, 0], at, "right") - 1
-    return (row >= 0) & (at <= where[np.maximum(row, 0), 1])
 
 
 def _agreement(table: np.ndarray) -> dict[str, Any]:
@@ -247,7 +241,7 @@ def _gain(
 ) -> dict[str, Any] | None:
     """F1 of both and the gain of B, over clips that were watched for A's label."""
     from lab.evaluation.rates import ratio
-    from lab.tuning.recommend import paired_gain
+    from lab.tuning.resampling import paired_gain
 
     known = Truth.of_any(truth, [one for one, _ in pairs], coverage)
     matching = Matching(tiou=tiou)
@@ -285,5 +279,3 @@ def _gain(
         "gain_interval": list(interval) if len(rows) > 1 else None,
         "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(),
     }  # fmt: skip
-
-

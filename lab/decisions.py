@@ -13,6 +13,7 @@ import numpy as np
 
 from lab.replay import replay_rows
 from lab.rule import Debounce, Rule
+from lab.spans import true_runs
 
 if TYPE_CHECKING:
     from lab.run import Run
@@ -102,7 +103,7 @@ class _Trial:
             if not over.any():
                 reason = f"highest score {peak:.3f}, below enter_threshold by {d.enter_threshold - peak:.3f}"
             else:
-                run = max((y - x + 1 for x, y in _runs(over)), default=0)
+                run = max((y - x + 1 for x, y in true_runs(over)), default=0)
                 reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
             setting, value = self.smallest(d, self._openers(d, part), lambda r, a=a, b=b: self.seen(r, a, b) > 0)
             at = a + int(part.argmax())
@@ -120,7 +121,7 @@ class _Trial:
                 yield "enter_threshold", _down(value)
         over = part >= d.enter_threshold
         for needed in range(d.enter_frames - 1, 0, -1):
-            if any(y - x + 1 >= needed for x, y in _runs(over)):
+            if any(y - x + 1 >= needed for x, y in true_runs(over)):
                 yield "enter_frames", needed
                 break
         total = int(over.sum())
@@ -157,7 +158,7 @@ class _Trial:
         changes: list[tuple[str, float]] = []
         if kth.max() < 1:
             changes.append(("enter_threshold", _up(float(kth.max()))))
-        longest = max((y - x + 1 for x, y in _runs(part >= d.enter_threshold)), default=0)
+        longest = max((y - x + 1 for x, y in true_runs(part >= d.enter_threshold)), default=0)
         changes.append(("enter_frames", longest + 1))
         setting, value = self.smallest(
             d, iter(changes), lambda r: self.seen(_with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset) == 0
@@ -240,15 +241,11 @@ def _up(value: float) -> float:
     return float(min(1.0, np.floor(value * 1e4 + 1) / 1e4))
 
 
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
-
 
 def _stretches(mask: np.ndarray, gap: int) -> list[tuple[int, int]]:
     """Runs of True, joined over at most `gap` samples."""
     out: list[tuple[int, int]] = []
-    for a, b in _runs(mask):
+    for a, b in true_runs(mask):
         if out and a - out[-1][1] <= gap:
             out[-1] = (out[-1][0], b)
         else:

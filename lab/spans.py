@@ -52,3 +52,17 @@ def subtraction(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def total_us(spans: np.ndarray) -> int:
     """How long they are together."""
     return int((spans[:, 1] - spans[:, 0]).sum())
+
+
+def contains(spans: np.ndarray, at_us: np.ndarray) -> np.ndarray:
+    """bool, shape of at_us: the moment lies in one of the stretches, their ends included."""
+    if not len(spans):
+        return np.zeros(len(at_us), bool)
+    row = np.searchsorted(spans[:, 0], at_us, "right") - 1
+    return (row >= 0) & (at_us <= spans[np.maximum(row, 0), 1])
+
+
+def true_runs(mask: np.ndarray) -> list[tuple[int, int]]:
+    """First and last position of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]

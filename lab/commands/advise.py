@@ -45,7 +45,8 @@ def _calibrate(args: argparse.Namespace) -> int:
 def _queue(args: argparse.Namespace) -> int:
     from lab.tuning.footage import footage_of
     from lab.tuning.queue import committee, questions
-    from lab.tuning.sweep import Grid, sweep_footage
+    from lab.tuning.rule_grid import Grid
+    from lab.tuning.sweep import sweep_footage
 
     runs, truth, rule, label = _given(args, include_queue=True)
     footage, floor = footage_of(runs, truth, label), float(runs[0].recipe["score_floor"])

@@ -75,7 +75,8 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     """A sweep for each label that is asked for, or that runs and truth share."""
     from lab.evaluation.evaluate import check_poolable, shared_labels
     from lab.truth import Truth
-    from lab.tuning.sweep import Grid, sweep
+    from lab.tuning.rule_grid import Grid
+    from lab.tuning.sweep import sweep
 
     runs = check_poolable(runs_of(args, args.runs))
     truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)

@@ -102,7 +102,8 @@ class _Worker:
         from lab.run import Run
         from lab.store.store import Store
         from lab.truth import Truth
-        from lab.tuning.sweep import Grid, sweep
+        from lab.tuning.rule_grid import Grid
+        from lab.tuning.sweep import sweep
 
         store = Store(job["store"])
         runs = [Run(store, run_id) for run_id in job["run_ids"]]

@@ -74,17 +74,11 @@ def _of(
 def _seconds(one: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray:
     """Seconds by what each said: 2 x 2, absent and present. A second is what its middle is."""
     at = np.concatenate([np.arange(a + SECOND_US // 2, b, SECOND_US) for a, b in both.tolist()])
-    said = [_inside(at, spans_of) for spans_of in (one, other)]
+    said = [spans.contains(marked, at) for marked in (one, other)]
     table = np.zeros((2, 2), np.int64)
     np.add.at(table, (said[0].astype(int), said[1].astype(int)), 1)
     return table
 
-
-def _inside(at: np.ndarray, where: np.ndarray) -> np.ndarray:
-    if not len(where):
-        return np.zeros(len(at), bool)
-    row = np.searchsorted(where[:, 0], at, "right") - 1
-    return (row >= 0) & (at <= where[np.maximum(row, 0), 1])
 
 
 def _events(one: np.ndarray, other: np.ndarray, both: np.ndarray, tiou: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from lab import spans
 from lab.box_filter import BoxFilter
 from lab.errors import SettingError
 from lab.evaluation.rates import proportion_interval
@@ -64,20 +65,14 @@ def samples_with_truth(footage: Sequence[Footage]) -> tuple[np.ndarray, np.ndarr
     for i, clip in enumerate(footage):
         if not len(clip.covered):
             continue
-        inside = _inside(clip.pts_us, clip.covered)
+        inside = spans.contains(clip.covered, clip.pts_us)
         scores.append(clip.scores(BoxFilter())[inside])
-        there.append(_inside(clip.pts_us, clip.present)[inside])
+        there.append(spans.contains(clip.present, clip.pts_us)[inside])
         clip_of.append(np.full(int(inside.sum()), i))
     if not scores:
         return np.zeros(0, np.float32), np.zeros(0, bool), np.zeros(0, np.int64)
     return np.concatenate(scores), np.concatenate(there), np.concatenate(clip_of)
 
-
-def _inside(pts_us: np.ndarray, spans: np.ndarray) -> np.ndarray:
-    if not len(spans):
-        return np.zeros(len(pts_us), bool)
-    at = np.searchsorted(spans[:, 0], pts_us, "right") - 1
-    return (at >= 0) & (pts_us <= spans[np.maximum(at, 0), 1])
 
 
 def calibrate(footage: Sequence[Footage], label: str) -> Calibration:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.evaluation.matching import Matching
-from lab.tuning.sweep import figures_of
+from lab.tuning.front import figures_of
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage

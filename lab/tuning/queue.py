@@ -69,7 +69,7 @@ def questions(
         if not len(open_spans):
             continue
         votes = np.mean([_present(clip, rule) for rule in rules], axis=0)
-        unwatched = _inside(clip.pts_us, open_spans)
+        unwatched = spans.contains(open_spans, clip.pts_us)
         out += _disagreements(clip, label, np.where(unwatched, votes, 0.0))
         out += _near_misses(clip, label, rules, np.where(unwatched, votes, 1.0), unwatched)
     return sorted(out, key=lambda q: -q.priority)[:most]
@@ -88,7 +88,7 @@ def _present(clip: Footage, rule: LabelRule) -> np.ndarray:
 def _disagreements(clip: Footage, label: str, votes: np.ndarray) -> list[Question]:
     out = []
     split = votes * (1 - votes)
-    for a, b in _stretches(split > 0):
+    for a, b in spans.true_runs(split > 0):
         peak = a + int(split[a : b + 1].argmax())
         # Long stretches teach more, but not in proportion to their length.
         seconds = (b - a + 1) * clip.interval_us / 1e6
@@ -107,7 +107,7 @@ def _near_misses(
     scores = clip.scores(rules[0].box_filter)
     low = (votes == 0) & unwatched & (scores >= _NEAR * reach)
     out = []
-    for a, b in _stretches(low):
+    for a, b in spans.true_runs(low):
         peak = a + int(scores[a : b + 1].argmax())
         priority = 0.5 * min(1.0, float(scores[peak]) / max(reach, 1e-6))
         text = f"nearly seen: score {scores[peak]:.2f}, no sighting by any of the best rules"
@@ -123,14 +123,3 @@ def _question(
     return Question(
         clip.media_id, clip.name, label, start, end, int(clip.pts_us[peak]), why, priority, text
     )
-
-
-def _stretches(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last position of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return [(int(a), int(b) - 1) for a, b in edges.reshape(-1, 2)]
-
-
-def _inside(pts_us: np.ndarray, where: np.ndarray) -> np.ndarray:
-    at = np.searchsorted(where[:, 0], pts_us, "right") - 1
-    return (at >= 0) & (pts_us < where[np.maximum(at, 0), 1])

@@ -13,17 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from scipy import stats
 
 from lab.errors import SettingError
-from lab.evaluation.rates import LEVEL, Interval
 from lab.rule import Rule
-from lab.tuning.sweep import Sweep, figures_of
+from lab.tuning.folds import Folds, make_folds
+from lab.tuning.front import figures_of
+from lab.tuning.resampling import grouped_figures, paired_gain
+from lab.tuning.sweep import Sweep
 
-MOST_FOLDS = 10
-RESAMPLES = 4000
 _FEW_ANNOTATIONS, _FEW_GROUPS = 10, 4
-_RATES = ("precision", "recall", "f1", "false_per_hour")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,37 +108,6 @@ def middle_of(best: np.ndarray) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Folds:
-    """Which clips are held out together. by: `site`, `night` or `clip`. group: (clips,) numbers.
-
-    fold: (clips,), which fold a clip is held out in; a group is never split.
-    """
-
-    by: str
-    group: np.ndarray
-    names: tuple[str, ...]
-    fold: np.ndarray
-    seed: int
-
-
-def make_folds(sweep: Sweep, seed: int = 0) -> Folds:
-    """Whole sites where there are several; else whole nights; else whole clips."""
-    sites, nights = set(sweep.sites), set(sweep.nights)
-    if len(sites) > 1:
-        # A clip without a site belongs to no known group: it stands for itself.
-        by, keys = "site", [s or f"clip {n}" for s, n in zip(sweep.sites, sweep.names, strict=True)]
-    elif len(nights) > 1 and None not in nights:
-        by, keys = "night", [str(n) for n in sweep.nights]
-    else:
-        by, keys = "clip", list(sweep.names)
-    names, group = np.unique(np.array(keys, object).astype(str), return_inverse=True)
-    order = np.random.default_rng(seed).permutation(len(names))
-    place = np.empty(len(names), np.int64)
-    place[order] = np.arange(len(names)) % min(MOST_FOLDS, max(1, len(names)))
-    return Folds(by, group, tuple(names.tolist()), place[group], seed)
-
-
-@dataclass(frozen=True, eq=False)
 class Recommendation:
     """A rule, and what to expect of it.
 
@@ -216,53 +183,6 @@ def held_out_counts(sweep: Sweep, goal: Goal, folds: Folds) -> tuple[np.ndarray,
     return held, chosen
 
 
-def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Figures of counts by group, each with an interval from resampled groups.
-
-    per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
-    """
-    point = figures_of(per_group.sum(axis=0), float(hours.sum()))
-    g = len(per_group)
-    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sums, times = draws @ per_group, draws @ hours
-        many = figures_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
-    low, high = expanded_levels(g)
-    row: dict[str, Any] = {k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)}
-    row["covered_s"] = float(hours.sum() * 3600)
-    for name in _RATES:
-        value = float(point[name])
-        kept = many[name][~np.isnan(many[name])]
-        interval: Interval | None = None
-        if len(kept) and not np.isnan(value):
-            interval = float(np.quantile(kept, low)), float(np.quantile(kept, high))
-            interval = _at_least_exact(name, interval, per_group.sum(axis=0), float(hours.sum()))
-        row[name] = None if np.isnan(value) else value
-        row[f"{name}_interval"] = None if interval is None else list(interval)
-    return row
-
-
-def _at_least_exact(name: str, found: Interval, totals: np.ndarray, hours: float) -> Interval:
-    """Never narrower than if every sighting stood for itself: all groups alike is not certainty."""
-    from lab.evaluation.rates import f1_interval, proportion_interval, rate_interval
-
-    tp, fp, fn = (int(v) for v in totals)
-    exact = {
-        "precision": lambda: proportion_interval(tp, tp + fp),
-        "recall": lambda: proportion_interval(tp, tp + fn),
-        "f1": lambda: f1_interval(tp, fp, fn),
-        "false_per_hour": lambda: rate_interval(fp, hours),
-    }[name]()
-    return found if exact is None else (min(found[0], exact[0]), max(found[1], exact[1]))
-
-
-def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
-    """Quantiles of the bootstrap for `groups` groups: wider than nominal where they are few."""
-    n = max(2, groups)
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
-    return float(tail), float(1 - tail)
-
-
 def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[dict[str, Any]]:
     """Sites for which a rule chosen on their own clips beats the common one on a clip held out.
 
@@ -289,20 +209,6 @@ def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[d
                  "f1_gain_interval": list(interval), "clips": len(clips)}
             )  # fmt: skip
     return out
-
-
-def paired_gain(one: np.ndarray, other: np.ndarray, seed: int = 0) -> tuple[float, Interval]:
-    """F1 of one minus F1 of the other over the same groups (g, 3), and its bootstrap interval."""
-    g = len(one)
-    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
-
-    def f1(counts: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(figures_of(counts, 1.0)["f1"])
-
-    gains = f1(draws @ one) - f1(draws @ other)
-    low, high = expanded_levels(g)
-    value = float(f1(one.sum(axis=0)) - f1(other.sum(axis=0)))
-    return value, (float(np.quantile(gains, low)), float(np.quantile(gains, high)))
 
 
 def _notes(sweep: Sweep, goal: Goal, best: Choice, folds: Folds) -> Sequence[str]:

@@ -37,7 +37,7 @@ def compare_page() -> None:
     by_media: dict[str, list[dict[str, Any]]] = {}
     for row in runs:
         by_media.setdefault(row["media_id"], []).append(row)
-    clip = st.selectbox("Clip", list(by_media), format_func=lambda m: f"{media[m]['name']} · {len(by_media[m])} run(s)")
+    clip = st.selectbox("Clip", sorted(by_media, key=lambda m: -len(by_media[m])), format_func=lambda m: f"{media[m]['name']} · {len(by_media[m])} run(s)")
     left, right = st.columns(2)
     with left:
         a = _side(desk, by_media[clip], "A", 0)
@@ -80,7 +80,7 @@ def _figures(found: Comparison) -> None:
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
         columns[4].metric("F1, A → B", f"{found.f1['a']:.2f} → {found.f1['b']:.2f}", f"{found.f1['gain']:+.3f}")
     else:
-        columns[4].metric("F1, A → B", "not watched")
+        columns[4].metric("F1, A → B", "–", help="The clip was not watched for this label, or there is nothing to find.")
 
 
 def _differences(found: Comparison) -> float | None:

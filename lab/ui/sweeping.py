@@ -14,7 +14,8 @@ from lab.server.desk import Desk
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import footage_of
-from lab.tuning.sweep import SETTINGS, Grid, Sweep, load_sweep
+from lab.tuning.rule_grid import SETTINGS, Grid
+from lab.tuning.sweep import Sweep, load_sweep
 from lab.ui.selection import Selection
 from lab.ui.tune import go_to_moment
 

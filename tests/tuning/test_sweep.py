@@ -9,7 +9,8 @@ import lab
 from lab.evaluation.matching import Matching
 from lab.rule import Debounce
 from lab.tuning.curve import threshold_curve
-from lab.tuning.sweep import Grid, load_sweep, sweep_footage
+from lab.tuning.rule_grid import Grid
+from lab.tuning.sweep import load_sweep, sweep_footage
 from tests.builders import make_footage, make_run, make_truth
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,11 +32,27 @@ class Run:
     Its log is read once, at first use; `refresh` reads it again while the run goes on.
     """
 
-    def __init__(self, store: Store, run_id: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        row: dict[str, Any] | None = None,
+        media: dict[str, Any] | None = None,
+    ) -> None:
+        """row, media: what the store says of it, if that was read already."""
         self.store = store
-        self._row = store.run(run_id)
+        self._row = store.run(run_id) if row is None else row
         self.run_id: str = self._row["run_id"]
-        self.media: dict[str, Any] = store.media(self._row["media_id"])
+        self.media: dict[str, Any] = store.media(self._row["media_id"]) if media is None else media
+
+    @classmethod
+    def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
+        """Runs by id or the beginning of one, with two looks into the catalog for all of them."""
+        rows = store.runs()
+        media = {m["media_id"]: m for m in store.all_media()}
+        found = [store.pick(rows, run_id) for run_id in run_ids]
+        return [cls(store, r["run_id"], row=r, media=media[r["media_id"]]) for r in found]
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id}: {self.media['name']}, {self.state}>"

@@ -18,8 +18,7 @@ def runs_of(args: argparse.Namespace, ids: list[str]) -> list[Any]:
     from lab.run import Run
     from lab.store.store import Store
 
-    store = Store(args.store)
-    return [Run(store, run_id) for run_id in ids]
+    return Run.many(Store(args.store), ids)
 
 
 def _matching(args: argparse.Namespace) -> Any:

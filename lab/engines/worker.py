@@ -106,7 +106,7 @@ class _Worker:
         from lab.tuning.sweep import sweep
 
         store = Store(job["store"])
-        runs = [Run(store, run_id) for run_id in job["run_ids"]]
+        runs = Run.many(store, job["run_ids"])
         found = sweep(
             runs,
             Truth.of_store(store, annotator=job.get("annotator")),

@@ -35,7 +35,8 @@ DEFINITIONS = {
 def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None) -> bytes:
     """The zip's bytes.
 
-    split: folds and seed, where the rule was chosen by cross-validation (`Recommendation.to_dict`).
+    split: folds and seed, where the rule was chosen by cross-validation; as the entry says, unless
+        given.
     Raises LabError if the clip's file cannot be hashed because it changed.
     """
     run, rule = experiment.run, experiment.rule
@@ -59,7 +60,7 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         "media": [media_facts(run)],
         "effort": run.effort().to_dict(),
         "matching": Matching().to_dict(),
-        "split": split,
+        "split": split or (experiment.row["figures"] or {}).get("split"),
         "definitions": DEFINITIONS,
         "figures": found.to_dict() if found is not None else None,
         "audits": [a.to_dict() for a in experiment.store.audits() if a.rule_hash == rule.rule_hash],

@@ -69,14 +69,24 @@ class Experiment:
         return {"protocol_hash": self.run.protocol_hash, **{n: recipe[n] for n in names}}
 
 
-def save_rule_entry(run: Run, rule: Rule, name: str, truth: Truth | None = None) -> str:
-    """Keep a rule under a name, and enter it in the notebook with its figures of this moment."""
+def save_rule_entry(
+    run: Run,
+    rule: Rule,
+    name: str,
+    truth: Truth | None = None,
+    *,
+    split: Mapping[str, Any] | None = None,
+) -> str:
+    """Keep a rule under a name, and enter it in the notebook with its figures of this moment.
+
+    split: how it was chosen: goal, folds and seed of the cross-validation, held-out figures.
+    """
     run.store.save_rule(name, rule, run.run_id)
     media_id = run.media["media_id"]
     known = truth if truth is not None else Truth.of_store(run.store)
     here = known.by_media.get(media_id, {})
     labels = [x for x in rule.wanted(run.labels) if x in here]
-    figures: dict[str, Any] = {"sightings": len(run.find(rule))}
+    figures: dict[str, Any] = {"sightings": len(run.find(rule)), "split": split}
     if labels:
         figures["overall"] = evaluate(run, known, rule, labels=labels).overall.to_dict()
     return run.store.add_entry(run.run_id, rule, title=name.strip(), figures=figures)

@@ -18,7 +18,7 @@ from lab.server.truth import TruthDesk
 from lab.sighting import Sighting
 from lab.store.store import Store
 
-_KEPT_RUNS = 8
+_KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
 
 
 class Desk:
@@ -46,12 +46,25 @@ class Desk:
             if known is not None and known[0] == mark and known[1].state != "running":
                 self._runs.move_to_end(run_id)
                 return known[1]
-        run = Run(self.store, run_id)
+        return self._keep(mark, Run(self.store, run_id))
+
+    def runs(self, run_ids: list[str]) -> list[Run]:
+        """Many runs, with one look into the catalog for those that are not at hand."""
+        with self._guard:
+            missing = [i for i in run_ids if i not in self._runs]
+        for run in Run.many(self.store, missing) if missing else []:
+            mark = tuple(str(s) for s, _ in part_files(self.store.log_folder(run.run_id)))
+            self._keep(mark, run)
+        return [self.run(run_id) for run_id in run_ids]
+
+    def _keep(self, mark: Any, run: Run) -> Run:
         _ = run.log
         with self._guard:
-            self._runs[run_id] = (mark, run)
-            while len(self._runs) > _KEPT_RUNS:
+            self._runs[run.run_id] = (mark, run)
+            rows = [len(kept.log.pts_us) + len(kept.log.sample) for _, kept in self._runs.values()]
+            while len(rows) > 1 and sum(rows) > _KEPT_ROWS:
                 self._runs.popitem(last=False)
+                rows.pop(0)
         return run
 
     def expect(self, run_id: str, state: str) -> None:

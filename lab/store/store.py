@@ -169,7 +169,10 @@ class Store(AnnotationRows, ExperimentRows):
 
     def run(self, run_id: str) -> Row:
         """A run by its id or the beginning of it. Raises SettingError if there is not just one."""
-        runs = self.runs()
+        return self.pick(self.runs(), run_id)
+
+    def pick(self, runs: Sequence[Row], run_id: str) -> Row:
+        """The same among rows that were read already."""
         found = [r for r in runs if r["run_id"] == run_id]
         found = found or [r for r in runs if run_id and r["run_id"].startswith(run_id)]
         if len(found) != 1:

@@ -67,10 +67,14 @@ def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
     Among equals the one whose neighbours in the grid do best: the middle of a plateau holds
     better on other footage than its rim.
     """
-    counts = sweep.counts if clips is None else sweep.counts[clips]
-    covered_us = sweep.covered_us if clips is None else sweep.covered_us[clips]
-    totals = counts.sum(axis=0, dtype=np.int64)
-    return choose_of(totals, float(covered_us.sum() / 3.6e9), goal, sweep.grid.shape)
+    if clips is None:
+        return choose_of(sweep.totals, sweep.hours, goal, sweep.grid.shape)
+    hours = float(sweep.covered_us[clips].sum() / 3.6e9)
+    if clips.mean() > 0.5:  # fewer to take away than to add up
+        totals = sweep.totals - sweep.counts[~clips].sum(axis=0, dtype=np.int64)
+    else:
+        totals = sweep.counts[clips].sum(axis=0, dtype=np.int64)
+    return choose_of(totals, hours, goal, sweep.grid.shape)
 
 
 def choose_of(totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ...]) -> Choice:

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,7 @@ class Sweep:
     def __len__(self) -> int:
         return self.counts.shape[1]
 
-    @property
+    @cached_property
     def totals(self) -> np.ndarray:
         """tp, fp, fn of every rule over all clips: int64 (n, 3)."""
         return self.counts.sum(axis=0, dtype=np.int64)

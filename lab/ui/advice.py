@@ -17,20 +17,27 @@ from lab.tuning.footage import footage_of
 from lab.tuning.recommend import Goal, recommend
 from lab.tuning.sweep import Sweep
 from lab.ui.selection import Selection
-from lab.ui.sweeping import load_button
+from lab.ui.sweeping import current_sweep, load_button
 
 _GOALS = {"f1": "Highest F1", "recall": "Recall of at least …", "false": "At most … false an hour"}
 
 
-def show_advice(desk: Desk, picked: Selection, swept: Sweep | None) -> None:
-    """A rule, its held-out figures, and honest lines about them."""
+def show_advice(desk: Desk, picked: Selection) -> None:
+    """A rule with held-out figures, and what a score means."""
+    swept = current_sweep(desk, picked)
     if swept is None:
         st.info("Advice is drawn from a sweep: start one on the tab “Sweep”.")
-        return
+    else:
+        _advice(picked, swept)
+    _calibration(picked)
+
+
+def _advice(picked: Selection, swept: Sweep) -> None:
+    """A rule, its held-out figures, and honest lines about them."""
     first, second, third = st.columns([2, 1, 1])
-    kind = first.radio("Goal", list(_GOALS), format_func=_GOALS.__getitem__, horizontal=True)
-    least = second.number_input("Recall", 0.05, 1.0, 0.9, 0.05, disabled=kind != "recall")
-    most = third.number_input("False an hour", 0.0, 1000.0, 1.0, disabled=kind != "false")
+    kind = first.radio("Goal", list(_GOALS), format_func=_GOALS.__getitem__, horizontal=True, key="keep_goal")
+    least = second.number_input("Recall", 0.05, 1.0, 0.9, 0.05, disabled=kind != "recall", key="keep_recall")
+    most = third.number_input("False an hour", 0.0, 1000.0, 1.0, disabled=kind != "false", key="keep_false")
     goal = Goal(kind=kind, least_recall=least, most_false_per_hour=most)  # type: ignore[arg-type]
     found = recommend(swept, goal)
     row = found.to_dict()
@@ -55,7 +62,9 @@ def show_advice(desk: Desk, picked: Selection, swept: Sweep | None) -> None:
         f"Held out: for each of {len(found.folds.names)} {found.folds.by}s the rule was chosen without it. "
         "These are the figures to expect elsewhere; intervals resample whole groups."
     )
-    load_button(picked, found.rule, "Load the recommended rule on Tune", "load_recommended")
+    split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
+    folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
+    load_button(picked, found.rule, "Load the recommended rule on Tune", "load_recommended", {**split, "folds": folds})
     if found.sites:
         st.subheader("Sites with a threshold of their own")
         st.dataframe(
@@ -77,7 +86,7 @@ def _value(row: dict[str, Any], name: str) -> str:
     return f"{value:.3f}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
 
 
-def show_calibration(desk: Desk, picked: Selection) -> None:
+def _calibration(picked: Selection) -> None:
     """The probability that the label is there, by score."""
     if not picked.covered:
         return

@@ -15,12 +15,13 @@ from lab.truth import Truth
 from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched
 from lab.tuning.footage import footage_of
 from lab.tuning.queue import committee, questions
-from lab.tuning.sweep import Sweep
 from lab.ui.selection import Selection
+from lab.ui.sweeping import current_sweep
 
 
-def show_queue(desk: Desk, picked: Selection, swept: Sweep | None) -> None:
+def show_queue(desk: Desk, picked: Selection) -> None:
     """The moments that would teach most, renewed after each answer."""
+    swept = current_sweep(desk, picked)
     floor = float(picked.runs[0].recipe["score_floor"])
     rules = committee(swept, picked.rule.of(picked.label), floor)
     found = _questions(desk, picked.runs, picked.label, rules)
@@ -147,7 +148,7 @@ def _next(desk: Desk) -> dict[str, Any] | None:
 
 
 def _next_of_queue(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    runs = [desk.run(run_id) for run_id in asking["run_ids"]]
+    runs = desk.runs(asking["run_ids"])
     rules = [LabelRule.from_dict(r) for r in asking["rules"]]
     found = _questions(desk, runs, asking["label"], rules)
     if not found:

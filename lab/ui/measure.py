@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -10,7 +11,7 @@ import streamlit as st
 from lab.errors import LabError
 from lab.evaluation.evaluate import Evaluation, evaluate
 from lab.server.desk import Desk
-from lab.ui.advice import show_advice, show_calibration
+from lab.ui.advice import show_advice
 from lab.ui.asking import show_audit, show_queue
 from lab.ui.parts import here
 from lab.ui.records import annotation_files
@@ -23,41 +24,45 @@ from lab.ui.tune import go_to_moment
 def measure() -> None:
     """The whole page below its title."""
     desk = here()
+    keep_settings()
     picked = select(desk, "measure")
     if picked is None:
         return
-    figures, sweep, advice, after, audit, fewer = st.tabs(
-        ["Figures", "Sweep", "Advice", "What to annotate next", "Audit", "Fewer samples"]
-    )
+    shows: dict[str, Callable[[Desk, Selection], None]] = {
+        "Figures": _figures_tab,
+        "Sweep": show_sweep,
+        "Advice": show_advice,
+        "What to annotate next": show_queue,
+        "Audit": show_audit,
+        "Fewer samples": show_thinning,
+    }
+    # Only the tab that is looked at is worked out: with hundreds of clips each takes a moment.
+    tabs = st.tabs(list(shows), key="measure_tab", on_change="rerun")
+    for tab, show in zip(tabs, shows.values(), strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    show(desk, picked)
+                except LabError as error:
+                    st.error(str(error))
+
+
+def keep_settings() -> None:
+    """What was set in a tab stays while another one is looked at."""
+    for key in list(st.session_state):
+        if str(key).startswith("keep_"):
+            st.session_state[key] = st.session_state[key]
+
+
+def _figures_tab(desk: Desk, picked: Selection) -> None:
     if not picked.covered:
-        figures.info(
+        st.info(
             f"No clip of this choice was watched for “{picked.label}”. Annotate on Tune: M marks a "
             "start and an end, V says that the whole clip was watched."
         )
-        figures.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
-    with figures:
-        _guarded(_figures, desk, picked)
-        annotation_files(desk)
-    with sweep:
-        found = _guarded(show_sweep, desk, picked)
-    with advice:
-        _guarded(show_advice, desk, picked, found)
-        _guarded(show_calibration, desk, picked)
-    with after:
-        _guarded(show_queue, desk, picked, found)
-    with audit:
-        _guarded(show_audit, desk, picked)
-    with fewer:
-        _guarded(show_thinning, desk, picked)
-
-
-def _guarded(show: Any, *args: Any) -> Any:
-    """One tab's trouble is told in that tab."""
-    try:
-        return show(*args)
-    except LabError as error:
-        st.error(str(error))
-        return None
+        st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
+    _figures(desk, picked)
+    annotation_files(desk)
 
 
 def _figures(desk: Desk, picked: Selection) -> None:

@@ -64,7 +64,7 @@ def select(desk: Desk, key: str) -> Selection | None:
     chosen = first.multiselect("Clips", list(rows), format_func=lambda m: media[m]["name"], key=f"{key}_clips_{protocol}", placeholder=f"All {len(rows)}")
     rule_name, rule = _rule(desk, second, [rows[m]["run_id"] for m in rows], key)
     tiou = third.slider("Temporal IoU", 0.1, 0.95, 0.5, 0.05, key=f"{key}_tiou", help="How much a sighting must overlap an annotation to stand for it.")
-    runs = [desk.run(rows[m]["run_id"]) for m in chosen or rows]
+    runs = desk.runs([rows[m]["run_id"] for m in chosen or rows])
     rule = rule if rule is not None else runs[0].default_rule
     try:
         rule.check_floor(float(runs[0].recipe["score_floor"]))

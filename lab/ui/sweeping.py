@@ -32,13 +32,22 @@ def _loaded(path: str, changed: int) -> Sweep:
     return load_sweep(Path(path))
 
 
-def show_sweep(desk: Desk, picked: Selection) -> Sweep | None:
-    """Controls, progress, charts; the sweep of this choice, if there is one."""
+def current_sweep(desk: Desk, picked: Selection) -> Sweep | None:
+    """The newest sweep of this choice and these annotations, if one is done."""
+    job = _job(desk, _key(picked))
+    if job is None or job.state != "done" or job.result is None:
+        return None
+    path = Path(job.result["path"])
+    return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def show_sweep(desk: Desk, picked: Selection) -> None:
+    """Controls, progress, charts."""
     if not picked.covered:
         st.info(f"A sweep needs clips that were watched for “{picked.label}”.")
-        return None
+        return
     grid = _grid()
-    key = _key(desk, picked, grid)
+    key = _key(picked)
     job = _job(desk, key)
     asked = st.button("Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active))
     if asked and grid is not None:
@@ -56,17 +65,14 @@ def show_sweep(desk: Desk, picked: Selection) -> Sweep | None:
         )
     if job is None:
         st.caption("Counts every combination against the annotations; a few seconds.")
-        return None
-    if job.is_active:
+    elif job.is_active:
         st.fragment(_progress, run_every=0.4)(desk, job)
-        return None
-    if job.state != "done" or job.result is None:
+    elif (swept := current_sweep(desk, picked)) is None:
         st.error(job.error or "The sweep was cancelled.")
-        return None
-    path = Path(job.result["path"])
-    swept = _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
-    _charts(picked, swept)
-    return swept
+    else:
+        if grid is not None and job.payload["grid"] != grid.to_dict():
+            st.caption("What is swept has changed: sweep again to see it.")
+        _charts(picked, swept)
 
 
 def _grid() -> Grid | None:
@@ -75,9 +81,9 @@ def _grid() -> Grid | None:
         values: dict[str, Any] = {}
         columns = st.columns(3)
         for i, name in enumerate(_SWEPT):
-            text = columns[i % 3].text_input(_WORDS[name], ", ".join(f"{v:g}" for v in getattr(default, name)), key=f"grid_{name}")
+            text = columns[i % 3].text_input(_WORDS[name], ", ".join(f"{v:g}" for v in getattr(default, name)), key=f"keep_grid_{name}")
             values[name] = text
-        thresholds = st.slider("Thresholds (scores that occur)", 5, 200, default.thresholds)
+        thresholds = st.slider("Thresholds (scores that occur)", 5, 200, default.thresholds, key="keep_thresholds")
     try:
         made = {n: [float(v) for v in t.replace(";", ",").split(",") if v.strip()] for n, t in values.items()}
         return Grid(**made, thresholds=thresholds)  # type: ignore[arg-type]
@@ -86,11 +92,11 @@ def _grid() -> Grid | None:
         return None
 
 
-def _key(desk: Desk, picked: Selection, grid: Grid | None) -> str:
+def _key(picked: Selection) -> str:
     """What a sweep depends on; another annotation makes another sweep."""
     truth = [(r.media["media_id"], t.present.tobytes(), t.covered.tobytes()) for r in picked.runs for t in [picked.truth.of(r.media["media_id"], picked.label)]]
     box = picked.rule.of(picked.label).box_filter.to_dict()
-    return str(hash((tuple(r.run_id for r in picked.runs), picked.label, picked.tiou, str(grid), str(truth), str(box))))
+    return str(hash((tuple(r.run_id for r in picked.runs), picked.label, picked.tiou, str(truth), str(box))))
 
 
 def _job(desk: Desk, key: str) -> Any:
@@ -162,11 +168,18 @@ def _load(picked: Selection, swept: Sweep, position: int) -> None:
     load_button(picked, swept.rule(position), "Load this rule on Tune", f"load_{position}")
 
 
-def load_button(picked: Selection, found: Rule, text: str, key: str) -> None:
-    """Take a rule for this label over to Tune; the other labels keep theirs."""
+def load_button(
+    picked: Selection, found: Rule, text: str, key: str, split: dict[str, Any] | None = None
+) -> None:
+    """Take a rule for this label over to Tune; the other labels keep theirs.
+
+    split: how it was chosen, for the notebook's entry if it is saved as it is.
+    """
     if st.button(text, key=key, type="primary"):
         run = (picked.covered or picked.runs)[0]
-        go_to_moment(run.run_id, merged_rule(picked.rule, found, picked.label, len(run.labels) == 1), None)
+        rule = merged_rule(picked.rule, found, picked.label, len(run.labels) == 1)
+        st.session_state.chosen_by = {"rule_hash": rule.rule_hash, "split": split}
+        go_to_moment(run.run_id, rule, None)
 
 
 def merged_rule(rule: Rule, found: Rule, label: str, alone: bool) -> Rule:
@@ -184,9 +197,9 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         st.caption("A map needs two settings with several values.")
         return
     columns = st.columns(3)
-    across = columns[0].selectbox("Across", usable, format_func=_WORDS.__getitem__)
-    down = columns[1].selectbox("Down", [n for n in usable if n != across], format_func=_WORDS.__getitem__)
-    what = columns[2].selectbox("Figure", ["f1", "recall", "precision", "false_per_hour"])
+    across = columns[0].selectbox("Across", usable, format_func=_WORDS.__getitem__, key="keep_across")
+    down = columns[1].selectbox("Down", [n for n in usable if n != across], format_func=_WORDS.__getitem__, key="keep_down")
+    what = columns[2].selectbox("Figure", ["f1", "recall", "precision", "false_per_hour"], key="keep_figure")
     cube = figures[what].reshape(swept.grid.shape)
     axes = tuple(i for i, n in enumerate(SETTINGS) if n not in (across, down))
     lowest = what == "false_per_hour"

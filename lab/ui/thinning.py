@@ -16,7 +16,8 @@ def show_thinning(desk: Desk, picked: Selection) -> None:
     if not picked.covered:
         st.info(f"This needs clips that were watched for “{picked.label}”.")
         return
-    rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)
+    with st.spinner("Thinning at all phase offsets…"):
+        rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)
     frame = pd.DataFrame(rows)
     chart = go.Figure()
     for name in ("recall", "precision"):

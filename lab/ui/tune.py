@@ -207,7 +207,9 @@ def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
         name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
         first, second = st.columns(2)
         if first.button("Save rule", disabled=not name.strip(), width="stretch"):
-            save_rule_entry(run, rule, name, desk.truth.truth())
+            by = st.session_state.get("chosen_by") or {}
+            split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
+            save_rule_entry(run, rule, name, desk.truth.truth(), split=split)
             st.toast(f"Rule {name!r} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)

@@ -83,6 +83,8 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_role("tab", name="Sweep").click()
     page.get_by_role("button", name="Sweep", exact=True).click()
     page.get_by_text("Click a point to load its rule").wait_for(timeout=90_000)
+    page.locator(".js-plotly-plot .point").first.click(force=True)
+    page.get_by_role("button", name="Load this rule on Tune").wait_for()
     page.get_by_role("tab", name="Advice").click()
     page.get_by_text("all footage is of one clip").wait_for()
     page.get_by_role("button", name="Load the recommended rule on Tune").click()

@@ -138,6 +138,16 @@ def test_a_store_with_annotations_is_shown(store, name, samples):
     assert not page.error
 
 
+@pytest.mark.parametrize("tab", ["Sweep", "Advice", "What to annotate next", "Audit", "Fewer samples"])
+def test_every_tab_of_the_measure_page_draws(store, tab, samples):
+    annotated(store, samples)
+    page = show("measure")
+    page.session_state["measure_tab"] = tab
+    page.run()
+    assert not page.exception
+    assert not page.error
+
+
 def test_the_measure_page_shows_what_python_says(store, samples):
     runs = annotated(store, samples)
     found = lab.evaluate(runs, rule=runs[0].default_rule)
@@ -169,6 +179,8 @@ def test_an_audit_is_drawn_and_logged(store, samples):
     for name in ("nothing.mp4", "person_hidden_for_a_moment.mp4"):
         runs.append(lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False))
     page = show("measure")
+    page.session_state["measure_tab"] = "Audit"
+    page.run()
     next(b for b in page.button if b.label == "Freeze the rule and draw").click().run()
     assert not page.exception
     (audit,) = runs[0].store.audits()

@@ -27,7 +27,8 @@ class LabelTruth:
     present: int64 (m, 2), sorted, disjoint: where it was there.
     copied: bool (m,), the edges are those of a sighting, so edge errors mean nothing.
     covered: int64 (k, 2), what was watched for it. rejected: stretches that somebody looked at
-        because a rule saw it there, and it was not. origins: how the coverage came about.
+        because a rule saw it there, and it was not. origins: how the coverage came about. joined: how
+    many annotations overlapped another one of the label; together they are one presence.
     """
 
     present: np.ndarray
@@ -35,6 +36,7 @@ class LabelTruth:
     covered: np.ndarray
     rejected: np.ndarray
     origins: frozenset[str] = frozenset()
+    joined: int = 0
 
 
 NOTHING = LabelTruth(spans.NONE, np.zeros(0, bool), spans.NONE, spans.NONE)
@@ -61,6 +63,16 @@ class Truth:
         """What is known of a label in a media; nothing, if nothing is."""
         return self.by_media.get(media_id, {}).get(label, NOTHING)
 
+    def joined_note(self, media_ids: Iterable[str], labels: Iterable[str]) -> list[str]:
+        """A note if annotations of these overlapped, and were joined."""
+        wanted = set(labels)
+        n = sum(
+            t.joined for m in set(media_ids) for x, t in self.by_media.get(m, {}).items() if x in wanted
+        )
+        if not n:
+            return []
+        return [f"{_count(n, 'overlapping annotation')} joined: a label is there or not, however many wear it"]
+
     @classmethod
     def of_records(
         cls,
@@ -74,8 +86,7 @@ class Truth:
     ) -> Truth:
         """Truth from records.
 
-        A label's presence is one at a time: overlapping annotations of it become one, and a note
-        says so. include_queue: also count stretches that were watched as answers to the queue;
+        A label's presence is one at a time: overlapping annotations of it become one. include_queue: also count stretches that were watched as answers to the queue;
         they were chosen because they are hard, so figures over them are no estimate.
         annotator: only this one's; all, unless given.
         """
@@ -96,11 +107,9 @@ class Truth:
             if v.verdict == "rejected":
                 wrong[v.media_id, v.label].append(v)
         by_media: dict[str, dict[str, LabelTruth]] = {}
-        merged = 0
         for media_id, label in sorted(keys):
             key = media_id, label
             present, copied, joined = _presence(marks[key])
-            merged += joined
             counted = [c for c in cover[key] if include_queue or c.origin != "queue"]
             by_media.setdefault(media_id, {})[label] = LabelTruth(
                 present=present,
@@ -108,11 +117,7 @@ class Truth:
                 covered=spans.union((c.start_us, c.end_us) for c in counted),
                 rejected=spans.union((v.start_us, v.end_us) for v in wrong[key]),
                 origins=frozenset(c.origin for c in cover[key]),
-            )
-        if merged:
-            notes.append(
-                f"{merged} overlapping annotation{'s' if merged > 1 else ''} joined: a label is "
-                "there or not, however many wear it"
+                joined=joined,
             )
         return cls(by_media, tuple(notes), tuple(chosen), tuple(watched))
 

@@ -160,6 +160,7 @@ def evaluate(
         footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
         clip_totals.append(with_covered(total(here), covered_us))
+    notes += known.joined_note(clips, wanted)
     return Evaluation(
         rule=rule,
         matching=matching,

@@ -7,6 +7,7 @@ import pprint
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from lab.analysis import detector_settings
 from lab.experiments.entry import Experiment
 
 
@@ -17,6 +18,8 @@ def notebook_of(experiment: Experiment) -> str:
     shown = labels[0] if len(labels) == 1 else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
     rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
     recipe = run.recipe
+    settings = detector_settings(recipe, run.weights_path)
+    anew = ", ".join(f"{k}={v!r}" for k, v in {"detector": settings.pop("name"), **settings}.items())
     cells = [
         new_markdown_cell(
             f"# {experiment.title}\n\nRun `{run.run_id}`, protocol `{run.protocol_hash}`, rule "
@@ -27,7 +30,7 @@ def notebook_of(experiment: Experiment) -> str:
             f"store = lab.open_store({str(run.store.folder)!r})\n"
             f"run = store.run({run.run_id!r})\n"
             "# The same run anew, on a machine that has the clip and the weights:\n"
-            f"# run = lab.analyze({run.media['path']!r}, detector={recipe['detector']!r}, every_s={recipe['every_s']!r}, labels={recipe['labels'][:20]!r})\n"
+            f"# run = lab.analyze({run.media['path']!r}, every_s={recipe['every_s']!r}, {anew})\n"
             "run.summary()"
         ),
         new_code_cell(f"rule = lab.Rule.from_dict(\n{rule}\n)\nrun.sightings(rule)"),

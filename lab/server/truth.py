@@ -86,13 +86,17 @@ class TruthDesk:
         known = self.truth(annotator)
         here = known.by_media.get(run.media["media_id"], {})
         labels = [label for label in rule.wanted(run.labels) if label in here]
+        others = sorted(set(here) - set(run.labels))
+        notes = [f"{', '.join(others[:5])}: annotated, but this run did not look for it"] if others else []
         if not labels:
-            return None
+            return {"problem": notes[0]} if notes else None
         try:
             found = evaluate(run, known, rule, labels=labels, matching=Matching(tiou=tiou))
         except LabError as error:
             return {"problem": str(error)}
-        return shown(found)
+        row = shown(found)
+        row["notes"] += notes
+        return row
 
     def _mark(self) -> Any:
         try:

@@ -203,6 +203,7 @@ def sweep(
     rule = runs[0].default_rule if base is None else Rule.of_any(base)
     label, notes = the_label(runs, known, rule, label)
     shared_labels(runs, known, rule, [label])
+    notes += known.joined_note((run.media["media_id"] for run in runs), [label])
     footage = footage_of(runs, known, label)
     check_covered(footage, label)
     return sweep_footage(

@@ -49,19 +49,18 @@ def _advice(picked: Selection, swept: Sweep) -> None:
     held = row["held_out"]
     for note in found.notes:
         st.warning(note)
-    table = pd.DataFrame(
-        [
-            {"figure": name.replace("_", " "),
-             f"held out, by {found.folds.by}": _value(held, name) if held else "cannot be said",
-             "on the clips it was chosen on": _value(row["fitted"], name)}
-            for name in ("precision", "recall", "f1", "false_per_hour")
-        ]
-    )  # fmt: skip
-    st.dataframe(table, hide_index=True)
-    st.caption(
-        f"Held out: for each of {len(found.folds.names)} {found.folds.by}s the rule was chosen without it. "
-        "These are the figures to expect elsewhere; intervals resample whole groups."
+    shown = {f"held out, by {found.folds.by}": held} if held else {}
+    shown["on the clips it was chosen on"] = row["fitted"]
+    names = ("precision", "recall", "f1", "false_per_hour")
+    st.dataframe(
+        [{"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in shown.items()}} for n in names],
+        hide_index=True,
     )
+    if held:
+        st.caption(
+            f"Held out: for each of {len(found.folds.names)} {found.folds.by}s the rule was chosen without it. "
+            "These are the figures to expect elsewhere; intervals resample whole groups."
+        )
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
     load_button(picked, found.rule, "Load the recommended rule on Tune", "load_recommended", {**split, "folds": folds})

@@ -157,7 +157,7 @@ def _next_of_queue(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, A
     run = next(r for r in runs if r.media["media_id"] == q.media_id)
     return run.run_id, {
         "label": q.label, "start_us": q.start_us, "end_us": q.end_us, "origin": "queue",
-        "text": q.text, "title": f"Question ({len(found)} open):", "blind": False,
+        "text": q.text, "title": f"Question ({len(found)} open):", "blind": False, "media_id": q.media_id,
     }  # fmt: skip
 
 
@@ -175,7 +175,7 @@ def _next_of_audit(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, A
     return run.run_id, {
         "label": audit.label, "start_us": run.media["first_pts_us"], "end_us": run.media["end_us"],
         "origin": "audit", "text": "the whole clip, with what the detector saw hidden",
-        "title": f"Audit ({len(left)} clips left):", "blind": True,
+        "title": f"Audit ({len(left)} clips left):", "blind": True, "media_id": run.media["media_id"],
     }  # fmt: skip
 
 

@@ -24,7 +24,6 @@ from lab.ui.tune import go_to_moment
 def measure() -> None:
     """The whole page below its title."""
     desk = here()
-    keep_settings()
     picked = select(desk, "measure")
     if picked is None:
         return
@@ -45,13 +44,6 @@ def measure() -> None:
                     show(desk, picked)
                 except LabError as error:
                     st.error(str(error))
-
-
-def keep_settings() -> None:
-    """What was set in a tab stays while another one is looked at."""
-    for key in list(st.session_state):
-        if str(key).startswith("keep_"):
-            st.session_state[key] = st.session_state[key]
 
 
 def _figures_tab(desk: Desk, picked: Selection) -> None:

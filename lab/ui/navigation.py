@@ -23,4 +23,12 @@ def show_pages() -> None:
     )
     # The default leaves a third of a laptop's screen empty above the title.
     st.html("<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>")
+    _keep_settings()
     page.run()
+
+
+def _keep_settings() -> None:
+    """What was set in a tab or on a page stays while another one is looked at."""
+    for key in list(st.session_state):
+        if str(key).startswith("keep_"):
+            st.session_state[key] = st.session_state[key]

@@ -161,11 +161,15 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
 def _load(picked: Selection, swept: Sweep, position: int) -> None:
     row = swept.row(position)
     st.markdown(
-        f"**Recall {row['recall'] or 0:.3f}, {row['false_per_hour']:.1f} false an hour, F1 {row['f1'] or 0:.3f}:** enter at {row['enter_threshold']:.3f} "
+        f"**Recall {_rate(row['recall'])}, {row['false_per_hour']:.1f} false an hour, F1 {_rate(row['f1'])}:** enter at {row['enter_threshold']:.3f} "
         f"after {row['enter_frames']:.0f}, exit after {row['exit_frames']:.0f} samples, merge gap {row['merge_gap_s']:g} s, "
         f"at least {row['min_duration_s']:g} s."
     )
     load_button(picked, swept.rule(position), "Load this rule on Tune", f"load_{position}")
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def load_button(
@@ -230,7 +234,7 @@ def _curves(picked: Selection) -> None:
     bars = histogram(footage)
     middle = (np.array(bars["edges"][:-1]) + np.array(bars["edges"][1:])) / 2
     chart = go.Figure([go.Bar(x=middle, y=bars["there"], name="it is there"), go.Bar(x=middle, y=bars["not_there"], name="it is not")])
-    chart.update_layout(barmode="overlay", xaxis_title="score", yaxis_title="samples", yaxis_type="log", height=220, margin={"l": 50, "r": 10, "t": 10, "b": 40}, legend={"orientation": "h", "y": 1.15})
+    chart.update_layout(barmode="overlay", xaxis_title="score", yaxis={"title": "samples", "type": "log", "dtick": 1}, height=220, margin={"l": 50, "r": 10, "t": 10, "b": 40}, legend={"orientation": "h", "y": 1.15})
     chart.update_traces(opacity=0.65)
     st.plotly_chart(chart)
     zero = bars["without_score"]

@@ -258,8 +258,12 @@ def tune() -> None:
         st.error(f"This run is {run.state}: {run.error}")
     for part in run.log.damaged:
         st.warning(f"A part of this run is damaged and left out: {part}")
+    if ask is not None and ask["media_id"] != run.media["media_id"]:
+        st.info("A question is open about another clip; it waits there. Choose that run again, or stop asking.")
+        ask = None
     rule = show_player(desk, run, current_rule(run), ask)
-    keep_panel(desk, run, rule)
+    if ask is None or not ask["blind"]:
+        keep_panel(desk, run, rule)
     if is_waiting(desk, run):
         st.fragment(_look_again, run_every=1.5)(desk, run_id, run.state)
 

@@ -108,6 +108,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_label("Conclusion").fill("Six visits, each found once.")
     page.get_by_role("button", name="Save entry").click()
     page.get_by_text("Conclusion: Six visits").wait_for()
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     with page.expect_download() as waited:
         page.get_by_role("button", name="Notebook").click()
     saved = tmp_path / "experiment.ipynb"
@@ -159,8 +160,19 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
     page.keyboard.press("h")
     assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "hidden"
     page.get_by_text("Blind: what the detector saw").wait_for()
+    # What blind hides cannot be found by keys either.
+    before = playhead(page)
+    for key in ("]", "l", "y"):
+        page.keyboard.press(key)
+    page.wait_for_timeout(300)
+    assert playhead(page) == before
+    page.get_by_text("Blind: sightings are hidden").wait_for()
+    assert Store(server.store).verdicts() == []
+    page.reload()
+    page.get_by_text("Blind: what the detector saw").wait_for()
+    page.locator(LAB).focus()
     page.keyboard.press("h")
-    assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "visible"
+    until(page, lambda: page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "visible")
 
 
 def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
@@ -177,3 +189,37 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
     until(page, lambda: not question.count() or question.inner_text() != first)
     covered = Store(server.store).coverage()
     assert [c.origin for c in covered] == ["queue"]
+
+
+def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, server, samples):
+    names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4", "nothing.mp4")
+    runs = [lab.analyze(samples / n, labels=["cat"], store=server.store, progress=False) for n in names]
+    page.goto(f"{server.url}/measure")
+    page.get_by_role("tab", name="Audit").click()
+    page.get_by_role("button", name="Freeze the rule and draw").click()
+    page.get_by_role("button", name="Watch the next of 3, blind").click()
+    question = page.locator(".question")
+    question.get_by_text("Audit (3 clips left)").wait_for()
+    page.locator(LAB).focus()
+    page.keyboard.press("h")
+    page.get_by_text("The audit is blind until it is answered").wait_for()
+    assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "hidden"
+    assert page.get_by_role("button", name="Save sightings").count() == 0
+    # Another clip is not asked about, and an answer there is none.
+    asked = page.url.split("run=")[1].split("&")[0]
+    other = next(r for r in runs if r.run_id != asked)
+    page.get_by_label("Run", exact=True).click()
+    page.get_by_role("option", name=other.run_id).click()
+    page.get_by_text("A question is open about another clip").wait_for()
+    page.locator(LAB).focus()
+    page.keyboard.press("Shift+N")
+    page.wait_for_timeout(500)
+    assert Store(server.store).coverage() == []
+    page.get_by_label("Run", exact=True).click()
+    page.get_by_role("option", name=asked).click()
+    question.wait_for()
+    page.locator(LAB).focus()
+    page.keyboard.press("Shift+N")
+    question.get_by_text("Audit (2 clips left)").wait_for()
+    (covered,) = Store(server.store).coverage()
+    assert (covered.origin, covered.media_id) == ("audit", lab.open_store(server.store).run(asked).media["media_id"])

@@ -5,7 +5,8 @@ class Annotate {
   constructor(model, stage, timeline, root) {
     Object.assign(this, { model, stage, timeline, root });
     this.records = []; this.undoing = []; this.pending = null; this.watching = null; this.ask = null;
-    this.who = localStorage.getItem("lab-annotator") || "me";
+    this.who = localStorage.getItem("lab-annotator") || "me"; this.wantLabel = sessionStorage.getItem("lab-label");
+    if (sessionStorage.getItem("lab-blind")) { model.blind = true; root.classList.add("blind"); }
     this.panel = root.querySelector(".annotate"); this.figures = root.querySelector(".truth");
     timeline.annotate = this; model.annotate = this;
     model.addEventListener("log", () => this.load());
@@ -20,7 +21,7 @@ class Annotate {
     if (this.loaded === id) { this.show(); return; }
     this.loaded = id; this.records = []; this.undoing = []; this.pending = this.watching = null;
     const answer = await fetch(`/api/media/${id}/annotations`);
-    if (answer.ok) this.take(await answer.json());
+    if (answer.ok && this.loaded === id) this.take(await answer.json());
   }
 
   take(answer) { this.records = answer.records; this.annotators = answer.annotators; this.show(); this.timeline.draw(); }
@@ -34,13 +35,19 @@ class Annotate {
     this.timeline.draw();
     const undo = { add: [...gone, ...replaced], remove: fresh.filter((f) => !replaced.some((r) => r.id === f.id)).map((f) => f.id) };
     if (remember) this.undoing.push(undo);
+    // Of the clip on which it was made, in the order in which it was made.
+    const id = this.model.data.media_id;
+    this.waiting = (this.waiting || 0) + 1;
     this.queue = (this.queue || Promise.resolve()).then(async () => {
-      const answer = await fetch(`/api/media/${this.model.data.media_id}/annotations`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ add: fresh, delete: remove }) });
-      if (!answer.ok) { this.undoing = this.undoing.filter((u) => u !== undo); this.say(await answer.text()); const now = await fetch(`/api/media/${this.model.data.media_id}/annotations`); if (now.ok) this.take(await now.json()); return; }
+      const answer = await fetch(`/api/media/${id}/annotations`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ add: fresh, delete: remove }) });
+      if (this.loaded !== id) return;
+      if (!answer.ok) { this.undoing = this.undoing.filter((u) => u !== undo); this.say(await answer.text()); const now = await fetch(`/api/media/${id}/annotations`); if (now.ok) this.take(await now.json()); return; }
       this.say("");
+      // What was changed since is shown already: an older answer must not take it back.
+      if (this.waiting > 1) return;
       this.take(await answer.json());
       this.model.replay();
-    });
+    }).catch((problem) => this.say(`not kept: ${problem.message}`)).finally(() => { this.waiting--; });
     return this.queue;
   }
 
@@ -52,27 +59,29 @@ class Annotate {
 
   mark() {
     if (!this.label) { this.say("Choose the label first."); return; }
-    if (this.pending === null) { this.pending = this.now_us; this.say(`${this.label} begins at ${seconds(this.pending / 1e6)}: M again where it ends, Esc drops it.`); this.timeline.draw(); this.showTime(); return; }
+    if (this.pending === null) { this.pending = this.now_us; this.pendingLabel = this.label; this.say(`${this.label} begins at ${seconds(this.pending / 1e6)}: M again where it ends, Esc drops it.`); this.timeline.draw(); this.showTime(); return; }
     const [start_us, end_us] = [this.pending, this.now_us].sort((a, b) => a - b);
+    if (start_us === end_us) { this.say("It ends where it begins: move the playhead, then M again; Esc drops it."); return; }
     this.pending = null;
-    this.change([{ kind: "annotation", label: this.label, start_us, end_us, origin: this.origin }], []);
+    this.change([{ kind: "annotation", label: this.pendingLabel, start_us, end_us, origin: this.origin }], []);
     this.showTime();
   }
 
   watch() {
     if (!this.label) { this.say("Choose the label first."); return; }
-    if (this.watching === null) { this.watching = this.now_us; this.say(`Watched for ${this.label} from ${seconds(this.watching / 1e6)}: C again where you stopped.`); this.showTime(); return; }
+    if (this.watching === null) { this.watching = this.now_us; this.watchingLabel = this.label; this.say(`Watched for ${this.label} from ${seconds(this.watching / 1e6)}: C again where you stopped.`); this.showTime(); return; }
     const [start_us, end_us] = [this.watching, this.now_us].sort((a, b) => a - b);
     this.watching = null;
-    if (end_us > start_us) this.change([{ kind: "coverage", label: this.label, start_us, end_us, origin: this.origin }], []);
+    if (end_us > start_us) this.change([{ kind: "coverage", label: this.watchingLabel, start_us, end_us, origin: this.origin }], []);
     this.showTime();
   }
 
   watchedWhole() {
     if (!this.label) { this.say("Choose the label first."); return; }
-    const d = this.model.data;
+    const d = this.model.data, origin = this.origin === "queue" ? "independent" : this.origin;
     this.watching = null;
-    this.change([{ kind: "coverage", label: this.label, start_us: d.first_pts_us, end_us: d.end_us, origin: this.origin === "queue" ? "independent" : this.origin }], []);
+    if (this.records.some((r) => r.kind === "coverage" && r.label === this.label && r.annotator === this.who && r.origin === origin && r.start_us <= d.first_pts_us && r.end_us >= d.end_us)) { this.say(`The whole clip is marked as watched for ${this.label} already.`); return; }
+    this.change([{ kind: "coverage", label: this.label, start_us: d.first_pts_us, end_us: d.end_us, origin }], []);
   }
 
   verdict(sighting, verdict) {
@@ -88,26 +97,37 @@ class Annotate {
 
   here() { const now = this.stage.pts_s; return (this.model.answer?.sightings || []).find((s) => s.onset_s <= now + 0.01 && now <= s.offset_s + 0.01 && (!this.label || s.label === this.label)); }
 
-  judge(verdict) { const s = this.here(); if (s) this.verdict(s, verdict); else this.say("No sighting at the playhead."); }
-
-  erase() {
-    const now = this.now_us, mine = this.records.filter((r) => r.kind === "annotation" && r.label === this.label && r.start_us <= now && now <= r.end_us);
-    if (mine.length) this.change([], mine.map((r) => r.id)); else this.say("No annotation at the playhead.");
+  judge(verdict) {
+    if (this.model.blind) { this.say("Blind: sightings are hidden, so they are not judged."); return; }
+    const s = this.here(), now = this.stage.pts_s, other = (this.model.answer?.sightings || []).find((o) => o.onset_s <= now + 0.01 && now <= o.offset_s + 0.01);
+    if (s) this.verdict(s, verdict); else this.say(other ? `No sighting of ${this.label} here; ${other.label} is: choose it first.` : "No sighting at the playhead.");
   }
 
-  toggleBlind() { this.model.blind = !this.model.blind; this.root.classList.toggle("blind", this.model.blind); this.show(); this.stage.draw(); this.timeline.draw(); this.model.say("blind"); }
+  erase() {
+    const now = this.now_us, mine = this.records.filter((r) => r.kind === "annotation" && r.label === this.label && r.annotator === this.who && r.start_us <= now && now <= r.end_us);
+    if (mine.length) this.change([], mine.map((r) => r.id)); else this.say(`No annotation of ${this.label} by ${this.who} at the playhead.`);
+  }
+
+  toggleBlind(asked = true) {
+    if (asked && this.ask && this.ask.blind) { this.say("The audit is blind until it is answered."); return; }
+    this.model.blind = !this.model.blind; this.root.classList.toggle("blind", this.model.blind); this.show(); this.stage.draw(); this.timeline.draw(); this.model.say("blind");
+    if (this.model.blind) sessionStorage.setItem("lab-blind", "1"); else sessionStorage.removeItem("lab-blind");
+  }
 
   // A question from the queue or an audit: look from start to end, mark, and say that it is done.
   setAsk(ask) {
     if (JSON.stringify(ask) === JSON.stringify(this.ask)) return;
-    this.ask = ask;
-    if (ask) { this.stage.seek(ask.start_us / 1e6); this.wantLabel = ask.label; if (ask.blind && !this.model.blind) this.toggleBlind(); }
+    const before = this.ask;
+    this.ask = ask; this.pending = this.watching = null;
+    if (ask) { this.stage.seek(ask.start_us / 1e6); this.wantLabel = ask.label; }
+    // Blind for as long as an audit asks.
+    if (Boolean(ask?.blind) !== Boolean(this.model.blind) && (ask?.blind || before?.blind)) this.toggleBlind(false);
     this.show();
   }
 
   async answer(nothing) {
     const a = this.ask;
-    if (!a) return;
+    if (!a || a.media_id !== this.model.data.media_id) return;
     if (this.pending !== null) this.mark();
     await this.change([{ kind: "coverage", label: a.label, start_us: a.start_us, end_us: a.end_us, origin: a.origin }], nothing ? this.records.filter((r) => r.kind === "annotation" && r.origin === a.origin && r.label === a.label && r.start_us >= a.start_us && r.end_us <= a.end_us && r.annotator === this.who).map((r) => r.id) : []);
     this.model.say("answered", a.n);
@@ -117,7 +137,7 @@ class Annotate {
     const button = (text, title, act) => { const b = element("button", { textContent: text, title, ariaLabel: title }); b.onclick = () => { act(); this.root.focus({ preventScroll: true }); }; return b; };
     this.question = element("div", { className: "question", hidden: true });
     this.choice = element("select", { ariaLabel: "Label to annotate" });
-    this.choice.onchange = () => { if (this.choice.value === "+") { const name = prompt("Name of the label"); this.extra = name && name.trim() ? name.trim() : null; this.wantLabel = this.extra; } else this.wantLabel = this.choice.value; this.show(); };
+    this.choice.onchange = () => { if (this.choice.value === "+") { const name = prompt("Name of the label"); this.extra = name && name.trim() ? name.trim() : null; this.wantLabel = this.extra; } else this.wantLabel = this.choice.value; if (this.wantLabel) sessionStorage.setItem("lab-label", this.wantLabel); this.show(); };
     this.name = element("input", { value: this.who, ariaLabel: "Annotator", title: "Who annotates", size: 8 });
     this.name.onchange = () => { this.who = this.name.value.trim() || "me"; localStorage.setItem("lab-annotator", this.who); };
     this.markButton = button("Mark start (M)", "Mark where it begins, and again where it ends (M)", () => this.mark());
@@ -193,10 +213,10 @@ class Annotate {
       if (r.label !== label) continue;
       const x1 = t.x(r.start_us / 1e6), x2 = Math.max(x1 + 2, t.x(r.end_us / 1e6));
       if (r.kind === "coverage") { g.globalAlpha = 0.55; g.fillStyle = r.origin === "queue" ? "#a78bfa" : "#94a3b8"; g.fillRect(x1, foot, x2 - x1, 3); }
-      if (r.kind === "annotation") { g.globalAlpha = 0.9; g.fillStyle = r.origin === "accepted" ? "#86efac" : "#16a34a"; g.fillRect(x1, foot - 8, x2 - x1, 7); g.fillStyle = t.ink; g.fillRect(x1, foot - 10, 1.5, 11); g.fillRect(x2 - 1.5, foot - 10, 1.5, 11); }
+      if (r.kind === "annotation") { g.globalAlpha = 0.9; g.fillStyle = r.origin === "accepted" ? "#86efac" : "#16a34a"; g.fillRect(x1, foot - 8, x2 - x1, 7); if (x2 - x1 > 6) { g.fillStyle = t.ink; g.fillRect(x1, foot - 10, 1.5, 11); g.fillRect(x2 - 1.5, foot - 10, 1.5, 11); } }
       if (r.kind === "verdict" && r.verdict === "rejected") { g.globalAlpha = 0.9; g.strokeStyle = "#ef4444"; g.lineWidth = 2; g.beginPath(); g.moveTo(x1, top + 4); g.lineTo(x2, top + 12); g.moveTo(x2, top + 4); g.lineTo(x1, top + 12); g.stroke(); }
     }
-    if (this.pending !== null && label === this.label) { g.globalAlpha = 0.6; g.fillStyle = "#16a34a"; const a = t.x(this.pending / 1e6), b = t.x(this.stage.pts_s); g.fillRect(Math.min(a, b), foot - 8, Math.abs(b - a) + 2, 7); }
+    if (this.pending !== null && label === this.pendingLabel) { g.globalAlpha = 0.6; g.fillStyle = "#16a34a"; const a = t.x(this.pending / 1e6), b = t.x(this.stage.pts_s); g.fillRect(Math.min(a, b), foot - 8, Math.abs(b - a) + 2, 7); }
     g.globalAlpha = 1;
   }
 
@@ -205,7 +225,7 @@ class Annotate {
     const lane = Math.floor(py / LANE_PX), label = lanes[lane];
     if (!label || py - lane * LANE_PX < LANE_PX - 18) return null;
     let best = null;
-    for (const r of this.records) if (r.kind === "annotation" && r.label === label) for (const edge of ["start_us", "end_us"]) {
+    for (const r of this.records) if (r.kind === "annotation" && r.label === label && r.annotator === this.who) for (const edge of ["start_us", "end_us"]) {
       const d = Math.abs(this.timeline.x(r[edge] / 1e6) - px);
       if (d <= 6 && (!best || d < best.d)) best = { d, id: r.id, edge };
     }

@@ -18,7 +18,7 @@ class Controls {
     Object.assign(this, { model, stage, timeline, root });
     this.side = root.querySelector(".side"); this.bar = root.querySelector(".transport");
     this.linked = true;
-    model.addEventListener("log", () => this.build());
+    for (const name of ["log", "blind"]) model.addEventListener(name, () => this.build());
     for (const name of ["rule", "sightings", "zone", "failed"]) model.addEventListener(name, () => this.show());
     model.addEventListener("time", () => this.showTime());
     this.buildTransport();
@@ -26,16 +26,19 @@ class Controls {
 
   build() {
     const m = this.model;
-    if (this.builtFor === m.data.run_id + m.seen.length) { this.show(); return; }
-    this.builtFor = m.data.run_id + m.seen.length;
+    if (!m.log) return;
+    const now = `${m.data.run_id} ${m.seen.length} ${Boolean(m.blind)}`;
+    if (this.builtFor === now) { this.show(); return; }
+    this.builtFor = now;
     this.side.replaceChildren();
     this.inputs = {};
     this.problem = element("div", { className: "note error", role: "alert" });
     this.side.append(this.problem, element("h4", { textContent: "Labels" }));
     this.chips = element("div", { className: "chips" });
-    for (const { name, peak } of m.seen.slice(0, 24)) {
+    const order = m.blind ? m.seen.slice().sort((a, b) => (a.name < b.name ? -1 : 1)) : m.seen;
+    for (const { name, peak } of order.slice(0, 24)) {
       const dot = element("i"); dot.style.background = m.colour(name);
-      const chip = element("button", { className: "chip", title: `highest score ${peak.toFixed(2)}` }, dot, name);
+      const chip = element("button", { className: "chip", title: m.blind ? name : `highest score ${peak.toFixed(2)}` }, dot, name);
       chip.dataset.label = name;
       chip.onclick = () => m.toggle(name);
       this.chips.append(chip);
@@ -188,12 +191,14 @@ class Controls {
   toggleOverlay() { this.stage.overlayOn = !this.stage.overlayOn; this.stage.draw(); this.showTime(); }
 
   jump(way) {
+    if (this.model.blind) return; // where sightings are is what blind hides
     const all = (this.model.answer?.sightings || []).slice().sort((a, b) => a.onset_s - b.onset_s), now = this.stage.pts_s;
     const next = way > 0 ? all.find((s) => s.onset_s > now + 0.01) : all.findLast((s) => s.onset_s < now - 0.05);
     if (next) { if (this.stage.loop) this.stage.loop = [next.onset_s, next.offset_s]; this.stage.seek(next.onset_s); }
   }
 
   toggleLoop() {
+    if (this.model.blind) return;
     const now = this.stage.pts_s, all = this.model.answer?.sightings || [];
     const here = all.find((s) => s.onset_s <= now + 0.01 && now <= s.offset_s + 0.01) || all.find((s) => s.onset_s > now);
     this.stage.loop = this.stage.loop || !here ? null : [here.onset_s, Math.max(here.offset_s, here.onset_s + 0.2)];

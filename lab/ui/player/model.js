@@ -4,7 +4,7 @@ const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a
 class Model extends EventTarget {
   constructor() {
     super();
-    this.log = null; this.rule = null; this.answer = null; this.error = null;
+    this.log = null; this.rule = null; this.seen = []; this.answer = null; this.error = null;
     this.busy = false; this.dirty = false; this.scope = ""; this.curves = new Map();
   }
 
@@ -43,7 +43,7 @@ class Model extends EventTarget {
   }
 
   colour(label) { return PALETTE[Math.max(0, this.seen.findIndex((x) => x.name === label)) % PALETTE.length]; }
-  isOn(label) { return this.rule.only === null || this.rule.only.includes(label); }
+  isOn(label) { return !this.rule || this.rule.only === null || this.rule.only.includes(label); }
   // Labels with a lane: those that are on, and one that is only annotated.
   shown() {
     const on = this.seen.filter((x) => this.isOn(x.name)).slice(0, 6).map((x) => x.name), marked = this.annotate?.label;

@@ -160,6 +160,7 @@ def build_parser() -> argparse.ArgumentParser:
             description=text,
             epilog=f"example: {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         sub.set_defaults(run_command=run)
         sub.add_argument("--debug", action="store_true", help="show the traceback of an error")

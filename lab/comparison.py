@@ -99,6 +99,8 @@ def compare(
     truth: Any = None,
     coverage: Any = None,
     tiou: float = 0.5,
+    matching: Matching | None = None,
+    annotator: str | None = None,
     seed: int = 0,
 ) -> Comparison:
     """Compare runs, or two rules over the same runs.
@@ -145,7 +147,7 @@ def compare(
         agreement=_agreement(table),
         differences=tuple(differences),
         sightings=found,
-        f1=None if truth is False else _gain(pairs, (label, first), (label_b, second), truth, coverage, tiou, seed, notes),
+        f1=None if truth is False else _gain(pairs, (label, first), (label_b, second), truth, coverage, matching or Matching(tiou=tiou), annotator, seed, notes),
         notes=tuple(notes),
     )
 
@@ -235,7 +237,8 @@ def _gain(
     b: tuple[str, Rule],
     truth: Any,
     coverage: Any,
-    tiou: float,
+    matching: Matching,
+    annotator: str | None,
     seed: int,
     notes: list[str],
 ) -> dict[str, Any] | None:
@@ -243,8 +246,8 @@ def _gain(
     from lab.evaluation.rates import ratio
     from lab.tuning.resampling import paired_gain
 
-    known = Truth.of_any(truth, [one for one, _ in pairs], coverage)
-    matching = Matching(tiou=tiou)
+    known = Truth.of_any(truth, [one for one, _ in pairs], coverage, annotator=annotator)
+    notes += known.notes
     rows = []
     for pair in pairs:
         of_label = known.of(pair[0].media["media_id"], a[0])

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lab.box_filter import BoxFilter
-from lab.errors import StoreError
+from lab.errors import SettingError, StoreError, closest
 
 FORMAT = 1
 SAMPLES = pa.schema(
@@ -69,8 +69,11 @@ class ScoreLog:
     ) -> np.ndarray:
         """The label's score on each analysed sample: float32, shape (number of ok,).
 
-        size_px: width and height of the picture, for the box filter.
+        size_px: width and height of the picture, for the box filter. Raises SettingError for a
+        label that the run did not look for.
         """
+        if label not in self.labels:
+            raise SettingError(f"the run has no label {label!r}; {closest(label, list(self.labels))}")
         rows = self.label == self.labels.index(label)
         sample, confidence = self.sample[rows], self.confidence[rows]
         if box_filter is not None and not box_filter.passes_all:

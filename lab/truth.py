@@ -155,7 +155,10 @@ class Truth:
         from lab.formats.table import read_table
 
         media = [run.media for run in runs]
-        rows, notes = place(read_table(truth), media)
+        table = read_table(truth)
+        if not table:
+            raise SettingError("the truth has no rows; a row without times says “watched, nothing there”")
+        rows, notes = place(table, media)
         annotations = [
             Annotation(
                 media_id=m["media_id"],
@@ -175,7 +178,15 @@ class Truth:
                 f"no coverage was given: {_count(len(named), 'media', 'media')} named by the truth "
                 f"taken as wholly watched for {', '.join(labels)}"
             )
-            watched = [whole(m, label) for m in named.values() for label in labels]
+            origins: dict[tuple[str, str], set[str]] = {}
+            for m, row in rows:
+                origins.setdefault((m["media_id"], row["label"]), set()).add(row["origin"])
+            watched = [
+                # Answers to the queue alone do not mean that all of it was watched for its own sake.
+                whole(m, label, origin="queue" if origins.get((m["media_id"], label)) == {"queue"} else "independent")
+                for m in named.values()
+                for label in labels
+            ]
         else:
             covered, more = place(read_table(coverage), media)
             notes += more

@@ -23,7 +23,7 @@ def _given(args: argparse.Namespace, **options: Any) -> tuple[list[Any], Any, An
     truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator, **options)
     rule = rule_of(args, runs[0])
     label, notes = the_label(runs, truth, rule, args.label)
-    say_notes((*truth.notes, *notes))
+    args.notes = (*truth.notes, *notes)
     return runs, truth, rule, label
 
 
@@ -33,6 +33,7 @@ def _calibrate(args: argparse.Namespace) -> int:
 
     runs, truth, _, label = _given(args)
     found = calibrate(footage_of(runs, truth, label), label)
+    say_notes(args.notes)
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
         return 0
@@ -52,6 +53,7 @@ def _queue(args: argparse.Namespace) -> int:
     footage, floor = footage_of(runs, truth, label), float(runs[0].recipe["score_floor"])
     swept = sweep_footage(footage, label, Grid(), floor=floor, base=rule.of(label)) if any(f.covered_us for f in footage) else None
     found = questions(footage, label, committee(swept, rule.of(label), floor), most=args.most)
+    say_notes(args.notes)
     if args.json:
         print(json.dumps([q.to_dict() for q in found], indent=1))
         return 0
@@ -79,6 +81,7 @@ def _audit(args: argparse.Namespace) -> int:
     drawn = [by_media[m] for m in audit.drawn if m in by_media]
     figures = audit_figures(truth, audit, drawn)
     row = {"audit": audit.to_dict(), "figures": figures, "clips": [r.media["path"] for r in drawn]}
+    say_notes(args.notes)
     if args.json:
         print(json.dumps(row, indent=1))
         return 0
@@ -98,6 +101,7 @@ def _thin(args: argparse.Namespace) -> int:
 
     runs, truth, rule, label = _given(args)
     rows = thin(runs, truth, rule, label=label)
+    say_notes(args.notes)
     print(json.dumps(rows, indent=1) if args.json else to_csv(rows, list(rows[0])), end="\n" if args.json else "")
     return 0
 

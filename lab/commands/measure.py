@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lab.commands.rules import add_rule_options, rule_of, split
+from lab.commands.rules import add_rule_options, asks_for_rule, rule_of, split
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -78,12 +78,12 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     from lab.tuning.sweep import sweep
 
     runs = check_poolable(runs_of(args, args.runs))
-    truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)
-    base = rule_of(args, runs[0])
-    labels, notes = shared_labels(runs, truth, base, None)
-    say_notes((*truth.notes, *notes))
     given: dict[str, Any] = {name: _numbers(value) for name, value in vars(args).items() if name.startswith("grid_") and value}
     grid = Grid(**{name.removeprefix("grid_"): value for name, value in given.items()}, thresholds=args.thresholds)
+    truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)
+    base = rule_of(args, runs[0])
+    labels, notes = shared_labels(runs, truth, base, split(args.label))
+    say_notes((*truth.notes, *notes))
     bar = _bar(args)
     return {
         label: sweep(
@@ -130,7 +130,7 @@ def _sweep(args: argparse.Namespace) -> int:
         print(json.dumps({"labels": {label: s.to_dict() for label, s in found.items()}}, indent=1))
     else:
         for label, s in found.items():
-            print(f"{label}: {len(s)} rules over {len(s.names)} clips; those that no other beats:")
+            print(f"{label}: {len(s)} rules over {len(s.names)} clip{'' if len(s.names) == 1 else 's'}; those that no other beats:")
             for i in s.pareto().tolist():
                 _print_rule(s.row(i))
     return 0
@@ -153,7 +153,8 @@ def _recommend(args: argparse.Namespace) -> int:
         goal = Goal(kind="false", most_false_per_hour=args.false_per_hour)
     else:
         goal = Goal()
-    found = {label: recommend(s, goal, seed=args.seed).to_dict() for label, s in _sweeps(args).items()}
+    swept = _sweeps(args)
+    found = {label: recommend(s, goal, seed=args.seed).to_dict() for label, s in swept.items()}
     if args.json:
         print(json.dumps({"labels": found}, indent=1))
         return 0
@@ -168,7 +169,7 @@ def _recommend(args: argparse.Namespace) -> int:
             limits = held[f"{name}_interval"] if held else None
             text = "cannot be said" if value is None else f"{value:.3f}"
             print(f"  {name} ({what}): {text}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""))
-        say_notes(row["notes"])
+        say_notes(n for n in row["notes"] if n not in swept[label].notes)
     return 0
 
 
@@ -177,13 +178,14 @@ def _compare(args: argparse.Namespace) -> int:
 
     a, b = runs_of(args, [args.a, args.b])
     rule = rule_of(args, a)
-    changed = args.rule is not None or any(getattr(args, n) is not None for n in ("enter_threshold", "exit_threshold"))
     found = compare(
-        a, b, rule_a=rule if changed else None, rule_b=_other_rule(args, b), label=args.label,
-        label_b=args.label_b, truth=args.labels, coverage=args.coverage, tiou=args.tiou,
+        a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b), label=args.label,
+        label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=_matching(args),
+        annotator=args.annotator,
     )  # fmt: skip
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
+        say_notes(found.notes)
         return 0
     agree = found.agreement
     print(f"sightings: {found.sightings['a']} and {found.sightings['b']}")
@@ -238,6 +240,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         truth_options(sub)
         add_rule_options(sub)
     for sub in (s, r):
+        sub.add_argument("--label", help="separated by commas; all that runs and truth share, unless given")
         group = sub.add_argument_group("grid", "values separated by commas")
         for name in ("enter_threshold", "exit_share", "enter_frames", "exit_frames", "merge_gap_s",
                      "min_duration_s", "min_area_fraction"):  # fmt: skip

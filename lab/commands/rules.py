@@ -32,6 +32,12 @@ def add_rule_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--only", metavar="LABELS", help="only these labels, separated by commas")
 
 
+def asks_for_rule(args: argparse.Namespace) -> bool:
+    """Whether an option says anything about the rule."""
+    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RULE_OPTIONS]
+    return any(getattr(args, n) is not None for n in (*names, "rule", "only"))
+
+
 def rule_of(args: argparse.Namespace, run: Any) -> Any:
     """The rule that the options describe, on top of the named one or the run's default."""
     from dataclasses import replace
@@ -62,7 +68,7 @@ def named_rule(name: str, run: Any) -> Any:
 
         try:
             return Rule.from_dict(yaml.safe_load(Path(name).read_text()))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
             raise SettingError(f"{name} is neither JSON nor YAML ({error})") from None
     saved = {row["name"]: row["rule"] for row in run.store.rules()}
     if name not in saved:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.errors import LabError, SettingError
+from lab.errors import LabError, SettingError, StoreError
 from lab.replay import replay
 from lab.rule import Rule
 from lab.score_log import ScoreLog, read_log
@@ -19,6 +19,7 @@ from lab.sighting import FinishReason
 
 SHARE = 0.01
 _LEAST = 5
+_FACTS = ("title", "rule", "rule_hash", "protocol_hash", "recipe", "media", "state")
 _MOST_BYTES = 4 << 30
 _REASON: dict[str, FinishReason] = {"cancelled": "cancelled", "failed": "error", "interrupted": "error"}
 
@@ -44,7 +45,12 @@ def reproduce(
         raise SettingError(f"share must be in [0, 1], got {share}")
     with tempfile.TemporaryDirectory() as folder:
         facts, stored = _unpack(Path(bundle), Path(folder))
-        log = read_log(Path(folder) / "log")
+        try:
+            log = read_log(Path(folder) / "log")
+        except (StoreError, KeyError) as error:
+            raise SettingError(f"{bundle} is not a whole methods bundle: its log cannot be read; export it again") from error
+    if log.damaged:
+        raise SettingError(f"{bundle} is damaged: {log.damaged[0][:120]}; export it again")
     derived = _sightings(facts, log, {})
     wrong = [i for i, (a, b) in enumerate(zip(derived, stored, strict=False)) if a != b]
     row: dict[str, Any] = {
@@ -80,12 +86,16 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
                 # Only files of the log, by their last name: a zip may name any path.
                 if name.startswith("log/") and name.count("/") == 1:
                     (folder / "log" / Path(name).name).write_bytes(bundle.read(name))
+        if not isinstance(facts, dict) or not isinstance(stored, list) or not {"format", *_FACTS} <= set(facts):
+            raise SettingError(f"{path} is not a whole methods bundle: bundle.json lacks facts; export it again")
         if facts["format"] != 1:
             raise SettingError(f"{path} has format {facts['format']}, this version knows 1; update")
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError) as error:
-        raise SettingError(f"{path} is not a whole methods bundle ({error})") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError, RecursionError) as error:
+        if isinstance(error, SettingError):
+            raise
+        raise SettingError(f"{path} is not a whole methods bundle ({error}); export it again") from None
     return facts, stored
 
 
@@ -125,6 +135,8 @@ def _infer(
     from lab.sources.file import FileSource
 
     media, recipe = facts["media"][0], facts["recipe"]
+    if "runtime" not in recipe:
+        raise SettingError("its detections were made elsewhere and imported: there is no detector to infer with")
     path = _clip(media, videos)
     if media["sha256"] and sha256(path) != media["sha256"]:
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")

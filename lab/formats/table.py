@@ -94,6 +94,9 @@ def _of_text(text: str, name: str) -> list[dict[str, Any]]:
 
 
 def _check_columns(names: list[str], name: str) -> None:
+    for column in (*COLUMNS, *_MORE):
+        if names.count(column) > 1:
+            raise SettingError(f"{name} has {names.count(column)} columns {column!r}; keep one")
     for column in COLUMNS:
         if column not in names:
             raise SettingError(

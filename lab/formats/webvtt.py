@@ -23,6 +23,8 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
         cue = _CUE.match(lines[i])
         where = f"{name}, line {i + 1}"
         i += 1
+        if not cue and "-->" in lines[i - 1]:
+            raise SettingError(f"{where}: {lines[i - 1].strip()[:60]!r} is no time span; write 00:01.000 --> 00:02.000")
         if not cue:
             continue
         words = []

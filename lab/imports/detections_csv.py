@@ -39,6 +39,8 @@ def import_detections(
     every_s: the distance of the samples, if the file names only those with a detection: then the
     others are filled in. name: of the detector. Raises SettingError with the line.
     """
+    if every_s is not None and not 1e-3 <= every_s <= 86_400:
+        raise SettingError(f"the distance of samples must be from 0.001 to 86400 s, got {every_s:g}")
     by_media, labels = _read(path)
     floor = min((c for rows in by_media.values() for r in rows for c in (r["confidence"],) if c), default=0.05)
     recipe: dict[str, Any] = {
@@ -93,7 +95,9 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
             made["confidence"] = _number(row["confidence"], f"{where}, confidence")
             if not 0 < made["confidence"] <= 1:
                 raise SettingError(f"{where}: confidence must be in (0, 1], got {row['confidence']}")
-            made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
+            box = made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
+            if box[2] < box[0] or box[3] < box[1]:
+                raise SettingError(f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})")
         by_media.setdefault(media, []).append(made)
     if not labels:
         raise SettingError(f"{path} has no detection")
@@ -117,13 +121,11 @@ def _looked_at(
     if every_s is None:
         if all(r["label"] for r in rows):
             raise SettingError(
-                f"{name}: every row is a detection, so frames without any cannot be told from frames "
+                "every row is a detection, so frames without any cannot be told from frames "
                 "not looked at; add rows without a label for them, or give --every"
             )
         return times
     step = round(every_s * 1e6)
-    if step <= 0:
-        raise SettingError(f"every_s must be above 0, got {every_s}")
     last = max(times[-1], end_us - 1 if end_us is not None else 0)
     return sorted({*times, *range(times[0] % step, last + 1, step)})
 

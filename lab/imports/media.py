@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import SourceError
+from lab.errors import SettingError, SourceError
 from lab.media import Media, probe
 from lab.sources.file import FileSource
 
@@ -31,6 +31,8 @@ class FoundMedia:
 
 def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
     """The video of this name under a folder, or by its own path; None if there is none."""
+    if videos is not None and not (Path(videos) / name).resolve().is_relative_to(Path(videos).resolve()):
+        raise SettingError(f"{name} lies outside {videos}; file names are relative to that folder")
     for path in ([Path(videos) / name, Path(videos) / Path(name).name] if videos is not None else [Path(name)]):
         if path.is_file():
             source = FileSource(path)

@@ -7,6 +7,7 @@ that were processed, which a debounce cannot do without.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,9 +83,13 @@ def _load(path: Path) -> dict[str, Any]:
         given = json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise SettingError(f"{path} is not whole JSON ({error}); copy it again") from None
-    if not isinstance(given, dict) or not isinstance(given.get("images"), list):
+    if (
+        not isinstance(given, dict)
+        or not isinstance(given.get("images"), list)
+        or not all(isinstance(e, dict) for e in given["images"])
+    ):
         raise SettingError(f"{path} is not a MegaDetector file: it has no list of images")
     info = given.get("info")
     version = str((info or {}).get("format_version", "")) if isinstance(info, dict) else ""
@@ -108,9 +113,9 @@ def _detector(given: Mapping[str, Any]) -> dict[str, Any]:
     meta = info.get("detector_metadata") or {}
     categories = {str(k): str(v) for k, v in given["detection_categories"].items()}
     confidences = [
-        d["conf"] for e in given["images"] if isinstance(e, dict) for d in e.get("detections") or [] if "conf" in d
+        d.get("conf") for e in given["images"] for d in e.get("detections") or [] if isinstance(d, dict)
     ]
-    lowest = min((c for c in confidences if c > 0), default=0.005)
+    lowest = min((c for c in confidences if isinstance(c, int | float) and 0 < c <= 1), default=0.005)
     return {
         "detector": "megadetector",
         "weights": str(info.get("detector", "unknown")),
@@ -149,17 +154,22 @@ def _run(
         notes.append(f"{name}: no video{where}, so it has no picture and its length is that of its frames")
     width, height = (media.width_px, media.height_px) if found else (1000, 1000)
     by_frame: dict[int, list[tuple[str, float, list[float]]]] = {f: [] for f in frames}
+    unlisted = 0
     for d in entry.get("detections") or []:
+        confidence, box = _checked(d)
         label = detector["categories"].get(str(d.get("category")))
-        if label is None or not d.get("conf"):
+        if label is None or confidence == 0:
+            unlisted += label is None
             continue  # a category that is not listed means “no detection”, says the format
         if d.get("frame_number") not in by_frame:
             raise SettingError(
                 f"a detection lies on frame {d.get('frame_number')!r}, which is not among the frames processed"
             )
-        x, y, w, h = d["bbox"]
-        box = [x * width, y * height, (x + w) * width, (y + h) * height]
-        by_frame[d["frame_number"]].append((label, min(1.0, float(d["conf"])), box))
+        x, y, w, h = box
+        box_px = [x * width, y * height, (x + w) * width, (y + h) * height]
+        by_frame[d["frame_number"]].append((label, confidence, box_px))
+    if unlisted:
+        notes.append(f"{name}: {unlisted} detection(s) of categories that the file does not list left out")
     times = found.times_us(frames) if found else [round(f / rate * 1e6) for f in frames]
     samples = [
         Sample(f, t, _columns(by_frame[f])) for f, t in zip(frames, times, strict=True) if t is not None
@@ -171,6 +181,21 @@ def _run(
         store, media, recipe, samples, every_s=every_s, threshold=detector["typical_threshold"],
         relative_path=name,
     )  # fmt: skip
+
+
+def _checked(d: Any) -> tuple[float, list[float]]:
+    """Confidence and relative box. Raises SettingError if they cannot be meant."""
+    if not isinstance(d, dict):
+        raise SettingError(f"a detection is {d!r}, not an object")
+    numbers = [d.get("conf"), *(d["bbox"] if isinstance(d.get("bbox"), list) else [])]
+    if len(numbers) != 5 or not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers):
+        raise SettingError(f"a detection needs conf and a bbox of four finite numbers, got {d.get('conf')!r} and {d.get('bbox')!r}")
+    confidence, *box = (float(v) for v in numbers)
+    if not 0 <= confidence <= 1:
+        raise SettingError(f"conf must be in [0, 1], got {confidence}")
+    if box[2] < 0 or box[3] < 0:
+        raise SettingError(f"a bbox is [x, y, width, height], got a negative size in {d['bbox']}")
+    return confidence, box
 
 
 def _columns(found: Iterable[tuple[str, float, list[float]]]) -> Detections:

@@ -87,10 +87,11 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
     scores, there, clip_of = scores[seen], there[seen], clip_of[seen]
     positives = int(there.sum())
     if not positives or positives == len(there):
-        what = "no sample of it lies in an annotation" if not positives else "all samples of it do"
+        what = "none lies" if not positives else "every one lies"
         raise SettingError(
-            f"the confidence of {label!r} cannot be calibrated: {len(there)} covered samples with a "
-            f"score, and {what}; cover stretches with and without it"
+            f"the confidence of {label!r} cannot be calibrated: of {len(there)} watched samples with a "
+            f"score {what} in an annotation, so there is nothing to tell apart; watch more clips, where "
+            "it scores with and without being there"
         )
     model = LogisticRegression(C=1e4, max_iter=1000).fit(_logit(scores)[:, None], there)
     intercept, slope = float(model.intercept_[0]), float(model.coef_[0, 0])

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lab import spans
+from lab.errors import SettingError
 from lab.replay import replay_rows
 from lab.rule import Debounce, LabelRule
 from lab.tuning.footage import Footage
@@ -60,7 +61,12 @@ def committee(sweep: Sweep | None, base: LabelRule, floor: float) -> list[LabelR
 def questions(
     footage: Sequence[Footage], label: str, rules: Sequence[LabelRule], *, most: int = 20
 ) -> list[Question]:
-    """The best moments to ask about, of footage that nobody watched yet; best first."""
+    """The best moments to ask about, of footage that nobody watched yet; best first.
+
+    Raises SettingError if `most` is not 1 or more.
+    """
+    if most < 1:
+        raise SettingError(f"ask for 1 or more questions, got {most}")
     out: list[Question] = []
     for clip in footage:
         if not len(clip.pts_us):

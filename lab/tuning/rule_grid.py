@@ -53,6 +53,8 @@ class Grid:
             if not values:
                 raise SettingError(f"{f.name} of a sweep is empty; give at least one value")
             if f.name in ("enter_frames", "exit_frames"):
+                if any(v != int(v) for v in values):
+                    raise SettingError(f"{f.name} of a sweep counts samples: whole numbers, got {list(values)}")
                 values = tuple(int(v) for v in values)
             object.__setattr__(self, f.name, values)
         if not all(0 < share <= 1 for share in self.exit_share):

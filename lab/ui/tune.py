@@ -60,11 +60,14 @@ def choose_run(desk: Desk) -> str | None:
     asked = st.query_params.get("run") or st.session_state.get("tune_run")
     if asked and asked not in runs:
         st.warning(f"There is no run {asked!r} in this store; the newest is shown.")
-    ids = list(runs)
+    ids, state = list(runs), st.session_state
+    # A link names a run, a click picks one: the newer of the two counts.
+    if state.get("tune_pick") not in runs or (asked in runs and asked != state.get("tune_shown")):
+        state.tune_pick = asked if asked in runs else ids[0]
     picked = st.selectbox(
         "Run",
         ids,
-        index=ids.index(asked) if asked in runs else 0,
+        key="tune_pick",
         format_func=lambda i: (
             f"{media.get(runs[i]['media_id'], '?')} · {_few(runs[i]['recipe']['labels'])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
@@ -74,7 +77,7 @@ def choose_run(desk: Desk) -> str | None:
     if picked != asked and asked in runs:
         st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
-    st.query_params["run"] = st.session_state.tune_run = picked
+    st.query_params["run"] = state.tune_run = state.tune_shown = picked
     return picked
 
 

@@ -59,6 +59,8 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     wait_for(page, "watched", "100")
     wait_for(page, "f1", "1")
     page.keyboard.press("m")
+    page.keyboard.press("ArrowUp")
+    page.wait_for_timeout(400)
     page.keyboard.press("m")
     wait_for(page, "annotations", "7")
     page.keyboard.press("z")

@@ -77,6 +77,8 @@ def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
         (HEAD + "clip.mp4,x,1,5,2,5\n", "line 2.*decimal comma"),
         ("media,label,from,to\n", "no column 'start_s'"),
         ("", "empty"),
+        (HEAD, "has no rows"),
+        ("media,label,start_s,end_s,start_s\nclip.mp4,x,1,2,3\n", "2 columns 'start_s'"),
         (HEAD + "clip.mp4,x,1,2,\n".replace(",\n", ",,\n"), "line 2.*more fields"),
         ("media,label,start_s,end_s,origin\nclip.mp4,x,1,2,guess\n", "origin"),
         ("media,label,start_s,end_s,media_id\nclip.mp4,x,1,2,beef\n", "another clip"),
@@ -129,6 +131,13 @@ def test_two_media_of_one_name_need_more_of_their_path(tmp_path):
     assert lab.evaluate([one, two], rows).overall.counts.annotations == 1
 
 
+def test_a_file_of_answers_to_the_queue_gives_no_headline_figures(run):
+    truth = truth_of(run, "media,label,start_s,end_s,origin\nclip.mp4,x,10,20,queue\n")
+    found = lab.evaluate(run, truth).overall
+    assert found.precision is None
+    assert "queue" in found.refused["recall"]
+
+
 def test_no_annotations_at_all_and_a_single_one(run):
     found = lab.evaluate(run)
     assert found.overall.recall is None
@@ -170,6 +179,7 @@ def test_every_format_comes_back_as_it_went_out(run, kind):
     ("name", "text", "says"),
     [
         ("a.vtt", "hello", "WEBVTT"),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> nan\nfox\n", "no time span"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "not a whole EAF"),
         ("a.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "entities"),
         ("a.eaf", "<html/>", "not an EAF"),

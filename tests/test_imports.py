@@ -89,6 +89,8 @@ def test_files_without_the_processed_frames_are_refused(tmp_path):
         ({**results(), "info": {}}, "version 'none'"),
         (json.dumps(results())[:300], "not whole JSON"),
         ("[]", "not a MegaDetector file"),
+        ("[" * 100_000, "not whole JSON"),
+        ({**results(), "images": [3]}, "not a MegaDetector file"),
         ({**results(), "images": []}, "names no video"),
         ({k: v for k, v in results().items() if k != "detection_categories"}, "detection_categories"),
     ],
@@ -104,7 +106,11 @@ def test_other_versions_and_cut_files_are_refused(tmp_path, content, says):
         ({"frame_rate": None}, "frame_rate"),
         ({"frames_processed": [0, "x"]}, "whole numbers"),
         ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, 1, 1], "frame_number": 7}]}, "not among the frames"),
-        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, float("nan"), 1], "frame_number": 5}]}, "cannot be meant"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, float("nan"), 1], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": float("nan"), "bbox": [0, 0, 1, 1], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": 1.5, "bbox": [0, 0, 1, 1], "frame_number": 5}]}, r"in [0, 1]"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, -1, 1], "frame_number": 5}]}, "negative size"),
     ],
 )  # fmt: skip
 def test_entries_that_cannot_be_meant_are_refused_one_by_one(tmp_path, changes, says):
@@ -142,3 +148,9 @@ def test_a_csv_that_cannot_be_meant_is_refused_with_its_line(tmp_path, text, say
     path.write_text(text)
     with pytest.raises(lab.SettingError, match=says):
         import_detections(path, Store(tmp_path / "s"))
+
+
+def test_a_name_that_leaves_the_folder_of_videos_is_refused(tmp_path):
+    content = results(file="../clip.mp4")
+    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"), videos=tmp_path / "cards")
+    assert "lies outside" in found.refused["../clip.mp4"]

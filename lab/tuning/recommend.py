@@ -19,8 +19,10 @@ from lab.rule import Rule
 from lab.tuning.folds import Folds, make_folds
 from lab.tuning.front import figures_of
 from lab.tuning.resampling import grouped_figures, paired_gain
+from lab.tuning.rule_grid import SETTINGS
 from lab.tuning.sweep import Sweep
 
+_FITTED = ("tp", "fp", "fn", "precision", "recall", "f1", "false_per_hour")
 _FEW_ANNOTATIONS, _FEW_GROUPS = 10, 4
 
 
@@ -55,10 +57,15 @@ class Goal:
 
 @dataclass(frozen=True)
 class Choice:
-    """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on."""
+    """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on.
+
+    enter_threshold: in the middle of those that do as well, between scores that occur if they leave
+    room; it counts what the grid's threshold counts.
+    """
 
     position: int
     met: bool
+    enter_threshold: float | None = None
 
 
 def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
@@ -68,17 +75,46 @@ def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
     better on other footage than its rim.
     """
     if clips is None:
-        return choose_of(sweep.totals, sweep.hours, goal, sweep.grid.shape)
+        return _centred(sweep, *choose_of(sweep.totals, sweep.hours, goal, sweep.grid.shape))
     hours = float(sweep.covered_us[clips].sum() / 3.6e9)
     if clips.mean() > 0.5:  # fewer to take away than to add up
         totals = sweep.totals - sweep.counts[~clips].sum(axis=0, dtype=np.int64)
     else:
         totals = sweep.counts[clips].sum(axis=0, dtype=np.int64)
-    return choose_of(totals, hours, goal, sweep.grid.shape)
+    return _centred(sweep, *choose_of(totals, hours, goal, sweep.grid.shape))
 
 
-def choose_of(totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ...]) -> Choice:
-    """The same from counts (n, 3) in the order of a grid of this shape."""
+def _centred(sweep: Sweep, position: int, met: bool, best: np.ndarray) -> Choice:
+    """Move along the thresholds to the middle of the plateau, in units of the score.
+
+    A gap between scores that occur has no threshold of the grid in it, however wide it is; any
+    threshold in it counts the same, and its middle is farthest from both sides.
+    """
+    if not len(sweep.below) or sweep.settings["exit_share"][position] != 1:
+        return Choice(position, met)
+    axis = SETTINGS.index("enter_threshold")
+    at = list(np.unravel_index(position, sweep.grid.shape))
+    line = [int(np.ravel_multi_index((*at[:axis], k, *at[axis + 1 :]), sweep.grid.shape)) for k in range(sweep.grid.shape[axis])]
+    first = last = int(at[axis])
+    while first > 0 and best[line[first - 1]]:
+        first -= 1
+    while last + 1 < len(line) and best[line[last + 1]]:
+        last += 1
+    highs = np.asarray(sweep.grid.enter_threshold, np.float64)
+    middle = (sweep.below[first] + highs[last]) / 2
+    # The step of the grid that the middle lies in, or the nearest one, and a threshold within it.
+    k = first + int(np.argmin([max(0.0, sweep.below[i] - middle, middle - highs[i]) for i in range(first, last + 1)]))
+    threshold = float(np.clip(np.floor(middle * 1e4) / 1e4, sweep.below[k] + 1e-6, highs[k]))
+    return Choice(line[k], met, max(threshold, sweep.floor))
+
+
+def choose_of(
+    totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ...]
+) -> tuple[int, bool, np.ndarray]:
+    """The same from counts (n, 3) in the order of a grid of this shape.
+
+    Returns the position, whether the goal is met, and bool (n,): those that do as well.
+    """
     f = {name: np.nan_to_num(v, nan=0.0) for name, v in figures_of(totals, hours).items()}
     if goal.kind == "f1":
         keys, met = [f["f1"]], True
@@ -93,7 +129,7 @@ def choose_of(totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ..
     best = np.ones(len(totals), bool)
     for key in keys:
         best &= key == key[best].max()
-    return Choice(middle_of(best.reshape(shape)), met)
+    return middle_of(best.reshape(shape)), met, best
 
 
 def middle_of(best: np.ndarray) -> int:
@@ -162,10 +198,10 @@ def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recomm
     return Recommendation(
         label=sweep.label,
         goal=goal,
-        rule=sweep.rule(best.position),
+        rule=sweep.rule(best.position, best.enter_threshold),
         position=best.position,
         met=best.met,
-        fitted={k: v for k, v in sweep.row(best.position).items() if k not in ("rule", "position")},
+        fitted={k: v for k, v in sweep.row(best.position).items() if k in _FITTED},
         held_out=grouped_figures(per_group, hours, seed) if several else None,
         folds=folds,
         chosen=tuple(chosen),
@@ -209,7 +245,7 @@ def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[d
         if interval[0] > 0:
             best = choose(sweep, goal, here)
             out.append(
-                {"site": name, "rule": sweep.rule(best.position).to_dict(), "f1_gain": gain,
+                {"site": name, "rule": sweep.rule(best.position, best.enter_threshold).to_dict(), "f1_gain": gain,
                  "f1_gain_interval": list(interval), "clips": len(clips)}
             )  # fmt: skip
     return out

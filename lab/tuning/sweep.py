@@ -37,7 +37,9 @@ class Sweep:
 
     settings: name to float64 (n,), one value a rule. counts: int32 (clips, n, 3): tp, fp, fn.
     covered_us: int64 (clips,). names, sites, nights: of the clips. floor: the runs' score floor.
-    base: the settings that are not swept.
+    base: the settings that are not swept. below: float64, for each threshold of the grid the next
+    lower score that occurs in the footage (or the floor): every threshold above that and up to the
+    grid's counts the same.
     """
 
     label: str
@@ -53,6 +55,7 @@ class Sweep:
     matching: Matching = field(default_factory=Matching)
     base: LabelRule = field(default_factory=LabelRule)
     notes: tuple[str, ...] = ()
+    below: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def __len__(self) -> int:
         return self.counts.shape[1]
@@ -83,9 +86,14 @@ class Sweep:
         same = (self.totals == self.totals[position]).all(axis=1)
         return middle_of(same.reshape(self.grid.shape))
 
-    def rule(self, position: int) -> Rule:
-        """A rule of the sweep, for its label alone."""
+    def rule(self, position: int, enter_threshold: float | None = None) -> Rule:
+        """A rule of the sweep, for its label alone.
+
+        enter_threshold: another that counts the same (see `below`); that of the grid, unless given.
+        """
         value = {name: float(self.settings[name][position]) for name in SETTINGS}
+        if enter_threshold is not None:
+            value["enter_threshold"] = enter_threshold
         debounce = self.base.debounce.changed(
             enter_threshold=value["enter_threshold"],
             exit_threshold=exit_of(value["enter_threshold"], value["exit_share"], self.floor),
@@ -150,8 +158,9 @@ class Sweep:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             np.savez_compressed(
-                file, facts=np.array(json.dumps(facts)), counts=self.counts, covered_us=self.covered_us
-            )
+                file, facts=np.array(json.dumps(facts)), counts=self.counts,
+                covered_us=self.covered_us, below=self.below,
+            )  # fmt: skip
 
 
 def load_sweep(path: Path) -> Sweep:
@@ -162,12 +171,13 @@ def load_sweep(path: Path) -> Sweep:
     try:
         with np.load(path, allow_pickle=False) as file:
             facts, counts, covered_us = json.loads(str(file["facts"])), file["counts"], file["covered_us"]
+            below = file["below"]
         grid = Grid(**facts["grid"])
         return Sweep(
             facts["label"], grid, columns_of(grid), counts, covered_us,
             tuple(facts["media_ids"]), tuple(facts["names"]), tuple(facts["sites"]),
             tuple(facts["nights"]), facts["floor"], Matching(**facts["matching"]),
-            LabelRule.from_dict(facts["base"]), tuple(facts["notes"]),
+            LabelRule.from_dict(facts["base"]), tuple(facts["notes"]), below,
         )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise LabError(f"the sweep {path} cannot be read ({error}); sweep again") from None
@@ -270,8 +280,20 @@ def sweep_footage(
         np.array([f.covered_us for f in covered], np.int64),
         tuple(f.media_id for f in covered), tuple(f.name for f in covered),
         tuple(f.site for f in covered), tuple(f.night for f in covered),
-        floor, matching, base, tuple(notes),
+        floor, matching, base, tuple(notes), _next_below(covered, grid, floor, base),
     )  # fmt: skip
+
+
+def _next_below(
+    footage: Sequence[Footage], grid: Grid, floor: float, base: LabelRule
+) -> np.ndarray:
+    """For each threshold the next lower score that occurs, over all sizes of boxes; else the floor."""
+    areas = [dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction]
+    scores = [f.scores(box).astype(np.float64) for f in footage for box in areas]
+    seen = np.unique(np.concatenate([*scores, [floor]]))
+    seen = seen[seen >= floor]
+    at = np.searchsorted(seen, np.asarray(grid.enter_threshold, np.float64)) - 1
+    return np.where(at >= 0, seen[np.maximum(at, 0)], floor)
 
 
 def _count_clip(

@@ -149,6 +149,32 @@ def test_the_middle_of_a_plateau_is_chosen():
     assert swept.settings["enter_threshold"][choose(swept, Goal()).position] == 0.5
 
 
+def test_a_gap_between_scores_is_halved_and_counts_the_same(tmp_path):
+    seen = [(10, 20), (40, 52)]
+    run = make_run(tmp_path, scores_of(80, seen, 0.9, 0.1), every_s=1.0)
+    truth = make_truth(run, *seen)
+    swept = lab.sweep(run, truth)
+    advice = lab.recommend(swept)
+    # Nothing scores between 0.1 and 0.9: the middle is the safest.
+    assert advice.rule.default.debounce.enter_threshold == pytest.approx(0.5, abs=0.01)
+    counts = lab.evaluate(run, truth, advice.rule).overall.counts
+    assert (counts.tp, counts.fp, counts.fn) == tuple(advice.fitted[k] for k in ("tp", "fp", "fn"))
+
+
+def test_the_recommended_rule_counts_what_its_place_in_the_grid_counts(tmp_path):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        scores = rng.beta(1, 6, 200)
+        for a in (20, 80, 150):
+            scores[a : a + 15] = np.clip(rng.normal(0.6, 0.2, 15), 0, 1)
+        run = make_run(tmp_path, scores, every_s=1.0, name=f"clip{seed}")
+        truth = make_truth(run, (20, 34), (80, 94), (150, 164))
+        for goal in (Goal(), Goal(kind="recall", least_recall=0.6), Goal(kind="false", most_false_per_hour=30)):
+            advice = lab.recommend(lab.sweep(run, truth), goal)
+            counts = lab.evaluate(run, truth, advice.rule).overall.counts
+            assert (counts.tp, counts.fp, counts.fn) == tuple(advice.fitted[k] for k in ("tp", "fp", "fn"))
+
+
 def test_too_little_material_is_said():
     one = sweep_footage([make_footage(scores_of(60, [(10, 20)]), [(10, 20)])], "x", GRID, floor=0.05)
     advice = recommend(one)

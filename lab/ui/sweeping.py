@@ -180,7 +180,9 @@ def load_button(
     split: how it was chosen, for the notebook's entry if it is saved as it is.
     """
     if st.button(text, key=key, type="primary"):
-        run = (picked.covered or picked.runs)[0]
+        # The clip that was looked at last, if it is among these.
+        last = [r for r in picked.runs if r.run_id == st.session_state.get("tune_run")]
+        run = (last or picked.covered or picked.runs)[0]
         rule = merged_rule(picked.rule, found, picked.label, len(run.labels) == 1)
         st.session_state.chosen_by = {"rule_hash": rule.rule_hash, "split": split}
         go_to_moment(run.run_id, rule, None)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -89,3 +90,23 @@ def test_a_worker_ends_when_its_input_closes():
     worker = subprocess.Popen([sys.executable, "-m", "lab", "worker"], stdin=subprocess.PIPE)
     worker.stdin.close()
     assert worker.wait(20) == 0
+
+
+def test_a_sweep_is_a_workers_job(engine, tmp_path):
+    from lab.tuning.sweep import load_sweep
+    from tests.builders import make_run, make_truth, scores_of
+
+    run = make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0)
+    truth = make_truth(run, (10, 20))
+    run.store.add_records([*truth.annotations, *truth.coverage])
+    job = engine.submit(
+        "sweep", "sweep", store=str(run.store.folder), run_ids=[run.run_id], label="x", rule=run.default_rule.to_dict()
+    )
+    assert job.finished.wait(120)
+    assert job.state == "done", job.error
+    assert (job.done, job.total) == (1, 1)
+    assert load_sweep(Path(job.result["path"])).figures()["f1"].max() == 1.0
+    wrong = engine.submit("sweep", "sweep", store=str(run.store.folder), run_ids=["nope"], label="x", rule=run.default_rule.to_dict())
+    assert wrong.finished.wait(60)
+    assert wrong.state == "failed"
+    assert "no run" in wrong.error

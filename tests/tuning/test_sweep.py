@@ -181,3 +181,12 @@ def test_rules_keep_what_is_not_swept(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
     base = Debounce(cooldown_s=7)
     assert lab.sweep(run, make_truth(run, (0, 20)), base=base).rule(0).default.debounce.cooldown_s == 7
+
+
+def test_a_sweep_tells_its_progress_and_stops_when_asked(tmp_path):
+    run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
+    told = []
+    lab.sweep(run, make_truth(run, (0, 20)), grid=SMALL, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 1)]
+    with pytest.raises(lab.LabError, match="cancelled"):
+        lab.sweep(run, make_truth(run, (0, 20)), grid=SMALL, cancelled=lambda: True)

@@ -64,6 +64,22 @@ def test_every_rule_option_counts_in_a_comparison(study):
     assert any("wholly watched" in n for n in found["notes"])
 
 
+def test_collections_are_compared_with_an_interval(tmp_path):
+    ids, rows = [], ["media,label,start_s,end_s"]
+    for i in range(5):
+        run = make_run(tmp_path, scores_of(60, [(10, 20), (40, 43)], 0.8 if i else 0.6, 0.1), every_s=1.0, name=f"c{i}")
+        ids.append(run.run_id)
+        rows.append(f"c{i}.mp4,x,10,20")
+    (tmp_path / "truth.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "longer.json").write_text(json.dumps({"default": {"debounce": {"enter_threshold": 0.5, "min_duration_s": 5}}}))
+    both = ",".join(ids)
+    found = answer(tmp_path, "compare", both, both, "--labels", tmp_path / "truth.csv", "--enter-threshold", 0.5, "--rule-b", tmp_path / "longer.json")
+    assert found["f1"]["clips"] == 5
+    assert found["f1"]["gain"] > 0.3
+    assert found["f1"]["gain_interval"][0] > 0
+    assert {d["kind"] for d in found["differences"]} == {"lost"}
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

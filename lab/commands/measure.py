@@ -176,10 +176,10 @@ def _recommend(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from lab.comparison import compare
 
-    a, b = runs_of(args, [args.a, args.b])
-    rule = rule_of(args, a)
+    a, b = runs_of(args, split(args.a) or []), runs_of(args, split(args.b) or [])
+    rule = rule_of(args, a[0])
     found = compare(
-        a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b), label=args.label,
+        a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b[0]), label=args.label,
         label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=_matching(args),
         annotator=args.annotator,
     )  # fmt: skip
@@ -248,8 +248,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         group.add_argument("--thresholds", type=int, default=24, help="how many scores that occur (24)")
     c = command("compare", _compare, "Two runs, or two rules, over the same clip.",
                 "lab compare RUN_A RUN_B --labels truth.csv")  # fmt: skip
-    c.add_argument("a", metavar="RUN_A")
-    c.add_argument("b", metavar="RUN_B")
+    c.add_argument("a", metavar="RUN_A", help="several of one protocol, separated by commas: the gain in F1 gets an interval")
+    c.add_argument("b", metavar="RUN_B", help="likewise, of the same clips")
     c.add_argument("--label")
     c.add_argument("--label-b", help="in B, as in A unless given")
     c.add_argument("--rule-b", metavar="NAME|FILE", help="for B; as for A unless given")

@@ -50,6 +50,8 @@ def compare_page() -> None:
     for note in found.notes:
         st.caption(note)
     _figures(found)
+    if st.toggle("Over all clips that both were made of", help="F1 of both protocols with these rules, and the gain with an interval that resamples clips."):
+        _over_all(desk, runs, a, b)
     event = _differences(found)
     _play(desk, found, a, b, event)
     _scatter(found, a[2], b[2])
@@ -81,6 +83,30 @@ def _figures(found: Comparison) -> None:
         columns[4].metric("F1, A → B", f"{found.f1['a']:.2f} → {found.f1['b']:.2f}", f"{found.f1['gain']:+.3f}")
     else:
         columns[4].metric("F1, A → B", "–", help="The clip was not watched for this label, or there is nothing to find.")
+
+
+def _over_all(
+    desk: Desk, rows: list[dict[str, Any]], a: tuple[Run, Rule, str], b: tuple[Run, Rule, str]
+) -> None:
+    """The same comparison over every clip that has a run of both protocols."""
+
+    def of_protocol(run: Run) -> list[Run]:
+        newest = {r["media_id"]: r["run_id"] for r in reversed(rows) if r["protocol_hash"] == run.protocol_hash}
+        return desk.runs(list(newest.values()))
+
+    total = compare(
+        of_protocol(a[0]), of_protocol(b[0]), rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=desk.truth.truth(),
+    )  # fmt: skip
+    f1 = total.f1
+    if f1 is None or f1["a"] is None or f1["b"] is None:
+        st.caption(f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to find.")
+        return
+    limits = f1["gain_interval"]
+    st.markdown(
+        f"**{f1['clips']} watched clips: F1 {f1['a']:.3f} → {f1['b']:.3f}, gain {f1['gain']:+.3f}**"
+        + (f" [{limits[0]:+.3f}, {limits[1]:+.3f}]." if limits else ".")
+        + f" {len(total.differences)} differences in {len(total.names)} clips."
+    )
 
 
 def _differences(found: Comparison) -> float | None:

@@ -186,3 +186,11 @@ def test_an_audit_is_drawn_and_logged(store, samples):
     (audit,) = runs[0].store.audits()
     assert set(audit.drawn) == {r.media["media_id"] for r in runs[2:]}
     assert audit.rule_hash == runs[0].default_rule.rule_hash
+
+
+def test_protocols_are_compared_over_all_their_clips(store, samples):
+    annotated(store, samples)
+    page = show("compare")
+    page.toggle[0].set_value(True).run()
+    assert not page.exception
+    assert any("2 watched clips" in m.value and "gain +0.000" in m.value for m in page.markdown)

@@ -31,6 +31,13 @@ def wait_for_sightings(page, count=None, seconds=30):
     raise AssertionError(f"expected {count} sightings, got {sightings_shown(page)}")
 
 
+def wait_for_rule(page, rule_hash, seconds=30):
+    end = time.monotonic() + seconds
+    while page.locator(LAB).get_attribute("data-rule-hash") != rule_hash:
+        assert time.monotonic() < end, "the player shows another rule"
+        page.wait_for_timeout(50)
+
+
 def set_slider(page, name, value):
     """As a hand would: the input events of a drag, then its release."""
     page.locator(f'input[data-setting="{name}"]').evaluate(
@@ -97,7 +104,7 @@ def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, samples)
     rule = Rule.from_dict({"only": ["cat"]})
     page.goto(f"{server.url}/tune?run={run.run_id}&rule={pack(rule)}")
     wait_for_sightings(page, 1)
-    assert page.locator(LAB).get_attribute("data-rule-hash") == rule.rule_hash
+    wait_for_rule(page, rule.rule_hash)
     assert page.get_by_role("link", name="Source").count() == 1
 
 
@@ -124,7 +131,7 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(page, 
     page.get_by_role("option", name="strict").click()
     page.get_by_role("button", name="Load 'strict'").click()
     page.get_by_text("enter_threshold=0.91").first.wait_for()
-    assert page.locator(LAB).get_attribute("data-rule-hash") == strict.rule_hash
+    wait_for_rule(page, strict.rule_hash)
     page.get_by_role("link", name="Source").click()
     page.get_by_role("link", name="Tune").click()
     page.get_by_text("enter_threshold=0.91").first.wait_for()

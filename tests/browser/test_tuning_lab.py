@@ -59,12 +59,14 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     wait_for(page, "watched", "100")
     wait_for(page, "f1", "1")
     page.keyboard.press("m")
+    before = playhead(page)
     page.keyboard.press("ArrowUp")
-    page.wait_for_timeout(400)
+    until(page, lambda: playhead(page) > before)
     page.keyboard.press("m")
     wait_for(page, "annotations", "7")
     page.keyboard.press("z")
     wait_for(page, "annotations", "6")
+    until(page, lambda: len(Store(server.store).annotations()) == 6)
     marks = Store(server.store).annotations()
     assert [(a.origin, a.label) for a in marks] == [("independent", "person")] * 6
     for mark, (start, end) in zip(marks, visits):
@@ -131,7 +133,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
     page.get_by_role("button", name="Right", exact=True).first.click()
     wait_for(page, "annotations", "1")
     page.get_by_role("button", name="Wrong", exact=True).nth(1).click()
-    page.wait_for_timeout(600)
+    until(page, lambda: len(store.verdicts()) == 2)
     mark, = store.annotations()
     assert (mark.origin, mark.start_us) == ("accepted", found[0].onset_us)
     assert sorted(v.verdict for v in store.verdicts()) == ["accepted", "rejected"]
@@ -147,7 +149,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
     page.mouse.down()
     page.mouse.move(x + line["width"] / span, y, steps=6)
     page.mouse.up()
-    page.wait_for_timeout(800)
+    until(page, lambda: store.annotations()[0].end_us != mark.end_us)
     moved, = store.annotations()
     assert moved.annotation_id == mark.annotation_id
     assert abs(moved.end_s - mark.end_s - 1.0) < 0.15
@@ -189,8 +191,8 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
     page.locator(LAB).focus()
     page.keyboard.press("Shift+N")
     until(page, lambda: not question.count() or question.inner_text() != first)
-    covered = Store(server.store).coverage()
-    assert [c.origin for c in covered] == ["queue"]
+    until(page, lambda: len(Store(server.store).coverage()) == 1)
+    assert [c.origin for c in Store(server.store).coverage()] == ["queue"]
 
 
 def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, server, samples):

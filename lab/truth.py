@@ -46,8 +46,7 @@ NOTHING = LabelTruth(spans.NONE, np.zeros(0, bool), spans.NONE, spans.NONE)
 class Truth:
     """Annotations and coverage by media and label, ready to be measured against.
 
-    notes: what a reader of the figures must know (merged annotations, assumed coverage).
-    only_queue: coverage there is, but all of it answers to the queue.
+    notes: what a reader of the figures must know (assumed coverage, rows left out).
     """
 
     by_media: Mapping[str, Mapping[str, LabelTruth]]

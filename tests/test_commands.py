@@ -1,11 +1,13 @@
 """The commands of measuring, as programs call them: JSON alone on standard output, one line on errors."""
 
+import contextlib
+import io
 import json
-import subprocess
-import sys
+from types import SimpleNamespace
 
 import pytest
 
+from lab.cli import main
 from tests.builders import make_run, scores_of
 
 TRUTH = "media,label,start_s,end_s\nclip.mp4,x,10,20\nclip.mp4,x,30,34\n"
@@ -20,8 +22,14 @@ def study(tmp_path_factory):
 
 
 def ask(folder, *words):
-    command = [sys.executable, "-m", "lab", *map(str, words), "--store", str(folder / "store")]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    """The command line in this process, as `python -m lab` calls it."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main([*map(str, words), "--store", str(folder / "store")])
+        except SystemExit as stopped:
+            code = stopped.code
+    return SimpleNamespace(returncode=code, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def answer(folder, *words):

@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -70,6 +71,21 @@ def quick_run(samples, tmp_path_factory):
 
     store = tmp_path_factory.mktemp("quick") / "store"
     return lab.analyze(samples / "cat_then_person.mp4", store=store, progress=False)
+
+
+@pytest.fixture(scope="session")
+def visits(clips, tmp_path_factory):
+    """The run of six visits, every 0.2 s; made once, also where tests run in several processes."""
+    import lab
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "visits"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "run_id").exists():
+            clip = clips / "one-by-one-person-detection.mp4"
+            run = lab.analyze(clip, labels=["person"], store=folder, progress=False)
+            (folder / "run_id").write_text(run.run_id)
+    return lab.open_store(folder).run((folder / "run_id").read_text())
 
 
 @pytest.fixture(scope="session")

@@ -12,23 +12,13 @@ import pytest
 
 import lab
 from lab.store.store import Store
-
-LAB = ".lab"
-
-
-def sightings_shown(page) -> int:
-    return int(page.locator(LAB).get_attribute("data-sightings") or -1)
-
-
-def wait_for_sightings(page, count=None, seconds=30):
-    page.wait_for_selector(LAB)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        shown = sightings_shown(page)
-        if shown == count or (count is None and shown >= 0):
-            return shown
-        page.wait_for_timeout(50)
-    raise AssertionError(f"expected {count} sightings, got {sightings_shown(page)}")
+from tests.browser.hands import (
+    LAB,
+    choose_sample,
+    pick,
+    set_slider,
+    wait_for_sightings,
+)
 
 
 def wait_for_rule(page, rule_hash, seconds=30):
@@ -38,26 +28,8 @@ def wait_for_rule(page, rule_hash, seconds=30):
         page.wait_for_timeout(50)
 
 
-def set_slider(page, name, value):
-    """As a hand would: the input events of a drag, then its release."""
-    page.locator(f'input[data-setting="{name}"]').evaluate(
-        """(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true}));
-                       e.dispatchEvent(new Event('change', {bubbles: true})); }""",
-        str(value),
-    )
-
-
 def workers_of(server):
     return [c for c in psutil.Process(server.process.pid).children(recursive=True) if "worker" in c.cmdline()]
-
-
-def choose_sample(page, server, name):
-    page.goto(server.url)
-    page.get_by_label("Sample clips").click()
-    page.get_by_role("option", name=name).click()
-    page.keyboard.press("Escape")
-    page.get_by_role("button", name="Use these samples").click()
-    page.get_by_text("1 chosen").wait_for()
 
 
 def test_from_a_source_to_a_replayed_sighting(page, server):
@@ -119,16 +91,14 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(page, 
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 0)
     page.get_by_text("enter_threshold=0.99").first.wait_for()
-    page.get_by_label("Run", exact=True).first.click()
-    page.get_by_role("option").filter(has_text=second.run_id).click()
+    pick(page, page.get_by_label("Run", exact=True).first, page.get_by_role("option").filter(has_text=second.run_id))
     wait_for_sightings(page, 2)
     page.get_by_text("enter_threshold=0.4").first.wait_for()
     shown = page.locator(LAB).get_attribute("data-rule-hash")
     page.get_by_role("button", name="Save sightings").click()
     page.get_by_text("2 sightings saved").wait_for()
     assert {r["rule_hash"] for r in store.sightings()} == {shown}
-    page.get_by_label("Saved rules").click()
-    page.get_by_role("option", name="strict").click()
+    pick(page, page.get_by_label("Saved rules"), page.get_by_role("option", name="strict"))
     page.get_by_role("button", name="Load 'strict'").click()
     page.get_by_text("enter_threshold=0.91").first.wait_for()
     wait_for_rule(page, strict.rule_hash)

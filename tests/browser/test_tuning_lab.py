@@ -1,26 +1,14 @@
 """A study in a real Chromium: annotate by keyboard, recommend, load, compare, conclude, export."""
 
 import csv
-import time
+import shutil
 
 import nbformat
 from nbclient import NotebookClient
 
 import lab
 from lab.store.store import Store
-from tests.browser.test_app import LAB, set_slider, wait_for_sightings
-
-
-def until(page, holds, seconds=20):
-    """Poll: the component lives in a shadow root, which locators pierce and scripts do not."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about in time"
-        page.wait_for_timeout(30)
-
-
-def wait_for(page, name, value, seconds=20):
-    until(page, lambda: page.locator(LAB).get_attribute(f"data-{name}") == value, seconds)
+from tests.browser.hands import LAB, pick, set_slider, until, wait_for, wait_for_sightings
 
 
 def playhead(page) -> float:
@@ -40,9 +28,9 @@ def go_to(page, seconds):
     assert abs(playhead(page) - seconds) < 0.15
 
 
-def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tmp_path):
-    clip = clips / "one-by-one-person-detection.mp4"
-    run = lab.analyze(clip, labels=["person"], store=server.store, progress=False)
+def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tmp_path, visits):
+    shutil.copytree(visits.store.folder, server.store)
+    run = lab.open_store(server.store).run(visits.run_id)
     visits = [
         (float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader((clips / "ground_truth.csv").open())
     ]
@@ -101,8 +89,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
 
     page.get_by_role("link", name="Compare").first.click()
     page.locator(".duet[data-ready]").wait_for(timeout=30_000)
-    page.get_by_label("Rule B").click()
-    page.get_by_role("option", name="too strict").click()
+    pick(page, page.get_by_label("Rule B"), page.get_by_role("option", name="too strict"))
     page.get_by_text("Sightings of B").wait_for()
     page.get_by_text("Differences (", exact=False).filter(has_not_text="(0)").wait_for()
 
@@ -212,15 +199,13 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, se
     # Another clip is not asked about, and an answer there is none.
     asked = page.url.split("run=")[1].split("&")[0]
     other = next(r for r in runs if r.run_id != asked)
-    page.get_by_label("Run", exact=True).click()
-    page.get_by_role("option", name=other.run_id).click()
+    pick(page, page.get_by_label("Run", exact=True), page.get_by_role("option", name=other.run_id))
     page.get_by_text("A question is open about another clip").wait_for()
     page.locator(LAB).focus()
     page.keyboard.press("Shift+N")
     page.wait_for_timeout(500)
     assert Store(server.store).coverage() == []
-    page.get_by_label("Run", exact=True).click()
-    page.get_by_role("option", name=asked).click()
+    pick(page, page.get_by_label("Run", exact=True), page.get_by_role("option", name=asked))
     question.wait_for()
     page.locator(LAB).focus()
     page.keyboard.press("Shift+N")

@@ -1,0 +1,70 @@
+"""What a hand and an eye do in a page, for the tests that drive one."""
+
+import time
+
+from playwright.sync_api import TimeoutError as NotShown
+
+LAB = ".lab"
+
+
+def until(page, holds, seconds=20):
+    """Poll: the component lives in a shadow root, which locators pierce and scripts do not."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about in time"
+        page.wait_for_timeout(30)
+
+
+def wait_for(page, name, value, seconds=20):
+    until(page, lambda: page.locator(LAB).get_attribute(f"data-{name}") == value, seconds)
+
+
+def settled(page):
+    """No script of the page is running."""
+    page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
+
+
+def pick(page, field, option):
+    """Take an option of a select box; open it again where a rerun of the page closed it meanwhile."""
+    for _ in range(6):
+        settled(page)
+        if not option.first.is_visible():
+            field.click()
+        try:
+            option.first.click(timeout=5000)
+            return
+        except NotShown:
+            page.keyboard.press("Escape")
+    raise AssertionError(f"{option} is not offered")
+
+
+def choose_sample(page, server, name):
+    page.goto(server.url)
+    pick(page, page.get_by_label("Sample clips"), page.get_by_role("option", name=name))
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Use these samples").click()
+    page.get_by_text("1 chosen").wait_for()
+
+
+def sightings_shown(page) -> int:
+    return int(page.locator(LAB).get_attribute("data-sightings") or -1)
+
+
+def wait_for_sightings(page, count=None, seconds=30):
+    page.wait_for_selector(LAB)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        shown = sightings_shown(page)
+        if shown == count or (count is None and shown >= 0):
+            return shown
+        page.wait_for_timeout(50)
+    raise AssertionError(f"expected {count} sightings, got {sightings_shown(page)}")
+
+
+def set_slider(page, name, value):
+    """As a hand would: the input events of a drag, then its release."""
+    page.locator(f'input[data-setting="{name}"]').evaluate(
+        """(e, v) => { e.value = v; e.dispatchEvent(new Event('input', {bubbles: true}));
+                       e.dispatchEvent(new Event('change', {bubbles: true})); }""",
+        str(value),
+    )

@@ -1,0 +1,116 @@
+"""Prompts in a real Chromium: typed on Source, run, added on Tune, each with a rule of its own."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import expect
+
+import lab
+from lab.detectors.text_features import CLIP, read_embeddings
+from lab.store.store import Store
+from tests.browser.hands import (
+    LAB,
+    choose_sample,
+    pick,
+    set_slider,
+    settled,
+    until,
+    wait_for_sightings,
+)
+
+
+@pytest.fixture
+def weights(models, tmp_path, monkeypatch):
+    """A models folder with YOLO-World, and its vocabulary in the server's store."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    shutil.copy(models / "yolov8s-world.pt", folder)
+    monkeypatch.setenv("LAB_MODELS", str(folder))
+    Store(tmp_path / "store").save_embeddings(CLIP, read_embeddings(models / "vocab_clip_vitb32.npz"), "test")
+    return folder
+
+
+def type_chip(page, label, *words):
+    field = page.get_by_role("combobox", name=re.compile(label)).first
+    for word in words:
+        field.click()
+        field.fill(word)
+        field.press("Enter")
+    page.keyboard.press("Escape")
+
+
+def labels_of(page):
+    return sorted(chip.get_attribute("data-label") for chip in page.locator(f"{LAB} .chip[data-label]").all())
+
+
+def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server, page, samples, models):
+    store = Store(server.store)
+    choose_sample(page, server, "cat_then_person.mp4")
+    type_chip(page, "Looking for", "cat", "dog")
+    expect(page.get_by_text("begins with these prompts")).to_be_visible()
+
+    page.get_by_role("link", name="Next: run a detector").click()
+    expect(page.get_by_text("Mode independent")).to_be_visible()
+    page.get_by_role("spinbutton", name="Seconds between samples").fill("0.5")
+    page.keyboard.press("Enter")
+    settled(page)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("link", name="Tune").last.wait_for()
+    until(page, lambda: store.runs() and store.runs()[0]["state"] == "done", 120)
+    before = lab.open_store(server.store).run(store.runs()[0]["run_id"])
+    assert before.labels == ("cat", "dog")
+    assert before.recipe["prompt_mode"] == "independent"
+
+    page.goto(f"{server.url}/tune?run={before.run_id}")
+    wait_for_sightings(page)
+    type_chip(page, "Add prompts", "person")
+    settled(page)
+    page.get_by_role("button", name="Look for them").click()
+    until(page, lambda: labels_of(page) == ["cat", "dog", "person"], 120)
+    until(page, lambda: len(store.run(before.run_id)["recipe"]["labels"]) == 3, 60)
+    after = lab.open_store(server.store).run(before.run_id)
+    for label in ("cat", "dog"):
+        assert (after.log.scores(label) == before.log.scores(label)).all()
+    whole = lab.analyze(
+        samples / "cat_then_person.mp4", detector="yolo-world", weights="yolov8s-world.pt",
+        labels=["cat", "dog", "person"], every_s=0.5, store=store, progress=False,
+    )  # fmt: skip
+    assert whole.recipe_hash == after.recipe_hash
+    assert (whole.log.scores("person") == after.log.scores("person")).all()
+
+    # A rule for one label: the others keep the common one.
+    wait_for_sightings(page, 3)
+    page.get_by_label("Rule for").select_option("dog")
+    set_slider(page, "enter_threshold", 0.99)
+    wait_for_sightings(page, 2)
+
+
+def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page, samples):
+    run = lab.analyze(
+        samples / "nothing.mp4", detector="yolo-world", weights="yolov8s-world.pt", labels=["cat", "dog"],
+        prompt_mode="joint", every_s=2.0, store=server.store, progress=False,
+    )  # fmt: skip
+    page.goto(f"{server.url}/tune?run={run.run_id}")
+    expect(page.get_by_text("another set of prompts is another run")).to_be_visible()
+    page.get_by_role("button", name="Start another run with other prompts").click()
+    expect(page.get_by_text("Mode independent")).to_be_visible()
+
+
+def test_several_analyses_are_listed_and_run_over_one_decode(server, page, samples):
+    choose_sample(page, server, "nothing.mp4")
+    page.get_by_role("link", name="Next: run a detector").click()
+    settled(page)
+    page.get_by_role("button", name="Add to the list").click()
+    expect(page.get_by_role("button", name="Start 1 analysis")).to_be_visible()
+    page.get_by_role("button", name="Add to the list").click()
+    expect(page.get_by_text("named 'yolo' already")).to_be_visible()
+    pick(page, page.get_by_role("combobox", name=re.compile("Detector")), page.get_by_role("option", name=re.compile("^motion")))
+    settled(page)
+    page.get_by_role("button", name="Add to the list").click()
+    page.get_by_role("button", name="Start 2 analyses").click()
+    store = Store(server.store)
+    until(page, lambda: [r["state"] for r in store.runs()] == ["done", "done"], 60)
+    rows = {r["environment"]["analysis"]: r for r in store.runs()}
+    assert set(rows) == {"yolo", "motion"}
+    assert rows["yolo"]["environment"]["pass_id"] == rows["motion"]["environment"]["pass_id"]

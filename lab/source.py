@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 from lab.frame import Frame
+from lab.rhythm import Rhythm, Window
+
+
+class Shot(NamedTuple):
+    """A frame, and for each analysis the window that it completes, or None."""
+
+    frame: Frame
+    windows: tuple[Window | None, ...]
 
 
 class Source(Protocol):
@@ -21,3 +29,20 @@ class Source(Protocol):
     def samples(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
         """The frames that the grid of `every_s` chooses, those after `after_us` if given."""
         ...
+
+
+def shots(
+    source: Source, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]
+) -> Iterator[Shot]:
+    """Every frame that one of the analyses needs, once, in time order.
+
+    after_us: for each analysis, the time up to which it has been called already.
+    """
+    several = getattr(source, "shots", None)
+    if several is not None:
+        yield from several(rhythms, after_us)
+        return
+    if len(rhythms) != 1 or not rhythms[0].is_plain:
+        raise TypeError(f"{type(source).__name__} cannot serve several analyses")
+    for frame in source.samples(rhythms[0].interval_s, after_us[0]):
+        yield Shot(frame, ((frame.index,),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +15,9 @@ import numpy as np
 from lab.container import open_video
 from lab.frame import Frame
 from lab.grid import Grid, to_us
+from lab.rhythm import Picker, Rhythm, Window
 from lab.sampler import PacketIndex, Segment, Target, read_index
+from lab.source import Shot
 
 if TYPE_CHECKING:
     import av
@@ -52,9 +54,47 @@ class FileSource:
             return
         yield from self._segments(self.index.targets(every_s, after_us))
 
-    def sample_count(self, every_s: float) -> int | None:
-        """How many samples to expect; None if only decoding can tell."""
-        return None if self.index.linear is not None else len(self.index.targets(every_s))
+    def shots(self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]) -> Iterator[Shot]:
+        """See `lab.source.shots`: every frame that an analysis needs, decoded once."""
+        if self.index.linear is not None:
+            yield from self._shots_in_line(rhythms, after_us)
+            return
+        times = [self.index.pts_of(i) for i in self.index.shown]
+        due: list[dict[int, Window]] = []
+        for rhythm, after in zip(rhythms, after_us, strict=True):
+            windows = rhythm.windows(times, self.index.time_base)
+            if after is not None:
+                windows = [w for w in windows if self._us(times[w[-1]]) > after]
+            due.append({window[-1]: window for window in windows})
+        needed = sorted({i for ends in due for window in ends.values() for i in window})
+        for frame in self._segments([Target(i, times[i], self.index.shown[i]) for i in needed]):
+            yield Shot(frame, tuple(ends.get(frame.index) for ends in due))
+
+    def frames_by_index(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by their position among those presented, which must rise."""
+        if self.index.linear is not None:
+            wanted = set(indices)
+            for index, pts, frame in self._all_frames():
+                if index in wanted:
+                    yield picture(frame, index, self._us(pts))
+            return
+        shown = self.index.shown
+        yield from self._segments([Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices])
+
+    def keyframe_of(self, index: int) -> int:
+        """The packet from which this frame is decoded; frames of one are best decoded together."""
+        position = self.index.shown[index]
+        return self.index.keyframe_for(Target(index, self.index.pts_of(position), position))
+
+    def _us(self, pts: int) -> int:
+        return to_us(pts, self.index.time_base)
+
+    def sample_count(self, rhythm: Rhythm) -> int | None:
+        """How many calls to expect; None if only decoding can tell."""
+        if self.index.linear is not None:
+            return None
+        times = [self.index.pts_of(i) for i in self.index.shown]
+        return len(rhythm.windows(times, self.index.time_base))
 
     def frame_times_us(self) -> list[int]:
         """The presentation time of every frame, in order; decodes only if packets do not tell."""
@@ -138,6 +178,25 @@ class FileSource:
             pts_us = to_us(pts, self.index.time_base)
             if grid.takes(pts) and (after_us is None or pts_us > after_us):
                 yield picture(frame, index, pts_us)
+
+    def _shots_in_line(
+        self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]
+    ) -> Iterator[Shot]:
+        pickers = [Picker(rhythm, self.index.time_base) for rhythm in rhythms]
+        last_pts: int | None = None
+        for index, pts, frame in self._all_frames():
+            if last_pts is not None and pts <= last_pts:
+                continue
+            last_pts, pts_us = pts, self._us(pts)
+            windows = [picker.take(index, pts) for picker in pickers]
+            due = tuple(
+                w if after is None or pts_us > after else None
+                for w, after in zip(windows, after_us, strict=True)
+            )
+            # A later window may go back to this frame.
+            behind = any(r.frame_count > 1 and index % r.frame_step == 0 for r in rhythms)
+            if behind or any(due):
+                yield Shot(picture(frame, index, pts_us), due)
 
     def _nearest_in_line(self, wanted_us: list[int]) -> Iterator[Frame]:
         waiting = deque(wanted_us)

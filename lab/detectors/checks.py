@@ -1,0 +1,56 @@
+"""Checks of settings that several detectors share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lab.errors import SettingError, closest
+
+
+def whole_number(name: str, value: Any, least: int, most: int) -> int:
+    """Raises SettingError unless `value` is an integer in [least, most]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SettingError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+    return value
+
+
+def number(name: str, value: Any, least: float, most: float, *, above: bool = False) -> float:
+    """Raises SettingError unless `value` is in [least, most]; with `above`, in (least, most)."""
+    fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not fits or not (least < value < most if above else least <= value <= most):
+        limits = f"({least}, {most})" if above else f"[{least}, {most}]"
+        raise SettingError(f"{name} must be in {limits}, got {value!r}")
+    return float(value)
+
+
+def wanted(labels: Sequence[str] | None) -> list[str] | None:
+    """The labels without blanks around them, each once, in the order given; None stays None.
+
+    Raises SettingError for anything but a list of names, and for an empty one.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
+        raise SettingError(f"labels must be a list of names, got {labels!r}")
+    names = list(dict.fromkeys(label.strip() for label in labels))
+    if not names or not all(names):
+        raise SettingError("no label given; name one or more, or leave labels out for all")
+    return names
+
+
+def among(labels: Sequence[str] | None, known: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Those of `known` that were asked for, in its order; all for None.
+
+    kind: the detector's name, for the message. Raises SettingError for a label it does not have.
+    """
+    names = wanted(labels)
+    if names is None:
+        return tuple(known)
+    for name in names:
+        if name not in known:
+            raise SettingError(
+                f"the detector {kind!r} has no label {name!r}; {closest(name, list(known))}"
+            )
+    return tuple(name for name in known if name in names)

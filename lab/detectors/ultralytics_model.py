@@ -12,6 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.catalogue import TASKS
+from lab.detectors.export_facts import unknown_task
+from lab.detectors.outputs import Raw, from_rows
 from lab.errors import DetectorError
 
 
@@ -30,29 +33,25 @@ def ultralytics() -> Any:
 
 
 class UltralyticsModel:
-    """A detection checkpoint: pictures in, dense class scores out.
+    """A checkpoint for detection, segmentation or rotated boxes: pictures in, scores out.
 
-    Raises DetectorError if the file is no checkpoint, or of another task.
+    Raises DetectorError if the file is no checkpoint, unsafe, or of another task.
     """
 
     name = "torch"
     fixed_size_px: tuple[int, int] | None = None
+    fixed_batch: int | None = None
 
     def __init__(self, path: Path) -> None:
-        package = ultralytics()
+        from lab.detectors.checkpoint import load_network, read_facts
+
+        if reason := self._unfit(path, read_facts(path)):
+            raise DetectorError(reason)
+        network, self.names, self.task, _ = load_network(path)
         import torch
 
-        try:
-            model = package.YOLO(str(path))
-        except Exception as error:
-            text = str(error).strip().splitlines()
-            raise DetectorError(
-                f"{path} is not a checkpoint that Ultralytics can load ({text[0][:160] if text else error!r})"
-            ) from None
-        if model.task != "detect":
-            raise DetectorError(f"{path} is a model for {model.task!r}; the detector needs one for 'detect'")
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = model.model.float().fuse(verbose=False).eval().to(self._device)
+        network = network.fuse(verbose=False).eval().to(self._device)
         head = network.model[-1]
         self.suppressed = bool(getattr(head, "end2end", False))
         if self.suppressed:
@@ -61,23 +60,35 @@ class UltralyticsModel:
             head.postprocess = lambda dense: dense
         self._network = network
         self._torch = torch
-        names = model.names
-        self.names = tuple(str(names[i]) for i in sorted(names))
         self.stride = int(max(network.stride))
 
-    def forward(self, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """float32 (b, 3, h, w) to boxes (b, n, 4) xyxy in input pixels and scores (b, n, classes)."""
+    def _unfit(self, path: Path, facts: Any) -> str | None:
+        return why_unfit(path, facts)
+
+    def forward(self, batch: np.ndarray) -> Raw:
+        """float32 (b, 3, h, w) to boxes and scores, see `Raw`."""
         with self._torch.inference_mode():
             out = self._network(self._torch.from_numpy(batch).to(self._device))
             out = out[0] if isinstance(out, list | tuple) else out
+            prototypes = None
+            if self.task == "segment":
+                out, prototypes = out[0], out[1].float().cpu().numpy()
             dense = out.float().cpu().numpy()
-        if self.suppressed:
-            return dense[..., :4], dense[..., 4:]
-        return split_dense(dense)
+        rows = dense if self.suppressed else dense.transpose(0, 2, 1)
+        return from_rows(rows, len(self.names), self.task, prototypes, corners=self.suppressed)
+
+
+def why_unfit(path: Path, facts: Any) -> str | None:
+    """Why the detector `yolo` cannot use a checkpoint with these `CheckpointFacts`; None if it can."""
+    if facts.network.startswith("YOLOE"):
+        return f"{path} is a YOLOE model; it runs on the detector 'yoloe'"
+    if facts.network.startswith("RTDETR"):
+        return f"{path} is an RT-DETR model; the detector takes YOLO models for {', '.join(TASKS)}"
+    return None if facts.task in TASKS else unknown_task(path, facts.task)
 
 
 def split_dense(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(b, 4 + classes, n) with centre and size to boxes (b, n, 4) xyxy and scores (b, n, classes)."""
-    centre, size = dense[:, :2], dense[:, 2:4] / 2
-    boxes = np.concatenate([centre - size, centre + size], axis=1)
-    return boxes.transpose(0, 2, 1), dense[:, 4:].transpose(0, 2, 1)
+    rows = dense.transpose(0, 2, 1)
+    raw = from_rows(rows, rows.shape[-1] - 4, "detect", None)
+    return raw.boxes, raw.scores

@@ -1,0 +1,58 @@
+"""Lists in files, YAML or JSON by the ending: read with limits, written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from lab.errors import SettingError
+
+MOST_FILE_BYTES = 4 << 20
+SUFFIXES = (".yaml", ".yml", ".json")
+
+
+def read_list(path: Path, what: str) -> Any:
+    """What the file holds, unchecked. what: words for messages, such as "brands".
+
+    Raises SettingError if it has another ending, is too large, or cannot be read.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise SettingError(f"{path} is not a list of {what}; those end in {', '.join(SUFFIXES)}")
+    try:
+        if path.stat().st_size > MOST_FILE_BYTES:
+            raise SettingError(
+                f"{path} is larger than {MOST_FILE_BYTES} bytes; a list of {what} is not"
+            )
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{path} is not UTF-8 text; save it as UTF-8") from None
+    import yaml
+
+    try:
+        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        line = " ".join(str(error).split())[:160]
+        raise SettingError(f"{path} is not valid {path.suffix[1:].upper()} ({line})") from None
+
+
+def write_list(value: Any, target: Path) -> None:
+    """An older file stays if writing fails. Raises SettingError."""
+    if target.suffix.lower() not in SUFFIXES:
+        raise SettingError(f"{target} must end in {', '.join(SUFFIXES)}")
+    if target.suffix.lower() == ".json":
+        text = json.dumps(value, ensure_ascii=False, indent=1)
+    else:
+        import yaml
+
+        text = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100)
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(target)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise SettingError(f"{target} cannot be written ({error.strerror})") from None

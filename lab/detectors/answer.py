@@ -1,0 +1,98 @@
+"""Checking what a service says it saw, and making detections of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lab.detection import Detections
+
+
+class BadAnswer(Exception):
+    """An answer that cannot be used; its text says which part, and why."""
+
+
+@dataclass
+class Found:
+    """Detections of one picture of width_px x height_px while an answer is read."""
+
+    width_px: int
+    height_px: int
+    score_floor: float
+    labels: list[str] = field(default_factory=list)
+    confidence: list[float] = field(default_factory=list)
+    boxes: list[tuple[float, ...]] = field(default_factory=list)
+    text: list[str | None] = field(default_factory=list)
+
+    def add(
+        self, label: str, confidence: float, box_xyxy_px: Sequence[float], what: str, text: str | None = None
+    ) -> None:
+        """Keep a detection from the floor on, its box clipped. Raises BadAnswer for a box outside."""
+        x1, y1, x2, y2 = box_xyxy_px
+        if x2 < x1 or y2 < y1:
+            raise BadAnswer(f"{what} has a box of negative size")
+        if x2 < 0 or y2 < 0 or x1 > self.width_px or y1 > self.height_px:
+            raise BadAnswer(f"{what} has a box outside the picture")
+        if confidence < self.score_floor:
+            return
+        limits = (self.width_px, self.height_px, self.width_px, self.height_px)
+        self.labels.append(label)
+        self.confidence.append(confidence)
+        self.boxes.append(tuple(min(max(v, 0.0), most) for v, most in zip(box_xyxy_px, limits, strict=True)))
+        self.text.append(text)
+
+    def detections(self, *, with_text: bool = False) -> Detections:
+        return Detections(
+            self.labels,
+            np.array(self.confidence, np.float32),
+            np.array(self.boxes, np.float32).reshape(-1, 4),
+            self.text if with_text else None,
+        )
+
+
+def number(value: Any, what: str) -> float:
+    """A finite number. Raises BadAnswer."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadAnswer(f"{what} is not a number")
+    try:
+        given = float(value)
+    except OverflowError:
+        given = math.inf
+    if not math.isfinite(given):
+        raise BadAnswer(f"{what} is not a finite number")
+    return given
+
+
+def confidence_of(value: Any, what: str) -> float:
+    """A number in [0, 1]. Raises BadAnswer."""
+    given = number(value, what)
+    if not 0 <= given <= 1:
+        raise BadAnswer(f"{what} is {given:g}, outside [0, 1]")
+    return given
+
+
+def words(value: Any, what: str) -> str:
+    """A text that is not empty. Raises BadAnswer."""
+    if not isinstance(value, str) or not value.strip():
+        raise BadAnswer(f"{what} is not a text")
+    if len(value) > 1000:
+        raise BadAnswer(f"{what} is longer than 1000 characters")
+    return value
+
+
+def mapping(value: Any, what: str) -> dict[str, Any]:
+    """A JSON object. Raises BadAnswer."""
+    if not isinstance(value, dict):
+        raise BadAnswer(f"{what} is not an object")
+    return value
+
+
+def rows(value: Any, what: str) -> list[dict[str, Any]]:
+    """A list of JSON objects. Raises BadAnswer."""
+    if not isinstance(value, list):
+        raise BadAnswer(f"{what} is not a list")
+    return [mapping(row, f"{what}[{i}]") for i, row in enumerate(value)]

@@ -23,8 +23,11 @@ class Detections:
     labels: n class names or prompts.
     confidence: float32, shape (n,), in [0, 1].
     box_xyxy_px: float32, shape (n, 4), left, top, right, bottom in pixels of the frame.
+    text: n texts that were read in the boxes (None where nothing was), or None for detectors
+        that read none.
     error: why the detector could not look at the frame; such a frame is failed, which is not
         the same as a frame without detections.
+    gated: why the frame was held back from the detector on purpose (nothing moved, warming up).
 
     Raises ValueError if the columns disagree in length, shape or range.
     """
@@ -32,7 +35,9 @@ class Detections:
     labels: Sequence[str] = ()
     confidence: np.ndarray = field(default_factory=_no_confidence)
     box_xyxy_px: np.ndarray = field(default_factory=_no_boxes)
+    text: Sequence[str | None] | None = None
     error: str | None = None
+    gated: str | None = None
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -46,8 +51,10 @@ class Detections:
             and (self.confidence <= 1).all()
         ):
             raise ValueError("confidence must be in [0, 1] and boxes finite")
-        if self.error is not None and n:
-            raise ValueError("a failed frame has no detections")
+        if self.text is not None and len(self.text) != n:
+            raise ValueError(f"text must have {n} entries, got {len(self.text)}")
+        if (self.error is not None or self.gated is not None) and n:
+            raise ValueError("a frame that failed or was held back has no detections")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,3 +63,8 @@ class Detections:
     def failed(cls, reason: str) -> Detections:
         """The result for a frame at which the detector could not look."""
         return cls(error=reason)
+
+    @classmethod
+    def held_back(cls, reason: str) -> Detections:
+        """The result for a frame that was not looked at, on purpose."""
+        return cls(gated=reason)

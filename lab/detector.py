@@ -13,8 +13,15 @@ class Detector(Protocol):
     """Looks at frames. Made once per worker; holds its model until `close`.
 
     default_score_floor: detections below it are not kept. default_threshold: where a rule starts.
-    labels: the labels it was asked for, in the model's order.
+    labels: the labels it was asked for, in the model's order; empty if any may come.
     batch_size: how many frames at a time are fastest.
+
+    A detector may also have:
+
+    is_stateful: what it says of a frame depends on the frames before it (False unless given); a
+        resumed run then shows it the clip from the beginning.
+    takes_windows: `detect` is called with one window of frames and answers with one result, for
+        the last of them (False unless given).
     """
 
     default_score_floor: float
@@ -25,13 +32,18 @@ class Detector(Protocol):
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One result per frame, in order; all frames have one shape and a picture.
 
-        A frame at which it could not look gives `Detections.failed(reason)`. A label's
-        detections do not depend on which other labels were asked for, nor on the batch.
+        A frame at which it could not look gives `Detections.failed(reason)`, one that it held
+        back on purpose `Detections.held_back(reason)`. A label's detections do not depend on
+        which other labels were asked for, nor on the batch.
         """
         ...
 
     def recipe(self) -> dict[str, Any]:
-        """Everything that its scores depend on, as JSON values."""
+        """Everything that its scores depend on, as JSON values.
+
+        `detector`, `labels` and `score_floor` are always there. `whole_frame`: true where scores
+        are of the whole picture and the boxes mean nothing.
+        """
         ...
 
     def close(self) -> None:

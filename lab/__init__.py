@@ -43,12 +43,17 @@ _PUBLIC = {
     "StoreError": "lab.errors",
     "Tracker": "lab.tracker",
     "Truth": "lab.truth",
+    "Analysis": "lab.analysis",
+    "add_prompts": "lab.adding",
     "analyze": "lab.analysis",
+    "analyze_all": "lab.analysis",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.rule_grid",
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.comparison",
+    "compare_phrases": "lab.phrasing",
     "evaluate": "lab.evaluation.evaluate",
+    "gate_report": "lab.evaluation.gating",
     "make_detector": "lab.analysis",
     "open_store": "lab.opened",
     "probe": "lab.media",
@@ -60,7 +65,8 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from lab.analysis import analyze, make_detector, resume
+    from lab.adding import add_prompts
+    from lab.analysis import Analysis, analyze, analyze_all, make_detector, resume
     from lab.box_filter import BoxFilter
     from lab.detection import Detections
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError

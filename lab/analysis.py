@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.detector import Detector
-from lab.effort import effort_of
-from lab.errors import LabError, SettingError, SourceError, StoreError
-from lab.media import Media, probe
-from lab.pipeline import Progress, analyse
+from lab.errors import DetectorError, SettingError, SourceError
+from lab.gates import gate_recipe, make_gate
+from lab.media import probe
+from lab.plugin_factory import make
+from lab.plugins import complete
 from lab.recipe import make_recipe, recipe_hash
 from lab.registry import detectors
+from lab.rhythm import Rhythm
 from lab.run import Run
-from lab.score_log import read_log
-from lab.score_log_writer import ScoreLogWriter
+from lab.running import Pass, Plan, Report
 from lab.sources.file import FileSource
 from lab.store.store import Store, new_run_id
 
 VIDEO_SUFFIXES = frozenset(
     [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".gif", ".wmv", ".asf", ".ogv", ".3gp"]
 )
-Report = Callable[[Progress], None]
 
 
-def make_detector(name: str = "yolo", **settings: Any) -> Detector:
-    """A registered detector. Raises SettingError for an unknown name or setting."""
-    factory = detectors.get(name)
-    try:
-        made: Detector = factory(**settings)
-    except TypeError as error:
-        raise SettingError(f"detector {name!r} does not take these settings: {error}") from None
+def make_detector(
+    name: str = "yolo", *, store: Store | str | Path | None = None, **settings: Any
+) -> Detector:
+    """A registered detector, built in or from a plugin; see `lab.plugin_factory.make`.
+
+    store: where detectors that keep what they computed (text embeddings) look and put it.
+    """
+    given = dict(settings)
+    is_built_in = detectors.package(name) is None and name != "python"
+    if is_built_in and getattr(detectors.get(name), "uses_store", False):
+        given["store"] = Store.of_any(store)
+    made = make(name, given)
+    if is_built_in:
+        # A plugin's settings may hold secrets; its recipe says which may be kept.
+        plain = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+        made.made_from = {"name": name, **plain}  # type: ignore[attr-defined]
     return made
 
 
@@ -61,12 +71,52 @@ def find_clips(paths: Iterable[str | Path]) -> list[Path]:
     return clips
 
 
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """One detector with its rhythm, to be run beside others over one decode of a clip.
+
+    detector: a registered name with its `settings`, or one that is made already.
+    name: what it is called in results; the detector's name unless given.
+    interval_s, frame_count, frame_step: see `lab.rhythm.Rhythm`.
+    gate: `motion`, or settings with `kind`: frames that it holds back are not looked at.
+    """
+
+    detector: str | Detector = "yolo"
+    name: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    interval_s: float = 0.2
+    frame_count: int = 1
+    frame_step: int = 1
+    gate: str | Mapping[str, Any] | None = None
+
+    @property
+    def title(self) -> str:
+        if self.name is not None:
+            return self.name
+        if isinstance(self.detector, str):
+            return self.detector
+        return str(getattr(self.detector, "made_from", {}).get("name") or type(self.detector).__name__)
+
+    def make(self, store: Store) -> Detector:
+        if isinstance(self.detector, str):
+            return make_detector(self.detector, store=store, **self.settings)
+        if self.settings:
+            raise SettingError("a detector that is made already takes no labels or settings")
+        if hasattr(self.detector, "recipe"):
+            return self.detector
+        return complete(type(self.detector).__name__, self.detector, {})
+
+    def rhythm(self) -> Rhythm:
+        return Rhythm(interval_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step)
+
+
 def analyze(
     path: str | Path,
     *,
     detector: str | Detector = "yolo",
     every_s: float = 0.2,
     labels: Sequence[str] | None = None,
+    gate: str | Mapping[str, Any] | None = None,
     store: Store | str | Path | None = None,
     progress: bool | Report = True,
     reuse: bool = False,
@@ -78,38 +128,104 @@ def analyze(
     detector: a registered name, with its `settings` (weights, runtime, image_size,
         score_floor), or one that is made already.
     every_s: seconds between samples; 0 for every frame.
+    labels: what to look for; for an open-vocabulary detector these are the prompts.
+    gate: `motion`, to hold back frames on which nothing moved.
     progress: show a bar, or hand the progress to a function.
     reuse: give the finished run of the same recipe if the store has one.
 
     Raises SourceError, DetectorError, SettingError or StoreError, with nothing left in the
     store if the run could not begin.
     """
+    if labels is not None:
+        settings["labels"] = labels
+    one = Analysis(detector=detector, settings=settings, interval_s=every_s, gate=gate)
+    return analyze_all(path, [one], store=store, progress=progress, reuse=reuse, cancelled=cancelled)[0]
+
+
+def analyze_all(
+    path: str | Path,
+    analyses: Sequence[Analysis],
+    *,
+    store: Store | str | Path | None = None,
+    progress: bool | Report = True,
+    reuse: bool = False,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> list[Run]:
+    """Run several analyses over one decode of a clip; one run for each, in their order.
+
+    Each keeps its own log with exact times, its effort and its outcome: one that fails does not
+    stop the others. Runs of one pass know each other by `Run.pass_id`. Names must be unique.
+
+    Raises as `analyze` does; DetectorError only if every analysis failed.
+    """
+    _check_names(analyses)
     opened = time.monotonic()
+    kept = Store.of_any(store)
     source = FileSource(path)
     media = probe(path, source)
     opening_s = time.monotonic() - opened
-    looker = detector if not isinstance(detector, str) else None
-    if looker is None:
-        looker = make_detector(str(detector), labels=labels, **settings)
-    elif labels is not None or settings:
-        raise SettingError("a detector that is made already takes no labels or settings")
-    recipe = make_recipe(media.media_id, looker.recipe(), every_s=every_s)
-    kept = store if isinstance(store, Store) else Store(store)
-    if reuse and (known := _finished(kept, recipe_hash(recipe))):
-        return known
-    kept.add_media(media)
+    pass_id = uuid.uuid4().hex[:8]
+    runs: dict[str, Run | None] = {}
+    plans = []
+    with ExitStack() as stack:
+        for one in analyses:
+            with naming(one.title if len(analyses) > 1 else None):
+                plan = _plan(kept, media.media_id, one, pass_id if len(analyses) > 1 else None)
+            if isinstance(one.detector, str):
+                stack.callback(plan.detector.close)
+            runs[plan.run_id] = _finished(kept, recipe_hash(plan.recipe)) if reuse else None
+            if runs[plan.run_id] is None:
+                plans.append(plan)
+        if plans:
+            kept.add_media(media)
+            made = Pass(kept, source, media, plans, progress, cancelled).go(opening_s)
+            runs.update({run.run_id: run for run in made})
+    return [run for run in runs.values() if run is not None]
+
+
+@contextmanager
+def naming(title: str | None) -> Iterator[None]:
+    """An error inside says which of several analyses it is of."""
+    try:
+        yield
+    except (SettingError, DetectorError) as error:
+        raise type(error)(f"analysis {title!r}: {error}" if title else str(error)) from None
+
+
+def _check_names(analyses: Sequence[Analysis]) -> None:
+    if not analyses:
+        raise SettingError("no analysis given; give one or more")
+    titles = [one.title for one in analyses]
+    for title in titles:
+        if not title.strip() or len(title) > 100:
+            raise SettingError(f"the name of an analysis must have 1 to 100 characters, got {title[:40]!r}")
+        if titles.count(title) > 1:
+            raise SettingError(f"two analyses are named {title!r}; give each a name of its own")
+
+
+def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> Plan:
+    rhythm, gate = one.rhythm(), make_gate(one.gate)
+    looker = one.make(store)
+    given = looker.recipe()
+    if missing := [name for name in ("detector", "labels", "score_floor") if name not in given]:
+        raise SettingError(f"the recipe of {one.title!r} has no {', '.join(missing)}; see lab.detector.Detector")
+    recipe = make_recipe(media_id, given, rhythm=rhythm, gate=gate_recipe(gate))
+    recorded = {
+        "weights_path": getattr(looker, "weights_path", None),
+        "detector_settings": getattr(looker, "made_from", None),
+        "analysis": one.title,
+        "pass_id": pass_id,
+    }
     run_id = new_run_id()
 
     def begin() -> None:
-        place = getattr(looker, "weights_path", None)
-        kept.create_run(run_id, recipe, looker.default_threshold, weights_path=place)
+        store.create_run(run_id, recipe, looker.default_threshold, **recorded)
 
-    job = _Job(kept, run_id, recipe, source, media, looker, progress, cancelled)
-    return job.go_on(begin, opening_s)
+    return Plan(run_id, recipe, looker, rhythm, begin, gate)
 
 
 def resume(
-    store: Store,
+    store: Any,
     run_id: str,
     *,
     detector: Detector | None = None,
@@ -118,8 +234,11 @@ def resume(
 ) -> Run:
     """Go on with a cancelled, failed or interrupted run, from its last part.
 
+    store: as `lab.open_store` gives it, or its folder.
+
     Raises SettingError if it is done, or the detector or clip is no longer the same.
     """
+    store = Store.of_any(store)
     run = Run(store, run_id)
     if run.state == "running" or (run.state == "done" and not run.log.damaged):
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
@@ -127,23 +246,42 @@ def resume(
     media = probe(run.media_path, source)
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")
-    looker = detector or make_detector(**detector_settings(run.recipe, run.weights_path))
-    now = make_recipe(media.media_id, looker.recipe(), every_s=run.recipe["every_s"])
+    looker = detector or make_detector(store=store, **detector_settings(run.recipe, run.environment))
+    rhythm, gate = rhythm_of(run.recipe), make_gate(run.recipe.get("gate"))
+    now = make_recipe(media.media_id, looker.recipe(), rhythm=rhythm, gate=gate_recipe(gate))
     if recipe_hash(now) != run.recipe_hash:
         raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
-    job = _Job(store, run.run_id, run.recipe, source, media, looker, progress, cancelled)
-    return job.go_on(lambda: store.set_run_state(run.run_id, "running"), 0.0)
+    begin = partial(store.set_run_state, run.run_id, "running")
+    plan = Plan(run.run_id, run.recipe, looker, rhythm, begin, gate)
+    return Pass(store, source, media, [plan], progress, cancelled).go(0.0)[0]
 
 
-def detector_settings(recipe: dict[str, Any], weights_path: str | None = None) -> dict[str, Any]:
+def rhythm_of(recipe: Mapping[str, Any]) -> Rhythm:
+    """The rhythm that a recipe was made with."""
+    kept = {name: recipe[name] for name in ("frame_count", "frame_step") if name in recipe}
+    return Rhythm(interval_s=recipe["every_s"], **kept)
+
+
+def detector_settings(
+    recipe: Mapping[str, Any], environment: Mapping[str, Any], weights: str | None = None
+) -> dict[str, Any]:
     """The arguments of `make_detector` that gave this recipe.
 
-    weights_path: where its weights lay; a file that has changed shows in its hash.
+    environment: what was recorded beside it: settings, and where the weights lay; a file that
+    has changed shows in its hash. weights: where they lie now.
     """
+    if "plugin" in recipe:
+        return {"name": recipe["detector"], **recipe["settings"]}
     names = ("weights", "runtime", "labels", "image_size", "score_floor", "nms_iou", "most_boxes")
-    settings = {"name": recipe["detector"], **{n: recipe[n] for n in names if n in recipe}}
-    if weights_path is not None:
-        settings["weights"] = weights_path
+    known = {n: recipe[n] for n in names if n in recipe}
+    settings = dict(environment.get("detector_settings") or {"name": recipe["detector"], **known})
+    place = weights or environment.get("weights_path")
+    if place is not None:
+        settings["weights"] = place
+    if "prompt_mode" in recipe:
+        settings["prompt_mode"] = recipe["prompt_mode"]
+    if settings.get("labels") is not None:  # some may have been added since
+        settings["labels"] = list(recipe["labels"])
     return settings
 
 
@@ -152,103 +290,3 @@ def _finished(store: Store, wanted: str) -> Run | None:
         if row["recipe_hash"] == wanted and row["state"] == "done":
             return Run(store, row["run_id"])
     return None
-
-
-@dataclass
-class _Job:
-    """A run under way, new or resumed."""
-
-    store: Store
-    run_id: str
-    recipe: dict[str, Any]
-    source: FileSource
-    media: Media
-    detector: Detector
-    progress: bool | Report
-    cancelled: Callable[[], bool]
-
-    def go_on(self, begin: Callable[[], Any], opening_s: float) -> Run:
-        """Analyse from where the log ends. `begin` writes the run's row, under the log's lock."""
-        begun = time.monotonic()
-        folder = self.store.log_folder(self.run_id)
-        manifest = {"run_id": self.run_id, "labels": list(self.detector.labels), "recipe": self.recipe}
-        fresh = not folder.exists()
-        try:
-            with ScoreLogWriter(folder, manifest) as log:
-                begin()
-                state, error = "failed", None
-                try:
-                    state = self._analyse(log)
-                except KeyboardInterrupt:
-                    state = "cancelled"
-                    raise KeyboardInterrupt(self.run_id) from None
-                except Exception as problem:
-                    error = str(problem) or type(problem).__name__
-                    raise
-                finally:
-                    with suppress(StoreError) if error else nullcontext():
-                        self._close(state, error, opening_s + time.monotonic() - begun)
-        except OSError as problem:
-            if fresh and not any(folder.glob("samples-*.parquet")):
-                self._leave_nothing(folder)
-            why = problem.strerror or str(problem)
-            raise LabError(f"run {self.run_id} stopped: {why}; mend that, then resume or repeat it") from None
-        return Run(self.store, self.run_id)
-
-    def _analyse(self, log: ScoreLogWriter) -> str:
-        log.set_damaged_aside()
-        before = read_log(log.folder)
-        done = Progress(self.run_id, total=self.source.sample_count(self.recipe["every_s"]))
-        done.samples, done.failed = len(before.pts_us), int((~before.ok).sum())
-        with _reporter(self.progress, self.media.name) as report:
-            analyse(
-                self.source,
-                self.detector,
-                log,
-                every_s=self.recipe["every_s"],
-                after_us=log.last_pts_us(),
-                progress=done,
-                report=report,
-                cancelled=self.cancelled,
-            )
-        log.compact()
-        return "cancelled" if self.cancelled() else "done"
-
-    def _close(self, state: str, error: str | None, elapsed_s: float) -> None:
-        log = read_log(self.store.log_folder(self.run_id))
-        last_us = int(log.pts_us[-1]) if len(log.pts_us) else self.media.first_pts_us
-        end_us = self.media.end_us if state == "done" else last_us
-        effort = effort_of(log.pts_us, log.ok, end_us, self.recipe["every_s"]).to_dict()
-        self.store.finish_run(self.run_id, state, error=error, effort=effort, elapsed_s=elapsed_s)
-
-    def _leave_nothing(self, folder: Path) -> None:
-        """Nothing was written: the store stays as it was, as far as a full disk allows."""
-        shutil.rmtree(folder, ignore_errors=True)
-        with suppress(StoreError):
-            self.store.delete_run(self.run_id)
-
-
-class _reporter:
-    """A progress bar, a function, or nothing, as a context that gives the function to call."""
-
-    def __init__(self, progress: bool | Report, name: str) -> None:
-        self._progress, self._name = progress, name
-        self._bar: Any = None
-
-    def __enter__(self) -> Report | None:
-        if not isinstance(self._progress, bool):
-            return self._progress
-        if not self._progress:
-            return None
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(desc=self._name, unit="sample")
-        return self._update
-
-    def _update(self, progress: Progress) -> None:
-        self._bar.total = progress.total
-        self._bar.update(progress.samples - self._bar.n)
-
-    def __exit__(self, *exc: object) -> None:
-        if self._bar is not None:
-            self._bar.close()

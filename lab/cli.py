@@ -11,12 +11,16 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from lab.commands import advise, measure, notebook, records
+from lab.commands import advise, asking, job, measure, models, notebook, phrases, records
 from lab.commands.rules import add_rule_options, rule_of, split
 from lab.errors import LabError, SettingError
 
 
 def _analyze(args: argparse.Namespace) -> int:
+    if args.job is not None:
+        return job.analyze_job(args)
+    if not args.paths:
+        raise SettingError("name a file or a folder, or a document with --job")
     from lab.analysis import analyze, find_clips, make_detector, resume
     from lab.store.store import Store
 
@@ -36,13 +40,23 @@ def _analyze(args: argparse.Namespace) -> int:
             "labels": split(args.labels),
         }.items()
         if value is not None
-    }
-    detector = make_detector(args.detector, **settings)
+    } | dict(map(_setting, args.settings))
+    if args.prompt_mode is not None:
+        settings["prompt_mode"] = args.prompt_mode
+    if args.embeddings is not None:
+        settings["embeddings"] = args.embeddings
+    detector = make_detector(args.detector, store=store, **settings)
     done, failed = [], []
     for clip in clips:
         try:
             run = analyze(
-                clip, detector=detector, every_s=args.every, store=store, progress=bar, reuse=args.reuse
+                clip,
+                detector=detector,
+                every_s=args.every,
+                gate=args.gate,
+                store=store,
+                progress=bar,
+                reuse=args.reuse,
             )
             done.append(run.summary())
         except LabError as error:
@@ -50,6 +64,17 @@ def _analyze(args: argparse.Namespace) -> int:
                 raise
             failed.append(str(error))
     return _print_runs(args, done, failed)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, a value that is JSON as such and any other as text."""
+    name, given, value = text.partition("=")
+    if not given or not name.isidentifier() or name == "name":
+        raise SettingError(f"--set needs NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: list[str]) -> int:
@@ -168,15 +193,22 @@ def build_parser() -> argparse.ArgumentParser:
 
     a = command("analyze", _analyze, "Run a detector over clips and folders, once.",
                 "lab analyze clip.mp4 --labels person,car --every 0.2 --json")  # fmt: skip
-    a.add_argument("paths", nargs="+", metavar="PATH", help="files and folders; run ids with --resume")
+    a.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; run ids with --resume")
     a.add_argument("--detector", default="yolo")
     a.add_argument("--weights", metavar="PATH|NAME")
     a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
-    a.add_argument("--labels", help="separated by commas; all that the model knows, unless given")
+    a.add_argument("--labels", help="separated by commas; for yolo-world and yoloe the prompts; "
+                   "others look for all that they know unless it is given")  # fmt: skip
+    a.add_argument("--prompt-mode", choices=["independent", "joint"], help="independent up to 8 prompts")
+    a.add_argument("--embeddings", metavar="FILE.npz", help="text embeddings: names and emb")
+    a.add_argument("--gate", choices=["motion"], help="hold back frames on which nothing moves")
     a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
     a.add_argument("--image-size", type=int, metavar="PX")
     a.add_argument("--score-floor", type=float)
+    a.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE",
+                   help="a further setting of the detector; may be repeated")  # fmt: skip
     a.add_argument("--reuse", action="store_true", help="give a finished run of the same recipe")
+    a.add_argument("--job", metavar="FILE", help="all that a document says; see lab job")
     a.add_argument("--resume", action="store_true", help="go on with these runs")
     s = command("sightings", _sightings, "The sightings that a rule finds in a run.",
                 "lab sightings 20261121 --enter-threshold 0.5 --format csv")  # fmt: skip
@@ -187,7 +219,9 @@ def build_parser() -> argparse.ArgumentParser:
     e = command("export", _export, "Stored sightings, or effort, as CSV.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
-    measured = [*measure.add(command), *advise.add(command), *records.add(command), *notebook.add(command)]
+    groups = (measure, advise, records, notebook, asking, phrases, job)
+    measured = [sub for group in groups for sub in group.add(command)]
+    models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
                 "lab doctor")  # fmt: skip
     command("worker", _worker, "Do jobs read from standard input; used by the app.",

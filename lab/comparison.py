@@ -134,7 +134,7 @@ def compare(
         found["a"] += len(seen[0].edges)
         found["b"] += len(seen[1].edges)
         differences += _differences(one, two, *seen)
-        table += _seconds(one, two, *seen)
+        table += _seconds((one.analysed_of(label), two.analysed_of(label_b)), *seen)
         scatter.append(_paired_scores(one, two, (label, first), (label_b, second)))
     media_of = np.concatenate([np.full(len(t), i) for i, (_, t) in enumerate(scatter)])
     return Comparison(
@@ -164,7 +164,7 @@ def _label(run: Run, label: str | None) -> str:
 
 def _paired_scores(one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]) -> tuple[np.ndarray, np.ndarray]:
     """Samples of A with the nearest of B, if it lies within half of the longer interval."""
-    pts_a, pts_b = one.log.analysed_pts_us, two.log.analysed_pts_us
+    pts_a, pts_b = one.log.pts_of(a[0]), two.log.pts_of(b[0])
     scores_a, scores_b = one.label_scores(*a), two.label_scores(*b)
     if not len(pts_a) or not len(pts_b):
         return np.zeros((0, 2)), np.zeros(0, np.int64)
@@ -176,15 +176,14 @@ def _paired_scores(one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule])
     return np.stack([scores_a[keep], scores_b[near[keep]]], axis=1).astype(np.float64), pts_a[keep]
 
 
-def _seconds(one: Run, two: Run, a: Presences, b: Presences) -> np.ndarray:
+def _seconds(analysed: tuple[np.ndarray, np.ndarray], a: Presences, b: Presences) -> np.ndarray:
     """Seconds that both analysed, by what each has: 2 x 2, absent and present."""
-    both = spans.intersection(one.analysed, two.analysed)
+    both = spans.intersection(*analysed)
     at = np.concatenate([np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)])
     table = np.zeros((2, 2), np.int64)
     said = [spans.contains(p.edges[:, 1:3], at).astype(int) for p in (a, b)]
     np.add.at(table, (said[0], said[1]), 1)
     return table
-
 
 
 def _agreement(table: np.ndarray) -> dict[str, Any]:
@@ -259,9 +258,9 @@ def _gain(
                 presences_of(run, label, rule),
                 of_label,
                 matching,
-                pts_us=run.log.analysed_pts_us,
+                pts_us=run.log.pts_of(label),
                 interval_us=round(max(p.sample_interval_s for p in pair) * 1e6),
-                analysed=run.analysed,
+                analysed=run.analysed_of(label),
                 start_us=run.media["first_pts_us"],
             )
             sides.append((made.tp, made.fp, made.fn))

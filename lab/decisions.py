@@ -54,7 +54,7 @@ def decisions(run: Run, label: str, rule: Rule, *, most: int = _MOST) -> list[De
     rule.wanted(run.labels)
     rule.check_floor(float(run.recipe["score_floor"]))
     debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
-    trial = _Trial(run.log.analysed_pts_us, run.label_scores(label, rule), float(run.recipe["score_floor"]))
+    trial = _Trial(run.log.pts_of(label), run.label_scores(label, rule), float(run.recipe["score_floor"]))
     if not len(trial.pts):
         return []
     found = [*trial.not_opened(debounce), *trial.of_sightings(debounce)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from lab.errors import LabError
@@ -21,7 +24,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
     return {
         "versions": {"lab": lab.__version__, "python": here["python"], **here["packages"]},
         "decoders": {name: _decoder(name) for name in _DECODERS},
-        "detectors": {name: _detector(name) for name in detectors.names()},
+        "detectors": _detectors(),
         "store": _store(store),
     }
 
@@ -35,16 +38,52 @@ def _decoder(name: str) -> str:
         return "missing in this build of FFmpeg"
 
 
-def _detector(name: str) -> str:
+def _detectors() -> dict[str, str]:
+    """Each detector as ready, or with the reason why not."""
+    problems = detectors.problems()
+    states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}
+    return states | {name: f"broken: {why}" for name, why in problems.items()}
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Looking whether a detector is ready downloads nothing."""
+    before = os.environ.get("LAB_OFFLINE")
+    os.environ["LAB_OFFLINE"] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop("LAB_OFFLINE")
+        if before is not None:
+            os.environ["LAB_OFFLINE"] = before
+
+
+def _detector(name: str, problem: str | None) -> str:
     from lab.analysis import make_detector
 
+    package = detectors.package(name)
+    if package is not None and problem is not None:
+        return f"broken: {problem}"
+    factory = None if package or name == "python" else detectors.get(name)
+    example = getattr(factory, "example", {})
     try:
-        detector = make_detector(name)
+        with offline():
+            detector = make_detector(name, **example)
     except LabError as error:
-        return f"not ready: {error}"
-    recipe = detector.recipe()
-    detector.close()
-    return f"ready ({recipe['weights']} on {recipe['runtime']}, {len(recipe['labels'])} labels)"
+        state = f"not ready: {error}"
+    else:
+        state = f"ready ({_details(detector.recipe())})"
+        detector.close()
+    if package is not None:
+        state += f", from {package['name']} {package['version']}"
+    return state + (f"; note: {problem}" if problem else "")
+
+
+def _details(recipe: dict[str, Any]) -> str:
+    labels = f"{len(recipe['labels'])} labels" if recipe["labels"] else "any labels"
+    if "weights" not in recipe:
+        return labels
+    return f"{recipe['weights']} on {recipe['runtime']}, {labels}"
 
 
 def _store(store: Store) -> dict[str, Any]:

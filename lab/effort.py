@@ -19,7 +19,7 @@ class Effort:
 
     A sample stands for the time to the next one (the last for a typical interval, up to the
     media's end). Where the next comes more than 5 typical intervals and 1 s later, the time
-    beyond one interval is a gap. Failed samples' time and gaps are not analysed.
+    beyond one interval is a gap. The time of failed and gated samples and gaps are not analysed.
     """
 
     samples: int
@@ -29,6 +29,7 @@ class Effort:
     gaps: int
     gap_s: float
     failed_s: float
+    gated_s: float
     analysed_s: float
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,21 +57,25 @@ def analysed_spans(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: flo
     return spans.union(np.stack([pts_us[ok], pts_us[ok] + kept[ok]], axis=1))
 
 
-def effort_of(pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float) -> Effort:
-    """pts_us: int64 (n,), all samples. ok: bool (n,). end_us: where the media ends."""
+def effort_of(
+    pts_us: np.ndarray, ok: np.ndarray, end_us: int, every_s: float, gated: np.ndarray | None = None
+) -> Effort:
+    """pts_us: int64 (n,), all samples. ok, gated: bool (n,). end_us: where the media ends."""
     n = len(pts_us)
+    held = np.zeros(n, bool) if gated is None else gated & ~ok
     if n == 0:
         return Effort(
-            samples=0, ok=0, failed=0, gated=0, gaps=0, gap_s=0.0, failed_s=0.0, analysed_s=0.0
+            samples=0, ok=0, failed=0, gated=0, gaps=0, gap_s=0.0, failed_s=0.0, gated_s=0.0, analysed_s=0.0
         )
     kept, gap = _stood_for(pts_us, end_us, every_s)
     return Effort(
         samples=n,
         ok=int(ok.sum()),
-        failed=int((~ok).sum()),
-        gated=0,
+        failed=int((~ok & ~held).sum()),
+        gated=int(held.sum()),
         gaps=int((gap > 0).sum()),
         gap_s=float(gap.sum() / 1e6),
-        failed_s=float(kept[~ok].sum() / 1e6),
+        failed_s=float(kept[~ok & ~held].sum() / 1e6),
+        gated_s=float(kept[held].sum() / 1e6),
         analysed_s=float(kept[ok].sum() / 1e6),
     )

@@ -16,7 +16,7 @@ def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
     """One row per sample: pts_s, score, state, reason.
 
     state: `closed`, `entering`, `open`, `leaving`, `ended` (waiting for the merge gap to pass)
-    or `failed`. Raises SettingError for an unknown label.
+    `failed`, or `gated` (held back from the detector). Raises SettingError for an unknown label.
     """
     rule.wanted(run.labels)
     debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
@@ -24,10 +24,10 @@ def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
     tracker = Tracker(only, every_s=run.sample_interval_s, start_us=run.media["first_pts_us"])
     scores = iter(run.label_scores(label, rule))
     rows = []
+    looked = run.log.ok_of(label)
     for position, pts_us in enumerate(run.log.pts_us.tolist()):
-        if not run.log.ok[position]:
-            reason = f"failed sample ({run.log.reasons[position]}): it moves no streak"
-            rows.append({"pts_s": pts_us / 1e6, "score": None, "state": "failed", "reason": reason})
+        if not looked[position]:
+            rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_looked(run, label, position)})
             continue
         score = float(next(scores))
         before = _Before(tracker.of(label))
@@ -42,6 +42,17 @@ def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _not_looked(run: Run, label: str, position: int) -> dict[str, str]:
+    """State and reason of a sample on which the label was not looked at."""
+    log = run.log
+    if log.gated[position]:
+        return {"state": "gated", "reason": f"gated ({log.reasons[position]}): it moves no streak"}
+    why = log.reasons.get(position) or (
+        "not looked at yet" if label in log.adding else f"{label} was not looked at"
+    )
+    return {"state": "failed", "reason": f"failed sample ({why}): it moves no streak"}
 
 
 class _Before:

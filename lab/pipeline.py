@@ -1,22 +1,37 @@
-"""The only loop: frames from a source, through a detector, into a score log."""
+"""The only loop: frames from a source, through detectors, into score logs."""
 
 from __future__ import annotations
 
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from lab.detection import Detections
 from lab.detector import Detector
 from lab.errors import DetectorError
 from lab.frame import Frame
+from lab.rhythm import Rhythm, Window
 from lab.score_log_writer import ScoreLogWriter
-from lab.source import Source
+from lab.source import Shot, Source, shots
 
 _AHEAD_FRAMES = 8
+_MOST_WAITING = 256  # frames that a gate held back while a batch fills
 FLUSH_EVERY_S = 2.0
+
+
+class Gate(Protocol):
+    """Decides which frames are worth an expensive detector."""
+
+    def look(self, frame: Frame) -> str | None:
+        """Why the frame is held back; None if it goes to the detector."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Everything that it decides by, as JSON values, with its `kind`."""
+        ...
 
 
 @dataclass
@@ -27,8 +42,134 @@ class Progress:
 
     samples: int = 0
     failed: int = 0
+    gated: int = 0
     total: int | None = None
     elapsed_s: float = 0.0
+
+
+@dataclass
+class Lane:
+    """One analysis under way: its detector, its log, its rhythm.
+
+    after_us: the last sample that its log has already. detect_s: seconds spent in the detector.
+    error: why the analysis as a whole failed.
+    """
+
+    detector: Detector
+    log: ScoreLogWriter
+    rhythm: Rhythm
+    name: str = ""
+    gate: Gate | None = None
+    after_us: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    detect_s: float = 0.0
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        self._recent: dict[int, Frame] = {}
+        self._given = -1
+        self._waiting: list[tuple[Frame, Detections | None]] = []
+        self._detector_failures = 0
+
+    @property
+    def shown_after_us(self) -> int | None:
+        """What it is shown begins after this time: at the beginning if it has a memory."""
+        remembers = getattr(self.detector, "is_stateful", False) or self.gate is not None
+        return None if remembers else self.after_us
+
+    def take(self, frame: Frame, window: Window | None) -> None:
+        """A frame that some analysis needs, and the window of this one that it completes."""
+        if not self.rhythm.is_plain:
+            self._recent[frame.index] = frame
+            oldest = frame.index - self.rhythm.reach
+            self._recent = {i: f for i, f in self._recent.items() if i >= oldest}
+        if window is None:
+            return
+        if getattr(self.detector, "takes_windows", False):
+            self._call([self._recent[i] for i in window] if self._recent else [frame])
+            return
+        fresh = [frame] if self.rhythm.is_plain else [self._recent[i] for i in window if i > self._given]
+        self._given = window[-1]
+        for one in fresh:
+            self._wait(one)
+
+    def _wait(self, frame: Frame) -> None:
+        reason = None if self.gate is None else self.gate.look(frame)
+        self._make_room(frame)
+        skipped = Detections.held_back(reason) if reason else Detections() if frame.error else None
+        self._waiting.append((frame, skipped))
+        to_look_at = sum(1 for _, known in self._waiting if known is None)
+        if to_look_at >= self.detector.batch_size or len(self._waiting) >= _MOST_WAITING:
+            self.look()
+
+    def _make_room(self, frame: Frame) -> None:
+        """A batch holds pictures of one shape."""
+        shapes = {f.image_bgr.shape for f, known in self._waiting if known is None and f.image_bgr is not None}
+        if shapes and frame.image_bgr is not None and frame.image_bgr.shape not in shapes:
+            self.look()
+
+    def look(self) -> None:
+        """Have the detector look at what waits, and log it."""
+        good = [frame for frame, known in self._waiting if known is None]
+        begun = time.monotonic()
+        try:
+            seen = iter(answers(self.detector, good))
+        except Exception as error:
+            # Whatever a model or a plugin raises: these samples failed, and the log says why.
+            seen = iter([Detections.failed(f"detector: {error}"[:300])] * len(good))
+        self.detect_s += time.monotonic() - begun
+        for frame, known in self._waiting:
+            self._keep(frame, next(seen) if known is None else known)
+        self._waiting = []
+
+    def _call(self, frames: list[Frame]) -> None:
+        """One window for a detector that takes windows; its answer is of the last frame."""
+        last, begun = frames[-1], time.monotonic()
+        broken = next((f for f in frames if f.error is not None), None)
+        reason = None if self.gate is None else self.gate.look(last)
+        if reason:
+            found = Detections.held_back(reason)
+        elif broken is not None:
+            found = Detections.failed(f"frame {broken.index} of the window: {broken.error}")
+        else:
+            try:
+                (found,) = answers(self.detector, frames, 1)
+            except Exception as error:
+                found = Detections.failed(f"detector: {error}"[:300])
+        self.detect_s += time.monotonic() - begun
+        self._keep(last, found)
+
+    def _keep(self, frame: Frame, found: Detections) -> None:
+        if self.after_us is not None and frame.pts_us <= self.after_us:
+            return
+        self.log.add(frame, found)
+        self.progress.samples += 1
+        self.progress.failed += (frame.error or found.error) is not None
+        self.progress.gated += found.gated is not None
+        self._detector_failures += found.error is not None
+
+    def finish(self) -> None:
+        """Log what is left. Sets `error` if the detector failed on every sample it was given."""
+        self.look()
+        self.log.flush()
+        given = self.progress.samples - self.progress.gated
+        if given and self._detector_failures == given:
+            why = self.log.first_reason or "no reason given"
+            self.error = f"the detector failed on all {given} samples: {why}"
+
+
+def answers(detector: Detector, frames: list[Frame], count: int | None = None) -> list[Detections]:
+    """What the detector says. Raises TypeError for anything but a result a frame."""
+    found = detector.detect(frames) if frames else []
+    wanted = len(frames) if count is None else count
+    if not isinstance(found, list) or not all(isinstance(one, Detections) for one in found):
+        got = type(found).__name__
+        if isinstance(found, list):
+            got = "a list with " + ", ".join(sorted({type(one).__name__ for one in found}))
+        raise TypeError(f"it returned {got}, expected list[Detections]")
+    if len(found) != wanted:
+        raise TypeError(f"it returned {len(found)} results for {wanted} frames")
+    return found
 
 
 def analyse(
@@ -42,71 +183,74 @@ def analyse(
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Progress:
+    """Run one detector until the source ends or `cancelled()`; see `analyse_lanes`.
+
+    Raises DetectorError if every sample failed in the detector.
+    """
+    lane = Lane(detector, log, Rhythm(interval_s=every_s), after_us=after_us, progress=progress or Progress())
+    analyse_lanes(source, [lane], report=report, cancelled=cancelled)
+    if lane.error is not None:
+        raise DetectorError(lane.error)
+    return lane.progress
+
+
+def analyse_lanes(
+    source: Source,
+    lanes: Sequence[Lane],
+    *,
+    report: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> None:
     """Run until the source ends or `cancelled()`; what was seen is on disk when it returns.
 
-    Decoding goes on in a thread of its own while the detector looks. Raises DetectorError if
-    every sample failed in the detector.
+    Every frame is decoded once, in a thread of its own, and given to each analysis that asks for
+    it. An analysis whose detector fails on everything has its `error`; the others go on.
     """
-    progress = progress or Progress()
     begun = last_flush = time.monotonic()
-    detector_failures = 0
-    with _Ahead(source.samples(every_s, after_us)) as frames:
-        for batch in _batches(frames, detector.batch_size):
-            for frame, detections in zip(batch, _look(detector, batch), strict=True):
-                log.add(frame, detections)
-                progress.samples += 1
-                progress.failed += (frame.error or detections.error) is not None
-                detector_failures += detections.error is not None
+    frames = shots(source, [lane.rhythm for lane in lanes], [lane.shown_after_us for lane in lanes])
+    with _Ahead(frames) as decoded:
+        for frame, windows in decoded:
+            for lane, window in zip(lanes, windows, strict=True):
+                lane.take(frame, window)
             now = time.monotonic()
-            progress.elapsed_s = now - begun
+            for lane in lanes:
+                lane.progress.elapsed_s = now - begun
             if now - last_flush > FLUSH_EVERY_S:
-                log.flush()
+                for lane in lanes:
+                    lane.log.flush()
                 last_flush = now
             if report is not None:
-                report(progress)
+                report(lanes[0].progress if len(lanes) == 1 else _together(lanes))
             if cancelled():
                 break
-    log.flush()
-    if progress.samples and detector_failures == progress.samples:
-        raise DetectorError(f"the detector failed on all {progress.samples} samples")
-    return progress
+    for lane in lanes:
+        lane.finish()
 
 
-def _look(detector: Detector, batch: list[Frame]) -> list[Detections]:
-    """A result per frame; frames that could not be decoded are not shown to the detector."""
-    good = [frame for frame in batch if frame.error is None]
-    try:
-        seen = iter(detector.detect(good) if good else [])
-    except Exception as error:
-        # Whatever a model or a plugin raises: these samples failed, and the log says why.
-        seen = iter([Detections.failed(f"detector: {error}"[:300])] * len(good))
-    return [next(seen) if frame.error is None else Detections() for frame in batch]
-
-
-def _batches(frames: Iterator[Frame], size: int) -> Iterator[list[Frame]]:
-    """Up to `size` frames of one shape at a time."""
-    batch: list[Frame] = []
-    for frame in frames:
-        shape = None if frame.image_bgr is None else frame.image_bgr.shape
-        before = next((f.image_bgr.shape for f in batch if f.image_bgr is not None), shape)
-        if len(batch) == size or (batch and shape is not None and shape != before):
-            yield batch
-            batch = []
-        batch.append(frame)
-    if batch:
-        yield batch
+def _together(lanes: Sequence[Lane]) -> Progress:
+    """The progress of several analyses, as one."""
+    each = [lane.progress for lane in lanes]
+    known = [p.total for p in each if p.total is not None]
+    return Progress(
+        each[0].run_id,
+        sum(p.samples for p in each),
+        sum(p.failed for p in each),
+        sum(p.gated for p in each),
+        sum(known) if len(known) == len(each) else None,
+        each[0].elapsed_s,
+    )
 
 
 class _Ahead:
     """Iterates in another thread, a few frames ahead; its errors arrive where it is read."""
 
-    def __init__(self, frames: Iterator[Frame]) -> None:
+    def __init__(self, frames: Iterator[Shot]) -> None:
         self._frames = frames
-        self._queue: queue.Queue[Frame | BaseException | None] = queue.Queue(_AHEAD_FRAMES)
+        self._queue: queue.Queue[Shot | BaseException | None] = queue.Queue(_AHEAD_FRAMES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="decode", daemon=True)
 
-    def __enter__(self) -> Iterator[Frame]:
+    def __enter__(self) -> Iterator[Shot]:
         self._thread.start()
         return self._read()
 
@@ -129,8 +273,8 @@ class _Ahead:
             end = error
         self._queue.put(end)
 
-    def _read(self) -> Iterator[Frame]:
-        while isinstance(item := self._queue.get(), Frame):
+    def _read(self) -> Iterator[Shot]:
+        while isinstance(item := self._queue.get(), Shot):
             yield item
         if item is not None:
             raise item

@@ -11,8 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lab.errors import SettingError
-from lab.grid import interval
+from lab.rhythm import Rhythm
 
 DECODER_VERSION = 1
 _RECORDED = (
@@ -21,17 +20,19 @@ _RECORDED = (
 
 
 def make_recipe(
-    media_id: str, detector: Mapping[str, Any], *, every_s: float, gate: str | None = None
+    media_id: str,
+    detector: Mapping[str, Any],
+    *,
+    rhythm: Rhythm,
+    gate: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a run depends on, as JSON values. Raises SettingError for a bad `every_s`."""
-    interval(every_s)
-    if every_s > 86_400:
-        raise SettingError(f"every_s must be at most a day (86400), got {every_s}")
+    """What a run depends on, as JSON values. gate: its settings."""
     return {
         "media_id": media_id,
         **detector,
-        "every_s": float(every_s),
-        "gate": gate,
+        "every_s": float(rhythm.interval_s),
+        **rhythm.to_dict(),
+        "gate": None if gate is None else dict(gate),
         "decoder_version": DECODER_VERSION,
     }
 

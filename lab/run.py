@@ -92,13 +92,30 @@ class Run:
         return self._row["environment"].get("weights_path")
 
     @property
+    def pass_id(self) -> str | None:
+        """What runs of one pass over a clip have in common; None if it was alone."""
+        return self._row["environment"].get("pass_id")
+
+    @property
+    def analysis(self) -> str:
+        """The name of its analysis."""
+        return str(self._row["environment"].get("analysis") or self.recipe["detector"])
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        return tuple(self.recipe["labels"])
+        """Those that it was begun with, then those that were added."""
+        begun = tuple(self.recipe["labels"])
+        return (*begun, *(label for label in self.log.labels if label not in begun))
 
     @property
     def sample_interval_s(self) -> float:
-        """every_s, or the median distance of samples where every frame was one."""
+        """every_s; the median distance of samples where every frame was one; their mean distance
+        where several frames were given at a time.
+        """
         every_s = float(self.recipe["every_s"])
+        if self.recipe.get("frame_count", 1) > 1 and len(self.log.pts_us) > 1:
+            span_us = int(self.log.pts_us[-1] - self.log.pts_us[0])
+            return span_us / 1e6 / (len(self.log.pts_us) - 1)
         if every_s > 0 or len(self.log.pts_us) < 2:
             return every_s or 1.0
         return float(np.median(np.diff(self.log.pts_us)) / 1e6)
@@ -120,15 +137,24 @@ class Run:
         """The same run as it is now."""
         return Run(self.store, self.run_id)
 
-    def effort(self) -> Effort:
-        """What was analysed. See `lab.effort.Effort`."""
-        end_us = self.end_us
-        return effort_of(self.log.pts_us, self.log.ok, end_us, float(self.recipe["every_s"]))
+    def effort(self, label: str | None = None) -> Effort:
+        """What was analysed, or looked at for one label. See `lab.effort.Effort`."""
+        log = self.log
+        ok = log.ok if label is None else log.ok_of(label)
+        return effort_of(log.pts_us, ok, self.end_us, float(self.recipe["every_s"]), log.gated)
 
     @cached_property
     def analysed(self) -> np.ndarray:
         """The stretches that were analysed: int64 (k, 2) in microseconds."""
-        return analysed_spans(self.log.pts_us, self.log.ok, self.end_us, float(self.recipe["every_s"]))
+        return self.spans_of(self.log.ok)
+
+    def analysed_of(self, label: str) -> np.ndarray:
+        """The stretches in which this label was looked at: int64 (k, 2) in microseconds."""
+        return self.spans_of(self.log.ok_of(label)) if label in self.log.missing else self.analysed
+
+    def spans_of(self, ok: np.ndarray) -> np.ndarray:
+        """The stretches that these samples (bool, one each) stand for: int64 (k, 2)."""
+        return analysed_spans(self.log.pts_us, ok, self.end_us, float(self.recipe["every_s"]))
 
     def find(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> list[Sighting]:
         """The sightings of a rule, by label and time. No model runs.
@@ -141,12 +167,12 @@ class Run:
         for label in rule.wanted(self.labels):
             found += replay(
                 label,
-                self.log.analysed_pts_us,
+                self.log.pts_of(label),
                 self.label_scores(label, rule),
                 rule.of(label).debounce.resolved(self.sample_interval_s),
                 start_us=self.media["first_pts_us"],
                 end_us=self.end_us,
-                reason=_END_REASON.get(self.state, "end"),
+                reason="cancelled" if label in self.log.adding else _END_REASON.get(self.state, "end"),
             )
         return found
 
@@ -158,7 +184,7 @@ class Run:
         return int(self.log.pts_us[-1])
 
     def label_scores(self, label: str, rule: Rule) -> np.ndarray:
-        """float32, one score per analysed sample, after the label's box filter."""
+        """float32, one score for each of `log.pts_of(label)`, after the label's box filter."""
         return self.log.scores(label, rule.of(label).box_filter, self.size_px)
 
     def sightings(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> pd.DataFrame:
@@ -170,22 +196,27 @@ class Run:
     def scores(self) -> pd.DataFrame:
         """One row per sample: pts_s, frame_index, failed, and a column of scores per label.
 
-        Scores of failed samples are missing (NaN), not 0.
+        Scores of failed and gated samples are missing (NaN), not 0.
         """
         import pandas as pd
 
         log = self.log
         frame = pd.DataFrame(
-            {"pts_s": log.pts_us / 1e6, "frame_index": log.frame_index, "failed": ~log.ok}
+            {
+                "pts_s": log.pts_us / 1e6,
+                "frame_index": log.frame_index,
+                "failed": ~log.ok & ~log.gated,
+                "gated": log.gated,
+            }
         )
         for label in self.labels:
             column = np.full(len(log.pts_us), np.nan, np.float32)
-            column[log.ok] = log.scores(label)
+            column[log.ok_of(label)] = log.scores(label)
             frame[label] = column
         return frame
 
     def detections(self) -> pd.DataFrame:
-        """One row per box: pts_s, label, confidence, x1_px, y1_px, x2_px, y2_px."""
+        """One row per box: pts_s, label, confidence, x1_px, y1_px, x2_px, y2_px, and text if any."""
         import pandas as pd
 
         log = self.log
@@ -196,6 +227,8 @@ class Run:
         }
         for i, name in enumerate(("x1_px", "y1_px", "x2_px", "y2_px")):
             columns[name] = log.box_xyxy_px[:, i]
+        if log.text is not None:
+            columns["text"] = log.text
         return pd.DataFrame(columns)
 
     def explain(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
@@ -236,6 +269,7 @@ class Run:
             "media": self.media["path"],
             "samples": effort.samples,
             "failed": effort.failed,
+            "gated": effort.gated,
             "analysed_s": effort.analysed_s,
             "elapsed_s": self.elapsed_s,
             "store": str(self.store.folder),

@@ -42,6 +42,7 @@ class ScoreLogWriter:
             write_manifest(folder, {"format": FORMAT, "compacted_through": 0, **manifest})
         self._remove_leftovers()
         self._number = max([0, *(int(f.stem[-5:]) for f in folder.glob("samples-*.parquet"))])
+        self.first_reason: str | None = None  # why the first sample failed that did
         self._samples: list[tuple[Any, ...]] = []
         self._detections: list[tuple[int, Detections]] = []
 
@@ -72,7 +73,8 @@ class ScoreLogWriter:
     def add(self, frame: Frame, detections: Detections) -> None:
         """One sample; times must rise."""
         reason = frame.error or detections.error
-        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time)
+        held_back = None if reason else detections.gated
+        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time, held_back)
 
     def add_sample(
         self,
@@ -81,10 +83,15 @@ class ScoreLogWriter:
         detections: Detections,
         failed: str | None = None,
         wall_time: float = 0.0,
+        gated: str | None = None,
     ) -> None:
-        """One sample whose picture is not at hand. failed: why it could not be looked at."""
-        status = "ok" if failed is None else "failed"
-        self._samples.append((frame_index, pts_us, status, failed, wall_time))
+        """One sample whose picture is not at hand.
+
+        failed: why it could not be looked at. gated: why it was held back on purpose.
+        """
+        self.first_reason = self.first_reason or failed
+        status = "failed" if failed is not None else "ok" if gated is None else "gated"
+        self._samples.append((frame_index, pts_us, status, failed or gated, wall_time))
         if len(detections):
             self._detections.append((pts_us, detections))
         if len(self._samples) >= _PART_SAMPLES:
@@ -111,6 +118,7 @@ class ScoreLogWriter:
                 [label for _, d in self._detections for label in d.labels],
                 np.concatenate([d.confidence for _, d in self._detections]),
                 *boxes.T.copy(),
+                [t for _, d in self._detections for t in d.text or [None] * len(d)],
             ],
             schema=DETECTIONS,
         )
@@ -133,7 +141,7 @@ class ScoreLogWriter:
         if len(files) < 2 or read_log(self.folder).damaged:
             return
         samples = pa.concat_tables([pq.read_table(s) for s, _ in files])
-        detections = pa.concat_tables([pq.read_table(d) for _, d in files])
+        detections = pa.concat_tables([pq.read_table(d) for _, d in files], promote_options="default")
         self._write(f"c{self._number:05d}", samples, detections)
         manifest = read_manifest(self.folder)
         write_manifest(self.folder, {**manifest, "compacted_through": self._number})

@@ -21,7 +21,7 @@ def runs_of(args: argparse.Namespace, ids: list[str]) -> list[Any]:
     return Run.many(Store(args.store), ids)
 
 
-def _matching(args: argparse.Namespace) -> Any:
+def matching_of(args: argparse.Namespace) -> Any:
     from lab.evaluation.matching import Matching
 
     return Matching(
@@ -38,7 +38,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     runs = runs_of(args, args.runs)
     found = evaluate(
         runs, args.labels, rule_of(args, runs[0]), coverage=args.coverage,
-        matching=_matching(args), annotator=args.annotator,
+        matching=matching_of(args), annotator=args.annotator,
     )  # fmt: skip
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
@@ -87,7 +87,7 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     bar = _bar(args)
     return {
         label: sweep(
-            runs, truth, label=label, grid=grid, base=base, matching=_matching(args), progress=bar(label)
+            runs, truth, label=label, grid=grid, base=base, matching=matching_of(args), progress=bar(label)
         )
         for label in labels
     }
@@ -180,7 +180,7 @@ def _compare(args: argparse.Namespace) -> int:
     rule = rule_of(args, a[0])
     found = compare(
         a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b[0]), label=args.label,
-        label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=_matching(args),
+        label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=matching_of(args),
         annotator=args.annotator,
     )  # fmt: skip
     if args.json:

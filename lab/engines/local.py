@@ -20,7 +20,10 @@ from typing import Any
 
 from lab.jobs import Job
 
-_LANES = {"analyze": "analysis", "resume": "analysis", "describe": "analysis", "sweep": "tuning"}
+_LANES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analysis") | {
+    "sweep": "tuning",
+    "weights": "downloads",
+}
 _KEPT_JOBS = 200
 # Small and flat: few heaps for many threads, and no allocator beside the system's.
 _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}

@@ -15,47 +15,92 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.engines.warm import WarmDetectors
 from lab.errors import LabError, closest
 from lab.pipeline import Progress
 
 _REPORT_EVERY_S = 0.25
-_KINDS = ("analyze", "resume", "describe", "probe", "pictures", "playable", "sweep")
+_KINDS = (
+    *("analyze", "resume", "prompts", "describe", "weights", "models", "probe", "pictures", "playable"),
+    "sweep",
+)
 Job = dict[str, Any]
 Say = Callable[..., None]
 
 
+class _Cancelled(Exception):
+    """Ends a download in the middle; its part stays."""
+
+
 class _Worker:
-    """Keeps the last detector warm, so that the next job of the same kind starts at once."""
+    """Keeps the last job's detectors warm, so that the next job of the same kind starts at once."""
 
     def __init__(self) -> None:
-        self._settings: str | None = None
-        self._detector: Any = None
+        self._warm = WarmDetectors()
         self.cancelled: set[str] = set()
 
-    def detector(self, settings: dict[str, Any]) -> Any:
-        from lab.analysis import make_detector
-
-        key = json.dumps(settings, sort_keys=True)
-        if key != self._settings:
-            if self._detector is not None:
-                self._detector.close()
-            self._settings, self._detector = None, None
-            self._detector = make_detector(**settings)
-            self._settings = key
-        return self._detector
-
     def analyze(self, job: Job, say: Say) -> Job:
-        from lab.analysis import analyze
+        """Several analyses over one decode; each is `lab.analysis.Analysis` with settings."""
+        from lab.analysis import Analysis, analyze_all
 
-        run = analyze(
+        wanted = [dict(one) for one in job["analyses"]]
+        titles = [str(one.get("name")) for one in wanted]
+        made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
+        runs = analyze_all(
             job["path"],
-            detector=self.detector(job["detector"]),
-            every_s=job["every_s"],
+            [Analysis(detector=looker, **one) for looker, one in zip(made, wanted, strict=True)],
             store=job["store"],
             progress=_throttled(say),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
-        return run.summary()
+        return {**runs[0].summary(), "runs": [run.summary() for run in runs]}
+
+    def prompts(self, job: Job, say: Say) -> Job:
+        """More prompts on a finished run."""
+        from lab.adding import add_prompts, settings_for
+        from lab.run import Run
+        from lab.store.store import Store
+
+        store = Store(job["store"])
+        run = Run(store, job["run_id"])
+        looker = None
+        if run.recipe.get("prompt_mode") == "independent" and not run.log.adding:
+            (looker,) = self._warm.get([settings_for(run, job["prompts"])], job["store"])
+        return add_prompts(
+            store,
+            job["run_id"],
+            job["prompts"],
+            from_s=job.get("from_s"),
+            detector=looker,
+            progress=_throttled(say),
+            cancelled=lambda: job["job_id"] in self.cancelled,
+        ).summary()
+
+    def weights(self, job: Job, say: Say) -> Job:
+        """Download known weights into the models folder."""
+        from lab.detectors.models_folder import fetch
+
+        last = 0.0
+
+        def report(done: int, total: int | None) -> None:
+            nonlocal last
+            if job["job_id"] in self.cancelled:
+                raise _Cancelled
+            now = time.monotonic()
+            if now - last >= _REPORT_EVERY_S or done == total:
+                last = now
+                say(done=done, total=total)
+
+        try:
+            return {"path": str(fetch(job["weights"], report))}
+        except _Cancelled:
+            return {"path": None}
+
+    def models(self, job: Job, say: Say) -> Job:
+        """What lies in the models folder. Here, since large files are hashed and runtimes asked."""
+        from lab.detectors.models_folder import list_models
+
+        return {"models": [info.to_dict() for info in list_models()]}
 
     def resume(self, job: Job, say: Say) -> Job:
         from lab.analysis import detector_settings, resume
@@ -63,18 +108,18 @@ class _Worker:
 
         store = Store(job["store"])
         row = store.run(job["run_id"])
-        settings = detector_settings(row["recipe"], row["environment"].get("weights_path"))
+        settings = detector_settings(row["recipe"], row["environment"])
         run = resume(
             store,
             job["run_id"],
-            detector=self.detector(settings),
+            detector=self._warm.get([settings], job["store"])[0],
             progress=_throttled(say),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return run.summary()
 
     def describe(self, job: Job, say: Say) -> Job:
-        detector = self.detector(job["detector"])
+        (detector,) = self._warm.get([job["detector"]], job["store"])
         return {"labels": list(detector.labels), "recipe": detector.recipe()}
 
     def probe(self, job: Job, say: Say) -> Job:

@@ -146,9 +146,9 @@ def evaluate(
                 presences,
                 of_label,
                 matching,
-                pts_us=run.log.analysed_pts_us,
+                pts_us=run.log.pts_of(label),
                 interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.analysed,
+                analysed=run.analysed_of(label),
                 start_us=run.media["first_pts_us"],
             )
             counts[label].append(made)
@@ -161,6 +161,12 @@ def evaluate(
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
         clip_totals.append(with_covered(total(here), covered_us))
     notes += known.joined_note(clips, wanted)
+    gated = sum(int(run.log.gated.sum()) for run in runs)
+    if gated:
+        notes.append(
+            f"{gated} samples were held back by a gate: presences that lie wholly among them do not "
+            "count here; see `lab gate` for what it cost"
+        )
     return Evaluation(
         rule=rule,
         matching=matching,
@@ -186,7 +192,7 @@ def presences_of(run: Run, label: str, rule: Rule) -> Presences:
 
     one = rule.of(label)
     rule.check_floor(float(run.recipe["score_floor"]))
-    pts_us = run.log.analysed_pts_us
+    pts_us = run.log.pts_of(label)
     if not len(pts_us):
         return Presences.of_sightings([])
     debounce = one.debounce.resolved(run.sample_interval_s)

@@ -16,7 +16,7 @@ from lab.exports.tables import to_csv
 from lab.formats.files import write_coverage, write_rows
 from lab.media import sha256
 from lab.run import SIGHTING_COLUMNS, Run
-from lab.score_log import part_files
+from lab.score_log import added_folders, part_files
 
 FORMAT = 1
 DEFINITIONS = {
@@ -65,6 +65,7 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         "figures": found.to_dict() if found is not None else None,
         "audits": [a.to_dict() for a in experiment.store.audits() if a.rule_hash == rule.rule_hash],
         "weights_path": run.weights_path,
+        "detector_settings": run.environment.get("detector_settings"),
     }
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
@@ -75,10 +76,9 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         bundle.writestr("annotations.csv", write_rows(marks, watched, [run.media], "csv"))
         bundle.writestr("coverage.csv", write_coverage(watched, [run.media]))
         folder = experiment.store.log_folder(run.run_id)
-        bundle.write(folder / "manifest.json", "log/manifest.json")
-        for pair in part_files(folder):
-            for file in pair:
-                bundle.write(file, f"log/{file.name}")
+        for one in (folder, *added_folders(folder)):
+            for file in (one / "manifest.json", *(f for pair in part_files(one) for f in pair)):
+                bundle.write(file, f"log/{file.relative_to(folder)}")
     return out.getvalue()
 
 
@@ -89,7 +89,7 @@ def versions(run: Run) -> dict[str, Any]:
     import lab
     from lab.recipe import environment
 
-    then = {k: v for k, v in run.environment.items() if k != "weights_path"}
+    then = {k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")}
     libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
     return {"lab": lab.__version__, "run": then, "now": environment(), "ffmpeg": {"version": av.ffmpeg_version_info, **libraries}}
 
@@ -110,14 +110,14 @@ def methods(facts: Mapping[str, Any]) -> str:
     recipe, media, effort = facts["recipe"], facts["media"][0], facts["effort"]
     d = facts["rule"]["default"]["debounce"]
     every = f"one frame every {recipe['every_s']:g} s" if recipe["every_s"] else "every frame"
-    labels = recipe["labels"]
+    labels = recipe["labels"] or ["any label that the detector gives"]
     what = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} classes"
     text = (
-        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. The detector {recipe['detector']} "
-        f"({recipe.get('weights', 'weights not named')}, sha256 {str(recipe.get('weights_sha256'))[:16]}…, runtime "
-        f"{recipe.get('runtime', 'not named')}) was applied to {every} of {media['name']} "
+        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. The detector {recipe['detector']}"
+        f"{_made_of(recipe)} was applied to {every} of {media['name']} "
         f"(sha256 {str(media['sha256'])[:16]}…) for {what}, keeping detections of confidence {recipe['score_floor']:g} and more: "
-        f"{effort['samples']} samples, {effort['failed']} of them failed, {effort['analysed_s']:.1f} s analysed. "
+        f"{effort['samples']} samples, {effort['failed']} of them failed"
+        f"{_held_back(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
         f"A sighting began when {d['enter_frames']} of {d['enter_window']} samples scored at least {d['enter_threshold']:.4g}, "
         f"and ended when {d['exit_frames']} in a row scored below {d['exit_threshold']:.4g}; sightings within {d['merge_gap_s']:g} s "
         f"were merged, and those shorter than {d['min_duration_s']:g} s dropped (protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
@@ -135,6 +135,21 @@ def methods(facts: Mapping[str, Any]) -> str:
         s = facts["split"]
         text += f" The rule was chosen for the {s['goal']}, with figures held out by {s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
     return text + "\n"
+
+
+def _made_of(recipe: Mapping[str, Any]) -> str:
+    """What the detector's scores depend on, as far as it goes into a sentence."""
+    known = []
+    if "weights" in recipe:
+        known.append(f"{recipe['weights']}, sha256 {str(recipe.get('weights_sha256'))[:16]}…")
+    known += [f"{word} {recipe[name]}" for name, word in (("runtime", "runtime"), ("prompt_mode", "prompts in mode")) if name in recipe]
+    if "plugin" in recipe:
+        known.append(f"plugin {recipe['plugin'].get('name')} {recipe['plugin'].get('version')}")
+    return f" ({', '.join(known)})" if known else ""
+
+
+def _held_back(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
+    return f" and {effort['gated']} held back by a {recipe['gate']['kind']} gate" if recipe.get("gate") else ""
 
 
 def _limits(row: Mapping[str, Any], name: str) -> str:

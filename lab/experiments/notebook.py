@@ -18,7 +18,7 @@ def notebook_of(experiment: Experiment) -> str:
     shown = labels[0] if len(labels) == 1 else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
     rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
     recipe = run.recipe
-    settings = detector_settings(recipe, run.weights_path)
+    settings = detector_settings(recipe, run.environment)
     anew = ", ".join(f"{k}={v!r}" for k, v in {"detector": settings.pop("name"), **settings}.items())
     cells = [
         new_markdown_cell(

@@ -98,8 +98,8 @@ def score_chart(experiment: Experiment, sightings: list[Sighting] | None = None,
     found = run.find(rule) if sightings is None else sightings
     labels = sorted(rule.wanted(run.labels), key=lambda x: -float(run.log.scores(x).max(initial=0)))[:most]
     chart = go.Figure()
-    seconds = run.log.analysed_pts_us / 1e6
     for label in labels:
+        seconds = run.log.pts_of(label) / 1e6
         chart.add_trace(go.Scatter(x=seconds, y=run.label_scores(label, rule), name=label, mode="lines"))
         present = experiment.truth.of(run.media["media_id"], label).present / 1e6
         for a, b in present[:300].tolist():

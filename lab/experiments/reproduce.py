@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import LabError, SettingError, StoreError
+from lab.registry import detectors
 from lab.replay import replay
 from lab.rule import Rule
 from lab.score_log import ScoreLog, read_log
@@ -21,6 +23,7 @@ SHARE = 0.01
 _LEAST = 5
 _FACTS = ("title", "rule", "rule_hash", "protocol_hash", "recipe", "media", "state")
 _MOST_BYTES = 4 << 30
+_LOG_FILE = re.compile(r"log/(added/\d+/)?[\w-]+\.(json|parquet)")
 _REASON: dict[str, FinishReason] = {"cancelled": "cancelled", "failed": "error", "interrupted": "error"}
 
 
@@ -83,9 +86,10 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
             stored = json.loads(bundle.read("sightings.json"))
             (folder / "log").mkdir()
             for name in names:
-                # Only files of the log, by their last name: a zip may name any path.
-                if name.startswith("log/") and name.count("/") == 1:
-                    (folder / "log" / Path(name).name).write_bytes(bundle.read(name))
+                # Only files of the log, by their plain names: a zip may name any path.
+                if _LOG_FILE.fullmatch(name):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).write_bytes(bundle.read(name))
         if not isinstance(facts, dict) or not isinstance(stored, list) or not {"format", *_FACTS} <= set(facts):
             raise SettingError(f"{path} is not a whole methods bundle: bundle.json lacks facts; export it again")
         if facts["format"] != 1:
@@ -109,11 +113,11 @@ def _sightings(
     end_us = media["end_us"] if done else int(log.pts_us[-1])
     size = media["width_px"], media["height_px"]
     out = []
-    for label in rule.wanted(recipe["labels"]):
+    for label in rule.wanted(log.labels):
         one = rule.of(label)
         scores = changed[label] if label in changed else log.scores(label, one.box_filter, size)
         found = replay(
-            label, log.analysed_pts_us, scores, one.debounce.resolved(interval),
+            label, log.pts_of(label), scores, one.debounce.resolved(interval),
             start_us=media["first_pts_us"], end_us=end_us, reason=_REASON.get(facts["state"], "end"),
         )  # fmt: skip
         out += [s.to_dict() for s in found]
@@ -135,13 +139,15 @@ def _infer(
     from lab.sources.file import FileSource
 
     media, recipe = facts["media"][0], facts["recipe"]
-    if "runtime" not in recipe:
+    if recipe["detector"] not in detectors.names():
         raise SettingError("its detections were made elsewhere and imported: there is no detector to infer with")
     path = _clip(media, videos)
     if media["sha256"] and sha256(path) != media["sha256"]:
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
-    settings = detector_settings(dict(recipe), str(weights) if weights else facts.get("weights_path"))
+    settings = detector_settings(recipe, facts, str(weights) if weights else None)
     detector = make_detector(**settings)
+    if getattr(detector, "is_stateful", False):
+        raise SettingError("its scores depend on all frames before: a share of them cannot be inferred anew")
     try:
         now = detector.recipe()
         moved = [k for k in now if k in recipe and now[k] != recipe[k]]
@@ -173,15 +179,16 @@ def _differences(
     facts: Mapping[str, Any], log: ScoreLog, derived: list[dict[str, Any]], chosen: np.ndarray, seen: Mapping[int, Any]
 ) -> dict[str, Any]:
     rule, size = Rule.from_dict(facts["rule"]), (facts["media"][0]["width_px"], facts["media"][0]["height_px"])
-    pts, largest, flips, compared = log.analysed_pts_us, 0.0, 0, 0
+    chosen_us, largest, flips, compared = log.analysed_pts_us[chosen].tolist(), 0.0, 0, 0
     changed: dict[str, np.ndarray] = {}
-    for label in rule.wanted(facts["recipe"]["labels"]):
+    for label in rule.wanted(log.labels):
         one = rule.of(label)
         before = log.scores(label, one.box_filter, size)
         after = before.copy()
-        for i in chosen.tolist():
-            found = seen.get(int(pts[i]))
-            if found is None or found.error is not None:
+        position = {t: i for i, t in enumerate(log.pts_of(label).tolist())}
+        for pts_us in chosen_us:
+            found, i = seen.get(pts_us), position.get(pts_us)
+            if found is None or found.error is not None or i is None:
                 continue
             keep = np.array([x == label for x in found.labels], bool)
             boxes, confidence = found.box_xyxy_px[keep], found.confidence[keep]
@@ -199,7 +206,7 @@ def _differences(
     edges = [(s["label"], s["onset_s"], s["offset_s"]) for s in derived]
     now = [(s["label"], s["onset_s"], s["offset_s"]) for s in same]
     return {
-        "samples": len({int(pts[i]) for i in chosen.tolist()} & set(seen)),
+        "samples": len(set(chosen_us) & set(seen)),
         "asked": len(chosen),
         "compared": compared,
         "largest_difference": largest,

@@ -12,6 +12,7 @@ from lab.detection import Detections
 from lab.effort import effort_of
 from lab.media import Media
 from lab.recipe import make_recipe
+from lab.rhythm import Rhythm
 from lab.run import Run
 from lab.score_log_writer import ScoreLogWriter
 from lab.store.store import Store, new_run_id
@@ -43,7 +44,7 @@ def write_run(
     samples: in order of time. every_s: seconds between them; 0 for every frame.
     """
     store.add_media(media, relative_path)
-    recipe = make_recipe(media.media_id, detector, every_s=every_s)
+    recipe = make_recipe(media.media_id, detector, rhythm=Rhythm(interval_s=every_s))
     run_id = new_run_id()
     manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
     with ScoreLogWriter(store.log_folder(run_id), manifest) as log:

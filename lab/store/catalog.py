@@ -28,6 +28,12 @@ _mutexes_guard = threading.Lock()
 _LONGEST_PAUSE_S = 0.05
 
 
+def _command() -> str:
+    """The program and its command, without options: those may hold secrets."""
+    words = [Path(sys.argv[0] or "python").name, *(w for w in sys.argv[1:2] if not w.startswith("-"))]
+    return " ".join(words)[:200]
+
+
 class Catalog:
     """The small tables of a store.
 
@@ -41,6 +47,10 @@ class Catalog:
         self._migrated = False
         with _mutexes_guard:
             self._mutex = _mutexes.setdefault(str(folder.absolute()), threading.RLock())
+
+    @property
+    def exists(self) -> bool:
+        return self.path.exists()
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -74,7 +84,7 @@ class Catalog:
             lock = self._file_lock()
             try:
                 try:
-                    self._holder.write_text(f"{os.getpid()} {' '.join(sys.argv)[:200]}")
+                    self._holder.write_text(f"{os.getpid()} {_command()}")
                 except OSError as error:
                     raise StoreError(_cannot_write(self.folder, error)) from None
                 yield

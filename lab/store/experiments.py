@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from lab.tuning.audit import Audit
 if TYPE_CHECKING:
     from lab.rule import Rule
     from lab.store.catalog import Catalog
+from lab.store.now import now
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
@@ -46,7 +46,7 @@ class ExperimentRows:
                 [
                     entry_id, run_id, json.dumps(rule.to_dict()), rule.rule_hash, title,
                     json.dumps(figures) if figures is not None else None,
-                    json.dumps([f"run-{run_id}", *parents]), _now(),
+                    json.dumps([f"run-{run_id}", *parents]), now(),
                 ],
             )  # fmt: skip
         return entry_id
@@ -91,14 +91,14 @@ class ExperimentRows:
         with self.catalog.transaction() as db:
             db.execute(
                 f"UPDATE entries SET {sets}, edited_utc = ? WHERE entry_id = ?",
-                [*given.values(), _now(), entry_id],
+                [*given.values(), now(), entry_id],
             )
 
     def add_audit(self, audit: Audit) -> None:
         """Log a frozen rule and its sample; an audit is never changed."""
         with self.catalog.transaction() as db:
             db.execute(
-                "INSERT INTO audits VALUES (?, ?, ?)", [audit.audit_id, json.dumps(audit.to_dict()), _now()]
+                "INSERT INTO audits VALUES (?, ?, ?)", [audit.audit_id, json.dumps(audit.to_dict()), now()]
             )
 
     def audits(self) -> list[Audit]:
@@ -107,5 +107,3 @@ class ExperimentRows:
         return [Audit.from_dict(json.loads(row["audit"])) for row in rows]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)

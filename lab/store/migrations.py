@@ -77,7 +77,16 @@ def m002_notebook(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first, m002_notebook]
+def m003_embeddings(connection: duckdb.DuckDBPyConnection) -> None:
+    """Text embeddings: float32, little-endian."""
+    connection.execute("""
+        CREATE TABLE embeddings (
+            encoder VARCHAR NOT NULL, text VARCHAR NOT NULL, vector BLOB NOT NULL,
+            source VARCHAR NOT NULL, added_utc TIMESTAMP NOT NULL, PRIMARY KEY (encoder, text));
+    """)
+
+
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first, m002_notebook, m003_embeddings]
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

@@ -19,7 +19,9 @@ from lab.score_log_writer import is_locked
 from lab.sighting import Sighting
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
+from lab.store.embeddings import EmbeddingRows
 from lab.store.experiments import ExperimentRows
+from lab.store.now import now
 
 Row = dict[str, Any]
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
@@ -30,7 +32,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
 
 
-class Store(AnnotationRows, ExperimentRows):
+class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     """Everything that was seen. Cheap to make; the folder appears at the first write.
 
     folder: None takes LAB_STORE, or `lab_store` here. Its methods raise StoreError if the
@@ -40,6 +42,14 @@ class Store(AnnotationRows, ExperimentRows):
     def __init__(self, folder: str | Path | None = None) -> None:
         self.folder = Path(folder).absolute() if folder is not None else default_folder()
         self.catalog = Catalog(self.folder)
+
+    @classmethod
+    def of_any(cls, given: Any) -> Store:
+        """A store, what `lab.open_store` gives, its folder, or None for the default."""
+        if isinstance(given, Store):
+            return given
+        inner = getattr(given, "store", None)
+        return inner if isinstance(inner, Store) else cls(given)
 
     def log_folder(self, run_id: str) -> Path:
         return self.folder / "logs" / run_id
@@ -73,7 +83,7 @@ class Store(AnnotationRows, ExperimentRows):
                     relative_path,
                     media.size_bytes,
                     json.dumps(media.to_dict()),
-                    _now(),
+                    now(),
                 ],
             )
         return self.media(media.media_id)
@@ -108,12 +118,12 @@ class Store(AnnotationRows, ExperimentRows):
         run_id: str,
         recipe: Mapping[str, Any],
         threshold: float,
-        *,
-        weights_path: str | None = None,
+        **recorded: Any,
     ) -> None:
         """A row for a run that is about to begin; committed before its first part.
 
-        threshold: where its rule starts. weights_path: where to find the weights on resuming.
+        threshold: where its rule starts. recorded: kept beside the recipe, such as
+        `weights_path`, where to find the weights on resuming.
         """
         with self.catalog.transaction() as db:
             db.execute(
@@ -126,10 +136,25 @@ class Store(AnnotationRows, ExperimentRows):
                     json.dumps(recipe),
                     recipe_hash(recipe),
                     protocol_hash(recipe),
-                    json.dumps({**environment(), "weights_path": weights_path}),
+                    json.dumps({**environment(), **recorded}),
                     threshold,
-                    _now(),
+                    now(),
                 ],
+            )
+
+    def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:
+        """A run was looked through for more labels: it is now what it would be with all of them.
+
+        added: the recipe of the detector that looked for the new ones.
+        """
+        recipe = self.run(run_id)["recipe"]
+        recipe["labels"] = sorted({*recipe["labels"], *added["labels"]})
+        if "text_features" in recipe:
+            recipe["text_features"] = {**recipe["text_features"], **added["text_features"]}
+        with self.catalog.transaction() as db:
+            db.execute(
+                "UPDATE runs SET recipe = ?, recipe_hash = ?, protocol_hash = ? WHERE run_id = ?",
+                [json.dumps(recipe), recipe_hash(recipe), protocol_hash(recipe), run_id],
             )
 
     def delete_run(self, run_id: str) -> None:
@@ -149,7 +174,7 @@ class Store(AnnotationRows, ExperimentRows):
             db.execute(
                 """UPDATE runs SET state = ?, error = ?, effort = ?, finished_utc = ?,
                 elapsed_s = elapsed_s + ? WHERE run_id = ?""",
-                [state, error, json.dumps(effort), _now(), elapsed_s, run_id],
+                [state, error, json.dumps(effort), now(), elapsed_s, run_id],
             )
 
     def runs(self, *, media_id: str | None = None) -> list[Row]:
@@ -191,7 +216,7 @@ class Store(AnnotationRows, ExperimentRows):
         with self.catalog.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)",
-                [name.strip(), json.dumps(rule.to_dict()), rule.rule_hash, run_id, _now()],
+                [name.strip(), json.dumps(rule.to_dict()), rule.rule_hash, run_id, now()],
             )
 
     def rules(self) -> list[Row]:
@@ -216,7 +241,7 @@ class Store(AnnotationRows, ExperimentRows):
                     "rule_hash": rule.rule_hash,
                     "rule": json.dumps(rule.to_dict()),
                     "rule_name": rule_name,
-                    "saved_utc": _now(),
+                    "saved_utc": now(),
                     **row,
                 }
                 marks = ", ".join("?" for _ in values)
@@ -250,8 +275,6 @@ def new_run_id() -> str:
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
 
 
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def check_health(store: Store) -> list[str]:

@@ -93,18 +93,18 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
     out = []
     for run in runs:
         media = run.media
-        if not len(run.log.analysed_pts_us):
+        if not len(run.log.pts_of(label)):
             continue
         out.append(
             Footage.made(
                 names[media["media_id"]],
-                run.log.analysed_pts_us,
+                run.log.pts_of(label),
                 partial(_scores, run, label),
                 truth.of(media["media_id"], label) if truth else NOTHING,
                 start_us=media["first_pts_us"],
                 end_us=run.end_us,
                 interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.analysed,
+                analysed=run.analysed_of(label),
                 media_id=media["media_id"],
                 site=media["site"],
                 night=_night(media),

@@ -94,9 +94,10 @@ def _phase(
 ) -> dict[str, Any]:
     counts, bias, taken = [], [], 0
     for run in runs:
-        keep = thinned(run.log.analysed_pts_us, interval_s, phase)
+        times = run.log.pts_of(label)
+        keep = thinned(times, interval_s, phase)
         taken += len(keep)
-        pts_us = np.ascontiguousarray(run.log.analysed_pts_us[keep])
+        pts_us = np.ascontiguousarray(times[keep])
         scores = np.ascontiguousarray(run.label_scores(label, rule)[keep])
         start_us, end_us = run.media["first_pts_us"], run.end_us
         if not len(pts_us):
@@ -107,9 +108,9 @@ def _phase(
             presences,
             truth.of(run.media["media_id"], label),
             matching,
-            pts_us=run.log.analysed_pts_us,
+            pts_us=times,
             interval_us=round(run.sample_interval_s * 1e6),
-            analysed=run.analysed,
+            analysed=run.analysed_of(label),
             start_us=start_us,
         )
         counts.append(made)

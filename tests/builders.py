@@ -173,3 +173,11 @@ def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=N
         site=site,
         night=night,
     )
+
+
+def assert_same_log(one, other):
+    """Two logs say the same of the same samples, bit for bit."""
+    columns = ("pts_us", "frame_index", "ok", "gated", "sample", "label", "confidence", "box_xyxy_px")
+    for name in columns:
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert (one.labels, dict(one.reasons)) == (other.labels, dict(other.reasons))

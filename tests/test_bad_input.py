@@ -125,7 +125,7 @@ def test_unknown_label_weights_and_detector(samples, tmp_path, capsys):
     clip = str(samples / "nothing.mp4")
     for options, words in (
         (["--labels", "cta"], "did you mean 'cat'"),
-        (["--detector", "yolo12"], "known: yolo"),
+        (["--detector", "yolo12"], "unknown detector 'yolo12'"),
         (["--weights", str(tmp_path / "none.onnx")], "no weights at"),
         (["--every", "-1"], "0 or more"),
     ):

@@ -68,7 +68,7 @@ def test_public_names_resolve_and_say_what_they_are():
         assert name == "__version__" or getattr(lab, name).__doc__
 
 
-@pytest.mark.parametrize("name", ["guide/README.md", "guide/json.md", "guide/tuning.md", "architecture.md"])
+@pytest.mark.parametrize("name", ["guide/README.md", "guide/json.md", "guide/tuning.md", "guide/models.md", "guide/prompts.md", "guide/jobs.md", "guide/senses.md", "guide/logos.md", "guide/remote.md", "guide/plugins/README.md", "architecture.md"])
 def test_linked_documents_exist(name):
     assert (ROOT / "docs" / name).exists()
 

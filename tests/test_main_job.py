@@ -53,11 +53,10 @@ def test_two_labels_swap_from_one_sample_to_the_next(quick_run):
     assert person.onset_earliest_us == cat.offset_us
 
 
-def test_six_visits_of_one_person(clips, tmp_path):
-    name = "one-by-one-person-detection.mp4"
-    run = lab.analyze(clips / name, every_s=0.2, labels=["person"], store=tmp_path, progress=False)
-    assert_finds(run, truth(clips / "ground_truth.csv", name))
-    assert run.effort().analysed_s == pytest.approx(139.4)
+def test_six_visits_of_one_person(clips, visits):
+    assert visits.recipe["every_s"] == 0.2
+    assert_finds(visits, truth(clips / "ground_truth.csv", visits.media["name"]))
+    assert visits.effort().analysed_s == pytest.approx(139.4)
 
 
 def test_most_labelled_pedestrians_are_matched(clips, tmp_path):

@@ -11,6 +11,7 @@ NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 SAYS = {
     "01_first_sighting": ["cat_then_person.mp4", "5.8"],
+    "03_detectors": ["samples saved", "True", "brightness"],
     "02_tuning": ["6144", "'identical': True", "opened", "wholly watched"],
 }
 

@@ -151,3 +151,14 @@ def test_effort_leaves_out_failures_and_gaps():
     assert effort.analysed_s == pytest.approx(0.8)
     assert effort.gap_s == pytest.approx(9.8)
     assert effort.failed_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [({}, "returned dict, expected list"), (["x"], "a list with str"), ([], "0 results for 1 frames")],
+)
+def test_a_detector_that_answers_wrongly_gives_failed_samples_that_say_so(tmp_path, answer, words):
+    detector = ScriptedDetector({})
+    detector.detect = lambda frames: answer
+    with ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log, pytest.raises(DetectorError, match=words):
+        analyse(ListSource([make_frame(0, 0)]), detector, log, every_s=0)

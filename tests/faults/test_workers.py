@@ -23,7 +23,7 @@ def engine():
 
 def analysis(engine, clip, store, **more):
     detector = {"name": "yolo", "labels": ["person"]} | more
-    return engine.submit("analyze", clip.name, path=str(clip), detector=detector, every_s=0.0, store=str(store))
+    return engine.submit("analyze", clip.name, path=str(clip), analyses=[{"detector": detector, "interval_s": 0.0}], store=str(store))
 
 
 def wait_until(condition, seconds=60):

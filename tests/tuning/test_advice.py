@@ -263,8 +263,8 @@ def test_thinning_costs_recall_and_delay_and_saves_computing(tmp_path):
     assert rows[2]["computing"] == pytest.approx(0.2)
 
 
-def test_the_recommended_rule_finds_all_six_visits(clips, tmp_path):
-    run = lab.analyze(clips / "one-by-one-person-detection.mp4", labels=["person"], store=tmp_path / "s", progress=False)
+def test_the_recommended_rule_finds_all_six_visits(clips, visits):
+    run = visits
     swept = lab.sweep(run, clips / "ground_truth.csv")
     advice = lab.recommend(swept)
     figures = lab.evaluate(run, clips / "ground_truth.csv", advice.rule).overall

@@ -1,4 +1,4 @@
-"""Two runs, or two rules, over the same clip."""
+"""Two runs, two rules, or phrasings of one thing, over the same clip."""
 
 import streamlit as st
 

@@ -13,7 +13,7 @@ from lab.errors import SettingError
 from lab.explain import explain
 from lab.rule import Rule
 from lab.run import Run
-from lab.score_log import part_files
+from lab.score_log import mark_of
 from lab.server.truth import TruthDesk
 from lab.sighting import Sighting
 from lab.store.store import Store
@@ -29,6 +29,7 @@ class Desk:
         self.store = Store(config.store)
         self.engine = LocalEngine()
         self.truth = TruthDesk(self.store)
+        self.playheads: dict[str, float] = {}  # where each run was looked at last, seconds
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
@@ -42,7 +43,7 @@ class Desk:
             raise SettingError(f"no run {run_id!r} in this store")
         with self._guard:
             known = self._runs.get(run_id)
-            mark = tuple(str(samples) for samples, _ in part_files(folder))
+            mark = mark_of(folder)
             if known is not None and known[0] == mark and known[1].state != "running":
                 self._runs.move_to_end(run_id)
                 return known[1]
@@ -53,8 +54,7 @@ class Desk:
         with self._guard:
             missing = [i for i in run_ids if i not in self._runs]
         for run in Run.many(self.store, missing) if missing else []:
-            mark = tuple(str(s) for s, _ in part_files(self.store.log_folder(run.run_id)))
-            self._keep(mark, run)
+            self._keep(mark_of(self.store.log_folder(run.run_id)), run)
         return [self.run(run_id) for run_id in run_ids]
 
     def _keep(self, mark: Any, run: Run) -> Run:

@@ -59,7 +59,8 @@ def routes(at: Desk | None = None) -> list[Route]:
     async def log(request: Request) -> Response:
         run = await run_in_threadpool(here.run, request.path_params["run_id"])
         body = await run_in_threadpool(lambda: gzip.compress(json.dumps(log_of(run)).encode(), 3))
-        caching = _IMMUTABLE if run.state == "done" and "v" in request.query_params else _FRESH
+        is_final = run.state == "done" and not run.log.adding
+        caching = _IMMUTABLE if is_final and "v" in request.query_params else _FRESH
         return Response(
             body, media_type="application/json", headers={"Content-Encoding": "gzip", **caching}
         )
@@ -104,6 +105,11 @@ def routes(at: Desk | None = None) -> list[Route]:
         here.forget(media_id)
         return JSONResponse({"status": "ok"})
 
+    async def playhead(request: Request) -> Response:
+        asked = await request.json()
+        here.playheads[request.path_params["run_id"]] = float(asked["pts_s"])
+        return JSONResponse({"status": "ok"})
+
     async def upload(request: Request) -> Response:
         return JSONResponse(await receive_upload(request, here))
 
@@ -115,6 +121,7 @@ def routes(at: Desk | None = None) -> list[Route]:
         Route("/api/decisions", _answering(decided), methods=["POST"]),
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _answering(picture)),
         Route("/api/runs/{run_id}/log", _answering(log)),
+        Route("/api/runs/{run_id}/playhead", _answering(playhead), methods=["POST"]),
         Route("/api/replay", _answering(replay), methods=["POST"]),
         Route("/api/explain", _answering(explain), methods=["POST"]),
         Route("/api/uploads/{name}", _answering(upload), methods=["PUT"]),
@@ -143,7 +150,13 @@ def log_of(run: Run) -> dict[str, Any]:
         "state": run.state,
         "labels": log.labels,
         "pts_us": log.pts_us.tolist(),
-        "failed": {str(position): why for position, why in log.reasons.items()},
+        "failed": {str(i): why for i, why in log.reasons.items() if not log.gated[i]},
+        "gated": {str(i): why for i, why in log.reasons.items() if log.gated[i]},
+        "missing": {x: np.flatnonzero(~log.ok_of(x) & log.ok).tolist() for x in log.missing},
+        "adding": list(log.adding),
+        "prompted": "prompt_mode" in run.recipe,
+        "whole_frame": bool(run.recipe.get("whole_frame")),
+        "text": None if log.text is None else log.text.tolist(),
         "sample": log.sample.tolist(),
         "label": log.label.tolist(),
         "confidence": [round(float(c), 4) for c in log.confidence],

@@ -12,7 +12,7 @@ from lab.analysis import find_clips
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
 from lab.media import identify
-from lab.ui.parts import asset, clock, finish, here, size
+from lab.ui.parts import asset, clock, finish, here, plain, size
 
 _uploader = st.components.v2.component(
     "lab_uploader",
@@ -141,7 +141,7 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
             known = " · already in the store"
         if runs:
             known += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
-        left.markdown(f"**{_plain(media['name'])}**{known}")
+        left.markdown(f"**{plain(media['name'])}**{known}")
         if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
             st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]
             st.rerun()
@@ -206,8 +206,3 @@ def _edit(media: dict[str, Any]) -> None:
             )
             here().forget(media["media_id"])
             st.toast("Kept.")
-
-
-def _plain(text: str) -> str:
-    """A file name in Markdown, as it is."""
-    return "".join("\\" + c if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in text)

@@ -1,4 +1,4 @@
-"""The Compare page: A against B on the same clip, side by side."""
+"""The Compare page: A against B on the same clip, side by side; or phrasings of one run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ import streamlit as st
 from lab.comparison import Comparison, compare
 from lab.rule import Rule
 from lab.run import Run
+from lab.score_log import mark_of
 from lab.server.desk import Desk
 from lab.ui.parts import asset, here
+from lab.ui.phrasings import phrasings
 from lab.ui.selection import protocol_name
 from lab.ui.tune import clip_address
 
@@ -23,16 +25,30 @@ _duet = st.components.v2.component(
     js=asset("player/words.js", "duet/duet.js"),
 )
 _MOST_POINTS = 4000
+SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
 
 
 def compare_page() -> None:
     """The whole page below its title."""
     desk = here()
-    runs = [r for r in desk.store.runs() if r["state"] in ("done", "cancelled", "interrupted")]
+    runs = [r for r in desk.store.runs() if r["state"] in ("done", "cancelled", "interrupted") and desk.store.log_folder(r["run_id"]).is_dir()]
     if not runs:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
+    if _kind() == PHRASINGS:
+        phrasings(desk, runs)
+    else:
+        _two_sides(desk, runs)
+
+
+def _kind() -> str:
+    """What is compared; it stays as chosen while other pages are looked at."""
+    st.session_state.setdefault("keep_compare_kind", SIDES)
+    return st.segmented_control("What to compare", [SIDES, PHRASINGS], key="keep_compare_kind", required=True, label_visibility="collapsed") or SIDES
+
+
+def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
     media = {m["media_id"]: m for m in desk.store.all_media()}
     by_media: dict[str, list[dict[str, Any]]] = {}
     for row in runs:
@@ -136,7 +152,7 @@ def _play(desk: Desk, found: Comparison, a: tuple[Run, Rule, str], b: tuple[Run,
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
-            "run_id": run.run_id, "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
+            "run_id": run.run_id, "log_v": mark_of(run.store.log_folder(run.run_id)), "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
             "enter_threshold": d.enter_threshold, "exit_threshold": d.exit_threshold,
             "sightings": [{"onset_s": s.onset_s, "offset_s": s.offset_s} for s in run.find(only)],
         }  # fmt: skip

@@ -13,6 +13,7 @@ def show_pages() -> None:
         [
             st.Page("pages/source.py", title="Source", icon=":material/video_library:", default=True),
             st.Page("pages/run.py", title="Run", icon=":material/play_circle:"),
+            st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
             st.Page("pages/tune.py", title="Tune", icon=":material/tune:"),
             st.Page("pages/measure.py", title="Measure", icon=":material/monitoring:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),

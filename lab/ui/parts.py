@@ -53,4 +53,13 @@ def clock(seconds: float | None) -> str:
 
 
 def size(size_bytes: int) -> str:
+    if size_bytes < 2**10:
+        return f"{size_bytes} bytes"
+    if size_bytes < 2**20 / 10:
+        return f"{size_bytes / 2**10:.1f} KiB"
     return f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
+
+
+def plain(text: object) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join("\\" + c if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in str(text))

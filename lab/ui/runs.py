@@ -6,26 +6,22 @@ from typing import Any
 
 import streamlit as st
 
-from lab.detectors.weights import models_folder
-from lab.errors import LabError
+from lab.errors import LabError, SettingError
 from lab.jobs import Job
 from lab.registry import detectors
+from lab.rhythm import Rhythm
+from lab.server.desk import Desk
 from lab.ui.clips import chosen
-from lab.ui.parts import clock, finish, here
+from lab.ui.detector_form import detector_form, in_words, offered
+from lab.ui.parts import clock, here
+from lab.ui.prompts import KEY
 
-_SIZES = [320, 416, 512, 640, 800, 960, 1280]
-
-
-@st.cache_data(show_spinner=False, max_entries=32)
-def _labels(settings_text: str, settings: dict[str, Any]) -> list[str] | None:
-    """Labels of a model, asked of the worker, which then has it warm. None: not usable."""
-    job = here().engine.submit("describe", "load the detector", detector=settings)
-    result = finish(job, "Loading the detector…")
-    return result["labels"] if result else None
+_LIST = "keep_analyses"
+Analysis = dict[str, Any]
 
 
 def run_form() -> None:
-    """Detector, sampling, labels; starts a job for each chosen clip."""
+    """Clips, one analysis or several, and the start."""
     desk = here()
     media = {row["media_id"]: row for row in desk.store.all_media()}
     if not media:
@@ -38,45 +34,112 @@ def run_form() -> None:
         default=[m for m in chosen() if m in media] or list(media)[-1:],
         format_func=lambda m: media[m]["name"],
     )
-    first, second, third, fourth = st.columns(4)
-    name = first.selectbox("Detector", detectors.names())
-    local = sorted(p.name for p in models_folder().glob("*") if p.suffix in (".onnx", ".pt"))
-    weights = second.selectbox(
-        "Weights", ["yolo11n (default)", *local], help=f"Own weights: put them in {models_folder()}"
-    )
-    size = third.selectbox("Image size, px", _SIZES, index=_SIZES.index(640))
-    runtimes = ["torch"] if weights.endswith(".pt") else ["onnx", "openvino"]
-    runtime = fourth.selectbox("Runtime", runtimes)
-    settings: dict[str, Any] = {"name": name, "image_size": size, "runtime": runtime}
-    if weights in local:
-        settings["weights"] = weights
-    known = _labels(str(settings), settings)
-    if known is None:
-        _labels.clear()
-        return
-    labels = st.multiselect(
-        "Labels", known, placeholder=f"All {len(known)}", help="None chosen: all of them."
-    )
+    one = _analysis_form()
+    several: list[Analysis] = st.session_state.setdefault(_LIST, [])
+    start, add, keep, rest = st.columns([2, 2, 2, 3])
+    label = "Start" if not several else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
+    if start.button(label, type="primary", disabled=not clips or not (several or one), width="stretch"):
+        _submit(desk, [media[m] for m in clips], several or [one or {}])
+    if add.button("Add to the list", disabled=one is None, width="stretch", help="Several analyses share one decode of the clip, each at its own rhythm."):
+        if any(a["name"] == one["name"] for a in several if one):
+            rest.error(f"An analysis is named {one['name']!r} already; give this one another name." if one else "")
+        else:
+            several.append(one or {})
+            st.rerun()
+    _save_job(keep, [media[m]["path"] for m in clips], several or ([one] if one else []))
+    _show_list(several)
+
+
+def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
+    """What the page says, as a document for the command line."""
+    from lab.job_document import text_of
+
+    rows = []
+    for one in analyses:
+        settings = {k: v for k, v in one["detector"].items() if k != "name"}
+        row = {"name": one["name"], "detector": one["detector"]["name"], **({"settings": settings} if settings else {})}
+        rows.append(row | {k: v for k, v in one.items() if k not in ("name", "detector")})
+    document = {"version": 1, "source": {"type": "file", "paths": paths}, "analyses": rows, "sinks": [{"type": "store"}]}
+    place.download_button(
+        "Save as a job", text_of(document), "job.yaml", "application/yaml", disabled=not (paths and rows), width="stretch",
+        help="A document that does the same on the command line: lab analyze --job job.yaml",
+    )  # fmt: skip
+
+
+def _analysis_form() -> Analysis | None:
+    """The analysis that the widgets say; None while something is missing."""
+    names = offered()
+    if "keep_detector" not in st.session_state:
+        st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
+    if st.session_state.keep_detector not in names:
+        st.session_state.keep_detector = "yolo"
+    name = st.selectbox("Detector", names, key="keep_detector", format_func=in_words)
+    settings = detector_form(name)
     first, second = st.columns(2)
     every_s = first.number_input(
         "Seconds between samples", 0.0, 3600.0, 0.2, 0.1, format="%g", help="0 is every frame."
     )
+    least = _default_floor(name)
     floor = second.number_input(
-        "Score floor", 0.01, 0.9, 0.05, 0.01, help="Weaker detections are not kept; no threshold can go below."
-    )
-    if st.button("Start", type="primary", disabled=not clips):
-        settings |= {"score_floor": floor}
-        if labels:
-            settings["labels"] = labels
-        for media_id in clips:
-            desk.engine.submit(
-                "analyze",
-                media[media_id]["name"],
-                path=media[media_id]["path"],
-                detector=settings,
-                every_s=every_s,
-                store=str(desk.store.folder),
-            )
+        "Score floor", 1e-6, 0.9, least, 0.01, format="%g", key=f"floor_{name}",
+        help="Weaker detections are not kept; no threshold can go below.",
+    )  # fmt: skip
+    with st.expander("Name, rhythm and gate"):
+        first, second, third, fourth = st.columns(4)
+        title = first.text_input("Name of the analysis", name, key=f"title_{name}")
+        step = second.number_input("One frame in", 1, 1000, 1, key=f"step_{name}", help="Only every so many frames of the clip count.")
+        count = third.number_input("Frames at a time", 1, 1000, 1, key=f"count_{name}", help="For algorithms that look at several frames: the chosen one and those before it.")
+        gate = fourth.toggle("Only when something moves", key=f"gate_{name}", help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.")
+    if settings is None:
+        return None
+    if not title.strip():
+        st.error("The analysis needs a name.")
+        return None
+    try:
+        Rhythm(interval_s=every_s, frame_count=int(count), frame_step=int(step))
+    except SettingError as error:
+        st.error(str(error))
+        return None
+    if floor != least:
+        settings["score_floor"] = floor
+    made: Analysis = {"name": title.strip(), "detector": settings, "interval_s": every_s}
+    return made | _not_plain(int(count), int(step), gate)
+
+
+def _not_plain(count: int, step: int, gate: bool) -> Analysis:
+    given = {"frame_count": count, "frame_step": step}
+    return {k: v for k, v in given.items() if v != 1} | ({"gate": "motion"} if gate else {})
+
+
+def _default_floor(name: str) -> float:
+    built_in = detectors.package(name) is None
+    return float(getattr(detectors.get(name), "default_score_floor", 0.05)) if built_in else 0.05
+
+
+def _show_list(several: list[Analysis]) -> None:
+    for i, one in enumerate(list(several)):
+        words, drop = st.columns([8, 1], vertical_alignment="center")
+        settings = {k: v for k, v in one["detector"].items() if k != "name"}
+        rhythm = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
+        extra = "".join(f", {k.replace('_', ' ')} {v}" for k, v in one.items() if k in ("frame_count", "frame_step", "gate"))
+        few = ", ".join(f"{k} {_short(v)}" for k, v in settings.items())
+        words.markdown(f"**{one['name']}** · {one['detector']['name']} · {rhythm}{extra}  \n{few}")
+        if drop.button("Remove", key=f"drop_{i}_{one['name']}", width="stretch"):
+            several.pop(i)
+            st.rerun()
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _submit(desk: Desk, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
+    for row in media:
+        names = "" if len(analyses) == 1 else " · " + ", ".join(a["name"] for a in analyses)
+        desk.engine.submit(
+            "analyze", row["name"] + names, path=row["path"], analyses=analyses, store=str(desk.store.folder)
+        )
 
 
 def show_jobs() -> None:
@@ -86,7 +149,7 @@ def show_jobs() -> None:
 
 
 def _analyses() -> list[Job]:
-    return [job for job in here().engine.jobs() if job.kind in ("analyze", "resume")]
+    return [job for job in here().engine.jobs() if job.kind in ("analyze", "resume", "prompts")]
 
 
 def _job_list(was_active: bool) -> None:

@@ -35,13 +35,17 @@ class Selection:
 def protocol_name(row: dict[str, Any]) -> str:
     recipe = row["recipe"]
     labels = recipe["labels"]
-    few = ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels"
-    return f"{recipe['detector']} {recipe.get('weights') or ''} · {few} · every {recipe['every_s']:g} s"
+    few = (", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels") or "any label"
+    gate = f" · gate {recipe['gate']['kind']}" if recipe.get("gate") else ""
+    return f"{recipe['detector']} {recipe.get('weights') or ''} · {few} · every {recipe['every_s']:g} s{gate}"
 
 
 def select(desk: Desk, key: str) -> Selection | None:
     """Widgets for the choice; None, with a way on, if there is nothing to choose from."""
-    done = [r for r in desk.store.runs() if r["state"] in ("done", "cancelled", "interrupted")]
+    done = [
+        r for r in desk.store.runs()
+        if r["state"] in ("done", "cancelled", "interrupted") and desk.store.log_folder(r["run_id"]).is_dir()
+    ]  # fmt: skip
     if not done:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -54,6 +58,12 @@ def select(desk: Desk, key: str) -> Selection | None:
     protocol = first.selectbox("Protocol", list(by_protocol), format_func=names.__getitem__, key=f"keep_{key}_protocol", help="Figures are only added up over runs that were made alike.")
     rows = {r["media_id"]: r for r in reversed(by_protocol[protocol])}
     labels = by_protocol[protocol][0]["recipe"]["labels"]
+    if not labels:  # a detector that declares none: those that came up
+        found = desk.runs([r["run_id"] for r in rows.values()])
+        labels = sorted({label for run in found for label in run.labels})
+    if not labels:
+        st.info("Nothing was found in these runs: there is no label to measure.")
+        return None
     who = ["everybody", *desk.truth.annotators()]
     annotator = third.selectbox("Annotations by", who, key=f"keep_{key}_who")
     truth = desk.truth.truth(None if annotator == "everybody" else annotator)

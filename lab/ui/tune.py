@@ -14,8 +14,11 @@ from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.rule import Rule
 from lab.run import Run
+from lab.score_log import mark_of
 from lab.server.desk import Desk
+from lab.ui.gated import gate_line
 from lab.ui.parts import asset, here
+from lab.ui.prompts import add_panel
 from lab.ui.snippets import as_command, as_python, as_yaml
 
 _player = st.components.v2.component(
@@ -54,7 +57,10 @@ def unpack(word: str) -> Rule:
 def choose_run(desk: Desk) -> str | None:
     """The run in the address, or the newest; None if there is none."""
     media = {row["media_id"]: row["name"] for row in desk.store.all_media()}
-    runs = {r["run_id"]: r for r in desk.store.runs()}
+    rows = desk.store.runs()
+    runs = {r["run_id"]: r for r in rows if desk.store.log_folder(r["run_id"]).is_dir()}
+    if len(runs) < len(rows):
+        st.warning(f"The score logs of {len(rows) - len(runs)} run(s) are gone from {desk.store.folder / 'logs'}; they are left out.")
     if not runs:
         return None
     asked = st.query_params.get("run") or st.session_state.get("tune_run")
@@ -69,7 +75,7 @@ def choose_run(desk: Desk) -> str | None:
         ids,
         key="tune_pick",
         format_func=lambda i: (
-            f"{media.get(runs[i]['media_id'], '?')} · {_few(runs[i]['recipe']['labels'])} · every "
+            f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )
@@ -79,6 +85,13 @@ def choose_run(desk: Desk) -> str | None:
         st.session_state.pop("rule", None)
     st.query_params["run"] = state.tune_run = state.tune_shown = picked
     return picked
+
+
+def _what(row: dict[str, Any]) -> str:
+    """The analysis, if it was one of several or not the default detector, and its labels."""
+    title = row["environment"].get("analysis") or row["recipe"]["detector"]
+    labels = _few(row["recipe"]["labels"])
+    return labels if title == "yolo" else f"{title}: {labels or 'any label'}"
 
 
 def _few(labels: list[str]) -> str:
@@ -120,6 +133,7 @@ def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = N
     data = {
         "run_id": run.run_id,
         "state": run.state,
+        "log_v": mark_of(run.store.log_folder(run.run_id)) if run.state == "done" else "",
         "media_id": media["media_id"],
         "src": source,
         "src_wait": wait,
@@ -130,6 +144,7 @@ def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = N
         "frame_rate": media["frame_rate"],
         "interval_s": run.sample_interval_s,
         "score_floor": run.recipe["score_floor"],
+        "gate": bool(run.recipe.get("gate")),
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
         "seek": st.session_state.get("seek"),
@@ -228,11 +243,41 @@ def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
                 except SettingError as error:
                     st.error(str(error))
     with right:
-        python, yaml, command = st.tabs(["Python", "YAML", "Command line"])
+        python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
         python.code(as_python(run, rule), language="python")
         yaml.code(as_yaml(rule), language="yaml")
         command.code(as_command(run, rule, desk.store), language="bash")
+        with job:
+            _job(run, rule)
         st.caption("Each gives the same sightings. The address of this page carries run and rule.")
+
+
+def _job(run: Run, rule: Rule) -> None:
+    """The whole analysis as one document."""
+    from lab.job_document import document_of, text_of
+
+    try:
+        text = text_of(document_of(run, rule))
+    except LabError as error:
+        st.caption(f"This run cannot be written as a job: {error}")
+        return
+    st.code(text, language="yaml", height=220)
+    st.download_button("Download job.yaml", text, "job.yaml", "application/yaml")
+    st.caption("Run it again anywhere: `lab analyze --job job.yaml`")
+
+
+def other_analyses(desk: Desk, run: Run) -> None:
+    """Runs of the same pass over the clip, to go from one to the other."""
+    if run.pass_id is None:
+        return
+    rows = [r for r in desk.store.runs() if r["environment"].get("pass_id") == run.pass_id]
+    names = {r["run_id"]: r["environment"]["analysis"] for r in rows[::-1]}
+    if len(names) < 2:
+        return
+    picked = st.pills("Analyses of this pass", list(names), default=run.run_id, format_func=names.__getitem__, key=f"pass_{run.run_id}")
+    if picked is not None and picked != run.run_id:
+        st.query_params["run"] = picked
+        st.rerun()
 
 
 def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
@@ -257,6 +302,7 @@ def tune() -> None:
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
     run = desk.run(run_id)
+    other_analyses(desk, run)
     if run.error:
         st.error(f"This run is {run.state}: {run.error}")
     for part in run.log.damaged:
@@ -264,7 +310,11 @@ def tune() -> None:
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("A question is open about another clip; it waits there. Choose that run again, or stop asking.")
         ask = None
+    if ask is None:
+        add_panel(desk, run)
     rule = show_player(desk, run, current_rule(run), ask)
+    if ask is None or not ask["blind"]:
+        gate_line(desk, run, rule)
     if ask is None or not ask["blind"]:
         keep_panel(desk, run, rule)
     if is_waiting(desk, run):

@@ -194,3 +194,34 @@ def test_protocols_are_compared_over_all_their_clips(store, samples):
     page.toggle[0].set_value(True).run()
     assert not page.exception
     assert any("2 watched clips" in m.value and "gain +0.000" in m.value for m in page.markdown)
+
+
+def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store, samples):
+    from lab.phrasing import compare_phrases
+    from lab.ui.phrasings import by_peak
+
+    annotated(store, samples)
+    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["dog", "cat", "person"], store=store, progress=False)
+    page = show("compare")
+    page.session_state["keep_compare_kind"] = "Phrasings"
+    page.run()
+    assert not page.exception
+    assert page.multiselect[0].value == by_peak(run) == ["person", "cat", "dog"]
+    assert page.selectbox(key=f"keep_phrases_truth_{run.media['media_id']}").options == ["cat"]
+    page.selectbox(key=f"keep_phrases_truth_{run.media['media_id']}").set_value("cat").run()
+    assert not page.exception
+    assert not page.error
+    assert compare_phrases(run, ["cat", "dog"], truth_label="cat").rows[0]["recall"] == 1.0
+    page.multiselect[0].set_value(["cat"]).run()
+    assert "at least two phrases" in page.info[0].value
+
+
+def test_a_rule_that_the_run_cannot_answer_is_one_line(store, samples):
+    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["cat", "person"], store=store, progress=False)
+    run.store.save_rule("too low", lab.Rule.of_any(lab.Debounce(enter_threshold=0.001)))
+    page = show("compare")
+    page.session_state["keep_compare_kind"] = "Phrasings"
+    page.run()
+    page.selectbox(key=f"keep_phrases_rule_{run.run_id}").set_value("too low").run()
+    assert not page.exception
+    assert "score_floor" in page.error[0].value

@@ -26,7 +26,7 @@ class Duet {
     ["a", "b"].forEach((k) => { this.root.querySelector(`.${k}`).textContent = data[k].name; });
     this.sides.forEach((s, i) => { s.spec = data[i ? "b" : "a"]; s.log = null; });
     for (const side of this.sides) {
-      const answer = await fetch(`/api/runs/${side.spec.run_id}/log?v=1`);
+      const answer = await fetch(`/api/runs/${side.spec.run_id}/log?v=${side.spec.log_v}`);
       if (!answer.ok) { this.note.textContent = await answer.text(); return; }
       if (this.data !== data) return;
       side.log = await answer.json(); side.boxes = new Map();

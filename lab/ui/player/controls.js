@@ -27,7 +27,7 @@ class Controls {
   build() {
     const m = this.model;
     if (!m.log) return;
-    const now = `${m.data.run_id} ${m.seen.length} ${Boolean(m.blind)}`;
+    const now = `${m.data.run_id} ${m.seen.map((x) => x.name).sort().join("\n")} ${Boolean(m.blind)}`;
     if (this.builtFor === now) { this.show(); return; }
     this.builtFor = now;
     this.side.replaceChildren();
@@ -38,7 +38,7 @@ class Controls {
     const order = m.blind ? m.seen.slice().sort((a, b) => (a.name < b.name ? -1 : 1)) : m.seen;
     for (const { name, peak } of order.slice(0, 24)) {
       const dot = element("i"); dot.style.background = m.colour(name);
-      const chip = element("button", { className: "chip", title: m.blind ? name : `highest score ${peak.toFixed(2)}` }, dot, name);
+      const chip = element("button", { className: "chip", title: m.blind ? name : peak > 0 ? `highest score ${peak.toFixed(2)}` : `never above ${m.data.score_floor}` }, dot, name);
       chip.dataset.label = name;
       chip.onclick = () => m.toggle(name);
       this.chips.append(chip);

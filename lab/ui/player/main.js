@@ -11,16 +11,21 @@ export default function (component) {
     model.addEventListener("released", () => lab.report("told", JSON.stringify({ run_id: lab.run, rule_n: lab.ruleN, rule: model.rule })));
     model.addEventListener("log", () => { if (model.log.state !== lab.state) lab.report("run_state", model.log.state); });
     model.addEventListener("answered", (e) => lab.report("answered", String(e.detail)));
+    // Where the viewer looks is where more prompts are looked for first.
+    model.addEventListener("time", () => {
+      clearTimeout(lab.heading);
+      lab.heading = setTimeout(() => fetch(`/api/runs/${lab.run}/playhead`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pts_s: stage.pts_s }) }).catch(() => {}), 400);
+    });
     root.focus({ preventScroll: true });
   }
   lab.report = setStateValue;
   const { model, stage, timeline } = lab;
-  if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state) {
+  if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state || lab.logV !== data.log_v) {
     const same = lab.run === data.run_id, rule = same ? model.rule : data.rule, at = stage.pts_s, reload = lab.src !== data.src || !same;
-    Object.assign(lab, { run: data.run_id, src: data.src, state: data.state, ruleN: same ? lab.ruleN : data.rule_n });
+    Object.assign(lab, { run: data.run_id, src: data.src, state: data.state, logV: data.log_v, ruleN: same ? lab.ruleN : data.rule_n });
     if (reload) stage.load(data); else stage.data = data;
     model.load({ ...data, rule });
-    timeline.whole();
+    if (reload) timeline.whole();
     if (same && reload) stage.seek(at);
   }
   if (data.rule_n !== lab.ruleN) {

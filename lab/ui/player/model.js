@@ -1,5 +1,5 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
-const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6"];
+const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6", "#f472b6", "#84cc16", "#fb923c", "#64748b"];
 
 class Model extends EventTarget {
   constructor() {
@@ -18,12 +18,12 @@ class Model extends EventTarget {
 
   async fetchLog() {
     const d = this.data;
-    const done = d.state === "done" ? "?v=1" : "";
+    const done = d.state === "done" ? `?v=${d.log_v || 1}` : "";
     const answer = await fetch(`/api/runs/${d.run_id}/log${done}`);
     if (!answer.ok) { this.fail(await answer.text()); return; }
     this.take(await answer.json());
     // A run that is not done may go on, here or elsewhere.
-    if (this.log.state !== "done") setTimeout(() => this.data === d && this.fetchLog(), this.log.state === "running" ? 1500 : 5000);
+    if (this.log.state !== "done" || this.log.adding.length) setTimeout(() => this.data === d && this.fetchLog(), this.log.state === "running" || this.log.adding.length ? 1500 : 5000);
   }
 
   take(log) {
@@ -37,12 +37,15 @@ class Model extends EventTarget {
     const peak = new Float32Array(log.labels.length);
     log.label.forEach((l, i) => { if (log.confidence[i] > peak[l]) peak[l] = log.confidence[i]; });
     this.seen = log.labels.map((name, l) => ({ name, l, peak: peak[l] }))
-      .filter((x) => x.peak > 0 || log.labels.length <= 4).sort((a, b) => b.peak - a.peak);
+      .filter((x) => x.peak > 0 || log.prompted || log.labels.length <= 4).sort((a, b) => b.peak - a.peak);
+    // A label keeps its colour when others join.
+    if (this.coloured !== log.run_id) { this.coloured = log.run_id; this.colours = new Map(); }
+    for (const { name } of this.seen) if (!this.colours.has(name)) this.colours.set(name, PALETTE[this.colours.size % PALETTE.length]);
     this.say("log");
     this.replay();
   }
 
-  colour(label) { return PALETTE[Math.max(0, this.seen.findIndex((x) => x.name === label)) % PALETTE.length]; }
+  colour(label) { return this.colours?.get(label) || PALETTE[0]; }
   isOn(label) { return !this.rule || this.rule.only === null || this.rule.only.includes(label); }
   // Labels with a lane: those that are on, and one that is only annotated.
   shown() {
@@ -109,25 +112,31 @@ class Model extends EventTarget {
   detectionsAt(position) {
     const out = [], log = this.log;
     for (let i = this.first[position]; i < this.first[position + 1]; i++) {
-      out.push({ label: log.labels[log.label[i]], confidence: log.confidence[i], box: log.box.slice(4 * i, 4 * i + 4) });
+      out.push({ label: log.labels[log.label[i]], confidence: log.confidence[i], box: log.box.slice(4 * i, 4 * i + 4), text: log.text ? log.text[i] : null });
     }
     return out;
   }
 
-  // A label's score on every sample (NaN where it failed), as the rule sees it.
+  // Positions of the samples on which a label was not looked at.
+  notLookedAt(label) {
+    const log = this.log;
+    return new Set([...Object.keys(log.failed), ...Object.keys(log.gated), ...(log.missing[label] || [])].map(Number));
+  }
+
+  // A label's score on every sample (NaN where it was not looked at), as the rule sees it.
   curve(label) {
     if (this.curves.has(label)) return this.curves.get(label);
-    const log = this.log, curve = new Float32Array(this.pts.length);
+    const log = this.log, curve = new Float32Array(this.pts.length), none = this.notLookedAt(label);
     const filtered = this.answer && this.answer.filtered_scores[label];
     if (filtered) {
       let next = 0;
-      for (let i = 0; i < curve.length; i++) curve[i] = i in log.failed ? NaN : filtered[next++];
+      for (let i = 0; i < curve.length; i++) curve[i] = none.has(i) ? NaN : filtered[next++] ?? NaN;
     } else {
       const l = log.labels.indexOf(label);
       for (let i = 0; i < log.sample.length; i++) {
         if (log.label[i] === l && log.confidence[i] > curve[log.sample[i]]) curve[log.sample[i]] = log.confidence[i];
       }
-      for (const i of Object.keys(log.failed)) curve[i] = NaN;
+      for (const i of none) curve[i] = NaN;
     }
     this.curves.set(label, curve);
     return curve;

@@ -20,7 +20,7 @@ class Results {
     this.figures.replaceChildren(
       figure(f.sightings, "sightings"),
       figure(seconds(f.presence_s), `presence${f.by_label.length > 1 ? " of any label" : ""} (at most ${seconds(f.presence_most_s)})`),
-      figure(seconds(f.analysed_s), `analysed: ${f.samples} samples, ${f.failed} failed, ${f.gaps} gaps`),
+      figure(seconds(f.analysed_s), `analysed: ${f.samples} samples, ${f.failed} failed, ${f.gated || this.model.data.gate ? `${f.gated} gated, ` : ""}${f.gaps} gaps`),
       figure(f.alerts_per_hour === null ? "–" : f.alerts_per_hour.toFixed(1), `alerts an hour (${f.alerts} in all)`),
     );
     if (f.by_label.length > 1) this.figures.append(element("div", { className: "by" }, ...f.by_label.slice(0, 12).map((b) => element("span", { textContent: `${b.label}: ${b.sightings} sighting${b.sightings === 1 ? "" : "s"}, ${seconds(b.presence_s)}, ${b.alerts_per_hour === null ? "–" : b.alerts_per_hour.toFixed(1)} alerts an hour` }))));

@@ -81,10 +81,13 @@ class Stage {
     if (at >= 0) {
       const age_us = this.pts_us - m.pts[at], exact = age_us < 1500;
       if (at in m.log.failed) this.flag(g, `failed sample: ${m.log.failed[at]}`);
+      if (at in m.log.gated) this.flag(g, `not looked at: ${m.log.gated[at]}`, "#475569");
       const [pw, ph] = this.data.size_px, next = at + 1 < m.pts.length ? m.pts[at + 1] - m.pts[at] : Infinity;
       if (exact || age_us < Math.min(next, 3e6)) {
         g.globalAlpha = exact ? 1 : 0.45; // between samples the last one is shown, faint
-        for (const d of m.detectionsAt(at)) drawn += this.drawBox(g, d, w / pw, h / ph);
+        const found = m.detectionsAt(at);
+        if (m.log.whole_frame) drawn = this.drawScores(g, found);
+        else for (const d of found) drawn += this.drawBox(g, d, w / pw, h / ph);
         g.globalAlpha = 1;
       }
     }
@@ -103,7 +106,7 @@ class Stage {
     g.setLineDash(over ? [] : stays ? [6, 3] : [2, 3]);
     g.strokeRect(x1 * sx, y1 * sy, (x2 - x1) * sx, (y2 - y1) * sy);
     g.setLineDash([]);
-    const text = `${d.label} ${d.confidence.toFixed(2)}`;
+    const text = `${d.label} ${d.confidence.toFixed(2)}${d.text && d.text !== d.label ? ` “${d.text.slice(0, 30)}”` : ""}`;
     g.font = "600 12px sans-serif";
     const width = g.measureText(text).width + 8, top = Math.max(0, y1 * sy - 17);
     const left = Math.max(0, Math.min(x1 * sx, this.canvas.clientWidth - width));
@@ -114,8 +117,21 @@ class Stage {
     return 1;
   }
 
-  flag(g, text) {
-    g.fillStyle = "#b91c1c"; g.font = "600 13px sans-serif";
+  // Scores of the whole picture: the strongest, as bars.
+  drawScores(g, found) {
+    const m = this.model, rows = found.filter((d) => m.isOn(d.label)).sort((a, b) => b.confidence - a.confidence).slice(0, 8);
+    g.font = "600 12px sans-serif";
+    rows.forEach((d, i) => {
+      const top = 8 + i * 20, over = d.confidence >= m.of(d.label).debounce.enter_threshold;
+      g.fillStyle = "rgba(0,0,0,.6)"; g.fillRect(8, top, 200, 18);
+      g.fillStyle = m.colour(d.label); g.globalAlpha *= over ? 1 : 0.5; g.fillRect(8, top, 200 * d.confidence, 18); g.globalAlpha = 1;
+      g.fillStyle = "#fff"; g.fillText(`${d.label} ${d.confidence.toFixed(2)}`, 13, top + 13);
+    });
+    return rows.length;
+  }
+
+  flag(g, text, colour = "#b91c1c") {
+    g.fillStyle = colour; g.font = "600 13px sans-serif";
     g.fillRect(8, 8, g.measureText(text).width + 16, 24);
     g.fillStyle = "#fff"; g.fillText(text, 16, 25);
   }

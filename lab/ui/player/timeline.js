@@ -105,6 +105,8 @@ class Timeline {
     g.setLineDash([]); g.globalAlpha = 1;
     g.fillStyle = "#ef4444";
     for (const i of Object.keys(m.log.failed)) g.fillRect(this.x(m.pts[i] / 1e6) - 1, base - 4, 3, 8);
+    g.fillStyle = "#94a3b8"; // held back by a gate, or not looked at yet
+    for (const i of [...Object.keys(m.log.gated), ...(m.log.missing[label] || [])]) g.fillRect(this.x(m.pts[i] / 1e6), base + 1, Math.max(1, this.x((m.pts[+i + 1] || m.pts[i]) / 1e6) - this.x(m.pts[i] / 1e6)), 3);
     g.font = "600 12px sans-serif";
     const wide = g.measureText(label).width;
     g.fillStyle = this.paper; g.globalAlpha = 0.8; g.fillRect(3, top + 10, wide + 7, 17); g.globalAlpha = 1;

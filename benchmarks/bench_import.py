@@ -40,7 +40,7 @@ def main():
     engine, sizes, end = LocalEngine(), [], time.monotonic() + args.minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end or not sizes:
-            job = engine.submit("analyze", "bench", path=str(args.clip), detector={"name": "yolo"}, every_s=0.2, store=folder)
+            job = engine.submit("analyze", "bench", path=str(args.clip), analyses=[{"detector": {"name": "yolo"}}], store=folder)
             job.finished.wait()
             assert job.state == "done", job.error
             (worker,) = [c for c in psutil.Process().children() if "worker" in c.cmdline()]

@@ -6,8 +6,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
+
+import numpy as np
 
 from lab.detection import Detections
 from lab.detector import Detector
@@ -159,7 +161,12 @@ class Lane:
 
 
 def answers(detector: Detector, frames: list[Frame], count: int | None = None) -> list[Detections]:
-    """What the detector says. Raises TypeError for anything but a result a frame."""
+    """What the detector says, its boxes clipped to the picture.
+
+    count: how many results to expect, if not one a frame; they are of the last frame.
+
+    Raises TypeError for anything but that many results.
+    """
     found = detector.detect(frames) if frames else []
     wanted = len(frames) if count is None else count
     if not isinstance(found, list) or not all(isinstance(one, Detections) for one in found):
@@ -169,7 +176,15 @@ def answers(detector: Detector, frames: list[Frame], count: int | None = None) -
         raise TypeError(f"it returned {got}, expected list[Detections]")
     if len(found) != wanted:
         raise TypeError(f"it returned {len(found)} results for {wanted} frames")
-    return found
+    return [_inside(one, frame) for one, frame in zip(found, frames[-wanted:] if wanted else [], strict=True)]
+
+
+def _inside(found: Detections, frame: Frame) -> Detections:
+    if not len(found) or frame.image_bgr is None:
+        return found
+    height, width = frame.image_bgr.shape[:2]
+    box_xyxy_px = np.clip(found.box_xyxy_px, 0, np.array([width, height] * 2, np.float32))
+    return found if np.array_equal(box_xyxy_px, found.box_xyxy_px) else replace(found, box_xyxy_px=box_xyxy_px)
 
 
 def analyse(

@@ -122,6 +122,13 @@ def test_a_detector_that_fails_on_all_ends_the_run(tmp_path):
         analyse(ListSource([make_frame(0, 0), make_frame(1, 9)]), detector, log, every_s=0)
 
 
+def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):
+    over = make_detections(("x", 0.9, (-5, 10, 70, 200)), ("x", 0.8, (1, 2, 3, 4)))
+    with writer(tmp_path) as log:
+        analyse(ListSource([make_frame(0, 0, size_px=(64, 48))]), ScriptedDetector({0: over}), log, every_s=0)
+    assert read_log(tmp_path).box_xyxy_px.tolist() == [[0, 10, 64, 48], [1, 2, 3, 4]]
+
+
 def test_batches_hold_one_shape(tmp_path):
     frames = [make_frame(i, i * 1000, size_px=(64, 48) if i < 3 else (32, 32)) for i in range(5)]
     detector = ScriptedDetector(dict.fromkeys(range(5), SEEN), batch_size=2)

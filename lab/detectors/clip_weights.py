@@ -15,6 +15,7 @@ from lab.errors import DetectorError, SettingError, closest
 
 DEFAULT_WEIGHTS = {"ViT-B-32": "laion2b_s34b_b79k"}
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+_REACHED_WITHIN_S = 5.0  # each of connecting and answering
 
 
 @dataclass(frozen=True)
@@ -163,9 +164,14 @@ def _published(model: str, name: str, config: dict[str, Any]) -> Path:
 
 def _fetched(repository: str, files: list[str], folder: Path) -> Iterator[Path]:
     """Those files that the repository has; an interrupted download goes on where it ended."""
-    from huggingface_hub import hf_hub_download
+    import requests
+    from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
+    try:  # asked by itself it would try for half a minute
+        requests.head(os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, timeout=_REACHED_WITHIN_S)
+    except requests.RequestException as error:
+        raise ConnectionError("no connection") from error
     for file in files:
         try:
             got = hf_hub_download(

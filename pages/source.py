@@ -3,12 +3,14 @@
 import streamlit as st
 
 from lab.errors import LabError
+from lab.ui.address import keep, recall
 from lab.ui.clips import chosen, pick_files, pick_samples, pick_uploads, show_clip
 from lab.ui.parts import here
 from lab.ui.prompts import looking_for
 from lab.ui.records import detections_from_elsewhere
 
 st.title("Source")
+recall()
 desk = here()
 samples, uploads, files = st.tabs(["Samples", "Upload", "Files on this machine"])
 with samples:
@@ -28,11 +30,12 @@ except LabError as error:
 detections_from_elsewhere(desk)
 picked = [media_id for media_id in chosen() if media_id in media]
 if picked:
-    st.query_params["media"] = ",".join(picked)
     st.subheader(f"{len(picked)} chosen")
     looking_for()
     st.page_link("pages/run.py", label="Next: run a detector", icon=":material/arrow_forward:")
     for media_id in picked:
         show_clip(media[media_id], runs.count(media_id))
+    keep(picked)
 else:
+    keep([])
     st.info("No clip is chosen yet. Take a sample, upload your own, or name a file or folder above.")

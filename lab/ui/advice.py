@@ -35,9 +35,9 @@ def show_advice(desk: Desk, picked: Selection) -> None:
 def _advice(picked: Selection, swept: Sweep) -> None:
     """A rule, its held-out figures, and honest lines about them."""
     first, second, third = st.columns([2, 1, 1])
-    kind = first.radio("Goal", list(_GOALS), format_func=_GOALS.__getitem__, horizontal=True, key="keep_goal")
-    least = second.number_input("Recall", 0.05, 1.0, 0.9, 0.05, disabled=kind != "recall", key="keep_recall")
-    most = third.number_input("False an hour", 0.0, 1000.0, 1.0, disabled=kind != "false", key="keep_false")
+    kind = first.radio("Goal", list(_GOALS), format_func=_GOALS.__getitem__, horizontal=True, key="keep_goal", persist_state="session")
+    least = second.number_input("Recall", 0.05, 1.0, 0.9, 0.05, disabled=kind != "recall", key="keep_recall", persist_state="session")
+    most = third.number_input("False an hour", 0.0, 1000.0, 1.0, disabled=kind != "false", key="keep_false", persist_state="session")
     goal = Goal(kind=kind, least_recall=least, most_false_per_hour=most)  # type: ignore[arg-type]
     found = recommend(swept, goal)
     row = found.to_dict()

@@ -45,7 +45,7 @@ def compare_page() -> None:
 def _kind() -> str:
     """What is compared; it stays as chosen while other pages are looked at."""
     st.session_state.setdefault("keep_compare_kind", SIDES)
-    return st.segmented_control("What to compare", [SIDES, PHRASINGS], key="keep_compare_kind", required=True, label_visibility="collapsed") or SIDES
+    return st.segmented_control("What to compare", [SIDES, PHRASINGS], key="keep_compare_kind", persist_state="session", required=True, label_visibility="collapsed") or SIDES
 
 
 def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:

@@ -182,7 +182,7 @@ def _plugin(name: str) -> Settings | None:
     package = detectors.package(name)
     if package:
         st.caption(f"From the package {package['name']} {package['version']}.")
-    text = st.text_area("Settings, as JSON", "{}", key=f"keep_settings_{name}", help="What the plugin's factory takes.")
+    text = st.text_area("Settings, as JSON", "{}", key=f"keep_settings_{name}", persist_state="session", help="What the plugin's factory takes.")
     try:
         given = json.loads(text)
         if not isinstance(given, dict) or "name" in given:

@@ -22,7 +22,7 @@ def known(desk: Desk) -> None:
     entries = catalogue(models_folder())
     _show_downloads(desk)
     text = st.text_input(
-        "Filter", key="keep_known_filter", placeholder="Parts of a name, task or licence: yolo11 segment"
+        "Filter", key="keep_known_filter", persist_state="session", placeholder="Parts of a name, task or licence: yolo11 segment"
     )
     words = text.lower().split()
     fit = [e for e in entries.values() if all(word in _searched(e) for word in words)]

@@ -44,7 +44,7 @@ def _import(desk: Desk) -> None:
         key="embeddings_file",
     )  # fmt: skip
     encoder = st.text_input(
-        "Made by the encoder", CLIP, key="keep_embeddings_encoder", help="Embeddings of two encoders cannot be compared."
+        "Made by the encoder", CLIP, key="keep_embeddings_encoder", persist_state="session", help="Embeddings of two encoders cannot be compared."
     )
     if st.button("Import embeddings", type="primary", disabled=file is None):
         try:
@@ -105,7 +105,7 @@ def _search(desk: Desk, encoders: list[str]) -> None:
     encoder = encoders[0]
     if len(encoders) > 1:
         encoder = st.selectbox("Encoder", encoders, index=encoders.index(CLIP) if CLIP in encoders else 0)
-    text = st.text_input("Prompt", key="keep_prompt_search", placeholder="sea otter").strip()
+    text = st.text_input("Prompt", key="keep_prompt_search", persist_state="session", placeholder="sea otter").strip()
     if not text:
         return
     names = set(desk.store.embedding_names(encoder))

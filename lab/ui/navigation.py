@@ -24,12 +24,14 @@ def show_pages() -> None:
     )
     # The default leaves a third of a laptop's screen empty above the title.
     st.html("<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>")
-    _keep_settings()
+    _keep_tab()
     page.run()
 
 
-def _keep_settings() -> None:
-    """What was set in a tab or on a page stays while another one is looked at."""
-    for key in list(st.session_state):
-        if str(key).startswith("keep_"):
-            st.session_state[key] = st.session_state[key]
+def _keep_tab() -> None:
+    """The tab of Models that was open stays; tabs have no `persist_state`, as widgets have.
+
+    Not for widgets: what is set by the program is sent to the browser, over what is being typed.
+    """
+    if "keep_models_tab" in st.session_state:
+        st.session_state.keep_models_tab = st.session_state.keep_models_tab

@@ -20,16 +20,22 @@ _MODES = {
 
 
 def prompt_chips(label: str, key: str = KEY, known: list[str] | None = None) -> list[str]:
-    """Words or phrases as chips, typed freely. The same key shows the same chips on every page."""
-    before = st.session_state.get(key, [])
+    """Words or phrases as chips, typed freely. The same key shows the same chips on every page.
+
+    What is given is kept under the key. It is not the widget's own: what the program sets there is
+    sent to the browser, over what is being typed.
+    """
+    before: list[str] = st.session_state.get(key, [])
     given: list[str] = st.multiselect(
         label,
         list(dict.fromkeys([*before, *(known or [])])),
-        key=key,
+        default=before,
+        key=f"{key}_chips",
         accept_new_options=True,
         placeholder="Type a word or phrase and press Enter",
         help="What can be seen, in a few words: “otter”, “person on a bicycle”.",
     )
+    st.session_state[key] = given
     return given
 
 

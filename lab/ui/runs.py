@@ -11,6 +11,8 @@ from lab.jobs import Job
 from lab.registry import detectors
 from lab.rhythm import Rhythm
 from lab.server.desk import Desk
+from lab.ui.address import keep as keep_in_address
+from lab.ui.address import recall
 from lab.ui.clips import chosen
 from lab.ui.detector_form import detector_form, in_words, offered
 from lab.ui.parts import clock, here
@@ -34,7 +36,9 @@ def run_form() -> None:
         default=[m for m in chosen() if m in media] or list(media)[-1:],
         format_func=lambda m: media[m]["name"],
     )
+    recall()
     one = _analysis_form()
+    keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     start, add, keep, rest = st.columns([2, 2, 2, 3])
     label = "Start" if not several else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
@@ -73,7 +77,7 @@ def _analysis_form() -> Analysis | None:
         st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
     if st.session_state.keep_detector not in names:
         st.session_state.keep_detector = "yolo"
-    name = st.selectbox("Detector", names, key="keep_detector", format_func=in_words)
+    name = st.selectbox("Detector", names, key="keep_detector", persist_state="session", format_func=in_words)
     settings = detector_form(name)
     first, second = st.columns(2)
     every_s = first.number_input(

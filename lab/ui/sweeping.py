@@ -81,9 +81,9 @@ def _grid() -> Grid | None:
         values: dict[str, Any] = {}
         columns = st.columns(3)
         for i, name in enumerate(_SWEPT):
-            text = columns[i % 3].text_input(_WORDS[name], ", ".join(f"{v:g}" for v in getattr(default, name)), key=f"keep_grid_{name}")
+            text = columns[i % 3].text_input(_WORDS[name], ", ".join(f"{v:g}" for v in getattr(default, name)), key=f"keep_grid_{name}", persist_state="session")
             values[name] = text
-        thresholds = st.slider("Thresholds (scores that occur)", 5, 200, default.thresholds, key="keep_thresholds")
+        thresholds = st.slider("Thresholds (scores that occur)", 5, 200, default.thresholds, key="keep_thresholds", persist_state="session")
     try:
         made = {n: [float(v) for v in t.replace(";", ",").split(",") if v.strip()] for n, t in values.items()}
         return Grid(**made, thresholds=thresholds)  # type: ignore[arg-type]
@@ -203,9 +203,9 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         st.caption("A map needs two settings with several values.")
         return
     columns = st.columns(3)
-    across = columns[0].selectbox("Across", usable, format_func=_WORDS.__getitem__, key="keep_across")
-    down = columns[1].selectbox("Down", [n for n in usable if n != across], format_func=_WORDS.__getitem__, key="keep_down")
-    what = columns[2].selectbox("Figure", ["f1", "recall", "precision", "false_per_hour"], key="keep_figure")
+    across = columns[0].selectbox("Across", usable, format_func=_WORDS.__getitem__, key="keep_across", persist_state="session")
+    down = columns[1].selectbox("Down", [n for n in usable if n != across], format_func=_WORDS.__getitem__, key="keep_down", persist_state="session")
+    what = columns[2].selectbox("Figure", ["f1", "recall", "precision", "false_per_hour"], key="keep_figure", persist_state="session")
     cube = figures[what].reshape(swept.grid.shape)
     axes = tuple(i for i, n in enumerate(SETTINGS) if n not in (across, down))
     lowest = what == "false_per_hour"

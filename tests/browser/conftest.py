@@ -83,8 +83,9 @@ def server(chromium, tmp_path):
 
 @pytest.fixture
 def page(chromium):
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         made = browser.new_context(viewport={"width": 1440, "height": 1200}).new_page()

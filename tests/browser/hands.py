@@ -19,6 +19,11 @@ def wait_for(page, name, value, seconds=20):
     until(page, lambda: page.locator(LAB).get_attribute(f"data-{name}") == value, seconds)
 
 
+def attributes(page, selector, name):
+    """Of all that match, in one look: between two, one of them may go."""
+    return page.locator(selector).evaluate_all("(all, name) => all.map((e) => e.getAttribute(name))", name)
+
+
 def settled(page):
     """No script of the page is running."""
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')

@@ -7,7 +7,7 @@ import pytest
 import lab
 from lab.phrasing import compare_phrases
 from lab.store.store import Store
-from tests.browser.hands import pick, until
+from tests.browser.hands import attributes, pick, until
 from tests.builders import make_run, scores_of
 
 PHRASES = ".phrases[data-ready]"
@@ -32,7 +32,7 @@ def open_phrasings(page, server):
 
 
 def of_panels(page, name):
-    return [c.get_attribute(f"data-{name}") for c in page.locator(".panels canvas").all()]
+    return attributes(page, ".panels canvas", f"data-{name}")
 
 
 def playhead(page):

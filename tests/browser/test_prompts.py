@@ -11,6 +11,7 @@ from lab.detectors.text_features import CLIP, read_embeddings
 from lab.store.store import Store
 from tests.browser.hands import (
     LAB,
+    attributes,
     choose_sample,
     pick,
     set_slider,
@@ -41,7 +42,7 @@ def type_chip(page, label, *words):
 
 
 def labels_of(page):
-    return sorted(chip.get_attribute("data-label") for chip in page.locator(f"{LAB} .chip[data-label]").all())
+    return sorted(attributes(page, f"{LAB} .chip[data-label]", "data-label"))
 
 
 def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server, page, samples, models):
@@ -52,6 +53,7 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server
 
     page.get_by_role("link", name="Next: run a detector").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
+    pick(page, page.get_by_role("combobox", name=re.compile("Image size")), page.get_by_role("option", name="320"))
     page.get_by_role("spinbutton", name="Seconds between samples").fill("0.5")
     page.keyboard.press("Enter")
     settled(page)
@@ -74,7 +76,7 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server
         assert (after.log.scores(label) == before.log.scores(label)).all()
     whole = lab.analyze(
         samples / "cat_then_person.mp4", detector="yolo-world", weights="yolov8s-world.pt",
-        labels=["cat", "dog", "person"], every_s=0.5, store=store, progress=False,
+        labels=["cat", "dog", "person"], image_size=320, every_s=0.5, store=store, progress=False,
     )  # fmt: skip
     assert whole.recipe_hash == after.recipe_hash
     assert (whole.log.scores("person") == after.log.scores("person")).all()
@@ -84,6 +86,26 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server
     page.get_by_label("Rule for").select_option("dog")
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 2)
+
+
+def chips(page):
+    return [name.removeprefix("Remove ") for name in attributes(page, '[aria-label^="Remove "]', "aria-label")]
+
+
+def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(server, page):
+    words = ["cat", "dog", "sea otter", "otter swimming", "קטן", "bird"]
+    choose_sample(page, server, "nothing.mp4")
+    type_chip(page, "Looking for", *words)
+    until(page, lambda: chips(page)[1:] == words)
+    page.get_by_role("link", name="Next: run a detector").click()
+    until(page, lambda: chips(page) == ["nothing.mp4", *words])
+    settled(page)
+    page.reload()
+    until(page, lambda: chips(page) == ["nothing.mp4", *words])
+    type_chip(page, "Prompts", "a", "b", "c")
+    until(page, lambda: chips(page) == ["nothing.mp4", *words, "a", "b", "c"])
+    page.get_by_role("link", name="Source").first.click()
+    until(page, lambda: chips(page) == [*words, "a", "b", "c"])
 
 
 def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page, samples):

@@ -62,9 +62,8 @@ def _figures(desk: Desk, picked: Selection) -> None:
     for note in found.notes:
         st.caption(note)
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
-    for label, figures in found.labels.items():
-        for text in sorted(set(figures.refused.values())):
-            st.caption(f"{label}: {text}")
+    for text, labels in _refusals(found).items():
+        st.caption(f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}")
     st.subheader("By clip")
     rows = [
         {"clip": found.names[media_id], "label": label, **_short(figures)}
@@ -75,6 +74,15 @@ def _figures(desk: Desk, picked: Selection) -> None:
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
     _moments(desk, picked, found)
+
+
+def _refusals(found: Evaluation) -> dict[str, list[str]]:
+    """Why a figure is not given, and of which labels."""
+    why: dict[str, list[str]] = {}
+    for label, figures in found.labels.items():
+        for text in sorted(set(figures.refused.values())):
+            why.setdefault(text, []).append(label)
+    return why
 
 
 def figure_table(found: Evaluation) -> pd.DataFrame:

@@ -6,7 +6,7 @@ run: .venv/ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
 test: .venv/ready .venv/peers/ready
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/ready
 	$(BIN)/ruff check .

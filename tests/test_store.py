@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from lab.errors import SettingError, StoreError
 from lab.exports.tables import SIGHTING_COLUMNS, sighting_rows, to_csv
 from lab.store.store import Store, check_health
 
+SECONDS = os.environ.get("LAB_TEST_STORE_SECONDS", "20")
 WRITER = """
 import sys, threading, time
 from lab.store.store import Store
@@ -37,10 +39,10 @@ def test_four_processes_with_three_threads_lose_no_row(tmp_path):
     store = Store(tmp_path)
     assert store.rules() == []
     processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i), "60"], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i), SECONDS], stdout=subprocess.PIPE, text=True)
         for i in range(4)
     ]
-    written = [int(p.communicate(timeout=150)[0]) for p in processes]
+    written = [int(p.communicate(timeout=90 + float(SECONDS))[0]) for p in processes]
     assert [p.returncode for p in processes] == [0] * 4
     assert min(written) > 0
     assert len(store.rules()) == sum(written)

@@ -1,5 +1,6 @@
 """Runs that are killed: nothing before the last part is lost, and resuming completes them."""
 
+import os
 import random
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import time
 
 import numpy as np
+import pytest
 
 import lab
 from lab.run import Run
@@ -14,35 +16,65 @@ from lab.score_log import read_log
 from lab.store.store import Store
 
 KILLS = 100
-GO = """
-import sys
-import lab, lab.pipeline
+# Everything is imported once; each line asks for a process of its own that has opened nothing yet.
+NURSERY = """
+import os, signal, sys
+import cv2, duckdb, pandas, pyarrow, onnxruntime
+import lab, lab.analysis, lab.pipeline, lab.running
+from lab.store.store import Store
 lab.pipeline.FLUSH_EVERY_S = 0.02  # many small parts, so that kills fall between and inside them
-clip, folder, run_id = sys.argv[1:]
-settings = dict(labels=["cat", "person"], image_size=320)
-if run_id:
-    from lab.store.store import Store
-    lab.resume(Store(folder), run_id, progress=False)
-else:
-    lab.analyze(clip, every_s=0, store=folder, progress=False, **settings)
+clip, folder = sys.argv[1:]
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        if run_id := line.strip():
+            lab.resume(Store(folder), run_id, progress=False)
+        else:
+            lab.analyze(clip, every_s=0, store=folder, progress=False, labels=["cat", "person"], image_size=320)
+        os._exit(0)
+    print(pid, flush=True)
 """
 
 
-def start(clip, folder, run_id=""):
-    return subprocess.Popen([sys.executable, "-c", GO, str(clip), str(folder), run_id], stderr=subprocess.PIPE)
+@pytest.fixture
+def start(samples, tmp_path):
+    """start(run_id) begins a run of the clip, or goes on with one, in a new process; gives its pid."""
+    nursery = subprocess.Popen(
+        [sys.executable, "-c", NURSERY, str(samples / "cat_then_person.mp4"), str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def started(run_id):
+        nursery.stdin.write(f"{run_id}\n")
+        nursery.stdin.flush()
+        return int(nursery.stdout.readline())
+
+    yield started
+    nursery.stdin.close()
+    nursery.wait(20)
 
 
-def test_a_hundred_kills_at_random_moments_lose_nothing(samples, tmp_path):
+def is_alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_hundred_kills_at_random_moments_lose_nothing(samples, tmp_path, start):
     clip, dice, store = samples / "cat_then_person.mp4", random.Random(7), Store(tmp_path)
     whole = lab.analyze(clip, every_s=0, labels=["cat", "person"], image_size=320, store=tmp_path / "whole", progress=False)
     kills, run_id, kept = 0, "", 0
     while kills < KILLS:
-        process = start(clip, tmp_path, run_id)
-        time.sleep(dice.uniform(0.45, 1.5))
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        pid = start(run_id)
+        time.sleep(dice.uniform(0.2, 0.9))
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
             kills += 1
-        process.wait()
+        while is_alive(pid):
+            time.sleep(0.005)
         runs = [r for r in store.runs() if r["state"] != "done"]
         if not runs:
             compare_all(store, whole)

@@ -43,7 +43,13 @@ def edit_lists(desk: Desk, kind: str) -> None:
     column, terms, detector, how = _WORDS[kind]
     saved = named_lists(kind)
     name = _opened(kind, list(saved))
-    draft = _draft(kind, name)
+    try:
+        draft = _draft(kind, name)
+    except LabError as error:
+        st.error(plain(error))
+        if name:
+            _delete(kind, name)
+        return
     st.caption(
         f"What the detector `{detector}` tells apart. {how} Separate {terms} by “; ”. "
         "Another list is another run."
@@ -65,6 +71,18 @@ def edit_lists(desk: Desk, kind: str) -> None:
     if name:
         st.caption(f"`{detector}` takes it as `{kind}`:")
         st.code(saved[name], language=None, wrap_lines=True)
+        _delete(kind, name)
+
+
+def _delete(kind: str, name: str) -> None:
+    with st.popover("Delete this list"):
+        st.write("Runs that were made with it keep what they found; they cannot be resumed without it.")
+        if st.button(f"Delete {plain(name)}", key=f"{kind}_delete_{name}"):
+            list_path(kind, name).unlink(missing_ok=True)
+            _drafts(kind).pop(name, None)
+            st.session_state[f"{kind}_next"] = ""
+            st.session_state[f"{kind}_told"] = f"Deleted {plain(name)}."
+            st.rerun()
 
 
 def _opened(kind: str, names: list[str]) -> str | None:
@@ -74,7 +92,7 @@ def _opened(kind: str, names: list[str]) -> str | None:
         st.session_state[key] = st.session_state.pop(f"{kind}_next")
     if st.session_state.get(key, "") not in ["", *names]:
         st.session_state[key] = ""  # its file was taken away
-    picked = st.selectbox("List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key)
+    picked = st.selectbox("List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key, persist_state="session")
     return picked or None
 
 

@@ -204,3 +204,16 @@ def test_a_list_that_cannot_be_read_is_one_line_on_the_page(store, folder):  # n
     assert "no list of terms" in page.error[0].value
     page.selectbox(key="keep_brands_list").set_value("").run()
     assert not page.error
+
+
+def test_a_list_is_deleted_also_if_it_cannot_be_read(store, folder):  # noqa: F811
+    (folder / "brands").mkdir()
+    for name, text in (("good", "- name: x\n  terms: [x]\n"), ("bad", "- {name: x}\n")):
+        (folder / "brands" / f"{name}.yaml").write_text(text)
+        page = shown("Brands")
+        page.selectbox(key="keep_brands_list").set_value(name).run()
+        page.button(key=f"brands_delete_{name}").click().run()
+        assert not page.exception
+        assert page.selectbox(key="keep_brands_list").value == ""
+        assert [s.value for s in page.success] == [f"Deleted {name}."]
+    assert list((folder / "brands").iterdir()) == []

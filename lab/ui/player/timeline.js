@@ -1,5 +1,5 @@
 // The zoomable timeline: a lane per label with its curve, thresholds, sightings and failures.
-const LANE_PX = 62, AXIS_PX = 20;
+const LANE_PX = 62, AXIS_PX = 20, NOTE_PX = 16;
 
 class Timeline {
   constructor(model, stage, root) {
@@ -47,7 +47,8 @@ class Timeline {
     const m = this.model, c = this.canvas;
     if (!m.log || !this.full) return;
     const lanes = m.shown(), ratio = devicePixelRatio || 1;
-    const height = AXIS_PX + Math.max(1, lanes.length) * LANE_PX;
+    const on = m.seen.filter((s) => m.isOn(s.name)).length, more = on > lanes.length;
+    const height = AXIS_PX + Math.max(1, lanes.length) * LANE_PX + (more ? NOTE_PX : 0);
     c.style.height = `${height}px`;
     this.width = c.clientWidth;
     if (!this.width) return;
@@ -56,14 +57,12 @@ class Timeline {
     g.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.ink = style.color; this.paper = style.getPropertyValue("--st-background-color") || "#fff";
     g.font = "11px sans-serif";
-    this.axis(g, height);
+    this.axis(g, height - (more ? NOTE_PX : 0));
     lanes.forEach((label, i) => this.lane(g, label, i * LANE_PX));
     if (!lanes.length) { g.fillStyle = this.ink; g.fillText("No label is chosen, or nothing was detected above the floor.", 10, 30); }
-    const on = m.seen.filter((s) => m.isOn(s.name)).length;
-    if (on > lanes.length) {
-      const text = `${lanes.length} of ${on} labels drawn; choose labels to see others`, wide = g.measureText(text).width + 8;
-      g.fillStyle = this.paper; g.fillRect(this.width - wide, height - AXIS_PX + 2, wide, AXIS_PX - 3);
-      g.fillStyle = this.ink; g.fillText(text, this.width - wide + 4, height - 6);
+    if (more) {
+      const text = `${lanes.length} of ${on} labels drawn; choose labels to see others`;
+      g.fillStyle = this.ink; g.fillText(text, Math.max(4, this.width - g.measureText(text).width - 4), height - 5);
     }
     const x = this.x(this.stage.pts_s);
     g.strokeStyle = "#ef4444"; g.lineWidth = 1.5; g.beginPath(); g.moveTo(x, 0); g.lineTo(x, height); g.stroke();

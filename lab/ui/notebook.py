@@ -15,6 +15,7 @@ from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of, score_chart
 from lab.server.desk import Desk
 from lab.ui.parts import clock, here
+from lab.ui.selection import protocol_name
 from lab.ui.tune import go_to_moment
 
 _PAGE = 20
@@ -67,7 +68,9 @@ def _card(desk: Desk, row: dict[str, Any], run: dict[str, Any], clip: dict[str, 
     kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        left.markdown(f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(clip.get('name', '?'))} {tags}")
+        name = clip.get("name", "?")
+        made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
+        left.markdown(f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}")
         if row["conclusion"]:
             left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
         if right.button("Close entry" if is_open else "Open entry", key=f"open_{row['entry_id']}", width="stretch"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from lab.detection import Detections
@@ -49,3 +50,10 @@ class Detector(Protocol):
     def close(self) -> None:
         """Let go of the model; calling it twice is fine."""
         ...
+
+
+def own_pictures(detector: Detector, frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Copies for a detector that is not of the lab: what it draws on them stays its own."""
+    if type(detector).__module__.startswith("lab.detectors."):
+        return frames
+    return [f if f.image_bgr is None else replace(f, image_bgr=f.image_bgr.copy()) for f in frames]

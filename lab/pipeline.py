@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lab.detection import Detections
-from lab.detector import Detector
+from lab.detector import Detector, own_pictures
 from lab.errors import DetectorError
 from lab.frame import Frame
 from lab.rhythm import Rhythm, Window
@@ -167,7 +167,7 @@ def answers(detector: Detector, frames: list[Frame], count: int | None = None) -
 
     Raises TypeError for anything but that many results.
     """
-    found = detector.detect(frames) if frames else []
+    found = detector.detect(own_pictures(detector, frames)) if frames else []
     wanted = len(frames) if count is None else count
     if not isinstance(found, list) or not all(isinstance(one, Detections) for one in found):
         got = type(found).__name__

@@ -61,6 +61,26 @@ class Recorder:
         pass
 
 
+class Painter(Recorder):
+    def detect(self, frames):
+        for frame in frames:
+            frame.image_bgr[:] = 0
+        return super().detect(frames)
+
+
+def test_what_a_detector_paints_on_a_picture_is_not_seen_by_another(samples, tmp_path):
+    def brightness(*others):
+        one = Analysis(name="light", detector="visual", settings={"labels": ["brightness"]}, interval_s=1.0)
+        runs = analyze_all(samples / "nothing.mp4", [*others, one], store=tmp_path, progress=False)
+        return runs[-1].log.scores("brightness")
+
+    alone = brightness()
+    painter = Analysis(name="painter", detector=Painter(), interval_s=1.0)
+    windows = Analysis(name="windows", detector=Painter("windows", takes_windows=True), interval_s=1.0, frame_count=3)
+    assert (brightness(painter, windows) == alone).all()
+    assert alone.max() > 0.1
+
+
 class Broken(Recorder):
     def detect(self, frames):
         raise RuntimeError("the model is broken")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
+from lab.detector import own_pictures
 from lab.detectors.brands import load_brands
 from lab.detectors.clip_encoder import TextCache
 from lab.detectors.crops import crop_boxes
@@ -99,7 +100,7 @@ class Logos(PromptClassifier):
         if self._inner is None:
             return super()._look(frames, pictures)
         height, width = pictures[0].shape[:2]
-        found = self._inner.detect(frames)
+        found = self._inner.detect(own_pictures(self._inner, frames))
         cuts = [
             crop_boxes(
                 f, width, height, threshold=self._threshold, most=_MOST_CROPS, margin=_MARGIN

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lab.commands.rules import add_rule_options, rule_of
+from lab.commands.rules import add_rule_options, note_unfinished, rule_of
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -22,28 +22,48 @@ def _prompts(args: argparse.Namespace) -> int:
         Store(args.store), args.run, args.prompts, from_s=args.from_s, progress=sys.stderr.isatty()
     )
     if args.json:
-        print(json.dumps({**run.summary(), "labels": list(run.labels)}, indent=1))
+        print(json.dumps({**run.summary(), "labels": list(run.labels), "unfinished": list(run.log.adding)}, indent=1))
     else:
-        print(f"{run.run_id}  {run.media['path']}: {', '.join(run.labels)}")
+        print(f"{run.run_id}  {run.media['path']}: {', '.join(x for x in run.labels if x not in run.log.adding)}")
+    note_unfinished(run)
     return 0
 
 
 def _embeddings(args: argparse.Namespace) -> int:
-    from lab.detectors.text_features import read_embeddings
+    from lab.detectors.prompts import tidy
+    from lab.detectors.text_features import check_encoder, read_embeddings
     from lab.store.store import Store
 
     store = Store(args.store)
     if args.what == "list":
+        if args.names:
+            raise SettingError(f"list takes no names, got {args.names[0]!r}")
         names = store.embedding_names(args.encoder)
+        if not names:
+            print(f"lab: note: no embeddings are kept for {args.encoder}", file=sys.stderr)
         print(json.dumps(names, ensure_ascii=False, indent=1) if args.json else "\n".join(names))
         return 0
-    if not args.file:
-        raise SettingError("name the file: lab embeddings import FILE.npz")
-    vectors = read_embeddings(args.file)
-    fresh = store.save_embeddings(args.encoder, vectors, str(args.file))
-    row: dict[str, Any] = {"encoder": args.encoder, "read": len(vectors), "new": fresh}
+    if args.what == "remove":
+        if not args.names:
+            raise SettingError("name the prompts: lab embeddings remove PROMPT")
+        gone = store.remove_embeddings(args.encoder, [tidy(name) for name in args.names])
+        print(json.dumps({"encoder": args.encoder, "removed": gone}) if args.json else f"{gone} embeddings of {args.encoder} removed")
+        return 0 if gone else 1
+    if len(args.names) != 1:
+        raise SettingError("name one file: lab embeddings import FILE.npz")
+    (file,) = args.names
+    vectors = read_embeddings(file)
+    check_encoder(args.encoder, vectors)
+    other = store.differing_embeddings(args.encoder, vectors)
+    if args.replace:
+        store.remove_embeddings(args.encoder, other)
+    fresh = store.save_embeddings(args.encoder, vectors, str(file))
+    row: dict[str, Any] = {"encoder": args.encoder, "read": len(vectors), "new": fresh, "replaced": len(other) if args.replace else 0, "differ": 0 if args.replace else len(other)}
     known = len(vectors) - fresh
     print(json.dumps(row) if args.json else f"{fresh} embeddings kept for {args.encoder}, {known} were known")
+    if other and not args.replace:
+        few = ", ".join(map(repr, other[:5])) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
+        print(f"lab: note: {few}: known with another embedding, which stays; --replace takes those of the file", file=sys.stderr)
     return 0
 
 
@@ -74,8 +94,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     p.add_argument("--from", type=float, dest="from_s", metavar="SECONDS", help="where to begin")
     e = command("embeddings", _embeddings, "Text embeddings that the store keeps for prompts.",
                 "lab embeddings import vocabulary.npz")  # fmt: skip
-    e.add_argument("what", choices=["import", "list"])
-    e.add_argument("file", nargs="?", metavar="FILE.npz", help="with names (n,) and emb (n, dimensions)")
+    e.add_argument("what", choices=["import", "list", "remove"])
+    e.add_argument("names", nargs="*", metavar="FILE.npz|PROMPT", help="import: an .npz with names (n,) and emb (n, dimensions); remove: prompts")
+    e.add_argument("--replace", action="store_true", help="import: take the file's where the store has others")
     e.add_argument("--encoder", default="clip:ViT-B/32")
     g = command("gate", _gate, "What a gate saved, and on annotated clips what it cost in recall.",
                 "lab gate 20261121 --labels truth.csv")  # fmt: skip

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lab.store.store import Store
 
 CLIP = "clip:ViT-B/32"
+_CLIP_DIMENSIONS = 512
+_MOST = 1e4  # of one number; real ones are below 100
 _PUBLISHED_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 Encode = Callable[[Sequence[str]], np.ndarray]
 
@@ -102,7 +104,7 @@ class TextFeatures:
         more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
         return (
             f"no embedding is known for {asked}{more}, and {why}; use a known name, or import an "
-            "embeddings file: lab embeddings import FILE.npz"
+            "embeddings file: lab embeddings import FILE.npz, or Models, Text embeddings in the app"
         )
 
 
@@ -136,9 +138,31 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         raise SettingError(
             f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
         )
-    if not np.issubdtype(vectors.dtype, np.floating) or not np.isfinite(vectors).all():
-        raise SettingError(f"{path}: emb must be finite floating-point numbers")
-    return dict(zip(map(tidy, names.tolist()), as_features(vectors), strict=True))
+    if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MOST).all():
+        raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MOST:g}")
+    tidied = [tidy(name) for name in names.tolist()]
+    for i, (name, vector) in enumerate(zip(tidied, vectors, strict=True)):
+        if not name:
+            raise SettingError(f"{path}: name {i} is empty; leave it out")
+        if not vector.any():
+            raise SettingError(f"{path}: the embedding of {name!r} is zero in all dimensions; leave it out")
+    features = as_features(vectors)
+    found: dict[str, np.ndarray] = {}
+    for name, feature in zip(tidied, features, strict=True):
+        if name in found and not np.allclose(found[name], feature, atol=1e-4):
+            raise SettingError(f"{path}: {name!r} is there twice with different embeddings; leave one out")
+        found.setdefault(name, feature)
+    return found
+
+
+def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray]) -> None:
+    """Raises SettingError if the embeddings are not as long as that encoder's are."""
+    length = next((len(v) for v in vectors.values()), None)
+    if encoder == CLIP and length not in (None, _CLIP_DIMENSIONS):
+        raise SettingError(
+            f"these embeddings have {length} dimensions, those of {CLIP} have {_CLIP_DIMENSIONS}; "
+            "name the encoder that made them"
+        )
 
 
 def as_features(vectors: np.ndarray) -> np.ndarray:

@@ -44,6 +44,24 @@ class EmbeddingRows:
             rows = db.execute("SELECT encoder, count(*) FROM embeddings GROUP BY encoder ORDER BY encoder")
             return dict(rows.fetchall())
 
+    def differing_embeddings(self, encoder: str, vectors: Mapping[str, np.ndarray]) -> list[str]:
+        """The texts that are known with another vector than these."""
+        known = self.embeddings(encoder, list(vectors))
+        return [
+            text for text, vector in known.items()
+            if vector.shape != vectors[text].shape or not np.allclose(vector, vectors[text], atol=1e-3)
+        ]  # fmt: skip
+
+    def remove_embeddings(self, encoder: str, texts: Sequence[str]) -> int:
+        """Forget embeddings; returns how many there were."""
+        known = self.embeddings(encoder, texts)
+        if known:
+            with self.catalog.transaction() as db:
+                db.execute(
+                    "DELETE FROM embeddings WHERE encoder = ? AND text IN (SELECT unnest(?))", [encoder, list(known)]
+                )
+        return len(known)
+
     def save_embeddings(self, encoder: str, vectors: Mapping[str, np.ndarray], source: str) -> int:
         """Keep embeddings; what is known already stays. Returns how many are new."""
         before = set(self.embedding_names(encoder))

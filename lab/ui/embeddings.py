@@ -77,8 +77,13 @@ def _read(desk: Desk, file: Any, encoder: str) -> str:
             f"{file.name} has embeddings of {got} dimensions, those of {encoder} have {wanted}; "
             "name the encoder that made them"
         )
+    other = desk.store.differing_embeddings(encoder, vectors)
     fresh = desk.store.save_embeddings(encoder, vectors, file.name)
-    return f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
+    told = f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
+    if other:
+        few = ", ".join(map(plain, other[:5])) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
+        told += f" Known with another embedding, which stays: {few}; `lab embeddings import --replace` takes those of the file."
+    return told
 
 
 def _check_unpacked(path: Path) -> None:

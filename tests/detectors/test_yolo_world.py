@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import lab
+from lab.cli import main
 from lab.detectors.boxes import Letterbox
 from lab.detectors.text_features import CLIP
 from lab.detectors.yolo import Yolo
@@ -320,11 +321,36 @@ BROKEN_FILES = {
     "whole numbers": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT.astype(int)), "floating-point"),
     "not finite": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * np.nan), "finite"),
     "zero": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * 0), "zero in all dimensions"),
+    "huge": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * 1e30), "below 10000"),
+    "no name": (lambda p: npz(p, names=np.array(["a", " ", "c"]), emb=UNIT), "name 1 is empty"),
+    "twice": (lambda p: npz(p, names=np.array(["a", "b", " a"]), emb=UNIT), "'a' is there twice"),
     "other encoder": (
         lambda p: npz(p, names=np.array(list("abc")), emb=UNIT[:, :256]),
         "the embedding of 'a' has 256 numbers, the network takes 512",
     ),
 }
+
+
+def test_embeddings_that_differ_from_the_known_are_named_replaced_or_removed(tmp_path, capsys):
+    def ask(*words):
+        code = main(["embeddings", *map(str, words), "--store", str(tmp_path / "store")])
+        done = capsys.readouterr()
+        return code, done.out + done.err
+
+    first = npz(tmp_path / "1.npz", names=np.array(["otter", "cat", "dog"]), emb=UNIT)
+    other = npz(tmp_path / "2.npz", names=np.array(["otter", "cat"]), emb=UNIT[[1, 1]])
+    assert ask("import", first)[0] == 0
+    _, told = ask("import", other)
+    assert "'otter': known with another embedding, which stays" in told
+    store = Store(tmp_path / "store")
+    assert store.embeddings(CLIP, ["otter"])["otter"][0] == 1
+    assert "1 embeddings kept" in ask("import", other, "--replace")[1]
+    assert store.embeddings(CLIP, ["otter"])["otter"][1] == 1
+    assert ask("remove", " otter ", "dog") == (0, f"2 embeddings of {CLIP} removed\n")
+    assert store.embedding_names(CLIP) == ["cat"]
+    short = npz(tmp_path / "3.npz", names=np.array(["x"]), emb=UNIT[:1, :300])
+    code, told = ask("import", short)
+    assert (code, "300 dimensions, those of" in told) == (2, True)
 
 
 @pytest.mark.parametrize("kind", BROKEN_FILES)

@@ -48,12 +48,14 @@ def add_prompts(
     store: as `lab.open_store` gives it, or its folder. from_s: where to begin; the rest follows outward. A pass that was cancelled goes on where it
     stopped when the same prompts are asked for again. detector: one made for these prompts.
 
-    Raises SettingError for a run in another mode or a prompt that it has already, SourceError if
+    Raises SettingError for a run in another mode, a prompt that it has already, or a `from_s` that is no time, SourceError if
     the clip is not at hand, DetectorError if the detector failed on every sample.
     """
     store = Store.of_any(store)
     run = Run(store, run_id)
     wanted = _wanted(run, prompts)
+    if from_s is not None and not (isinstance(from_s, int | float) and 0 <= from_s < 1e9):
+        raise SettingError(f"from_s must be seconds of the clip, 0 or more, got {from_s!r}")
     source = FileSource(run.media_path)
     if probe(run.media_path, source).media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -104,6 +105,8 @@ class Analysis:
             raise SettingError("a detector that is made already takes no labels or settings")
         if hasattr(self.detector, "recipe"):
             return self.detector
+        if not callable(getattr(self.detector, "detect", None)):
+            raise SettingError(f"detector must be a registered name or an object with detect(frames), got {self.detector!r}")
         return complete(type(self.detector).__name__, self.detector, {})
 
     def rhythm(self) -> Rhythm:
@@ -159,6 +162,8 @@ def analyze_all(
     Raises as `analyze` does; DetectorError only if every analysis failed.
     """
     _check_names(analyses)
+    if not isinstance(path, str | os.PathLike):
+        raise SourceError(f"a clip is named by its path, got {path!r}")
     opened = time.monotonic()
     kept = Store.of_any(store)
     source = FileSource(path)
@@ -241,6 +246,9 @@ def resume(
     store = Store.of_any(store)
     run = Run(store, run_id)
     if run.state == "running" or (run.state == "done" and not run.log.damaged):
+        if run.log.adding:
+            names = ", ".join(map(repr, run.log.adding))
+            raise SettingError(f"run {run.run_id} is {run.state}, but for {names}: ask for these prompts again")
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
     source = FileSource(run.media_path)
     media = probe(run.media_path, source)

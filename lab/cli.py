@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from lab.commands import advise, asking, job, measure, models, notebook, phrases, records
-from lab.commands.rules import add_rule_options, rule_of, split
+from lab.commands.rules import add_rule_options, note_unfinished, rule_of, split
 from lab.errors import LabError, SettingError
 
 
@@ -20,7 +20,8 @@ def _analyze(args: argparse.Namespace) -> int:
     if args.job is not None:
         return job.analyze_job(args)
     if not args.paths:
-        raise SettingError("name a file or a folder, or a document with --job")
+        what = "a run id: lab runs lists them" if args.resume else "a file or a folder, or a document with --job"
+        raise SettingError(f"name {what}")
     from lab.analysis import analyze, find_clips, make_detector, resume
     from lab.store.store import Store
 
@@ -88,6 +89,8 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
             )
             if row["warning"]:
                 print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
+            if row["samples"] and row["gated"] == row["samples"]:
+                print(f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)", file=sys.stderr)
     for text in failed:
         print(f"lab: {text}", file=sys.stderr)
     return 1 if failed else 0
@@ -112,6 +115,7 @@ def _sightings(args: argparse.Namespace) -> int:
         _print_table(rows)
     for part in run.log.damaged:
         print(f"lab: note: damaged part left out: {part}", file=sys.stderr)
+    note_unfinished(run)
     return 0
 
 

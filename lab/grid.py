@@ -14,6 +14,8 @@ def interval(every_s: float) -> Fraction:
     Raises SettingError if it is negative or not a number.
     """
     try:
+        if isinstance(every_s, bool | str):
+            raise ValueError
         every = Fraction(str(every_s))
     except (ValueError, ZeroDivisionError):
         raise SettingError(f"every_s must be a number of seconds, 0 or more, got {every_s!r}") from None

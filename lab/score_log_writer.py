@@ -34,7 +34,8 @@ class ScoreLogWriter:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise StoreError(f"run {folder.name} is being written by another process") from None
+            run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
+            raise StoreError(f"run {run_id} is being written by another process; try again when that is done") from None
         if not (folder / "manifest.json").exists():
             if next(folder.glob("samples-*.parquet"), None) is not None:
                 self._lock.release()

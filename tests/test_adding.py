@@ -1,11 +1,14 @@
 """Prompts added to a finished run: only what is new is computed, and nothing else moves."""
 
+import json
+
 import numpy as np
 import pytest
 
 import lab
 from lab.adding import discard_unfinished
 from lab.analysis import detector_settings, make_detector
+from lab.cli import main
 from lab.detection import Detections
 from lab.errors import DetectorError, SettingError
 from lab.store.store import Store, check_health
@@ -96,6 +99,27 @@ def test_a_cancelled_pass_shows_what_it_saw_and_goes_on_where_it_stopped(run, st
     assert not set(first.shown_us) & set(second.shown_us)
     assert whole.log.adding == ()
     assert whole.effort("dog").ok == len(run.log.pts_us)
+
+
+def test_commands_say_what_was_not_looked_for_everywhere(run, store, capsys):
+    looker = Watched(run, ["dog"])
+    lab.add_prompts(store, run.run_id, ["dog"], detector=looker, progress=False, cancelled=lambda: bool(looker.shown_us))
+    assert main(["sightings", run.run_id, "--store", str(store.folder)]) == 0
+    note = capsys.readouterr().err
+    assert f"not looked for everywhere yet: dog; go on with: lab prompts {run.run_id} dog" in note
+    assert main(["analyze", "--resume", run.run_id, "--store", str(store.folder)]) == 2
+    assert "ask for these prompts again" in capsys.readouterr().err
+    assert main(["prompts", run.run_id, "person", "--json", "--store", str(store.folder)]) == 0
+    done = capsys.readouterr()
+    assert json.loads(done.out)["unfinished"] == ["dog"]
+    assert "not looked for everywhere yet: dog" in done.err
+
+
+@pytest.mark.parametrize("from_s", [float("nan"), float("inf"), -5, "soon"])
+def test_a_moment_that_is_none_is_refused_and_leaves_nothing(run, store, from_s):
+    with pytest.raises(SettingError, match="from_s must be seconds"):
+        lab.add_prompts(store, run.run_id, ["dog"], from_s=from_s, progress=False)
+    assert lab.open_store(store.folder).run(run.run_id).labels == ("cat",)
 
 
 def test_a_stopped_prompt_can_be_forgotten(run, store):

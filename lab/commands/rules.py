@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -74,6 +76,13 @@ def named_rule(name: str, run: Any) -> Any:
     if name not in saved:
         raise SettingError(f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}")
     return saved[name]
+
+
+def note_unfinished(run: Any) -> None:
+    """Say on stderr which prompts have not been looked for on every sample."""
+    if run.log.adding:
+        names = " ".join(map(shlex.quote, run.log.adding))
+        print(f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; go on with: lab prompts {run.run_id} {names}", file=sys.stderr)
 
 
 def split(text: str | None) -> list[str] | None:

@@ -121,6 +121,22 @@ def test_the_command_exports_what_the_command_runs(evening, tmp_path):
     assert {row["run_id"] for row in found["runs"]} == set(ids)
 
 
+def test_the_rules_of_a_document_are_exported_by_the_name_it_gave_them(evening):
+    folder, _ = evening
+    ids = [row["run_id"] for row in Store(folder / "kept").runs()]
+    done = ask("job", "export", *ids, "--rule", "evening rule", "--store", folder / "kept")
+    assert done.returncode == 0, done.stderr
+    rules = {one["name"]: one["rules"] for one in yaml.safe_load(done.stdout)["analyses"]}
+    assert rules["objects"]["only"] == ["cat"]
+    assert rules["objects"]["default"]["enter_frames"] == 2
+    assert "only" not in rules["moving"]
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001"])
+def test_numbers_of_yaml_are_those_of_json(text):
+    assert plain_values(f"a: {text}\nb: [1e3, 12e, e3, '1e3']") == {"a": 0.001, "b": [1000.0, "12e", "e3", "1e3"]}
+
+
 def test_runs_of_a_rhythm_and_of_other_weights_are_exported_with_them(samples, tmp_path):
     weights = Path(lab.make_detector("yolo").weights_path)
     given = tmp_path / "own.onnx"

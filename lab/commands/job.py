@@ -58,6 +58,8 @@ def _job(args: argparse.Namespace) -> int:
 def _schema(args: argparse.Namespace) -> int:
     from lab.job_document import schema
 
+    if args.names:
+        raise SettingError(f"schema takes no names, got {args.names[0]!r}")
     print(json.dumps(schema(), indent=2))
     return 0
 
@@ -81,7 +83,6 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from lab.commands.rules import named_rule
     from lab.job_document import document_of, text_of
     from lab.run import Run
     from lab.store.store import Store
@@ -89,9 +90,18 @@ def _export(args: argparse.Namespace) -> int:
     if not args.names:
         raise SettingError("name a run, or those of one pass: lab job export RUN")
     runs = Run.many(Store(args.store), args.names)
-    rule = named_rule(args.rule, runs[0]) if args.rule else None
-    print(text_of(document_of(runs, rule), "json" if args.json else args.format), end="")
+    rules = [_rule_of(args.rule, run) for run in runs] if args.rule else None
+    print(text_of(document_of(runs, rules), "json" if args.json else args.format), end="")
     return 0
+
+
+def _rule_of(name: str, run: Any) -> Any:
+    """A document of several analyses saves the rule of each as `NAME: ANALYSIS`."""
+    from lab.commands.rules import named_rule
+
+    of_analysis = f"{name}: {run.analysis}"
+    saved = {row["name"] for row in run.store.rules()}
+    return named_rule(of_analysis if of_analysis in saved and name not in saved else name, run)
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:

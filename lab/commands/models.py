@@ -18,6 +18,8 @@ def _models(args: argparse.Namespace) -> int:
     }[args.what]  # fmt: skip
     if args.what in ("info", "get") and not args.names:
         raise SettingError(f"name a model: lab models {args.what} NAME")
+    if args.names and args.what in ("list", "known"):
+        raise SettingError(f"{args.what} takes no names, got {args.names[0]!r}; for one model: lab models info NAME")
     return what(args)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.boxes import Letterbox
+from lab.detectors.checks import number
 from lab.detectors.dense import Keeping, one_shape
 from lab.detectors.prompts import check_prompts, choose_mode
 from lab.detectors.text_features import TextFeatures, feature_hash
@@ -110,8 +111,7 @@ def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> K
     """The settings that say what is kept. Raises SettingError if one is out of range."""
     if not 0 < floor < 1:
         raise SettingError(f"score_floor must be in (0, 1), got {floor}")
-    if not 0 < nms_iou <= 1:
-        raise SettingError(f"nms_iou must be in (0, 1], got {nms_iou}")
+    number("nms_iou", nms_iou, 1e-6, 1)
     if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % STRIDE:
         raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
     if not isinstance(most_boxes, int) or most_boxes < 1:

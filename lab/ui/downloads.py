@@ -56,7 +56,7 @@ def newest_downloads(desk: Desk) -> dict[str, Job]:
 
 
 def _searched(entry: Entry) -> str:
-    return f"{entry.name} {entry.task} {entry.licence} {entry.check}".lower()
+    return f"{entry.name} {entry.task} {entry.licence} {entry.check} {entry.url}".lower()
 
 
 def _row(desk: Desk, entry: Entry, job: Job | None, part_bytes: int | None) -> None:

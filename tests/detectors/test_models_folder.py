@@ -271,3 +271,11 @@ def test_the_command_lists_explains_and_verifies(folder, capsys):
     assert main(["models", "get", "yolo11s.pt"]) == 1
     assert "put it at" in capsys.readouterr().err
     assert main(["models", "get"]) == 2
+
+
+def test_a_file_that_is_here_is_not_fetched_again(models, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("LAB_MODELS", str(tmp_path))
+    monkeypatch.setenv("YOLO_OFFLINE", "true")
+    (tmp_path / "yolo26n.pt").write_bytes((models / "yolo26n.pt").read_bytes())
+    assert main(["models", "get", "yolo26n.pt"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "yolo26n.pt")

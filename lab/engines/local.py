@@ -133,6 +133,8 @@ class _Lane:
         if answer["kind"] == "done":
             job.result = answer["result"]
             job.run_id = answer["result"].get("run_id", job.run_id)
+            if job.total and job.job_id not in self._cancelled:
+                job.done = job.total  # a quick run ends between two reports
             job.end("cancelled" if job.job_id in self._cancelled else "done")
         else:
             job.end("failed", answer["error"])
@@ -146,6 +148,8 @@ class _Lane:
         if code < 0:
             how = f"was killed ({signal.Signals(-code).name})"
         after = "; the run is interrupted and can be resumed" if job.run_id else ""
+        if job.kind == "prompts":
+            after = "; what was seen is kept: go on with these prompts on Tune"
         return f"the worker {how}{after}"
 
     def _alive(self) -> subprocess.Popen[str]:

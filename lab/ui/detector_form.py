@@ -69,9 +69,12 @@ def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ())
     here_now = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
     options = [*([default] if default else []), *here_now]
     fetched = [k for k in known if k not in here_now]
+    like = str(st.session_state.get("like", {}).get("weights"))
+    shown = [*options, *fetched]
     picked: str = st.selectbox(
         "Weights",
-        [*options, *fetched],
+        shown,
+        index=shown.index(like) if like in shown else 0,
         format_func=lambda w: f"{w} (download)" if w in fetched else w,
         help=f"Own weights: put them in {models_folder()}; see the page Models.",
     )
@@ -82,8 +85,10 @@ def _network(name: str, weights: Callable[[], str | None], runtimes: Callable[[s
     first, second, third = st.columns(3)
     with first:
         chosen = weights()
+    usual = st.session_state.get("like", {}).get("image_size", 640)
+    usual = usual if usual in SIZES else 640
     runtime = second.selectbox("Runtime", runtimes(chosen), key=f"runtime_{name}_{chosen}")
-    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(640))
+    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(usual))
     return {"image_size": size, "runtime": runtime, **({"weights": chosen} if chosen else {})}
 
 
@@ -120,7 +125,19 @@ def _named_list(name: str, kind: str) -> Settings:
     return {} if picked == "built-in" else {kind: lists[picked]}
 
 
+def _negative(usual: tuple[str, ...], key: str, what: str) -> Settings:
+    """The prompts of the class that stands against all others; one a line."""
+    text = st.text_area(
+        "Negative prompts", "\n".join(usual), key=key, persist_state="session", height=110,
+        help=f"What a picture {what} looks like, one prompt a line; together they are one class, which takes what is none of the others.",
+    )  # fmt: skip
+    given = [line.strip() for line in text.splitlines() if line.strip()]
+    return {} if tuple(given) == usual or not given else {"negative": given}
+
+
 def _logos(name: str) -> Settings | None:
+    from lab.detectors.zero_shot import NO_LOGO
+
     first, second = st.columns(2)
     with first:
         settings = _named_list(name, "brands")
@@ -129,11 +146,13 @@ def _logos(name: str) -> Settings | None:
         classes = prompt_chips("Boxes of (classes of the default detector)", "keep_logo_boxes", ["car", "truck", "person", "bottle"])
         inner: Settings = {"name": "yolo"} | ({"labels": classes} if classes else {})
         settings |= {"on": "boxes", "boxes_from": inner}
-    return settings
+    return settings | _negative(NO_LOGO, "keep_no_logo", "without a logo")
 
 
 def _scenes(name: str) -> Settings | None:
-    return _named_list(name, "scenes")
+    from lab.detectors.scenes import NEUTRAL
+
+    return _named_list(name, "scenes") | _negative(NEUTRAL, "keep_no_scene", "of no scene in particular")
 
 
 def _text(name: str) -> Settings | None:

@@ -80,6 +80,7 @@ def add_panel(desk: Desk, run: Run) -> None:
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
             return
+        refused = _refused(run, jobs[0]) if jobs else None
         left, right = st.columns([5, 1], vertical_alignment="bottom")
         with left:
             has = [x for x in run.labels if x not in run.log.adding]
@@ -91,23 +92,38 @@ def add_panel(desk: Desk, run: Run) -> None:
         for job in jobs[:1]:
             if job.is_active:
                 st.fragment(_progress, run_every=0.5)(desk, run, job)
-            elif job.error:
+            elif job.error and (refused is None or fresh == refused):
                 st.error(job.error)
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
             _unfinished(desk, run, left_over, from_s)
 
 
+def _refused(run: Run, job: Job) -> list[str] | None:
+    """Prompts that were refused before a sample was looked at: their chips come back, once."""
+    prompts = list(job.payload["prompts"])
+    if not job.error or set(prompts) & set(run.log.adding):
+        return None
+    state = st.session_state
+    if state.get("refused") != job.job_id:
+        state.refused, state.more_n = job.job_id, state.get("more_n", 0) + 1
+        state[f"more_{run.run_id}_{state.more_n}"] = prompts
+    return prompts
+
+
 def _unfinished(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> None:
     """Prompts whose pass was stopped: go on, or forget them."""
-    words, go_on, drop = st.columns([5, 1, 1], vertical_alignment="center")
+    # The way on is where Stop was: a second press there must not throw anything away.
+    words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
     looked = run.effort(prompts[0]).ok
     words.markdown(f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples.")
     if go_on.button("Go on", width="stretch"):
         _start(desk, run, prompts, from_s)
-    if drop.button("Forget", width="stretch", help="What was seen of them so far is deleted."):
-        discard_unfinished(desk.store, run.run_id)
-        st.rerun()
+    with drop.popover("Forget", width="stretch"):
+        st.write("What was seen of them so far is deleted.")
+        if st.button("Forget them"):
+            discard_unfinished(desk.store, run.run_id)
+            st.rerun()
 
 
 def _joint(run: Run) -> None:
@@ -116,7 +132,9 @@ def _joint(run: Run) -> None:
         "another run."
     )
     if st.button("Start another run with other prompts"):
-        st.session_state[KEY] = list(run.labels)
+        state = st.session_state
+        state[KEY], state.chosen, state.keep_detector = list(run.labels), [run.media["media_id"]], run.recipe["detector"]
+        state.like = {name: run.recipe.get(name) for name in ("every_s", "image_size", "weights")}
         st.switch_page("pages/run.py")
 
 

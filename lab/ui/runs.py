@@ -30,6 +30,8 @@ def run_form() -> None:
         st.info("No clips yet. Pick some on the Source page first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
+    if unknown := [m for m in chosen() if m not in media]:
+        st.warning(f"The store has no clip {', '.join(map(repr, unknown[:3]))}, which the address names; pick it on Source.")
     clips = st.multiselect(
         "Clips",
         list(media),
@@ -76,12 +78,13 @@ def _analysis_form() -> Analysis | None:
     if "keep_detector" not in st.session_state:
         st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
     if st.session_state.keep_detector not in names:
+        st.warning(f"There is no detector {st.session_state.keep_detector!r} here; yolo is shown.")
         st.session_state.keep_detector = "yolo"
     name = st.selectbox("Detector", names, key="keep_detector", persist_state="session", format_func=in_words)
     settings = detector_form(name)
     first, second = st.columns(2)
     every_s = first.number_input(
-        "Seconds between samples", 0.0, 3600.0, 0.2, 0.1, format="%g", help="0 is every frame."
+        "Seconds between samples", 0.0, 3600.0, st.session_state.get("like", {}).get("every_s", 0.2), 0.1, format="%g", help="0 is every frame."
     )
     least = _default_floor(name)
     floor = second.number_input(
@@ -96,8 +99,8 @@ def _analysis_form() -> Analysis | None:
         gate = fourth.toggle("Only when something moves", key=f"gate_{name}", help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.")
     if settings is None:
         return None
-    if not title.strip():
-        st.error("The analysis needs a name.")
+    if not 1 <= len(title.strip()) <= 100:
+        st.error("The analysis needs a name of 1 to 100 characters.")
         return None
     try:
         Rhythm(interval_s=every_s, frame_count=int(count), frame_step=int(step))
@@ -139,11 +142,18 @@ def _short(value: Any) -> str:
 
 
 def _submit(desk: Desk, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
+    st.session_state.pop("like", None)
     for row in media:
-        names = "" if len(analyses) == 1 else " · " + ", ".join(a["name"] for a in analyses)
+        names = " · " + ", ".join(_in_brief(a) for a in analyses)
         desk.engine.submit(
             "analyze", row["name"] + names, path=row["path"], analyses=analyses, store=str(desk.store.folder)
         )
+
+
+def _in_brief(one: Analysis) -> str:
+    labels = one["detector"].get("labels")
+    few = f" ({_short(labels)})" if isinstance(labels, list) and labels else ""
+    return f"{one['name']}{few}"
 
 
 def show_jobs() -> None:
@@ -157,16 +167,21 @@ def _analyses() -> list[Job]:
 
 
 def _job_list(was_active: bool) -> None:
-    jobs = _analyses()
+    cleared = st.session_state.get("cleared_jobs", ())
+    jobs = [job for job in _analyses() if job.job_id not in cleared]
     if was_active and not any(job.is_active for job in jobs):
         st.rerun()  # the page around it shows the finished runs
+    ended = [job.job_id for job in jobs if not job.is_active]
     for job in jobs[:30]:
         _job_row(job)
+    if ended and st.button("Clear the ended ones", help="From this list only; runs stay in the store."):
+        st.session_state.setdefault("cleared_jobs", set()).update(ended)
+        st.rerun()
 
 
 def _job_row(job: Job) -> None:
     with st.container(border=True):
-        words, bar, act = st.columns([3, 4, 2], vertical_alignment="center")
+        words, bar, act = st.columns([4, 5, 1], vertical_alignment="center")
         words.markdown(f"**{job.title}**  \n{job.state}")
         if job.started is not None and job.state in ("running", "done", "cancelled"):
             share = min(1.0, job.done / job.total) if job.total else float(job.state == "done")

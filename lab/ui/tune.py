@@ -101,8 +101,9 @@ def _few(labels: list[str]) -> str:
 def current_rule(run: Run) -> Rule:
     """The rule of this session, of the address, or the run's default."""
     state = st.session_state
+    tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
     if state.get("rule_run") != run.run_id or "rule" not in state:
-        rule = run.default_rule
+        rule = tuned.get(run.run_id, run.default_rule)
         if "rule" in st.query_params:
             try:
                 rule = unpack(st.query_params["rule"])
@@ -113,6 +114,7 @@ def current_rule(run: Run) -> Rule:
                 rule = run.default_rule
         state.rule, state.rule_run = rule, run.run_id
         state.rule_n = state.get("rule_n", 0) + 1
+    tuned[run.run_id] = state.rule
     kept: Rule = state.rule
     return kept
 
@@ -175,6 +177,7 @@ def _told(text: str | None, run: Run, rule: Rule) -> Rule:
         st.error(f"{error}. The last rule that can be answered stays in use.")
         return rule
     st.session_state.rule = new
+    st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new
     return new
 
 
@@ -276,6 +279,8 @@ def other_analyses(desk: Desk, run: Run) -> None:
         return
     picked = st.pills("Analyses of this pass", list(names), default=run.run_id, format_func=names.__getitem__, key=f"pass_{run.run_id}")
     if picked is not None and picked != run.run_id:
+        st.query_params.pop("rule", None)  # of the other detector
+        st.session_state.pop("rule", None)
         st.query_params["run"] = picked
         st.rerun()
 

@@ -17,6 +17,7 @@ from tests.browser.hands import (
     set_slider,
     settled,
     until,
+    wait_for,
     wait_for_sightings,
 )
 
@@ -99,7 +100,7 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
     until(page, lambda: chips(page)[1:] == words)
     page.get_by_role("link", name="Next: run a detector").click()
     until(page, lambda: chips(page) == ["nothing.mp4", *words])
-    settled(page)
+    until(page, lambda: page.url.count("&for=") == len(words))
     page.reload()
     until(page, lambda: chips(page) == ["nothing.mp4", *words])
     type_chip(page, "Prompts", "a", "b", "c")
@@ -117,6 +118,8 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
     expect(page.get_by_text("another set of prompts is another run")).to_be_visible()
     page.get_by_role("button", name="Start another run with other prompts").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
+    until(page, lambda: chips(page) == ["nothing.mp4", "cat", "dog"])
+    expect(page.get_by_role("spinbutton", name="Seconds between samples")).to_have_value("2")
 
 
 def test_several_analyses_are_listed_and_run_over_one_decode(server, page, samples):
@@ -136,3 +139,30 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     rows = {r["environment"]["analysis"]: r for r in store.runs()}
     assert set(rows) == {"yolo", "motion"}
     assert rows["yolo"]["environment"]["pass_id"] == rows["motion"]["environment"]["pass_id"]
+    # From one to the other: each begins with the rule that its own detector declares, and keeps it.
+    runs = {name: lab.open_store(server.store).run(row["run_id"]) for name, row in rows.items()}
+    page.goto(f"{server.url}/tune?run={runs['yolo'].run_id}")
+    wait_for_sightings(page)
+    set_slider(page, "enter_threshold", 0.77)
+    page.get_by_text("enter_threshold=0.77").first.wait_for()
+    page.get_by_test_id("stButtonGroup").get_by_text("motion", exact=True).click()
+    wait_for(page, "rule-hash", runs["motion"].default_rule.rule_hash)
+    pick(page, page.get_by_label("Run", exact=True).first, page.get_by_role("option").filter(has_text=runs["yolo"].run_id))
+    page.get_by_text("enter_threshold=0.77").first.wait_for()
+
+
+def test_refused_prompts_stay_as_chips(weights, server, page, samples):
+    run = lab.analyze(
+        samples / "nothing.mp4", detector="yolo-world", weights="yolov8s-world.pt", labels=["cat"],
+        image_size=320, every_s=2.0, store=server.store, progress=False,
+    )  # fmt: skip
+    page.goto(f"{server.url}/tune?run={run.run_id}")
+    type_chip(page, "Add prompts", "chair", "zebra swimming")
+    until(page, lambda: chips(page) == ["chair", "zebra swimming"])
+    page.get_by_role("button", name="Look for them").click()
+    expect(page.get_by_text("no embedding is known for 'zebra swimming'")).to_be_visible()
+    until(page, lambda: chips(page) == ["chair", "zebra swimming"])
+    page.get_by_role("button", name="Remove zebra swimming").click()
+    expect(page.get_by_text("no embedding is known")).to_have_count(0)
+    page.get_by_role("button", name="Look for them").click()
+    until(page, lambda: labels_of(page) == ["cat", "chair"], 60)

@@ -40,7 +40,9 @@ class Model extends EventTarget {
       .filter((x) => x.peak > 0 || log.prompted || log.labels.length <= 4).sort((a, b) => b.peak - a.peak);
     // A label keeps its colour when others join.
     if (this.coloured !== log.run_id) { this.coloured = log.run_id; this.colours = new Map(); }
-    for (const { name } of this.seen) if (!this.colours.has(name)) this.colours.set(name, PALETTE[this.colours.size % PALETTE.length]);
+    // By their order in the log, which later ones only extend; many labels share colours, the strongest least.
+    const inTurn = log.labels.length <= PALETTE.length ? log.labels : this.seen.map((s) => s.name);
+    for (const name of inTurn) if (!this.colours.has(name)) this.colours.set(name, PALETTE[this.colours.size % PALETTE.length]);
     this.say("log");
     this.replay();
   }

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.errors import LabError
-from lab.ui.address import keep, recall
+from lab.ui.address import keep, kept, recall
 from lab.ui.clips import chosen, pick_files, pick_samples, pick_uploads, show_clip
 from lab.ui.parts import here
 from lab.ui.prompts import looking_for
@@ -32,7 +32,10 @@ picked = [media_id for media_id in chosen() if media_id in media]
 if picked:
     st.subheader(f"{len(picked)} chosen")
     looking_for()
-    st.page_link("pages/run.py", label="Next: run a detector", icon=":material/arrow_forward:")
+    # The link says all, so that it also works in another tab, and where the browser follows it itself.
+    st.page_link(
+        "pages/run.py", label="Next: run a detector", icon=":material/arrow_forward:", query_params=kept(picked)
+    )
     for media_id in picked:
         show_clip(media[media_id], runs.count(media_id))
     keep(picked)

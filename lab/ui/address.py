@@ -19,8 +19,8 @@ def recall() -> None:
         state[_DETECTOR] = said["detector"]  # one that there is not is replaced by the page
 
 
-def keep(media_ids: list[str]) -> None:
-    """Write the clips, prompts and detector of this session into the address."""
+def kept(media_ids: list[str]) -> dict[str, str | list[str]]:
+    """The clips, prompts and detector of this session, for an address."""
     prompts = st.session_state.get(KEY, [])
     detector = st.session_state.get(_DETECTOR)
     wanted: dict[str, str | list[str]] = {"media": ",".join(media_ids)} if media_ids else {}
@@ -28,6 +28,12 @@ def keep(media_ids: list[str]) -> None:
         wanted["for"] = list(prompts)
     if detector:
         wanted["detector"] = detector
+    return wanted
+
+
+def keep(media_ids: list[str]) -> None:
+    """Write them into the address of this page."""
+    wanted = kept(media_ids)
     said: dict[str, str | list[str]] = {
         name: st.query_params.get_all(name) if name == "for" else st.query_params[name] for name in st.query_params
     }

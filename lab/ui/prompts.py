@@ -31,12 +31,18 @@ def prompt_chips(label: str, key: str = KEY, known: list[str] | None = None) -> 
         list(dict.fromkeys([*before, *(known or [])])),
         default=before,
         key=f"{key}_chips",
+        on_change=_keep,  # before the script, which the next letter may interrupt
+        args=(key,),
         accept_new_options=True,
         placeholder="Type a word or phrase and press Enter",
         help="What can be seen, in a few words: “otter”, “person on a bicycle”.",
     )
     st.session_state[key] = given
     return given
+
+
+def _keep(key: str) -> None:
+    st.session_state[key] = list(st.session_state[f"{key}_chips"])
 
 
 def mode_choice(count: int, key: str) -> str | None:

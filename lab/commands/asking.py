@@ -53,7 +53,7 @@ def _embeddings(args: argparse.Namespace) -> int:
         raise SettingError("name one file: lab embeddings import FILE.npz")
     (file,) = args.names
     vectors = read_embeddings(file)
-    check_encoder(args.encoder, vectors)
+    check_encoder(args.encoder, vectors, store)
     other = store.differing_embeddings(args.encoder, vectors)
     if args.replace:
         store.remove_embeddings(args.encoder, other)

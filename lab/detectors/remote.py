@@ -14,6 +14,7 @@ from typing import Any
 from lab.detection import Detections
 from lab.detectors.address import check_url, secret_from
 from lab.detectors.answer import BadAnswer, Found, confidence_of, mapping, number, rows, words
+from lab.detectors.checks import wanted
 from lab.detectors.encoding import IMAGE_FORMATS, picture_base64
 from lab.detectors.http import Service, ServiceError
 from lab.errors import DetectorError, SettingError, closest
@@ -221,17 +222,13 @@ def _labels_of(info: dict[str, Any]) -> tuple[str, ...] | None:
 
 
 def _wanted(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tuple[str, ...]:
-    if labels is None:
+    asked = wanted(labels)
+    if asked is None:
         return known or ()
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise SettingError(f"labels must be a list of names, got {labels!r}")
-    wanted = tuple(dict.fromkeys(label.strip() for label in labels))
-    if not wanted or not all(wanted):
-        raise SettingError("no label given; name one or more, or leave labels out for all")
-    for label in wanted:
+    for label in asked:
         if known is not None and label not in known:
             raise SettingError(f"the worker does not know {label!r}; {closest(label, list(known))}")
-    return wanted
+    return tuple(asked)
 
 
 def _first_text(info: dict[str, Any], *names: str) -> str | None:

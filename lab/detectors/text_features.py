@@ -155,12 +155,15 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     return found
 
 
-def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray]) -> None:
-    """Raises SettingError if the embeddings are not as long as that encoder's are."""
-    length = next((len(v) for v in vectors.values()), None)
-    if encoder == CLIP and length not in (None, _CLIP_DIMENSIONS):
+def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: Store) -> None:
+    """Raises SettingError if the embeddings are not as long as that encoder's are, as far as is known."""
+    got = next((len(vector) for vector in vectors.values()), None)
+    wanted = _CLIP_DIMENSIONS if encoder == CLIP else None
+    if wanted is None and (names := store.embedding_names(encoder)[:1]):
+        wanted = len(store.embeddings(encoder, names)[names[0]])
+    if None not in (got, wanted) and got != wanted:
         raise SettingError(
-            f"these embeddings have {length} dimensions, those of {CLIP} have {_CLIP_DIMENSIONS}; "
+            f"these embeddings have {got} dimensions, those of {encoder} have {wanted}; "
             "name the encoder that made them"
         )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.detectors.answer import BadAnswer, Found, confidence_of, mapping, number, rows, words
+from lab.detectors.checks import wanted
 from lab.errors import SettingError
 
 FEATURES = {"objects": "OBJECT_LOCALIZATION", "logos": "LOGO_DETECTION", "text": "TEXT_DETECTION"}
@@ -26,11 +27,7 @@ class LabelFilter:
         if labels is None:
             self.labels = (TEXT_LABEL,) if list(features) == ["text"] else ()
             return
-        if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-            raise SettingError(f"labels must be a list of names, got {labels!r}")
-        self.labels = tuple(dict.fromkeys(label.strip() for label in labels))
-        if not self.labels or not all(self.labels):
-            raise SettingError("no label given; name one or more, or leave labels out for all")
+        self.labels = tuple(wanted(labels) or ())
         for label in self.labels:
             is_pattern, test = _test(label)
             if is_pattern and "text" not in features:

@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.boxes import Letterbox
-from lab.detectors.checks import number
+from lab.detectors.checks import number, wanted
 from lab.detectors.dense import Keeping
 from lab.detectors.outputs import Picture, Raw
 from lab.detectors.weights import find_weights, is_openvino_folder, weights_sha256
@@ -166,14 +166,10 @@ def _load(path: Path, runtime: str) -> Any:
 
 
 def _known(labels: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    if labels is None:
+    asked = wanted(labels)
+    if asked is None:
         return names
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise SettingError(f"labels must be a list of names, got {labels!r}")
-    wanted = [label.strip() for label in labels]
-    if not wanted or not all(wanted):
-        raise SettingError("no label given; name one or more, or leave labels out for all")
-    for label in wanted:
+    for label in asked:
         if label not in names:
             raise SettingError(f"the model does not know {label!r}; {closest(label, list(names))}")
-    return tuple(name for name in names if name in wanted)
+    return tuple(name for name in names if name in asked)

@@ -9,14 +9,13 @@ from typing import Any
 
 import streamlit as st
 
-from lab.detectors.text_features import CLIP, nearest, read_embeddings
+from lab.detectors.text_features import CLIP, check_encoder, nearest, read_embeddings
 from lab.errors import LabError, SettingError
 from lab.server.desk import Desk
 from lab.ui.parts import plain
 
 _MOST_UPLOAD_MB = 200
 _MOST_UNPACKED_BYTES = 1 << 30
-_DIMENSIONS = {CLIP: 512}
 
 
 def text_embeddings(desk: Desk) -> None:
@@ -71,12 +70,7 @@ def _read(desk: Desk, file: Any, encoder: str) -> str:
             raise SettingError(" ".join(str(error).replace(str(path), file.name).split())) from None
     if not vectors:
         raise SettingError(f"{file.name} holds no embeddings")
-    got, wanted = len(next(iter(vectors.values()))), _dimensions(desk, encoder)
-    if wanted is not None and got != wanted:
-        raise SettingError(
-            f"{file.name} has embeddings of {got} dimensions, those of {encoder} have {wanted}; "
-            "name the encoder that made them"
-        )
+    check_encoder(encoder, vectors, desk.store)
     other = desk.store.differing_embeddings(encoder, vectors)
     fresh = desk.store.save_embeddings(encoder, vectors, file.name)
     told = f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
@@ -93,13 +87,6 @@ def _check_unpacked(path: Path) -> None:
     with zipfile.ZipFile(path) as packed:
         if sum(entry.file_size for entry in packed.infolist()) > _MOST_UNPACKED_BYTES:
             raise SettingError(f"{path} unpacks to more than 1 GiB; import it in parts")
-
-
-def _dimensions(desk: Desk, encoder: str) -> int | None:
-    if encoder in _DIMENSIONS:
-        return _DIMENSIONS[encoder]
-    names = desk.store.embedding_names(encoder)[:1]
-    return len(desk.store.embeddings(encoder, names)[names[0]]) if names else None
 
 
 def _search(desk: Desk, encoders: list[str]) -> None:

@@ -22,10 +22,27 @@ SIDES = ["lab", "sampler alone", "inference alone", "ultralytics", "supervision"
 
 def make_clip(source: Path | None, keyint: int, folder: Path) -> Path:
     out = folder / f"key{keyint}.mp4"
-    inputs = ["-stream_loop", "-1", "-i", str(source)] if source else ["-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30"]
-    command = ["ffmpeg", "-v", "error", "-y", *inputs, "-t", str(SECONDS), "-vf", "scale=1920:1080,fps=30", "-an"]
+    inputs = (
+        ["-stream_loop", "-1", "-i", str(source)]
+        if source
+        else ["-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30"]
+    )
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        *inputs,
+        "-t",
+        str(SECONDS),
+        "-vf",
+        "scale=1920:1080,fps=30",
+        "-an",
+    ]
     command += ["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "veryfast", "-g", str(keyint)]
-    subprocess.run([*command, "-keyint_min", str(keyint), "-sc_threshold", "0", str(out)], check=True)
+    subprocess.run(
+        [*command, "-keyint_min", str(keyint), "-sc_threshold", "0", str(out)], check=True
+    )
     return out
 
 
@@ -75,7 +92,9 @@ def _stream_infer(model, clip, quiet):
             seen.append(len(model.predict(frames[-1], **quiet)))
 
     dispatcher = Dispatcher.create(mode="offline", buffer=1)
-    inference = Inference(dispatcher, Player(dispatcher, OpenCVProducer(1920, 1080), source=clip, show_progress=False))
+    inference = Inference(
+        dispatcher, Player(dispatcher, OpenCVProducer(1920, 1080), source=clip, show_progress=False)
+    )
     inference.load_algo(Detect(), frame_count=1, frame_step=1, interval=1)
     begun = time.perf_counter()
     inference.start()
@@ -107,7 +126,12 @@ def _ours(name, clip):
 def measure(name: str, clip: Path, repeats: int) -> float | None:
     times = []
     for _ in range(repeats):
-        out = subprocess.run([sys.executable, __file__, "--side", name, "--clip", str(clip)], capture_output=True, text=True, check=False)
+        out = subprocess.run(
+            [sys.executable, __file__, "--side", name, "--clip", str(clip)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if out.returncode:
             print(f"  {name}: not measured ({out.stderr.strip().splitlines()[-1][:140]})")
             return None
@@ -133,7 +157,9 @@ def main():
                 print(f"  {name:<16} {seconds if seconds is None else round(seconds, 2)} s")
             peers = [taken[n] for n in SIDES[3:] if taken[n] is not None]
             own = max(taken["sampler alone"], taken["inference alone"])
-            print(f"  lab / fastest peer {taken['lab'] / min(peers):.2f}, lab / larger of own parts {taken['lab'] / own:.2f}")
+            print(
+                f"  lab / fastest peer {taken['lab'] / min(peers):.2f}, lab / larger of own parts {taken['lab'] / own:.2f}"
+            )
 
 
 if __name__ == "__main__":

@@ -63,9 +63,23 @@ def p95(values):
 
 
 def make_clip(source, minutes, out):
-    command = ["ffmpeg", "-v", "error", "-y", "-stream_loop", "-1", "-i", str(source), "-t", str(60 * minutes)]
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-y",
+        "-stream_loop",
+        "-1",
+        "-i",
+        str(source),
+        "-t",
+        str(60 * minutes),
+    ]
     command += ["-vf", "scale=1280:720,fps=30", "-an", "-pix_fmt", "yuv420p", "-c:v", "libx264"]
-    subprocess.run([*command, "-preset", "ultrafast", "-g", "60", "-movflags", "faststart", str(out)], check=True)
+    subprocess.run(
+        [*command, "-preset", "ultrafast", "-g", "60", "-movflags", "faststart", str(out)],
+        check=True,
+    )
 
 
 def picture_page(page, folder):
@@ -73,12 +87,31 @@ def picture_page(page, folder):
 
     script, port = folder / "picture.py", free_port()
     script.write_text(PICTURE_PAGE)
-    server = subprocess.Popen([sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.headless", "true", "--server.address", "127.0.0.1"], cwd=folder, stdout=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(script),
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+            "--server.address",
+            "127.0.0.1",
+        ],
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+    )
     try:
         time.sleep(6)
         page.goto(f"http://127.0.0.1:{port}")
         page.get_by_text("shown 10").wait_for()
-        times, slider = [], page.locator("[data-testid=stSlider] input[type=range], [role=slider]").first
+        times, slider = (
+            [],
+            page.locator("[data-testid=stSlider] input[type=range], [role=slider]").first,
+        )
         slider.focus()
         for value in range(11, 41):
             begun = time.perf_counter()
@@ -98,13 +131,18 @@ def annotate(run):
 
     label = max(run.labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
     starts = range(0, run.media["end_us"] - 20_000_000, 30_000_000)
-    marks = [Annotation(media_id=run.media["media_id"], label=label, start_us=a, end_us=a + 12_000_000) for a in starts]
+    marks = [
+        Annotation(media_id=run.media["media_id"], label=label, start_us=a, end_us=a + 12_000_000)
+        for a in starts
+    ]
     run.store.add_records([*marks, whole(run.media, label)])
 
 
 def main():
     options = argparse.ArgumentParser()
-    options.add_argument("--clip", type=Path, default=ROOT / "sample_videos" / "cat_comes_and_goes.mp4")
+    options.add_argument(
+        "--clip", type=Path, default=ROOT / "sample_videos" / "cat_comes_and_goes.mp4"
+    )
     options.add_argument("--minutes", type=float, default=10)
     args = options.parse_args()
     from playwright.sync_api import sync_playwright
@@ -116,7 +154,9 @@ def main():
         folder = Path(name)
         make_clip(args.clip, args.minutes, folder / "clip.mp4")
         server = Server(folder, [folder])
-        run = lab.analyze(folder / "clip.mp4", every_s=0.1, image_size=320, store=server.store, progress=False)
+        run = lab.analyze(
+            folder / "clip.mp4", every_s=0.1, image_size=320, store=server.store, progress=False
+        )
         annotate(run)
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
@@ -137,8 +177,12 @@ def main():
     print(f"{samples} samples, {boxes} boxes; 100 moves of the slider, 95th percentile:")
     print(f"  to the changed overlay   {p95(moved['overlay']):6.1f} ms")
     print(f"  to the changed sightings {p95(moved['sightings']):6.1f} ms")
-    print(f"  to the changed figures   {p95(moved['figures']):6.1f} ms, against annotations that cover the clip")
-    print(f"  a picture by st.image    {picture:6.1f} ms   ratio to our overlay {picture / p95(moved['overlay']):.1f}")
+    print(
+        f"  to the changed figures   {p95(moved['figures']):6.1f} ms, against annotations that cover the clip"
+    )
+    print(
+        f"  a picture by st.image    {picture:6.1f} ms   ratio to our overlay {picture / p95(moved['overlay']):.1f}"
+    )
     print(f"playback {fps:.1f} fps, app process {100 * share:.1f} % of a core")
 
 

@@ -41,7 +41,9 @@ def prompts(args, frames, repeats: int) -> None:
     theirs = YOLOWorld(args.weights)
     print(f"{'prompts':>8} {'lab, ms':>9} {'ultralytics, ms':>16} {'ratio':>6}")
     for runtime in args.runtimes.split(","):
-        ours = YoloWorld(weights=args.weights, labels=["person"], embeddings=args.embeddings, runtime=runtime)
+        ours = YoloWorld(
+            weights=args.weights, labels=["person"], embeddings=args.embeddings, runtime=runtime
+        )
         for count in (1, 10, 100):
             names = list(known)[:count]
             ours.ask_for(names, "joint")
@@ -58,11 +60,15 @@ def prompts(args, frames, repeats: int) -> None:
                 two = [timed(theirs.predict, frame.image_bgr, **ask) for frame in frames]
                 here, there = here + one, there + two
             here, there = here[len(frames) :], there[len(frames) :]  # the first turn warms up
-            print(f"{count:>8} {median_ms(here):>9.1f} {median_ms(there):>16.1f} {median_ms(here) / median_ms(there):>6.2f}  {runtime}")
+            print(
+                f"{count:>8} {median_ms(here):>9.1f} {median_ms(there):>16.1f} {median_ms(here) / median_ms(there):>6.2f}  {runtime}"
+            )
         sets = [list(known)[i : i + 10] for i in range(0, 100, 10)]
         ours.ask_for(sets[0])
         changes = [timed(ours.ask_for, names) for names in sets * 5]
-        print(f"other prompts on the loaded model: {median_ms(changes):.2f} ms (median), {1000 * max(changes):.2f} ms (worst of {len(changes)})")
+        print(
+            f"other prompts on the loaded model: {median_ms(changes):.2f} ms (median), {1000 * max(changes):.2f} ms (worst of {len(changes)})"
+        )
         ours.close()
 
 
@@ -73,7 +79,9 @@ def several(clip: Path, folder: Path) -> None:
 
     def analyses():
         return [
-            lab.Analysis(name="objects", detector="yolo", settings={"labels": ["person"]}, interval_s=0.5),
+            lab.Analysis(
+                name="objects", detector="yolo", settings={"labels": ["person"]}, interval_s=0.5
+            ),
             lab.Analysis(name="motion", detector="motion", interval_s=0.2),
             lab.Analysis(name="visual", detector="visual", interval_s=0.2),
         ]
@@ -86,13 +94,26 @@ def several(clip: Path, folder: Path) -> None:
     for one in analyses():
         mine = list(FileSource(clip).samples(one.interval_s))
         size = made[one.title].batch_size
-        alone[one.title] = timed(lambda m=mine, t=one.title, n=size: [made[t].detect(m[i : i + n]) for i in range(0, len(m), n)])
-    ready = [lab.Analysis(name=a.title, detector=lab.make_detector(a.detector, **a.settings), interval_s=a.interval_s) for a in analyses()]
+        alone[one.title] = timed(
+            lambda m=mine, t=one.title, n=size: [
+                made[t].detect(m[i : i + n]) for i in range(0, len(m), n)
+            ]
+        )
+    ready = [
+        lab.Analysis(
+            name=a.title,
+            detector=lab.make_detector(a.detector, **a.settings),
+            interval_s=a.interval_s,
+        )
+        for a in analyses()
+    ]
     ready[0].detector.detect(frames[:1])
     total_s = timed(lambda: lab.analyze_all(clip, ready, store=folder / "store", progress=False))
     bound = decode_s + sum(alone.values())
     parts = ", ".join(f"{name} {s:.2f} s" for name, s in alone.items())
-    print(f"decode {decode_s:.2f} s, {parts}: {bound:.2f} s; together {total_s:.2f} s, ratio {total_s / bound:.2f}")
+    print(
+        f"decode {decode_s:.2f} s, {parts}: {bound:.2f} s; together {total_s:.2f} s, ratio {total_s / bound:.2f}"
+    )
 
 
 def gate(clip: Path, label: str, folder: Path) -> None:
@@ -104,7 +125,11 @@ def gate(clip: Path, label: str, folder: Path) -> None:
     gated = lab.analyze(clip, gate="motion", **settings)
     report = lab.gate_report(gated, lab.Truth.of_records([], []))
     a, b = whole.find(), gated.find()
-    moved = [max(abs(x.onset_s - y.onset_s), abs(x.offset_s - y.offset_s)) for x, y in zip(a, b)] if len(a) == len(b) else []
+    moved = (
+        [max(abs(x.onset_s - y.onset_s), abs(x.offset_s - y.offset_s)) for x, y in zip(a, b)]
+        if len(a) == len(b)
+        else []
+    )
     print(
         f"gate: {report.saved:.1%} of {report.samples} samples saved, {len(b)} of {len(a)} sightings, "
         f"edges moved at most {max(moved, default=float('nan')):.2f} s; {whole.elapsed_s:.1f} s and {gated.elapsed_s:.1f} s"
@@ -112,7 +137,9 @@ def gate(clip: Path, label: str, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--weights")
     parser.add_argument("--embeddings")
     parser.add_argument("--clip", type=Path, default=SAMPLES / "cat_then_person.mp4")

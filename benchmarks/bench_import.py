@@ -34,19 +34,29 @@ def main():
     options.add_argument("--minutes", type=float, default=0.5)
     args = options.parse_args()
     bare, lab = start_s("pass"), start_s("import lab")
-    print(f"import lab: {lab * 1e3:.0f} ms, bare interpreter {bare * 1e3:.0f} ms, over it {(lab - bare) * 1e3:.0f} ms")
+    print(
+        f"import lab: {lab * 1e3:.0f} ms, bare interpreter {bare * 1e3:.0f} ms, over it {(lab - bare) * 1e3:.0f} ms"
+    )
     ready = start_s("from lab.detectors.yolo import Yolo; Yolo()")
     print(f"process with the default detector loaded: {ready:.2f} s")
     engine, sizes, end = LocalEngine(), [], time.monotonic() + args.minutes * 60
     with tempfile.TemporaryDirectory() as folder:
         while time.monotonic() < end or not sizes:
-            job = engine.submit("analyze", "bench", path=str(args.clip), analyses=[{"detector": {"name": "yolo"}}], store=folder)
+            job = engine.submit(
+                "analyze",
+                "bench",
+                path=str(args.clip),
+                analyses=[{"detector": {"name": "yolo"}}],
+                store=folder,
+            )
             job.finished.wait()
             assert job.state == "done", job.error
             (worker,) = [c for c in psutil.Process().children() if "worker" in c.cmdline()]
             sizes.append(worker.memory_info().rss / 1e6)
         engine.close()
-    print(f"worker after each of {len(sizes)} runs: first {sizes[0]:.0f} MB, last {sizes[-1]:.0f} MB, most {max(sizes):.0f} MB")
+    print(
+        f"worker after each of {len(sizes)} runs: first {sizes[0]:.0f} MB, last {sizes[-1]:.0f} MB, most {max(sizes):.0f} MB"
+    )
 
 
 if __name__ == "__main__":

@@ -70,7 +70,9 @@ def one_rule(pts, scores, truth, debounce, matching):
     end = int(pts[-1]) + STEP_US
     rows, n = replay_rows(pts, scores, debounce)
     presences = Presences.of_rows(rows[:n], pts, 0, end)
-    counts, _ = count(presences, truth, matching, pts_us=pts, interval_us=STEP_US, analysed=np.array([[0, end]]))
+    counts, _ = count(
+        presences, truth, matching, pts_us=pts, interval_us=STEP_US, analysed=np.array([[0, end]])
+    )
     return Figures(counts).to_dict()
 
 
@@ -91,11 +93,15 @@ def sed_curve(cases):
     table, truth = {}, {}
     for i, (pts, scores, present) in enumerate(cases):
         times = np.append(pts, pts[-1] + STEP_US) / 1e6
-        table[f"c{i}"] = sed.base_modules.scores.create_score_dataframe(scores[:, None].astype(float), times, ["x"])
+        table[f"c{i}"] = sed.base_modules.scores.create_score_dataframe(
+            scores[:, None].astype(float), times, ["x"]
+        )
         truth[f"c{i}"] = [(a / 1e6, b / 1e6, "x") for a, b in present.tolist()]
 
     def run():
-        return sed.collar_based.precision_recall_curve(table, truth, onset_collar=2.0, offset_collar=2.0, offset_collar_rate=0.5)["x"]
+        return sed.collar_based.precision_recall_curve(
+            table, truth, onset_collar=2.0, offset_collar=2.0, offset_collar_rate=0.5
+        )["x"]
 
     return run
 
@@ -106,7 +112,9 @@ def clips_of(pts, scores, present, clips=200):
     for i in range(clips):
         first, last = i * size * STEP_US, (i + 1) * size * STEP_US
         inside = present[(present[:, 1] > first) & (present[:, 0] < last)]
-        out.append((pts[:size], scores[i * size : (i + 1) * size], np.clip(inside, first, last) - first))
+        out.append(
+            (pts[:size], scores[i * size : (i + 1) * size], np.clip(inside, first, last) - first)
+        )
     return out
 
 
@@ -122,18 +130,30 @@ def main():
 
     full = timed(lambda: sweep_footage([footage], "x", grid(25), floor=0.05))
     rules = int(np.prod(grid(25).shape))
-    print(f"sweep of {rules} rules, one core: {full:.2f} s; each by itself {one * rules:.0f} s, ratio {one * rules / full:.0f}")
+    print(
+        f"sweep of {rules} rules, one core: {full:.2f} s; each by itself {one * rules:.0f} s, ratio {one * rules / full:.0f}"
+    )
     fewer = timed(lambda: sweep_footage([footage], "x", grid(12), floor=0.05))
     half, _ = footage_of(*make_case(SAMPLES // 2, ANNOTATIONS // 2))
     shorter = timed(lambda: sweep_footage([half], "x", grid(25), floor=0.05))
-    print(f"12 of 25 thresholds: {fewer / full:.2f} of the time; half the samples and annotations: {shorter / full:.2f}")
-    flat = Grid(enter_threshold=np.unique(scores[scores > 0.05].astype(float))[-10_000:].tolist(), enter_frames=[3], exit_frames=[5], merge_gap_s=[0], min_duration_s=[0])
+    print(
+        f"12 of 25 thresholds: {fewer / full:.2f} of the time; half the samples and annotations: {shorter / full:.2f}"
+    )
+    flat = Grid(
+        enter_threshold=np.unique(scores[scores > 0.05].astype(float))[-10_000:].tolist(),
+        enter_frames=[3],
+        exit_frames=[5],
+        merge_gap_s=[0],
+        min_duration_s=[0],
+    )
     alone = timed(lambda: sweep_footage([footage], "x", flat, floor=0.05))
     print(f"10,000 thresholds, nothing to share: {alone:.2f} s")
 
     collar = Matching(criterion="collar", collar_s=2.0, collar_share=0.5, edges="held")
     threshold_curve([footage], collar)
-    print(f"threshold curve of the day, every score: {timed(lambda: threshold_curve([footage], collar), 5):.3f} s")
+    print(
+        f"threshold curve of the day, every score: {timed(lambda: threshold_curve([footage], collar), 5):.3f} s"
+    )
     cases = clips_of(pts, scores, present)
     clips = [footage_of(*case)[0] for case in cases]
     ours = timed(lambda: threshold_curve(clips, collar), 5)
@@ -151,7 +171,9 @@ def main():
         np.abs(np.nan_to_num(mine[at], nan=1.0) - other[kept]).max()
         for mine, other in ((curve.precision, precision), (curve.recall, recall))
     ]
-    print(f"threshold curve of {len(clips)} clips: lab {ours:.3f} s, sed_scores_eval {theirs:.3f} s, ratio {ours / theirs:.3f}; largest difference {max(apart):.1e} at {int(kept.sum())} thresholds")
+    print(
+        f"threshold curve of {len(clips)} clips: lab {ours:.3f} s, sed_scores_eval {theirs:.3f} s, ratio {ours / theirs:.3f}; largest difference {max(apart):.1e} at {int(kept.sum())} thresholds"
+    )
 
 
 if __name__ == "__main__":

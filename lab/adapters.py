@@ -46,7 +46,9 @@ class DetstreamDetector:
         batch_size: int = 1,
     ) -> None:
         if not callable(getattr(made, "detect", None)):
-            raise DetectorError(f"a {type(made).__name__} has no detect(frame) as detstream's detectors do")
+            raise DetectorError(
+                f"a {type(made).__name__} has no detect(frame) as detstream's detectors do"
+            )
         self._made, self._label, self._name = made, label, label or _own_name(made)
         self._only_present, self._whole_frame = bool(only_present), bool(whole_frame)
         self.batch_size = batch_size
@@ -58,7 +60,9 @@ class DetstreamDetector:
         if len(frames) > 1 and callable(batch):
             found = batch([frame.image_bgr for frame in frames])
             if not isinstance(found, (list, tuple)) or len(found) != len(frames):
-                raise ValueError(f"detect_batch gave {found!r:.80} for {len(frames)} frames, expected one Detection each")
+                raise ValueError(
+                    f"detect_batch gave {found!r:.80} for {len(frames)} frames, expected one Detection each"
+                )
             return [self._detections(one, frame) for one, frame in zip(found, frames, strict=True)]
         return [self._look(frame) for frame in frames]
 
@@ -79,7 +83,9 @@ class DetstreamDetector:
     def _detections(self, found: Any, frame: Frame) -> Detections:
         if not hasattr(found, "present") or not hasattr(found, "confidence"):
             kind = type(found).__name__
-            return Detections.failed(f"detect returned {kind}, expected a Detection with present and confidence")
+            return Detections.failed(
+                f"detect returned {kind}, expected a Detection with present and confidence"
+            )
         score = found.confidence
         if not isinstance(score, (int, float, np.number)) or not 0 <= score <= 1:
             return Detections.failed(f"confidence must be in [0, 1], got {score!r}")
@@ -90,10 +96,14 @@ class DetstreamDetector:
             return Detections.failed("the detection has no label; name it with the setting label")
         box = None if self._whole_frame else getattr(found, "box", None)
         try:
-            corners = whole_picture(frame) if box is None else np.array(box, np.float32).reshape(1, 4)
+            corners = (
+                whole_picture(frame) if box is None else np.array(box, np.float32).reshape(1, 4)
+            )
             return Detections([str(label)], np.array([score], np.float32), corners)
         except (TypeError, ValueError):
-            return Detections.failed(f"box must be left, top, right, bottom in pixels, got {box!r}"[:300])
+            return Detections.failed(
+                f"box must be left, top, right, bottom in pixels, got {box!r}"[:300]
+            )
 
 
 class StreamInferAlgo:
@@ -129,10 +139,16 @@ class StreamInferAlgo:
         is_stateful: bool = False,
     ) -> None:
         if not callable(getattr(algo, "run", None)):
-            raise DetectorError(f"a {type(algo).__name__} has no run(frames) as Stream Infer's algorithms do")
+            raise DetectorError(
+                f"a {type(algo).__name__} has no run(frames) as Stream Infer's algorithms do"
+            )
         if isinstance(names, str):
             raise SettingError(f"names must be a list of names, got {names!r}")
-        self._recipe: dict[str, Any] = {"style": "stream-infer", "label": label, "names": list(names) if names else None}
+        self._recipe: dict[str, Any] = {
+            "style": "stream-infer",
+            "label": label,
+            "names": list(names) if names else None,
+        }
         if to_detections is not None:
             self._recipe["to_detections"] = _place_of(to_detections)
         self._to_detections = _function(to_detections)
@@ -153,7 +169,9 @@ class StreamInferAlgo:
         except ResultError as error:
             return [Detections.failed(f"run returned {error}"[:300])]
         if self._whole_frame and len(found):
-            found = Detections(found.labels, found.confidence, whole_picture(frames[-1], len(found)))
+            found = Detections(
+                found.labels, found.confidence, whole_picture(frames[-1], len(found))
+            )
         return [found]
 
     def recipe(self) -> dict[str, Any]:

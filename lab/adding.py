@@ -111,19 +111,27 @@ def discard_unfinished(store: Store, run_id: str) -> list[str]:
         if read_manifest(folder).get("complete"):
             continue
         if is_locked(folder):
-            raise StoreError(f"run {run.run_id} is being looked through by another process; stop that first")
+            raise StoreError(
+                f"run {run.run_id} is being looked through by another process; stop that first"
+            )
         shutil.rmtree(folder)
     return forgotten
 
 
 def settings_for(run: Run, prompts: Sequence[str]) -> dict[str, Any]:
     """The arguments of `make_detector` for other prompts on the network of a run."""
-    return {**detector_settings(run.recipe, run.environment), "labels": list(prompts), "prompt_mode": "independent"}
+    return {
+        **detector_settings(run.recipe, run.environment),
+        "labels": list(prompts),
+        "prompt_mode": "independent",
+    }
 
 
 def _wanted(run: Run, prompts: Sequence[str]) -> list[str]:
     if "prompt_mode" not in run.recipe:
-        raise SettingError(f"run {run.run_id} was made by {run.recipe['detector']!r}, which takes no prompts; start a new run")
+        raise SettingError(
+            f"run {run.run_id} was made by {run.recipe['detector']!r}, which takes no prompts; start a new run"
+        )
     if run.recipe["prompt_mode"] != "independent":
         raise SettingError(
             f"run {run.run_id} is in mode joint, in which prompts influence each other: another set "

@@ -27,7 +27,25 @@ from lab.sources.file import FileSource
 from lab.store.store import Store, new_run_id
 
 VIDEO_SUFFIXES = frozenset(
-    [".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".flv", ".gif", ".wmv", ".asf", ".ogv", ".3gp"]
+    [
+        ".mp4",
+        ".m4v",
+        ".mov",
+        ".mkv",
+        ".webm",
+        ".avi",
+        ".ts",
+        ".m2ts",
+        ".mts",
+        ".mpg",
+        ".mpeg",
+        ".flv",
+        ".gif",
+        ".wmv",
+        ".asf",
+        ".ogv",
+        ".3gp",
+    ]
 )
 
 
@@ -63,7 +81,9 @@ def find_clips(paths: Iterable[str | Path]) -> list[Path]:
         if not path.is_dir():
             clips.append(path)
             continue
-        inside = sorted(f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file())
+        inside = sorted(
+            f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file()
+        )
         if not inside:
             raise SourceError(
                 f"no video in the folder {path}; looked for {', '.join(sorted(VIDEO_SUFFIXES))}"
@@ -96,7 +116,9 @@ class Analysis:
             return self.name
         if isinstance(self.detector, str):
             return self.detector
-        return str(getattr(self.detector, "made_from", {}).get("name") or type(self.detector).__name__)
+        return str(
+            getattr(self.detector, "made_from", {}).get("name") or type(self.detector).__name__
+        )
 
     def make(self, store: Store) -> Detector:
         if isinstance(self.detector, str):
@@ -106,11 +128,15 @@ class Analysis:
         if hasattr(self.detector, "recipe"):
             return self.detector
         if not callable(getattr(self.detector, "detect", None)):
-            raise SettingError(f"detector must be a registered name or an object with detect(frames), got {self.detector!r}")
+            raise SettingError(
+                f"detector must be a registered name or an object with detect(frames), got {self.detector!r}"
+            )
         return complete(type(self.detector).__name__, self.detector, {})
 
     def rhythm(self) -> Rhythm:
-        return Rhythm(interval_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step)
+        return Rhythm(
+            interval_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step
+        )
 
 
 def analyze(
@@ -142,7 +168,9 @@ def analyze(
     if labels is not None:
         settings["labels"] = labels
     one = Analysis(detector=detector, settings=settings, interval_s=every_s, gate=gate)
-    return analyze_all(path, [one], store=store, progress=progress, reuse=reuse, cancelled=cancelled)[0]
+    return analyze_all(
+        path, [one], store=store, progress=progress, reuse=reuse, cancelled=cancelled
+    )[0]
 
 
 def analyze_all(
@@ -203,7 +231,9 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
     titles = [one.title for one in analyses]
     for title in titles:
         if not title.strip() or len(title) > 100:
-            raise SettingError(f"the name of an analysis must have 1 to 100 characters, got {title[:40]!r}")
+            raise SettingError(
+                f"the name of an analysis must have 1 to 100 characters, got {title[:40]!r}"
+            )
         if titles.count(title) > 1:
             raise SettingError(f"two analyses are named {title!r}; give each a name of its own")
 
@@ -213,7 +243,9 @@ def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> Pl
     looker = one.make(store)
     given = looker.recipe()
     if missing := [name for name in ("detector", "labels", "score_floor") if name not in given]:
-        raise SettingError(f"the recipe of {one.title!r} has no {', '.join(missing)}; see lab.detector.Detector")
+        raise SettingError(
+            f"the recipe of {one.title!r} has no {', '.join(missing)}; see lab.detector.Detector"
+        )
     recipe = make_recipe(media_id, given, rhythm=rhythm, gate=gate_recipe(gate))
     recorded = {
         "weights_path": getattr(looker, "weights_path", None),
@@ -248,13 +280,17 @@ def resume(
     if run.state == "running" or (run.state == "done" and not run.log.damaged):
         if run.log.adding:
             names = ", ".join(map(repr, run.log.adding))
-            raise SettingError(f"run {run.run_id} is {run.state}, but for {names}: ask for these prompts again")
+            raise SettingError(
+                f"run {run.run_id} is {run.state}, but for {names}: ask for these prompts again"
+            )
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
     source = FileSource(run.media_path)
     media = probe(run.media_path, source)
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")
-    looker = detector or make_detector(store=store, **detector_settings(run.recipe, run.environment))
+    looker = detector or make_detector(
+        store=store, **detector_settings(run.recipe, run.environment)
+    )
     rhythm, gate = rhythm_of(run.recipe), make_gate(run.recipe.get("gate"))
     now = make_recipe(media.media_id, looker.recipe(), rhythm=rhythm, gate=gate_recipe(gate))
     if recipe_hash(now) != run.recipe_hash:

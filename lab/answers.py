@@ -38,7 +38,11 @@ def checked(
     labels, text = list(found.labels), None if found.text is None else list(found.text)
     confidence, box_xyxy_px = _numbers(found.confidence), _numbers(found.box_xyxy_px)
     n = len(labels)
-    if confidence.shape != (n,) or box_xyxy_px.shape != (n, 4) or (text is not None and len(text) != n):
+    if (
+        confidence.shape != (n,)
+        or box_xyxy_px.shape != (n, 4)
+        or (text is not None and len(text) != n)
+    ):
         raise AnswerError(
             f"{n} labels with confidence of shape {confidence.shape} and boxes of shape "
             f"{box_xyxy_px.shape}, expected ({n},) and ({n}, 4)"
@@ -48,7 +52,9 @@ def checked(
     for one in text or []:
         if one is not None and not isinstance(one, str):
             raise AnswerError(f"a text of type {type(one).__name__}, expected str or None")
-    keep = [i for i in range(n) if confidence[i] >= score_floor and (not asked or labels[i] in asked)]
+    keep = [
+        i for i in range(n) if confidence[i] >= score_floor and (not asked or labels[i] in asked)
+    ]
     limits = np.array([width_px, height_px, width_px, height_px], np.float32)
     return Detections(
         [str(labels[i]) for i in keep],
@@ -76,4 +82,6 @@ def _check_row(label: Any, score: np.float32, box: np.ndarray, declared: Collect
     if not np.isfinite(box).all():
         raise AnswerError(f"the box {box.tolist()} for {label!r}, expected finite pixels")
     if box[2] < box[0] or box[3] < box[1]:
-        raise AnswerError(f"the box {box.tolist()} for {label!r}, expected left, top, right, bottom in pixels")
+        raise AnswerError(
+            f"the box {box.tolist()} for {label!r}, expected left, top, right, bottom in pixels"
+        )

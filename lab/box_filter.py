@@ -25,7 +25,9 @@ def _polygons(name: str, polygons: Sequence[Sequence[Sequence[float]]]) -> tuple
         if len(points) < 3:
             raise SettingError(f"a polygon in {name} needs 3 points or more, got {len(points)}")
         if not all(0 <= v <= 1 for point in points for v in point):
-            raise SettingError(f"points in {name} are fractions of the picture, in [0, 1], got {points}")
+            raise SettingError(
+                f"points in {name} are fractions of the picture, in [0, 1], got {points}"
+            )
         out.append(points)
     return tuple(out)
 

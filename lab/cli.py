@@ -20,7 +20,11 @@ def _analyze(args: argparse.Namespace) -> int:
     if args.job is not None:
         return job.analyze_job(args)
     if not args.paths:
-        what = "a run id: lab runs lists them" if args.resume else "a file or a folder, or a document with --job"
+        what = (
+            "a run id: lab runs lists them"
+            if args.resume
+            else "a file or a folder, or a document with --job"
+        )
         raise SettingError(f"name {what}")
     from lab.analysis import analyze, find_clips, make_detector, resume
     from lab.store.store import Store
@@ -90,7 +94,10 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
             if row["warning"]:
                 print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
             if row["samples"] and row["gated"] == row["samples"]:
-                print(f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)", file=sys.stderr)
+                print(
+                    f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)",
+                    file=sys.stderr,
+                )
     for text in failed:
         print(f"lab: {text}", file=sys.stderr)
     return 1 if failed else 0
@@ -177,12 +184,12 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="lab", description="Detect once, decide later: when was X there?"
-    )
+    parser = _Parser(prog="lab", description="Detect once, decide later: when was X there?")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    def command(name: str, run: Callable[[argparse.Namespace], int], text: str, example: str) -> Any:
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str, example: str
+    ) -> Any:
         sub = commands.add_parser(
             name,
             help=text,
@@ -197,13 +204,17 @@ def build_parser() -> argparse.ArgumentParser:
 
     a = command("analyze", _analyze, "Run a detector over clips and folders, once.",
                 "lab analyze clip.mp4 --labels person,car --every 0.2 --json")  # fmt: skip
-    a.add_argument("paths", nargs="*", metavar="PATH", help="files and folders; run ids with --resume")
+    a.add_argument(
+        "paths", nargs="*", metavar="PATH", help="files and folders; run ids with --resume"
+    )
     a.add_argument("--detector", default="yolo")
     a.add_argument("--weights", metavar="PATH|NAME")
     a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
     a.add_argument("--labels", help="separated by commas; for yolo-world and yoloe the prompts; "
                    "others look for all that they know unless it is given")  # fmt: skip
-    a.add_argument("--prompt-mode", choices=["independent", "joint"], help="independent up to 8 prompts")
+    a.add_argument(
+        "--prompt-mode", choices=["independent", "joint"], help="independent up to 8 prompts"
+    )
     a.add_argument("--embeddings", metavar="FILE.npz", help="text embeddings: names and emb")
     a.add_argument("--gate", choices=["motion"], help="hold back frames on which nothing moves")
     a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
@@ -246,6 +257,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         code, text = 2 if isinstance(error, SettingError) else 1, str(error)
     except KeyboardInterrupt as stopped:
         run_id = stopped.args[0] if stopped.args else None
-        code, text = 1, f"stopped; go on with: lab analyze --resume {run_id}" if run_id else "stopped"
+        code, text = (
+            1,
+            f"stopped; go on with: lab analyze --resume {run_id}" if run_id else "stopped",
+        )
     print("lab: " + " ".join(text.split()), file=sys.stderr)
     return code

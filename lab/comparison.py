@@ -85,7 +85,9 @@ class Comparison:
         """The differences, one row each."""
         import pandas as pd
 
-        return pd.DataFrame(self.to_dict()["differences"], columns=["kind", "media", "start_s", "end_s", "text"])
+        return pd.DataFrame(
+            self.to_dict()["differences"], columns=["kind", "media", "start_s", "end_s", "text"]
+        )
 
 
 def compare(
@@ -119,7 +121,11 @@ def compare(
             f"runs {runs_a[0].run_id} and {runs_b[0].run_id} have no clip in common; compare runs of the same clip"
         )
     first = Rule.of_any(rule_a) if rule_a is not None else runs_a[0].default_rule
-    second = Rule.of_any(rule_b) if rule_b is not None else (first if rule_a is not None else runs_b[0].default_rule)
+    second = (
+        Rule.of_any(rule_b)
+        if rule_b is not None
+        else (first if rule_a is not None else runs_b[0].default_rule)
+    )
     label = _label(runs_a[0], label)
     label_b = _label(runs_b[0], label_b or (label if label in runs_b[0].labels else None))
     notes = []
@@ -127,7 +133,9 @@ def compare(
     if left_out:
         notes.append(f"{left_out} run(s) left out: the other side has no run of their clip")
     if any(one.protocol_hash != two.protocol_hash for one, two in pairs):
-        notes.append("the protocols differ, which is what is compared; figures are never added up over both")
+        notes.append(
+            "the protocols differ, which is what is compared; figures are never added up over both"
+        )
     scatter, found, differences, table = [], {"a": 0, "b": 0}, [], np.zeros((2, 2), np.int64)
     for one, two in pairs:
         seen = presences_of(one, label, first), presences_of(two, label_b, second)
@@ -147,7 +155,19 @@ def compare(
         agreement=_agreement(table),
         differences=tuple(differences),
         sightings=found,
-        f1=None if truth is False else _gain(pairs, (label, first), (label_b, second), truth, coverage, matching or Matching(tiou=tiou), annotator, seed, notes),
+        f1=None
+        if truth is False
+        else _gain(
+            pairs,
+            (label, first),
+            (label_b, second),
+            truth,
+            coverage,
+            matching or Matching(tiou=tiou),
+            annotator,
+            seed,
+            notes,
+        ),
         notes=tuple(notes),
     )
 
@@ -155,14 +175,20 @@ def compare(
 def _label(run: Run, label: str | None) -> str:
     if label is None:
         if len(run.labels) > 1:
-            raise SettingError(f"run {run.run_id} has {len(run.labels)} labels; name one with label=")
+            raise SettingError(
+                f"run {run.run_id} has {len(run.labels)} labels; name one with label="
+            )
         return run.labels[0]
     if label not in run.labels:
-        raise SettingError(f"run {run.run_id} has no label {label!r}; {closest(label, list(run.labels))}")
+        raise SettingError(
+            f"run {run.run_id} has no label {label!r}; {closest(label, list(run.labels))}"
+        )
     return label
 
 
-def _paired_scores(one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]) -> tuple[np.ndarray, np.ndarray]:
+def _paired_scores(
+    one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]
+) -> tuple[np.ndarray, np.ndarray]:
     """Samples of A with the nearest of B, if it lies within half of the longer interval."""
     pts_a, pts_b = one.log.pts_of(a[0]), two.log.pts_of(b[0])
     scores_a, scores_b = one.label_scores(*a), two.label_scores(*b)
@@ -179,7 +205,9 @@ def _paired_scores(one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule])
 def _seconds(analysed: tuple[np.ndarray, np.ndarray], a: Presences, b: Presences) -> np.ndarray:
     """Seconds that both analysed, by what each has: 2 x 2, absent and present."""
     both = spans.intersection(*analysed)
-    at = np.concatenate([np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)])
+    at = np.concatenate(
+        [np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)]
+    )
     table = np.zeros((2, 2), np.int64)
     said = [spans.contains(p.edges[:, 1:3], at).astype(int) for p in (a, b)]
     np.add.at(table, (said[0], said[1]), 1)
@@ -220,7 +248,9 @@ def _differences(one: Run, two: Run, a: Presences, b: Presences) -> list[Differe
         elif len(owners[int(mine[0])]) == 1:
             first, last = b.edges[mine[0], 1] - span[0], b.edges[mine[0], 2] - span[1]
             if max(abs(first), abs(last)) > slack:
-                say("shifted", *span, f"onset {first / 1e6:+.2f} s, offset {last / 1e6:+.2f} s in B")
+                say(
+                    "shifted", *span, f"onset {first / 1e6:+.2f} s, offset {last / 1e6:+.2f} s in B"
+                )
     for j in range(len(b.edges)):
         of_a = owners.get(j, [])
         if not of_a:
@@ -275,7 +305,9 @@ def _gain(
     f1 = [ratio(2 * int(s[0]), int(2 * s[0] + s[1] + s[2])) for s in sums]
     gain, interval = paired_gain(two, one, seed)
     if len(rows) == 1:
-        notes.append("one clip only: the gain in F1 has no interval, for there is nothing to resample")
+        notes.append(
+            "one clip only: the gain in F1 has no interval, for there is nothing to resample"
+        )
     return {
         "a": f1[0], "b": f1[1], "gain": gain, "clips": len(rows),
         "gain_interval": list(interval) if len(rows) > 1 else None,

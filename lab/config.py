@@ -1,8 +1,8 @@
 """Settings of the app: `lab.toml` in the working folder, with the environment over it.
 
-    store = "/data/lab_store"            # LAB_STORE
-    media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
-    max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
+store = "/data/lab_store"            # LAB_STORE
+media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
+max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Config:
         resolved = Path(path).expanduser().resolve()
         if not any(resolved.is_relative_to(root) for root in self.media_roots):
             roots = ", ".join(map(str, self.media_roots)) or "none are configured"
-            raise SourceError(f"{path} is not under the media_roots ({roots}); see the guide on settings")
+            raise SourceError(
+                f"{path} is not under the media_roots ({roots}); see the guide on settings"
+            )
         return resolved
 
 
-def load_config(
-    folder: Path | None = None, environ: Mapping[str, str] | None = None
-) -> Config:
+def load_config(folder: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
     """Raises SettingError for a file that is no TOML, unknown keys and wrong values."""
     folder = folder or Path.cwd()
     environ = os.environ if environ is None else environ
@@ -61,7 +61,9 @@ def load_config(
     try:
         limit = int(values.get("max_upload_bytes", 4 << 30))
     except (TypeError, ValueError):
-        raise SettingError(f"max_upload_bytes must be a number, got {values['max_upload_bytes']!r}") from None
+        raise SettingError(
+            f"max_upload_bytes must be a number, got {values['max_upload_bytes']!r}"
+        ) from None
     roots = tuple(Path(root).expanduser().resolve() for root in values.get("media_roots", []))
     return Config(
         store=(folder / Path(store).expanduser()).absolute(),

@@ -67,7 +67,9 @@ def _why_not(path: Path, error: Exception) -> str:
     if b"\0" not in head and "\ufffd" not in head.decode("utf-8", "replace")[:-1]:
         return f"{path} is a text file, not a video (playlists are not followed); name the video itself"
     if head[4:8] == b"ftyp":
-        return f"{path} is cut off: its index is missing (an MP4 keeps it at the end); copy it again"
+        return (
+            f"{path} is cut off: its index is missing (an MP4 keeps it at the end); copy it again"
+        )
     why = getattr(error, "strerror", None) or error
     return f"{path} is not a video that can be read ({why}); try to convert it, e.g. to MP4"
 
@@ -79,11 +81,15 @@ def _video_stream(
 
     streams = [s for s in container.streams.video if Disposition.attached_pic not in s.disposition]
     if not streams:
-        raise SourceError(f"{path} has no video stream, only {_kinds(container)}; choose another file")
+        raise SourceError(
+            f"{path} has no video stream, only {_kinds(container)}; choose another file"
+        )
     stream = streams[0]
     context = stream.codec_context
     if context is None or context.codec is None:
-        raise SourceError(f"{path}: FFmpeg has no decoder for its video codec; convert it, e.g. to H.264")
+        raise SourceError(
+            f"{path}: FFmpeg has no decoder for its video codec; convert it, e.g. to H.264"
+        )
     if context.width * context.height > MAX_PIXELS:
         raise SourceError(
             f"{path} is {context.width}x{context.height}, more than the limit of {MAX_PIXELS} pixels"

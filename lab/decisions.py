@@ -54,7 +54,9 @@ def decisions(run: Run, label: str, rule: Rule, *, most: int = _MOST) -> list[De
     rule.wanted(run.labels)
     rule.check_floor(float(run.recipe["score_floor"]))
     debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
-    trial = _Trial(run.log.pts_of(label), run.label_scores(label, rule), float(run.recipe["score_floor"]))
+    trial = _Trial(
+        run.log.pts_of(label), run.label_scores(label, rule), float(run.recipe["score_floor"])
+    )
     if not len(trial.pts):
         return []
     found = [*trial.not_opened(debounce), *trial.of_sightings(debounce)]
@@ -105,7 +107,9 @@ class _Trial:
             else:
                 run = max((y - x + 1 for x, y in true_runs(over)), default=0)
                 reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
-            setting, value = self.smallest(d, self._openers(d, part), lambda r, a=a, b=b: self.seen(r, a, b) > 0)
+            setting, value = self.smallest(
+                d, self._openers(d, part), lambda r, a=a, b=b: self.seen(r, a, b) > 0
+            )
             at = a + int(part.argmax())
             yield self._decision("not_opened", at, a, b, reason, setting, value)
 
@@ -127,7 +131,10 @@ class _Trial:
         total = int(over.sum())
         if total >= d.enter_frames:
             at = np.flatnonzero(over)
-            yield "enter_window", int(min(at[d.enter_frames - 1 :] - at[: len(at) - d.enter_frames + 1]) + 1)
+            yield (
+                "enter_window",
+                int(min(at[d.enter_frames - 1 :] - at[: len(at) - d.enter_frames + 1]) + 1),
+            )
 
     def of_sightings(self, d: Debounce) -> Iterator[Decision]:
         bare = _with(_with(d, "min_duration_s", 0.0), "merge_gap_s", 0.0)
@@ -161,11 +168,18 @@ class _Trial:
         longest = max((y - x + 1 for x, y in true_runs(part >= d.enter_threshold)), default=0)
         changes.append(("enter_frames", longest + 1))
         setting, value = self.smallest(
-            d, iter(changes), lambda r: self.seen(_with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset) == 0
+            d,
+            iter(changes),
+            lambda r: (
+                self.seen(_with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset)
+                == 0
+            ),
         )
         return self._decision("opened", confirmed, onset, offset, reason, setting, value)
 
-    def _closed(self, d: Debounce, pieces: np.ndarray, i: int, onset: int, offset: int, closed: int) -> Decision:
+    def _closed(
+        self, d: Debounce, pieces: np.ndarray, i: int, onset: int, offset: int, closed: int
+    ) -> Decision:
         reason = f"{d.exit_frames} under in a row after {self.pts[offset] / 1e6:.2f} s"
         changes: list[tuple[str, float]] = [("exit_frames", d.exit_frames + 1)]
         after = self.scores[offset + 1 : closed + 1].astype(np.float64)
@@ -190,14 +204,18 @@ class _Trial:
         value = max(0.0, gap_s - 0.01)
         turned = lambda r: self.seen(r, int(before[0]), int(piece[2])) > 1  # noqa: E731
         setting, value_ = self.smallest(d, iter([("merge_gap_s", value)]), turned)
-        return self._decision("merged", int(piece[1]), int(before[0]), int(piece[2]), reason, setting, value_)
+        return self._decision(
+            "merged", int(piece[1]), int(before[0]), int(piece[2]), reason, setting, value_
+        )
 
     def _dropped(self, d: Debounce, row: np.ndarray) -> Decision:
         lasted = float(self.pts[row[2]] - self.pts[row[0]]) / 1e6
         reason = f"lasts {lasted:.2f} s, less than min_duration_s {d.min_duration_s:g}"
         turned = lambda r: self.seen(r, int(row[0]), int(row[2])) > 0  # noqa: E731
         setting, value = self.smallest(d, iter([("min_duration_s", lasted)]), turned)
-        return self._decision("dropped", int(row[3]), int(row[0]), int(row[2]), reason, setting, value)
+        return self._decision(
+            "dropped", int(row[3]), int(row[0]), int(row[2]), reason, setting, value
+        )
 
     def _alert(self, d: Debounce, row: np.ndarray) -> Iterator[Decision]:
         onset, confirmed, offset, alert = int(row[0]), int(row[1]), int(row[2]), int(row[5])
@@ -214,9 +232,18 @@ class _Trial:
             yield self._decision("silenced", confirmed, onset, offset, reason, setting, value)
 
     def _decision(
-        self, kind: Kind, at: int, a: int, b: int, reason: str, setting: str | None, value: float | None
+        self,
+        kind: Kind,
+        at: int,
+        a: int,
+        b: int,
+        reason: str,
+        setting: str | None,
+        value: float | None,
     ) -> Decision:
-        return Decision(kind, int(self.pts[at]), int(self.pts[a]), int(self.pts[b]), reason, setting, value)
+        return Decision(
+            kind, int(self.pts[at]), int(self.pts[a]), int(self.pts[b]), reason, setting, value
+        )
 
 
 def _with(debounce: Debounce, name: str, value: float) -> Debounce:
@@ -239,7 +266,6 @@ def _down(value: float) -> float:
 
 def _up(value: float) -> float:
     return float(min(1.0, np.floor(value * 1e4 + 1) / 1e4))
-
 
 
 def _stretches(mask: np.ndarray, gap: int) -> list[tuple[int, int]]:

@@ -36,9 +36,7 @@ class Effort:
         return asdict(self)
 
 
-def _stood_for(
-    pts_us: np.ndarray, end_us: int, every_s: float
-) -> tuple[np.ndarray, np.ndarray]:
+def _stood_for(pts_us: np.ndarray, end_us: int, every_s: float) -> tuple[np.ndarray, np.ndarray]:
     """Microseconds that each sample stands for, and the gap after it."""
     steps = np.diff(pts_us)
     typical = max(round(every_s * 1e6), int(np.median(steps)) if len(pts_us) > 1 else 0)
@@ -65,7 +63,15 @@ def effort_of(
     held = np.zeros(n, bool) if gated is None else gated & ~ok
     if n == 0:
         return Effort(
-            samples=0, ok=0, failed=0, gated=0, gaps=0, gap_s=0.0, failed_s=0.0, gated_s=0.0, analysed_s=0.0
+            samples=0,
+            ok=0,
+            failed=0,
+            gated=0,
+            gaps=0,
+            gap_s=0.0,
+            failed_s=0.0,
+            gated_s=0.0,
+            analysed_s=0.0,
         )
     kept, gap = _stood_for(pts_us, end_us, every_s)
     return Effort(

@@ -98,7 +98,9 @@ def _of_list(items: list[Any], frame: Frame, label: str | None, names: Any) -> D
     return Detections(labels, _scores(rows[:, 4]), rows[:, :4].copy())
 
 
-def _of_dicts(items: list[dict[Any, Any]], frame: Frame, label: str | None, names: Any) -> Detections:
+def _of_dicts(
+    items: list[dict[Any, Any]], frame: Frame, label: str | None, names: Any
+) -> Detections:
     labels, scores, boxes = [], [], []
     for item in items:
         name, score = _first(item, _LABEL_KEYS), _first(item, _SCORE_KEYS)

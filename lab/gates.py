@@ -20,7 +20,9 @@ def make_gate(wanted: str | Mapping[str, Any] | None) -> Gate | None:
     if wanted is None:
         return None
     if not isinstance(wanted, str | Mapping):
-        raise SettingError(f"gate must be a name or settings with kind, got {wanted!r:.80}; {closest('', list(KINDS))}")
+        raise SettingError(
+            f"gate must be a name or settings with kind, got {wanted!r:.80}; {closest('', list(KINDS))}"
+        )
     settings = {"kind": wanted} if isinstance(wanted, str) else dict(wanted)
     kind = settings.pop("kind", None)
     if kind not in KINDS:

@@ -18,7 +18,9 @@ def interval(every_s: float) -> Fraction:
             raise ValueError
         every = Fraction(str(every_s))
     except (ValueError, ZeroDivisionError):
-        raise SettingError(f"every_s must be a number of seconds, 0 or more, got {every_s!r}") from None
+        raise SettingError(
+            f"every_s must be a number of seconds, 0 or more, got {every_s!r}"
+        ) from None
     if every < 0:
         raise SettingError(f"every_s must be 0 or more seconds (0 is every frame), got {every_s}")
     return every

@@ -111,9 +111,14 @@ def job_of(
     job = JobDocument(
         document=dict(document),
         folder=base,
-        paths=[_home(path) for path in (source["paths"] if "paths" in source else [source["path"]])],
+        paths=[
+            _home(path) for path in (source["paths"] if "paths" in source else [source["path"]])
+        ],
         analyses=[_analysis(row, every_s, base) for row in whole["analyses"]],
-        sinks=[{**row, "path": str(base / _home(row["path"]))} if "path" in row else row for row in whole.get("sinks", [])],
+        sinks=[
+            {**row, "path": str(base / _home(row["path"]))} if "path" in row else row
+            for row in whole.get("sinks", [])
+        ],
         store=base / _home(whole["store"]) if "store" in whole else None,
         secrets=secrets,
     )
@@ -129,6 +134,8 @@ def _analysis(row: Mapping[str, Any], every_s: float, folder: Path) -> JobAnalys
     settings = dict(row.get("settings", {}))
     weights = settings.get("weights")
     if isinstance(weights, str) and len(Path(weights).parts) > 1:
-        settings["weights"] = str(folder / _home(weights))  # a bare name is one of the models folder
+        settings["weights"] = str(
+            folder / _home(weights)
+        )  # a bare name is one of the models folder
     given = {"name": row["detector"], "interval_s": every_s, **row, "settings": settings}
     return JobAnalysis(**given)

@@ -42,7 +42,9 @@ class Job:
         """Steps a second so far."""
         if self.started is None:
             return 0.0
-        return (self.done - (self.begun_at or 0)) / max(1e-3, (self.ended or time.monotonic()) - self.started)
+        return (self.done - (self.begun_at or 0)) / max(
+            1e-3, (self.ended or time.monotonic()) - self.started
+        )
 
     @property
     def left_s(self) -> float | None:

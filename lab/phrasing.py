@@ -141,7 +141,10 @@ def compare_phrases(
     rows = []
     for phrase in phrases:
         row = _of_scores(run, phrase, curves[phrase], used.of(phrase).debounce.enter_threshold)
-        row |= {"sightings": len(sightings[phrase]), "presence_s": sum(s.duration_s for s in sightings[phrase])}
+        row |= {
+            "sightings": len(sightings[phrase]),
+            "presence_s": sum(s.duration_s for s in sightings[phrase]),
+        }
         row |= _of_samples(curves[phrase], shared, sides, row["threshold"])
         row |= _of_truth(run, phrase, used, known, matching)
         rows.append(row)
@@ -170,10 +173,14 @@ def _checked(run: Run, phrases: Sequence[str]) -> list[str]:
     known = list(run.labels)
     for phrase in phrases:
         if phrase not in known:
-            raise SettingError(f"run {run.run_id} has no label {phrase!r}; {closest(phrase, known)}")
+            raise SettingError(
+                f"run {run.run_id} has no label {phrase!r}; {closest(phrase, known)}"
+            )
     chosen = list(dict.fromkeys(phrases))
     if len(chosen) < 2:
-        raise SettingError(f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(known[:8])}")
+        raise SettingError(
+            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(known[:8])}"
+        )
     return chosen
 
 
@@ -181,7 +188,9 @@ def _notes(run: Run, phrases: list[str], given: Rule) -> list[str]:
     notes = [f"a damaged part of the run is left out: {part}" for part in run.log.damaged]
     unknown = sorted(set(given.labels) - set(run.labels))
     if unknown:
-        notes.append(f"the rule has settings for {', '.join(map(repr, unknown[:3]))}, which this run did not look for")
+        notes.append(
+            f"the rule has settings for {', '.join(map(repr, unknown[:3]))}, which this run did not look for"
+        )
     unfinished = [phrase for phrase in phrases if phrase in run.log.adding]
     if unfinished:
         notes.append(f"not looked for everywhere yet: {', '.join(unfinished)}")
@@ -228,7 +237,9 @@ def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
     return out
 
 
-def _sides(pts_us: np.ndarray, shared: np.ndarray, known: LabelTruth | None) -> tuple[np.ndarray, np.ndarray]:
+def _sides(
+    pts_us: np.ndarray, shared: np.ndarray, known: LabelTruth | None
+) -> tuple[np.ndarray, np.ndarray]:
     """bool (n,) twice: shared samples inside an annotated presence, and watched ones outside.
 
     Where something was watched, only that counts on both sides.
@@ -264,7 +275,9 @@ def _of_samples(
     }
 
 
-def _of_truth(run: Run, phrase: str, rule: Rule, known: LabelTruth | None, matching: Matching) -> dict[str, Any]:
+def _of_truth(
+    run: Run, phrase: str, rule: Rule, known: LabelTruth | None, matching: Matching
+) -> dict[str, Any]:
     """Rates of one phrase against the annotations of another label; None without truth."""
     names = ("tp", "fp", "fn", *_RATES, *(f"{name}_interval" for name in _RATES))
     if known is None:

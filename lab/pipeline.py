@@ -90,7 +90,11 @@ class Lane:
         if getattr(self.detector, "takes_windows", False):
             self._call([self._recent[i] for i in window] if self._recent else [frame])
             return
-        fresh = [frame] if self.rhythm.is_plain else [self._recent[i] for i in window if i > self._given]
+        fresh = (
+            [frame]
+            if self.rhythm.is_plain
+            else [self._recent[i] for i in window if i > self._given]
+        )
         self._given = window[-1]
         for one in fresh:
             self._wait(one)
@@ -106,7 +110,11 @@ class Lane:
 
     def _make_room(self, frame: Frame) -> None:
         """A batch holds pictures of one shape."""
-        shapes = {f.image_bgr.shape for f, known in self._waiting if known is None and f.image_bgr is not None}
+        shapes = {
+            f.image_bgr.shape
+            for f, known in self._waiting
+            if known is None and f.image_bgr is not None
+        }
         if shapes and frame.image_bgr is not None and frame.image_bgr.shape not in shapes:
             self.look()
 
@@ -176,7 +184,10 @@ def answers(detector: Detector, frames: list[Frame], count: int | None = None) -
         raise TypeError(f"it returned {got}, expected list[Detections]")
     if len(found) != wanted:
         raise TypeError(f"it returned {len(found)} results for {wanted} frames")
-    return [_inside(one, frame) for one, frame in zip(found, frames[-wanted:] if wanted else [], strict=True)]
+    return [
+        _inside(one, frame)
+        for one, frame in zip(found, frames[-wanted:] if wanted else [], strict=True)
+    ]
 
 
 def _inside(found: Detections, frame: Frame) -> Detections:
@@ -184,7 +195,11 @@ def _inside(found: Detections, frame: Frame) -> Detections:
         return found
     height, width = frame.image_bgr.shape[:2]
     box_xyxy_px = np.clip(found.box_xyxy_px, 0, np.array([width, height] * 2, np.float32))
-    return found if np.array_equal(box_xyxy_px, found.box_xyxy_px) else replace(found, box_xyxy_px=box_xyxy_px)
+    return (
+        found
+        if np.array_equal(box_xyxy_px, found.box_xyxy_px)
+        else replace(found, box_xyxy_px=box_xyxy_px)
+    )
 
 
 def analyse(
@@ -202,7 +217,13 @@ def analyse(
 
     Raises DetectorError if every sample failed in the detector.
     """
-    lane = Lane(detector, log, Rhythm(interval_s=every_s), after_us=after_us, progress=progress or Progress())
+    lane = Lane(
+        detector,
+        log,
+        Rhythm(interval_s=every_s),
+        after_us=after_us,
+        progress=progress or Progress(),
+    )
     analyse_lanes(source, [lane], report=report, cancelled=cancelled)
     if lane.error is not None:
         raise DetectorError(lane.error)

@@ -31,7 +31,9 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
     if package is None:
         if name != "python" and (unknown := [k for k in settings if k not in _named(factory)]):
             takes = ", ".join(sorted(n for n in _named(factory) if n != "store"))
-            raise SettingError(f"detector {name!r} does not take {', '.join(map(repr, unknown))}; it takes: {takes}")
+            raise SettingError(
+                f"detector {name!r} does not take {', '.join(map(repr, unknown))}; it takes: {takes}"
+            )
         try:
             built_in: Detector = factory(**settings)
         except TypeError as error:
@@ -107,10 +109,18 @@ def arguments(
     unknown = [k for k in given if k not in taken]
     if unknown and not takes_all:
         takes = sorted({*taken, *WRAPPER_SETTINGS, *also})
-        raise SettingError(f"{what} does not take {', '.join(map(repr, unknown))}; it takes: {', '.join(takes)}")
-    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        raise SettingError(
+            f"{what} does not take {', '.join(map(repr, unknown))}; it takes: {', '.join(takes)}"
+        )
+    required = [
+        p
+        for p in parameters
+        if p.default is p.empty and p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)
+    ]
     if missing := [p.name for p in required if p.name not in given]:
-        raise SettingError(f"{what} needs the setting {', '.join(map(repr, missing))}; it takes: {', '.join(taken)}")
+        raise SettingError(
+            f"{what} needs the setting {', '.join(map(repr, missing))}; it takes: {', '.join(taken)}"
+        )
     return given
 
 
@@ -139,7 +149,11 @@ def _package_of_target(target: str) -> dict[str, str]:
     """The installed package that holds the module, if one does, and the sha256 of its file."""
     module = target.partition(":")[0]
     owners = packages_distributions().get(module.partition(".")[0], [])
-    known = {"name": owners[0], "version": version(owners[0])} if owners else {"name": module, "version": "none"}
+    known = (
+        {"name": owners[0], "version": version(owners[0])}
+        if owners
+        else {"name": module, "version": "none"}
+    )
     file = getattr(sys.modules.get(module), "__file__", None)
     if file and Path(file).is_file():
         known["source_sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()

@@ -39,7 +39,9 @@ def complete(
     Raises DetectorError if it has no `detect`, or an attribute that cannot be; SettingError for
     labels that it does not know.
     """
-    return PluginDetector(name, made, dict(settings), dict(package or {}), what or f"plugin {name!r}")
+    return PluginDetector(
+        name, made, dict(settings), dict(package or {}), what or f"plugin {name!r}"
+    )
 
 
 class PluginDetector:
@@ -66,10 +68,14 @@ class PluginDetector:
         self._declared = _label_names(what, self._attribute("labels", None) or (), DetectorError)
         self._asked = self._labels_asked(settings.get("labels"))
         self.labels = tuple(
-            label for label in self._declared or self._asked if not self._asked or label in self._asked
+            label
+            for label in self._declared or self._asked
+            if not self._asked or label in self._asked
         )
         self._floor = self._score_floor(settings.get("score_floor"), recipe)
-        recorded, left_out = on_record({k: v for k, v in settings.items() if k not in WRAPPER_SETTINGS or v is not None})
+        recorded, left_out = on_record(
+            {k: v for k, v in settings.items() if k not in WRAPPER_SETTINGS or v is not None}
+        )
         self._recipe = {
             **recipe,
             "detector": name,
@@ -96,7 +102,9 @@ class PluginDetector:
             kind = type(answer).__name__
             return self._all_failed(expected, f"returned {kind}, expected list[Detections]")
         if len(answer) != len(expected):
-            wanted = "1, for the last frame of the window" if self.takes_windows else str(len(expected))
+            wanted = (
+                "1, for the last frame of the window" if self.takes_windows else str(len(expected))
+            )
             return self._all_failed(expected, f"returned {len(answer)} results, expected {wanted}")
         return [self._checked(found, frame) for found, frame in zip(answer, expected, strict=True)]
 
@@ -155,7 +163,9 @@ class PluginDetector:
                 raise TypeError(f"expected dict, got {type(recipe).__name__}")
             json.dumps(recipe, allow_nan=False)
         except Exception as error:
-            raise DetectorError(f"{self._what}: its recipe() is no dict of JSON values: {in_words(error)}") from None
+            raise DetectorError(
+                f"{self._what}: its recipe() is no dict of JSON values: {in_words(error)}"
+            ) from None
         return on_record(recipe)[0]
 
     def _labels_asked(self, labels: Any) -> tuple[str, ...]:
@@ -166,7 +176,9 @@ class PluginDetector:
             raise SettingError("no label given; name one or more, or leave labels out for all")
         for label in asked:
             if self._declared and label not in self._declared:
-                raise SettingError(f"{self._what} does not know {label!r}; {closest(label, list(self._declared))}")
+                raise SettingError(
+                    f"{self._what} does not know {label!r}; {closest(label, list(self._declared))}"
+                )
         return asked
 
     def _score_floor(self, given: Any, recipe: Mapping[str, Any]) -> float:

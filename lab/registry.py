@@ -90,7 +90,9 @@ def load(what: str, point: EntryPoint) -> Any:
         raise LabError(f"{what} cannot be loaded: {in_words(error)}"[:600]) from error
     if not callable(found):
         kind = type(found).__name__
-        raise LabError(f"{what} cannot be loaded: {point.value} is a {kind}, not a class or function")
+        raise LabError(
+            f"{what} cannot be loaded: {point.value} is a {kind}, not a class or function"
+        )
     return found
 
 

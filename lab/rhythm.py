@@ -41,8 +41,14 @@ class Rhythm:
             raise SettingError(f"every_s must be at most a day ({_MOST_S}), got {self.interval_s}")
         for name in ("frame_count", "frame_step"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_FRAMES:
-                raise SettingError(f"{name} must be a whole number from 1 to {_MOST_FRAMES}, got {value!r}")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not 1 <= value <= _MOST_FRAMES
+            ):
+                raise SettingError(
+                    f"{name} must be a whole number from 1 to {_MOST_FRAMES}, got {value!r}"
+                )
 
     @property
     def is_plain(self) -> bool:

@@ -27,7 +27,9 @@ def seconds_to_us(seconds: float) -> int:
     return round(Fraction(str(seconds)) * 1_000_000)
 
 
-def _known_keys(cls: type, given: Mapping[str, Any], what: str, extra: tuple[str, ...] = ()) -> None:
+def _known_keys(
+    cls: type, given: Mapping[str, Any], what: str, extra: tuple[str, ...] = ()
+) -> None:
     if not isinstance(given, Mapping):
         raise SettingError(f"{what} must be a mapping of settings, got {type(given).__name__}")
     known = [f.name for f in dataclasses.fields(cls)] + list(extra)
@@ -212,7 +214,9 @@ class Rule:
         asked = (*(self.only or ()), *self.labels)
         for label in asked:
             if label not in labels:
-                raise SettingError(f"the run has no label {label!r}; {closest(label, list(labels))}")
+                raise SettingError(
+                    f"the run has no label {label!r}; {closest(label, list(labels))}"
+                )
         return sorted(set(labels) if self.only is None else set(self.only))
 
     def check_floor(self, score_floor: float) -> None:

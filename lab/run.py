@@ -127,7 +127,9 @@ class Run:
     @property
     def default_rule(self) -> Rule:
         """Where tuning starts: the threshold that the detector declares."""
-        return Rule(default=LabelRule(debounce=Debounce(enter_threshold=self._row["default_threshold"])))
+        return Rule(
+            default=LabelRule(debounce=Debounce(enter_threshold=self._row["default_threshold"]))
+        )
 
     @cached_property
     def log(self) -> ScoreLog:
@@ -172,7 +174,9 @@ class Run:
                 rule.of(label).debounce.resolved(self.sample_interval_s),
                 start_us=self.media["first_pts_us"],
                 end_us=self.end_us,
-                reason="cancelled" if label in self.log.adding else _END_REASON.get(self.state, "end"),
+                reason="cancelled"
+                if label in self.log.adding
+                else _END_REASON.get(self.state, "end"),
             )
         return found
 
@@ -237,7 +241,9 @@ class Run:
 
         from lab.explain import explain
 
-        return pd.DataFrame(explain(self, label, self.default_rule if rule is None else Rule.of_any(rule)))
+        return pd.DataFrame(
+            explain(self, label, self.default_rule if rule is None else Rule.of_any(rule))
+        )
 
     def decisions(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
         """What a rule decided, why, and the smallest change that would have turned it.

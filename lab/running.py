@@ -68,7 +68,9 @@ class Pass:
                 self._leave_nothing(plan)
             why = problem.strerror or str(problem)
             ids = " ".join(plan.run_id for plan in self.plans)
-            raise LabError(f"run {ids} stopped: {why}; mend that, then resume or repeat it") from None
+            raise LabError(
+                f"run {ids} stopped: {why}; mend that, then resume or repeat it"
+            ) from None
         errors = [lane.error for lane in lanes if lane.error is not None]
         if len(errors) == len(lanes):
             raise DetectorError(errors[0])
@@ -78,7 +80,9 @@ class Pass:
         with ExitStack() as stack:
             lanes = []
             for plan in self.plans:
-                log = stack.enter_context(ScoreLogWriter(self.store.log_folder(plan.run_id), plan.manifest))
+                log = stack.enter_context(
+                    ScoreLogWriter(self.store.log_folder(plan.run_id), plan.manifest)
+                )
                 plan.begin()
                 lanes.append(Lane(plan.detector, log, plan.rhythm, plan.run_id, plan.gate))
             state, error = "failed", None
@@ -97,7 +101,9 @@ class Pass:
                 for plan, lane in zip(self.plans, lanes, strict=True):
                     why = error or lane.error
                     with suppress(StoreError) if error else nullcontext():
-                        self._close(plan, "failed" if lane.error else state, why, lane.detect_s + shared)
+                        self._close(
+                            plan, "failed" if lane.error else state, why, lane.detect_s + shared
+                        )
         return lanes
 
     def _analyse(self, lanes: list[Lane]) -> None:
@@ -105,7 +111,9 @@ class Pass:
             lane.log.set_damaged_aside()
             before = read_log(lane.log.folder)
             lane.after_us = lane.log.last_pts_us()
-            done = lane.progress = Progress(plan.run_id, total=self.source.sample_count(plan.rhythm))
+            done = lane.progress = Progress(
+                plan.run_id, total=self.source.sample_count(plan.rhythm)
+            )
             done.samples, done.gated = len(before.pts_us), int(before.gated.sum())
             done.failed = int((~before.ok & ~before.gated).sum())
         with reporter(self.progress, self.media.name) as report:

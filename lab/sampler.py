@@ -156,7 +156,8 @@ class PacketIndex:
     def keyframe_for(self, target: Target, skip: int = 0) -> int:
         """The last keyframe from which `target` can be decoded, or one `skip` further back."""
         good = [
-            k for k in self._keys[: bisect_right(self._keys, target.position)]
+            k
+            for k in self._keys[: bisect_right(self._keys, target.position)]
             if self.pts_of(k) <= target.pts
         ]
         return good[-1 - skip] if len(good) > skip else 0

@@ -98,7 +98,9 @@ class ScoreLog:
         label that the run did not look for.
         """
         if label not in self.labels:
-            raise SettingError(f"the run has no label {label!r}; {closest(label, list(self.labels))}")
+            raise SettingError(
+                f"the run has no label {label!r}; {closest(label, list(self.labels))}"
+            )
         rows = self.label == self.labels.index(label)
         sample, confidence = self.sample[rows], self.confidence[rows]
         if box_filter is not None and not box_filter.passes_all:
@@ -114,9 +116,7 @@ class ScoreLog:
         return self.pts_us[self.ok]
 
 
-def part_files(
-    folder: Path, manifest: Mapping[str, Any] | None = None
-) -> list[tuple[Path, Path]]:
+def part_files(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[tuple[Path, Path]]:
     """(samples, detections) of the parts that count, in order."""
     manifest = read_manifest(folder) if manifest is None else manifest
     through = manifest.get("compacted_through", 0)
@@ -160,7 +160,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or "labels" not in manifest:
         raise StoreError(f"{path} is not a run's manifest; restore it from a copy")
     if manifest.get("format", 0) > FORMAT:
-        raise StoreError(f"{path} has format {manifest['format']}, this version knows {FORMAT}; update")
+        raise StoreError(
+            f"{path} has format {manifest['format']}, this version knows {FORMAT}; update"
+        )
     return dict(manifest)
 
 
@@ -198,7 +200,9 @@ def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
         label=np.concatenate([log.label, codes[later.label[keep]]])[order],
         confidence=np.concatenate([log.confidence, later.confidence[keep]])[order],
         box_xyxy_px=np.concatenate([log.box_xyxy_px, later.box_xyxy_px[keep]])[order],
-        text=None if log.text is None else np.append(log.text, np.full(int(keep.sum()), None))[order],
+        text=None
+        if log.text is None
+        else np.append(log.text, np.full(int(keep.sum()), None))[order],
         missing={**log.missing, **dict.fromkeys(later.labels, ~looked)},
         adding=log.adding if complete else (*log.adding, *later.labels),
         damaged=(*log.damaged, *later.damaged),
@@ -219,7 +223,11 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
         detections.append(d)
     s = pa.concat_tables(samples) if samples else SAMPLES.empty_table()
     # Parts of earlier versions have no text.
-    d = pa.concat_tables(detections, promote_options="default") if detections else DETECTIONS.empty_table()
+    d = (
+        pa.concat_tables(detections, promote_options="default")
+        if detections
+        else DETECTIONS.empty_table()
+    )
     if "text" not in d.column_names:
         d = d.append_column("text", pa.nulls(len(d), pa.string()))
     return _in_memory(tuple(manifest["labels"]), s, d, tuple(damaged))

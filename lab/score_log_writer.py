@@ -35,7 +35,9 @@ class ScoreLogWriter:
             self._lock.acquire(timeout=0)
         except Timeout:
             run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
-            raise StoreError(f"run {run_id} is being written by another process; try again when that is done") from None
+            raise StoreError(
+                f"run {run_id} is being written by another process; try again when that is done"
+            ) from None
         if not (folder / "manifest.json").exists():
             if next(folder.glob("samples-*.parquet"), None) is not None:
                 self._lock.release()
@@ -142,7 +144,9 @@ class ScoreLogWriter:
         if len(files) < 2 or read_log(self.folder).damaged:
             return
         samples = pa.concat_tables([pq.read_table(s) for s, _ in files])
-        detections = pa.concat_tables([pq.read_table(d) for _, d in files], promote_options="default")
+        detections = pa.concat_tables(
+            [pq.read_table(d) for _, d in files], promote_options="default"
+        )
         self._write(f"c{self._number:05d}", samples, detections)
         manifest = read_manifest(self.folder)
         write_manifest(self.folder, {**manifest, "compacted_through": self._number})

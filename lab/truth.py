@@ -66,11 +66,16 @@ class Truth:
         """A note if annotations of these overlapped, and were joined."""
         wanted = set(labels)
         n = sum(
-            t.joined for m in set(media_ids) for x, t in self.by_media.get(m, {}).items() if x in wanted
+            t.joined
+            for m in set(media_ids)
+            for x, t in self.by_media.get(m, {}).items()
+            if x in wanted
         )
         if not n:
             return []
-        return [f"{_count(n, 'overlapping annotation')} joined: a label is there or not, however many wear it"]
+        return [
+            f"{_count(n, 'overlapping annotation')} joined: a label is there or not, however many wear it"
+        ]
 
     @classmethod
     def of_records(
@@ -121,7 +126,9 @@ class Truth:
         return cls(by_media, tuple(notes), tuple(chosen), tuple(watched))
 
     @classmethod
-    def of_store(cls, store: Store, *, include_queue: bool = False, annotator: str | None = None) -> Truth:
+    def of_store(
+        cls, store: Store, *, include_queue: bool = False, annotator: str | None = None
+    ) -> Truth:
         """What was annotated in a store."""
         return cls.of_records(
             store.annotations(),
@@ -132,9 +139,7 @@ class Truth:
         )
 
     @classmethod
-    def of_any(
-        cls, truth: Any, runs: Iterable[Run], coverage: Any = None, **options: Any
-    ) -> Truth:
+    def of_any(cls, truth: Any, runs: Iterable[Run], coverage: Any = None, **options: Any) -> Truth:
         """Truth from what a caller may hand in.
 
         truth: a Truth; a path of a CSV, or a data frame, with columns `media`, `label`,
@@ -156,7 +161,9 @@ class Truth:
         media = [run.media for run in runs]
         table = read_table(truth)
         if not table:
-            raise SettingError("the truth has no rows; a row without times says “watched, nothing there”")
+            raise SettingError(
+                "the truth has no rows; a row without times says “watched, nothing there”"
+            )
         rows, notes = place(table, media)
         annotations = [
             Annotation(
@@ -182,7 +189,13 @@ class Truth:
                 origins.setdefault((m["media_id"], row["label"]), set()).add(row["origin"])
             watched = [
                 # Answers to the queue alone do not mean that all of it was watched for its own sake.
-                whole(m, label, origin="queue" if origins.get((m["media_id"], label)) == {"queue"} else "independent")
+                whole(
+                    m,
+                    label,
+                    origin="queue"
+                    if origins.get((m["media_id"], label)) == {"queue"}
+                    else "independent",
+                )
                 for m in named.values()
                 for label in labels
             ]
@@ -260,7 +273,9 @@ def place(
     if elsewhere and not placed:
         name = next(iter(elsewhere))
         here = sorted({Path(m["path"]).name for m in media})
-        raise SettingError(f"no row names a media of these runs: got {name!r}; {closest(name, here)}")
+        raise SettingError(
+            f"no row names a media of these runs: got {name!r}; {closest(name, here)}"
+        )
     notes = []
     if elsewhere:
         some = ", ".join(list(elsewhere)[:3]) + (", …" if len(elsewhere) > 3 else "")

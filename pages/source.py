@@ -34,11 +34,16 @@ if picked:
     looking_for()
     # The link says all, so that it also works in another tab, and where the browser follows it itself.
     st.page_link(
-        "pages/run.py", label="Next: run a detector", icon=":material/arrow_forward:", query_params=kept(picked)
+        "pages/run.py",
+        label="Next: run a detector",
+        icon=":material/arrow_forward:",
+        query_params=kept(picked),
     )
     for media_id in picked:
         show_clip(media[media_id], runs.count(media_id))
     keep(picked)
 else:
     keep([])
-    st.info("No clip is chosen yet. Take a sample, upload your own, or name a file or folder above.")
+    st.info(
+        "No clip is chosen yet. Take a sample, upload your own, or name a file or folder above."
+    )

@@ -12,7 +12,9 @@ from lab.rule import Debounce
 from lab.tracker import Tracker
 
 
-def make_frame(index: int = 0, pts_us: int = 0, size_px=(64, 48), error: str | None = None) -> Frame:
+def make_frame(
+    index: int = 0, pts_us: int = 0, size_px=(64, 48), error: str | None = None
+) -> Frame:
     image = None if error else np.full((size_px[1], size_px[0], 3), 90, np.uint8)
     return Frame(image, index, pts_us, 0.0, error)
 
@@ -128,8 +130,14 @@ def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, flo
     samples = []
     for i in range(n):
         failed = any(np.isnan(s[i]) for s in by_label.values())
-        seen = [] if failed else [(k, float(s[i]), (10, 10, 30, 30)) for k, s in by_label.items() if s[i] > 0]
-        samples.append(Sample(i, i * step_us, make_detections(*seen), "made to fail" if failed else None))
+        seen = (
+            []
+            if failed
+            else [(k, float(s[i]), (10, 10, 30, 30)) for k, s in by_label.items() if s[i] > 0]
+        )
+        samples.append(
+            Sample(i, i * step_us, make_detections(*seen), "made to fail" if failed else None)
+        )
     store = Store(Path(folder) / "store")
     detector = {"detector": "made", "labels": sorted(by_label), "score_floor": floor, **recipe}
     media = make_media(name, n * every_s)
@@ -146,7 +154,12 @@ def make_truth(run, *present, label="x"):
     from lab.truth import Truth, whole
 
     marks = [
-        Annotation(media_id=run.media["media_id"], label=label, start_us=round(a * 1e6), end_us=round(b * 1e6))
+        Annotation(
+            media_id=run.media["media_id"],
+            label=label,
+            start_us=round(a * 1e6),
+            end_us=round(b * 1e6),
+        )
         for a, b in present
     ]
     return Truth.of_records(marks, [whole(run.media, label)])
@@ -160,7 +173,9 @@ def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=N
     step_us = round(every_s * 1e6)
     end_us = len(scores) * step_us
     spans = np.round(np.array(present, float).reshape(-1, 2) * 1e6).astype(np.int64)
-    watched = np.array([[0, end_us]]) if covered is None else np.round(np.array(covered, float) * 1e6)
+    watched = (
+        np.array([[0, end_us]]) if covered is None else np.round(np.array(covered, float) * 1e6)
+    )
     truth = LabelTruth(spans, np.zeros(len(spans), bool), watched.astype(np.int64), spans[:0])
     return Footage.made(
         name,
@@ -177,7 +192,16 @@ def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=N
 
 def assert_same_log(one, other):
     """Two logs say the same of the same samples, bit for bit."""
-    columns = ("pts_us", "frame_index", "ok", "gated", "sample", "label", "confidence", "box_xyxy_px")
+    columns = (
+        "pts_us",
+        "frame_index",
+        "ok",
+        "gated",
+        "sample",
+        "label",
+        "confidence",
+        "box_xyxy_px",
+    )
     for name in columns:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert (one.labels, dict(one.reasons)) == (other.labels, dict(other.reasons))

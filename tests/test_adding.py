@@ -47,7 +47,11 @@ class Watched:
 
     def __init__(self, run, prompts, fails=lambda pts_us: False):
         settings = detector_settings(run.recipe, run.environment) | {"labels": prompts}
-        self._inner, self._fails, self.shown_us = make_detector(store=run.store, **settings), fails, []
+        self._inner, self._fails, self.shown_us = (
+            make_detector(store=run.store, **settings),
+            fails,
+            [],
+        )
 
     def __getattr__(self, name):
         return getattr(self._inner, name)
@@ -55,7 +59,10 @@ class Watched:
     def detect(self, frames):
         self.shown_us += [frame.pts_us for frame in frames]
         found = self._inner.detect(frames)
-        return [Detections.failed("made to fail") if self._fails(f.pts_us) else d for f, d in zip(frames, found)]
+        return [
+            Detections.failed("made to fail") if self._fails(f.pts_us) else d
+            for f, d in zip(frames, found)
+        ]
 
 
 def test_the_run_is_what_it_would_be_with_all_prompts_from_the_start(run, world, store, samples):
@@ -65,7 +72,9 @@ def test_the_run_is_what_it_would_be_with_all_prompts_from_the_start(run, world,
     keep = after.log.label == 0
     for name in ("confidence", "box_xyxy_px", "sample"):
         assert np.array_equal(getattr(after.log, name)[keep], getattr(before, name))
-    whole = lab.analyze(samples / "cat_then_person.mp4", labels=["cat", "dog", "person"], store=store, **world)
+    whole = lab.analyze(
+        samples / "cat_then_person.mp4", labels=["cat", "dog", "person"], store=store, **world
+    )
     assert (after.recipe, after.recipe_hash) == (whole.recipe, whole.recipe_hash)
     for label in whole.labels:
         assert np.array_equal(after.log.scores(label), whole.log.scores(label))
@@ -85,7 +94,12 @@ def test_the_nearest_stretch_is_looked_at_first(run, store):
 def test_a_cancelled_pass_shows_what_it_saw_and_goes_on_where_it_stopped(run, store):
     first = Watched(run, ["dog"])
     half = lab.add_prompts(
-        store, run.run_id, ["dog"], detector=first, progress=False, cancelled=lambda: len(first.shown_us) >= 4
+        store,
+        run.run_id,
+        ["dog"],
+        detector=first,
+        progress=False,
+        cancelled=lambda: len(first.shown_us) >= 4,
     )
     assert half.log.adding == ("dog",)
     assert half.recipe["labels"] == ["cat"]
@@ -103,7 +117,14 @@ def test_a_cancelled_pass_shows_what_it_saw_and_goes_on_where_it_stopped(run, st
 
 def test_commands_say_what_was_not_looked_for_everywhere(run, store, capsys):
     looker = Watched(run, ["dog"])
-    lab.add_prompts(store, run.run_id, ["dog"], detector=looker, progress=False, cancelled=lambda: bool(looker.shown_us))
+    lab.add_prompts(
+        store,
+        run.run_id,
+        ["dog"],
+        detector=looker,
+        progress=False,
+        cancelled=lambda: bool(looker.shown_us),
+    )
     assert main(["sightings", run.run_id, "--store", str(store.folder)]) == 0
     note = capsys.readouterr().err
     assert f"not looked for everywhere yet: dog; go on with: lab prompts {run.run_id} dog" in note
@@ -124,7 +145,14 @@ def test_a_moment_that_is_none_is_refused_and_leaves_nothing(run, store, from_s)
 
 def test_a_stopped_prompt_can_be_forgotten(run, store):
     looker = Watched(run, ["dog"])
-    lab.add_prompts(store, run.run_id, ["dog"], detector=looker, progress=False, cancelled=lambda: bool(looker.shown_us))
+    lab.add_prompts(
+        store,
+        run.run_id,
+        ["dog"],
+        detector=looker,
+        progress=False,
+        cancelled=lambda: bool(looker.shown_us),
+    )
     assert discard_unfinished(store, run.run_id) == ["dog"]
     again = lab.open_store(store.folder).run(run.run_id)
     assert again.labels == ("cat",)
@@ -145,7 +173,13 @@ def test_samples_that_failed_for_the_new_label_alone_move_no_streak_of_it(run, s
 
 def test_a_detector_that_fails_on_everything_leaves_the_run_as_it_was(run, store):
     with pytest.raises(DetectorError, match="failed on all 12 samples: made to fail"):
-        lab.add_prompts(store, run.run_id, ["dog"], detector=Watched(run, ["dog"], lambda t: True), progress=False)
+        lab.add_prompts(
+            store,
+            run.run_id,
+            ["dog"],
+            detector=Watched(run, ["dog"], lambda t: True),
+            progress=False,
+        )
     again = lab.open_store(store.folder).run(run.run_id)
     assert again.labels == ("cat",)
     assert again.log.adding == ()
@@ -166,7 +200,9 @@ def test_prompts_that_cannot_be_added(run, store, prompts, words):
 
 
 def test_a_joint_run_takes_no_more_prompts(world, store, samples):
-    run = lab.analyze(samples / "nothing.mp4", labels=["cat", "dog"], prompt_mode="joint", store=store, **world)
+    run = lab.analyze(
+        samples / "nothing.mp4", labels=["cat", "dog"], prompt_mode="joint", store=store, **world
+    )
     with pytest.raises(SettingError, match="joint, in which prompts influence each other"):
         lab.add_prompts(store, run.run_id, ["person"], progress=False)
 
@@ -193,9 +229,16 @@ def test_a_bundle_carries_the_added_labels(run, store, tmp_path):
 def test_a_stopped_prompt_and_a_new_one_are_both_looked_for(run, store):
     looker = Watched(run, ["dog", "person"])
     lab.add_prompts(
-        store, run.run_id, ["dog", "person"], detector=looker, progress=False, cancelled=lambda: bool(looker.shown_us)
+        store,
+        run.run_id,
+        ["dog", "person"],
+        detector=looker,
+        progress=False,
+        cancelled=lambda: bool(looker.shown_us),
     )
-    after = lab.add_prompts(lab.open_store(store.folder), run.run_id, ["dog", "car"], progress=False)
+    after = lab.add_prompts(
+        lab.open_store(store.folder), run.run_id, ["dog", "car"], progress=False
+    )
     assert after.labels == ("car", "cat", "dog", "person")
     assert after.effort("car").ok == after.effort("dog").ok == len(run.log.pts_us)
 

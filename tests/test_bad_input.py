@@ -28,7 +28,16 @@ def bad_files(tmp_path, encode):
     whole = encode("moov_last.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264")
     (folder / "cut.mp4").write_bytes(whole.read_bytes()[:-20_000])
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "sine=duration=1", str(folder / "sound.mp4")],
+        [
+            "ffmpeg",
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "sine=duration=1",
+            str(folder / "sound.mp4"),
+        ],
         check=True,
     )
     return folder
@@ -142,23 +151,37 @@ def test_unknown_label_weights_and_detector(samples, tmp_path, capsys):
 def test_rule_files_that_make_no_sense(quick_run, tmp_path, capsys, text):
     file = tmp_path / "rule.json"
     file.write_text(text)
-    code = main(["sightings", quick_run.run_id, "--store", str(quick_run.store.folder), "--rule", str(file)])
+    code = main(
+        ["sightings", quick_run.run_id, "--store", str(quick_run.store.folder), "--rule", str(file)]
+    )
     said = capsys.readouterr()
     assert code == 2
     assert said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("options", [["--merge-gap-s", "1e15"], ["--min-duration-s", "1e300"], ["--exit-frames", "9" * 25], ["--every", "abc"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--merge-gap-s", "1e15"],
+        ["--min-duration-s", "1e300"],
+        ["--exit-frames", "9" * 25],
+        ["--every", "abc"],
+    ],
+)
 def test_numbers_beyond_reason(quick_run, capsys, options):
     try:
-        code = main(["sightings", quick_run.run_id, "--store", str(quick_run.store.folder), *options])
+        code = main(
+            ["sightings", quick_run.run_id, "--store", str(quick_run.store.folder), *options]
+        )
     except SystemExit as stopped:
         code = stopped.code
     assert code == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
-@pytest.mark.parametrize("settings", [{"labels": "person"}, {"labels": [1]}, {"image_size": 640.0}, {"most_boxes": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"labels": "person"}, {"labels": [1]}, {"image_size": 640.0}, {"most_boxes": 0}]
+)
 def test_library_arguments_that_make_no_sense(samples, tmp_path, settings):
     with pytest.raises(lab.SettingError, match="got"):
         lab.analyze(samples / "nothing.mp4", store=tmp_path / "s", progress=False, **settings)

@@ -40,7 +40,17 @@ def answer(folder, *words):
 
 def test_evaluate_says_what_was_found_and_what_was_assumed(study):
     folder, run = study
-    row = answer(folder, "evaluate", run.run_id, "--labels", folder / "truth.csv", "--enter-threshold", 0.5, "--enter-frames", 1)
+    row = answer(
+        folder,
+        "evaluate",
+        run.run_id,
+        "--labels",
+        folder / "truth.csv",
+        "--enter-threshold",
+        0.5,
+        "--enter-frames",
+        1,
+    )
     figures = row["labels"]["x"]
     assert (figures["tp"], figures["fp"], figures["fn"]) == (2, 1, 0)
     assert figures["precision"] == 2 / 3
@@ -48,7 +58,9 @@ def test_evaluate_says_what_was_found_and_what_was_assumed(study):
     assert figures["covered_s"] == 60
     assert figures["false_per_hour"] == 60
     assert any("wholly watched" in n for n in row["notes"])
-    assert {"mean_tiou", "onset_error", "offset_error", "recall_interval", "f1_interval"} <= set(figures)
+    assert {"mean_tiou", "onset_error", "offset_error", "recall_interval", "f1_interval"} <= set(
+        figures
+    )
 
 
 def test_sweep_recommend_and_calibrate_answer_in_json(study):
@@ -67,7 +79,16 @@ def test_sweep_recommend_and_calibrate_answer_in_json(study):
 
 def test_every_rule_option_counts_in_a_comparison(study):
     folder, run = study
-    found = answer(folder, "compare", run.run_id, run.run_id, "--labels", folder / "truth.csv", "--enter-frames", 999)
+    found = answer(
+        folder,
+        "compare",
+        run.run_id,
+        run.run_id,
+        "--labels",
+        folder / "truth.csv",
+        "--enter-frames",
+        999,
+    )
     assert found["sightings"] == {"a": 0, "b": 0}
     assert any("wholly watched" in n for n in found["notes"])
 
@@ -75,13 +96,31 @@ def test_every_rule_option_counts_in_a_comparison(study):
 def test_collections_are_compared_with_an_interval(tmp_path):
     ids, rows = [], ["media,label,start_s,end_s"]
     for i in range(5):
-        run = make_run(tmp_path, scores_of(60, [(10, 20), (40, 43)], 0.8 if i else 0.6, 0.1), every_s=1.0, name=f"c{i}")
+        run = make_run(
+            tmp_path,
+            scores_of(60, [(10, 20), (40, 43)], 0.8 if i else 0.6, 0.1),
+            every_s=1.0,
+            name=f"c{i}",
+        )
         ids.append(run.run_id)
         rows.append(f"c{i}.mp4,x,10,20")
     (tmp_path / "truth.csv").write_text("\n".join(rows) + "\n")
-    (tmp_path / "longer.json").write_text(json.dumps({"default": {"debounce": {"enter_threshold": 0.5, "min_duration_s": 5}}}))
+    (tmp_path / "longer.json").write_text(
+        json.dumps({"default": {"debounce": {"enter_threshold": 0.5, "min_duration_s": 5}}})
+    )
     both = ",".join(ids)
-    found = answer(tmp_path, "compare", both, both, "--labels", tmp_path / "truth.csv", "--enter-threshold", 0.5, "--rule-b", tmp_path / "longer.json")
+    found = answer(
+        tmp_path,
+        "compare",
+        both,
+        both,
+        "--labels",
+        tmp_path / "truth.csv",
+        "--enter-threshold",
+        0.5,
+        "--rule-b",
+        tmp_path / "longer.json",
+    )
     assert found["f1"]["clips"] == 5
     assert found["f1"]["gain"] > 0.3
     assert found["f1"]["gain_interval"][0] > 0

@@ -12,8 +12,17 @@ EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
 
 def test_each_kind_of_difference(tmp_path):
-    a = make_run(tmp_path, scores_of(120, [(5, 8), (20, 40), (50, 53), (56, 60), (80, 90), (100, 103)]), every_s=1.0)
-    b = make_run(tmp_path, scores_of(120, [(20, 27), (32, 40), (50, 60), (85, 90), (100, 103), (110, 112)]), every_s=1.0, weights="b")
+    a = make_run(
+        tmp_path,
+        scores_of(120, [(5, 8), (20, 40), (50, 53), (56, 60), (80, 90), (100, 103)]),
+        every_s=1.0,
+    )
+    b = make_run(
+        tmp_path,
+        scores_of(120, [(20, 27), (32, 40), (50, 60), (85, 90), (100, 103), (110, 112)]),
+        every_s=1.0,
+        weights="b",
+    )
     found = lab.compare(a, b, rule_a=EACH)
     assert [(d.kind, d.start_us // 1_000_000) for d in found.differences] == [
         ("lost", 5), ("split", 20), ("merged", 50), ("shifted", 80), ("gained", 110)]  # fmt: skip
@@ -45,7 +54,15 @@ def test_the_gain_in_f1_is_paired_over_clips(tmp_path):
     for i in range(8):
         seen = [(5, 8), (20, 25)]
         one.append(make_run(tmp_path, scores_of(60, [*seen, (40, 42)]), every_s=1.0, name=f"c{i}"))
-        two.append(make_run(tmp_path, scores_of(60, seen if rng.random() < 0.9 else seen[:1]), every_s=1.0, name=f"c{i}", weights="b"))
+        two.append(
+            make_run(
+                tmp_path,
+                scores_of(60, seen if rng.random() < 0.9 else seen[:1]),
+                every_s=1.0,
+                name=f"c{i}",
+                weights="b",
+            )
+        )
         marks += make_truth(one[-1], *seen).annotations
         cover.append(whole(one[-1].media, "x"))
     found = lab.compare(one, two, rule_a=EACH, truth=Truth.of_records(marks, cover))

@@ -50,7 +50,9 @@ def test_pages_are_thin_and_layers_are_kept():
     for file in (ROOT / "lab").rglob("*.py"):
         if file.relative_to(ROOT / "lab").parts[0] in ("ui", "server"):
             continue
-        assert not re.search(r"^\s*(import|from) (streamlit|starlette)", file.read_text(), re.M), file
+        assert not re.search(r"^\s*(import|from) (streamlit|starlette)", file.read_text(), re.M), (
+            file
+        )
 
 
 def test_importing_lab_is_light():
@@ -68,7 +70,22 @@ def test_public_names_resolve_and_say_what_they_are():
         assert name == "__version__" or getattr(lab, name).__doc__
 
 
-@pytest.mark.parametrize("name", ["guide/README.md", "guide/json.md", "guide/tuning.md", "guide/models.md", "guide/prompts.md", "guide/jobs.md", "guide/senses.md", "guide/logos.md", "guide/remote.md", "guide/plugins/README.md", "architecture.md"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "guide/README.md",
+        "guide/json.md",
+        "guide/tuning.md",
+        "guide/models.md",
+        "guide/prompts.md",
+        "guide/jobs.md",
+        "guide/senses.md",
+        "guide/logos.md",
+        "guide/remote.md",
+        "guide/plugins/README.md",
+        "architecture.md",
+    ],
+)
 def test_linked_documents_exist(name):
     assert (ROOT / "docs" / name).exists()
 

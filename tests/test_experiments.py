@@ -21,13 +21,22 @@ from lab.experiments.reproduce import reproduce
 def study(samples, tmp_path_factory):
     """A run of a sample with truth, and an entry of a saved rule."""
     store = tmp_path_factory.mktemp("study") / "store"
-    run = lab.analyze(samples / "cat_comes_and_goes.mp4", labels=["cat", "person"], store=store, progress=False)
-    rows = [{"media": run.media["name"], "label": "cat", "start_s": a, "end_s": b} for a, b in ((2.0, 6.0), (9.0, 13.4))]
+    run = lab.analyze(
+        samples / "cat_comes_and_goes.mp4", labels=["cat", "person"], store=store, progress=False
+    )
+    rows = [
+        {"media": run.media["name"], "label": "cat", "start_s": a, "end_s": b}
+        for a, b in ((2.0, 6.0), (9.0, 13.4))
+    ]
     truth = lab.Truth.of_any(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])
     entry_id = save_rule_entry(run, lab.Rule.of_any(lab.Debounce(enter_threshold=0.3)), "lenient")
     run.store.write_entry(
-        entry_id, notes="**Bold** <script>alert(1)</script>", conclusion="Two visits.", tags=["cats"], starred=True
+        entry_id,
+        notes="**Bold** <script>alert(1)</script>",
+        conclusion="Two visits.",
+        tags=["cats"],
+        starred=True,
     )
     return Experiment.load(run.store, entry_id)
 
@@ -37,7 +46,9 @@ def test_runs_and_saved_rules_are_entries_in_time_order(study):
     assert [r["kind"] for r in rows] == ["rule", "run"]
     assert rows[0]["parents"] == [rows[1]["entry_id"]]
     assert rows[1]["title"] == "cat_comes_and_goes.mp4"
-    assert rows[0]["figures"]["overall"]["f1"] == lab.evaluate(study.run, rule=study.rule).overall.f1
+    assert (
+        rows[0]["figures"]["overall"]["f1"] == lab.evaluate(study.run, rule=study.rule).overall.f1
+    )
     with pytest.raises(lab.SettingError, match="no entry"):
         study.store.entry("x")
     with pytest.raises(lab.SettingError, match="has no 'color'"):
@@ -48,7 +59,9 @@ def test_the_notebook_runs_and_says_the_same(study):
     made = nbformat.reads(notebook_of(study), 4)
     NotebookClient(made, timeout=120).execute()
     assert made.cells[-1].source.endswith("Two visits.")
-    table = next(c for c in made.cells if "lab.evaluate" in c.source).outputs[-1]["data"]["text/plain"]
+    table = next(c for c in made.cells if "lab.evaluate" in c.source).outputs[-1]["data"][
+        "text/plain"
+    ]
     assert "cat" in table
 
 
@@ -95,7 +108,12 @@ def test_a_bundle_that_was_changed_is_found_out(study, tmp_path):
     row = reproduce(forged, share=0)
     assert not row["sightings"]["identical"]
     assert row["sightings"]["differences"] == 1
-    again = subprocess.run([sys.executable, "-m", "lab", "reproduce", str(forged), "--share", "0"], capture_output=True, text=True, check=False)
+    again = subprocess.run(
+        [sys.executable, "-m", "lab", "reproduce", str(forged), "--share", "0"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert again.returncode == 1
     assert "1 differ" in again.stdout
 

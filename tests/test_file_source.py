@@ -71,7 +71,10 @@ def test_frames_before_an_edit_lists_start_are_not_presented(encode, h264):
     if not cut.exists():
         import subprocess
 
-        subprocess.run(["ffmpeg", "-v", "error", "-y", "-ss", "1.3", "-i", str(h264), "-c", "copy", str(cut)], check=True)
+        subprocess.run(
+            ["ffmpeg", "-v", "error", "-y", "-ss", "1.3", "-i", str(h264), "-c", "copy", str(cut)],
+            check=True,
+        )
     check(cut, 0.2)
     check(cut, 2.5)
 
@@ -105,7 +108,9 @@ def test_rotation_metadata_is_honoured(encode, h264):
 def test_damaged_frames_fail_and_the_rest_is_whole(h264, tmp_path):
     data = bytearray(h264.read_bytes())
     middle = len(data) // 2
-    data[middle : middle + 3000] = np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
+    data[middle : middle + 3000] = (
+        np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
+    )
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
     good = {f.index: f for f in FileSource(h264).samples(0)}
@@ -114,7 +119,10 @@ def test_damaged_frames_fail_and_the_rest_is_whole(h264, tmp_path):
     failed = [f for f in got if f.error]
     assert failed
     assert all("could not be decoded" in f.error for f in failed)
-    assert sum(f.error is None and np.array_equal(f.image_bgr, good[f.index].image_bgr) for f in got) > 200
+    assert (
+        sum(f.error is None and np.array_equal(f.image_bgr, good[f.index].image_bgr) for f in got)
+        > 200
+    )
 
 
 def test_a_truncated_file_gives_what_is_there_and_says_where_it_ends(encode, h264, tmp_path):
@@ -159,7 +167,10 @@ def test_an_avi_with_reordered_frames_has_times_in_order(encode):
     reference = list(FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"])).samples(0))
     assert [f.index for f in frames] == list(range(len(reference)))
     assert [b.pts_us > a.pts_us for a, b in pairwise(frames)] == [True] * (len(frames) - 1)
-    close = [np.abs(a.image_bgr.astype(int) - b.image_bgr).mean() for a, b in zip(frames, reference, strict=True)]
+    close = [
+        np.abs(a.image_bgr.astype(int) - b.image_bgr).mean()
+        for a, b in zip(frames, reference, strict=True)
+    ]
     assert max(close) < 5, "frames are out of order"
 
 

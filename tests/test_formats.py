@@ -101,7 +101,10 @@ def test_coverage_of_its_own_is_kept_and_may_overlap_itself(run):
     path.write_text(HEAD + "clip.mp4,x,0,15\nclip.mp4,x,12,25\n")
     truth = truth_of(run, HEAD + "clip.mp4,x,10,20\n", coverage=path)
     assert (truth.of(run.media["media_id"], "x").covered / 1e6).tolist() == [[0, 25]]
-    assert lab.evaluate(run, truth, lab.Debounce(enter_threshold=0.5, enter_frames=1)).overall.f1 == 1.0
+    assert (
+        lab.evaluate(run, truth, lab.Debounce(enter_threshold=0.5, enter_frames=1)).overall.f1
+        == 1.0
+    )
 
 
 def test_overlapping_annotations_are_joined_and_that_is_said(run):
@@ -142,13 +145,19 @@ def test_no_annotations_at_all_and_a_single_one(run):
     found = lab.evaluate(run)
     assert found.overall.recall is None
     assert "coverage" in found.overall.refused["recall"]
-    one = lab.evaluate(run, truth_of(run, HEAD + "clip.mp4,x,10,20\n"), lab.Debounce(enter_threshold=0.5, enter_frames=1))
+    one = lab.evaluate(
+        run,
+        truth_of(run, HEAD + "clip.mp4,x,10,20\n"),
+        lab.Debounce(enter_threshold=0.5, enter_frames=1),
+    )
     assert one.overall.recall == 1.0
     assert one.overall.recall_interval[0] == pytest.approx(0.025)
 
 
 def test_a_hundred_thousand_rows_are_read_and_stored(run):
-    text = HEAD + "".join(f"clip.mp4,x,{i * 5e-4:.6f},{i * 5e-4 + 2e-4:.6f}\n" for i in range(100_000))
+    text = HEAD + "".join(
+        f"clip.mp4,x,{i * 5e-4:.6f},{i * 5e-4 + 2e-4:.6f}\n" for i in range(100_000)
+    )
     began = time.monotonic()
     rows = read_rows(text.encode(), "many.csv")
     records, _ = records_of(rows, run.store.all_media())
@@ -162,17 +171,28 @@ MARKS = [(1.5, 2.25), (10.0, 20.0)]
 
 def marks_of(run, label="x <wild> & co"):
     media_id = run.media["media_id"]
-    return [Annotation(media_id=media_id, label=label, start_us=round(a * 1e6), end_us=round(b * 1e6)) for a, b in MARKS]
+    return [
+        Annotation(media_id=media_id, label=label, start_us=round(a * 1e6), end_us=round(b * 1e6))
+        for a, b in MARKS
+    ]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_format_comes_back_as_it_went_out(run, kind):
     text = write_rows(marks_of(run), [], [run.media], kind)
-    name = {"csv": "a.csv", "boris": "a.csv", "audacity": "a.txt", "elan": "a.eaf", "webvtt": "a.vtt"}[kind]
+    name = {
+        "csv": "a.csv",
+        "boris": "a.csv",
+        "audacity": "a.txt",
+        "elan": "a.eaf",
+        "webvtt": "a.vtt",
+    }[kind]
     assert kind_of(text.encode(), name) == kind
     only = run.media if kind in ONE_MEDIA else None
     records, _ = records_of(read_rows(text.encode(), name), [run.media], only_media=only)
-    assert [(r.label, r.start_us / 1e6, r.end_us / 1e6) for r in records] == [("x <wild> & co", a, b) for a, b in MARKS]
+    assert [(r.label, r.start_us / 1e6, r.end_us / 1e6) for r in records] == [
+        ("x <wild> & co", a, b) for a, b in MARKS
+    ]
 
 
 @pytest.mark.parametrize(
@@ -213,8 +233,21 @@ def test_a_csv_of_the_store_has_a_row_for_what_was_watched_in_vain(run):
 def test_two_annotators_are_compared_on_what_both_watched(run):
     def says(who, spans, watched):
         media_id = run.media["media_id"]
-        marks = [Annotation(media_id=media_id, label="x", start_us=a * 1_000_000, end_us=b * 1_000_000, annotator=who) for a, b in spans]
-        return marks, [Coverage(media_id=media_id, label="x", start_us=0, end_us=watched * 1_000_000, annotator=who)]
+        marks = [
+            Annotation(
+                media_id=media_id,
+                label="x",
+                start_us=a * 1_000_000,
+                end_us=b * 1_000_000,
+                annotator=who,
+            )
+            for a, b in spans
+        ]
+        return marks, [
+            Coverage(
+                media_id=media_id, label="x", start_us=0, end_us=watched * 1_000_000, annotator=who
+            )
+        ]
 
     (a, wa), (b, wb) = says("anna", [(10, 20), (50, 55)], 60), says("ben", [(10, 18), (30, 34)], 40)
     found = agreement(a + b, wa + wb, "anna", "ben")

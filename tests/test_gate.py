@@ -107,7 +107,9 @@ def test_held_back_samples_move_no_streak(made):
     shown = np.flatnonzero(~run.log.gated)
     assert whole.offset_us == run.log.pts_us[shown[-1]]
     rows = explain(run, "x", rule)
-    assert all((row["state"] == "gated") == held for row, held in zip(rows, run.log.gated, strict=True))
+    assert all(
+        (row["state"] == "gated") == held for row, held in zip(rows, run.log.gated, strict=True)
+    )
 
 
 def test_the_recipe_holds_the_gates_settings_and_another_hash(made, clip):
@@ -115,14 +117,21 @@ def test_the_recipe_holds_the_gates_settings_and_another_hash(made, clip):
     assert run.recipe["gate"] == gate_recipe(make_gate(GATE))
     assert json.loads(json.dumps(run.recipe["gate"])) == run.recipe["gate"]
     plain = lab.analyze(clip, detector=Everywhere(), store=run.store, progress=False)
-    default = lab.analyze(clip, detector=Everywhere(), gate="motion", store=run.store, progress=False)
+    default = lab.analyze(
+        clip, detector=Everywhere(), gate="motion", store=run.store, progress=False
+    )
     assert plain.recipe["gate"] is None
     assert plain.log.ok.all()
     assert default.recipe["gate"]["hold_s"] == 2.0
     assert len({r.recipe_hash for r in (run, plain, default)}) == 3
     assert len({r.protocol_hash for r in (run, plain, default)}) == 3
     again = lab.analyze(
-        clip, detector=Everywhere(), gate=run.recipe["gate"], store=run.store, progress=False, reuse=True
+        clip,
+        detector=Everywhere(),
+        gate=run.recipe["gate"],
+        store=run.store,
+        progress=False,
+        reuse=True,
     )
     assert again.run_id == run.run_id
 
@@ -132,7 +141,12 @@ def test_a_gated_run_is_resumed_to_an_unbroken_log(made, clip, tmp_path, stop):
     whole, detector = made
     shown = count()
     part = lab.analyze(
-        clip, detector=Everywhere(), gate=GATE, store=tmp_path, progress=False, cancelled=lambda: next(shown) >= stop
+        clip,
+        detector=Everywhere(),
+        gate=GATE,
+        store=tmp_path,
+        progress=False,
+        cancelled=lambda: next(shown) >= stop,
     )
     assert part.state == "cancelled"
     assert 0 < len(part.log.pts_us) < 60
@@ -172,7 +186,11 @@ def test_a_gate_holds_frames_back_from_a_real_detector_on_a_real_clip(samples, t
         ({"kind": "motion", "processing_version": 0}, "of its version 0, here is"),
     ],
 )
-def test_gates_that_cannot_be_meant_are_refused_before_anything_is_written(clip, tmp_path, gate, words):
+def test_gates_that_cannot_be_meant_are_refused_before_anything_is_written(
+    clip, tmp_path, gate, words
+):
     with pytest.raises(SettingError, match=words):
-        lab.analyze(clip, detector=Everywhere(), gate=gate, store=tmp_path / "store", progress=False)
+        lab.analyze(
+            clip, detector=Everywhere(), gate=gate, store=tmp_path / "store", progress=False
+        )
     assert not (tmp_path / "store").exists()

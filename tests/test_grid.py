@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from lab.errors import SettingError
 from lab.grid import choose, to_us
 
-BASES = [Fraction(1, 1000), Fraction(1, 90_000), Fraction(1001, 30_000), Fraction(1, 10), Fraction(1, 3)]
+BASES = [
+    Fraction(1, 1000),
+    Fraction(1, 90_000),
+    Fraction(1001, 30_000),
+    Fraction(1, 10),
+    Fraction(1, 3),
+]
 
 
 def brute_force(pts, every_s, time_base):

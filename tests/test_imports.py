@@ -42,14 +42,17 @@ def test_a_video_that_is_not_at_hand_is_tuned_all_the_same(tmp_path):
     assert run.labels == ("animal", "person")
     assert run.default_rule.default.debounce.enter_threshold == 0.2
     assert any("no video" in n for n in found.notes)
-    swept = lab.sweep(run, [{"media": "cards/clip.mp4", "label": "animal", "start_s": 1.8, "end_s": 4.2}])
+    swept = lab.sweep(
+        run, [{"media": "cards/clip.mp4", "label": "animal", "start_s": 1.8, "end_s": 4.2}]
+    )
     assert lab.recommend(swept).fitted["f1"] == 1.0
 
 
 def test_a_video_that_is_at_hand_gives_the_exact_times_and_pixels(tmp_path, samples):
     content = results(file="cat_comes_and_goes.mp4", frames_processed=list(range(0, 120, 3)))
     content["images"][0]["detections"] = [
-        {"category": "1", "conf": 0.8, "bbox": [0.5, 0.5, 0.25, 0.25], "frame_number": f} for f in range(30, 60, 3)
+        {"category": "1", "conf": 0.8, "bbox": [0.5, 0.5, 0.25, 0.25], "frame_number": f}
+        for f in range(30, 60, 3)
     ]
     found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"), videos=samples)
     (run,) = found.runs
@@ -58,7 +61,12 @@ def test_a_video_that_is_at_hand_gives_the_exact_times_and_pixels(tmp_path, samp
     times = FileSource(samples / "cat_comes_and_goes.mp4").frame_times_us()
     assert run.log.pts_us.tolist() == [times[f] for f in range(0, 120, 3)]
     width, height = run.size_px
-    assert run.log.box_xyxy_px[0].tolist() == [0.5 * width, 0.5 * height, 0.75 * width, 0.75 * height]
+    assert run.log.box_xyxy_px[0].tolist() == [
+        0.5 * width,
+        0.5 * height,
+        0.75 * width,
+        0.75 * height,
+    ]
 
 
 def test_failures_are_named_and_images_left_out(tmp_path):
@@ -92,7 +100,10 @@ def test_files_without_the_processed_frames_are_refused(tmp_path):
         ("[" * 100_000, "not whole JSON"),
         ({**results(), "images": [3]}, "not a MegaDetector file"),
         ({**results(), "images": []}, "names no video"),
-        ({k: v for k, v in results().items() if k != "detection_categories"}, "detection_categories"),
+        (
+            {k: v for k, v in results().items() if k != "detection_categories"},
+            "detection_categories",
+        ),
     ],
 )
 def test_other_versions_and_cut_files_are_refused(tmp_path, content, says):
@@ -125,7 +136,10 @@ HEAD = "media,pts_s,label,confidence,x1_px,y1_px,x2_px,y2_px\n"
 
 
 def test_detections_as_csv_with_and_without_empty_samples(tmp_path):
-    rows = "".join(f"clip.mp4,{t},fox,0.9,1,2,3,4\n" if 5 <= t <= 9 else f"clip.mp4,{t},,,,,,\n" for t in range(20))
+    rows = "".join(
+        f"clip.mp4,{t},fox,0.9,1,2,3,4\n" if 5 <= t <= 9 else f"clip.mp4,{t},,,,,,\n"
+        for t in range(20)
+    )
     path = tmp_path / "d.csv"
     path.write_text(HEAD + rows)
     (run,) = import_detections(path, Store(tmp_path / "a")).runs
@@ -152,5 +166,7 @@ def test_a_csv_that_cannot_be_meant_is_refused_with_its_line(tmp_path, text, say
 
 def test_a_name_that_leaves_the_folder_of_videos_is_refused(tmp_path):
     content = results(file="../clip.mp4")
-    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"), videos=tmp_path / "cards")
+    found = import_megadetector(
+        write(tmp_path, content), Store(tmp_path / "s"), videos=tmp_path / "cards"
+    )
     assert "lies outside" in found.refused["../clip.mp4"]

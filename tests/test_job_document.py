@@ -43,7 +43,9 @@ def job(path="clip.mp4", **changes):
     whole = {
         "version": 1,
         "source": {"type": "file", "path": str(path)},
-        "analyses": [{"name": "light", "detector": "visual", "settings": {"labels": ["brightness"]}}],
+        "analyses": [
+            {"name": "light", "detector": "visual", "settings": {"labels": ["brightness"]}}
+        ],
     }
     return {**whole, **changes}
 
@@ -82,13 +84,19 @@ def test_a_document_with_two_analyses_runs_and_fills_every_sink(evening):
     assert (runs["objects"]["recipe"]["every_s"], runs["moving"]["recipe"]["every_s"]) == (0.5, 0.2)
     assert runs["objects"]["recipe"]["gate"]["hold_samples"] == 4
     rows = list(csv.DictReader((folder / "out/a/sightings.csv").open()))
-    assert {(row["analysis"], row["label"]) for row in rows} == {("objects", "cat"), ("moving", "motion")}
+    assert {(row["analysis"], row["label"]) for row in rows} == {
+        ("objects", "cat"),
+        ("moving", "motion"),
+    }
     (cat,) = [row for row in rows if row["label"] == "cat"]
     assert float(cat["onset_s"]) == pytest.approx(2.0, abs=0.6)
     written = json.loads((folder / "out/sightings.json").read_text())
     assert [row["onset_s"] for row in written] == [float(row["onset_s"]) for row in rows]
     assert len(store.sightings()) == len(rows)
-    assert {row["name"] for row in store.rules()} == {"evening rule: objects", "evening rule: moving"}
+    assert {row["name"] for row in store.rules()} == {
+        "evening rule: objects",
+        "evening rule: moving",
+    }
     assert re.search(r"cat_then_person.mp4 +objects +cat +2\.\d\d", done.stdout)
 
 
@@ -96,11 +104,15 @@ def test_an_exported_document_gives_the_same_recipes_and_sightings(evening, tmp_
     folder, _ = evening
     store = Store(folder / "kept")
     rules = {row["name"].removeprefix("evening rule: "): row["rule"] for row in store.rules()}
-    runs = sorted(lab.Run.many(store, [row["run_id"] for row in store.runs()]), key=lambda run: run.analysis)
+    runs = sorted(
+        lab.Run.many(store, [row["run_id"] for row in store.runs()]), key=lambda run: run.analysis
+    )
     text = text_of(document_of(runs, rules))
     again = run_job(job_of(plain_values(text)), tmp_path / "again", progress=False)
     assert [run.recipe_hash for run in again.runs] == [run.recipe_hash for run in runs]
-    assert [run.find(again.rules[run.analysis]) for run in again.runs] == [run.find(rules[run.analysis]) for run in runs]
+    assert [run.find(again.rules[run.analysis]) for run in again.runs] == [
+        run.find(rules[run.analysis]) for run in runs
+    ]
     assert again.rules == rules
     assert again.sightings
     assert "interval_s: 0.5" in text
@@ -134,7 +146,10 @@ def test_the_rules_of_a_document_are_exported_by_the_name_it_gave_them(evening):
 
 @pytest.mark.parametrize("text", ["1e-3", "1E-3", "1.0e-3", "0.001"])
 def test_numbers_of_yaml_are_those_of_json(text):
-    assert plain_values(f"a: {text}\nb: [1e3, 12e, e3, '1e3']") == {"a": 0.001, "b": [1000.0, "12e", "e3", "1e3"]}
+    assert plain_values(f"a: {text}\nb: [1e3, 12e, e3, '1e3']") == {
+        "a": 0.001,
+        "b": [1000.0, "12e", "e3", "1e3"],
+    }
 
 
 def test_runs_of_a_rhythm_and_of_other_weights_are_exported_with_them(samples, tmp_path):
@@ -142,7 +157,12 @@ def test_runs_of_a_rhythm_and_of_other_weights_are_exported_with_them(samples, t
     given = tmp_path / "own.onnx"
     given.write_bytes(weights.read_bytes())
     several = [
-        Analysis(detector="yolo", name="own", settings={"weights": str(given), "labels": ["cat"]}, interval_s=2.0),
+        Analysis(
+            detector="yolo",
+            name="own",
+            settings={"weights": str(given), "labels": ["cat"]},
+            interval_s=2.0,
+        ),
         Analysis(detector="visual", name="each", interval_s=1.0, frame_step=3),
     ]
     runs = analyze_all(samples / "nothing.mp4", several, store=tmp_path / "a", progress=False)
@@ -154,7 +174,12 @@ def test_runs_of_a_rhythm_and_of_other_weights_are_exported_with_them(samples, t
 
 
 def test_runs_that_are_not_of_one_pass_are_not_one_document(samples, tmp_path):
-    runs = [lab.analyze(samples / "nothing.mp4", detector="visual", every_s=e, store=tmp_path, progress=False) for e in (2, 3)]
+    runs = [
+        lab.analyze(
+            samples / "nothing.mp4", detector="visual", every_s=e, store=tmp_path, progress=False
+        )
+        for e in (2, 3)
+    ]
     with pytest.raises(SettingError, match="not of one pass"):
         document_of(runs)
     assert document_of(runs[0])["sampling"] == {"every_s": 2.0}
@@ -199,19 +224,31 @@ class Broken:
 def plugins(monkeypatch):
     """Plugins of this file, by the name of detector `python`."""
     monkeypatch.setitem(sys.modules, "tests.test_job_document", sys.modules[__name__])
-    return lambda which, **more: {"detector": "python", "settings": {"target": f"tests.test_job_document:{which}"}, **more}
+    return lambda which, **more: {
+        "detector": "python",
+        "settings": {"target": f"tests.test_job_document:{which}"},
+        **more,
+    }
 
 
 def test_what_a_detector_learned_of_one_clip_is_not_in_the_next(samples, tmp_path, plugins):
     paths = [str(samples / name) for name in ("cat_then_person.mp4", "nothing.mp4")]
-    document = job(source={"type": "file", "paths": paths}, sampling={"every_s": 1}, analyses=[plugins("Counting")])
+    document = job(
+        source={"type": "file", "paths": paths},
+        sampling={"every_s": 1},
+        analyses=[plugins("Counting")],
+    )
     for run in run_job(document, tmp_path, progress=False).runs:
         assert run.log.scores("x")[:2].tolist() == pytest.approx([0.0, 0.0])  # below the floor
         assert run.log.scores("x").max() == pytest.approx(len(run.log.pts_us) / 100)
 
 
 def test_a_label_that_never_came_up_is_no_error_where_any_may_come(samples, tmp_path, plugins):
-    rules = {"default": {"confidence_threshold": 0.05}, "only": ["x", "y"], "labels": {"z": {"enter_frames": 1}}}
+    rules = {
+        "default": {"confidence_threshold": 0.05},
+        "only": ["x", "y"],
+        "labels": {"z": {"enter_frames": 1}},
+    }
     document = job(samples / "cat_then_person.mp4", analyses=[plugins("Counting", rules=rules)])
     assert {row["label"] for row in run_job(document, tmp_path, progress=False).sightings} == {"x"}
 
@@ -229,7 +266,9 @@ def test_an_analysis_that_fails_does_not_stop_the_others(samples, tmp_path, plug
 
 
 def test_the_store_of_the_command_line_wins(samples, tmp_path):
-    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job(samples / "nothing.mp4", sampling={"every_s": 2}, store="a")))
+    (tmp_path / "job.yaml").write_text(
+        yaml.safe_dump(job(samples / "nothing.mp4", sampling={"every_s": 2}, store="a"))
+    )
     assert ask("analyze", "--job", tmp_path / "job.yaml", "--store", tmp_path / "b").returncode == 0
     assert len(Store(tmp_path / "b").runs()) == 1
     assert not (tmp_path / "a").exists()
@@ -241,15 +280,25 @@ def test_a_source_is_files_folders_and_patterns_beside_the_document(tmp_path):
         (tmp_path / name).touch()
     paths = ["a", "b/*.mp4", "a/1.mp4", "gone.mp4"]
     clips = job_of(job(source={"type": "file", "paths": paths}), folder=tmp_path).clips()
-    assert [str(c.relative_to(tmp_path)) for c in clips] == ["a/1.mp4", "a/deep/2.mkv", "b/3.mp4", "gone.mp4"]
+    assert [str(c.relative_to(tmp_path)) for c in clips] == [
+        "a/1.mp4",
+        "a/deep/2.mkv",
+        "b/3.mp4",
+        "gone.mp4",
+    ]
     with pytest.raises(SourceError, match=r"no file matches .*\*\.avi"):
         job_of(job("*.avi"), folder=tmp_path).clips()
 
 
 def test_a_threshold_that_is_not_given_is_the_detectors(samples, tmp_path):
-    document = job(samples / "nothing.mp4", analyses=[{"detector": "motion", "rules": {"default": {"enter_frames": 2}}}])
+    document = job(
+        samples / "nothing.mp4",
+        analyses=[{"detector": "motion", "rules": {"default": {"enter_frames": 2}}}],
+    )
     found = run_job(document, tmp_path, progress=False)
-    assert found.rules["motion"].default.debounce == lab.Debounce(enter_threshold=0.005, enter_frames=2)
+    assert found.rules["motion"].default.debounce == lab.Debounce(
+        enter_threshold=0.005, enter_frames=2
+    )
 
 
 @pytest.mark.parametrize(
@@ -257,12 +306,22 @@ def test_a_threshold_that_is_not_given_is_the_detectors(samples, tmp_path):
     [
         lab.Rule(),
         lab.Rule(only=("a", "b")),
-        lab.Rule(default=lab.LabelRule(debounce=lab.Debounce(enter_s=2.0, enter_window=3, exit_threshold=0.2))),
-        lab.Rule(default=lab.LabelRule(debounce=lab.Debounce(enter_s=2.0, exit_s=1.5, cooldown_from="end"))),
+        lab.Rule(
+            default=lab.LabelRule(
+                debounce=lab.Debounce(enter_s=2.0, enter_window=3, exit_threshold=0.2)
+            )
+        ),
+        lab.Rule(
+            default=lab.LabelRule(
+                debounce=lab.Debounce(enter_s=2.0, exit_s=1.5, cooldown_from="end")
+            )
+        ),
         lab.Rule(
             labels={
                 "a": lab.LabelRule(box_filter=lab.BoxFilter(include=(((0, 0), (1, 0), (1, 1)),))),
-                "b": lab.LabelRule(debounce=lab.Debounce(enter_frames=2, enter_window=4, min_duration_s=1.0)),
+                "b": lab.LabelRule(
+                    debounce=lab.Debounce(enter_frames=2, enter_window=4, min_duration_s=1.0)
+                ),
             }
         ),
     ],
@@ -289,7 +348,9 @@ def test_the_documented_examples_are_right(text, monkeypatch):
 
 def test_the_first_documented_example_runs(tmp_path):
     out = io.StringIO()
-    found = run_job(job_of(plain_values(EXAMPLES[0]), folder=ROOT), tmp_path, progress=False, console=out)
+    found = run_job(
+        job_of(plain_values(EXAMPLES[0]), folder=ROOT), tmp_path, progress=False, console=out
+    )
     assert {row["label"] for row in found.sightings} == {"cat", "person", "motion"}
     assert out.getvalue().count("cat_then_person.mp4") == len(found.sightings)
 
@@ -359,7 +420,9 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(document, says, tmp_pa
          r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score_floor 0.05"),
     ],
 )  # fmt: skip
-def test_what_only_a_detector_knows_is_found_before_the_first_clip(analyses, says, samples, tmp_path):
+def test_what_only_a_detector_knows_is_found_before_the_first_clip(
+    analyses, says, samples, tmp_path
+):
     with pytest.raises(SettingError, match=says):
         run_job(job(samples / "nothing.mp4", analyses=analyses), tmp_path / "store", progress=False)
     assert not (tmp_path / "store").exists()
@@ -413,7 +476,11 @@ def test_texts_that_are_no_json_are_refused(text, says):
 
 def test_anchors_and_merges_of_reasonable_size_are_understood():
     text = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\nc: [*a, *a]\n"
-    assert plain_values(text) == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}, "c": [{"x": 1, "y": 2}] * 2}
+    assert plain_values(text) == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": [{"x": 1, "y": 2}] * 2,
+    }
 
 
 def test_a_document_that_cannot_be_read_is_one_line(tmp_path):
@@ -451,9 +518,17 @@ def test_a_sink_never_writes_over_a_clip(samples, tmp_path):
     clip = tmp_path / "clip.mp4"
     clip.write_bytes((samples / "nothing.mp4").read_bytes())
     with pytest.raises(SettingError, match=r"sinks\[0\].path: .* is a clip of the source"):
-        run_job(job(clip, sinks=[{"type": "csv", "path": str(clip)}]), tmp_path / "store", progress=False)
+        run_job(
+            job(clip, sinks=[{"type": "csv", "path": str(clip)}]),
+            tmp_path / "store",
+            progress=False,
+        )
     with pytest.raises(SettingError, match="is a folder"):
-        run_job(job(clip, sinks=[{"type": "csv", "path": str(tmp_path)}]), tmp_path / "store", progress=False)
+        run_job(
+            job(clip, sinks=[{"type": "csv", "path": str(tmp_path)}]),
+            tmp_path / "store",
+            progress=False,
+        )
 
 
 class Keyed:
@@ -478,7 +553,9 @@ def keyed(path, store="kept", **settings):
                sinks=[{"type": "store", "name": "r"}, {"type": "json", "path": "out.json"}], store=store)  # fmt: skip
 
 
-def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(samples, tmp_path, monkeypatch, plugins):
+def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(
+    samples, tmp_path, monkeypatch, plugins
+):
     monkeypatch.setenv("LAB_TEST_KEY", "hunter2hunter2")
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(keyed(samples / "nothing.mp4")))
     done = ask("analyze", "--job", tmp_path / "job.yaml", "--json")
@@ -493,7 +570,10 @@ def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(samples, tmp_
     assert "hunter2" not in repr(read_job(tmp_path / "job.yaml", expand=True))
     exported = ask("job", "export", rows[0]["run_id"], "--store", tmp_path / "kept")
     assert "hunter2" not in exported.stdout
-    assert yaml.safe_load(exported.stdout)["analyses"][0]["settings"]["target"] == "tests.test_job_document:Keyed"
+    assert (
+        yaml.safe_load(exported.stdout)["analyses"][0]["settings"]["target"]
+        == "tests.test_job_document:Keyed"
+    )
 
 
 def test_a_plugin_that_would_keep_the_key_is_refused(samples, tmp_path, monkeypatch, plugins):
@@ -510,23 +590,44 @@ def test_a_plugin_that_would_keep_the_key_is_refused(samples, tmp_path, monkeypa
     ("document", "place"),
     [
         (analysis(settings={"labels": ["${LAB_TEST_KEY}"]}), r"analyses\[0\].settings.labels\[0\]"),
-        (job(analyses=[{"detector": "remote", "settings": {"url": "http://${LAB_TEST_KEY}"}}]), r"analyses\[0\].settings.url"),
-        (job(analyses=[{"detector": "remote", "settings": {"token": "${LAB_TEST_KEY}"}}]), r"analyses\[0\].settings.token"),
-        (job(analyses=[{"detector": "python", "settings": {"deep": {"api_key": "${LAB_TEST_KEY}"}}}]), r"settings.deep.api_key"),
+        (
+            job(analyses=[{"detector": "remote", "settings": {"url": "http://${LAB_TEST_KEY}"}}]),
+            r"analyses\[0\].settings.url",
+        ),
+        (
+            job(analyses=[{"detector": "remote", "settings": {"token": "${LAB_TEST_KEY}"}}]),
+            r"analyses\[0\].settings.token",
+        ),
+        (
+            job(
+                analyses=[
+                    {"detector": "python", "settings": {"deep": {"api_key": "${LAB_TEST_KEY}"}}}
+                ]
+            ),
+            r"settings.deep.api_key",
+        ),
         (analysis(name="${LAB_TEST_KEY}"), r"analyses\[0\].name"),
         (job(sinks=[{"type": "store", "name": "${LAB_TEST_KEY}"}]), r"sinks\[0\].name"),
     ],
 )
-def test_variables_are_refused_where_the_store_would_keep_them(document, place, tmp_path, monkeypatch):
+def test_variables_are_refused_where_the_store_would_keep_them(
+    document, place, tmp_path, monkeypatch
+):
     monkeypatch.setenv("LAB_TEST_KEY", "hunter2hunter2")
-    with pytest.raises(SettingError, match=place + r": \$\{LAB_TEST_KEY\} is not expanded here") as caught:
+    with pytest.raises(
+        SettingError, match=place + r": \$\{LAB_TEST_KEY\} is not expanded here"
+    ) as caught:
         job_of(document, expand=True)
     assert "hunter2" not in str(caught.value)
 
 
 def test_variables_expand_in_paths_of_a_document_of_the_command_line_only(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_TEST_HERE", str(tmp_path))
-    document = job("${LAB_TEST_HERE}/a$$b.mp4", store="${LAB_TEST_HERE}/s", sinks=[{"type": "csv", "path": "${LAB_TEST_HERE}/o.csv"}])
+    document = job(
+        "${LAB_TEST_HERE}/a$$b.mp4",
+        store="${LAB_TEST_HERE}/s",
+        sinks=[{"type": "csv", "path": "${LAB_TEST_HERE}/o.csv"}],
+    )
     expanded = job_of(document, expand=True)
     assert expanded.clips() == [tmp_path / "a$b.mp4"]
     assert (expanded.store, expanded.sinks[0]["path"]) == (tmp_path / "s", str(tmp_path / "o.csv"))

@@ -33,7 +33,12 @@ def assert_finds(run, expected, least_iou=0.9, **rule):
 
 @pytest.mark.parametrize(
     "name",
-    ["cat_comes_and_goes.mp4", "cat_then_person.mp4", "nothing.mp4", "person_hidden_for_a_moment.mp4"],
+    [
+        "cat_comes_and_goes.mp4",
+        "cat_then_person.mp4",
+        "nothing.mp4",
+        "person_hidden_for_a_moment.mp4",
+    ],
 )
 def test_the_samples_give_their_own_truth(samples, tmp_path, name):
     run = lab.analyze(samples / name, store=tmp_path, progress=False)
@@ -41,7 +46,12 @@ def test_the_samples_give_their_own_truth(samples, tmp_path, name):
 
 
 def test_the_hidden_moment_needs_the_debounce(samples, tmp_path):
-    run = lab.analyze(samples / "person_hidden_for_a_moment.mp4", labels=["person"], store=tmp_path, progress=False)
+    run = lab.analyze(
+        samples / "person_hidden_for_a_moment.mp4",
+        labels=["person"],
+        store=tmp_path,
+        progress=False,
+    )
     assert len(run.find(lab.Debounce(exit_frames=5))) == 1
     assert len(run.find(lab.Debounce(exit_frames=1))) == 2
 
@@ -96,7 +106,10 @@ def test_the_same_recipe_gives_the_same_log(samples, tmp_path):
     assert one.recipe_hash == two.recipe_hash
     for name in ("pts_us", "sample", "label", "confidence", "box_xyxy_px"):
         assert np.array_equal(getattr(one.log, name), getattr(two.log, name))
-    assert lab.analyze(clip, every_s=0.5, store=tmp_path, progress=False, reuse=True).run_id in (one.run_id, two.run_id)
+    assert lab.analyze(clip, every_s=0.5, store=tmp_path, progress=False, reuse=True).run_id in (
+        one.run_id,
+        two.run_id,
+    )
 
 
 def test_a_cancelled_run_is_resumed_to_an_unbroken_log(samples, tmp_path, quick_run):
@@ -115,10 +128,14 @@ def test_a_cancelled_run_is_resumed_to_an_unbroken_log(samples, tmp_path, quick_
 def test_scores_of_failed_samples_are_missing_not_zero(encode, h264, tmp_path):
     data = bytearray(h264.read_bytes())
     middle = len(data) // 2
-    data[middle : middle + 3000] = np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
+    data[middle : middle + 3000] = (
+        np.random.default_rng(1).integers(0, 256, 3000, np.uint8).tobytes()
+    )
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
-    run = lab.analyze(damaged, every_s=0, labels=["person"], image_size=320, store=tmp_path / "s", progress=False)
+    run = lab.analyze(
+        damaged, every_s=0, labels=["person"], image_size=320, store=tmp_path / "s", progress=False
+    )
     scores = run.scores()
     assert scores["failed"].any()
     assert scores.loc[scores["failed"], "person"].isna().all()
@@ -130,13 +147,24 @@ def test_scores_of_failed_samples_are_missing_not_zero(encode, h264, tmp_path):
 def test_why_names_the_streak_the_miss_and_the_silence(quick_run):
     rule = lab.Debounce(enter_threshold=0.4, exit_frames=2, cooldown_s=60, cooldown_from="start")
     reasons = " | ".join(quick_run.explain("cat", rule)["reason"])
-    for words in ("1 of 3 over samples to enter", "the sighting opens", "missed by", "the sighting ends"):
+    for words in (
+        "1 of 3 over samples to enter",
+        "the sighting opens",
+        "missed by",
+        "the sighting ends",
+    ):
         assert words in reasons
 
 
 def test_a_run_with_a_damaged_part_is_completed_by_resuming(samples, tmp_path):
     seen = []
-    run = lab.analyze(samples / "nothing.mp4", labels=["cat"], store=tmp_path, progress=seen.append, cancelled=lambda: len(seen) > 5)
+    run = lab.analyze(
+        samples / "nothing.mp4",
+        labels=["cat"],
+        store=tmp_path,
+        progress=seen.append,
+        cancelled=lambda: len(seen) > 5,
+    )
     (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
     part.write_bytes(part.read_bytes()[:50])
     run = lab.resume(run.store, run.run_id, progress=False)
@@ -146,7 +174,15 @@ def test_a_run_with_a_damaged_part_is_completed_by_resuming(samples, tmp_path):
 def test_weights_given_by_path_are_found_again_on_resuming(samples, models, tmp_path):
     seen = []
     clip, weights = samples / "nothing.mp4", str(models / "yolo26n.pt")
-    run = lab.analyze(clip, weights=weights, labels=["cat"], every_s=1, store=tmp_path, progress=seen.append, cancelled=lambda: bool(seen))
+    run = lab.analyze(
+        clip,
+        weights=weights,
+        labels=["cat"],
+        every_s=1,
+        store=tmp_path,
+        progress=seen.append,
+        cancelled=lambda: bool(seen),
+    )
     assert lab.resume(run.store, run.run_id, progress=False).state == "done"
 
 
@@ -154,7 +190,13 @@ def test_a_run_that_another_process_writes_is_left_to_it(samples, tmp_path):
     from lab.score_log_writer import ScoreLogWriter
 
     seen = []
-    run = lab.analyze(samples / "nothing.mp4", labels=["cat"], store=tmp_path, progress=seen.append, cancelled=lambda: bool(seen))
+    run = lab.analyze(
+        samples / "nothing.mp4",
+        labels=["cat"],
+        store=tmp_path,
+        progress=seen.append,
+        cancelled=lambda: bool(seen),
+    )
     with ScoreLogWriter(run.store.log_folder(run.run_id), {"labels": ["cat"]}):
         with pytest.raises(lab.StoreError, match="another process"):
             lab.resume(run.store, run.run_id, progress=False)

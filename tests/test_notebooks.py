@@ -20,7 +20,9 @@ SAYS = {
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(tmp_path))
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}
+    ).execute()
     outputs = [o for c in notebook.cells if c.cell_type == "code" for o in c.outputs]
     text = "".join(o.get("data", {}).get("text/plain", "") + o.get("text", "") for o in outputs)
     for words in SAYS[path.stem]:

@@ -25,7 +25,9 @@ def otters(tmp_path_factory):
          "sea otter": scores_of(60, [(10, 20), (40, 45)], 0.9, 0.1)},
         every_s=1.0,
     )  # fmt: skip
-    (folder / "truth.csv").write_text("media,label,start_s,end_s\nclip.mp4,the otter,10,20\nclip.mp4,the otter,40,45\n")
+    (folder / "truth.csv").write_text(
+        "media,label,start_s,end_s\nclip.mp4,the otter,10,20\nclip.mp4,the otter,40,45\n"
+    )
     return folder, run
 
 
@@ -37,17 +39,32 @@ def test_without_truth_each_phrase_has_its_peak_and_sightings(otters):
     found = compare_phrases(otters[1], ["sea otter", "otter"], RULE)
     assert [row["phrase"] for row in found.rows] == ["sea otter", "otter"]
     row = rows_of(found)["otter"]
-    assert (row["peak_s"], row["sightings"], row["presence_s"], row["samples"]) == (12.0, 1, 6.0, 60)
+    assert (row["peak_s"], row["sightings"], row["presence_s"], row["samples"]) == (
+        12.0,
+        1,
+        6.0,
+        60,
+    )
     assert row["peak_score"] == pytest.approx(0.7)
     assert row["share_over"] == 7 / 60
-    assert (row["auc"], row["mean_inside"], row["f1"], row["precision_interval"]) == (None, None, None, None)
+    assert (row["auc"], row["mean_inside"], row["f1"], row["precision_interval"]) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert found.best == {"peak_score": ["sea otter"]}
     assert found.truth is None
 
 
 def test_annotations_of_another_label_count_for_every_phrase(otters):
     run = otters[1]
-    found = compare_phrases(run, ["otter", "sea otter", "otter swimming"], RULE, make_truth(run, (10, 20), (40, 45), label="the otter"))
+    found = compare_phrases(
+        run,
+        ["otter", "sea otter", "otter swimming"],
+        RULE,
+        make_truth(run, (10, 20), (40, 45), label="the otter"),
+    )
     rows = rows_of(found)
     assert [rows["sea otter"][k] for k in ("tp", "fp", "fn", "f1", "auc")] == [2, 0, 0, 1.0, 1.0]
     assert [rows["otter swimming"][k] for k in ("tp", "fp", "fn")] == [1, 1, 1]
@@ -57,8 +74,17 @@ def test_annotations_of_another_label_count_for_every_phrase(otters):
     assert rows["otter swimming"]["auc"] == pytest.approx((11 * (40 + 1.5) + 6 * 20) / (17 * 43))
     assert found.best["f1"] == ["sea otter"]
     assert found.best["mean_outside"] == ["sea otter"]
-    assert found.truth == {"label": "the otter", "annotations": 2, "present_s": 15.0, "watched_s": 60.0}
-    same = lab.evaluate(run, make_truth(run, (10, 20), (40, 45), label="sea otter"), RULE).labels["sea otter"].to_dict()
+    assert found.truth == {
+        "label": "the otter",
+        "annotations": 2,
+        "present_s": 15.0,
+        "watched_s": 60.0,
+    }
+    same = (
+        lab.evaluate(run, make_truth(run, (10, 20), (40, 45), label="sea otter"), RULE)
+        .labels["sea otter"]
+        .to_dict()
+    )
     assert rows["sea otter"]["precision_interval"] == same["precision_interval"]
     assert rows["sea otter"]["f1_interval"] == same["f1_interval"]
 
@@ -69,7 +95,10 @@ def test_what_was_not_watched_is_on_neither_side(otters):
 
     run = otters[1]
     media_id = run.media["media_id"]
-    marks = [Annotation(media_id=media_id, label="o", start_us=a, end_us=b) for a, b in ((10_000_000, 20_000_000), (40_000_000, 45_000_000))]
+    marks = [
+        Annotation(media_id=media_id, label="o", start_us=a, end_us=b)
+        for a, b in ((10_000_000, 20_000_000), (40_000_000, 45_000_000))
+    ]
     half = Coverage(media_id=media_id, label="o", start_us=0, end_us=25_000_000)
     found = compare_phrases(run, ["otter swimming", "otter"], RULE, Truth.of_records(marks, [half]))
     assert rows_of(found)["otter swimming"]["auc"] == 1.0
@@ -95,7 +124,9 @@ def test_disagreements_are_the_widest_and_lie_apart(tmp_path):
     flat, other = np.full(n, 0.2), np.full(n, 0.2)
     for i, score in ((5, 0.9), (6, 0.89), (7, 0.85), (20, 0.6), (30, 0.5)):
         other[i] = score
-    found = compare_phrases(make_run(tmp_path, {"a": flat, "b": other}, every_s=1.0), ["a", "b"], RULE).disagreements
+    found = compare_phrases(
+        make_run(tmp_path, {"a": flat, "b": other}, every_s=1.0), ["a", "b"], RULE
+    ).disagreements
     assert [d.pts_s for d in found] == [5.0, 7.0, 20.0, 30.0]
     assert found[0].spread == pytest.approx(0.7)
     assert found[0].scores == pytest.approx({"a": 0.2, "b": 0.9})
@@ -115,8 +146,12 @@ def test_phrases_added_later_are_compared_where_all_were_looked_for(otters):
 
     run = otters[1].refresh()
     missing = np.arange(60) >= 30
-    run.__dict__["log"] = replace(run.log, missing={"otter swimming": missing}, adding=("otter swimming",))
-    found = compare_phrases(run, ["otter swimming", "sea otter"], RULE, make_truth(run, (10, 20), (40, 45)))
+    run.__dict__["log"] = replace(
+        run.log, missing={"otter swimming": missing}, adding=("otter swimming",)
+    )
+    found = compare_phrases(
+        run, ["otter swimming", "sea otter"], RULE, make_truth(run, (10, 20), (40, 45))
+    )
     rows = rows_of(found)
     assert (rows["otter swimming"]["samples"], rows["sea otter"]["samples"]) == (30, 60)
     assert rows["sea otter"]["share_over"] == 11 / 30
@@ -146,7 +181,11 @@ def test_a_box_filter_counts_and_rules_of_others_do_not(otters):
         (["otter", "otter"], {}, "two or more"),
         ("otter", {}, "must be a list"),
         (["otter", "sea otter"], {"truth_label": "beaver"}, "nobody annotated 'beaver'"),
-        (["otter", "sea otter"], {"rule": {"default": {"debounce": {"enter_threshold": 0.01}}}}, "score_floor"),
+        (
+            ["otter", "sea otter"],
+            {"rule": {"default": {"debounce": {"enter_threshold": 0.01}}}},
+            "score_floor",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(otters, phrases, options, says):
@@ -156,7 +195,21 @@ def test_what_cannot_be_meant_is_refused(otters, phrases, options, says):
 
 def test_the_command_gives_what_python_gives(otters):
     folder, run = otters
-    words = ("phrases", run.run_id, "otter,sea otter", "--labels", folder / "truth.csv", "--label", "the otter", "--enter-threshold", 0.5, "--enter-frames", 1, "--exit-frames", 2)
+    words = (
+        "phrases",
+        run.run_id,
+        "otter,sea otter",
+        "--labels",
+        folder / "truth.csv",
+        "--label",
+        "the otter",
+        "--enter-threshold",
+        0.5,
+        "--enter-frames",
+        1,
+        "--exit-frames",
+        2,
+    )
     found = compare_phrases(run, ["otter", "sea otter"], RULE, folder / "truth.csv", "the otter")
     assert answer(folder, *words) == json.loads(json.dumps(found.to_dict()))
     plain = ask(folder, *words)

@@ -51,6 +51,7 @@ def test_replay_gives_the_trackers_sightings(debounce, scores, steps, margin_us,
     events += tracker.finish(reason, end_us=end)
     streamed = [event.sighting for event in events if event.kind == "closed"]
 
-    assert replay(
-        "fox", pts_us, scores, debounce, start_us=start, end_us=end, reason=reason
-    ) == streamed
+    assert (
+        replay("fox", pts_us, scores, debounce, start_us=start, end_us=end, reason=reason)
+        == streamed
+    )

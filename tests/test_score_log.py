@@ -125,7 +125,12 @@ def test_a_detector_that_fails_on_all_ends_the_run(tmp_path):
 def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):
     over = make_detections(("x", 0.9, (-5, 10, 70, 200)), ("x", 0.8, (1, 2, 3, 4)))
     with writer(tmp_path) as log:
-        analyse(ListSource([make_frame(0, 0, size_px=(64, 48))]), ScriptedDetector({0: over}), log, every_s=0)
+        analyse(
+            ListSource([make_frame(0, 0, size_px=(64, 48))]),
+            ScriptedDetector({0: over}),
+            log,
+            every_s=0,
+        )
     assert read_log(tmp_path).box_xyxy_px.tolist() == [[0, 10, 64, 48], [1, 2, 3, 4]]
 
 
@@ -162,10 +167,17 @@ def test_effort_leaves_out_failures_and_gaps():
 
 @pytest.mark.parametrize(
     ("answer", "words"),
-    [({}, "returned dict, expected list"), (["x"], "a list with str"), ([], "0 results for 1 frames")],
+    [
+        ({}, "returned dict, expected list"),
+        (["x"], "a list with str"),
+        ([], "0 results for 1 frames"),
+    ],
 )
 def test_a_detector_that_answers_wrongly_gives_failed_samples_that_say_so(tmp_path, answer, words):
     detector = ScriptedDetector({})
     detector.detect = lambda frames: answer
-    with ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log, pytest.raises(DetectorError, match=words):
+    with (
+        ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log,
+        pytest.raises(DetectorError, match=words),
+    ):
         analyse(ListSource([make_frame(0, 0)]), detector, log, every_s=0)

@@ -39,7 +39,11 @@ def test_four_processes_with_three_threads_lose_no_row(tmp_path):
     store = Store(tmp_path)
     assert store.rules() == []
     processes = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), str(i), SECONDS], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), str(i), SECONDS],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for i in range(4)
     ]
     written = [int(p.communicate(timeout=90 + float(SECONDS))[0]) for p in processes]
@@ -54,7 +58,9 @@ HOLDER = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('open
 def test_a_catalog_locked_for_long_names_the_holder(tmp_path):
     store = Store(tmp_path)
     store.save_rule("first", lab.Rule())
-    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(store.catalog.path)], stdout=subprocess.PIPE)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(store.catalog.path)], stdout=subprocess.PIPE
+    )
     try:
         holder.stdout.readline()
         impatient = Store(tmp_path)
@@ -109,11 +115,17 @@ def test_a_failed_transaction_leaves_nothing(tmp_path):
 def test_the_full_disk_is_one_clear_line(samples, tmp_path):
     mounted = tmp_path / "small"
     mounted.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(mounted)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(mounted)],
+        check=False,
+        capture_output=True,
+    ).returncode:
         pytest.skip("cannot mount a small file system here (needs root)")
     try:
         with pytest.raises(lab.LabError, match=r"(?i)space|cannot be"):
-            lab.analyze(samples / "nothing.mp4", labels=["person"], store=mounted / "s", progress=False)
+            lab.analyze(
+                samples / "nothing.mp4", labels=["person"], store=mounted / "s", progress=False
+            )
     finally:
         subprocess.run(["umount", str(mounted)], check=True)
 
@@ -122,7 +134,9 @@ def test_a_read_only_store_is_one_clear_line(quick_run, tmp_path):
     target = tmp_path / "ro"
     target.mkdir()
     source = str(quick_run.store.folder)
-    if subprocess.run(["mount", "--bind", source, str(target)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "--bind", source, str(target)], check=False, capture_output=True
+    ).returncode:
         pytest.skip("cannot mount here (needs root)")
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(target)], check=True)
@@ -151,7 +165,9 @@ def test_saving_the_same_rules_sightings_twice_keeps_one_set(quick_run):
 
 
 def test_a_clip_with_nothing_in_it_is_a_row_of_the_effort(samples, tmp_path):
-    lab.analyze(samples / "nothing.mp4", labels=["person"], every_s=1, store=tmp_path, progress=False)
+    lab.analyze(
+        samples / "nothing.mp4", labels=["person"], every_s=1, store=tmp_path, progress=False
+    )
     runs = lab.open_store(tmp_path).runs()
     assert runs.loc[0, "analysed_s"] == pytest.approx(8.0)
     assert runs.loc[0, "sightings"] == 0
@@ -161,7 +177,9 @@ def test_site_and_start_survive_another_look_at_the_clip(quick_run):
     from datetime import datetime
 
     store, media = quick_run.store, quick_run.media
-    store.edit_media(media["media_id"], site="gate", start_utc=datetime(2026, 5, 1, 18), utc_offset_s=7200)
+    store.edit_media(
+        media["media_id"], site="gate", start_utc=datetime(2026, 5, 1, 18), utc_offset_s=7200
+    )
     store.add_media(lab.probe(media["path"]))
     assert store.media(media["media_id"])["site"] == "gate"
 
@@ -181,10 +199,17 @@ def test_the_app_and_a_notebook_use_one_store_at_once(quick_run):
 
 
 def test_health_names_a_damaged_part(samples, tmp_path):
-    run = lab.analyze(samples / "nothing.mp4", labels=["cat"], every_s=1, store=tmp_path, progress=False)
+    run = lab.analyze(
+        samples / "nothing.mp4", labels=["cat"], every_s=1, store=tmp_path, progress=False
+    )
     (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
     part.write_bytes(part.read_bytes()[:50])
     assert "damaged part" in check_health(run.store)[0]
-    out = subprocess.run([sys.executable, "-m", "lab", "doctor", "--json", "--store", str(tmp_path)], capture_output=True, text=True, check=False)
+    out = subprocess.run(
+        [sys.executable, "-m", "lab", "doctor", "--json", "--store", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert out.returncode == 1
     assert part.name in json.dumps(json.loads(out.stdout)["store"]["problems"])

@@ -29,26 +29,58 @@ def times(sighting):
         ([A, U, A, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 2, 2, 3)]),
         ([A, U, U, A, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, []),
         # the window begins anew after a close: the over sample at 1 does not count again
-        ([A, A, U, A, U, U], {"enter_frames": 2, "enter_window": 3, "exit_frames": 1}, [(0, 1, 1, 2)]),
+        (
+            [A, A, U, A, U, U],
+            {"enter_frames": 2, "enter_window": 3, "exit_frames": 1},
+            [(0, 1, 1, 2)],
+        ),
         # rule 1: between the thresholds breaks an entering streak...
-        ([A, M, A, A, U], {"exit_threshold": 0.3, "enter_frames": 2, "exit_frames": 1}, [(2, 3, 3, 4)]),
+        (
+            [A, M, A, A, U],
+            {"exit_threshold": 0.3, "enter_frames": 2, "exit_frames": 1},
+            [(2, 3, 3, 4)],
+        ),
         # ...and a leaving one, and holds the offset
-        ([A, U, M, U, U], {"exit_threshold": 0.3, "enter_frames": 1, "exit_frames": 2}, [(0, 0, 2, 4)]),
+        (
+            [A, U, M, U, U],
+            {"exit_threshold": 0.3, "enter_frames": 1, "exit_frames": 2},
+            [(0, 0, 2, 4)],
+        ),
         # rule 3: so many consecutive under samples
         ([A, U, U, A, U, U, U], {"enter_frames": 1, "exit_frames": 3}, [(0, 0, 3, 6)]),
         # rule 5: the end closes what is open
         ([U, A, A], {"enter_frames": 1, "exit_frames": 2}, [(1, 1, 2, 2)]),
         # rule 6: merging within the gap, counted from offset to onset
-        ([A, U, U, A, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 3}, [(0, 0, 3, 5)]),
-        ([A, U, U, A, U, U], {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 2.9}, [(0, 0, 0, 2), (3, 3, 3, 5)]),
+        (
+            [A, U, U, A, U, U],
+            {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 3},
+            [(0, 0, 3, 5)],
+        ),
+        (
+            [A, U, U, A, U, U],
+            {"enter_frames": 1, "exit_frames": 2, "merge_gap_s": 2.9},
+            [(0, 0, 0, 2), (3, 3, 3, 5)],
+        ),
         # an entering streak begun within the gap may finish beyond it
         ([A, U, A, A, U], {"enter_frames": 1, "exit_frames": 1, "merge_gap_s": 2}, [(0, 0, 3, 4)]),
-        ([A, A, U, A, A, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 4, 5)]),
+        (
+            [A, A, U, A, A, U],
+            {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2},
+            [(0, 1, 4, 5)],
+        ),
         # a broken streak makes the end final
-        ([A, A, U, A, U, A, A, U], {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2}, [(0, 1, 1, 2), (5, 6, 6, 7)]),
+        (
+            [A, A, U, A, U, A, A, U],
+            {"enter_frames": 2, "exit_frames": 1, "merge_gap_s": 2},
+            [(0, 1, 1, 2), (5, 6, 6, 7)],
+        ),
         # rule 7: dropped after merging, not before
         ([A, U, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, []),
-        ([A, U, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 2, "merge_gap_s": 2}, [(0, 0, 2, 3)]),
+        (
+            [A, U, A, U],
+            {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 2, "merge_gap_s": 2},
+            [(0, 0, 2, 3)],
+        ),
         ([A, A, U], {"enter_frames": 1, "exit_frames": 1, "min_duration_s": 1}, [(0, 0, 1, 2)]),
         # failed samples move no streak
         ([A, None, A, None, A, U, None, U], {"enter_frames": 3, "exit_frames": 2}, [(0, 4, 4, 7)]),
@@ -111,7 +143,10 @@ def test_a_sighting_that_outlasts_the_cooldown_alerts_then():
 def test_a_cooldown_may_count_from_the_end_of_the_alerted_sighting():
     scores = [A, A, A, U, A, A, U]
     assert alerts(scores, enter_frames=1, exit_frames=1, cooldown_s=2) == [0, 4]
-    assert alerts(scores, enter_frames=1, exit_frames=1, cooldown_s=3, cooldown_from="end") == [0, 5]
+    assert alerts(scores, enter_frames=1, exit_frames=1, cooldown_s=3, cooldown_from="end") == [
+        0,
+        5,
+    ]
 
 
 def test_the_continuation_of_an_alerted_sighting_never_alerts_again():
@@ -120,14 +155,22 @@ def test_the_continuation_of_an_alerted_sighting_never_alerts_again():
 
 def test_a_sighting_is_announced_once_it_has_lasted():
     events = run_tracker([A, A, A, U], enter_frames=1, exit_frames=1, min_duration_s=2)
-    assert [(e.kind, e.pts_us // S) for e in events] == [("opened", 2), ("alerted", 2), ("closed", 3)]
+    assert [(e.kind, e.pts_us // S) for e in events] == [
+        ("opened", 2),
+        ("alerted", 2),
+        ("closed", 3),
+    ]
 
 
 def test_one_labels_end_and_anothers_start_on_one_sample_are_both_told():
     tracker = Tracker(Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1))
     tracker.update(0, {"deer": A, "fox": U})
     events = tracker.update(S, {"deer": U, "fox": A})
-    assert [(e.kind, e.label) for e in events] == [("closed", "deer"), ("opened", "fox"), ("alerted", "fox")]
+    assert [(e.kind, e.label) for e in events] == [
+        ("closed", "deer"),
+        ("opened", "fox"),
+        ("alerted", "fox"),
+    ]
 
 
 def test_events_come_closed_then_opened_then_alerted_with_labels_sorted():
@@ -138,9 +181,13 @@ def test_events_come_closed_then_opened_then_alerted_with_labels_sorted():
 
 
 def test_each_label_may_have_a_rule_of_its_own():
-    rule = Rule.from_dict({"labels": {"fox": {"debounce": {"enter_threshold": 0.2, "enter_frames": 1}}}})
+    rule = Rule.from_dict(
+        {"labels": {"fox": {"debounce": {"enter_threshold": 0.2, "enter_frames": 1}}}}
+    )
     tracker = Tracker(rule)
-    assert [e.label for e in tracker.update(0, {"fox": 0.3, "deer": 0.3}) if e.kind == "opened"] == ["fox"]
+    assert [
+        e.label for e in tracker.update(0, {"fox": 0.3, "deer": 0.3}) if e.kind == "opened"
+    ] == ["fox"]
 
 
 @pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1])
@@ -190,7 +237,10 @@ def test_a_threshold_below_the_floor_is_refused():
 def test_a_rule_survives_its_own_dictionary():
     rule = Rule.from_dict(
         {
-            "default": {"debounce": {"confidence_threshold": 0.3}, "box_filter": {"min_area_fraction": 0.1}},
+            "default": {
+                "debounce": {"confidence_threshold": 0.3},
+                "box_filter": {"min_area_fraction": 0.1},
+            },
             "labels": {"fox": {"box_filter": {"include": [[[0, 0], [1, 0], [1, 1]]]}}},
             "only": ["fox"],
         }

@@ -34,7 +34,11 @@ def test_two_of_one_kind_in_a_job_are_two(tmp_path):
 
 def test_other_prompts_load_nothing_again(models, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_MODELS", str(tmp_path / "models"))
-    settings = {"name": "yolo-world", "weights": str(models / "yolov8s-world.pt"), "image_size": 320}
+    settings = {
+        "name": "yolo-world",
+        "weights": str(models / "yolov8s-world.pt"),
+        "image_size": 320,
+    }
     warm = WarmDetectors()
     (first,) = warm.get([{**settings, "labels": ["cat"]}], tmp_path)
     (second,) = warm.get([{**settings, "labels": ["dog", "car"]}], tmp_path)

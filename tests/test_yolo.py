@@ -40,7 +40,9 @@ def same_as_ultralytics(detector, weights, frame):
     )[0]
     ours = detector.detect([frame])[0]
     assert len(theirs.boxes) > 0
-    for box, score, number in zip(theirs.boxes.xyxy, theirs.boxes.conf, theirs.boxes.cls, strict=True):
+    for box, score, number in zip(
+        theirs.boxes.xyxy, theirs.boxes.conf, theirs.boxes.cls, strict=True
+    ):
         label = theirs.names[int(number)]
         near = [
             (float(c), b)
@@ -81,7 +83,9 @@ def test_the_batch_size_changes_no_bit(samples, runtime):
 
 
 def test_no_torch_in_the_process_of_an_onnx_detector():
-    code = "import sys; from lab.detectors.yolo import Yolo; Yolo(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from lab.detectors.yolo import Yolo; Yolo(); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -51,14 +51,20 @@ def _queue(args: argparse.Namespace) -> int:
 
     runs, truth, rule, label = _given(args, include_queue=True)
     footage, floor = footage_of(runs, truth, label), float(runs[0].recipe["score_floor"])
-    swept = sweep_footage(footage, label, Grid(), floor=floor, base=rule.of(label)) if any(f.covered_us for f in footage) else None
+    swept = (
+        sweep_footage(footage, label, Grid(), floor=floor, base=rule.of(label))
+        if any(f.covered_us for f in footage)
+        else None
+    )
     found = questions(footage, label, committee(swept, rule.of(label), floor), most=args.most)
     say_notes(args.notes)
     if args.json:
         print(json.dumps([q.to_dict() for q in found], indent=1))
         return 0
     for q in found:
-        print(f"{q.priority:5.2f}  {q.name} {q.start_us / 1e6:.2f}-{q.end_us / 1e6:.2f} s: {q.text}")
+        print(
+            f"{q.priority:5.2f}  {q.name} {q.start_us / 1e6:.2f}-{q.end_us / 1e6:.2f} s: {q.text}"
+        )
     return 0
 
 
@@ -67,7 +73,9 @@ def _audit(args: argparse.Namespace) -> int:
 
     runs, truth, rule, label = _given(args)
     store = runs[0].store
-    known = [a for a in store.audits() if a.label == label and a.protocol_hash == runs[0].protocol_hash]
+    known = [
+        a for a in store.audits() if a.label == label and a.protocol_hash == runs[0].protocol_hash
+    ]
     if args.draw is not None:
         audit = new_audit(runs, truth, rule, label, args.draw, args.seed)
         store.add_audit(audit)
@@ -76,7 +84,9 @@ def _audit(args: argparse.Namespace) -> int:
     else:
         from lab.errors import SettingError
 
-        raise SettingError(f"no audit of {label!r} was drawn with this protocol; draw one with --draw 12")
+        raise SettingError(
+            f"no audit of {label!r} was drawn with this protocol; draw one with --draw 12"
+        )
     by_media = {run.media["media_id"]: run for run in runs}
     drawn = [by_media[m] for m in audit.drawn if m in by_media]
     figures = audit_figures(truth, audit, drawn)
@@ -85,7 +95,9 @@ def _audit(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(row, indent=1))
         return 0
-    print(f"audit {audit.audit_id} of rule {audit.rule_hash}: {figures['watched']} of {figures['drawn']} clips watched")
+    print(
+        f"audit {audit.audit_id} of rule {audit.rule_hash}: {figures['watched']} of {figures['drawn']} clips watched"
+    )
     for name in ("precision", "recall", "false_per_hour"):
         limits = figures[f"{name}_interval"]
         value = "cannot be said yet" if figures[name] is None else f"{figures[name]:.3f}"
@@ -102,7 +114,10 @@ def _thin(args: argparse.Namespace) -> int:
     runs, truth, rule, label = _given(args)
     rows = thin(runs, truth, rule, label=label)
     say_notes(args.notes)
-    print(json.dumps(rows, indent=1) if args.json else to_csv(rows, list(rows[0])), end="\n" if args.json else "")
+    print(
+        json.dumps(rows, indent=1) if args.json else to_csv(rows, list(rows[0])),
+        end="\n" if args.json else "",
+    )
     return 0
 
 
@@ -114,11 +129,20 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     q.add_argument("--most", type=int, default=20)
     a = command("audit", _audit, "Freeze a rule, draw clips that nobody annotated, report on them.",
                 "lab audit RUN... --rule strict --draw 12 --seed 1")  # fmt: skip
-    a.add_argument("--draw", type=int, metavar="CLIPS", help="draw a new sample; the newest audit is reported, unless given")
+    a.add_argument(
+        "--draw",
+        type=int,
+        metavar="CLIPS",
+        help="draw a new sample; the newest audit is reported, unless given",
+    )
     a.add_argument("--seed", type=int, default=0)
-    t = command("thin", _thin, "What looking less often would have cost.", "lab thin RUN --labels truth.csv")
+    t = command(
+        "thin", _thin, "What looking less often would have cost.", "lab thin RUN --labels truth.csv"
+    )
     for sub in (c, q, a, t):
-        sub.add_argument("runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip")
+        sub.add_argument(
+            "runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip"
+        )
         sub.add_argument("--label", help="which, if there are several")
         truth_options(sub)
         add_rule_options(sub)

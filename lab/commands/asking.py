@@ -22,9 +22,16 @@ def _prompts(args: argparse.Namespace) -> int:
         Store(args.store), args.run, args.prompts, from_s=args.from_s, progress=sys.stderr.isatty()
     )
     if args.json:
-        print(json.dumps({**run.summary(), "labels": list(run.labels), "unfinished": list(run.log.adding)}, indent=1))
+        print(
+            json.dumps(
+                {**run.summary(), "labels": list(run.labels), "unfinished": list(run.log.adding)},
+                indent=1,
+            )
+        )
     else:
-        print(f"{run.run_id}  {run.media['path']}: {', '.join(x for x in run.labels if x not in run.log.adding)}")
+        print(
+            f"{run.run_id}  {run.media['path']}: {', '.join(x for x in run.labels if x not in run.log.adding)}"
+        )
     note_unfinished(run)
     return 0
 
@@ -47,7 +54,11 @@ def _embeddings(args: argparse.Namespace) -> int:
         if not args.names:
             raise SettingError("name the prompts: lab embeddings remove PROMPT")
         gone = store.remove_embeddings(args.encoder, [tidy(name) for name in args.names])
-        print(json.dumps({"encoder": args.encoder, "removed": gone}) if args.json else f"{gone} embeddings of {args.encoder} removed")
+        print(
+            json.dumps({"encoder": args.encoder, "removed": gone})
+            if args.json
+            else f"{gone} embeddings of {args.encoder} removed"
+        )
         return 0 if gone else 1
     if len(args.names) != 1:
         raise SettingError("name one file: lab embeddings import FILE.npz")
@@ -58,12 +69,27 @@ def _embeddings(args: argparse.Namespace) -> int:
     if args.replace:
         store.remove_embeddings(args.encoder, other)
     fresh = store.save_embeddings(args.encoder, vectors, str(file))
-    row: dict[str, Any] = {"encoder": args.encoder, "read": len(vectors), "new": fresh, "replaced": len(other) if args.replace else 0, "differ": 0 if args.replace else len(other)}
+    row: dict[str, Any] = {
+        "encoder": args.encoder,
+        "read": len(vectors),
+        "new": fresh,
+        "replaced": len(other) if args.replace else 0,
+        "differ": 0 if args.replace else len(other),
+    }
     known = len(vectors) - fresh
-    print(json.dumps(row) if args.json else f"{fresh} embeddings kept for {args.encoder}, {known} were known")
+    print(
+        json.dumps(row)
+        if args.json
+        else f"{fresh} embeddings kept for {args.encoder}, {known} were known"
+    )
     if other and not args.replace:
-        few = ", ".join(map(repr, other[:5])) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
-        print(f"lab: note: {few}: known with another embedding, which stays; --replace takes those of the file", file=sys.stderr)
+        few = ", ".join(map(repr, other[:5])) + (
+            f" and {len(other) - 5} more" if len(other) > 5 else ""
+        )
+        print(
+            f"lab: note: {few}: known with another embedding, which stays; --replace takes those of the file",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -77,7 +103,9 @@ def _gate(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report.to_dict(), indent=1))
         return 0
-    print(f"{report.gated} of {report.samples} samples held back ({report.saved:.1%}, {report.gated_s:.1f} s of media)")
+    print(
+        f"{report.gated} of {report.samples} samples held back ({report.saved:.1%}, {report.gated_s:.1f} s of media)"
+    )
     for label, row in report.labels.items():
         recall, whole = row["recall"], row["recall_without_gate"]
         text = f"{label}: {row['annotations']} annotated, {row['hidden']} never looked at"
@@ -95,13 +123,22 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     e = command("embeddings", _embeddings, "Text embeddings that the store keeps for prompts.",
                 "lab embeddings import vocabulary.npz")  # fmt: skip
     e.add_argument("what", choices=["import", "list", "remove"])
-    e.add_argument("names", nargs="*", metavar="FILE.npz|PROMPT", help="import: an .npz with names (n,) and emb (n, dimensions); remove: prompts")
-    e.add_argument("--replace", action="store_true", help="import: take the file's where the store has others")
+    e.add_argument(
+        "names",
+        nargs="*",
+        metavar="FILE.npz|PROMPT",
+        help="import: an .npz with names (n,) and emb (n, dimensions); remove: prompts",
+    )
+    e.add_argument(
+        "--replace", action="store_true", help="import: take the file's where the store has others"
+    )
     e.add_argument("--encoder", default="clip:ViT-B/32")
     g = command("gate", _gate, "What a gate saved, and on annotated clips what it cost in recall.",
                 "lab gate 20261121 --labels truth.csv")  # fmt: skip
     g.add_argument("run", metavar="RUN", help="a run that was made with --gate")
-    g.add_argument("--labels", metavar="FILE", help="what is true; the annotations of the store, unless given")
+    g.add_argument(
+        "--labels", metavar="FILE", help="what is true; the annotations of the store, unless given"
+    )
     g.add_argument("--tiou", type=float, default=0.5)
     add_rule_options(g)
     return [p, e, g]

@@ -24,8 +24,14 @@ def analyze_job(args: argparse.Namespace) -> int:
 
     for name, usual in _SAID_BY_THE_DOCUMENT.items():
         if getattr(args, name) != usual:
-            given = "a path" if name == "paths" else "--" + name.replace("_", "-").replace("settings", "set")
-            raise SettingError(f"{given} goes not with --job: the document says all; change it there")
+            given = (
+                "a path"
+                if name == "paths"
+                else "--" + name.replace("_", "-").replace("settings", "set")
+            )
+            raise SettingError(
+                f"{given} goes not with --job: the document says all; change it there"
+            )
     found = run_job(
         read_job(args.job, expand=True),
         args.store,
@@ -37,7 +43,9 @@ def analyze_job(args: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         for run in found.runs:
-            print(f"{run.run_id}  {run.media['path']}: {run.analysis}, {len(run.log.pts_us)} samples, {run.state}")
+            print(
+                f"{run.run_id}  {run.media['path']}: {run.analysis}, {len(run.log.pts_us)} samples, {run.state}"
+            )
     for run in found.runs:
         if run.media["warning"]:
             print(f"lab: note: {run.media['name']}: {run.media['warning']}", file=sys.stderr)
@@ -72,11 +80,17 @@ def _check(args: argparse.Namespace) -> int:
     job = read_job(args.names[0], expand=True)
     clips = job.clips()
     missing = [str(clip) for clip in clips if not clip.is_file()]
-    report = {"analyses": [one.name for one in job.analyses], "clips": [str(c) for c in clips], "missing": missing}
+    report = {
+        "analyses": [one.name for one in job.analyses],
+        "clips": [str(c) for c in clips],
+        "missing": missing,
+    }
     if args.json:
         print(json.dumps(report, indent=1))
     else:
-        print(f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{'' if len(clips) == 1 else 's'}")
+        print(
+            f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{'' if len(clips) == 1 else 's'}"
+        )
     for path in missing:
         print(f"lab: no file at {path}", file=sys.stderr)
     return 1 if missing else 0
@@ -108,7 +122,15 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     j = command("job", _job, "Documents of whole analyses: their schema, a check, one for runs that are there.",
                 "lab job check evening.yaml")  # fmt: skip
     j.add_argument("what", choices=["schema", "check", "export"])
-    j.add_argument("names", nargs="*", metavar="FILE|RUN", help="a document to check; runs to export")
-    j.add_argument("--format", choices=["yaml", "json"], default="yaml", help="of an exported document")
-    j.add_argument("--rule", metavar="NAME|FILE", help="export: the rule to put in it; each run's default, else")
+    j.add_argument(
+        "names", nargs="*", metavar="FILE|RUN", help="a document to check; runs to export"
+    )
+    j.add_argument(
+        "--format", choices=["yaml", "json"], default="yaml", help="of an exported document"
+    )
+    j.add_argument(
+        "--rule",
+        metavar="NAME|FILE",
+        help="export: the rule to put in it; each run's default, else",
+    )
     return [j]

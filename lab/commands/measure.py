@@ -45,14 +45,18 @@ def _evaluate(args: argparse.Namespace) -> int:
         return 0
     for label, figures in [*found.labels.items(), ("all labels", found.overall)]:
         c = figures.counts
-        print(f"{label}: {c.tp} found, {c.fp} false, {c.fn} missed, {figures.covered_s:.1f} s watched")
+        print(
+            f"{label}: {c.tp} found, {c.fp} false, {c.fn} missed, {figures.covered_s:.1f} s watched"
+        )
         for name in ("precision", "recall", "f1", "false_per_hour"):
             print(f"  {name:<15} {_with_interval(figures, name)}")
         if c.below_resolution:
             print(f"  {c.below_resolution} shorter than the sampling interval, not counted")
     for moment in found.moments:
         name = found.names[moment.media_id]
-        print(f"{moment.kind:<17} {name} {moment.label} {moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}")
+        print(
+            f"{moment.kind:<17} {name} {moment.label} {moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}"
+        )
     say_notes(found.notes)
     return 0
 
@@ -61,7 +65,9 @@ def _with_interval(figures: Any, name: str) -> str:
     value, interval = getattr(figures, name), getattr(figures, f"{name}_interval")
     if value is None:
         return f"cannot be said: {figures.refused.get(name, 'nothing to divide by')}"
-    return f"{value:.3f}" + ("" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]")
+    return f"{value:.3f}" + (
+        "" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]"
+    )
 
 
 def say_notes(notes: Any) -> None:
@@ -78,8 +84,15 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     from lab.tuning.sweep import sweep
 
     runs = check_poolable(runs_of(args, args.runs))
-    given: dict[str, Any] = {name: _numbers(value) for name, value in vars(args).items() if name.startswith("grid_") and value}
-    grid = Grid(**{name.removeprefix("grid_"): value for name, value in given.items()}, thresholds=args.thresholds)
+    given: dict[str, Any] = {
+        name: _numbers(value)
+        for name, value in vars(args).items()
+        if name.startswith("grid_") and value
+    }
+    grid = Grid(
+        **{name.removeprefix("grid_"): value for name, value in given.items()},
+        thresholds=args.thresholds,
+    )
     truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)
     base = rule_of(args, runs[0])
     labels, notes = shared_labels(runs, truth, base, split(args.label))
@@ -87,7 +100,13 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     bar = _bar(args)
     return {
         label: sweep(
-            runs, truth, label=label, grid=grid, base=base, matching=matching_of(args), progress=bar(label)
+            runs,
+            truth,
+            label=label,
+            grid=grid,
+            base=base,
+            matching=matching_of(args),
+            progress=bar(label),
         )
         for label in labels
     }
@@ -130,7 +149,9 @@ def _sweep(args: argparse.Namespace) -> int:
         print(json.dumps({"labels": {label: s.to_dict() for label, s in found.items()}}, indent=1))
     else:
         for label, s in found.items():
-            print(f"{label}: {len(s)} rules over {len(s.names)} clip{'' if len(s.names) == 1 else 's'}; those that no other beats:")
+            print(
+                f"{label}: {len(s)} rules over {len(s.names)} clip{'' if len(s.names) == 1 else 's'}; those that no other beats:"
+            )
             for i in s.pareto().tolist():
                 _print_rule(s.row(i))
     return 0
@@ -168,7 +189,10 @@ def _recommend(args: argparse.Namespace) -> int:
             value = (held or row["fitted"])[name]
             limits = held[f"{name}_interval"] if held else None
             text = "cannot be said" if value is None else f"{value:.3f}"
-            print(f"  {name} ({what}): {text}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""))
+            print(
+                f"  {name} ({what}): {text}"
+                + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
+            )
         say_notes(n for n in row["notes"] if n not in swept[label].notes)
     return 0
 
@@ -189,11 +213,19 @@ def _compare(args: argparse.Namespace) -> int:
         return 0
     agree = found.agreement
     print(f"sightings: {found.sightings['a']} and {found.sightings['b']}")
-    print(f"same on {agree['same']:.1%} of {agree['seconds']} s" if agree["seconds"] else "no second in common")
+    print(
+        f"same on {agree['same']:.1%} of {agree['seconds']} s"
+        if agree["seconds"]
+        else "no second in common"
+    )
     if found.f1:
-        print(f"F1 {found.f1['a']} and {found.f1['b']}, gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}")
+        print(
+            f"F1 {found.f1['a']} and {found.f1['b']}, gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}"
+        )
     for row in found.to_dict()["differences"]:
-        print(f"{row['kind']:<8} {row['media']} {row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}")
+        print(
+            f"{row['kind']:<8} {row['media']} {row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}"
+        )
     say_notes(found.notes)
     return 0
 
@@ -213,7 +245,9 @@ def _decisions(args: argparse.Namespace) -> int:
     (run,) = runs_of(args, [args.run])
     rule = rule_of(args, run)
     labels = split(args.label) or rule.wanted(run.labels)
-    rows = [{"label": label, **d.to_dict()} for label in labels for d in decisions(run, label, rule)]
+    rows = [
+        {"label": label, **d.to_dict()} for label in labels for d in decisions(run, label, rule)
+    ]
     if args.json:
         print(json.dumps(rows, indent=1))
     else:
@@ -236,19 +270,29 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     goal.add_argument("--false-per-hour", type=float, help="at most so many, highest recall")
     r.add_argument("--seed", type=int, default=0)
     for sub in (e, s, r):
-        sub.add_argument("runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip")
+        sub.add_argument(
+            "runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip"
+        )
         truth_options(sub)
         add_rule_options(sub)
     for sub in (s, r):
-        sub.add_argument("--label", help="separated by commas; all that runs and truth share, unless given")
+        sub.add_argument(
+            "--label", help="separated by commas; all that runs and truth share, unless given"
+        )
         group = sub.add_argument_group("grid", "values separated by commas")
         for name in ("enter_threshold", "exit_share", "enter_frames", "exit_frames", "merge_gap_s",
                      "min_duration_s", "min_area_fraction"):  # fmt: skip
             group.add_argument(f"--grid-{name.replace('_', '-')}", metavar="VALUES")
-        group.add_argument("--thresholds", type=int, default=24, help="how many scores that occur (24)")
+        group.add_argument(
+            "--thresholds", type=int, default=24, help="how many scores that occur (24)"
+        )
     c = command("compare", _compare, "Two runs, or two rules, over the same clip.",
                 "lab compare RUN_A RUN_B --labels truth.csv")  # fmt: skip
-    c.add_argument("a", metavar="RUN_A", help="several of one protocol, separated by commas: the gain in F1 gets an interval")
+    c.add_argument(
+        "a",
+        metavar="RUN_A",
+        help="several of one protocol, separated by commas: the gain in F1 gets an interval",
+    )
     c.add_argument("b", metavar="RUN_B", help="likewise, of the same clips")
     c.add_argument("--label")
     c.add_argument("--label-b", help="in B, as in A unless given")
@@ -266,9 +310,19 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
 def truth_options(sub: argparse.ArgumentParser) -> None:
     """What the runs are measured against."""
     group = sub.add_argument_group("truth")
-    group.add_argument("--labels", metavar="CSV", help="media,label,start_s,end_s; the store's annotations, unless given")
-    group.add_argument("--coverage", metavar="CSV", help="what was watched; all media that --labels names, unless given")
+    group.add_argument(
+        "--labels",
+        metavar="CSV",
+        help="media,label,start_s,end_s; the store's annotations, unless given",
+    )
+    group.add_argument(
+        "--coverage",
+        metavar="CSV",
+        help="what was watched; all media that --labels names, unless given",
+    )
     group.add_argument("--annotator", help="only this one's")
     group.add_argument("--tiou", type=float, default=0.5, help="temporal IoU of a match (0.5)")
-    group.add_argument("--collar", type=float, metavar="SECONDS", help="match by onset and offset instead")
+    group.add_argument(
+        "--collar", type=float, metavar="SECONDS", help="match by onset and offset instead"
+    )
     group.add_argument("--edges", choices=["bracket", "observed", "held"], default="bracket")

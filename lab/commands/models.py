@@ -19,7 +19,9 @@ def _models(args: argparse.Namespace) -> int:
     if args.what in ("info", "get") and not args.names:
         raise SettingError(f"name a model: lab models {args.what} NAME")
     if args.names and args.what in ("list", "known"):
-        raise SettingError(f"{args.what} takes no names, got {args.names[0]!r}; for one model: lab models info NAME")
+        raise SettingError(
+            f"{args.what} takes no names, got {args.names[0]!r}; for one model: lab models info NAME"
+        )
     return what(args)
 
 
@@ -34,9 +36,14 @@ def _list(args: argparse.Namespace) -> int:
     for info in found:
         print(f"{info.name:<28} {info.size_bytes / 1e6:>8.1f} MB  ", end="")
         size = f", {info.image_size} px" if info.image_size else ""
-        print(info.problem or f"{info.task}, {len(info.classes)} classes{size}; detector {info.detector}")
+        print(
+            info.problem
+            or f"{info.task}, {len(info.classes)} classes{size}; detector {info.detector}"
+        )
     if not found:
-        print(f"no models in {models_folder()}; put .pt or .onnx files there, or see: lab models known")
+        print(
+            f"no models in {models_folder()}; put .pt or .onnx files there, or see: lab models known"
+        )
     return 0
 
 
@@ -110,7 +117,9 @@ def _verify(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=1))
     else:
         for row in rows:
-            why = f", {row['known_from']} has {row['expected']}" if row["state"] == "differs" else ""
+            why = (
+                f", {row['known_from']} has {row['expected']}" if row["state"] == "differs" else ""
+            )
             print(f"{row['state']:<8} {row['name']}  sha256 {row['sha256']}{why}")
     return 1 if any(row["state"] == "differs" for row in rows) else 0
 

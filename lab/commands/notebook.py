@@ -23,7 +23,9 @@ def _experiments(args: argparse.Namespace) -> int:
         else:
             for r in rows:
                 star, tags = "*" if r["starred"] else " ", " ".join(f"#{t}" for t in r["tags"])
-                print(f"{star} {r['entry_id']:<30} {r['created_utc']:%Y-%m-%d %H:%M}  {r['kind']:<5} {r['title'] or ''} {tags}")
+                print(
+                    f"{star} {r['entry_id']:<30} {r['created_utc']:%Y-%m-%d %H:%M}  {r['kind']:<5} {r['title'] or ''} {tags}"
+                )
         return 0
     from lab.experiments.entry import Experiment
 
@@ -48,12 +50,16 @@ def _experiments(args: argparse.Namespace) -> int:
 def _reproduce(args: argparse.Namespace) -> int:
     from lab.experiments.reproduce import reproduce
 
-    row = reproduce(args.bundle, videos=args.videos, weights=args.weights, share=args.share, seed=args.seed)
+    row = reproduce(
+        args.bundle, videos=args.videos, weights=args.weights, share=args.share, seed=args.seed
+    )
     if args.json:
         print(json.dumps(row, indent=1))
     else:
         s, i = row["sightings"], row["inference"]
-        print(f"{s['count']} sightings from the log: {'identical' if s['identical'] else str(s['differences']) + ' differ'}")
+        print(
+            f"{s['count']} sightings from the log: {'identical' if s['identical'] else str(s['differences']) + ' differ'}"
+        )
         if "skipped" in i:
             print(f"lab: note: no frame was inferred anew: {i['skipped']}", file=sys.stderr)
         else:

@@ -18,7 +18,9 @@ def _phrases(args: argparse.Namespace) -> int:
     from lab.phrasing import compare_phrases
 
     if args.only:
-        raise SettingError(f"--only has no meaning here: the phrases are named, got {args.phrases!r}")
+        raise SettingError(
+            f"--only has no meaning here: the phrases are named, got {args.phrases!r}"
+        )
     if args.coverage and not args.labels:
         raise SettingError("--coverage belongs to a truth file; name it with --labels")
     (run,) = runs_of(args, [args.run])
@@ -40,7 +42,19 @@ def _phrases(args: argparse.Namespace) -> int:
 
 
 def _print(found: Any) -> None:
-    names = ["peak_score", "peak_s", "sightings", "presence_s", "share_over", "mean_inside", "mean_outside", "auc", "precision", "recall", "f1"]
+    names = [
+        "peak_score",
+        "peak_s",
+        "sightings",
+        "presence_s",
+        "share_over",
+        "mean_inside",
+        "mean_outside",
+        "auc",
+        "precision",
+        "recall",
+        "f1",
+    ]
     shown = names if found.truth else names[:5]
     print(f"{'phrase':<28}" + "".join(f"{name:>13}" for name in shown))
     for row in found.rows:
@@ -58,7 +72,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     p = command("phrases", _phrases, "Phrases for one thing, compared on the same samples of a run.",
                 'lab phrases 20261121 "otter,sea otter" --labels truth.csv --label otter --json')  # fmt: skip
     p.add_argument("run", metavar="RUN", help="a run id, or the beginning of one")
-    p.add_argument("phrases", metavar="PHRASES", help="two or more of its labels, separated by commas")
+    p.add_argument(
+        "phrases", metavar="PHRASES", help="two or more of its labels, separated by commas"
+    )
     p.add_argument("--label", help="whose annotations count for every phrase")
     p.add_argument("--csv", action="store_true", help="the table, one phrase a row")
     truth_options(p)

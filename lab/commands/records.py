@@ -51,11 +51,17 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
         only_media=_media(args.media, media) if args.media else None,
     )  # fmt: skip
     count = store.add_records(records)
-    result = {"annotations": sum(hasattr(r, "annotation_id") for r in records), "records": count, "notes": notes}
+    result = {
+        "annotations": sum(hasattr(r, "annotation_id") for r in records),
+        "records": count,
+        "notes": notes,
+    }
     if args.json:
         print(json.dumps(result, indent=1))
     else:
-        print(f"{result['annotations']} annotations, {count - result['annotations']} covered stretches")
+        print(
+            f"{result['annotations']} annotations, {count - result['annotations']} covered stretches"
+        )
     for note in notes:
         print(f"lab: note: {note}", file=sys.stderr)
     return 0
@@ -67,7 +73,9 @@ def _media(name: str, media: list[dict[str, Any]]) -> dict[str, Any]:
     found = [m for m in media if name in (m["media_id"], m["name"], m["path"], m["relative_path"])]
     if len(found) != 1:
         what = "several clips are" if found else "no clip is"
-        raise SettingError(f"{what} called {name!r} here; {closest(name, [m['name'] for m in media])}")
+        raise SettingError(
+            f"{what} called {name!r} here; {closest(name, [m['name'] for m in media])}"
+        )
     return found[0]
 
 
@@ -116,8 +124,12 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     i.add_argument("what", choices=["megadetector", "detections", "annotations"])
     i.add_argument("file", metavar="FILE")
     i.add_argument("--videos", metavar="DIR", help="where the videos are, if they are at hand")
-    i.add_argument("--every", type=float, metavar="SECONDS", help="detections: distance of the samples")
-    i.add_argument("--format", choices=FORMATS, help="annotations: told from the file, unless given")
+    i.add_argument(
+        "--every", type=float, metavar="SECONDS", help="detections: distance of the samples"
+    )
+    i.add_argument(
+        "--format", choices=FORMATS, help="annotations: told from the file, unless given"
+    )
     i.add_argument("--media", help="annotations: the clip, for files that name none")
     i.add_argument("--annotator", help="annotations: who made them")
     i.add_argument("--watched", action="store_true",

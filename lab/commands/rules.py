@@ -74,7 +74,9 @@ def named_rule(name: str, run: Any) -> Any:
             raise SettingError(f"{name} is neither JSON nor YAML ({error})") from None
     saved = {row["name"]: row["rule"] for row in run.store.rules()}
     if name not in saved:
-        raise SettingError(f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}")
+        raise SettingError(
+            f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}"
+        )
     return saved[name]
 
 
@@ -82,7 +84,10 @@ def note_unfinished(run: Any) -> None:
     """Say on stderr which prompts have not been looked for on every sample."""
     if run.log.adding:
         names = " ".join(map(shlex.quote, run.log.adding))
-        print(f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; go on with: lab prompts {run.run_id} {names}", file=sys.stderr)
+        print(
+            f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; go on with: lab prompts {run.run_id} {names}",
+            file=sys.stderr,
+        )
 
 
 def split(text: str | None) -> list[str] | None:

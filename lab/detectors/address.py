@@ -27,9 +27,13 @@ def check_url(name: str, url: Any, *, http_only_on_loopback: bool = False) -> st
             "in an environment variable"
         )
     if parts.query or parts.fragment:
-        raise SettingError(f"{name} must end with its path, without ? or #; got {origin(url)} and more")
+        raise SettingError(
+            f"{name} must end with its path, without ? or #; got {origin(url)} and more"
+        )
     if http_only_on_loopback and parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise SettingError(f"{name} must begin with https://; http is only for this machine, got {origin(url)}")
+        raise SettingError(
+            f"{name} must begin with https://; http is only for this machine, got {origin(url)}"
+        )
     return parts.geturl().rstrip("/")
 
 

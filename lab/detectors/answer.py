@@ -29,7 +29,12 @@ class Found:
     text: list[str | None] = field(default_factory=list)
 
     def add(
-        self, label: str, confidence: float, box_xyxy_px: Sequence[float], what: str, text: str | None = None
+        self,
+        label: str,
+        confidence: float,
+        box_xyxy_px: Sequence[float],
+        what: str,
+        text: str | None = None,
     ) -> None:
         """Keep a detection from the floor on, its box clipped. Raises BadAnswer for a box outside."""
         x1, y1, x2, y2 = box_xyxy_px
@@ -42,7 +47,9 @@ class Found:
         limits = (self.width_px, self.height_px, self.width_px, self.height_px)
         self.labels.append(label)
         self.confidence.append(confidence)
-        self.boxes.append(tuple(min(max(v, 0.0), most) for v, most in zip(box_xyxy_px, limits, strict=True)))
+        self.boxes.append(
+            tuple(min(max(v, 0.0), most) for v, most in zip(box_xyxy_px, limits, strict=True))
+        )
         self.text.append(text)
 
     def detections(self, *, with_text: bool = False) -> Detections:

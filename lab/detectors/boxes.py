@@ -40,7 +40,10 @@ class Letterbox:
     def apply(self, image_bgr: np.ndarray) -> np.ndarray:
         """uint8 (h, w, 3) BGR to float32 (3, height, width) RGB in [0, 1]."""
         height, width = image_bgr.shape[:2]
-        new_width, new_height = max(1, round(width * self.scale)), max(1, round(height * self.scale))
+        new_width, new_height = (
+            max(1, round(width * self.scale)),
+            max(1, round(height * self.scale)),
+        )
         if (new_width, new_height) != (width, height):
             image_bgr = cv2.resize(image_bgr, (new_width, new_height))
         image_bgr = cv2.copyMakeBorder(

@@ -36,7 +36,10 @@ _MEGADETECTOR_MD5 = {
 # Size and hash of files that were at hand.
 _KNOWN_FILES = {
     "yolo26n.pt": (5_544_453, "9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef"),
-    "yolov8s-world.pt": (27_169_314, "095f5266bb9b654bd5ad9e21e9cdeda78e0f2c8460f5d652eaf04bab7ee251cf"),
+    "yolov8s-world.pt": (
+        27_169_314,
+        "095f5266bb9b654bd5ad9e21e9cdeda78e0f2c8460f5d652eaf04bab7ee251cf",
+    ),
 }
 # What a download is checked against, in words.
 CHECKS = {
@@ -125,14 +128,20 @@ def _of_user(path: Path) -> dict[str, Entry]:
 def _entry(path: Path, name: str, table: Any) -> Entry:
     where = f'{path}: ["{name}"]'
     if not isinstance(table, dict):
-        raise DetectorError(f'{where} must be a table with a url, such as ["name.pt"] and url = "https://..."')
+        raise DetectorError(
+            f'{where} must be a table with a url, such as ["name.pt"] and url = "https://..."'
+        )
     if not re.fullmatch(r"[A-Za-z0-9_][\w.+-]*\.(pt|onnx)", name):
-        raise DetectorError(f"{where} must be the name of a file that ends in .pt or .onnx, in quotes")
+        raise DetectorError(
+            f"{where} must be the name of a file that ends in .pt or .onnx, in quotes"
+        )
     if name in built_in():
         raise DetectorError(f"{where} is a built-in name; choose another")
     known = {"url", "sha256", "md5", "licence", "task", "size_bytes", "labels"}
     if unknown := sorted(set(table) - known):
-        raise DetectorError(f"{where} has unknown keys {unknown}; known: {', '.join(sorted(known))}")
+        raise DetectorError(
+            f"{where} has unknown keys {unknown}; known: {', '.join(sorted(known))}"
+        )
     url = table.get("url", "")
     if not isinstance(url, str) or not is_allowed(url):
         raise DetectorError(f"{where} needs a url that begins with https://")
@@ -140,7 +149,9 @@ def _entry(path: Path, name: str, table: Any) -> Entry:
         if key in table and not re.fullmatch(rf"[0-9a-fA-F]{{{digits}}}", str(table[key])):
             raise DetectorError(f"{where} {key} must be {digits} hexadecimal digits")
     if table.get("task", "detect") not in TASKS:
-        raise DetectorError(f"{where} task must be one of {', '.join(TASKS)}, got {table['task']!r}")
+        raise DetectorError(
+            f"{where} task must be one of {', '.join(TASKS)}, got {table['task']!r}"
+        )
     labels = table.get("labels", [])
     if not isinstance(labels, list) or not all(isinstance(v, str) and v.strip() for v in labels):
         raise DetectorError(f"{where} labels must be a list of names, got {labels!r}")

@@ -29,7 +29,21 @@ _KNOWN_ROOTS = ("torch", "torchvision", "ultralytics", "clip", "numpy", "pathlib
 _KNOWN_NAMES = {"collections.OrderedDict", "_codecs.encode"} | {
     f"{module}.{name}"
     for module in ("builtins", "__builtin__")
-    for name in ("set", "frozenset", "getattr", "int", "float", "bool", "str", "list", "dict", "tuple", "slice", "complex", "bytearray")
+    for name in (
+        "set",
+        "frozenset",
+        "getattr",
+        "int",
+        "float",
+        "bool",
+        "str",
+        "list",
+        "dict",
+        "tuple",
+        "slice",
+        "complex",
+        "bytearray",
+    )
 }
 _REAL = {
     "collections.OrderedDict": collections.OrderedDict,
@@ -87,7 +101,9 @@ def load_network(path: str | Path) -> Loaded:
     for module in network.modules():
         if hasattr(module, "inplace"):
             module.inplace = True
-        elif isinstance(module, torch.nn.Upsample) and not hasattr(module, "recompute_scale_factor"):
+        elif isinstance(module, torch.nn.Upsample) and not hasattr(
+            module, "recompute_scale_factor"
+        ):
             module.recompute_scale_factor = None
     network.task = facts.task
     return Loaded(network, facts.names, facts.task, facts)
@@ -266,12 +282,18 @@ def _of_zip(path: Path, file: Any, asked: list[str]) -> Any:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if any(n.endswith("/constants.pkl") for n in names):
-                raise DetectorError(f"{path} is a TorchScript file; use the checkpoint it was exported from, or an ONNX export")
+                raise DetectorError(
+                    f"{path} is a TorchScript file; use the checkpoint it was exported from, or an ONNX export"
+                )
             inside = [n for n in names if n.endswith("data.pkl")]
             if len(inside) != 1:
-                raise DetectorError(f"{path} is not a checkpoint, but an archive of other things; {_EXPECTED}")
+                raise DetectorError(
+                    f"{path} is not a checkpoint, but an archive of other things; {_EXPECTED}"
+                )
             if archive.getinfo(inside[0]).file_size > _MOST_PICKLE_BYTES:
-                raise DetectorError(f"{path} is not a checkpoint that can be read: its description is too large")
+                raise DetectorError(
+                    f"{path} is not a checkpoint that can be read: its description is too large"
+                )
             content = archive.read(inside[0])
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise DetectorError(f"{path} is cut off or damaged; copy or download it again") from None
@@ -292,9 +314,13 @@ def _unpickle(path: Path, file: Any, asked: list[str]) -> Any:
     try:
         return _Reader(file, asked).load()
     except EOFError:
-        raise DetectorError(f"{path} is not a checkpoint, or it is cut off; copy or download it again") from None
+        raise DetectorError(
+            f"{path} is not a checkpoint, or it is cut off; copy or download it again"
+        ) from None
     except Exception as error:
-        raise DetectorError(f"{path} is not a checkpoint ({_first_line(error)}); {_EXPECTED}") from None
+        raise DetectorError(
+            f"{path} is not a checkpoint ({_first_line(error)}); {_EXPECTED}"
+        ) from None
 
 
 def _kind(value: Any) -> str:

@@ -169,7 +169,9 @@ def _fetched(repository: str, files: list[str], folder: Path) -> Iterator[Path]:
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
     try:  # asked by itself it would try for half a minute
-        requests.head(os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, timeout=_REACHED_WITHIN_S)
+        requests.head(
+            os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, timeout=_REACHED_WITHIN_S
+        )
     except requests.RequestException as error:
         raise ConnectionError("no connection") from error
     for file in files:

@@ -115,7 +115,10 @@ class CloudVision:
         """Results of the frames of one request; those beyond the budget fail."""
         units = len(self._features)
         allowed = [] if self._refusal else few[: self._budget.left // units]
-        seen = [self._read(frame, answer) for (frame, _), answer in zip(allowed, self._answers(allowed), strict=True)]
+        seen = [
+            self._read(frame, answer)
+            for (frame, _), answer in zip(allowed, self._answers(allowed), strict=True)
+        ]
         reason = self._refusal or self._budget.used_up
         return seen + [Detections.failed(reason)] * (len(few) - len(allowed))
 
@@ -152,8 +155,12 @@ class CloudVision:
         height_px, width_px = frame.image_bgr.shape[:2]
         try:
             if why := picture_error(answer):
-                return Detections.failed(self._service.hidden(f"{self._service.name} answered {why}"))
-            found = read_picture(answer, self._features, self._filter, width_px, height_px, self._floor)
+                return Detections.failed(
+                    self._service.hidden(f"{self._service.name} answered {why}")
+                )
+            found = read_picture(
+                answer, self._features, self._filter, width_px, height_px, self._floor
+            )
         except BadAnswer as error:
             return Detections.failed(self._wrong(error))
         return found.detections(with_text="text" in self._features)

@@ -51,7 +51,9 @@ class Found:
         if not self.labels:
             return Detections()
         confidence = np.clip(np.concatenate(self.scores), 0, 1).astype(np.float32)
-        return Detections(self.labels, confidence, box.back(np.concatenate(self.boxes), width_px, height_px))
+        return Detections(
+            self.labels, confidence, box.back(np.concatenate(self.boxes), width_px, height_px)
+        )
 
 
 def one_shape(frames: Sequence[object]) -> tuple[int, int]:

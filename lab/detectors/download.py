@@ -72,7 +72,9 @@ def download(
             _note_of(part).unlink(missing_ok=True)
             return digest
     except OSError as error:
-        raise _refused(url, target, f"{target.parent}: {error.strerror or type(error).__name__}") from None
+        raise _refused(
+            url, target, f"{target.parent}: {error.strerror or type(error).__name__}"
+        ) from None
 
 
 def _refused(url: str, target: Path, why: str) -> DetectorError:
@@ -226,12 +228,18 @@ def _checked(
         wrong = f"sha256 {digest[:12]}..., expected {sha256[:12]}..."
     elif md5 is not None:
         with open(file, "rb") as opened:
-            got = hashlib.file_digest(opened, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            got = hashlib.file_digest(
+                opened, lambda: hashlib.md5(usedforsecurity=False)
+            ).hexdigest()
         wrong = None if got == md5 else f"md5 {got[:12]}..., expected {md5[:12]}..."
     if wrong is None:
         return digest
     if file == target:
-        raise DetectorError(f"{target} is another file than the known one ({wrong}); move it away or rename it")
+        raise DetectorError(
+            f"{target} is another file than the known one ({wrong}); move it away or rename it"
+        )
     file.unlink(missing_ok=True)
     _note_of(file).unlink(missing_ok=True)
-    raise DetectorError(f"{target.name} came with {wrong}; nothing was kept: try again, or ask its publisher")
+    raise DetectorError(
+        f"{target.name} came with {wrong}; nothing was kept: try again, or ask its publisher"
+    )

@@ -37,7 +37,11 @@ class ExportFacts:
 
     @classmethod
     def of(
-        cls, path: Path, input_shape: list[Any], output_shapes: list[list[Any]], meta: Mapping[str, Any]
+        cls,
+        path: Path,
+        input_shape: list[Any],
+        output_shapes: list[list[Any]],
+        meta: Mapping[str, Any],
     ) -> ExportFacts:
         """Shapes with a number where an axis is fixed. Raises DetectorError if it cannot be used."""
         size, batch = _input(path, input_shape)
@@ -100,7 +104,9 @@ def _input(path: Path, shape: list[Any]) -> tuple[tuple[int, int] | None, int | 
     if len(shape) != 4 or fixed[1] not in (3, None):
         raise DetectorError(f"{path} takes input {shape}, expected (batch, 3, height, width)")
     if fixed[0] not in (1, None):
-        raise DetectorError(f"{path} takes {fixed[0]} pictures at a time; export it with batch=1 or dynamic=True")
+        raise DetectorError(
+            f"{path} takes {fixed[0]} pictures at a time; export it with batch=1 or dynamic=True"
+        )
     return ((fixed[2], fixed[3]) if fixed[2] and fixed[3] else None), fixed[0]
 
 
@@ -135,7 +141,13 @@ def _form(
         wanted = f"(batch, {4 + classes + more}, boxes)"
         wanted += f" or (batch, boxes, {5 + classes})" if may_be_yolov5 else ""
         raise DetectorError(f"{path} gives output {shape}, expected {wanted}; {_AGAIN}")
-    if may_be_yolov5 and third is not None and third > 5 and second != 300 and (second is None or third < second):
+    if (
+        may_be_yolov5
+        and third is not None
+        and third > 5
+        and second != 300
+        and (second is None or third < second)
+    ):
         return "yolov5", third - 5
     if second is not None and second > 4 + more and (third is None or second < third):
         return "dense", second - 4 - more
@@ -157,7 +169,9 @@ def _names_beside(path: Path) -> tuple[str, ...]:
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except (OSError, UnicodeDecodeError):
-        raise DetectorError(f"{file} cannot be read; it must be a text of class names, one a line") from None
+        raise DetectorError(
+            f"{file} cannot be read; it must be a text of class names, one a line"
+        ) from None
     names = tuple(line for line in lines if line)
     if len(set(names)) != len(names) or not names:
         raise DetectorError(f"{file} must hold class names, one a line, each once")

@@ -146,7 +146,9 @@ class Service:
         raise self._error(response.status_code, response.headers, body)
 
     def _no_answer(self) -> ServiceError:
-        return ServiceError(f"{self.name} did not answer within {self._timeout_s:g} s", may_pass=True)
+        return ServiceError(
+            f"{self.name} did not answer within {self._timeout_s:g} s", may_pass=True
+        )
 
     def _body(self, raw: Any) -> bytes:
         """The body, read as it comes, so that neither its size nor its slowness has no end."""
@@ -177,7 +179,10 @@ class Service:
             words += f": {message}"
         may_pass = status == 429 or status >= 500
         return ServiceError(
-            words, status, may_pass=may_pass, retry_after_s=_retry_after_s(headers.get("Retry-After"))
+            words,
+            status,
+            may_pass=may_pass,
+            retry_after_s=_retry_after_s(headers.get("Retry-After")),
         )
 
     def hidden(self, words: str) -> str:
@@ -208,7 +213,9 @@ def _session(url: str, connections: int) -> Any:
     session.cookies = NoCookies()
     if not is_loopback(urlsplit(url).hostname or ""):
         session.proxies = requests.utils.get_environ_proxies(url)
-    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    session.verify = (
+        os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    )
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
     return session

@@ -10,7 +10,10 @@ _BLOCK_ROWS = 512
 
 
 def tight_boxes(
-    box_xyxy_px: np.ndarray, coefficients: np.ndarray, prototypes: np.ndarray, size_px: tuple[int, int]
+    box_xyxy_px: np.ndarray,
+    coefficients: np.ndarray,
+    prototypes: np.ndarray,
+    size_px: tuple[int, int],
 ) -> np.ndarray:
     """The smallest box around each detection's mask; where the mask is empty, the box itself.
 
@@ -66,7 +69,9 @@ def upright_boxes(rotated_xywhr: np.ndarray) -> np.ndarray:
     # A network may give a negative side; its corners are those of the positive one.
     centre, size, angle = rotated_xywhr[:, :2], np.abs(rotated_xywhr[:, 2:4]), rotated_xywhr[:, 4]
     cos, sin = np.abs(np.cos(angle)), np.abs(np.sin(angle))
-    half = np.stack([size[:, 0] * cos + size[:, 1] * sin, size[:, 0] * sin + size[:, 1] * cos], 1) / 2
+    half = (
+        np.stack([size[:, 0] * cos + size[:, 1] * sin, size[:, 0] * sin + size[:, 1] * cos], 1) / 2
+    )
     return np.concatenate([centre - half, centre + half], 1).astype(np.float32)
 
 
@@ -97,7 +102,9 @@ def _probabilistic_iou(one: np.ndarray, other: np.ndarray, eps: float = 1e-7) ->
     dx = other[None, :, 0] - one[:, None, 0]
     dy = one[:, None, 1] - other[None, :, 1]
     determinant = a * b - c**2
-    near = (a * dy**2 + b * dx**2) / (determinant + eps) * 0.25 + c * dx * dy / (determinant + eps) * 0.5
+    near = (a * dy**2 + b * dx**2) / (determinant + eps) * 0.25 + c * dx * dy / (
+        determinant + eps
+    ) * 0.5
     spread = np.sqrt(np.maximum(a1 * b1 - c1**2, 0) * np.maximum(a2 * b2 - c2**2, 0))
     distance = near + np.log(determinant / (4 * spread + eps) + eps) * 0.5
     return 1 - np.sqrt(1 - np.exp(-np.clip(distance, eps, 100)) + eps)

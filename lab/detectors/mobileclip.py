@@ -28,7 +28,9 @@ def text_encoder(name: str) -> Encode:
     if name == CLIP:
         return clip_encoder()
     if name not in FILES:
-        raise DetectorError(f"the text encoder {name!r} is not known; known: {', '.join([*FILES, CLIP])}")
+        raise DetectorError(
+            f"the text encoder {name!r} is not known; known: {', '.join([*FILES, CLIP])}"
+        )
 
     def encode(texts: Sequence[str]) -> np.ndarray:
         import torch
@@ -67,7 +69,9 @@ def _tokenizer() -> Any:
             warnings.simplefilter("ignore")
             import clip
     except ImportError:
-        raise DetectorError("the text encoder needs its package: pip install clip-anytorch") from None
+        raise DetectorError(
+            "the text encoder needs its package: pip install clip-anytorch"
+        ) from None
     return clip.tokenize
 
 
@@ -81,14 +85,20 @@ def _opened(path: Path, mtime_ns: int) -> Any:
             return torch.jit.load(str(path), map_location="cpu").eval()
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DetectorError(f"{path} is not a text encoder as TorchScript ({first[:120]}); download it again") from None
+        raise DetectorError(
+            f"{path} is not a text encoder as TorchScript ({first[:120]}); download it again"
+        ) from None
 
 
 def _encoded(model: Any, tokens: Any, path: Path) -> np.ndarray:
     try:
         vectors = model(tokens).float().numpy()
     except Exception as error:
-        raise DetectorError(f"{path} does not take tokens ({type(error).__name__}); download it again") from None
+        raise DetectorError(
+            f"{path} does not take tokens ({type(error).__name__}); download it again"
+        ) from None
     if vectors.ndim != 2 or len(vectors) != len(tokens) or not np.isfinite(vectors).all():
-        raise DetectorError(f"{path} gave {vectors.shape} for {len(tokens)} texts; download it again")
+        raise DetectorError(
+            f"{path} gave {vectors.shape} for {len(tokens)} texts; download it again"
+        )
     return np.asarray(vectors)

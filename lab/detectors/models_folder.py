@@ -188,7 +188,9 @@ def pins() -> dict[str, dict[str, Any]]:
     path = models_folder() / _PINS
     kept = _read_json(path)
     if path.is_file() and not kept:
-        raise DetectorError(f"{path} cannot be read; it remembers what was downloaded: put it back, or delete it")
+        raise DetectorError(
+            f"{path} cannot be read; it remembers what was downloaded: put it back, or delete it"
+        )
     return {k: v for k, v in kept.items() if isinstance(v, dict)}
 
 
@@ -221,7 +223,9 @@ def known_sha256(name: str) -> tuple[str | None, str]:
     if entry and entry.sha256:
         return entry.sha256, "the published file"
     pin = pins().get(name)
-    return (str(pin["sha256"]), "the one downloaded first") if pin and "sha256" in pin else (None, "")
+    return (
+        (str(pin["sha256"]), "the one downloaded first") if pin and "sha256" in pin else (None, "")
+    )
 
 
 def verify(names: list[str]) -> list[dict[str, Any]]:
@@ -240,7 +244,15 @@ def verify(names: list[str]) -> list[dict[str, Any]]:
         wanted, whose = known_sha256(path.name)
         got = weights_sha256(path)
         state = "unknown" if wanted is None else "ok" if got == wanted else "differs"
-        rows.append({"name": path.name, "state": state, "sha256": got, "expected": wanted, "known_from": whose or None})
+        rows.append(
+            {
+                "name": path.name,
+                "state": state,
+                "sha256": got,
+                "expected": wanted,
+                "known_from": whose or None,
+            }
+        )
     return rows
 
 

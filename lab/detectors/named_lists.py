@@ -56,7 +56,9 @@ def save_rows(
     path = list_path(kind, name)
     checked = check_rows(kind, rows)
     if path.exists() and not replace:
-        raise SettingError(f"a list {name!r} is there already; open it to change it, or take another name")
+        raise SettingError(
+            f"a list {name!r} is there already; open it to change it, or take another name"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

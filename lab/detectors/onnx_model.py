@@ -69,7 +69,9 @@ class OnnxModel(_Exported):
         import onnxruntime
 
         if path.stat().st_size == 0:
-            raise DetectorError(f"{path} is not an ONNX model: it is empty; copy or download it again")
+            raise DetectorError(
+                f"{path} is not an ONNX model: it is empty; copy or download it again"
+            )
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads()
         options.log_severity_level = 4
@@ -86,7 +88,9 @@ class OnnxModel(_Exported):
         inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             kinds = [f"{i.name}: {i.type}" for i in inputs]
-            raise DetectorError(f"{path} takes {kinds}, expected one input of float32; export it without half=True")
+            raise DetectorError(
+                f"{path} takes {kinds}, expected one input of float32; export it without half=True"
+            )
         self._session = session
         self._input = inputs[0].name
         meta = read_onnx_metadata(session.get_modelmeta().custom_metadata_map)
@@ -109,7 +113,9 @@ class OpenVinoModel(_Exported):
         try:
             import openvino
         except ImportError:
-            raise DetectorError("runtime 'openvino' needs its package: pip install openvino") from None
+            raise DetectorError(
+                "runtime 'openvino' needs its package: pip install openvino"
+            ) from None
         core = openvino.Core()
         if path.is_dir():
             model, self.facts = read_openvino_folder(path, core)
@@ -133,10 +139,14 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
     """
     descriptions = sorted(path.glob("*.xml"))
     if len(descriptions) != 1:
-        raise DetectorError(f"{path} holds {len(descriptions)} .xml files, expected one; export it again with Ultralytics, format=openvino")
+        raise DetectorError(
+            f"{path} holds {len(descriptions)} .xml files, expected one; export it again with Ultralytics, format=openvino"
+        )
     xml = descriptions[0]
     if not xml.with_suffix(".bin").is_file():
-        raise DetectorError(f"{path} has {xml.name} without {xml.stem}.bin, which holds the weights; copy the whole folder")
+        raise DetectorError(
+            f"{path} has {xml.name} without {xml.stem}.bin, which holds the weights; copy the whole folder"
+        )
     meta = read_yaml_metadata(path / "metadata.yaml")
     if core is None:
         import openvino
@@ -147,7 +157,9 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
         ports = [model.inputs, model.outputs]
         shapes = [[_dimensions(port) for port in side] for side in ports]
     except Exception as error:
-        raise DetectorError(f"{xml} is not an OpenVINO model, or it is cut off ({_first_line(error)})") from None
+        raise DetectorError(
+            f"{xml} is not an OpenVINO model, or it is cut off ({_first_line(error)})"
+        ) from None
     if len(shapes[0]) != 1:
         raise DetectorError(f"{path} takes {len(shapes[0])} inputs, expected one")
     return model, ExportFacts.of(path, shapes[0][0], shapes[1], meta)

@@ -42,7 +42,12 @@ class Raw:
 
 
 def from_rows(
-    rows: np.ndarray, classes: int, task: str, prototypes: np.ndarray | None, *, corners: bool = False
+    rows: np.ndarray,
+    classes: int,
+    task: str,
+    prototypes: np.ndarray | None,
+    *,
+    corners: bool = False,
 ) -> Raw:
     """(b, n, 4 + classes + more) to boxes and scores. corners: the boxes are corners already."""
     boxes = rows[..., :4]
@@ -77,7 +82,13 @@ class Picture:
         return cls(task, suppressed, raw.boxes[i], raw.more[i], prototypes, size_px)
 
     def detections(
-        self, labels: tuple[str, ...], scores: np.ndarray, keep: Keeping, box: Letterbox, width_px: int, height_px: int
+        self,
+        labels: tuple[str, ...],
+        scores: np.ndarray,
+        keep: Keeping,
+        box: Letterbox,
+        width_px: int,
+        height_px: int,
     ) -> Detections:
         """What is kept, in pixels of the picture. scores: (n, labels)."""
         found: list[str] = []

@@ -97,7 +97,9 @@ class Prompted:
         batch = np.stack([box.apply(frame.image_bgr) for frame in frames])  # type: ignore[arg-type]
         return self._seen(batch, box, width, height)
 
-    def _seen(self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int) -> list[Detections]:
+    def _seen(
+        self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
+    ) -> list[Detections]:
         """What is on each picture of a batch, float32 (b, 3, h, w); width and height are theirs."""
         raise NotImplementedError
 

@@ -32,7 +32,9 @@ def check_prompts(labels: Sequence[str] | None) -> tuple[str, ...]:
     if not prompts:
         raise SettingError("no prompt given; name one or more words or phrases")
     if len(prompts) > _MOST["joint"]:
-        raise SettingError(f"{len(prompts)} prompts are given, at most {_MOST['joint']}; split them into several runs")
+        raise SettingError(
+            f"{len(prompts)} prompts are given, at most {_MOST['joint']}; split them into several runs"
+        )
     for prompt in prompts:
         shown = repr(prompt if len(prompt) <= 40 else prompt[:40] + "…")
         if not prompt:

@@ -62,7 +62,9 @@ class Remote:
         floor = self.default_score_floor if score_floor is None else score_floor
         _check(floor, analysis_type, batch_size, image_format, jpeg_quality)
         address = check_url("url", "" if url is None else url).removesuffix("/ai")
-        token = None if token_env is None else secret_from("token_env", token_env, "the worker's token")
+        token = (
+            None if token_env is None else secret_from("token_env", token_env, "the worker's token")
+        )
         self._floor, self._analysis_type = floor, analysis_type
         self._image_format, self._jpeg_quality = image_format, jpeg_quality
         self.batch_size = batch_size
@@ -136,12 +138,18 @@ class Remote:
         except ServiceError as error:
             return Detections.failed(str(error))
         except BadAnswer as error:
-            return Detections.failed(self._service.hidden(f"{self._service.name} answered wrongly: {error}"))
+            return Detections.failed(
+                self._service.hidden(f"{self._service.name} answered wrongly: {error}")
+            )
 
     def _read(self, answer: Any, width_px: int, height_px: int) -> Detections:
         answer = mapping(answer, "the answer")
         if answer.get("error"):
-            raise ServiceError(self._service.hidden(f"{self._service.name} answered with an error: {answer['error']}"))
+            raise ServiceError(
+                self._service.hidden(
+                    f"{self._service.name} answered with an error: {answer['error']}"
+                )
+            )
         names = ("detections", _RESULT_KEYS.get(self._analysis_type, self._analysis_type))
         key = next((name for name in names if name in answer), None)
         if key is None:
@@ -163,8 +171,13 @@ class Remote:
 class _Scale:
     """Boxes of an answer, in pixels of the picture that was sent."""
 
-    def __init__(self, box_format: str, answer: dict[str, Any], width_px: int, height_px: int) -> None:
-        self._corners, self._fractions = box_format.startswith("xyxy"), box_format.endswith("fraction")
+    def __init__(
+        self, box_format: str, answer: dict[str, Any], width_px: int, height_px: int
+    ) -> None:
+        self._corners, self._fractions = (
+            box_format.startswith("xyxy"),
+            box_format.endswith("fraction"),
+        )
         self._format = box_format
         self._factors = [float(width_px), float(height_px)]
         if not self._fractions:
@@ -181,29 +194,39 @@ class _Scale:
                 raise BadAnswer(f"{what} has a negative size")
             c, d = a + c, b + d
         if self._fractions and any(abs(v) > 2 for v in (a, b, c, d)):
-            raise BadAnswer(f"{what} is no fraction of the picture; a worker that answers in pixels says so in bbox_format")
+            raise BadAnswer(
+                f"{what} is no fraction of the picture; a worker that answers in pixels says so in bbox_format"
+            )
         x, y = self._factors
         return [a * x, b * y, c * x, d * y]
 
     def _numbers(self, value: Any, what: str) -> list[float]:
         if self._corners:
             if not isinstance(value, list) or len(value) != 4:
-                raise BadAnswer(f"{what} is not a list of four numbers, as its bbox_format {self._format} says")
+                raise BadAnswer(
+                    f"{what} is not a list of four numbers, as its bbox_format {self._format} says"
+                )
             return [number(v, f"{what}[{i}]") for i, v in enumerate(value)]
         box = mapping(value, what)
         return [number(box.get(name), f"{what}.{name}") for name in ("x", "y", "width", "height")]
 
 
-def _check(floor: Any, analysis_type: Any, batch_size: Any, image_format: Any, jpeg_quality: Any) -> None:
+def _check(
+    floor: Any, analysis_type: Any, batch_size: Any, image_format: Any, jpeg_quality: Any
+) -> None:
     if isinstance(floor, bool) or not isinstance(floor, (int, float)) or not 0 < floor < 1:
         raise SettingError(f"score_floor must be in (0, 1), got {floor!r}")
     if not isinstance(analysis_type, str) or not analysis_type.strip():
-        raise SettingError(f"analysis_type must be a word as object_detection, got {analysis_type!r}")
+        raise SettingError(
+            f"analysis_type must be a word as object_detection, got {analysis_type!r}"
+        )
     for name, value, most in (("batch_size", batch_size, 64), ("jpeg_quality", jpeg_quality, 100)):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
             raise SettingError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
     if image_format not in IMAGE_FORMATS:
-        raise SettingError(f"unknown image_format {image_format!r}; {closest(str(image_format), list(IMAGE_FORMATS))}")
+        raise SettingError(
+            f"unknown image_format {image_format!r}; {closest(str(image_format), list(IMAGE_FORMATS))}"
+        )
 
 
 def _box_format_of(told: dict[str, Any], otherwise: str) -> str:
@@ -218,7 +241,10 @@ def _labels_of(info: dict[str, Any]) -> tuple[str, ...] | None:
         return None
     if not isinstance(info["labels"], list):
         raise BadAnswer("labels in /ai/info is not a list")
-    return tuple(dict.fromkeys(words(label, "a label in /ai/info") for label in info["labels"])) or None
+    return (
+        tuple(dict.fromkeys(words(label, "a label in /ai/info") for label in info["labels"]))
+        or None
+    )
 
 
 def _wanted(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tuple[str, ...]:

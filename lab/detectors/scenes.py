@@ -106,7 +106,9 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Scene]:
         if not name and not prompts:
             continue
         split = [prompt.strip() for prompt in prompts.split(";") if prompt.strip()]
-        scenes.append(_scene({"name": name, "prompts": split} if prompts else name, f"row {number}"))
+        scenes.append(
+            _scene({"name": name, "prompts": split} if prompts else name, f"row {number}")
+        )
     return load_scenes(scenes)
 
 

@@ -57,13 +57,17 @@ class TextFeatures:
         """float32 (n, dimensions). Raises DetectorError for a text that cannot be embedded here."""
         for text in texts:
             # The tokenizers of these encoders make all letters small (CLIP's `encode`).
-            places = ((known, key) for known in (self._file, self._own) for key in (text, text.lower()))
+            places = (
+                (known, key) for known in (self._file, self._own) for key in (text, text.lower())
+            )
             found = next((known[key] for known, key in places if key in known), None)
             if found is not None:
                 self._known[text] = found
         missing = [text for text in texts if text not in self._known]
         if missing and self._store is not None:
-            kept = self._store.embeddings(self.encoder, [*missing, *(text.lower() for text in missing)])
+            kept = self._store.embeddings(
+                self.encoder, [*missing, *(text.lower() for text in missing)]
+            )
             for text in missing:
                 found = kept.get(text, kept.get(text.lower()))
                 if found is not None:
@@ -72,7 +76,9 @@ class TextFeatures:
         if missing:
             self._compute(missing)
         if (wrong := self._wrong_length({text: self._known[text] for text in texts})) is not None:
-            raise DetectorError(f"{wrong}; the store's embeddings of {self.encoder} are of another encoder")
+            raise DetectorError(
+                f"{wrong}; the store's embeddings of {self.encoder} are of another encoder"
+            )
         return np.stack([self._known[text] for text in texts])
 
     def _wrong_length(self, vectors: Mapping[str, np.ndarray]) -> str | None:
@@ -90,7 +96,9 @@ class TextFeatures:
             raise DetectorError(self._unknown(texts, str(error))) from None
         fresh = dict(zip(texts, as_features(vectors), strict=True))
         if (wrong := self._wrong_length(fresh)) is not None:
-            raise DetectorError(f"{wrong}; the text encoder's file is of another model than ViT-B/32")
+            raise DetectorError(
+                f"{wrong}; the text encoder's file is of another model than ViT-B/32"
+            )
         self._known.update(fresh)
         if self._store is not None:
             self._store.save_embeddings(self.encoder, fresh, "encoder")
@@ -99,8 +107,15 @@ class TextFeatures:
         known = {*self._file, *self._own}
         if self._store is not None:
             known |= set(self._store.embedding_names(self.encoder))
-        few = f"none; {len(known)} names are known, such as {', '.join(sorted(known)[:5])}" if known else "none"
-        asked = "; ".join(f"{text!r} (closest known: {', '.join(nearest(text, known)) or few})" for text in texts[:5])
+        few = (
+            f"none; {len(known)} names are known, such as {', '.join(sorted(known)[:5])}"
+            if known
+            else "none"
+        )
+        asked = "; ".join(
+            f"{text!r} (closest known: {', '.join(nearest(text, known)) or few})"
+            for text in texts[:5]
+        )
         more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
         return (
             f"no embedding is known for {asked}{more}, and {why}; use a known name, or import an "
@@ -129,12 +144,23 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             names, vectors = file["names"], file["emb"]
     except FileNotFoundError:
-        raise SettingError(f"no embeddings file at {path}; give an .npz with names and emb") from None
+        raise SettingError(
+            f"no embeddings file at {path}; give an .npz with names and emb"
+        ) from None
     except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
-        raise SettingError(f"{path} is not an embeddings file ({error}); expected an .npz with names and emb") from None
+        raise SettingError(
+            f"{path} is not an embeddings file ({error}); expected an .npz with names and emb"
+        ) from None
     except Exception as error:  # zipfile and zlib have errors of their own
-        raise SettingError(f"{path} cannot be read as .npz ({type(error).__name__}); copy it again") from None
-    if names.ndim != 1 or vectors.ndim != 2 or len(names) != len(vectors) or names.dtype.kind != "U":
+        raise SettingError(
+            f"{path} cannot be read as .npz ({type(error).__name__}); copy it again"
+        ) from None
+    if (
+        names.ndim != 1
+        or vectors.ndim != 2
+        or len(names) != len(vectors)
+        or names.dtype.kind != "U"
+    ):
         raise SettingError(
             f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
         )
@@ -145,12 +171,16 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         if not name:
             raise SettingError(f"{path}: name {i} is empty; leave it out")
         if not vector.any():
-            raise SettingError(f"{path}: the embedding of {name!r} is zero in all dimensions; leave it out")
+            raise SettingError(
+                f"{path}: the embedding of {name!r} is zero in all dimensions; leave it out"
+            )
     features = as_features(vectors)
     found: dict[str, np.ndarray] = {}
     for name, feature in zip(tidied, features, strict=True):
         if name in found and not np.allclose(found[name], feature, atol=1e-4):
-            raise SettingError(f"{path}: {name!r} is there twice with different embeddings; leave one out")
+            raise SettingError(
+                f"{path}: {name!r} is there twice with different embeddings; leave one out"
+            )
         found.setdefault(name, feature)
     return found
 
@@ -211,10 +241,14 @@ def _clip() -> tuple[Any, Callable[[list[str]], Any]]:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it imports a part of setuptools that is on its way out
+            warnings.simplefilter(
+                "ignore"
+            )  # it imports a part of setuptools that is on its way out
             import clip
     except ImportError:
-        raise DetectorError("the text encoder needs its package: pip install clip-anytorch") from None
+        raise DetectorError(
+            "the text encoder needs its package: pip install clip-anytorch"
+        ) from None
     folder = models_folder() / "clip"
     file = folder / "ViT-B-32.pt"
     if not file.is_file() and is_offline():
@@ -225,12 +259,16 @@ def _clip() -> tuple[Any, Callable[[list[str]], Any]]:
     try:
         if not file.is_file() or weights_sha256(file) == _PUBLISHED_SHA256:
             # The published file is a TorchScript program; the package checks what it downloads.
-            model, _ = clip.load(str(file) if file.is_file() else "ViT-B/32", device="cpu", download_root=str(folder))
+            model, _ = clip.load(
+                str(file) if file.is_file() else "ViT-B/32", device="cpu", download_root=str(folder)
+            )
         else:
             model = _of_tensors(file)
     except Exception as error:
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DetectorError(f"the text encoder could not be loaded ({text[:120]}; its file belongs at {file})") from None
+        raise DetectorError(
+            f"the text encoder could not be loaded ({text[:120]}; its file belongs at {file})"
+        ) from None
     return model.float().eval(), clip.tokenize
 
 
@@ -243,4 +281,6 @@ def _of_tensors(file: Path) -> Any:
         state = torch.load(file, map_location="cpu", weights_only=True)
         return build_model(dict(state))
     except Exception as error:
-        raise DetectorError(f"{file.name} is neither the published one nor a CLIP's tensors alone") from error
+        raise DetectorError(
+            f"{file.name} is neither the published one nor a CLIP's tensors alone"
+        ) from error

@@ -64,7 +64,9 @@ def picture_error(answer: dict[str, Any]) -> str | None:
     if not answer.get("error"):
         return None
     error = mapping(answer["error"], "error")
-    return f"error {error.get('code', 0)} for this picture: {error.get('message', 'no reason given')}"
+    return (
+        f"error {error.get('code', 0)} for this picture: {error.get('message', 'no reason given')}"
+    )
 
 
 def read_picture(
@@ -109,7 +111,9 @@ def _rows(answer: dict[str, Any], name: str) -> list[tuple[str, dict[str, Any]]]
 def _box(row: dict[str, Any], kind: str, what: str, x_px: float, y_px: float) -> list[float]:
     """The upright box around a polygon. kind: `vertices` or `normalizedVertices`; a corner's x or
     y is left out where it is 0. x_px, y_px: pixels of one unit."""
-    corners = rows(mapping(row.get("boundingPoly"), f"{what}.boundingPoly").get(kind), f"{what}.{kind}")
+    corners = rows(
+        mapping(row.get("boundingPoly"), f"{what}.boundingPoly").get(kind), f"{what}.{kind}"
+    )
     if not corners:
         raise BadAnswer(f"{what}.{kind} is empty")
     x = [number(corner.get("x", 0), f"{what}.{kind}.x") * x_px for corner in corners]

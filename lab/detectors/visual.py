@@ -120,7 +120,12 @@ def colours(image_bgr: np.ndarray) -> dict[str, float]:
     count = min(COLOURS, len(np.unique(pixels, axis=0)))
     cv2.setRNGSeed(_SEED)
     _, member, centres = cv2.kmeans(
-        pixels.astype(np.float32), count, None, _STOP, 4, cv2.KMEANS_PP_CENTERS  # type: ignore[call-overload]
+        pixels.astype(np.float32),
+        count,
+        None,
+        _STOP,
+        4,
+        cv2.KMEANS_PP_CENTERS,  # type: ignore[call-overload]
     )
     shares = np.bincount(member.ravel(), minlength=count) / len(pixels)
     order = np.lexsort((*centres.T, -shares))

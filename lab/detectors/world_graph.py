@@ -54,7 +54,9 @@ class Neck(nn.Module):
 
     def __init__(self, layers: list[Any], crossing: list[int]) -> None:
         super().__init__()
-        self.layers = nn.ModuleList([_Pooling(x) if isinstance(x, ImagePoolingAttn) else x for x in layers])
+        self.layers = nn.ModuleList(
+            [_Pooling(x) if isinstance(x, ImagePoolingAttn) else x for x in layers]
+        )
         self._plan = layers
         self._crossing = crossing
 
@@ -95,7 +97,9 @@ class _Pooling(nn.Module):
 
     def forward(self, features: list[Tensor], text: Tensor) -> Tensor:
         m, batch = self.inner, features[0].shape[0]
-        patches = [_pooled(project(x), m.k) for x, project in zip(features, m.projections, strict=True)]
+        patches = [
+            _pooled(project(x), m.k) for x, project in zip(features, m.projections, strict=True)
+        ]
         seen = torch.cat(patches, -1).transpose(1, 2)
         query = m.query(text).reshape(batch, -1, m.nh, m.hc)
         key = m.key(seen).reshape(batch, -1, m.nh, m.hc)
@@ -128,13 +132,19 @@ def anchors_of(height: int, width: int, strides: list[int]) -> tuple[np.ndarray,
     """Centres of the cells (2, n) and their strides (1, n), float32, finest level first."""
     points, steps = [], []
     for stride in strides:
-        y, x = np.meshgrid(np.arange(height // stride) + 0.5, np.arange(width // stride) + 0.5, indexing="ij")
+        y, x = np.meshgrid(
+            np.arange(height // stride) + 0.5, np.arange(width // stride) + 0.5, indexing="ij"
+        )
         points.append(np.stack([x.ravel(), y.ravel()]))
         steps.append(np.full(x.size, stride))
-    return np.concatenate(points, 1).astype(np.float32), np.concatenate(steps).astype(np.float32)[None]
+    return np.concatenate(points, 1).astype(np.float32), np.concatenate(steps).astype(np.float32)[
+        None
+    ]
 
 
-def export(backbone: Backbone, neck: Neck, dimensions: int, strides: list[int], files: tuple[str, str]) -> None:
+def export(
+    backbone: Backbone, neck: Neck, dimensions: int, strides: list[int], files: tuple[str, str]
+) -> None:
     """Write both as ONNX, with free batch, picture size and number of prompts."""
     images = torch.zeros(1, 3, 320, 256)
     with torch.inference_mode():

@@ -35,7 +35,9 @@ class WorldModel:
         """float32 (b, 3, h, w) to what `ask` takes; it knows nothing of prompts."""
         raise NotImplementedError
 
-    def ask(self, features: Features, text: np.ndarray, size_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def ask(
+        self, features: Features, text: np.ndarray, size_px: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         """text: (prompts, dimensions). Gives boxes (b, n, 4) xyxy and scores (b, n, prompts)."""
         raise NotImplementedError
 
@@ -69,17 +71,23 @@ class OnnxWorld(WorldModel):
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._backbone, self._neck = (
-            onnxruntime.InferenceSession(str(folder / f"{half}.onnx"), options, providers=["CPUExecutionProvider"])
+            onnxruntime.InferenceSession(
+                str(folder / f"{half}.onnx"), options, providers=["CPUExecutionProvider"]
+            )
             for half in ("backbone", "neck")
         )
 
     def features(self, batch: np.ndarray) -> Features:
         return list(self._backbone.run(None, {"images": batch}))
 
-    def ask(self, features: Features, text: np.ndarray, size_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def ask(
+        self, features: Features, text: np.ndarray, size_px: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         return self._run(self._inputs(features, text, size_px))
 
-    def _inputs(self, features: Features, text: np.ndarray, size_px: tuple[int, int]) -> dict[str, np.ndarray]:
+    def _inputs(
+        self, features: Features, text: np.ndarray, size_px: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
         points, steps = _anchors(*size_px, tuple(self.strides))
         batch = np.broadcast_to(text[None], (len(features[0]), *text.shape))
         named = {f"features{i}": value for i, value in enumerate(features)}
@@ -102,7 +110,9 @@ class OpenVinoWorld(OnnxWorld):
         try:
             import openvino
         except ImportError:
-            raise DetectorError("runtime 'openvino' needs its package: pip install openvino") from None
+            raise DetectorError(
+                "runtime 'openvino' needs its package: pip install openvino"
+            ) from None
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         self._backbone, self._neck = (
@@ -139,12 +149,17 @@ class TorchWorld(WorldModel):
         with self._torch.inference_mode():
             return list(self._backbone(self._torch.from_numpy(batch).to(self.device)))
 
-    def ask(self, features: Features, text: np.ndarray, size_px: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    def ask(
+        self, features: Features, text: np.ndarray, size_px: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
         torch = self._torch
         points, steps = _anchors(*size_px, tuple(self.strides))
         with torch.inference_mode():
             asked = torch.from_numpy(text)[None].expand(len(features[0]), -1, -1)
-            given = (x.to(self.device) for x in (asked, torch.from_numpy(points), torch.from_numpy(steps)))
+            given = (
+                x.to(self.device)
+                for x in (asked, torch.from_numpy(points), torch.from_numpy(steps))
+            )
             boxes, scores = self._neck(*features, *given)
             return boxes.cpu().numpy(), scores.cpu().numpy()
 
@@ -158,7 +173,9 @@ def _checkpoint(path: Path) -> tuple[Any, tuple[str, ...], np.ndarray, list[int]
 
     network, names, _, _ = load_network(path)
     if type(network).__name__ != "WorldModel":
-        raise DetectorError(f"{path} is a {type(network).__name__}, not YOLO-World; use detector 'yolo' for it")
+        raise DetectorError(
+            f"{path} is a {type(network).__name__}, not YOLO-World; use detector 'yolo' for it"
+        )
     network = network.float().fuse(verbose=False).eval()
     text = network.txt_feats.float().reshape(-1, network.txt_feats.shape[-1]).numpy()
     if len(text) != len(names):  # a placeholder of training: the names have no features

@@ -59,7 +59,9 @@ class Yolo:
             raise SettingError(f"score_floor must be in (0, 1), got {floor}")
         number("nms_iou", nms_iou, 1e-6, 1)
         if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % 32:
-            raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
+            raise SettingError(
+                f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}"
+            )
         if not isinstance(most_boxes, int) or most_boxes < 1:
             raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
         if class_name is not None:
@@ -114,9 +116,7 @@ class Yolo:
     def close(self) -> None:
         self._model = None  # type: ignore[assignment]
 
-    def _detections(
-        self, raw: Raw, i: int, box: Letterbox, width: int, height: int
-    ) -> Detections:
+    def _detections(self, raw: Raw, i: int, box: Letterbox, width: int, height: int) -> Detections:
         scores = raw.scores[i][:, self._columns]
         if not np.isfinite(scores).all():
             return Detections.failed("the model gave scores that are not numbers")
@@ -149,9 +149,13 @@ def _load(path: Path, runtime: str) -> Any:
     if path.suffix == ".pt" and runtime != "torch":
         raise SettingError(f"{path.name} is a checkpoint: it runs on 'torch', not {runtime!r}")
     if path.suffix == ".onnx" and runtime == "torch":
-        raise SettingError(f"{path.name} is an ONNX file: it runs on 'onnx' or 'openvino', not 'torch'")
+        raise SettingError(
+            f"{path.name} is an ONNX file: it runs on 'onnx' or 'openvino', not 'torch'"
+        )
     if is_openvino_folder(path) and runtime != "openvino":
-        raise SettingError(f"{path.name} is an OpenVINO folder: it runs on 'openvino', not {runtime!r}")
+        raise SettingError(
+            f"{path.name} is an OpenVINO folder: it runs on 'openvino', not {runtime!r}"
+        )
     if path.suffix not in (".pt", ".onnx") and not is_openvino_folder(path):
         raise DetectorError(
             f"{path} is not a model file; weights end in .onnx or .pt, or are an OpenVINO folder"

@@ -64,19 +64,34 @@ class YoloWorld(Prompted):
         keep = keeping(image_size, floor, nms_iou, most_boxes)
         path = find_weights(weights or DEFAULT_WEIGHTS)
         model = _load(path, runtime or "onnx")
-        texts = TextFeatures(CLIP, own=model.own, dimensions=model.text.shape[-1], file=embeddings, store=store, encode=clip_encoder())
+        texts = TextFeatures(
+            CLIP,
+            own=model.own,
+            dimensions=model.text.shape[-1],
+            file=embeddings,
+            store=store,
+            encode=clip_encoder(),
+        )
         super().__init__(model, path, image_size=image_size, keep=keep, texts=texts)
         self.ask_for(prompts, prompt_mode)
 
-    def _seen(self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int) -> list[Detections]:
+    def _seen(
+        self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
+    ) -> list[Detections]:
         assert self._model is not None
         features, size = self._model.features(batch), (box.height_px, box.width_px)
         found = [Found.nothing() for _ in batch]
         joint = self.prompt_mode == "joint"
-        for asked in [range(len(self.labels))] if joint else [range(i, i + 1) for i in range(len(self.labels))]:
+        for asked in (
+            [range(len(self.labels))]
+            if joint
+            else [range(i, i + 1) for i in range(len(self.labels))]
+        ):
             boxes, scores = self._model.ask(features, self._text[list(asked)], size)
             if not np.isfinite(scores).all():
-                return [Detections.failed("the model gave scores that are not numbers")] * len(batch)
+                return [Detections.failed("the model gave scores that are not numbers")] * len(
+                    batch
+                )
             for i, one in enumerate(found):
                 self._take(one, asked, boxes[i], scores[i])
         return [one.detections(box, width_px, height_px) for one in found]

@@ -104,12 +104,16 @@ class Yoloe(Prompted):
         choose_mode(mode, 1)  # one pass for any number
         return mode
 
-    def _seen(self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int) -> list[Detections]:
+    def _seen(
+        self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
+    ) -> list[Detections]:
         assert self._model is not None
         raw = self._model.forward(batch)
         return [self._picture(raw, i, box, width_px, height_px) for i in range(len(batch))]
 
-    def _picture(self, raw: Raw, i: int, box: Letterbox, width_px: int, height_px: int) -> Detections:
+    def _picture(
+        self, raw: Raw, i: int, box: Letterbox, width_px: int, height_px: int
+    ) -> Detections:
         assert self._model is not None
         columns = np.concatenate(self._columns)
         scores = raw.scores[i][:, columns]
@@ -135,10 +139,14 @@ def _load(path: Path, runtime: str) -> YoloeModel:
     return YoloeModel(path)
 
 
-def _texts(model: YoloeModel, embeddings: str | Path | None, store: Store | None) -> TextFeatures | None:
+def _texts(
+    model: YoloeModel, embeddings: str | Path | None, store: Store | None
+) -> TextFeatures | None:
     if model.has_own_vocabulary:
         if embeddings is not None:
-            raise SettingError(f"{model.path.name} has its own names and takes no embeddings; leave them out")
+            raise SettingError(
+                f"{model.path.name} has its own names and takes no embeddings; leave them out"
+            )
         return None
     return TextFeatures(
         model.encoder, own={}, file=embeddings, store=store,
@@ -147,7 +155,10 @@ def _texts(model: YoloeModel, embeddings: str | Path | None, store: Store | None
 
 
 def _of_kind(model: YoloeModel) -> dict[str, Any]:
-    more: dict[str, Any] = {"task": model.task, "boxes_from": "masks" if model.task == "segment" else "head"}
+    more: dict[str, Any] = {
+        "task": model.task,
+        "boxes_from": "masks" if model.task == "segment" else "head",
+    }
     if model.has_own_vocabulary:
         more["vocabulary"] = "prompt-free" if model.is_prompt_free else "trained"
     if model.is_prompt_free:

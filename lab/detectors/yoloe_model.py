@@ -29,7 +29,9 @@ class YoloeModel(UltralyticsModel):
 
         head = self._network.model[-1]
         if not isinstance(head, YOLOEDetect):
-            raise DetectorError(f"{path} has the head {type(head).__name__}, not YOLOE's; {_EXPECTED}")
+            raise DetectorError(
+                f"{path} has the head {type(head).__name__}, not YOLOE's; {_EXPECTED}"
+            )
         self.path, self.proposal_floor = path, PROPOSAL_FLOOR
         setattr(head, "conf", PROPOSAL_FLOOR)  # noqa: B010 - a float, which torch's types forbid
         self.device: str = self._device
@@ -39,7 +41,9 @@ class YoloeModel(UltralyticsModel):
         self.dimensions = int(head.embed)
         if self.has_own_vocabulary:
             # Looked at for its length alone.
-            self._network.pe = self._torch.zeros(1, len(self.names), self.dimensions, device=self.device)
+            self._network.pe = self._torch.zeros(
+                1, len(self.names), self.dimensions, device=self.device
+            )
 
     def ask(self, names: tuple[str, ...], text: np.ndarray) -> None:
         """Look for these from now on. text: (n, dimensions), as the encoder gave it."""

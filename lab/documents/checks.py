@@ -34,9 +34,13 @@ def check_document(job: JobDocument) -> None:
             )
         with at(f"{place}.detector"):
             if one.detector not in detectors.names():
-                raise SettingError(f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}")
+                raise SettingError(
+                    f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
+                )
         with at(place):
-            Rhythm(interval_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step)
+            Rhythm(
+                interval_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step
+            )
         with at(f"{place}.gate"):
             make_gate(one.gate)
         _check_settings(one, f"{place}.settings")
@@ -44,7 +48,9 @@ def check_document(job: JobDocument) -> None:
         _check_labels(one, place)
     stores = [i for i, sink in enumerate(job.sinks) if sink["type"] == "store"]
     if len(stores) > 1:
-        raise SettingError(f"sinks[{stores[1]}]: there is a sink of type 'store' already; one is enough")
+        raise SettingError(
+            f"sinks[{stores[1]}]: there is a sink of type 'store' already; one is enough"
+        )
     outputs = [sink["path"] for sink in job.sinks if "path" in sink]
     for i, sink in enumerate(job.sinks):
         if "path" in sink and outputs.count(sink["path"]) > 1:
@@ -54,10 +60,16 @@ def check_document(job: JobDocument) -> None:
 def _check_settings(one: JobAnalysis, place: str) -> None:
     for name in _GIVEN_BY_THE_LAB:
         if name in one.settings:
-            raise SettingError(f"{place}: {name!r} is no setting of a detector; {name} stands beside settings or above")
+            raise SettingError(
+                f"{place}: {name!r} is no setting of a detector; {name} stands beside settings or above"
+            )
     if one.is_plugin:
         return
-    known = [n for n in inspect.signature(detectors.get(one.detector)).parameters if n not in _GIVEN_BY_THE_LAB]
+    known = [
+        n
+        for n in inspect.signature(detectors.get(one.detector)).parameters
+        if n not in _GIVEN_BY_THE_LAB
+    ]
     for name in one.settings:
         if name not in known:
             raise SettingError(f"{place}: unknown key {name!r}; {closest(name, known)}")
@@ -69,7 +81,9 @@ def _check_rule(one: JobAnalysis, place: str) -> None:
         rule_of(one.rules, THRESHOLD_DEFAULT, f"{place}.rules")
         return
     declared = detectors.get(one.detector)
-    rule = rule_of(one.rules, getattr(declared, "default_threshold", THRESHOLD_DEFAULT), f"{place}.rules")
+    rule = rule_of(
+        one.rules, getattr(declared, "default_threshold", THRESHOLD_DEFAULT), f"{place}.rules"
+    )
     floor = one.settings.get("score_floor")
     floor = getattr(declared, "default_score_floor", None) if floor is None else floor
     if isinstance(floor, int | float) and not isinstance(floor, bool):
@@ -86,7 +100,9 @@ def _check_labels(one: JobAnalysis, place: str) -> None:
     rules = one.rules or {}
     for label in (*(rules.get("only") or ()), *(rules.get("labels") or ())):
         if label not in known:
-            raise SettingError(f"{place}.rules: {label!r} is not among the labels of its settings; {closest(label, known)}")
+            raise SettingError(
+                f"{place}.rules: {label!r} is not among the labels of its settings; {closest(label, known)}"
+            )
 
 
 def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
@@ -99,14 +115,18 @@ def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
     with at(f"{place}.rules"):
         for label in (*(rule.only or ()), *rule.labels):
             if detector.labels and label not in detector.labels:
-                raise SettingError(f"the detector has no label {label!r}; {closest(label, list(detector.labels))}")
+                raise SettingError(
+                    f"the detector has no label {label!r}; {closest(label, list(detector.labels))}"
+                )
         rule.check_floor(float(detector.recipe()["score_floor"]))
     return rule
 
 
 def check_secrets(detector: Detector, secrets: Mapping[str, str], place: str) -> None:
     """Raises SettingError if what a run would keep holds the value of a variable."""
-    kept = json.dumps([detector.recipe(), getattr(detector, "made_from", None)], default=str, ensure_ascii=False)
+    kept = json.dumps(
+        [detector.recipe(), getattr(detector, "made_from", None)], default=str, ensure_ascii=False
+    )
     for name, value in secrets.items():
         if len(value) >= 4 and json.dumps(value, ensure_ascii=False)[1:-1] in kept:
             raise SettingError(

@@ -26,7 +26,9 @@ def rule_of(settings: Mapping[str, Any] | None, threshold: float, place: str = "
         with at(f"{place}.labels.{label}"):
             labels[label] = _label_rule(one, threshold)
     only = given.get("only")
-    return Rule(default=default, labels=labels, only=None if only is None else tuple(sorted(set(only))))
+    return Rule(
+        default=default, labels=labels, only=None if only is None else tuple(sorted(set(only)))
+    )
 
 
 def _label_rule(given: Mapping[str, Any], threshold: float) -> LabelRule:

@@ -151,12 +151,16 @@ def _one_clip(
             one.detector = make_detector(one.given.detector, store=store, **one.given.settings)
         one.is_fresh = False
     analyses = [one.analysis() for one in ready]
-    return analyze_all(clip, analyses, store=store, progress=progress, reuse=reuse, cancelled=cancelled)
+    return analyze_all(
+        clip, analyses, store=store, progress=progress, reuse=reuse, cancelled=cancelled
+    )
 
 
 def _decide(run: Run, one: _Ready, job: JobDocument, done: JobResult) -> None:
     if run.state != "done":
-        done.failures.append(f"{run.media['path']}: {one.given.name} {run.state}: {run.error or 'go on with --resume'}")
+        done.failures.append(
+            f"{run.media['path']}: {one.given.name} {run.state}: {run.error or 'go on with --resume'}"
+        )
         return
     open_labels = not run.recipe["labels"]
     found = run.find(narrowed(one.rule, run.labels) if open_labels else one.rule)

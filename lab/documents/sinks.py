@@ -25,7 +25,10 @@ def rows_of(
 ) -> list[Row]:
     """The sightings of a run as `lab export sightings` shows them, with their `analysis`."""
     facts = {
-        **{name: run.media[name] for name in ("media_id", "path", "site", "start_utc", "clock_correction_s")},
+        **{
+            name: run.media[name]
+            for name in ("media_id", "path", "site", "start_utc", "clock_correction_s")
+        },
         "run_id": run.run_id,
         "recipe_hash": run.recipe_hash,
         "protocol_hash": run.protocol_hash,
@@ -47,11 +50,15 @@ def prepare(sinks: Sequence[Mapping[str, Any]], clips: Sequence[Path]) -> None:
             continue
         path = Path(sink["path"])
         if os.path.realpath(path) in inputs:
-            raise SettingError(f"sinks[{i}].path: {path} is a clip of the source; name another file")
+            raise SettingError(
+                f"sinks[{i}].path: {path} is a clip of the source; name another file"
+            )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise SettingError(f"sinks[{i}].path: {path.parent} cannot be made: {error.strerror}") from None
+            raise SettingError(
+                f"sinks[{i}].path: {path.parent} cannot be made: {error.strerror}"
+            ) from None
         if path.is_dir():
             raise SettingError(f"sinks[{i}].path: {path} is a folder; name a file")
 
@@ -63,7 +70,11 @@ def write(sinks: Sequence[Mapping[str, Any]], rows: Sequence[Row], console: Text
         if sink["type"] == "console":
             console.write(_table(rows))
         elif sink["type"] in ("csv", "json"):
-            text = to_csv(rows, COLUMNS) if sink["type"] == "csv" else json.dumps(rows, indent=1) + "\n"
+            text = (
+                to_csv(rows, COLUMNS)
+                if sink["type"] == "csv"
+                else json.dumps(rows, indent=1) + "\n"
+            )
             written.append(_replace(Path(sink["path"]), text))
     return written
 
@@ -76,12 +87,16 @@ def _replace(path: Path, text: str) -> Path:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise LabError(f"{path} cannot be written: {error.strerror}; the runs are in the store") from None
+        raise LabError(
+            f"{path} cannot be written: {error.strerror}; the runs are in the store"
+        ) from None
     return path
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = [f"{'media':<28} {'analysis':<16} {'label':<16} {'onset_s':>10} {'offset_s':>10} {'peak':>6}"]
+    lines = [
+        f"{'media':<28} {'analysis':<16} {'label':<16} {'onset_s':>10} {'offset_s':>10} {'peak':>6}"
+    ]
     for row in rows:
         lines.append(
             f"{row['media']:<28} {row['analysis']:<16} {row['label']:<16} {row['onset_s']:>10.2f} "

@@ -33,7 +33,9 @@ def read_text(path: str | Path) -> tuple[str, Format]:
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise SettingError(f"the document {path} is not UTF-8: {error.reason} at byte {error.start}") from None
+        raise SettingError(
+            f"the document {path} is not UTF-8: {error.reason} at byte {error.start}"
+        ) from None
     return text, "json" if Path(path).suffix.lower() == ".json" else "yaml"
 
 
@@ -76,7 +78,9 @@ def place_of(parts: Any) -> str:
 
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MOST_BYTES:
-        raise SettingError(f"the document has more than {MOST_BYTES >> 20} MiB; it may have no more")
+        raise SettingError(
+            f"the document has more than {MOST_BYTES >> 20} MiB; it may have no more"
+        )
 
 
 def _of_json(text: str) -> Any:
@@ -109,12 +113,23 @@ def _of_yaml(text: str) -> Any:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         where = f" (line {error.problem_mark.line + 1})" if error.problem_mark else ""
-        raise SettingError(f"the document is not YAML: {error.problem or error.context}{where}") from None
+        raise SettingError(
+            f"the document is not YAML: {error.problem or error.context}{where}"
+        ) from None
     except SettingError:
         raise
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError, OverflowError) as error:
+    except (
+        yaml.YAMLError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        TypeError,
+        OverflowError,
+    ) as error:
         # Beside its own errors PyYAML raises what its converters of tagged values raise.
-        raise SettingError(f"the document is not YAML: {' '.join(str(error).split())[:200]}") from None
+        raise SettingError(
+            f"the document is not YAML: {' '.join(str(error).split())[:200]}"
+        ) from None
 
 
 class _Loader(yaml.SafeLoader):
@@ -133,7 +148,9 @@ class _Loader(yaml.SafeLoader):
 
 # YAML 1.1 takes 1e-3, without a dot, for text; YAML 1.2 and JSON take it for a number.
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
 )
 
 
@@ -156,14 +173,18 @@ def _values_of(node: yaml.Node, known: dict[int, int], within: set[int], depth: 
             if not isinstance(key, yaml.ScalarNode):
                 raise SettingError(f"line {key.start_mark.line + 1}: a key must be text")
             if (key.tag, key.value) in keys:
-                raise SettingError(f"line {key.start_mark.line + 1}: the key {key.value!r} is there twice")
+                raise SettingError(
+                    f"line {key.start_mark.line + 1}: the key {key.value!r} is there twice"
+                )
             keys.add((key.tag, key.value))
             count += _values_of(value, known, within, depth + 1)
     elif isinstance(node, yaml.SequenceNode):
         count += sum(_values_of(item, known, within, depth + 1) for item in node.value)
     within.discard(id(node))
     if count > MOST_VALUES:
-        raise SettingError(f"the document has more than {MOST_VALUES} values, its aliases written out")
+        raise SettingError(
+            f"the document has more than {MOST_VALUES} values, its aliases written out"
+        )
     known[id(node)] = count
     return count
 
@@ -174,7 +195,9 @@ def _check_values(value: Any, place: tuple[Any, ...] = ()) -> None:
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise SettingError(f"{place_of(place)}: a key must be text, got {key!r}; put it in quotes")
+                raise SettingError(
+                    f"{place_of(place)}: a key must be text, got {key!r}; put it in quotes"
+                )
             _check_values(inner, (*place, key))
     elif isinstance(value, list):
         for i, inner in enumerate(value):

@@ -44,7 +44,9 @@ def expand(
             return "$"
         name = found[1]
         if name is None or not _NAME.fullmatch(name):
-            raise SettingError(f"{place_of(place)}: expected ${{NAME}} of a variable; write $$ for a dollar sign")
+            raise SettingError(
+                f"{place_of(place)}: expected ${{NAME}} of a variable; write $$ for a dollar sign"
+            )
         is_key = _is_key(document, place)
         if not is_key and not _is_path(place):
             raise SettingError(

@@ -21,7 +21,17 @@ from lab.pipeline import Progress
 
 _REPORT_EVERY_S = 0.25
 _KINDS = (
-    *("analyze", "resume", "prompts", "describe", "weights", "models", "probe", "pictures", "playable"),
+    *(
+        "analyze",
+        "resume",
+        "prompts",
+        "describe",
+        "weights",
+        "models",
+        "probe",
+        "pictures",
+        "playable",
+    ),
     "sweep",
 )
 Job = dict[str, Any]

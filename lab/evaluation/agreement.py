@@ -54,8 +54,13 @@ def agreement(
             rows[label] = _row(table, events)
             table_all += table
     if not rows:
-        raise SettingError(f"{one!r} and {other!r} have watched nothing in common; cover the same stretches")
-    overall = _row(table_all, np.sum([[r["both"], r["only_one"], r["only_other"]] for r in rows.values()], axis=0))
+        raise SettingError(
+            f"{one!r} and {other!r} have watched nothing in common; cover the same stretches"
+        )
+    overall = _row(
+        table_all,
+        np.sum([[r["both"], r["only_one"], r["only_other"]] for r in rows.values()], axis=0),
+    )
     return {"one": one, "other": other, "overall": overall, "labels": rows}
 
 
@@ -80,7 +85,6 @@ def _seconds(one: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray
     return table
 
 
-
 def _events(one: np.ndarray, other: np.ndarray, both: np.ndarray, tiou: float) -> np.ndarray:
     left, right = spans.intersection(one, both), spans.intersection(other, both)
     partner, _ = match(np.ascontiguousarray(left[:, [0, 0, 1, 1]]), right, Matching(tiou=tiou))
@@ -98,7 +102,9 @@ def _row(table: np.ndarray, events: np.ndarray) -> dict[str, Any]:
         "agreement": ratio(int(np.trace(table)), n),
         # Where one of them never (or always) saw it, there is nothing beyond chance to measure.
         "kappa": float(result.kappa) if result is not None else None,
-        "kappa_interval": [float(result.kappa_low), float(result.kappa_upp)] if result is not None else None,
+        "kappa_interval": [float(result.kappa_low), float(result.kappa_upp)]
+        if result is not None
+        else None,
         "both": int(events[0]),
         "only_one": int(events[1]),
         "only_other": int(events[2]),

@@ -179,7 +179,10 @@ def count(
     mine, theirs = kernels.touches(p.edges, np.ascontiguousarray(p.truth[p.counted]))
     is_covered = len(truth.covered) > 0
     has_truth, has_sighting = bool(p.counted.any()), bool((~swallowed).any())
-    in_seen, in_true = _segments(p.edges[~swallowed][:, 1:3], start_us), _segments(p.truth[p.counted], start_us)
+    in_seen, in_true = (
+        _segments(p.edges[~swallowed][:, 1:3], start_us),
+        _segments(p.truth[p.counted], start_us),
+    )
     uncovered = len(truth.present) - len(np.unique(p.annotation[:, 0]))
     judged_true = judged_false = 0
     if not is_covered:
@@ -223,9 +226,7 @@ def onset_errors(edges: np.ndarray, start_us: np.ndarray) -> np.ndarray:
 
 def offset_errors(edges: np.ndarray, end_us: np.ndarray) -> np.ndarray:
     """Sighting minus annotation, 0 within the bracket; negative is too soon. int64 (n,)."""
-    return np.where(
-        end_us > edges[:, 3], edges[:, 3] - end_us, np.maximum(0, edges[:, 2] - end_us)
-    )
+    return np.where(end_us > edges[:, 3], edges[:, 3] - end_us, np.maximum(0, edges[:, 2] - end_us))
 
 
 def _errors(p: Pairing, presences: Presences) -> dict[str, np.ndarray]:

@@ -171,7 +171,9 @@ def evaluate(
         rule=rule,
         matching=matching,
         overall=Figures(total(clip_totals), frozenset().union(*origins.values())),
-        labels={label: Figures(total(counts[label]), frozenset(origins[label])) for label in wanted},
+        labels={
+            label: Figures(total(counts[label]), frozenset(origins[label])) for label in wanted
+        },
         clips=clips,
         names=media_names(runs),
         notes=(*known.notes, *notes),
@@ -230,7 +232,10 @@ def protocol_difference(one: Run, other: Run) -> str:
     """The settings in which two recipes differ, in words."""
     left, right = one.recipe, other.recipe
     names = [n for n in sorted({*left, *right} - {"media_id"}) if left.get(n) != right.get(n)]
-    return "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3]) or "none"
+    return (
+        "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3])
+        or "none"
+    )
 
 
 def _brief(value: Any) -> str:
@@ -248,7 +253,9 @@ def shared_labels(
     if labels is not None:
         for label in labels:
             if label not in looked_for:
-                raise SettingError(f"the rule finds no label {label!r}; {closest(label, looked_for)}")
+                raise SettingError(
+                    f"the rule finds no label {label!r}; {closest(label, looked_for)}"
+                )
         return sorted(set(labels)), []
     unknown = sorted(spoken - set(looked_for))
     notes = [
@@ -276,4 +283,3 @@ def media_names(runs: Iterable[Run]) -> dict[str, str]:
             n += 1
         names[row["media_id"]] = "/".join(parts[-n:])
     return names
-

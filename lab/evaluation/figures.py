@@ -175,7 +175,14 @@ def macro(figures: Iterable[Figures]) -> dict[str, Any]:
 def _errors(errors_us: np.ndarray) -> dict[str, Any]:
     """Spread of signed errors in seconds; `n` 0 and no values where nothing can be compared."""
     if not len(errors_us):
-        return {"n": 0, "mean_s": None, "median_s": None, "mean_abs_s": None, "p05_s": None, "p95_s": None}
+        return {
+            "n": 0,
+            "mean_s": None,
+            "median_s": None,
+            "mean_abs_s": None,
+            "p05_s": None,
+            "p95_s": None,
+        }
     seconds = errors_us / 1e6
     low, high = np.percentile(seconds, [5, 95])
     return {

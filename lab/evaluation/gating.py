@@ -81,12 +81,18 @@ def gate_report(
     )
 
 
-def _cost(run: Run, other: Run | None, known: Truth, rule: Rule, label: str, matching: Matching) -> dict[str, Any]:
+def _cost(
+    run: Run, other: Run | None, known: Truth, rule: Rule, label: str, matching: Matching
+) -> dict[str, Any]:
     looked = run.log.ok_of(label)
     sampled = looked | run.log.gated
     with_hidden = _figures(run, known, rule, label, matching, sampled)
     seen = _figures(run, known, rule, label, matching, looked)
-    whole = None if other is None else _figures(other, known, rule, label, matching, other.log.ok_of(label))
+    whole = (
+        None
+        if other is None
+        else _figures(other, known, rule, label, matching, other.log.ok_of(label))
+    )
     return {
         "annotations": with_hidden.counts.annotations,
         "hidden": seen.counts.not_analysed - with_hidden.counts.not_analysed,
@@ -96,7 +102,9 @@ def _cost(run: Run, other: Run | None, known: Truth, rule: Rule, label: str, mat
     }
 
 
-def _figures(run: Run, known: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray) -> Figures:
+def _figures(
+    run: Run, known: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray
+) -> Figures:
     """Figures in which `sampled` (bool, one a sample) is what was analysed."""
     from lab.evaluation.counts import count
     from lab.evaluation.evaluate import presences_of

@@ -109,7 +109,9 @@ def edges_of_rows(rows: np.ndarray, pts_us: np.ndarray, start_us: int, end_us: i
     return np.stack([around[onset], pts_us[onset], pts_us[offset], around[offset + 2]], axis=1)
 
 
-def match(edges: np.ndarray, truth: np.ndarray, matching: Matching) -> tuple[np.ndarray, np.ndarray]:
+def match(
+    edges: np.ndarray, truth: np.ndarray, matching: Matching
+) -> tuple[np.ndarray, np.ndarray]:
     """For each sighting its annotation or -1, and the temporal IoU of the pair.
 
     edges: int64 (n, 4), taken by the matching's convention. truth: int64 (m, 2). Both sorted.

@@ -58,7 +58,11 @@ def moments(
         if not p.counted[j]:
             length = (span[1] - span[0]) / 1e6
             if p.analysed[j]:
-                say("below_resolution", span, f"lasts {length:.2f} s, less than the sampling interval")
+                say(
+                    "below_resolution",
+                    span,
+                    f"lasts {length:.2f} s, less than the sampling interval",
+                )
             else:
                 say("not_analysed", span, "no sample in it was analysed")
             continue
@@ -77,7 +81,9 @@ def moments(
             say("false", span, "nothing is annotated there")
         elif p.counted[rows].sum() > 1:
             say("merged", span, f"one sighting over {int(p.counted[rows].sum())} presences")
-        cut = [text for side, text in enumerate(("beginning", "end")) if p.is_cut(presences, side)[i]]
+        cut = [
+            text for side, text in enumerate(("beginning", "end")) if p.is_cut(presences, side)[i]
+        ]
         if cut:
             say("censored", span, f"cut at the {' and the '.join(cut)}")
     return sorted(out, key=lambda m: (m.start_us, m.kind))

@@ -89,14 +89,36 @@ def versions(run: Run) -> dict[str, Any]:
     import lab
     from lab.recipe import environment
 
-    then = {k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")}
+    then = {
+        k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")
+    }
     libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
-    return {"lab": lab.__version__, "run": then, "now": environment(), "ffmpeg": {"version": av.ffmpeg_version_info, **libraries}}
+    return {
+        "lab": lab.__version__,
+        "run": then,
+        "now": environment(),
+        "ffmpeg": {"version": av.ffmpeg_version_info, **libraries},
+    }
 
 
 def media_facts(run: Run) -> dict[str, Any]:
     """What identifies the clip; its full sha256 if the file is at hand."""
-    names = ("media_id", "name", "path", "relative_path", "site", "start_utc", "utc_offset_s", "size_bytes", "codec", "width_px", "height_px", "first_pts_us", "end_us", "frames")
+    names = (
+        "media_id",
+        "name",
+        "path",
+        "relative_path",
+        "site",
+        "start_utc",
+        "utc_offset_s",
+        "size_bytes",
+        "codec",
+        "width_px",
+        "height_px",
+        "first_pts_us",
+        "end_us",
+        "frames",
+    )
     facts = {n: run.media.get(n) for n in names}
     try:
         facts["sha256"] = sha256(run.media_path)
@@ -142,14 +164,22 @@ def _made_of(recipe: Mapping[str, Any]) -> str:
     known = []
     if "weights" in recipe:
         known.append(f"{recipe['weights']}, sha256 {str(recipe.get('weights_sha256'))[:16]}…")
-    known += [f"{word} {recipe[name]}" for name, word in (("runtime", "runtime"), ("prompt_mode", "prompts in mode")) if name in recipe]
+    known += [
+        f"{word} {recipe[name]}"
+        for name, word in (("runtime", "runtime"), ("prompt_mode", "prompts in mode"))
+        if name in recipe
+    ]
     if "plugin" in recipe:
         known.append(f"plugin {recipe['plugin'].get('name')} {recipe['plugin'].get('version')}")
     return f" ({', '.join(known)})" if known else ""
 
 
 def _held_back(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
-    return f" and {effort['gated']} held back by a {recipe['gate']['kind']} gate" if recipe.get("gate") else ""
+    return (
+        f" and {effort['gated']} held back by a {recipe['gate']['kind']} gate"
+        if recipe.get("gate")
+        else ""
+    )
 
 
 def _limits(row: Mapping[str, Any], name: str) -> str:

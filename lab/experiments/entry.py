@@ -37,7 +37,9 @@ class Experiment:
 
     @cached_property
     def rule(self) -> Rule:
-        return self.run.default_rule if self.row["rule"] is None else Rule.from_dict(self.row["rule"])
+        return (
+            self.run.default_rule if self.row["rule"] is None else Rule.from_dict(self.row["rule"])
+        )
 
     @property
     def title(self) -> str:
@@ -48,7 +50,9 @@ class Experiment:
         """What is annotated of the run's clip now."""
         media_id = self.run.media["media_id"]
         return Truth.of_records(
-            self.store.annotations(media_id), self.store.coverage(media_id), self.store.verdicts(media_id)
+            self.store.annotations(media_id),
+            self.store.coverage(media_id),
+            self.store.verdicts(media_id),
         )
 
     @cached_property
@@ -64,8 +68,21 @@ class Experiment:
     def protocol(self) -> dict[str, Any]:
         """The recipe in the order a reader asks for it."""
         recipe = self.run.recipe
-        first = ("detector", "weights", "weights_sha256", "runtime", "precision", "image_size", "every_s", "score_floor", "labels")
-        names = [*(n for n in first if n in recipe), *(n for n in recipe if n not in first and n != "media_id")]
+        first = (
+            "detector",
+            "weights",
+            "weights_sha256",
+            "runtime",
+            "precision",
+            "image_size",
+            "every_s",
+            "score_floor",
+            "labels",
+        )
+        names = [
+            *(n for n in first if n in recipe),
+            *(n for n in recipe if n not in first and n != "media_id"),
+        ]
         return {"protocol_hash": self.run.protocol_hash, **{n: recipe[n] for n in names}}
 
 

@@ -15,11 +15,17 @@ def notebook_of(experiment: Experiment) -> str:
     """The notebook's text (nbformat 4)."""
     run, row = experiment.run, experiment.row
     labels = experiment.rule.wanted(run.labels)
-    shown = labels[0] if len(labels) == 1 else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
+    shown = (
+        labels[0]
+        if len(labels) == 1
+        else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
+    )
     rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
     recipe = run.recipe
     settings = detector_settings(recipe, run.environment)
-    anew = ", ".join(f"{k}={v!r}" for k, v in {"detector": settings.pop("name"), **settings}.items())
+    anew = ", ".join(
+        f"{k}={v!r}" for k, v in {"detector": settings.pop("name"), **settings}.items()
+    )
     cells = [
         new_markdown_cell(
             f"# {experiment.title}\n\nRun `{run.run_id}`, protocol `{run.protocol_hash}`, rule "
@@ -59,7 +65,11 @@ def notebook_of(experiment: Experiment) -> str:
     if row["conclusion"]:
         cells.append(new_markdown_cell(f"## Conclusion\n\n{row['conclusion']}"))
     made = new_notebook(cells=cells)
-    made.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made.metadata["kernelspec"] = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
     for i, cell in enumerate(made.cells):
         cell["id"] = f"cell-{i}"
     return nbformat.writes(made)

@@ -76,7 +76,9 @@ def report_of(experiment: Experiment) -> str:
         conclusion=markdown(experiment.row["conclusion"]) if experiment.row["conclusion"] else None,
         figures=figures,
         refused=sorted(refused),
-        chart=Markup(score_chart(experiment, sightings).to_html(full_html=False, include_plotlyjs="inline")),
+        chart=Markup(
+            score_chart(experiment, sightings).to_html(full_html=False, include_plotlyjs="inline")
+        ),
         sightings=sightings,
         pictures=_pictures(experiment, sightings),
         settings=rule.default.debounce.to_dict(),
@@ -92,22 +94,39 @@ def _rate(row: dict[str, Any], name: str) -> str:
     return f"{value:.3f}" + (f" [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
 
 
-def score_chart(experiment: Experiment, sightings: list[Sighting] | None = None, most: int = 4) -> go.Figure:
+def score_chart(
+    experiment: Experiment, sightings: list[Sighting] | None = None, most: int = 4
+) -> go.Figure:
     """Scores over time with sightings and annotations, for the labels that score highest."""
     run, rule = experiment.run, experiment.rule
     found = run.find(rule) if sightings is None else sightings
-    labels = sorted(rule.wanted(run.labels), key=lambda x: -float(run.log.scores(x).max(initial=0)))[:most]
+    labels = sorted(
+        rule.wanted(run.labels), key=lambda x: -float(run.log.scores(x).max(initial=0))
+    )[:most]
     chart = go.Figure()
     for label in labels:
         seconds = run.log.pts_of(label) / 1e6
-        chart.add_trace(go.Scatter(x=seconds, y=run.label_scores(label, rule), name=label, mode="lines"))
+        chart.add_trace(
+            go.Scatter(x=seconds, y=run.label_scores(label, rule), name=label, mode="lines")
+        )
         present = experiment.truth.of(run.media["media_id"], label).present / 1e6
         for a, b in present[:300].tolist():
-            chart.add_shape(type="rect", x0=a, x1=b, y0=-0.06, y1=-0.01, fillcolor="#16a34a", line_width=0)
+            chart.add_shape(
+                type="rect", x0=a, x1=b, y0=-0.06, y1=-0.01, fillcolor="#16a34a", line_width=0
+            )
     for s in found[:300]:
         if s.label in labels:
-            chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor="#0ea5e9", opacity=0.12, line_width=0)
-    chart.update_layout(xaxis_title="s", yaxis_title="score", yaxis_range=[-0.08, 1.02], height=280, margin={"l": 50, "r": 10, "t": 10, "b": 40}, legend={"orientation": "h", "y": 1.15})
+            chart.add_vrect(
+                x0=s.onset_s, x1=s.offset_s, fillcolor="#0ea5e9", opacity=0.12, line_width=0
+            )
+    chart.update_layout(
+        xaxis_title="s",
+        yaxis_title="score",
+        yaxis_range=[-0.08, 1.02],
+        height=280,
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+        legend={"orientation": "h", "y": 1.15},
+    )
     return chart
 
 
@@ -119,5 +138,10 @@ def _pictures(experiment: Experiment, sightings: list[Sighting]) -> list[dict[st
         file = folder / f"{s.peak_us}.jpg"
         if file.exists():
             data = base64.b64encode(file.read_bytes()).decode()
-            out.append({"src": f"data:image/jpeg;base64,{data}", "text": f"{s.label} at {s.peak_us / 1e6:.2f} s"})
+            out.append(
+                {
+                    "src": f"data:image/jpeg;base64,{data}",
+                    "text": f"{s.label} at {s.peak_us / 1e6:.2f} s",
+                }
+            )
     return out

@@ -24,7 +24,11 @@ _LEAST = 5
 _FACTS = ("title", "rule", "rule_hash", "protocol_hash", "recipe", "media", "state")
 _MOST_BYTES = 4 << 30
 _LOG_FILE = re.compile(r"log/(added/\d+/)?[\w-]+\.(json|parquet)")
-_REASON: dict[str, FinishReason] = {"cancelled": "cancelled", "failed": "error", "interrupted": "error"}
+_REASON: dict[str, FinishReason] = {
+    "cancelled": "cancelled",
+    "failed": "error",
+    "interrupted": "error",
+}
 
 
 def reproduce(
@@ -51,7 +55,9 @@ def reproduce(
         try:
             log = read_log(Path(folder) / "log")
         except (StoreError, KeyError) as error:
-            raise SettingError(f"{bundle} is not a whole methods bundle: its log cannot be read; export it again") from error
+            raise SettingError(
+                f"{bundle} is not a whole methods bundle: its log cannot be read; export it again"
+            ) from error
     if log.damaged:
         raise SettingError(f"{bundle} is damaged: {log.damaged[0][:120]}; export it again")
     derived = _sightings(facts, log, {})
@@ -81,7 +87,9 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
         with zipfile.ZipFile(path) as bundle:
             names = bundle.namelist()
             if sum(i.file_size for i in bundle.infolist()) > _MOST_BYTES:
-                raise SettingError(f"{path} unpacks to more than 4 GiB; it is not a bundle of the lab")
+                raise SettingError(
+                    f"{path} unpacks to more than 4 GiB; it is not a bundle of the lab"
+                )
             facts = json.loads(bundle.read("bundle.json"))
             stored = json.loads(bundle.read("sightings.json"))
             (folder / "log").mkdir()
@@ -90,16 +98,31 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
                 if _LOG_FILE.fullmatch(name):
                     (folder / name).parent.mkdir(parents=True, exist_ok=True)
                     (folder / name).write_bytes(bundle.read(name))
-        if not isinstance(facts, dict) or not isinstance(stored, list) or not {"format", *_FACTS} <= set(facts):
-            raise SettingError(f"{path} is not a whole methods bundle: bundle.json lacks facts; export it again")
+        if (
+            not isinstance(facts, dict)
+            or not isinstance(stored, list)
+            or not {"format", *_FACTS} <= set(facts)
+        ):
+            raise SettingError(
+                f"{path} is not a whole methods bundle: bundle.json lacks facts; export it again"
+            )
         if facts["format"] != 1:
             raise SettingError(f"{path} has format {facts['format']}, this version knows 1; update")
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, NotImplementedError, RecursionError) as error:
+    except (
+        zipfile.BadZipFile,
+        KeyError,
+        ValueError,
+        TypeError,
+        NotImplementedError,
+        RecursionError,
+    ) as error:
         if isinstance(error, SettingError):
             raise
-        raise SettingError(f"{path} is not a whole methods bundle ({error}); export it again") from None
+        raise SettingError(
+            f"{path} is not a whole methods bundle ({error}); export it again"
+        ) from None
     return facts, stored
 
 
@@ -108,7 +131,9 @@ def _sightings(
 ) -> list[dict[str, Any]]:
     """As `Run.find` does, from a bundle. changed: scores to take instead, by label."""
     rule, recipe, media = Rule.from_dict(facts["rule"]), facts["recipe"], facts["media"][0]
-    interval = float(recipe["every_s"]) or (float(np.median(np.diff(log.pts_us)) / 1e6) if len(log.pts_us) > 1 else 1.0)
+    interval = float(recipe["every_s"]) or (
+        float(np.median(np.diff(log.pts_us)) / 1e6) if len(log.pts_us) > 1 else 1.0
+    )
     done = facts["state"] == "done" or not len(log.pts_us)
     end_us = media["end_us"] if done else int(log.pts_us[-1])
     size = media["width_px"], media["height_px"]
@@ -140,24 +165,36 @@ def _infer(
 
     media, recipe = facts["media"][0], facts["recipe"]
     if recipe["detector"] not in detectors.names():
-        raise SettingError("its detections were made elsewhere and imported: there is no detector to infer with")
+        raise SettingError(
+            "its detections were made elsewhere and imported: there is no detector to infer with"
+        )
     path = _clip(media, videos)
     if media["sha256"] and sha256(path) != media["sha256"]:
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
     settings = detector_settings(recipe, facts, str(weights) if weights else None)
     detector = make_detector(**settings)
     if getattr(detector, "is_stateful", False):
-        raise SettingError("its scores depend on all frames before: a share of them cannot be inferred anew")
+        raise SettingError(
+            "its scores depend on all frames before: a share of them cannot be inferred anew"
+        )
     try:
         now = detector.recipe()
         moved = [k for k in now if k in recipe and now[k] != recipe[k]]
         if moved:
-            raise SettingError(f"the detector here is another: {', '.join(moved)} differ; give --weights")
+            raise SettingError(
+                f"the detector here is another: {', '.join(moved)} differ; give --weights"
+            )
         pts = log.analysed_pts_us
         n = min(len(pts), max(_LEAST, round(share * len(pts))))
         chosen = np.sort(np.random.default_rng(seed).choice(len(pts), n, replace=False))
-        frames = [f for f in FileSource(path).frames_at(pts[chosen].tolist()) if f.image_bgr is not None]
-        seen = {f.pts_us: d for batch in _batches(frames, detector.batch_size) for f, d in zip(batch, detector.detect(batch), strict=True)}
+        frames = [
+            f for f in FileSource(path).frames_at(pts[chosen].tolist()) if f.image_bgr is not None
+        ]
+        seen = {
+            f.pts_us: d
+            for batch in _batches(frames, detector.batch_size)
+            for f, d in zip(batch, detector.detect(batch), strict=True)
+        }
     finally:
         detector.close()
     return _differences(facts, log, derived, chosen, seen)
@@ -168,17 +205,33 @@ def _batches(frames: list[Any], size: int) -> list[list[Any]]:
 
 
 def _clip(media: Mapping[str, Any], videos: str | Path | None) -> Path:
-    places = [Path(media["path"])] if videos is None else [Path(videos) / (media["relative_path"] or media["name"]), Path(videos) / media["name"]]
+    places = (
+        [Path(media["path"])]
+        if videos is None
+        else [
+            Path(videos) / (media["relative_path"] or media["name"]),
+            Path(videos) / media["name"],
+        ]
+    )
     for path in places:
         if path.is_file():
             return path
-    raise SettingError(f"the clip {media['name']} is not at {places[0]}; give its folder with --videos")
+    raise SettingError(
+        f"the clip {media['name']} is not at {places[0]}; give its folder with --videos"
+    )
 
 
 def _differences(
-    facts: Mapping[str, Any], log: ScoreLog, derived: list[dict[str, Any]], chosen: np.ndarray, seen: Mapping[int, Any]
+    facts: Mapping[str, Any],
+    log: ScoreLog,
+    derived: list[dict[str, Any]],
+    chosen: np.ndarray,
+    seen: Mapping[int, Any],
 ) -> dict[str, Any]:
-    rule, size = Rule.from_dict(facts["rule"]), (facts["media"][0]["width_px"], facts["media"][0]["height_px"])
+    rule, size = (
+        Rule.from_dict(facts["rule"]),
+        (facts["media"][0]["width_px"], facts["media"][0]["height_px"]),
+    )
     chosen_us, largest, flips, compared = log.analysed_pts_us[chosen].tolist(), 0.0, 0, 0
     changed: dict[str, np.ndarray] = {}
     for label in rule.wanted(log.labels):
@@ -199,7 +252,12 @@ def _differences(
         largest = max(largest, float(moved.max(initial=0)))
         d = one.debounce
         for threshold in (d.enter_threshold, d.exit_threshold):
-            flips += int(((after.astype(np.float64) >= threshold) != (before.astype(np.float64) >= threshold)).sum())
+            flips += int(
+                (
+                    (after.astype(np.float64) >= threshold)
+                    != (before.astype(np.float64) >= threshold)
+                ).sum()
+            )
         if moved.any():
             changed[label] = after
     same = _sightings(facts, log, changed) if changed else derived

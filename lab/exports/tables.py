@@ -25,7 +25,9 @@ EFFORT_COLUMNS = [
 ]  # fmt: skip
 
 
-def sighting_rows(store: Store, rows: Iterable[Mapping[str, Any]] | None = None) -> list[dict[str, Any]]:
+def sighting_rows(
+    store: Store, rows: Iterable[Mapping[str, Any]] | None = None
+) -> list[dict[str, Any]]:
     """Stored sightings with times in seconds. rows: as `Store.sightings` gives them."""
     return [_sighting(row) for row in (store.sightings() if rows is None else rows)]
 

@@ -14,11 +14,15 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     out = []
     for number, line in enumerate(text.splitlines(), 1):
         where = f"{name}, line {number}"
-        if not line.strip() or line.startswith("\\"):  # frequency ranges follow on a line of their own
+        if not line.strip() or line.startswith(
+            "\\"
+        ):  # frequency ranges follow on a line of their own
             continue
         parts = line.split("\t")
         if len(parts) < 3 or not parts[2].strip():
-            raise SettingError(f"{where}: a label line is start, end and text by tabs, got {line[:60]!r}")
+            raise SettingError(
+                f"{where}: a label line is start, end and text by tabs, got {line[:60]!r}"
+            )
         start, end = time_us(parts[0], where), time_us(parts[1], where)
         if end < start:
             raise SettingError(f"{where}: ends before it begins; swap the two")

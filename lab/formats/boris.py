@@ -33,7 +33,9 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     lines = text.lstrip("\n").split("\n")
     start = next((i for i, line in enumerate(lines) if looks_like(line)), None)
     if start is None:
-        raise SettingError(f"{name} has no header with Behavior and Behavior type; export tabular events")
+        raise SettingError(
+            f"{name} has no header with Behavior and Behavior type; export tabular events"
+        )
     body = "\n".join(lines[start:])
     delimiter = "\t" if "\t" in lines[start] else ","
     reader = csv.DictReader(io.StringIO(body, newline=""), delimiter=delimiter)
@@ -58,7 +60,9 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
             out.append(_row(media, label, at, at, where))
         elif kind == "START":
             if key in begun:
-                raise SettingError(f"{where}: {label!r} starts again before it stopped ({begun[key][1]})")
+                raise SettingError(
+                    f"{where}: {label!r} starts again before it stopped ({begun[key][1]})"
+                )
             begun[key] = at, where
         elif kind == "STOP":
             if key not in begun:
@@ -99,7 +103,11 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
         if row["start_us"] is None:
             continue
         point = row["start_us"] == row["end_us"]
-        for kind, at in (("POINT", row["start_us"]),) if point else (("START", row["start_us"]), ("STOP", row["end_us"])):
+        for kind, at in (
+            (("POINT", row["start_us"]),)
+            if point
+            else (("START", row["start_us"]), ("STOP", row["end_us"]))
+        ):
             events.append((row["media"], at, kind != "STOP", kind, row))
     for media, at, _, kind, row in sorted(events, key=lambda e: e[:3]):
         values = {

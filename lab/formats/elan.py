@@ -23,16 +23,26 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     SettingError if it is no EAF, or declares entities.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise SettingError(f"{name} declares entities, which an EAF does not; save it from ELAN again")
+        raise SettingError(
+            f"{name} declares entities, which an EAF does not; save it from ELAN again"
+        )
     try:
         root = ET.fromstring(text.encode())
     except ET.ParseError as error:
-        raise SettingError(f"{name} is not a whole EAF ({error}); save it from ELAN again") from None
+        raise SettingError(
+            f"{name} is not a whole EAF ({error}); save it from ELAN again"
+        ) from None
     if root.tag != "ANNOTATION_DOCUMENT":
         raise SettingError(f"{name} is not an EAF: its root is {root.tag!r}")
     descriptor = root.find("./HEADER/MEDIA_DESCRIPTOR")
-    address = "" if descriptor is None else descriptor.get("RELATIVE_MEDIA_URL") or descriptor.get("MEDIA_URL") or ""
-    slots = {s.get("TIME_SLOT_ID"): s.get("TIME_VALUE") for s in root.iterfind("./TIME_ORDER/TIME_SLOT")}
+    address = (
+        ""
+        if descriptor is None
+        else descriptor.get("RELATIVE_MEDIA_URL") or descriptor.get("MEDIA_URL") or ""
+    )
+    slots = {
+        s.get("TIME_SLOT_ID"): s.get("TIME_VALUE") for s in root.iterfind("./TIME_ORDER/TIME_SLOT")
+    }
     out = []
     for tier in root.iterfind("./TIER"):
         for mark in tier.iter("ALIGNABLE_ANNOTATION"):
@@ -43,7 +53,9 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
             start, end = (int(str(t)) * 1000 for t in times)
             if end < start:
                 raise SettingError(f"{where}: ends before it begins; mend it in ELAN")
-            label = (mark.findtext("ANNOTATION_VALUE") or "").strip() or (tier.get("TIER_ID") or "").strip()
+            label = (mark.findtext("ANNOTATION_VALUE") or "").strip() or (
+                tier.get("TIER_ID") or ""
+            ).strip()
             out.append(
                 {"media": address.rsplit("/", 1)[-1], "label": label, "start_us": start, "end_us": end,
                  "annotator": tier.get("ANNOTATOR") or "me", "origin": "independent",
@@ -64,12 +76,21 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for media in sorted({row["media"] for row in marks}):
         ET.SubElement(
-            header, "MEDIA_DESCRIPTOR", MEDIA_URL=media, RELATIVE_MEDIA_URL=f"./{media}", MIME_TYPE="video/mp4"
+            header,
+            "MEDIA_DESCRIPTOR",
+            MEDIA_URL=media,
+            RELATIVE_MEDIA_URL=f"./{media}",
+            MIME_TYPE="video/mp4",
         )
     order = ET.SubElement(root, "TIME_ORDER")
     for i, row in enumerate(marks):
         for j, name in enumerate(("start_us", "end_us")):
-            ET.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=f"ts{2 * i + j + 1}", TIME_VALUE=str(round(row[name] / 1000)))
+            ET.SubElement(
+                order,
+                "TIME_SLOT",
+                TIME_SLOT_ID=f"ts{2 * i + j + 1}",
+                TIME_VALUE=str(round(row[name] / 1000)),
+            )
     for label in sorted({row["label"] for row in marks}):
         tier = ET.SubElement(root, "TIER", LINGUISTIC_TYPE_REF="default-lt", TIER_ID=label)
         for i, row in enumerate(marks):
@@ -81,6 +102,12 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
                 TIME_SLOT_REF1=f"ts{2 * i + 1}", TIME_SLOT_REF2=f"ts{2 * i + 2}",
             )  # fmt: skip
             ET.SubElement(mark, "ANNOTATION_VALUE").text = label
-    ET.SubElement(root, "LINGUISTIC_TYPE", GRAPHIC_REFERENCES="false", LINGUISTIC_TYPE_ID="default-lt", TIME_ALIGNABLE="true")
+    ET.SubElement(
+        root,
+        "LINGUISTIC_TYPE",
+        GRAPHIC_REFERENCES="false",
+        LINGUISTIC_TYPE_ID="default-lt",
+        TIME_ALIGNABLE="true",
+    )
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -36,7 +36,10 @@ def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, 
     """
     kind = kind or kind_of(raw, name)
     if kind == "csv":
-        return [{**row, "where": row["where"].replace("the file", name)} for row in table.read_table(raw)]
+        return [
+            {**row, "where": row["where"].replace("the file", name)}
+            for row in table.read_table(raw)
+        ]
     if kind not in _READ:
         raise SettingError(f"unknown format {kind!r}; {closest(kind, list(FORMATS))}")
     return _READ[kind](table.decode(raw, name), name)
@@ -71,7 +74,9 @@ def records_of(
     for row in given:
         if not row["media"]:
             if only_media is None:
-                raise SettingError(f"{row['where']}: this kind of file names no media; say which clip it is of")
+                raise SettingError(
+                    f"{row['where']}: this kind of file names no media; say which clip it is of"
+                )
             row["media"] = only_media["media_id"]
     placed, notes = place(given, list(media))
     out: list[Annotation | Coverage] = []
@@ -96,7 +101,10 @@ def records_of(
 
 
 def write_rows(
-    annotations: Iterable[Annotation], coverage: Iterable[Coverage], media: Iterable[Mapping[str, Any]], kind: str
+    annotations: Iterable[Annotation],
+    coverage: Iterable[Coverage],
+    media: Iterable[Mapping[str, Any]],
+    kind: str,
 ) -> str:
     """A file of annotations; a CSV also has a row without times for media watched in vain."""
     if kind not in _WRITE:

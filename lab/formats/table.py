@@ -30,7 +30,9 @@ def time_us(text: Any, where: str = "time") -> int:
         hours, minutes, rest = int(clock[1] or 0), int(clock[2]), Fraction(clock[3])
         return round((hours * 3600 + minutes * 60 + rest) * 1_000_000)
     if not _SECONDS.match(word) or abs(Fraction(word)) > 10**9:
-        raise SettingError(f"{where}: {str(text)!r} is no time; write seconds (83.5) or mm:ss (1:23.5)")
+        raise SettingError(
+            f"{where}: {str(text)!r} is no time; write seconds (83.5) or mm:ss (1:23.5)"
+        )
     return round(Fraction(word) * 1_000_000)
 
 
@@ -45,7 +47,9 @@ def decode(raw: bytes, name: str) -> str:
     try:
         return raw.decode(encoding)
     except UnicodeDecodeError as error:
-        raise SettingError(f"{name} is not text in UTF-8 or UTF-16 ({error}); save it as UTF-8") from None
+        raise SettingError(
+            f"{name} is not text in UTF-8 or UTF-16 ({error}); save it as UTF-8"
+        ) from None
 
 
 def read_file(path: str | Path) -> bytes:
@@ -121,7 +125,10 @@ def _row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
         )
     start = end = None
     if word["start_s"]:
-        start, end = time_us(word["start_s"], f"{where}, start_s"), time_us(word["end_s"], f"{where}, end_s")
+        start, end = (
+            time_us(word["start_s"], f"{where}, start_s"),
+            time_us(word["end_s"], f"{where}, end_s"),
+        )
         if end < start:
             raise SettingError(
                 f"{where}: {word['label']!r} ends at {end / 1e6:g} s, before it begins at "
@@ -158,6 +165,9 @@ def write_table(rows: Iterable[Mapping[str, Any]]) -> str:
         return "" if us is None else f"{us / 1e6:.6f}".rstrip("0").rstrip(".")
 
     return to_csv(
-        [{**row, "start_s": seconds(row["start_us"]), "end_s": seconds(row["end_us"])} for row in rows],
+        [
+            {**row, "start_s": seconds(row["start_us"]), "end_s": seconds(row["end_us"])}
+            for row in rows
+        ],
         [*COLUMNS, *_MORE],
     )

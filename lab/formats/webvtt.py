@@ -17,14 +17,18 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     """Rows without a media. Raises SettingError if it is no WebVTT, with the line."""
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or not lines[0].startswith("WEBVTT"):
-        raise SettingError(f"{name} does not begin with WEBVTT; is it a subtitle file of another kind?")
+        raise SettingError(
+            f"{name} does not begin with WEBVTT; is it a subtitle file of another kind?"
+        )
     out, i = [], 1
     while i < len(lines):
         cue = _CUE.match(lines[i])
         where = f"{name}, line {i + 1}"
         i += 1
         if not cue and "-->" in lines[i - 1]:
-            raise SettingError(f"{where}: {lines[i - 1].strip()[:60]!r} is no time span; write 00:01.000 --> 00:02.000")
+            raise SettingError(
+                f"{where}: {lines[i - 1].strip()[:60]!r} is no time span; write 00:01.000 --> 00:02.000"
+            )
         if not cue:
             continue
         words = []

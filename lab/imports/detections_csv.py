@@ -40,9 +40,14 @@ def import_detections(
     others are filled in. name: of the detector. Raises SettingError with the line.
     """
     if every_s is not None and not 1e-3 <= every_s <= 86_400:
-        raise SettingError(f"the distance of samples must be from 0.001 to 86400 s, got {every_s:g}")
+        raise SettingError(
+            f"the distance of samples must be from 0.001 to 86400 s, got {every_s:g}"
+        )
     by_media, labels = _read(path)
-    floor = min((c for rows in by_media.values() for r in rows for c in (r["confidence"],) if c), default=0.05)
+    floor = min(
+        (c for rows in by_media.values() for r in rows for c in (r["confidence"],) if c),
+        default=0.05,
+    )
     recipe: dict[str, Any] = {
         "detector": name, "labels": sorted(labels), "score_floor": round(max(1e-3, min(0.2, floor)), 4),
     }  # fmt: skip
@@ -51,10 +56,14 @@ def import_detections(
         try:
             found = find_media(media_name, videos)
             times = sorted({r["pts_us"] for r in rows})
-            looked = _looked_at(times, rows, every_s, found.media.end_us if found else None, media_name)
+            looked = _looked_at(
+                times, rows, every_s, found.media.end_us if found else None, media_name
+            )
             media = found.media if found else made_media(media_name, looked[-1] / 1e6 + 1e-6, 25.0)
             if found and times[-1] > media.end_us:
-                raise SettingError(f"a detection at {times[-1] / 1e6:g} s lies beyond the end of {media.name}")
+                raise SettingError(
+                    f"a detection at {times[-1] / 1e6:g} s lies beyond the end of {media.name}"
+                )
             at: dict[int, list[dict[str, Any]]] = {t: [] for t in looked}
             for r in rows:
                 if r["label"]:
@@ -63,10 +72,20 @@ def import_detections(
             steps = np.diff(looked)
             typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
             out.runs.append(
-                write_run(store, media, recipe, samples, every_s=typical, threshold=_THRESHOLD, relative_path=media_name)
+                write_run(
+                    store,
+                    media,
+                    recipe,
+                    samples,
+                    every_s=typical,
+                    threshold=_THRESHOLD,
+                    relative_path=media_name,
+                )
             )
             if found is None:
-                out.notes.append(f"{media_name}: no video, so it has no picture; give its folder with --videos")
+                out.notes.append(
+                    f"{media_name}: no video, so it has no picture; give its folder with --videos"
+                )
         except LabError as error:
             out.refused[media_name] = str(error)
     return out
@@ -89,15 +108,23 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
         media, label = (row.get("media") or "").strip(), (row.get("label") or "").strip()
         if not media:
             raise SettingError(f"{where}: media is empty")
-        made: dict[str, Any] = {"pts_us": time_us(row["pts_s"] or "", f"{where}, pts_s"), "label": label, "confidence": 0.0}
+        made: dict[str, Any] = {
+            "pts_us": time_us(row["pts_s"] or "", f"{where}, pts_s"),
+            "label": label,
+            "confidence": 0.0,
+        }
         if label:
             labels.add(label)
             made["confidence"] = _number(row["confidence"], f"{where}, confidence")
             if not 0 < made["confidence"] <= 1:
-                raise SettingError(f"{where}: confidence must be in (0, 1], got {row['confidence']}")
+                raise SettingError(
+                    f"{where}: confidence must be in (0, 1], got {row['confidence']}"
+                )
             box = made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
             if box[2] < box[0] or box[3] < box[1]:
-                raise SettingError(f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})")
+                raise SettingError(
+                    f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})"
+                )
         by_media.setdefault(media, []).append(made)
     if not labels:
         raise SettingError(f"{path} has no detection")
@@ -115,7 +142,11 @@ def _number(text: Any, where: str) -> float:
 
 
 def _looked_at(
-    times: list[int], rows: list[dict[str, Any]], every_s: float | None, end_us: int | None, name: str
+    times: list[int],
+    rows: list[dict[str, Any]],
+    every_s: float | None,
+    end_us: int | None,
+    name: str,
 ) -> list[int]:
     """The times of all samples, those without detections included."""
     if every_s is None:

@@ -31,16 +31,24 @@ class FoundMedia:
 
 def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
     """The video of this name under a folder, or by its own path; None if there is none."""
-    if videos is not None and not (Path(videos) / name).resolve().is_relative_to(Path(videos).resolve()):
+    if videos is not None and not (Path(videos) / name).resolve().is_relative_to(
+        Path(videos).resolve()
+    ):
         raise SettingError(f"{name} lies outside {videos}; file names are relative to that folder")
-    for path in ([Path(videos) / name, Path(videos) / Path(name).name] if videos is not None else [Path(name)]):
+    for path in (
+        [Path(videos) / name, Path(videos) / Path(name).name]
+        if videos is not None
+        else [Path(name)]
+    ):
         if path.is_file():
             source = FileSource(path)
             return FoundMedia(probe(path, source), source.frame_times_us())
     return None
 
 
-def made_media(name: str, duration_s: float, frame_rate: float, size_px: tuple[int, int] = (1000, 1000)) -> Media:
+def made_media(
+    name: str, duration_s: float, frame_rate: float, size_px: tuple[int, int] = (1000, 1000)
+) -> Media:
     """Facts of a video that is not at hand, known by its name alone."""
     digest = hashlib.blake2b(f"absent {name}".encode(), digest_size=8).hexdigest()
     return Media(

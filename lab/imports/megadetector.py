@@ -22,7 +22,20 @@ from lab.imports.write import Sample, write_run
 from lab.run import Run
 from lab.store.store import Store
 
-_VIDEOS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg", ".wmv", ".asf", ".3gp")
+_VIDEOS = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".mpg",
+    ".mpeg",
+    ".wmv",
+    ".asf",
+    ".3gp",
+)
 _THRESHOLD = 0.2
 
 
@@ -72,7 +85,9 @@ def import_megadetector(
         except LabError as error:
             out.refused[name] = str(error)
     if images:
-        out.notes.append(f"{images} image{'s' if images > 1 else ''} left out: only videos have a time")
+        out.notes.append(
+            f"{images} image{'s' if images > 1 else ''} left out: only videos have a time"
+        )
     if not out.runs and not out.refused and not out.failures:
         raise SettingError(f"{path} names no video")
     return out
@@ -103,7 +118,9 @@ def _load(path: Path) -> dict[str, Any]:
             "convert it with MegaDetector's own tools"
         )
     if not isinstance(given.get("detection_categories"), dict):
-        raise SettingError(f"{path} has no detection_categories; it is not a whole MegaDetector file")
+        raise SettingError(
+            f"{path} has no detection_categories; it is not a whole MegaDetector file"
+        )
     return given
 
 
@@ -113,9 +130,14 @@ def _detector(given: Mapping[str, Any]) -> dict[str, Any]:
     meta = info.get("detector_metadata") or {}
     categories = {str(k): str(v) for k, v in given["detection_categories"].items()}
     confidences = [
-        d.get("conf") for e in given["images"] for d in e.get("detections") or [] if isinstance(d, dict)
+        d.get("conf")
+        for e in given["images"]
+        for d in e.get("detections") or []
+        if isinstance(d, dict)
     ]
-    lowest = min((c for c in confidences if isinstance(c, int | float) and 0 < c <= 1), default=0.005)
+    lowest = min(
+        (c for c in confidences if isinstance(c, int | float) and 0 < c <= 1), default=0.005
+    )
     return {
         "detector": "megadetector",
         "weights": str(info.get("detector", "unknown")),
@@ -151,7 +173,9 @@ def _run(
     media = found.media if found else made_media(name, (frames[-1] + 1) / rate, rate)
     if found is None:
         where = f" in {videos}" if videos is not None else "; give its folder with --videos"
-        notes.append(f"{name}: no video{where}, so it has no picture and its length is that of its frames")
+        notes.append(
+            f"{name}: no video{where}, so it has no picture and its length is that of its frames"
+        )
     width, height = (media.width_px, media.height_px) if found else (1000, 1000)
     by_frame: dict[int, list[tuple[str, float, list[float]]]] = {f: [] for f in frames}
     unlisted = 0
@@ -169,10 +193,14 @@ def _run(
         box_px = [x * width, y * height, (x + w) * width, (y + h) * height]
         by_frame[d["frame_number"]].append((label, confidence, box_px))
     if unlisted:
-        notes.append(f"{name}: {unlisted} detection(s) of categories that the file does not list left out")
+        notes.append(
+            f"{name}: {unlisted} detection(s) of categories that the file does not list left out"
+        )
     times = found.times_us(frames) if found else [round(f / rate * 1e6) for f in frames]
     samples = [
-        Sample(f, t, _columns(by_frame[f])) for f, t in zip(frames, times, strict=True) if t is not None
+        Sample(f, t, _columns(by_frame[f]))
+        for f, t in zip(frames, times, strict=True)
+        if t is not None
     ]
     steps = np.diff([s.pts_us for s in samples])
     every_s = float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0
@@ -188,8 +216,12 @@ def _checked(d: Any) -> tuple[float, list[float]]:
     if not isinstance(d, dict):
         raise SettingError(f"a detection is {d!r}, not an object")
     numbers = [d.get("conf"), *(d["bbox"] if isinstance(d.get("bbox"), list) else [])]
-    if len(numbers) != 5 or not all(isinstance(v, int | float) and math.isfinite(v) for v in numbers):
-        raise SettingError(f"a detection needs conf and a bbox of four finite numbers, got {d.get('conf')!r} and {d.get('bbox')!r}")
+    if len(numbers) != 5 or not all(
+        isinstance(v, int | float) and math.isfinite(v) for v in numbers
+    ):
+        raise SettingError(
+            f"a detection needs conf and a bbox of four finite numbers, got {d.get('conf')!r} and {d.get('bbox')!r}"
+        )
     confidence, *box = (float(v) for v in numbers)
     if not 0 <= confidence <= 1:
         raise SettingError(f"conf must be in [0, 1], got {confidence}")

@@ -78,7 +78,9 @@ def routes(at: Desk | None = None) -> list[Route]:
     async def annotations(request: Request) -> Response:
         media_id = request.path_params["media_id"]
         if request.method == "GET":
-            return JSONResponse(await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH)
+            return JSONResponse(
+                await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH
+            )
         asked = await request.json()
         return JSONResponse(await run_in_threadpool(here.truth.change, media_id, asked))
 
@@ -94,7 +96,9 @@ def routes(at: Desk | None = None) -> list[Route]:
         rule, moment = Rule.from_dict(asked["rule"]), float(asked["pts_s"])
         rows = await run_in_threadpool(here.explain, str(asked["run_id"]), asked["label"], rule)
         before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
-        return JSONResponse(before[-1] if before else {"state": "closed", "reason": "before the first sample"})
+        return JSONResponse(
+            before[-1] if before else {"state": "closed", "reason": "before the first sample"}
+        )
 
     async def offset(request: Request) -> Response:
         asked = await request.json()
@@ -117,7 +121,9 @@ def routes(at: Desk | None = None) -> list[Route]:
         Route("/api/health", _answering(health)),
         Route("/api/media/{media_id}/file", _answering(clip)),
         Route("/api/media/{media_id}/offset", _answering(offset), methods=["POST"]),
-        Route("/api/media/{media_id}/annotations", _answering(annotations), methods=["GET", "POST"]),
+        Route(
+            "/api/media/{media_id}/annotations", _answering(annotations), methods=["GET", "POST"]
+        ),
         Route("/api/decisions", _answering(decided), methods=["POST"]),
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _answering(picture)),
         Route("/api/runs/{run_id}/log", _answering(log)),

@@ -66,7 +66,11 @@ class TruthDesk:
         asked: `add`, a list of records, and `delete`, a list of ids. Raises SettingError.
         """
         given, gone = asked.get("add", []), asked.get("delete", [])
-        if not isinstance(given, list) or not isinstance(gone, list) or len(given) + len(gone) > _MOST_RECORDS:
+        if (
+            not isinstance(given, list)
+            or not isinstance(gone, list)
+            or len(given) + len(gone) > _MOST_RECORDS
+        ):
             raise SettingError(f"add and delete must be lists of at most {_MOST_RECORDS} records")
         records = [of_json({**row, "media_id": media_id}) for row in given]
         self.store.check_records(records)
@@ -78,7 +82,9 @@ class TruthDesk:
             self._kept = None
         return self.of_media(media_id)
 
-    def figures(self, run: Run, rule: Rule, *, tiou: float, annotator: str | None) -> dict[str, Any] | None:
+    def figures(
+        self, run: Run, rule: Rule, *, tiou: float, annotator: str | None
+    ) -> dict[str, Any] | None:
         """Figures of a rule on one run; None if nothing is annotated for its labels.
 
         From the same function as in Python: `lab.evaluate`.
@@ -87,7 +93,11 @@ class TruthDesk:
         here = known.by_media.get(run.media["media_id"], {})
         labels = [label for label in rule.wanted(run.labels) if label in here]
         others = sorted(set(here) - set(run.labels))
-        notes = [f"{', '.join(others[:5])}: annotated, but this run did not look for it"] if others else []
+        notes = (
+            [f"{', '.join(others[:5])}: annotated, but this run did not look for it"]
+            if others
+            else []
+        )
         if not labels:
             return {"problem": notes[0]} if notes else None
         try:

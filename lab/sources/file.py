@@ -79,7 +79,9 @@ class FileSource:
                     yield picture(frame, index, self._us(pts))
             return
         shown = self.index.shown
-        yield from self._segments([Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices])
+        yield from self._segments(
+            [Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices]
+        )
 
     def keyframe_of(self, index: int) -> int:
         """The packet from which this frame is decoded; frames of one are best decoded together."""

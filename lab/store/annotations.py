@@ -67,7 +67,8 @@ class AnnotationRows:
         with self.catalog.transaction() as db:
             for kind, table in _TABLES.items():
                 gone = db.execute(
-                    f"DELETE FROM {table} WHERE list_contains(?, {_KEYS[kind]}) RETURNING 1", [list(ids)]
+                    f"DELETE FROM {table} WHERE list_contains(?, {_KEYS[kind]}) RETURNING 1",
+                    [list(ids)],
                 ).fetchall()
                 count += len(gone)
         return count
@@ -115,7 +116,9 @@ def of_json(row: dict[str, Any]) -> Annotation | Coverage | Verdict:
     kinds: dict[str, Any] = {"annotation": Annotation, "coverage": Coverage, "verdict": Verdict}
     kind = kinds.get(str(row.get("kind")))
     if kind is None:
-        raise SettingError(f"a record is an annotation, coverage or verdict, got {row.get('kind')!r}")
+        raise SettingError(
+            f"a record is an annotation, coverage or verdict, got {row.get('kind')!r}"
+        )
     known = {f.name for f in fields(kind)} - {"created_utc"}
     given = {k: v for k, v in row.items() if k in known and v is not None}
     if row.get("id"):

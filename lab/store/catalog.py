@@ -30,7 +30,10 @@ _LONGEST_PAUSE_S = 0.05
 
 def _command() -> str:
     """The program and its command, without options: those may hold secrets."""
-    words = [Path(sys.argv[0] or "python").name, *(w for w in sys.argv[1:2] if not w.startswith("-"))]
+    words = [
+        Path(sys.argv[0] or "python").name,
+        *(w for w in sys.argv[1:2] if not w.startswith("-")),
+    ]
     return " ".join(words)[:200]
 
 
@@ -72,14 +75,18 @@ class Catalog:
                     raise
                 connection.commit()
             except duckdb.OperationalError as error:  # no space, no permission, a broken disk
-                raise StoreError(f"the store {self.folder} cannot be written: {_first(error)}") from None
+                raise StoreError(
+                    f"the store {self.folder} cannot be written: {_first(error)}"
+                ) from None
             finally:
                 connection.close()
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         if not self._mutex.acquire(timeout=self._wait_s):
-            raise StoreError(f"the store {self.folder} was busy in this process for {self._wait_s:.0f} s")
+            raise StoreError(
+                f"the store {self.folder} was busy in this process for {self._wait_s:.0f} s"
+            )
         try:
             lock = self._file_lock()
             try:
@@ -145,7 +152,9 @@ class Catalog:
 
 def _cannot_write(folder: Path, error: OSError) -> str:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return f"the store {folder} cannot be written ({error.strerror}); choose another with --store"
+        return (
+            f"the store {folder} cannot be written ({error.strerror}); choose another with --store"
+        )
     if error.errno in (errno.EEXIST, errno.ENOTDIR):
         return f"the store {folder} is a file, not a folder; choose another with --store"
     if error.errno == errno.ENOSPC:

@@ -33,7 +33,9 @@ class EmbeddingRows:
         if not self.catalog.exists:
             return []
         with self.catalog.transaction() as db:
-            rows = db.execute("SELECT text FROM embeddings WHERE encoder = ? ORDER BY text", [encoder])
+            rows = db.execute(
+                "SELECT text FROM embeddings WHERE encoder = ? ORDER BY text", [encoder]
+            )
             return [text for (text,) in rows.fetchall()]
 
     def embedding_counts(self) -> dict[str, int]:
@@ -41,7 +43,9 @@ class EmbeddingRows:
         if not self.catalog.exists:
             return {}
         with self.catalog.transaction() as db:
-            rows = db.execute("SELECT encoder, count(*) FROM embeddings GROUP BY encoder ORDER BY encoder")
+            rows = db.execute(
+                "SELECT encoder, count(*) FROM embeddings GROUP BY encoder ORDER BY encoder"
+            )
             return dict(rows.fetchall())
 
     def differing_embeddings(self, encoder: str, vectors: Mapping[str, np.ndarray]) -> list[str]:
@@ -58,7 +62,8 @@ class EmbeddingRows:
         if known:
             with self.catalog.transaction() as db:
                 db.execute(
-                    "DELETE FROM embeddings WHERE encoder = ? AND text IN (SELECT unnest(?))", [encoder, list(known)]
+                    "DELETE FROM embeddings WHERE encoder = ? AND text IN (SELECT unnest(?))",
+                    [encoder, list(known)],
                 )
         return len(known)
 

@@ -77,14 +77,18 @@ class ExperimentRows:
         found = found or [r for r in rows if entry_id and r["entry_id"].startswith(entry_id)]
         if len(found) != 1:
             known = [r["entry_id"] for r in rows]
-            raise SettingError(f"no entry {entry_id!r} in this notebook; {closest(entry_id, known)}")
+            raise SettingError(
+                f"no entry {entry_id!r} in this notebook; {closest(entry_id, known)}"
+            )
         return found[0]
 
     def write_entry(self, entry_id: str, **values: Any) -> None:
         """Change what a person writes: title, notes, conclusion, tags, starred, archived, parents."""
         for name in values:
             if name not in _WRITABLE:
-                raise SettingError(f"an entry has no {name!r} to write; {closest(name, list(_WRITABLE))}")
+                raise SettingError(
+                    f"an entry has no {name!r} to write; {closest(name, list(_WRITABLE))}"
+                )
         self.entry(entry_id)
         given = {n: json.dumps(list(v)) if n in _LISTS else v for n, v in values.items()}
         sets = ", ".join(f"{name} = ?" for name in given)
@@ -98,12 +102,11 @@ class ExperimentRows:
         """Log a frozen rule and its sample; an audit is never changed."""
         with self.catalog.transaction() as db:
             db.execute(
-                "INSERT INTO audits VALUES (?, ?, ?)", [audit.audit_id, json.dumps(audit.to_dict()), now()]
+                "INSERT INTO audits VALUES (?, ?, ?)",
+                [audit.audit_id, json.dumps(audit.to_dict()), now()],
             )
 
     def audits(self) -> list[Audit]:
         """Newest first."""
         rows = self._rows("SELECT audit FROM audits ORDER BY created_utc DESC")
         return [Audit.from_dict(json.loads(row["audit"])) for row in rows]
-
-

@@ -86,7 +86,11 @@ def m003_embeddings(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
-MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [m001_first, m002_notebook, m003_embeddings]
+MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
+    m001_first,
+    m002_notebook,
+    m003_embeddings,
+]
 
 
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:

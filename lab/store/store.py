@@ -106,7 +106,9 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         """Site, start and clock of a clip, as the user knows them."""
         for name in values:
             if name not in (*_EDITABLE, "browser_offset_us"):
-                raise SettingError(f"media has no {name!r} to edit; {closest(name, list(_EDITABLE))}")
+                raise SettingError(
+                    f"media has no {name!r} to edit; {closest(name, list(_EDITABLE))}"
+                )
         sets = ", ".join(f"{name} = ?" for name in values)
         with self.catalog.transaction() as db:
             db.execute(f"UPDATE media SET {sets} WHERE media_id = ?", [*values.values(), media_id])
@@ -164,7 +166,9 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
         with self.catalog.transaction() as db:
-            db.execute("UPDATE runs SET state = ?, error = ? WHERE run_id = ?", [state, error, run_id])
+            db.execute(
+                "UPDATE runs SET state = ?, error = ? WHERE run_id = ?", [state, error, run_id]
+            )
 
     def finish_run(
         self, run_id: str, state: str, *, error: str | None, effort: Row, elapsed_s: float
@@ -273,8 +277,6 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 def new_run_id() -> str:
     """Sorts by time, and is one of its kind."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
-
-
 
 
 def check_health(store: Store) -> list[str]:

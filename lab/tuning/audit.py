@@ -74,7 +74,9 @@ class Audit:
 
 def unwatched(runs: Sequence[Run], truth: Truth, label: str) -> list[Run]:
     """Runs whose clip nobody annotated or watched for the label."""
-    spoken = {r.media_id for rows in (truth.annotations, truth.coverage) for r in rows if r.label == label}
+    spoken = {
+        r.media_id for rows in (truth.annotations, truth.coverage) for r in rows if r.label == label
+    }
     return [run for run in runs if run.media["media_id"] not in spoken]
 
 
@@ -84,7 +86,9 @@ def new_audit(
     """Freeze a rule and draw clips that nobody annotated. Raises SettingError for too few."""
     one = rule.of(label)
     highest = {
-        run.media["media_id"]: float(max(run.log.scores(label, one.box_filter, run.size_px), default=0.0))
+        run.media["media_id"]: float(
+            max(run.log.scores(label, one.box_filter, run.size_px), default=0.0)
+        )
         for run in unwatched(runs, truth, label)
     }
     strata = draw(highest, one.debounce.enter_threshold, clips, seed)
@@ -110,7 +114,9 @@ def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, 
     return estimate(audit.strata, counts, hours)
 
 
-def draw(highest: Mapping[str, float], enter_threshold: float, clips: int, seed: int) -> tuple[Stratum, ...]:
+def draw(
+    highest: Mapping[str, float], enter_threshold: float, clips: int, seed: int
+) -> tuple[Stratum, ...]:
     """A stratified sample of about `clips` clips.
 
     highest: media_id to the highest score in the clip. The low stratum is below the threshold, so
@@ -126,13 +132,19 @@ def draw(highest: Mapping[str, float], enter_threshold: float, clips: int, seed:
         raise SettingError(f"an audit draws at least 2 clips, got {clips}")
     above = [s for s in highest.values() if s >= enter_threshold]
     middle = float(np.median(above)) if above else 1.0
-    parts = [("low", 0.0, enter_threshold), ("middle", enter_threshold, middle), ("high", middle, 1.0 + 1e-9)]
+    parts = [
+        ("low", 0.0, enter_threshold),
+        ("middle", enter_threshold, middle),
+        ("high", middle, 1.0 + 1e-9),
+    ]
     rng = np.random.default_rng(seed)
     groups = []
     for name, low, high in parts:
         inside = sorted(m for m, s in highest.items() if low <= s < high)
         if inside:
-            groups.append((name, low, min(1.0, high), [inside[i] for i in rng.permutation(len(inside))]))
+            groups.append(
+                (name, low, min(1.0, high), [inside[i] for i in rng.permutation(len(inside))])
+            )
     sizes = _allot([len(g[3]) for g in groups], min(clips, len(highest)))
     return tuple(
         Stratum(name, low, high, len(inside), tuple(inside[:n]))
@@ -154,7 +166,9 @@ def _allot(sizes: Sequence[int], clips: int) -> list[int]:
     return wanted
 
 
-def estimate(strata: Sequence[Stratum], counts: Mapping[str, Sequence[int]], hours: Mapping[str, float]) -> dict[str, Any]:
+def estimate(
+    strata: Sequence[Stratum], counts: Mapping[str, Sequence[int]], hours: Mapping[str, float]
+) -> dict[str, Any]:
     """Precision, recall, false sightings an hour and totals of the population, with intervals.
 
     counts: media_id to tp, fp, fn of the drawn clips that are watched. hours: likewise. Clips that
@@ -162,7 +176,12 @@ def estimate(strata: Sequence[Stratum], counts: Mapping[str, Sequence[int]], hou
     clips gives no interval.
     """
     done = [
-        (s, np.array([[*counts[m], hours[m]] for m in s.drawn if m in counts], float).reshape(-1, 4))
+        (
+            s,
+            np.array([[*counts[m], hours[m]] for m in s.drawn if m in counts], float).reshape(
+                -1, 4
+            ),
+        )
         for s in strata
     ]
     missing = sum(len(s.drawn) for s in strata) - sum(len(values) for _, values in done)
@@ -178,7 +197,9 @@ def estimate(strata: Sequence[Stratum], counts: Mapping[str, Sequence[int]], hou
         row[f"{name}_total"] = float(totals[column]) if usable else None
     ratios = {"precision": ([0], [0, 1]), "recall": ([0], [0, 2]), "false_per_hour": ([1], [3])}
     for name, (top, bottom) in ratios.items():
-        value, interval = _ratio(done, top, bottom, bounded=name != "false_per_hour") if usable else (None, None)
+        value, interval = (
+            _ratio(done, top, bottom, bounded=name != "false_per_hour") if usable else (None, None)
+        )
         row[name], row[f"{name}_interval"] = value, None if interval is None else list(interval)
     return row
 

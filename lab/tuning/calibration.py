@@ -74,7 +74,6 @@ def samples_with_truth(footage: Sequence[Footage]) -> tuple[np.ndarray, np.ndarr
     return np.concatenate(scores), np.concatenate(there), np.concatenate(clip_of)
 
 
-
 def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
     """Fit over samples with a score, in covered stretches.
 
@@ -98,9 +97,13 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
     made = {p: _threshold(p, intercept, slope) for p in LEVELS}
     warning = None
     if slope <= 0:
-        warning = "higher scores do not make it likelier: the score says nothing about this label here"
+        warning = (
+            "higher scores do not make it likelier: the score says nothing about this label here"
+        )
     elif min(positives, len(there) - positives) < 50 or len(set(clip_of.tolist())) < 3:
-        warning = "few samples or clips: neighbouring samples are alike, so this is less than it looks"
+        warning = (
+            "few samples or clips: neighbouring samples are alike, so this is less than it looks"
+        )
     return Calibration(
         label, intercept, slope, made, tuple(_bins(scores, there)), len(there), positives,
         len(set(clip_of.tolist())), warning,
@@ -136,5 +139,8 @@ def histogram(footage: Sequence[Footage], bins: int = 40) -> dict[str, Any]:
         name: np.histogram(scores[(scores > 0) & mask], edges)[0].tolist()
         for name, mask in (("there", there), ("not_there", ~there))
     }
-    zero = {"there": int(((scores == 0) & there).sum()), "not_there": int(((scores == 0) & ~there).sum())}
+    zero = {
+        "there": int(((scores == 0) & there).sum()),
+        "not_there": int(((scores == 0) & ~there).sum()),
+    }
     return {"edges": edges.tolist(), **count, "without_score": zero}

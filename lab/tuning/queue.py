@@ -49,11 +49,18 @@ def committee(sweep: Sweep | None, base: LabelRule, floor: float) -> list[LabelR
     """Rules that ought to know: the Pareto front, or a spread of thresholds if nothing is known."""
     if sweep is not None and len(front := sweep.pareto()):
         picked = front[np.unique(np.linspace(0, len(front) - 1, MOST_RULES).round().astype(int))]
-        best = np.argsort(-np.nan_to_num(sweep.figures()["f1"]), kind="stable")[: MOST_RULES - len(picked)]
-        return [sweep.rule(int(i)).default for i in dict.fromkeys([*picked.tolist(), *best.tolist()])]
+        best = np.argsort(-np.nan_to_num(sweep.figures()["f1"]), kind="stable")[
+            : MOST_RULES - len(picked)
+        ]
+        return [
+            sweep.rule(int(i)).default for i in dict.fromkeys([*picked.tolist(), *best.tolist()])
+        ]
     thresholds = np.linspace(max(floor, 0.05), 0.9, 9)
     return [
-        LabelRule(debounce=base.debounce.changed(enter_threshold=float(t), exit_threshold=None), box_filter=base.box_filter)
+        LabelRule(
+            debounce=base.debounce.changed(enter_threshold=float(t), exit_threshold=None),
+            box_filter=base.box_filter,
+        )
         for t in thresholds
     ]
 

@@ -45,7 +45,9 @@ class Goal:
         if not 0 < self.least_recall <= 1:
             raise SettingError(f"least_recall must be in (0, 1], got {self.least_recall}")
         if not 0 <= self.most_false_per_hour < float("inf"):
-            raise SettingError(f"most_false_per_hour must be 0 or more, got {self.most_false_per_hour}")
+            raise SettingError(
+                f"most_false_per_hour must be 0 or more, got {self.most_false_per_hour}"
+            )
 
     def text(self) -> str:
         return {
@@ -94,7 +96,10 @@ def _centred(sweep: Sweep, position: int, met: bool, best: np.ndarray) -> Choice
         return Choice(position, met)
     axis = SETTINGS.index("enter_threshold")
     at = list(np.unravel_index(position, sweep.grid.shape))
-    line = [int(np.ravel_multi_index((*at[:axis], k, *at[axis + 1 :]), sweep.grid.shape)) for k in range(sweep.grid.shape[axis])]
+    line = [
+        int(np.ravel_multi_index((*at[:axis], k, *at[axis + 1 :]), sweep.grid.shape))
+        for k in range(sweep.grid.shape[axis])
+    ]
     first = last = int(at[axis])
     while first > 0 and best[line[first - 1]]:
         first -= 1
@@ -103,7 +108,11 @@ def _centred(sweep: Sweep, position: int, met: bool, best: np.ndarray) -> Choice
     highs = np.asarray(sweep.grid.enter_threshold, np.float64)
     middle = (sweep.below[first] + highs[last]) / 2
     # The step of the grid that the middle lies in, or the nearest one, and a threshold within it.
-    k = first + int(np.argmin([max(0.0, sweep.below[i] - middle, middle - highs[i]) for i in range(first, last + 1)]))
+    k = first + int(
+        np.argmin(
+            [max(0.0, sweep.below[i] - middle, middle - highs[i]) for i in range(first, last + 1)]
+        )
+    )
     threshold = float(np.clip(np.floor(middle * 1e4) / 1e4, sweep.below[k] + 1e-6, highs[k]))
     return Choice(line[k], met, max(threshold, sweep.floor))
 
@@ -121,11 +130,19 @@ def choose_of(
     elif goal.kind == "recall":
         fit = f["recall"] >= goal.least_recall
         met = bool(fit.any())
-        keys = [np.where(fit, -f["false_per_hour"], -np.inf), f["f1"]] if met else [f["recall"], f["f1"]]
+        keys = (
+            [np.where(fit, -f["false_per_hour"], -np.inf), f["f1"]]
+            if met
+            else [f["recall"], f["f1"]]
+        )
     else:
         fit = f["false_per_hour"] <= goal.most_false_per_hour
         met = bool(fit.any())
-        keys = [np.where(fit, f["recall"], -np.inf), f["f1"]] if met else [-f["false_per_hour"], f["f1"]]
+        keys = (
+            [np.where(fit, f["recall"], -np.inf), f["f1"]]
+            if met
+            else [-f["false_per_hour"], f["f1"]]
+        )
     best = np.ones(len(totals), bool)
     for key in keys:
         best &= key == key[best].max()
@@ -193,7 +210,9 @@ def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recomm
     best = choose(sweep, goal)
     held, chosen = held_out_counts(sweep, goal, folds)
     per_group = np.stack([held[folds.group == g].sum(axis=0) for g in range(len(folds.names))])
-    hours = np.array([sweep.covered_us[folds.group == g].sum() / 3.6e9 for g in range(len(folds.names))])
+    hours = np.array(
+        [sweep.covered_us[folds.group == g].sum() / 3.6e9 for g in range(len(folds.names))]
+    )
     several = len(folds.names) > 1
     return Recommendation(
         label=sweep.label,
@@ -217,7 +236,9 @@ def held_out_counts(sweep: Sweep, goal: Goal, folds: Folds) -> tuple[np.ndarray,
     chosen = []
     for k in np.unique(folds.fold).tolist():
         out = folds.fold == k
-        position = choose(sweep, goal, ~out).position if not out.all() else choose(sweep, goal).position
+        position = (
+            choose(sweep, goal, ~out).position if not out.all() else choose(sweep, goal).position
+        )
         held[out] = sweep.counts[out, position]
         chosen.append(position)
     return held, chosen
@@ -240,7 +261,9 @@ def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[d
         own = [choose(sweep, goal, here & rest).position for rest in others]
         common = [choose(sweep, goal, rest).position for rest in others]
         gain, interval = paired_gain(
-            sweep.counts[clips, own].astype(np.int64), sweep.counts[clips, common].astype(np.int64), seed
+            sweep.counts[clips, own].astype(np.int64),
+            sweep.counts[clips, common].astype(np.int64),
+            seed,
         )
         if interval[0] > 0:
             best = choose(sweep, goal, here)

@@ -30,7 +30,9 @@ def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> 
         sums, times = draws @ per_group, draws @ hours
         many = figures_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
     low, high = expanded_levels(g)
-    row: dict[str, Any] = {k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)}
+    row: dict[str, Any] = {
+        k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)
+    }
     row["covered_s"] = float(hours.sum() * 3600)
     for name in _RATES:
         value = float(point[name])

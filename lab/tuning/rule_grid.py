@@ -54,7 +54,9 @@ class Grid:
                 raise SettingError(f"{f.name} of a sweep is empty; give at least one value")
             if f.name in ("enter_frames", "exit_frames"):
                 if any(v != int(v) for v in values):
-                    raise SettingError(f"{f.name} of a sweep counts samples: whole numbers, got {list(values)}")
+                    raise SettingError(
+                        f"{f.name} of a sweep counts samples: whole numbers, got {list(values)}"
+                    )
                 values = tuple(int(v) for v in values)
             object.__setattr__(self, f.name, values)
         if not all(0 < share <= 1 for share in self.exit_share):
@@ -78,13 +80,17 @@ class Grid:
                     "answer it; analyse again with a lower floor"
                 )
             return self
-        scores = np.concatenate([f.scores(BoxFilter()) for f in footage] or [np.zeros(0, np.float32)])
+        scores = np.concatenate(
+            [f.scores(BoxFilter()) for f in footage] or [np.zeros(0, np.float32)]
+        )
         seen = np.unique(scores[scores >= np.float32(floor)]).astype(np.float64)
         seen = seen[(seen > 0) & (seen >= floor)]
         if not len(seen):
             return dataclasses.replace(self, enter_threshold=(max(floor, 0.5),))
         if len(seen) > self.thresholds:
-            seen = seen[np.unique(np.linspace(0, len(seen) - 1, self.thresholds).round().astype(int))]
+            seen = seen[
+                np.unique(np.linspace(0, len(seen) - 1, self.thresholds).round().astype(int))
+            ]
         return dataclasses.replace(self, enter_threshold=tuple(seen.tolist()))
 
     @property

@@ -69,7 +69,9 @@ class Sweep:
     def hours(self) -> float:
         return float(self.covered_us.sum() / 3.6e9)
 
-    def figures(self, totals: np.ndarray | None = None, hours: float | None = None) -> dict[str, np.ndarray]:
+    def figures(
+        self, totals: np.ndarray | None = None, hours: float | None = None
+    ) -> dict[str, np.ndarray]:
         """precision, recall, f1, false_per_hour of every rule: float64 (n,), NaN of nothing."""
         totals = self.totals if totals is None else totals
         return figures_of(totals, self.hours if hours is None else hours)
@@ -105,7 +107,9 @@ class Sweep:
             merge_gap_s=value["merge_gap_s"],
             min_duration_s=value["min_duration_s"],
         )
-        box = dataclasses.replace(self.base.box_filter, min_area_fraction=value["min_area_fraction"])
+        box = dataclasses.replace(
+            self.base.box_filter, min_area_fraction=value["min_area_fraction"]
+        )
         return Rule(default=LabelRule(debounce=debounce, box_filter=box), only=(self.label,))
 
     def row(self, position: int) -> dict[str, Any]:
@@ -140,7 +144,9 @@ class Sweep:
             "clips": list(self.names),
             "covered_s": float(self.covered_us.sum() / 1e6),
             "matching": self.matching.to_dict(),
-            "grid": {k: list(v) if isinstance(v, tuple) else v for k, v in self.grid.to_dict().items()},
+            "grid": {
+                k: list(v) if isinstance(v, tuple) else v for k, v in self.grid.to_dict().items()
+            },
             "best": self.row(choose(self, Goal()).position),
             "pareto": [self.row(i) for i in self.pareto().tolist()],
             "notes": list(self.notes),
@@ -170,7 +176,11 @@ def load_sweep(path: Path) -> Sweep:
 
     try:
         with np.load(path, allow_pickle=False) as file:
-            facts, counts, covered_us = json.loads(str(file["facts"])), file["counts"], file["covered_us"]
+            facts, counts, covered_us = (
+                json.loads(str(file["facts"])),
+                file["counts"],
+                file["covered_us"],
+            )
             below = file["below"]
         grid = Grid(**facts["grid"])
         return Sweep(
@@ -239,7 +249,9 @@ def the_label(
         return label, []
     labels, notes = shared_labels(runs, truth, rule, None)
     if len(labels) > 1:
-        raise SettingError(f"there are {len(labels)} labels ({', '.join(labels[:5])}); name one with label=")
+        raise SettingError(
+            f"there are {len(labels)} labels ({', '.join(labels[:5])}); name one with label="
+        )
     return labels[0], notes
 
 
@@ -265,10 +277,16 @@ def sweep_footage(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sweep:
     """The same over footage that is at hand."""
-    grid, matching, base = grid.with_thresholds(footage, floor), matching or Matching(), base or LabelRule()
+    grid, matching, base = (
+        grid.with_thresholds(footage, floor),
+        matching or Matching(),
+        base or LabelRule(),
+    )
     size = int(np.prod(grid.shape))
     if size > MOST_RULES:
-        raise SettingError(f"the grid has {size:,} rules, the most is {MOST_RULES:,}; give fewer values")
+        raise SettingError(
+            f"the grid has {size:,} rules, the most is {MOST_RULES:,}; give fewer values"
+        )
     covered = [f for f in footage if f.covered_us]
     counts = np.zeros((len(covered), size, 3), np.int32)
     for i, clip in enumerate(covered):
@@ -288,7 +306,9 @@ def _next_below(
     footage: Sequence[Footage], grid: Grid, floor: float, base: LabelRule
 ) -> np.ndarray:
     """For each threshold the next lower score that occurs, over all sizes of boxes; else the floor."""
-    areas = [dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction]
+    areas = [
+        dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction
+    ]
     scores = [f.scores(box).astype(np.float64) for f in footage for box in areas]
     seen = np.unique(np.concatenate([*scores, [floor]]))
     seen = seen[seen >= floor]

@@ -59,7 +59,9 @@ def thin(
     rows = []
     for interval_s in [dense_s, *wanted_s]:
         offsets = 1 if interval_s == dense_s else int(np.ceil(interval_s / dense_s - 1e-9))
-        phases = np.unique(np.linspace(0, offsets - 1, min(offsets, MOST_PHASES)).round().astype(int))
+        phases = np.unique(
+            np.linspace(0, offsets - 1, min(offsets, MOST_PHASES)).round().astype(int)
+        )
         debounce = in_seconds.resolved(interval_s)
         each = [
             _phase(runs, known, label, rule, debounce, interval_s, int(p), matching or Matching())
@@ -85,12 +87,25 @@ def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:
     enter = debounce.enter_s if debounce.enter_s is not None else debounce.enter_frames * every_s
     exit_ = debounce.exit_s if debounce.exit_s is not None else debounce.exit_frames * every_s
     return Debounce.from_dict(
-        {**debounce.to_dict(), "enter_s": round(enter, 6), "exit_s": round(exit_, 6), "enter_frames": 3, "enter_window": None}
+        {
+            **debounce.to_dict(),
+            "enter_s": round(enter, 6),
+            "exit_s": round(exit_, 6),
+            "enter_frames": 3,
+            "enter_window": None,
+        }
     )
 
 
 def _phase(
-    runs: Sequence[Run], truth: Truth, label: str, rule: Rule, debounce: Debounce, interval_s: float, phase: int, matching: Matching
+    runs: Sequence[Run],
+    truth: Truth,
+    label: str,
+    rule: Rule,
+    debounce: Debounce,
+    interval_s: float,
+    phase: int,
+    matching: Matching,
 ) -> dict[str, Any]:
     counts, bias, taken = [], [], 0
     for run in runs:
@@ -125,7 +140,9 @@ def _phase(
     return {"counts": total(counts), "bias": bias, "taken": taken}
 
 
-def _row(interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]) -> dict[str, Any]:
+def _row(
+    interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]
+) -> dict[str, Any]:
     from lab.evaluation.counts import total
 
     joint = Figures(total([e["counts"] for e in each]))
@@ -141,7 +158,9 @@ def _row(interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs
     for name in ("recall", "precision", "f1"):
         values = [v for f in single if (v := getattr(f, name)) is not None]
         row[name] = getattr(joint, name)
-        row[f"{name}_low"], row[f"{name}_high"] = (min(values), max(values)) if values else (None, None)
+        row[f"{name}_low"], row[f"{name}_high"] = (
+            (min(values), max(values)) if values else (None, None)
+        )
     row["delay_s"] = float(np.mean(delays) / 1e6) if len(delays) else None
     row["duration_bias_s"] = float(np.mean(bias)) if bias else None
     samples = sum(len(run.log.analysed_pts_us) for run in runs)

@@ -125,7 +125,11 @@ def _grow(around, scores, order, covered, truth, ignored, held, mode, tiou, coll
     pool, used = 4 * m + 64, 0
     which = np.empty(pool, np.int64)
     right, seen = np.full(m, -1, np.int64), np.full(m, -1, np.int64)
-    stack, at, took = np.empty(m + 2, np.int64), np.empty(m + 2, np.int64), np.empty(m + 2, np.int64)
+    stack, at, took = (
+        np.empty(m + 2, np.int64),
+        np.empty(m + 2, np.int64),
+        np.empty(m + 2, np.int64),
+    )
     values, tps, fps = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
     tp = alive = paired = distinct = stamp = i = 0
     while i < n:
@@ -212,7 +216,9 @@ def _grow(around, scores, order, covered, truth, ignored, held, mode, tiou, coll
             for a in range(actives):
                 if left[active[a]] < 0:
                     stamp += 1
-                    if _augment(active[a], first, count, which, left, right, seen, stamp, stack, at, took):
+                    if _augment(
+                        active[a], first, count, which, left, right, seen, stamp, stack, at, took
+                    ):
                         tp += 1
                         paired += weight[active[a]]
         values[distinct] = value

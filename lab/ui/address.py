@@ -35,7 +35,8 @@ def keep(media_ids: list[str]) -> None:
     """Write them into the address of this page."""
     wanted = kept(media_ids)
     said: dict[str, str | list[str]] = {
-        name: st.query_params.get_all(name) if name == "for" else st.query_params[name] for name in st.query_params
+        name: st.query_params.get_all(name) if name == "for" else st.query_params[name]
+        for name in st.query_params
     }
     if said != wanted:
         st.query_params.from_dict(wanted)

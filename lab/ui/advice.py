@@ -35,9 +35,33 @@ def show_advice(desk: Desk, picked: Selection) -> None:
 def _advice(picked: Selection, swept: Sweep) -> None:
     """A rule, its held-out figures, and honest lines about them."""
     first, second, third = st.columns([2, 1, 1])
-    kind = first.radio("Goal", list(_GOALS), format_func=_GOALS.__getitem__, horizontal=True, key="keep_goal", persist_state="session")
-    least = second.number_input("Recall", 0.05, 1.0, 0.9, 0.05, disabled=kind != "recall", key="keep_recall", persist_state="session")
-    most = third.number_input("False an hour", 0.0, 1000.0, 1.0, disabled=kind != "false", key="keep_false", persist_state="session")
+    kind = first.radio(
+        "Goal",
+        list(_GOALS),
+        format_func=_GOALS.__getitem__,
+        horizontal=True,
+        key="keep_goal",
+        persist_state="session",
+    )
+    least = second.number_input(
+        "Recall",
+        0.05,
+        1.0,
+        0.9,
+        0.05,
+        disabled=kind != "recall",
+        key="keep_recall",
+        persist_state="session",
+    )
+    most = third.number_input(
+        "False an hour",
+        0.0,
+        1000.0,
+        1.0,
+        disabled=kind != "false",
+        key="keep_false",
+        persist_state="session",
+    )
     goal = Goal(kind=kind, least_recall=least, most_false_per_hour=most)  # type: ignore[arg-type]
     found = recommend(swept, goal)
     row = found.to_dict()
@@ -53,7 +77,10 @@ def _advice(picked: Selection, swept: Sweep) -> None:
     shown["on the clips it was chosen on"] = row["fitted"]
     names = ("precision", "recall", "f1", "false_per_hour")
     st.dataframe(
-        [{"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in shown.items()}} for n in names],
+        [
+            {"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in shown.items()}}
+            for n in names
+        ],
         hide_index=True,
     )
     if held:
@@ -63,7 +90,13 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         )
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
-    load_button(picked, found.rule, "Load the recommended rule on Tune", "load_recommended", {**split, "folds": folds})
+    load_button(
+        picked,
+        found.rule,
+        "Load the recommended rule on Tune",
+        "load_recommended",
+        {**split, "folds": folds},
+    )
     if found.sites:
         st.subheader("Sites with a threshold of their own")
         st.dataframe(
@@ -106,10 +139,22 @@ def _calibration(picked: Selection) -> None:
             error_y={"type": "data", "array": [b["high"] - b["share"] for b in made.bins], "arrayminus": [b["share"] - b["low"] for b in made.bins]},
         )
     )  # fmt: skip
-    chart.update_layout(xaxis_title="score", yaxis_title="probability that it is there", height=300, margin={"l": 50, "r": 10, "t": 10, "b": 40})
+    chart.update_layout(
+        xaxis_title="score",
+        yaxis_title="probability that it is there",
+        height=300,
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+    )
     left.plotly_chart(chart)
     right.dataframe(
-        pd.DataFrame([{"probability": p, "from score": "never" if t is None else f"{t:.3f}"} for p, t in made.thresholds.items()]),
+        pd.DataFrame(
+            [
+                {"probability": p, "from score": "never" if t is None else f"{t:.3f}"}
+                for p, t in made.thresholds.items()
+            ]
+        ),
         hide_index=True,
     )
-    right.caption(f"Logistic, over {made.samples} samples with a score in {made.clips} clip(s), {made.positives} of them with it.")
+    right.caption(
+        f"Logistic, over {made.samples} samples with a score in {made.clips} clip(s), {made.positives} of them with it."
+    )

@@ -27,7 +27,11 @@ def show_queue(desk: Desk, picked: Selection) -> None:
     found = _questions(desk, picked.runs, picked.label, rules)
     st.caption(
         "Where the best rules disagree, and near misses, in footage that nobody watched. "
-        + ("" if swept is not None else "There is no sweep yet: rules with a spread of thresholds vote. ")
+        + (
+            ""
+            if swept is not None
+            else "There is no sweep yet: rules with a spread of thresholds vote. "
+        )
         + "No headline figure is made of these answers, for the moments are the hard ones."
     )
     if not found:
@@ -42,7 +46,16 @@ def show_queue(desk: Desk, picked: Selection) -> None:
         st.switch_page("pages/tune.py")
     st.dataframe(
         pd.DataFrame(
-            [{"clip": q.name, "from, s": q.start_us / 1e6, "to, s": q.end_us / 1e6, "why": q.text, "weight": round(q.priority, 2)} for q in found]
+            [
+                {
+                    "clip": q.name,
+                    "from, s": q.start_us / 1e6,
+                    "to, s": q.end_us / 1e6,
+                    "why": q.text,
+                    "weight": round(q.priority, 2),
+                }
+                for q in found
+            ]
         ),
         hide_index=True,
         width="stretch",
@@ -62,37 +75,66 @@ def show_audit(desk: Desk, picked: Selection) -> None:
         "by chance, the low-scoring ones included, watched blind, and weighted by their chance to be drawn."
     )
     protocol = picked.runs[0].protocol_hash
-    mine = [a for a in desk.store.audits() if a.label == picked.label and a.protocol_hash == protocol]
+    mine = [
+        a for a in desk.store.audits() if a.label == picked.label and a.protocol_hash == protocol
+    ]
     for audit in mine:
         _audit(desk, picked, audit)
     free = unwatched(picked.runs, desk.truth.truth(), picked.label)
     with st.expander("Draw a new audit", expanded=not mine):
-        st.write(f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”.")
+        st.write(
+            f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”."
+        )
         first, second = st.columns(2)
         clips = int(first.number_input("Clips to draw", 2, 500, 12))
         seed = int(second.number_input("Seed", 0, 10**6, 1))
         if st.button("Freeze the rule and draw", disabled=len(free) < 2):
-            made = new_audit(picked.runs, desk.truth.truth(), picked.rule, picked.label, clips, seed)
+            made = new_audit(
+                picked.runs, desk.truth.truth(), picked.rule, picked.label, clips, seed
+            )
             desk.store.add_audit(made)
             st.rerun()
 
 
 def _watched(desk: Desk, audit: Audit) -> set[str]:
-    return {c.media_id for c in desk.truth.records()[1] if c.label == audit.label and c.origin == "audit"}
+    return {
+        c.media_id
+        for c in desk.truth.records()[1]
+        if c.label == audit.label and c.origin == "audit"
+    }
 
 
 def _audit(desk: Desk, picked: Selection, audit: Audit) -> None:
     runs = {r.media["media_id"]: r for r in picked.runs}
     watched = _watched(desk, audit) & set(audit.drawn)
     with st.container(border=True):
-        st.markdown(f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: {len(watched)} of {len(audit.drawn)} clips watched.")
+        st.markdown(
+            f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: {len(watched)} of {len(audit.drawn)} clips watched."
+        )
         st.dataframe(
-            pd.DataFrame([{"stratum": s.name, "highest score": f"{s.low:.2f} to {s.high:.2f}", "clips": s.size, "drawn": len(s.drawn), "chance": round(s.probability, 3)} for s in audit.strata]),
+            pd.DataFrame(
+                [
+                    {
+                        "stratum": s.name,
+                        "highest score": f"{s.low:.2f} to {s.high:.2f}",
+                        "clips": s.size,
+                        "drawn": len(s.drawn),
+                        "chance": round(s.probability, 3),
+                    }
+                    for s in audit.strata
+                ]
+            ),
             hide_index=True,
         )
         left = [m for m in audit.drawn if m not in watched and m in runs]
-        if left and st.button(f"Watch the next of {len(left)}, blind", key=f"audit_{audit.audit_id}"):
-            st.session_state.asking = {"kind": "audit", "audit_id": audit.audit_id, "n": st.session_state.get("asked", 0)}
+        if left and st.button(
+            f"Watch the next of {len(left)}, blind", key=f"audit_{audit.audit_id}"
+        ):
+            st.session_state.asking = {
+                "kind": "audit",
+                "audit_id": audit.audit_id,
+                "n": st.session_state.get("asked", 0),
+            }
             _next(desk)
             st.switch_page("pages/tune.py")
         if watched:
@@ -105,7 +147,12 @@ def _audit_table(figures: dict[str, Any]) -> None:
     for name in ("precision", "recall", "false_per_hour"):
         value, limits = figures[name], figures[f"{name}_interval"]
         text = "cannot be said yet" if value is None else f"{value:.3f}"
-        rows.append({"figure": name.replace("_", " "), "of all clips": text + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")})
+        rows.append(
+            {
+                "figure": name.replace("_", " "),
+                "of all clips": text + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""),
+            }
+        )
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if figures["missing"]:
         st.caption(f"Preliminary: {figures['missing']} drawn clips are not watched yet.")
@@ -136,7 +183,9 @@ def _next(desk: Desk) -> dict[str, Any] | None:
     """Find the next question and make its run the one of the page."""
     asking = st.session_state.asking
     n = st.session_state.asked = st.session_state.get("asked", 0) + 1
-    made = _next_of_queue(desk, asking) if asking["kind"] == "queue" else _next_of_audit(desk, asking)
+    made = (
+        _next_of_queue(desk, asking) if asking["kind"] == "queue" else _next_of_audit(desk, asking)
+    )
     if made is None:
         asking["ask"] = None
         return None
@@ -167,7 +216,11 @@ def _next_of_audit(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, A
         raise SettingError("the audit is no longer in the store")
     watched = _watched(desk, audit)
     left = [m for m in audit.drawn if m not in watched]
-    rows = {r["media_id"]: r for r in reversed(desk.store.runs()) if r["protocol_hash"] == audit.protocol_hash}
+    rows = {
+        r["media_id"]: r
+        for r in reversed(desk.store.runs())
+        if r["protocol_hash"] == audit.protocol_hash
+    }
     left = [m for m in left if m in rows]
     if not left:
         return None
@@ -177,5 +230,3 @@ def _next_of_audit(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, A
         "origin": "audit", "text": "the whole clip, with what the detector saw hidden",
         "title": f"Audit ({len(left)} clips left):", "blind": True, "media_id": run.media["media_id"],
     }  # fmt: skip
-
-

@@ -83,7 +83,10 @@ def _add_uploads(paths: list[Path], folder: Path) -> None:
 def pick_samples() -> None:
     clips = sorted(SAMPLES.glob("*.mp4"))
     names = st.multiselect(
-        "Sample clips", [c.name for c in clips], placeholder="Choose one or more", key="sample_names"
+        "Sample clips",
+        [c.name for c in clips],
+        placeholder="Choose one or more",
+        key="sample_names",
     )
     st.caption("Short clips with known answers, to try things on.")
     if st.button("Use these samples", disabled=not names, type="primary"):
@@ -126,7 +129,12 @@ def pick_files() -> None:
         st.error(str(error))
         return
     names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
-    picked = st.multiselect(f"{len(clips)} clip{'' if len(clips) == 1 else 's'}", names, default=names, key=f"files_{path}")
+    picked = st.multiselect(
+        f"{len(clips)} clip{'' if len(clips) == 1 else 's'}",
+        names,
+        default=names,
+        key=f"files_{path}",
+    )
     if st.button("Use these files", disabled=not picked, type="primary"):
         add_clips([c for c, n in zip(clips, names, strict=True) if n in picked], path)
 

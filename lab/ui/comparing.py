@@ -31,7 +31,12 @@ SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
 def compare_page() -> None:
     """The whole page below its title."""
     desk = here()
-    runs = [r for r in desk.store.runs() if r["state"] in ("done", "cancelled", "interrupted") and desk.store.log_folder(r["run_id"]).is_dir()]
+    runs = [
+        r
+        for r in desk.store.runs()
+        if r["state"] in ("done", "cancelled", "interrupted")
+        and desk.store.log_folder(r["run_id"]).is_dir()
+    ]
     if not runs:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -45,7 +50,17 @@ def compare_page() -> None:
 def _kind() -> str:
     """What is compared; it stays as chosen while other pages are looked at."""
     st.session_state.setdefault("keep_compare_kind", SIDES)
-    return st.segmented_control("What to compare", [SIDES, PHRASINGS], key="keep_compare_kind", persist_state="session", required=True, label_visibility="collapsed") or SIDES
+    return (
+        st.segmented_control(
+            "What to compare",
+            [SIDES, PHRASINGS],
+            key="keep_compare_kind",
+            persist_state="session",
+            required=True,
+            label_visibility="collapsed",
+        )
+        or SIDES
+    )
 
 
 def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
@@ -53,7 +68,11 @@ def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
     by_media: dict[str, list[dict[str, Any]]] = {}
     for row in runs:
         by_media.setdefault(row["media_id"], []).append(row)
-    clip = st.selectbox("Clip", sorted(by_media, key=lambda m: -len(by_media[m])), format_func=lambda m: f"{media[m]['name']} · {len(by_media[m])} run(s)")
+    clip = st.selectbox(
+        "Clip",
+        sorted(by_media, key=lambda m: -len(by_media[m])),
+        format_func=lambda m: f"{media[m]['name']} · {len(by_media[m])} run(s)",
+    )
     left, right = st.columns(2)
     with left:
         a = _side(desk, by_media[clip], "A", 0)
@@ -66,7 +85,10 @@ def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
     for note in found.notes:
         st.caption(note)
     _figures(found)
-    if st.toggle("Over all clips that both were made of", help="F1 of both protocols with these rules, and the gain with an interval that resamples clips."):
+    if st.toggle(
+        "Over all clips that both were made of",
+        help="F1 of both protocols with these rules, and the gain with an interval that resamples clips.",
+    ):
         _over_all(desk, runs, a, b)
     event = _differences(found)
     _play(desk, found, a, b, event)
@@ -76,14 +98,26 @@ def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
 def _side(desk: Desk, rows: list[dict[str, Any]], name: str, other: int) -> tuple[Run, Rule, str]:
     """Run, rule and label of one side."""
     index = min(other, len(rows) - 1)
-    row = st.selectbox(f"Run {name}", rows, index=index, format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}", key=f"run_{name}_{rows[0]['media_id']}")
+    row = st.selectbox(
+        f"Run {name}",
+        rows,
+        index=index,
+        format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}",
+        key=f"run_{name}_{rows[0]['media_id']}",
+    )
     run = desk.run(row["run_id"])
-    saved: dict[str, Rule] = {"default": run.default_rule, **{r["name"]: r["rule"] for r in desk.store.rules()}}
+    saved: dict[str, Rule] = {
+        "default": run.default_rule,
+        **{r["name"]: r["rule"] for r in desk.store.rules()},
+    }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
         saved = {"as on Tune": st.session_state.rule, **saved}
     first, second = st.columns(2)
     picked = first.selectbox(f"Rule {name}", list(saved), key=f"rule_{name}_{run.run_id}")
-    seen = sorted({label for rows_of in [run.log.labels] for label in rows_of}, key=lambda x: -float(run.log.scores(x).max(initial=0)))
+    seen = sorted(
+        {label for rows_of in [run.log.labels] for label in rows_of},
+        key=lambda x: -float(run.log.scores(x).max(initial=0)),
+    )
     label = second.selectbox(f"Label {name}", seen, key=f"label_{name}_{run.run_id}")
     return run, saved[picked], label
 
@@ -96,9 +130,15 @@ def _figures(found: Comparison) -> None:
     columns[2].metric("Seconds alike", "–" if agree["same"] is None else f"{agree['same']:.1%}")
     columns[3].metric("Kappa", "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}")
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
-        columns[4].metric("F1, A → B", f"{found.f1['a']:.2f} → {found.f1['b']:.2f}", f"{found.f1['gain']:+.3f}")
+        columns[4].metric(
+            "F1, A → B", f"{found.f1['a']:.2f} → {found.f1['b']:.2f}", f"{found.f1['gain']:+.3f}"
+        )
     else:
-        columns[4].metric("F1, A → B", "–", help="The clip was not watched for this label, or there is nothing to find.")
+        columns[4].metric(
+            "F1, A → B",
+            "–",
+            help="The clip was not watched for this label, or there is nothing to find.",
+        )
 
 
 def _over_all(
@@ -107,7 +147,11 @@ def _over_all(
     """The same comparison over every clip that has a run of both protocols."""
 
     def of_protocol(run: Run) -> list[Run]:
-        newest = {r["media_id"]: r["run_id"] for r in reversed(rows) if r["protocol_hash"] == run.protocol_hash}
+        newest = {
+            r["media_id"]: r["run_id"]
+            for r in reversed(rows)
+            if r["protocol_hash"] == run.protocol_hash
+        }
         return desk.runs(list(newest.values()))
 
     total = compare(
@@ -115,7 +159,9 @@ def _over_all(
     )  # fmt: skip
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
-        st.caption(f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to find.")
+        st.caption(
+            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to find."
+        )
         return
     limits = f1["gain_interval"]
     st.markdown(
@@ -140,7 +186,13 @@ def _differences(found: Comparison) -> float | None:
     return float(frame.iloc[rows[0]]["start_s"]) if rows else None
 
 
-def _play(desk: Desk, found: Comparison, a: tuple[Run, Rule, str], b: tuple[Run, Rule, str], seek_s: float | None) -> None:
+def _play(
+    desk: Desk,
+    found: Comparison,
+    a: tuple[Run, Rule, str],
+    b: tuple[Run, Rule, str],
+    seek_s: float | None,
+) -> None:
     media = a[0].media
     src, wait = clip_address(desk, media)
     kept = st.session_state.setdefault("duet_seek", {"t": None, "n": 0})
@@ -166,7 +218,9 @@ def _play(desk: Desk, found: Comparison, a: tuple[Run, Rule, str], b: tuple[Run,
             "differences": [{"start_s": d.start_us / 1e6, "end_s": d.end_us / 1e6} for d in found.differences],
         },
     )  # fmt: skip
-    st.caption("A green frame: the side has a sighting. Orange: they differ. [ and ] go from difference to difference.")
+    st.caption(
+        "A green frame: the side has a sighting. Orange: they differ. [ and ] go from difference to difference."
+    )
 
 
 def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
@@ -182,12 +236,17 @@ def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
         )
     )  # fmt: skip
     chart.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "color": "#888"})
-    chart.update_layout(xaxis_title=f"A: {label_a}", yaxis_title=f"B: {label_b}", height=380, margin={"l": 50, "r": 10, "t": 10, "b": 45}, xaxis_range=[-0.02, 1.02], yaxis_range=[-0.02, 1.02])
+    chart.update_layout(
+        xaxis_title=f"A: {label_a}",
+        yaxis_title=f"B: {label_b}",
+        height=380,
+        margin={"l": 50, "r": 10, "t": 10, "b": 45},
+        xaxis_range=[-0.02, 1.02],
+        yaxis_range=[-0.02, 1.02],
+    )
     st.plotly_chart(chart)
     if len(pick) < len(found.scores):
         st.caption(f"{len(pick)} of {len(found.scores)} samples drawn, evenly chosen.")
     correlation = np.corrcoef(found.scores.T)[0, 1] if found.scores.std(axis=0).all() else None
     if correlation is not None:
         st.caption(f"Correlation {correlation:.3f} over {len(found.scores)} paired samples.")
-
-

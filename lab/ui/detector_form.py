@@ -32,7 +32,9 @@ _WORDS = {
 def offered() -> list[str]:
     """The detectors that a page offers. `python` runs code by name: for the command line only."""
     names = [name for name in detectors.names() if name != "python"]
-    return sorted(names, key=lambda name: (list(_WORDS).index(name) if name in _WORDS else len(_WORDS), name))
+    return sorted(
+        names, key=lambda name: (list(_WORDS).index(name) if name in _WORDS else len(_WORDS), name)
+    )
 
 
 def in_words(name: str) -> str:
@@ -50,7 +52,9 @@ def detector_form(name: str) -> Settings | None:
 def _labels(settings_text: str, settings: Settings) -> list[str] | None:
     """Labels of a model, asked of the worker, which then has it warm. None: not usable."""
     desk = here()
-    job = desk.engine.submit("describe", "load the detector", detector=settings, store=str(desk.store.folder))
+    job = desk.engine.submit(
+        "describe", "load the detector", detector=settings, store=str(desk.store.folder)
+    )
     result = finish(job, "Loading the detector…")
     return result["labels"] if result else None
 
@@ -81,7 +85,9 @@ def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ())
     return None if picked == default else picked
 
 
-def _network(name: str, weights: Callable[[], str | None], runtimes: Callable[[str | None], list[str]]) -> Settings:
+def _network(
+    name: str, weights: Callable[[], str | None], runtimes: Callable[[str | None], list[str]]
+) -> Settings:
     first, second, third = st.columns(3)
     with first:
         chosen = weights()
@@ -103,13 +109,19 @@ def _yolo(name: str) -> Settings | None:
     if known is None:
         _labels.clear()
         return None
-    labels = st.multiselect("Labels", known, placeholder=f"All {len(known)}", help="None chosen: all of them.")
+    labels = st.multiselect(
+        "Labels", known, placeholder=f"All {len(known)}", help="None chosen: all of them."
+    )
     return settings | ({"labels": labels} if labels else {})
 
 
 def _prompted(name: str) -> Settings | None:
     worlds = ("yolov8s-worldv2.pt", "yolov8m-worldv2.pt", "yolov8l-worldv2.pt", "yolov8s-world.pt")
-    known = worlds if name == "yolo-world" else ("yoloe-11s-seg.pt", "yoloe-11m-seg.pt", "yoloe-11l-seg.pt")
+    known = (
+        worlds
+        if name == "yolo-world"
+        else ("yoloe-11s-seg.pt", "yoloe-11m-seg.pt", "yoloe-11l-seg.pt")
+    )
     runtimes = ["onnx", "openvino", "torch"] if name == "yolo-world" else ["torch"]
     settings = _network(name, lambda: _weights(name, known=known), lambda _: runtimes)
     prompts = checked(prompt_chips("Prompts", KEY))
@@ -121,7 +133,9 @@ def _prompted(name: str) -> Settings | None:
 
 def _named_list(name: str, kind: str) -> Settings:
     lists = named_lists(kind)
-    picked = st.selectbox(kind.capitalize(), ["built-in", *lists], help="Lists of your own: on the page Models.")
+    picked = st.selectbox(
+        kind.capitalize(), ["built-in", *lists], help="Lists of your own: on the page Models."
+    )
     return {} if picked == "built-in" else {kind: lists[picked]}
 
 
@@ -141,9 +155,15 @@ def _logos(name: str) -> Settings | None:
     first, second = st.columns(2)
     with first:
         settings = _named_list(name, "brands")
-    on = second.segmented_control("Looked for on", ["frame", "boxes"], default="frame", required=True)
+    on = second.segmented_control(
+        "Looked for on", ["frame", "boxes"], default="frame", required=True
+    )
     if on == "boxes":
-        classes = prompt_chips("Boxes of (classes of the default detector)", "keep_logo_boxes", ["car", "truck", "person", "bottle"])
+        classes = prompt_chips(
+            "Boxes of (classes of the default detector)",
+            "keep_logo_boxes",
+            ["car", "truck", "person", "bottle"],
+        )
         inner: Settings = {"name": "yolo"} | ({"labels": classes} if classes else {})
         settings |= {"on": "boxes", "boxes_from": inner}
     return settings | _negative(NO_LOGO, "keep_no_logo", "without a logo")
@@ -152,7 +172,9 @@ def _logos(name: str) -> Settings | None:
 def _scenes(name: str) -> Settings | None:
     from lab.detectors.scenes import NEUTRAL
 
-    return _named_list(name, "scenes") | _negative(NEUTRAL, "keep_no_scene", "of no scene in particular")
+    return _named_list(name, "scenes") | _negative(
+        NEUTRAL, "keep_no_scene", "of no scene in particular"
+    )
 
 
 def _text(name: str) -> Settings | None:
@@ -163,7 +185,13 @@ def _text(name: str) -> Settings | None:
 
 def _motion(name: str) -> Settings | None:
     first, second = st.columns(2)
-    history = first.number_input("History, samples", 10, 5000, 120, help="What stands still for a tenth of it becomes background.")
+    history = first.number_input(
+        "History, samples",
+        10,
+        5000,
+        120,
+        help="What stands still for a tenth of it becomes background.",
+    )
     warm = second.number_input("Warm-up, samples", 1, 500, 8)
     return {"history_samples": int(history), "warm_up_samples": int(warm)}
 
@@ -179,18 +207,32 @@ def _remote(name: str) -> Settings | None:
     first, second, third = st.columns([3, 2, 2])
     url = first.text_input("Address", placeholder="http://10.0.0.7:8000")
     kind = second.text_input("Analysis type", "object_detection")
-    token = third.text_input("Variable with the token", placeholder="WORKER_TOKEN", help="The name of an environment variable of the app; the token itself is never stored.")
+    token = third.text_input(
+        "Variable with the token",
+        placeholder="WORKER_TOKEN",
+        help="The name of an environment variable of the app; the token itself is never stored.",
+    )
     labels = prompt_chips("Labels", "keep_remote_labels")
     if not url.strip():
         st.info("Give the address of a worker that speaks the protocol in the guide.")
         return None
-    return {"url": url.strip(), "analysis_type": kind} | ({"labels": labels} if labels else {}) | ({"token_env": token} if token else {})
+    return (
+        {"url": url.strip(), "analysis_type": kind}
+        | ({"labels": labels} if labels else {})
+        | ({"token_env": token} if token else {})
+    )
 
 
 def _cloud(name: str) -> Settings | None:
     first, second = st.columns([3, 1])
     features = first.multiselect("Features", ["objects", "logos", "text"], default=["objects"])
-    budget = second.number_input("Budget, requests", 1, 1_000_000, 1000, help="Counted as billed: a picture times a feature. Frames beyond it fail.")
+    budget = second.number_input(
+        "Budget, requests",
+        1,
+        1_000_000,
+        1000,
+        help="Counted as billed: a picture times a feature. Frames beyond it fail.",
+    )
     if not features:
         st.info("Choose one or more features.")
         return None
@@ -201,7 +243,13 @@ def _plugin(name: str) -> Settings | None:
     package = detectors.package(name)
     if package:
         st.caption(f"From the package {package['name']} {package['version']}.")
-    text = st.text_area("Settings, as JSON", "{}", key=f"keep_settings_{name}", persist_state="session", help="What the plugin's factory takes.")
+    text = st.text_area(
+        "Settings, as JSON",
+        "{}",
+        key=f"keep_settings_{name}",
+        persist_state="session",
+        help="What the plugin's factory takes.",
+    )
     try:
         given = json.loads(text)
         if not isinstance(given, dict) or "name" in given:

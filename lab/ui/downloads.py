@@ -22,11 +22,16 @@ def known(desk: Desk) -> None:
     entries = catalogue(models_folder())
     _show_downloads(desk)
     text = st.text_input(
-        "Filter", key="keep_known_filter", persist_state="session", placeholder="Parts of a name, task or licence: yolo11 segment"
+        "Filter",
+        key="keep_known_filter",
+        persist_state="session",
+        placeholder="Parts of a name, task or licence: yolo11 segment",
     )
     words = text.lower().split()
     fit = [e for e in entries.values() if all(word in _searched(e) for word in words)]
-    st.caption(f"{len(fit)} of {len(entries)} known weights. Your own: `catalogue.toml` in the models folder.")
+    st.caption(
+        f"{len(fit)} of {len(entries)} known weights. Your own: `catalogue.toml` in the models folder."
+    )
     many = len(fit) > _SHOWN and not st.session_state.get("known_all")
     parts = unfinished()
     jobs = newest_downloads(desk)
@@ -62,20 +67,38 @@ def _searched(entry: Entry) -> str:
 def _row(desk: Desk, entry: Entry, job: Job | None, part_bytes: int | None) -> None:
     with st.container(border=True):
         left, right = st.columns([4, 1], vertical_alignment="center")
-        facts = [entry.task, entry.licence, size(entry.size_bytes) if entry.size_bytes else "size unknown"]
+        facts = [
+            entry.task,
+            entry.licence,
+            size(entry.size_bytes) if entry.size_bytes else "size unknown",
+        ]
         left.markdown(
             f"**{plain(entry.name)}**  \n" + " · ".join(plain(fact) for fact in facts)
             + f"  \n:small[Check: {plain(CHECKS[entry.check])}.]"
         )  # fmt: skip
         if (models_folder() / entry.name).is_file():
             right.button(
-                "Is here", key=f"get_{entry.name}", disabled=True, icon=":material/check:", width="stretch"
+                "Is here",
+                key=f"get_{entry.name}",
+                disabled=True,
+                icon=":material/check:",
+                width="stretch",
             )
             return
         active = job is not None and job.is_active
-        label = "Downloading" if active else f"Go on from {size(part_bytes)}" if part_bytes else "Download"
+        label = (
+            "Downloading"
+            if active
+            else f"Go on from {size(part_bytes)}"
+            if part_bytes
+            else "Download"
+        )
         if right.button(
-            label, key=f"get_{entry.name}", disabled=active, icon=":material/download:", width="stretch"
+            label,
+            key=f"get_{entry.name}",
+            disabled=active,
+            icon=":material/download:",
+            width="stretch",
         ):
             start_download(desk, entry.name)
             st.rerun()

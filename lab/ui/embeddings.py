@@ -43,7 +43,11 @@ def _import(desk: Desk) -> None:
         key="embeddings_file",
     )  # fmt: skip
     encoder = st.text_input(
-        "Made by the encoder", CLIP, key="keep_embeddings_encoder", persist_state="session", help="Embeddings of two encoders cannot be compared."
+        "Made by the encoder",
+        CLIP,
+        key="keep_embeddings_encoder",
+        persist_state="session",
+        help="Embeddings of two encoders cannot be compared.",
     )
     if st.button("Import embeddings", type="primary", disabled=file is None):
         try:
@@ -75,7 +79,9 @@ def _read(desk: Desk, file: Any, encoder: str) -> str:
     fresh = desk.store.save_embeddings(encoder, vectors, file.name)
     told = f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
     if other:
-        few = ", ".join(map(plain, other[:5])) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
+        few = ", ".join(map(plain, other[:5])) + (
+            f" and {len(other) - 5} more" if len(other) > 5 else ""
+        )
         told += f" Known with another embedding, which stays: {few}; `lab embeddings import --replace` takes those of the file."
     return told
 
@@ -96,15 +102,21 @@ def _search(desk: Desk, encoders: list[str]) -> None:
         return
     encoder = encoders[0]
     if len(encoders) > 1:
-        encoder = st.selectbox("Encoder", encoders, index=encoders.index(CLIP) if CLIP in encoders else 0)
-    text = st.text_input("Prompt", key="keep_prompt_search", persist_state="session", placeholder="sea otter").strip()
+        encoder = st.selectbox(
+            "Encoder", encoders, index=encoders.index(CLIP) if CLIP in encoders else 0
+        )
+    text = st.text_input(
+        "Prompt", key="keep_prompt_search", persist_state="session", placeholder="sea otter"
+    ).strip()
     if not text:
         return
     names = set(desk.store.embedding_names(encoder))
     if text in names:
         st.success(f"“{plain(text)}” is known.")
     else:
-        st.warning(f"“{plain(text)}” is not known; it would be computed, if the text encoder is here.")
+        st.warning(
+            f"“{plain(text)}” is not known; it would be computed, if the text encoder is here."
+        )
     close = [name for name in nearest(text, names, 6) if name != text]
     if close:
         st.markdown("Closest names: " + ", ".join(plain(name) for name in close))

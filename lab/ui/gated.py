@@ -20,7 +20,9 @@ def gate_line(desk: Desk, run: Run, rule: Rule) -> None:
     except LabError as error:
         st.caption(f"The gate: {error}")
         return
-    text = f"The gate held back **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
+    text = (
+        f"The gate held back **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
+    )
     for label, row in report.labels.items():
         if row["recall"] is None:
             continue

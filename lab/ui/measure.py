@@ -63,7 +63,9 @@ def _figures(desk: Desk, picked: Selection) -> None:
         st.caption(note)
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
     for text, labels in _refusals(found).items():
-        st.caption(f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}")
+        st.caption(
+            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}"
+        )
     st.subheader("By clip")
     rows = [
         {"clip": found.names[media_id], "label": label, **_short(figures)}
@@ -95,7 +97,9 @@ def figure_table(found: Evaluation) -> pd.DataFrame:
             value, limits = row[name], row.get(f"{name}_interval")
             if value is None:
                 return "–"
-            return f"{value:.{digits}f}" + (f" [{limits[0]:.{digits}f}, {limits[1]:.{digits}f}]" if limits else "")
+            return f"{value:.{digits}f}" + (
+                f" [{limits[0]:.{digits}f}, {limits[1]:.{digits}f}]" if limits else ""
+            )
 
         rows.append(
             {
@@ -112,13 +116,34 @@ def figure_table(found: Evaluation) -> pd.DataFrame:
         )  # fmt: skip
     macro = found.macro
     if len(found.labels) > 1:
-        rows.append({"label": "mean of labels", **{n: _plain(macro[k]) for n, k in (("precision", "precision"), ("recall", "recall"), ("F1", "f1"), ("F1 .5:.95", "f1_mean"))}})
+        rows.append(
+            {
+                "label": "mean of labels",
+                **{
+                    n: _plain(macro[k])
+                    for n, k in (
+                        ("precision", "precision"),
+                        ("recall", "recall"),
+                        ("F1", "f1"),
+                        ("F1 .5:.95", "f1_mean"),
+                    )
+                },
+            }
+        )
     return pd.DataFrame(rows).fillna("")
 
 
 def _short(figures: Any) -> dict[str, Any]:
     c = figures.counts
-    return {"found": c.tp, "false": c.fp, "missed": c.fn, "precision": figures.precision, "recall": figures.recall, "F1": figures.f1, "watched, s": figures.covered_s}
+    return {
+        "found": c.tp,
+        "false": c.fp,
+        "missed": c.fn,
+        "precision": figures.precision,
+        "recall": figures.recall,
+        "F1": figures.f1,
+        "watched, s": figures.covered_s,
+    }
 
 
 def _plain(value: float | None) -> str:
@@ -136,13 +161,27 @@ def _moments(desk: Desk, picked: Selection, found: Evaluation) -> None:
         st.caption("Nothing: each annotation has its sighting, and each sighting its annotation.")
         return
     kinds = sorted({m.kind for m in moments})
-    wanted = st.pills("Kinds", kinds, selection_mode="multi", default=None, key="moment_kinds", format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})")
+    wanted = st.pills(
+        "Kinds",
+        kinds,
+        selection_mode="multi",
+        default=None,
+        key="moment_kinds",
+        format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
+    )
     shown = [m for m in moments if not wanted or m.kind in wanted][:500]
     frame = pd.DataFrame(
         [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
           "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in shown]
     )  # fmt: skip
-    event = st.dataframe(frame, hide_index=True, width="stretch", on_select="rerun", selection_mode=["single-row", "single-cell"], key=f"moments_{len(shown)}_{picked.rule.rule_hash}")
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key=f"moments_{len(shown)}_{picked.rule.rule_hash}",
+    )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     st.caption("Click a row to look at the moment.")
     if rows:

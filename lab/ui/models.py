@@ -106,7 +106,9 @@ def _newest_rows(desk: Desk) -> list[dict[str, Any]] | None:
 def _table(rows: list[dict[str, Any]]) -> None:
     broken = sum(row["problem"] is not None for row in rows)
     words = f", {broken} cannot be used" if broken else ""
-    st.markdown(f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for all that is known of it.")
+    st.markdown(
+        f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for all that is known of it."
+    )
     frame = pd.DataFrame([_shown(row) for row in rows])
     if not broken:
         del frame["Problem"]
@@ -150,11 +152,15 @@ def _details(row: dict[str, Any]) -> None:
         if row["detector"] and not row["problem"]:
             facts.insert(0, f"taken by detector {row['detector']}")
         st.markdown(" · ".join(plain(fact) for fact in facts))
-        st.code(f"{row['path']}\nsha256 {row['sha256'] or 'unknown'}", language=None, wrap_lines=True)
+        st.code(
+            f"{row['path']}\nsha256 {row['sha256'] or 'unknown'}", language=None, wrap_lines=True
+        )
         if not row["classes"]:
             st.caption("It names no classes.")
             return
-        text = st.text_input("Search its classes", key="models_class_search", placeholder="Part of a name")
+        text = st.text_input(
+            "Search its classes", key="models_class_search", placeholder="Part of a name"
+        )
         found = [(i, n) for i, n in enumerate(row["classes"]) if text.strip().lower() in n.lower()]
         st.caption(f"{len(found)} of {len(row['classes'])} classes")
         if found:

@@ -76,7 +76,9 @@ def edit_lists(desk: Desk, kind: str) -> None:
 
 def _delete(kind: str, name: str) -> None:
     with st.popover("Delete this list"):
-        st.write("Runs that were made with it keep what they found; they cannot be resumed without it.")
+        st.write(
+            "Runs that were made with it keep what they found; they cannot be resumed without it."
+        )
         if st.button(f"Delete {plain(name)}", key=f"{kind}_delete_{name}"):
             list_path(kind, name).unlink(missing_ok=True)
             _drafts(kind).pop(name, None)
@@ -92,7 +94,9 @@ def _opened(kind: str, names: list[str]) -> str | None:
         st.session_state[key] = st.session_state.pop(f"{kind}_next")
     if st.session_state.get(key, "") not in ["", *names]:
         st.session_state[key] = ""  # its file was taken away
-    picked = st.selectbox("List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key, persist_state="session")
+    picked = st.selectbox(
+        "List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key, persist_state="session"
+    )
     return picked or None
 
 

@@ -11,7 +11,9 @@ def show_pages() -> None:
     st.set_page_config(page_title="Sighting Lab", page_icon=str(ASSETS / "icon.svg"), layout="wide")
     page = st.navigation(
         [
-            st.Page("pages/source.py", title="Source", icon=":material/video_library:", default=True),
+            st.Page(
+                "pages/source.py", title="Source", icon=":material/video_library:", default=True
+            ),
             st.Page("pages/run.py", title="Run", icon=":material/play_circle:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
             st.Page("pages/tune.py", title="Tune", icon=":material/tune:"),
@@ -23,7 +25,9 @@ def show_pages() -> None:
         position="top",
     )
     # The default leaves a third of a laptop's screen empty above the title.
-    st.html("<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>")
+    st.html(
+        "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
+    )
     _keep_tab()
     page.run()
 

@@ -44,14 +44,22 @@ def notebook() -> None:
 
 def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     first, second, third = st.columns([2, 2, 2], vertical_alignment="bottom")
-    text = first.text_input("Search", placeholder="in titles, notes, conclusions, tags").strip().lower()
+    text = (
+        first.text_input("Search", placeholder="in titles, notes, conclusions, tags")
+        .strip()
+        .lower()
+    )
     tags = sorted({t for r in entries for t in r["tags"]})
     wanted = second.multiselect("Tags", tags, placeholder="All")
     with third:
-        kinds = st.pills("Show", ["starred", "archived"], selection_mode="multi", label_visibility="collapsed")
+        kinds = st.pills(
+            "Show", ["starred", "archived"], selection_mode="multi", label_visibility="collapsed"
+        )
 
     def fits(row: dict[str, Any]) -> bool:
-        words = " ".join(str(row[n] or "") for n in ("title", "notes", "conclusion", "entry_id")) + " ".join(row["tags"])
+        words = " ".join(
+            str(row[n] or "") for n in ("title", "notes", "conclusion", "entry_id")
+        ) + " ".join(row["tags"])
         return (
             text in words.lower()
             and set(wanted) <= set(row["tags"])
@@ -62,7 +70,14 @@ def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in entries if fits(row)]
 
 
-def _card(desk: Desk, row: dict[str, Any], run: dict[str, Any], clip: dict[str, Any], is_open: bool, entries: list[dict[str, Any]]) -> None:
+def _card(
+    desk: Desk,
+    row: dict[str, Any],
+    run: dict[str, Any],
+    clip: dict[str, Any],
+    is_open: bool,
+    entries: list[dict[str, Any]],
+) -> None:
     star = "★ " if row["starred"] else ""
     tags = " ".join(f":gray-badge[{_plain(t)}]" for t in row["tags"])
     kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
@@ -70,10 +85,16 @@ def _card(desk: Desk, row: dict[str, Any], run: dict[str, Any], clip: dict[str, 
         left, right = st.columns([5, 1], vertical_alignment="center")
         name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
-        left.markdown(f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}")
+        left.markdown(
+            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}"
+        )
         if row["conclusion"]:
             left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
-        if right.button("Close entry" if is_open else "Open entry", key=f"open_{row['entry_id']}", width="stretch"):
+        if right.button(
+            "Close entry" if is_open else "Open entry",
+            key=f"open_{row['entry_id']}",
+            width="stretch",
+        ):
             st.session_state.entry_open = None if is_open else row["entry_id"]
             st.rerun()
         if is_open:
@@ -97,23 +118,66 @@ def _opened(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> N
     left, right = st.columns(2)
     with left:
         st.markdown("**Protocol**")
-        st.dataframe([{"setting": k, "value": _brief(v)} for k, v in experiment.protocol.items()], hide_index=True, height=180)
+        st.dataframe(
+            [{"setting": k, "value": _brief(v)} for k, v in experiment.protocol.items()],
+            hide_index=True,
+            height=180,
+        )
     with right:
-        st.markdown("**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(where tuning began)"))
-        st.dataframe([{"setting": k, "value": str(v)} for k, v in (changes(rule, run) or rule.default.debounce.to_dict()).items()], hide_index=True, height=180)
+        st.markdown(
+            "**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(where tuning began)")
+        )
+        st.dataframe(
+            [
+                {"setting": k, "value": str(v)}
+                for k, v in (changes(rule, run) or rule.default.debounce.to_dict()).items()
+            ],
+            hide_index=True,
+            height=180,
+        )
     _writing(desk, row, entries)
     first, second, third, fourth = st.columns(4)
     if first.button("Go on tuning", key=f"tune_{row['entry_id']}", width="stretch"):
         go_to_moment(run.run_id, rule, None)
     name = f"{run.run_id}-{rule.rule_hash[:6]}"
-    _download(second, "Notebook", notebook_of(experiment).encode(), f"{name}.ipynb", "application/x-ipynb+json", row)
-    _download(third, "HTML report", lambda: report_of(experiment).encode(), f"{name}.html", "text/html", row)
-    _download(fourth, "Methods bundle", lambda: bundle_of(experiment), f"{name}.zip", "application/zip", row)
+    _download(
+        second,
+        "Notebook",
+        notebook_of(experiment).encode(),
+        f"{name}.ipynb",
+        "application/x-ipynb+json",
+        row,
+    )
+    _download(
+        third,
+        "HTML report",
+        lambda: report_of(experiment).encode(),
+        f"{name}.html",
+        "text/html",
+        row,
+    )
+    _download(
+        fourth,
+        "Methods bundle",
+        lambda: bundle_of(experiment),
+        f"{name}.zip",
+        "application/zip",
+        row,
+    )
 
 
-def _download(place: Any, text: str, made: bytes | Callable[[], bytes], name: str, mime: str, row: dict[str, Any]) -> None:
+def _download(
+    place: Any,
+    text: str,
+    made: bytes | Callable[[], bytes],
+    name: str,
+    mime: str,
+    row: dict[str, Any],
+) -> None:
     """Bytes, or what makes them when they are asked for: hashing a clip takes a moment."""
-    place.download_button(text, made, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore")
+    place.download_button(
+        text, made, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore"
+    )
 
 
 def _figures(experiment: Experiment, row: dict[str, Any]) -> None:
@@ -122,10 +186,18 @@ def _figures(experiment: Experiment, row: dict[str, Any]) -> None:
     effort = experiment.run.effort()
     columns[0].metric("Sightings", len(experiment.run.find(experiment.rule)))
     columns[1].metric("Analysed", clock(effort.analysed_s))
-    for column, (name, text) in zip(columns[2:], [("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")], strict=True):
+    for column, (name, text) in zip(
+        columns[2:], [("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")], strict=True
+    ):
         now = getattr(found.overall, name) if found is not None else None
         before = then.get(name) if then else None
-        column.metric(text, "–" if now is None else f"{now:.3f}", None if now is None or before is None or now == before else f"{now - before:+.3f} since it was saved")
+        column.metric(
+            text,
+            "–" if now is None else f"{now:.3f}",
+            None
+            if now is None or before is None or now == before
+            else f"{now - before:+.3f} since it was saved",
+        )
 
 
 def _pictures(desk: Desk, experiment: Experiment) -> None:
@@ -140,7 +212,9 @@ def _pictures(desk: Desk, experiment: Experiment) -> None:
         desk.want_pictures(media["media_id"], media["path"], missing)
     ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
     if ready:
-        addresses = ["data:image/jpeg;base64," + base64.b64encode(f.read_bytes()).decode() for f in ready]
+        addresses = [
+            "data:image/jpeg;base64," + base64.b64encode(f.read_bytes()).decode() for f in ready
+        ]
         st.image(addresses, width=140)
     if missing and any(j.is_active and j.kind == "pictures" for j in desk.engine.jobs()):
         st.fragment(_look_again, run_every=1.0)(desk)
@@ -163,7 +237,12 @@ def _writing(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> 
         first, second = st.columns(2)
         tags = first.text_input("Tags, separated by commas", ", ".join(row["tags"]))
         others = {r["entry_id"]: r["title"] for r in entries if r["entry_id"] != entry_id}
-        parents = second.multiselect("Follows from", list(others), [p for p in row["parents"] if p in others], format_func=others.__getitem__)
+        parents = second.multiselect(
+            "Follows from",
+            list(others),
+            [p for p in row["parents"] if p in others],
+            format_func=others.__getitem__,
+        )
         starred, archived = st.columns(2)
         star = starred.checkbox("Starred", bool(row["starred"]))
         archive = archived.checkbox("Archived", bool(row["archived"]))

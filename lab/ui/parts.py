@@ -57,7 +57,9 @@ def size(size_bytes: int) -> str:
         return f"{size_bytes} bytes"
     if size_bytes < 2**20 / 10:
         return f"{size_bytes / 2**10:.1f} KiB"
-    return f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
+    return (
+        f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
+    )
 
 
 def plain(text: object) -> str:

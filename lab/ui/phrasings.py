@@ -29,9 +29,15 @@ _panels = st.components.v2.component(
 
 def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
     """The choices, the panels and the table. rows: runs of the store that can be shown."""
-    fit = [r for r in rows if len(r["recipe"]["labels"]) != 1 or added_folders(desk.store.log_folder(r["run_id"]))]
+    fit = [
+        r
+        for r in rows
+        if len(r["recipe"]["labels"]) != 1 or added_folders(desk.store.log_folder(r["run_id"]))
+    ]
     if not fit:
-        st.info("Each run here looked for one label. Run a detector for two or more phrases, or add prompts to a run.")
+        st.info(
+            "Each run here looked for one label. Run a detector for two or more phrases, or add prompts to a run."
+        )
         st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
         return
     run = _run(desk, fit)
@@ -41,11 +47,26 @@ def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
         return
     key = f"keep_phrases_labels_{run.run_id}"
     st.session_state.setdefault(key, strongest[:_AT_FIRST])
-    phrases = st.multiselect("Phrases", strongest, key=key, persist_state="session", max_selections=MOST, help="Two to six, the strongest first. All are looked at on the same frames.")
+    phrases = st.multiselect(
+        "Phrases",
+        strongest,
+        key=key,
+        persist_state="session",
+        max_selections=MOST,
+        help="Two to six, the strongest first. All are looked at on the same frames.",
+    )
     first, second = st.columns(2)
     rule = _rule(desk, first, run)
     known = desk.truth.truth()
-    label = second.selectbox("Against the annotations of", sorted(known.by_media.get(run.media["media_id"], {})), index=None, key=f"keep_phrases_truth_{run.media['media_id']}", persist_state="session", placeholder="No annotations", help="A label that was annotated on this clip; its annotations count for every phrase.")
+    label = second.selectbox(
+        "Against the annotations of",
+        sorted(known.by_media.get(run.media["media_id"], {})),
+        index=None,
+        key=f"keep_phrases_truth_{run.media['media_id']}",
+        persist_state="session",
+        placeholder="No annotations",
+        help="A label that was annotated on this clip; its annotations count for every phrase.",
+    )
     if len(phrases) < 2:
         st.info("Choose at least two phrases.")
         return
@@ -54,7 +75,9 @@ def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
         st.caption(note)
     _show(desk, run, found, known)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
-    st.download_button("Table as CSV", table, f"phrases_{run.run_id}.csv", "text/csv", on_click="ignore")
+    st.download_button(
+        "Table as CSV", table, f"phrases_{run.run_id}.csv", "text/csv", on_click="ignore"
+    )
     if is_waiting(desk, run):
         st.fragment(_look_again, run_every=1.5)(desk, run)
 
@@ -74,18 +97,37 @@ def _run(desk: Desk, rows: list[dict[str, Any]]) -> Run:
     for row in rows:
         by_media.setdefault(row["media_id"], []).append(row)
     left, right = st.columns(2)
-    clip = left.selectbox("Clip", list(by_media), format_func=lambda m: media[m]["name"], key="keep_phrases_clip", persist_state="session")
+    clip = left.selectbox(
+        "Clip",
+        list(by_media),
+        format_func=lambda m: media[m]["name"],
+        key="keep_phrases_clip",
+        persist_state="session",
+    )
     of_clip = {r["run_id"]: r for r in by_media[clip]}
-    run_id = right.selectbox("Run", list(of_clip), format_func=lambda i: f"{protocol_name(of_clip[i])} · {i}", key=f"keep_phrases_run_{clip}", persist_state="session")
+    run_id = right.selectbox(
+        "Run",
+        list(of_clip),
+        format_func=lambda i: f"{protocol_name(of_clip[i])} · {i}",
+        key=f"keep_phrases_run_{clip}",
+        persist_state="session",
+    )
     desk.expect(run_id, of_clip[run_id]["state"])
     return desk.run(run_id)
 
 
 def _rule(desk: Desk, place: Any, run: Run) -> Rule:
-    rules: dict[str, Rule] = {"default": run.default_rule, **{r["name"]: r["rule"] for r in desk.store.rules()}}
+    rules: dict[str, Rule] = {
+        "default": run.default_rule,
+        **{r["name"]: r["rule"] for r in desk.store.rules()},
+    }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
         rules = {"as on Tune": st.session_state.rule, **rules}
-    return rules[place.selectbox("Rule", list(rules), key=f"keep_phrases_rule_{run.run_id}", persist_state="session")]
+    return rules[
+        place.selectbox(
+            "Rule", list(rules), key=f"keep_phrases_rule_{run.run_id}", persist_state="session"
+        )
+    ]
 
 
 def _show(desk: Desk, run: Run, found: Phrasing, known: Truth) -> None:
@@ -94,7 +136,11 @@ def _show(desk: Desk, run: Run, found: Phrasing, known: Truth) -> None:
     truth = None
     if found.truth is not None:
         of_label = known.of(media["media_id"], found.truth["label"])
-        truth = {**found.truth, "present_us": of_label.present.tolist(), "covered_us": of_label.covered.tolist()}
+        truth = {
+            **found.truth,
+            "present_us": of_label.present.tolist(),
+            "covered_us": of_label.covered.tolist(),
+        }
     _panels(
         key="phrases",
         data={

@@ -74,14 +74,18 @@ def looking_for() -> None:
     """The chips on the Source page; the Run page begins with them."""
     given = prompt_chips("Looking for")
     if given and checked(given):
-        st.caption(f"The Run page begins with {'this prompt' if len(given) == 1 else 'these prompts'} and the detector yolo-world.")
+        st.caption(
+            f"The Run page begins with {'this prompt' if len(given) == 1 else 'these prompts'} and the detector yolo-world."
+        )
 
 
 def add_panel(desk: Desk, run: Run) -> None:
     """More prompts for a run that takes them, and how far they are."""
     if "prompt_mode" not in run.recipe:
         return
-    jobs = [j for j in desk.engine.jobs() if j.kind == "prompts" and j.payload["run_id"] == run.run_id]
+    jobs = [
+        j for j in desk.engine.jobs() if j.kind == "prompts" and j.payload["run_id"] == run.run_id
+    ]
     with st.container(border=True):
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
@@ -91,9 +95,14 @@ def add_panel(desk: Desk, run: Run) -> None:
         with left:
             has = [x for x in run.labels if x not in run.log.adding]
             few = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")
-            fresh = prompt_chips(f"Add prompts to this run (mode independent; it has {few})", key=f"more_{run.run_id}_{st.session_state.get('more_n', 0)}")
+            fresh = prompt_chips(
+                f"Add prompts to this run (mode independent; it has {few})",
+                key=f"more_{run.run_id}_{st.session_state.get('more_n', 0)}",
+            )
         from_s = desk.playheads.get(run.run_id)
-        if right.button("Look for them", disabled=not fresh or run.state != "done", width="stretch"):
+        if right.button(
+            "Look for them", disabled=not fresh or run.state != "done", width="stretch"
+        ):
             _start(desk, run, fresh, from_s)
         for job in jobs[:1]:
             if job.is_active:
@@ -122,7 +131,9 @@ def _unfinished(desk: Desk, run: Run, prompts: list[str], from_s: float | None) 
     # The way on is where Stop was: a second press there must not throw anything away.
     words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
     looked = run.effort(prompts[0]).ok
-    words.markdown(f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples.")
+    words.markdown(
+        f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples."
+    )
     if go_on.button("Go on", width="stretch"):
         _start(desk, run, prompts, from_s)
     with drop.popover("Forget", width="stretch"):
@@ -139,7 +150,11 @@ def _joint(run: Run) -> None:
     )
     if st.button("Start another run with other prompts"):
         state = st.session_state
-        state[KEY], state.chosen, state.keep_detector = list(run.labels), [run.media["media_id"]], run.recipe["detector"]
+        state[KEY], state.chosen, state.keep_detector = (
+            list(run.labels),
+            [run.media["media_id"]],
+            run.recipe["detector"],
+        )
         state.like = {name: run.recipe.get(name) for name in ("every_s", "image_size", "weights")}
         st.switch_page("pages/run.py")
 

@@ -24,7 +24,13 @@ from lab.imports.detections_csv import import_detections
 from lab.imports.megadetector import Imported, import_megadetector
 from lab.server.desk import Desk
 
-_NAMES = {"csv": "CSV", "boris": "BORIS tabular events", "audacity": "Audacity labels", "elan": "ELAN", "webvtt": "WebVTT"}
+_NAMES = {
+    "csv": "CSV",
+    "boris": "BORIS tabular events",
+    "audacity": "Audacity labels",
+    "elan": "ELAN",
+    "webvtt": "WebVTT",
+}
 
 
 def annotation_files(desk: Desk) -> None:
@@ -41,16 +47,27 @@ def annotation_files(desk: Desk) -> None:
 
 def _import(desk: Desk) -> None:
     st.markdown("**Import**")
-    file = st.file_uploader("CSV, BORIS, Audacity, ELAN or WebVTT", type=["csv", "tsv", "txt", "eaf", "vtt"])
+    file = st.file_uploader(
+        "CSV, BORIS, Audacity, ELAN or WebVTT", type=["csv", "tsv", "txt", "eaf", "vtt"]
+    )
     media = {m["media_id"]: m for m in desk.store.all_media()}
-    clip = st.selectbox("Of which clip, if the file does not say", list(media), format_func=lambda m: media[m]["name"], index=None)
+    clip = st.selectbox(
+        "Of which clip, if the file does not say",
+        list(media),
+        format_func=lambda m: media[m]["name"],
+        index=None,
+    )
     who = st.text_input("Annotated by", placeholder="as the file says")
     watched = st.checkbox("Its media were wholly watched for its labels")
     if file is not None and st.button("Import annotations", type="primary"):
         try:
             rows = read_rows(file.getvalue(), file.name)
             records, notes = records_of(
-                rows, media.values(), annotator=who.strip() or None, only_media=media[clip] if clip else None, watched=watched
+                rows,
+                media.values(),
+                annotator=who.strip() or None,
+                only_media=media[clip] if clip else None,
+                watched=watched,
             )
             count = desk.store.add_records(records)
             st.success(f"{count} records imported.")
@@ -72,10 +89,20 @@ def _export(desk: Desk) -> None:
     if kind in ONE_MEDIA:
         media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
     try:
-        st.download_button("Annotations", write_rows(marks, watched, media, kind), f"annotations{SUFFIX[kind]}", on_click="ignore")
+        st.download_button(
+            "Annotations",
+            write_rows(marks, watched, media, kind),
+            f"annotations{SUFFIX[kind]}",
+            on_click="ignore",
+        )
     except LabError as error:
         st.error(str(error))
-    st.download_button("What was watched, as CSV", write_coverage(watched, media), "coverage.csv", on_click="ignore")
+    st.download_button(
+        "What was watched, as CSV",
+        write_coverage(watched, media),
+        "coverage.csv",
+        on_click="ignore",
+    )
 
 
 def _agreement(desk: Desk) -> None:
@@ -92,7 +119,15 @@ def _agreement(desk: Desk) -> None:
     except LabError as error:
         st.error(str(error))
         return
-    rows = [{"label": k, **{n: v[n] for n in ("seconds", "agreement", "kappa", "both", "only_one", "only_other")}} for k, v in [*found["labels"].items(), ("all labels", found["overall"])]]
+    rows = [
+        {
+            "label": k,
+            **{
+                n: v[n] for n in ("seconds", "agreement", "kappa", "both", "only_one", "only_other")
+            },
+        }
+        for k, v in [*found["labels"].items(), ("all labels", found["overall"])]
+    ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
@@ -100,8 +135,12 @@ def detections_from_elsewhere(desk: Desk) -> None:
     """MegaDetector's JSON and detections as CSV, as runs, in an expander."""
     with st.expander("Detections made elsewhere: MegaDetector's JSON, or CSV"):
         file = st.file_uploader("Results file", type=["json", "csv"], key="results_file")
-        every = st.number_input("CSV: seconds between samples, if only detections are listed", 0.0, 3600.0, 0.0)
-        st.caption("The runs have no picture unless the videos are at hand: `lab import megadetector FILE --videos DIR`.")
+        every = st.number_input(
+            "CSV: seconds between samples, if only detections are listed", 0.0, 3600.0, 0.0
+        )
+        st.caption(
+            "The runs have no picture unless the videos are at hand: `lab import megadetector FILE --videos DIR`."
+        )
         if file is None or not st.button("Import as runs", type="primary"):
             return
         with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,9 @@ def run_form() -> None:
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
     if unknown := [m for m in chosen() if m not in media]:
-        st.warning(f"The store has no clip {', '.join(map(repr, unknown[:3]))}, which the address names; pick it on Source.")
+        st.warning(
+            f"The store has no clip {', '.join(map(repr, unknown[:3]))}, which the address names; pick it on Source."
+        )
     clips = st.multiselect(
         "Clips",
         list(media),
@@ -43,12 +45,27 @@ def run_form() -> None:
     keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     start, add, keep, rest = st.columns([2, 2, 2, 3])
-    label = "Start" if not several else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
-    if start.button(label, type="primary", disabled=not clips or not (several or one), width="stretch"):
+    label = (
+        "Start"
+        if not several
+        else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
+    )
+    if start.button(
+        label, type="primary", disabled=not clips or not (several or one), width="stretch"
+    ):
         _submit(desk, [media[m] for m in clips], several or [one or {}])
-    if add.button("Add to the list", disabled=one is None, width="stretch", help="Several analyses share one decode of the clip, each at its own rhythm."):
+    if add.button(
+        "Add to the list",
+        disabled=one is None,
+        width="stretch",
+        help="Several analyses share one decode of the clip, each at its own rhythm.",
+    ):
         if any(a["name"] == one["name"] for a in several if one):
-            rest.error(f"An analysis is named {one['name']!r} already; give this one another name." if one else "")
+            rest.error(
+                f"An analysis is named {one['name']!r} already; give this one another name."
+                if one
+                else ""
+            )
         else:
             several.append(one or {})
             st.rerun()
@@ -63,9 +80,18 @@ def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
     rows = []
     for one in analyses:
         settings = {k: v for k, v in one["detector"].items() if k != "name"}
-        row = {"name": one["name"], "detector": one["detector"]["name"], **({"settings": settings} if settings else {})}
+        row = {
+            "name": one["name"],
+            "detector": one["detector"]["name"],
+            **({"settings": settings} if settings else {}),
+        }
         rows.append(row | {k: v for k, v in one.items() if k not in ("name", "detector")})
-    document = {"version": 1, "source": {"type": "file", "paths": paths}, "analyses": rows, "sinks": [{"type": "store"}]}
+    document = {
+        "version": 1,
+        "source": {"type": "file", "paths": paths},
+        "analyses": rows,
+        "sinks": [{"type": "store"}],
+    }
     place.download_button(
         "Save as a job", text_of(document), "job.yaml", "application/yaml", disabled=not (paths and rows), width="stretch",
         help="A document that does the same on the command line: lab analyze --job job.yaml",
@@ -80,11 +106,19 @@ def _analysis_form() -> Analysis | None:
     if st.session_state.keep_detector not in names:
         st.warning(f"There is no detector {st.session_state.keep_detector!r} here; yolo is shown.")
         st.session_state.keep_detector = "yolo"
-    name = st.selectbox("Detector", names, key="keep_detector", persist_state="session", format_func=in_words)
+    name = st.selectbox(
+        "Detector", names, key="keep_detector", persist_state="session", format_func=in_words
+    )
     settings = detector_form(name)
     first, second = st.columns(2)
     every_s = first.number_input(
-        "Seconds between samples", 0.0, 3600.0, st.session_state.get("like", {}).get("every_s", 0.2), 0.1, format="%g", help="0 is every frame."
+        "Seconds between samples",
+        0.0,
+        3600.0,
+        st.session_state.get("like", {}).get("every_s", 0.2),
+        0.1,
+        format="%g",
+        help="0 is every frame.",
     )
     least = _default_floor(name)
     floor = second.number_input(
@@ -94,9 +128,27 @@ def _analysis_form() -> Analysis | None:
     with st.expander("Name, rhythm and gate"):
         first, second, third, fourth = st.columns(4)
         title = first.text_input("Name of the analysis", name, key=f"title_{name}")
-        step = second.number_input("One frame in", 1, 1000, 1, key=f"step_{name}", help="Only every so many frames of the clip count.")
-        count = third.number_input("Frames at a time", 1, 1000, 1, key=f"count_{name}", help="For algorithms that look at several frames: the chosen one and those before it.")
-        gate = fourth.toggle("Only when something moves", key=f"gate_{name}", help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.")
+        step = second.number_input(
+            "One frame in",
+            1,
+            1000,
+            1,
+            key=f"step_{name}",
+            help="Only every so many frames of the clip count.",
+        )
+        count = third.number_input(
+            "Frames at a time",
+            1,
+            1000,
+            1,
+            key=f"count_{name}",
+            help="For algorithms that look at several frames: the chosen one and those before it.",
+        )
+        gate = fourth.toggle(
+            "Only when something moves",
+            key=f"gate_{name}",
+            help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.",
+        )
     if settings is None:
         return None
     if not 1 <= len(title.strip()) <= 100:
@@ -128,7 +180,11 @@ def _show_list(several: list[Analysis]) -> None:
         words, drop = st.columns([8, 1], vertical_alignment="center")
         settings = {k: v for k, v in one["detector"].items() if k != "name"}
         rhythm = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
-        extra = "".join(f", {k.replace('_', ' ')} {v}" for k, v in one.items() if k in ("frame_count", "frame_step", "gate"))
+        extra = "".join(
+            f", {k.replace('_', ' ')} {v}"
+            for k, v in one.items()
+            if k in ("frame_count", "frame_step", "gate")
+        )
         few = ", ".join(f"{k} {_short(v)}" for k, v in settings.items())
         words.markdown(f"**{one['name']}** · {one['detector']['name']} · {rhythm}{extra}  \n{few}")
         if drop.button("Remove", key=f"drop_{i}_{one['name']}", width="stretch"):
@@ -146,7 +202,11 @@ def _submit(desk: Desk, media: list[dict[str, Any]], analyses: list[Analysis]) -
     for row in media:
         names = " · " + ", ".join(_in_brief(a) for a in analyses)
         desk.engine.submit(
-            "analyze", row["name"] + names, path=row["path"], analyses=analyses, store=str(desk.store.folder)
+            "analyze",
+            row["name"] + names,
+            path=row["path"],
+            analyses=analyses,
+            store=str(desk.store.folder),
         )
 
 
@@ -174,7 +234,9 @@ def _job_list(was_active: bool) -> None:
     ended = [job.job_id for job in jobs if not job.is_active]
     for job in jobs[:30]:
         _job_row(job)
-    if ended and st.button("Clear the ended ones", help="From this list only; runs stay in the store."):
+    if ended and st.button(
+        "Clear the ended ones", help="From this list only; runs stay in the store."
+    ):
         st.session_state.setdefault("cleared_jobs", set()).update(ended)
         st.rerun()
 
@@ -207,7 +269,9 @@ def unfinished_runs() -> None:
     """Runs that were cancelled, failed or lost their worker, each with a way to go on."""
     desk = here()
     try:
-        runs = [r for r in desk.store.runs() if r["state"] in ("cancelled", "failed", "interrupted")]
+        runs = [
+            r for r in desk.store.runs() if r["state"] in ("cancelled", "failed", "interrupted")
+        ]
     except LabError as error:
         st.error(str(error))
         return

@@ -54,8 +54,18 @@ def select(desk: Desk, key: str) -> Selection | None:
     for row in done:
         by_protocol.setdefault(row["protocol_hash"], []).append(row)
     first, second, third = st.columns([3, 1, 1])
-    names = {h: f"{protocol_name(rows[0])} · {len({r['media_id'] for r in rows})} clip(s) · {h[:6]}" for h, rows in by_protocol.items()}
-    protocol = first.selectbox("Protocol", list(by_protocol), format_func=names.__getitem__, key=f"keep_{key}_protocol", persist_state="session", help="Figures are only added up over runs that were made alike.")
+    names = {
+        h: f"{protocol_name(rows[0])} · {len({r['media_id'] for r in rows})} clip(s) · {h[:6]}"
+        for h, rows in by_protocol.items()
+    }
+    protocol = first.selectbox(
+        "Protocol",
+        list(by_protocol),
+        format_func=names.__getitem__,
+        key=f"keep_{key}_protocol",
+        persist_state="session",
+        help="Figures are only added up over runs that were made alike.",
+    )
     rows = {r["media_id"]: r for r in reversed(by_protocol[protocol])}
     labels = by_protocol[protocol][0]["recipe"]["labels"]
     if not labels:  # a detector that declares none: those that came up
@@ -65,15 +75,38 @@ def select(desk: Desk, key: str) -> Selection | None:
         st.info("Nothing was found in these runs: there is no label to measure.")
         return None
     who = ["everybody", *desk.truth.annotators()]
-    annotator = third.selectbox("Annotations by", who, key=f"keep_{key}_who", persist_state="session")
+    annotator = third.selectbox(
+        "Annotations by", who, key=f"keep_{key}_who", persist_state="session"
+    )
     truth = desk.truth.truth(None if annotator == "everybody" else annotator)
     spoken = [label for label in labels if any(label in truth.by_media.get(m, {}) for m in rows)]
-    label = second.selectbox("Label", [*spoken, *(x for x in labels if x not in spoken)], key=f"keep_{key}_label_{protocol}", persist_state="session")
+    label = second.selectbox(
+        "Label",
+        [*spoken, *(x for x in labels if x not in spoken)],
+        key=f"keep_{key}_label_{protocol}",
+        persist_state="session",
+    )
     media = {m["media_id"]: m for m in desk.store.all_media()}
     first, second, third = st.columns([3, 1, 1])
-    chosen = first.multiselect("Clips", list(rows), format_func=lambda m: media[m]["name"], key=f"keep_{key}_clips_{protocol}", persist_state="session", placeholder=f"All {len(rows)}")
+    chosen = first.multiselect(
+        "Clips",
+        list(rows),
+        format_func=lambda m: media[m]["name"],
+        key=f"keep_{key}_clips_{protocol}",
+        persist_state="session",
+        placeholder=f"All {len(rows)}",
+    )
     rule_name, rule = _rule(desk, second, [rows[m]["run_id"] for m in rows], key)
-    tiou = third.slider("Temporal IoU", 0.1, 0.95, 0.5, 0.05, key=f"keep_{key}_tiou", persist_state="session", help="How much a sighting must overlap an annotation to stand for it.")
+    tiou = third.slider(
+        "Temporal IoU",
+        0.1,
+        0.95,
+        0.5,
+        0.05,
+        key=f"keep_{key}_tiou",
+        persist_state="session",
+        help="How much a sighting must overlap an annotation to stand for it.",
+    )
     runs = desk.runs([rows[m]["run_id"] for m in chosen or rows])
     rule = rule if rule is not None else runs[0].default_rule
     try:
@@ -82,7 +115,9 @@ def select(desk: Desk, key: str) -> Selection | None:
     except SettingError as error:
         st.warning(f"{error}. The default rule is used.")
         rule, rule_name = runs[0].default_rule, "default"
-    return Selection(runs, label, rule, rule_name, truth, tiou, None if annotator == "everybody" else annotator)
+    return Selection(
+        runs, label, rule, rule_name, truth, tiou, None if annotator == "everybody" else annotator
+    )
 
 
 def _rule(desk: Desk, place: Any, run_ids: list[str], key: str) -> tuple[str, Rule | None]:

@@ -61,7 +61,9 @@ def _effort_download(desk: Desk) -> None:
 def _filtered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     columns = st.columns(4)
     for column, (name, text) in zip(
-        columns, [("media", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")], strict=True
+        columns,
+        [("media", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
+        strict=True,
     ):
         values = sorted({str(r[name]) for r in rows if r[name] is not None})
         picked = column.multiselect(text, values, placeholder="All", key=f"filter_{name}")

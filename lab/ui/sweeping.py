@@ -24,7 +24,14 @@ _WORDS = {
     "enter_frames": "Enter after, samples", "exit_frames": "Exit after, samples",
     "merge_gap_s": "Merge gap, s", "min_duration_s": "At least, s",
 }  # fmt: skip
-_SWEPT = ("enter_frames", "exit_frames", "merge_gap_s", "min_duration_s", "exit_share", "min_area_fraction")
+_SWEPT = (
+    "enter_frames",
+    "exit_frames",
+    "merge_gap_s",
+    "min_duration_s",
+    "exit_share",
+    "min_area_fraction",
+)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -49,7 +56,9 @@ def show_sweep(desk: Desk, picked: Selection) -> None:
     grid = _grid()
     key = _key(picked)
     job = _job(desk, key)
-    asked = st.button("Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active))
+    asked = st.button(
+        "Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active)
+    )
     if asked and grid is not None:
         job = desk.engine.submit(
             "sweep",
@@ -81,11 +90,26 @@ def _grid() -> Grid | None:
         values: dict[str, Any] = {}
         columns = st.columns(3)
         for i, name in enumerate(_SWEPT):
-            text = columns[i % 3].text_input(_WORDS[name], ", ".join(f"{v:g}" for v in getattr(default, name)), key=f"keep_grid_{name}", persist_state="session")
+            text = columns[i % 3].text_input(
+                _WORDS[name],
+                ", ".join(f"{v:g}" for v in getattr(default, name)),
+                key=f"keep_grid_{name}",
+                persist_state="session",
+            )
             values[name] = text
-        thresholds = st.slider("Thresholds (scores that occur)", 5, 200, default.thresholds, key="keep_thresholds", persist_state="session")
+        thresholds = st.slider(
+            "Thresholds (scores that occur)",
+            5,
+            200,
+            default.thresholds,
+            key="keep_thresholds",
+            persist_state="session",
+        )
     try:
-        made = {n: [float(v) for v in t.replace(";", ",").split(",") if v.strip()] for n, t in values.items()}
+        made = {
+            n: [float(v) for v in t.replace(";", ",").split(",") if v.strip()]
+            for n, t in values.items()
+        }
         return Grid(**made, thresholds=thresholds)  # type: ignore[arg-type]
     except ValueError as error:
         st.error(f"The grid cannot be used: {error}")
@@ -94,19 +118,31 @@ def _grid() -> Grid | None:
 
 def _key(picked: Selection) -> str:
     """What a sweep depends on; another annotation makes another sweep."""
-    truth = [(r.media["media_id"], t.present.tobytes(), t.covered.tobytes()) for r in picked.runs for t in [picked.truth.of(r.media["media_id"], picked.label)]]
+    truth = [
+        (r.media["media_id"], t.present.tobytes(), t.covered.tobytes())
+        for r in picked.runs
+        for t in [picked.truth.of(r.media["media_id"], picked.label)]
+    ]
     box = picked.rule.of(picked.label).box_filter.to_dict()
-    return str(hash((tuple(r.run_id for r in picked.runs), picked.label, picked.tiou, str(truth), str(box))))
+    return str(
+        hash(
+            (tuple(r.run_id for r in picked.runs), picked.label, picked.tiou, str(truth), str(box))
+        )
+    )
 
 
 def _job(desk: Desk, key: str) -> Any:
-    return next((j for j in desk.engine.jobs() if j.kind == "sweep" and j.payload["key"] == key), None)
+    return next(
+        (j for j in desk.engine.jobs() if j.kind == "sweep" and j.payload["key"] == key), None
+    )
 
 
 def _progress(desk: Desk, job: Any) -> None:
     if not job.is_active:
         st.rerun()
-    st.progress(job.done / job.total if job.total else 0.0, f"{job.done} of {job.total or '?'} clips")
+    st.progress(
+        job.done / job.total if job.total else 0.0, f"{job.done} of {job.total or '?'} clips"
+    )
     if st.button("Cancel", key=f"cancel_{job.job_id}"):
         desk.engine.cancel(job.job_id)
 
@@ -149,7 +185,12 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
         xaxis_title="false sightings an hour", yaxis_title="recall", height=420,
         margin={"l": 50, "r": 10, "t": 30, "b": 45}, legend={"orientation": "h", "y": 1.1}, clickmode="event+select",
     )  # fmt: skip
-    event = st.plotly_chart(chart, on_select="rerun", selection_mode="points", key=f"scatter_{len(swept)}_{swept.totals.sum()}")
+    event = st.plotly_chart(
+        chart,
+        on_select="rerun",
+        selection_mode="points",
+        key=f"scatter_{len(swept)}_{swept.totals.sum()}",
+    )
     points = event["selection"]["points"]
     if not points:
         st.caption("Click a point to load its rule.")
@@ -203,9 +244,22 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         st.caption("A map needs two settings with several values.")
         return
     columns = st.columns(3)
-    across = columns[0].selectbox("Across", usable, format_func=_WORDS.__getitem__, key="keep_across", persist_state="session")
-    down = columns[1].selectbox("Down", [n for n in usable if n != across], format_func=_WORDS.__getitem__, key="keep_down", persist_state="session")
-    what = columns[2].selectbox("Figure", ["f1", "recall", "precision", "false_per_hour"], key="keep_figure", persist_state="session")
+    across = columns[0].selectbox(
+        "Across", usable, format_func=_WORDS.__getitem__, key="keep_across", persist_state="session"
+    )
+    down = columns[1].selectbox(
+        "Down",
+        [n for n in usable if n != across],
+        format_func=_WORDS.__getitem__,
+        key="keep_down",
+        persist_state="session",
+    )
+    what = columns[2].selectbox(
+        "Figure",
+        ["f1", "recall", "precision", "false_per_hour"],
+        key="keep_figure",
+        persist_state="session",
+    )
     cube = figures[what].reshape(swept.grid.shape)
     axes = tuple(i for i, n in enumerate(SETTINGS) if n not in (across, down))
     lowest = what == "false_per_hour"
@@ -215,8 +269,17 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         best = best.T
     best = np.where(np.isfinite(best), best, np.nan)
     ticks = [[f"{v:.3g}" for v in getattr(swept.grid, n)] for n in (across, down)]
-    chart = go.Figure(go.Heatmap(z=best, x=ticks[0], y=ticks[1], colorscale="Viridis", reversescale=lowest))
-    chart.update_layout(xaxis_title=_WORDS[across], yaxis_title=_WORDS[down], height=340, xaxis_type="category", yaxis_type="category", margin={"l": 50, "r": 10, "t": 10, "b": 45})
+    chart = go.Figure(
+        go.Heatmap(z=best, x=ticks[0], y=ticks[1], colorscale="Viridis", reversescale=lowest)
+    )
+    chart.update_layout(
+        xaxis_title=_WORDS[across],
+        yaxis_title=_WORDS[down],
+        height=340,
+        xaxis_type="category",
+        yaxis_type="category",
+        margin={"l": 50, "r": 10, "t": 10, "b": 45},
+    )
     st.plotly_chart(chart)
     st.caption(f"The best {what.replace('_', ' ')} that the other settings allow.")
 
@@ -230,14 +293,35 @@ def _curves(picked: Selection) -> None:
             hovertemplate="precision %{y:.3f}, recall %{x:.3f} at %{customdata:.3f}<extra></extra>",
         )
     )  # fmt: skip
-    chart.update_layout(xaxis_title="recall", yaxis_title="precision", height=250, xaxis_range=[0, 1.02], yaxis_range=[0, 1.02], margin={"l": 50, "r": 10, "t": 10, "b": 40})
+    chart.update_layout(
+        xaxis_title="recall",
+        yaxis_title="precision",
+        height=250,
+        xaxis_range=[0, 1.02],
+        yaxis_range=[0, 1.02],
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+    )
     st.plotly_chart(chart)
     st.caption("Precision and recall at every threshold, without debounce.")
     bars = histogram(footage)
     middle = (np.array(bars["edges"][:-1]) + np.array(bars["edges"][1:])) / 2
-    chart = go.Figure([go.Bar(x=middle, y=bars["there"], name="it is there"), go.Bar(x=middle, y=bars["not_there"], name="it is not")])
-    chart.update_layout(barmode="overlay", xaxis_title="score", yaxis={"title": "samples", "type": "log", "dtick": 1}, height=220, margin={"l": 50, "r": 10, "t": 10, "b": 40}, legend={"orientation": "h", "y": 1.15})
+    chart = go.Figure(
+        [
+            go.Bar(x=middle, y=bars["there"], name="it is there"),
+            go.Bar(x=middle, y=bars["not_there"], name="it is not"),
+        ]
+    )
+    chart.update_layout(
+        barmode="overlay",
+        xaxis_title="score",
+        yaxis={"title": "samples", "type": "log", "dtick": 1},
+        height=220,
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+        legend={"orientation": "h", "y": 1.15},
+    )
     chart.update_traces(opacity=0.65)
     st.plotly_chart(chart)
     zero = bars["without_score"]
-    st.caption(f"Samples by truth; {zero['there']} with it and {zero['not_there']} without have no score at all.")
+    st.caption(
+        f"Samples by truth; {zero['there']} with it and {zero['not_there']} without have no score at all."
+    )

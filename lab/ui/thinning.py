@@ -27,8 +27,27 @@ def show_thinning(desk: Desk, picked: Selection) -> None:
                 error_y={"type": "data", "symmetric": False, "array": frame[f"{name}_high"] - frame[name], "arrayminus": frame[name] - frame[f"{name}_low"]},
             )
         )  # fmt: skip
-    chart.add_trace(go.Scatter(x=frame["interval_s"], y=frame["computing"], name="computing", mode="lines", line={"dash": "dot"}))
-    chart.update_layout(xaxis_title="seconds between samples", xaxis={"type": "log", "tickvals": frame["interval_s"], "ticktext": [f"{v:g}" for v in frame["interval_s"]]}, yaxis_range=[0, 1.05], height=320, margin={"l": 50, "r": 10, "t": 10, "b": 40}, legend={"orientation": "h", "y": 1.15})
+    chart.add_trace(
+        go.Scatter(
+            x=frame["interval_s"],
+            y=frame["computing"],
+            name="computing",
+            mode="lines",
+            line={"dash": "dot"},
+        )
+    )
+    chart.update_layout(
+        xaxis_title="seconds between samples",
+        xaxis={
+            "type": "log",
+            "tickvals": frame["interval_s"],
+            "ticktext": [f"{v:g}" for v in frame["interval_s"]],
+        },
+        yaxis_range=[0, 1.05],
+        height=320,
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+        legend={"orientation": "h", "y": 1.15},
+    )
     st.plotly_chart(chart)
     st.dataframe(
         frame[["interval_s", "phases", "recall", "recall_low", "recall_high", "precision", "delay_s", "duration_bias_s", "computing", "elapsed_s"]],
@@ -42,4 +61,6 @@ def show_thinning(desk: Desk, picked: Selection) -> None:
             "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
         },
     )  # fmt: skip
-    st.caption("The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset.")
+    st.caption(
+        "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
+    )

@@ -51,7 +51,9 @@ def unpack(word: str) -> Rule:
         text = zlib.decompressobj().decompress(raw, 1 << 20)
         return Rule.from_dict(json.loads(text))
     except (ValueError, zlib.error, TypeError, AttributeError) as error:
-        raise SettingError(f"the rule in this address cannot be read ({error}); ask for the link again") from None
+        raise SettingError(
+            f"the rule in this address cannot be read ({error}); ask for the link again"
+        ) from None
 
 
 def choose_run(desk: Desk) -> str | None:
@@ -60,7 +62,9 @@ def choose_run(desk: Desk) -> str | None:
     rows = desk.store.runs()
     runs = {r["run_id"]: r for r in rows if desk.store.log_folder(r["run_id"]).is_dir()}
     if len(runs) < len(rows):
-        st.warning(f"The score logs of {len(rows) - len(runs)} run(s) are gone from {desk.store.folder / 'logs'}; they are left out.")
+        st.warning(
+            f"The score logs of {len(rows) - len(runs)} run(s) are gone from {desk.store.folder / 'logs'}; they are left out."
+        )
     if not runs:
         return None
     asked = st.query_params.get("run") or st.session_state.get("tune_run")
@@ -277,7 +281,13 @@ def other_analyses(desk: Desk, run: Run) -> None:
     names = {r["run_id"]: r["environment"]["analysis"] for r in rows[::-1]}
     if len(names) < 2:
         return
-    picked = st.pills("Analyses of this pass", list(names), default=run.run_id, format_func=names.__getitem__, key=f"pass_{run.run_id}")
+    picked = st.pills(
+        "Analyses of this pass",
+        list(names),
+        default=run.run_id,
+        format_func=names.__getitem__,
+        key=f"pass_{run.run_id}",
+    )
     if picked is not None and picked != run.run_id:
         st.query_params.pop("rule", None)  # of the other detector
         st.session_state.pop("rule", None)
@@ -313,7 +323,9 @@ def tune() -> None:
     for part in run.log.damaged:
         st.warning(f"A part of this run is damaged and left out: {part}")
     if ask is not None and ask["media_id"] != run.media["media_id"]:
-        st.info("A question is open about another clip; it waits there. Choose that run again, or stop asking.")
+        st.info(
+            "A question is open about another clip; it waits there. Choose that run again, or stop asking."
+        )
         ask = None
     if ask is None:
         add_panel(desk, run)

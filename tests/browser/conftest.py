@@ -73,7 +73,11 @@ class Server:
 
 @pytest.fixture(scope="session")
 def chromium():
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    path = (
+        shutil.which("chromium")
+        or shutil.which("chromium-browser")
+        or shutil.which("google-chrome")
+    )
     if path is None:
         if os.environ.get("LAB_BROWSER_TESTS") == "required":
             pytest.fail("browser tests are required, and no Chromium is installed")

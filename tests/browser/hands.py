@@ -21,7 +21,9 @@ def wait_for(page, name, value, seconds=20):
 
 def attributes(page, selector, name):
     """Of all that match, in one look: between two, one of them may go."""
-    return page.locator(selector).evaluate_all("(all, name) => all.map((e) => e.getAttribute(name))", name)
+    return page.locator(selector).evaluate_all(
+        "(all, name) => all.map((e) => e.getAttribute(name))", name
+    )
 
 
 def settled(page):

@@ -29,7 +29,11 @@ def wait_for_rule(page, rule_hash, seconds=30):
 
 
 def workers_of(server):
-    return [c for c in psutil.Process(server.process.pid).children(recursive=True) if "worker" in c.cmdline()]
+    return [
+        c
+        for c in psutil.Process(server.process.pid).children(recursive=True)
+        if "worker" in c.cmdline()
+    ]
 
 
 def test_from_a_source_to_a_replayed_sighting(page, server):
@@ -46,7 +50,9 @@ def test_from_a_source_to_a_replayed_sighting(page, server):
     set_slider(page, "enter_threshold", 0.4)
     wait_for_sightings(page, 2)
     for worker in workers_of(server):
-        assert worker.cpu_times().user - before.get(worker.pid, 0) < 1.0, "a slider must not run the model"
+        assert worker.cpu_times().user - before.get(worker.pid, 0) < 1.0, (
+            "a slider must not run the model"
+        )
     assert len(Store(server.store).runs()) == 1
 
     page.get_by_role("button", name="Save sightings").click()
@@ -91,7 +97,11 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(page, 
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 0)
     page.get_by_text("enter_threshold=0.99").first.wait_for()
-    pick(page, page.get_by_label("Run", exact=True).first, page.get_by_role("option").filter(has_text=second.run_id))
+    pick(
+        page,
+        page.get_by_label("Run", exact=True).first,
+        page.get_by_role("option").filter(has_text=second.run_id),
+    )
     wait_for_sightings(page, 2)
     page.get_by_text("enter_threshold=0.4").first.wait_for()
     shown = page.locator(LAB).get_attribute("data-rule-hash")
@@ -108,7 +118,9 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(page, 
     assert second.run_id in page.url
 
 
-def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(page, server, samples, tmp_path):
+def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(
+    page, server, samples, tmp_path
+):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
     page.goto(server.url)
@@ -154,7 +166,14 @@ def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(page, server, 
 
 
 def test_a_killed_worker_is_told_and_the_run_resumed(page, server, samples, encode):
-    clip = encode("long.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", source="testsrc2=size=640x360:rate=30:duration=60")
+    clip = encode(
+        "long.mp4",
+        "-pix_fmt",
+        "yuv420p",
+        "-c:v",
+        "libx264",
+        source="testsrc2=size=640x360:rate=30:duration=60",
+    )
     target = server.store.parent / "long.mp4"
     target.write_bytes(clip.read_bytes())
     store = Store(server.store)
@@ -216,7 +235,11 @@ def api_server(chromium, tmp_path_factory):
 
 
 def test_a_request_that_makes_no_sense_is_one_line(api_server):
-    for path, body in (("/api/replay", b"{}"), ("/api/replay", b"[1]"), ("/api/replay", b"no json")):
+    for path, body in (
+        ("/api/replay", b"{}"),
+        ("/api/replay", b"[1]"),
+        ("/api/replay", b"no json"),
+    ):
         status, said = ask(api_server, path, method="POST", body=body, **TOKEN)
         assert (status, said.count(b"\n")) == (400, 0)
     body = json.dumps({"run_id": "../..", "rule": {}}).encode()
@@ -253,7 +276,9 @@ def test_a_large_upload_is_streamed_with_flat_memory(api_server):
     before = settled_memory(process)  # the compiler's start-up is over
     host = api_server.url.removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=120)
-    connection.request("PUT", "/api/uploads/big.mp4", chunks(), {**TOKEN, "Content-Length": str(size)})
+    connection.request(
+        "PUT", "/api/uploads/big.mp4", chunks(), {**TOKEN, "Content-Length": str(size)}
+    )
     answer = connection.getresponse()
     stored = json.loads(answer.read())
     assert stored["bytes"] == size
@@ -284,7 +309,9 @@ def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
     assert len(Store(server.store).all_media()) == 1
 
 
-@pytest.mark.parametrize("address", ["/", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"])
+@pytest.mark.parametrize(
+    "address", ["/", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"]
+)
 def test_empty_pages_say_what_to_do_next(page, server, address):
     page.goto(server.url + address)
     page.locator("[data-testid=stAlert]").first.wait_for()

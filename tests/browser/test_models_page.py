@@ -86,8 +86,12 @@ def show(page, app, tab):
     page.get_by_role("tab", name=tab).click()
 
 
-def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(page, app, files, models_folder):
-    (models_folder / "catalogue.toml").write_text(f'["own.pt"]\nurl = "{files.url}"\nlicence = "mine"\n')
+def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(
+    page, app, files, models_folder
+):
+    (models_folder / "catalogue.toml").write_text(
+        f'["own.pt"]\nurl = "{files.url}"\nlicence = "mine"\n'
+    )
     show(page, app, "Known")
     page.get_by_label("Filter").fill("mine")
     page.get_by_label("Filter").press("Enter")
@@ -169,7 +173,9 @@ def test_embeddings_are_imported_and_looked_up(page, app, tmp_path):
     import numpy as np
 
     file = tmp_path / "words.npz"
-    np.savez(file, names=np.array(["sea otter", "river otter", "cat"]), emb=np.eye(3, 512, dtype="f4"))
+    np.savez(
+        file, names=np.array(["sea otter", "river otter", "cat"]), emb=np.eye(3, 512, dtype="f4")
+    )
     show(page, app, "Text embeddings")
     page.get_by_text("No embedding is kept yet").wait_for()
     page.locator("input[type=file]").set_input_files(file)

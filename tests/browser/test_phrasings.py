@@ -40,11 +40,19 @@ def playhead(page):
 
 
 def cell(page, phrase, name):
-    return page.locator("table.figures tr", has_text=phrase).locator(f"td[data-name={name}]").inner_text()
+    return (
+        page.locator("table.figures tr", has_text=phrase)
+        .locator(f"td[data-name={name}]")
+        .inner_text()
+    )
 
 
 def choose(page, label, option):
-    pick(page, page.get_by_label(label, exact=True), page.get_by_role("option", name=option, exact=True))
+    pick(
+        page,
+        page.get_by_label(label, exact=True),
+        page.get_by_role("option", name=option, exact=True),
+    )
 
 
 def test_all_panels_show_the_frame_that_is_sought(page, server, cats):
@@ -107,7 +115,9 @@ def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path)
         page.get_by_role("button", name="Table as CSV").click()
     waited.value.save_as(tmp_path / "table.csv")
     saved = list(csv.DictReader((tmp_path / "table.csv").open()))
-    assert {r["phrase"]: r["auc"] for r in saved} == {r["phrase"]: str(r["auc"]) for r in found.rows}
+    assert {r["phrase"]: r["auc"] for r in saved} == {
+        r["phrase"]: str(r["auc"]) for r in found.rows
+    }
     # What was chosen stays while another page is looked at.
     page.get_by_role("link", name="Tune").first.click()
     page.locator(".lab").wait_for()
@@ -129,7 +139,10 @@ def test_fewer_phrases_and_another_rule_are_taken_over(page, server, cats):
 
 
 def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_path):
-    scores = {"otter": scores_of(60, [(10, 20)], 0.8, 0.1), "sea otter": scores_of(60, [(30, 40)], 0.9, 0.2)}
+    scores = {
+        "otter": scores_of(60, [(10, 20)], 0.8, 0.1),
+        "sea otter": scores_of(60, [(30, 40)], 0.9, 0.2),
+    }
     scores["otter"][50] = float("nan")
     make_run(tmp_path, scores, every_s=1.0)
     open_phrasings(page, server)

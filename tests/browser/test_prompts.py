@@ -30,7 +30,9 @@ def weights(models, tmp_path, monkeypatch):
     folder.mkdir()
     shutil.copy(models / "yolov8s-world.pt", folder)
     monkeypatch.setenv("LAB_MODELS", str(folder))
-    Store(tmp_path / "store").save_embeddings(CLIP, read_embeddings(models / "vocab_clip_vitb32.npz"), "test")
+    Store(tmp_path / "store").save_embeddings(
+        CLIP, read_embeddings(models / "vocab_clip_vitb32.npz"), "test"
+    )
     return folder
 
 
@@ -47,7 +49,9 @@ def labels_of(page):
     return sorted(attributes(page, f"{LAB} .chip[data-label]", "data-label"))
 
 
-def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server, page, samples, models):
+def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
+    weights, server, page, samples, models
+):
     store = Store(server.store)
     choose_sample(page, server, "cat_then_person.mp4")
     type_chip(page, "Looking for", "cat", "dog")
@@ -55,7 +59,11 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server
 
     page.get_by_role("link", name="Next: run a detector").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
-    pick(page, page.get_by_role("combobox", name=re.compile("Image size")), page.get_by_role("option", name="320"))
+    pick(
+        page,
+        page.get_by_role("combobox", name=re.compile("Image size")),
+        page.get_by_role("option", name="320"),
+    )
     page.get_by_role("spinbutton", name="Seconds between samples").fill("0.5")
     page.keyboard.press("Enter")
     settled(page)
@@ -91,7 +99,10 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(weights, server
 
 
 def chips(page):
-    return [name.removeprefix("Remove ") for name in attributes(page, '[aria-label^="Remove "]', "aria-label")]
+    return [
+        name.removeprefix("Remove ")
+        for name in attributes(page, '[aria-label^="Remove "]', "aria-label")
+    ]
 
 
 def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(server, page):
@@ -133,7 +144,11 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     expect(page.get_by_role("button", name="Start 1 analysis")).to_be_visible()
     page.get_by_role("button", name="Add to the list").click()
     expect(page.get_by_text("named 'yolo' already")).to_be_visible()
-    pick(page, page.get_by_role("combobox", name=re.compile("Detector")), page.get_by_role("option", name=re.compile("^motion")))
+    pick(
+        page,
+        page.get_by_role("combobox", name=re.compile("Detector")),
+        page.get_by_role("option", name=re.compile("^motion")),
+    )
     settled(page)
     page.get_by_role("button", name="Add to the list").click()
     page.get_by_role("button", name="Start 2 analyses").click()
@@ -150,7 +165,11 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     page.get_by_text("enter_threshold=0.77").first.wait_for()
     page.get_by_test_id("stButtonGroup").get_by_text("motion", exact=True).click()
     wait_for(page, "rule-hash", runs["motion"].default_rule.rule_hash)
-    pick(page, page.get_by_label("Run", exact=True).first, page.get_by_role("option").filter(has_text=runs["yolo"].run_id))
+    pick(
+        page,
+        page.get_by_label("Run", exact=True).first,
+        page.get_by_role("option").filter(has_text=runs["yolo"].run_id),
+    )
     page.get_by_text("enter_threshold=0.77").first.wait_for()
 
 

@@ -32,7 +32,8 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     shutil.copytree(visits.store.folder, server.store)
     run = lab.open_store(server.store).run(visits.run_id)
     visits = [
-        (float(r["start_s"]), float(r["end_s"])) for r in csv.DictReader((clips / "ground_truth.csv").open())
+        (float(r["start_s"]), float(r["end_s"]))
+        for r in csv.DictReader((clips / "ground_truth.csv").open())
     ]
     page.goto(f"{server.url}/tune")
     wait_for_sightings(page, 6)
@@ -64,7 +65,9 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     # What the page shows is what Python says, for another rule, too.
     set_slider(page, "enter_threshold", 0.9)
     python = lab.evaluate(run, None, lab.Debounce(enter_threshold=0.9)).overall.f1
-    until(page, lambda: abs(float(page.locator(LAB).get_attribute("data-f1") or -1) - python) < 1e-9)
+    until(
+        page, lambda: abs(float(page.locator(LAB).get_attribute("data-f1") or -1) - python) < 1e-9
+    )
     page.wait_for_timeout(500)
     page.get_by_label("Name of the rule").fill("too strict")
     page.keyboard.press("Enter")
@@ -107,12 +110,16 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     made = nbformat.read(saved, 4)
     assert "Six visits, each found once." in made.cells[-1].source
     NotebookClient(made, timeout=120).execute()
-    table = next(c for c in made.cells if "lab.evaluate" in c.source).outputs[-1]["data"]["text/plain"]
+    table = next(c for c in made.cells if "lab.evaluate" in c.source).outputs[-1]["data"][
+        "text/plain"
+    ]
     assert "1.0" in table
 
 
 def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
-    run = lab.analyze(samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False)
+    run = lab.analyze(
+        samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False
+    )
     found = run.find()
     store = Store(server.store)
     page.goto(f"{server.url}/tune")
@@ -121,7 +128,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
     wait_for(page, "annotations", "1")
     page.get_by_role("button", name="Wrong", exact=True).nth(1).click()
     until(page, lambda: len(store.verdicts()) == 2)
-    mark, = store.annotations()
+    (mark,) = store.annotations()
     assert (mark.origin, mark.start_us) == ("accepted", found[0].onset_us)
     assert sorted(v.verdict for v in store.verdicts()) == ["accepted", "rejected"]
     # Precision is known from verdicts; recall is refused.
@@ -137,14 +144,16 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
     page.mouse.move(x + line["width"] / span, y, steps=6)
     page.mouse.up()
     until(page, lambda: store.annotations()[0].end_us != mark.end_us)
-    moved, = store.annotations()
+    (moved,) = store.annotations()
     assert moved.annotation_id == mark.annotation_id
     assert abs(moved.end_s - mark.end_s - 1.0) < 0.15
     assert moved.origin == "independent"
 
 
 def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
-    lab.analyze(samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False)
+    lab.analyze(
+        samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False
+    )
     page.goto(f"{server.url}/tune")
     wait_for_sightings(page, 2)
     page.locator(LAB).focus()
@@ -163,7 +172,10 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
     page.get_by_text("Blind: what the detector saw").wait_for()
     page.locator(LAB).focus()
     page.keyboard.press("h")
-    until(page, lambda: page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "visible")
+    until(
+        page,
+        lambda: page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "visible",
+    )
 
 
 def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
@@ -184,7 +196,9 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
 
 def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, server, samples):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4", "nothing.mp4")
-    runs = [lab.analyze(samples / n, labels=["cat"], store=server.store, progress=False) for n in names]
+    runs = [
+        lab.analyze(samples / n, labels=["cat"], store=server.store, progress=False) for n in names
+    ]
     page.goto(f"{server.url}/measure")
     page.get_by_role("tab", name="Audit").click()
     page.get_by_role("button", name="Freeze the rule and draw").click()
@@ -211,4 +225,7 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, se
     page.keyboard.press("Shift+N")
     question.get_by_text("Audit (2 clips left)").wait_for()
     (covered,) = Store(server.store).coverage()
-    assert (covered.origin, covered.media_id) == ("audit", lab.open_store(server.store).run(asked).media["media_id"])
+    assert (covered.origin, covered.media_id) == (
+        "audit",
+        lab.open_store(server.store).run(asked).media["media_id"],
+    )

@@ -32,7 +32,9 @@ class Bright:
         box = [0, 0, image.shape[1], image.shape[0]]
         return Detections(["light"], np.array([score], np.float32), np.array([box], np.float32))
 '''
-TARGETS = PLUGIN + '''
+TARGETS = (
+    PLUGIN
+    + """
 
 class Seen:
     def __init__(self, share):
@@ -41,7 +43,8 @@ class Seen:
 class InTheStyleOfDetstream:
     def detect(self, frame):
         return Seen(float(frame.mean()) / 255)
-'''
+"""
+)
 
 
 @dataclass
@@ -159,7 +162,9 @@ def _importable(site):
     (site / "contract_plugin.py").write_text(PLUGIN)
     (site / "contract_targets.py").write_text(TARGETS)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: contract-plugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[lab.detectors]\ncontract-plugin = contract_plugin:Bright\n")
+    (info / "entry_points.txt").write_text(
+        "[lab.detectors]\ncontract-plugin = contract_plugin:Bright\n"
+    )
     sys.path.insert(0, str(site))
     try:
         assert "contract-plugin" in detectors.names()
@@ -175,13 +180,29 @@ def _what_a_worker_sees(image_bgr, number):
     light = float(image_bgr.mean()) / 255
     box = {"x": -0.1, "y": 0.5, "width": 1.3, "height": 0.75}
     scores = (("cat", light), ("person", 1.0), ("cat", 0.01))
-    return {"detections": [{"label": label, "confidence": score, "bbox": box} for label, score in scores]}
+    return {
+        "detections": [
+            {"label": label, "confidence": score, "bbox": box} for label, score in scores
+        ]
+    }
 
 
 def _what_vision_sees(image_bgr, features, number):
     light = round(float(image_bgr.mean()) / 255, 4)
-    corners = [{"x": -0.1, "y": 0.2}, {"x": 1.2, "y": 0.2}, {"x": 1.2, "y": 0.9}, {"x": -0.1, "y": 0.9}]
-    objects = [{"name": "Cat", "score": s, "boundingPoly": {"normalizedVertices": corners}} for s in (light, 0.01)]
+    corners = [
+        {"x": -0.1, "y": 0.2},
+        {"x": 1.2, "y": 0.2},
+        {"x": 1.2, "y": 0.9},
+        {"x": -0.1, "y": 0.9},
+    ]
+    objects = [
+        {"name": "Cat", "score": s, "boundingPoly": {"normalizedVertices": corners}}
+        for s in (light, 0.01)
+    ]
     height, width = image_bgr.shape[:2]
-    logo = {"description": "Acme", "score": 0.7, "boundingPoly": {"vertices": [{}, {"x": width, "y": height + 9}]}}
+    logo = {
+        "description": "Acme",
+        "score": 0.7,
+        "boundingPoly": {"vertices": [{}, {"x": width, "y": height + 9}]},
+    }
     return {"localizedObjectAnnotations": objects, "logoAnnotations": [logo]}

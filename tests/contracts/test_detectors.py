@@ -58,7 +58,9 @@ def eight(samples):
     frames = []
     for i, frame in enumerate(FileSource(samples / "cat_then_person.mp4").samples(1.2)):
         image = frame.image_bgr.copy()
-        cv2.putText(image, f"EXIT {i}", (20 + 30 * i, 60), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (0, 0, 255), 5)
+        cv2.putText(
+            image, f"EXIT {i}", (20 + 30 * i, 60), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (0, 0, 255), 5
+        )
         frames.append(Frame(image, frame.index, frame.pts_us, 0.0))
     return frames[:8]
 
@@ -84,7 +86,9 @@ def check(found, frame, detector):
 
 
 def rows(found):
-    return sorted(zip(found.labels, found.confidence.tolist(), found.box_xyxy_px.tolist(), strict=True))
+    return sorted(
+        zip(found.labels, found.confidence.tolist(), found.box_xyxy_px.tolist(), strict=True)
+    )
 
 
 def assert_same(one, other, case):
@@ -95,7 +99,11 @@ def assert_same(one, other, case):
             # By its place, for scores that differ by rounding have no order.
             here = np.array([x == label for x in b.labels], bool)
             near = np.abs(b.box_xyxy_px[here] - box).max(axis=1) <= case.box_px
-            assert (np.abs(b.confidence[here][near] - score) <= case.within).any(), (label, score, box)
+            assert (np.abs(b.confidence[here][near] - score) <= case.within).any(), (
+                label,
+                score,
+                box,
+            )
 
 
 def test_every_registered_detector_has_an_entry():
@@ -119,7 +127,9 @@ def test_eight_frames_give_eight_results_in_their_order(case, eight):
     assert len(found) == 8
     for one, frame in zip(found, eight, strict=True):
         check(one, frame, case.detector)
-    assert any(len(one) for one in found), "nothing was found on any frame; the suite says nothing of it"
+    assert any(len(one) for one in found), (
+        "nothing was found on any frame; the suite says nothing of it"
+    )
     if not getattr(case.detector, "is_stateful", False):
         assert rows(found[0]) != rows(found[-1])
         assert_same(case.detector.detect(eight[::-1]), found[::-1], case)
@@ -171,7 +181,9 @@ def test_a_recipe_and_what_is_recorded_beside_it_make_the_detector_again(case):
         "weights_path": getattr(case.detector, "weights_path", None),
         "detector_settings": getattr(case.detector, "made_from", None),
     }
-    recipe, environment = (json.loads(json.dumps(kept)) for kept in (case.detector.recipe(), recorded))
+    recipe, environment = (
+        json.loads(json.dumps(kept)) for kept in (case.detector.recipe(), recorded)
+    )
     again = make_detector(store=case.store, **detector_settings(recipe, environment))
     assert again.recipe() == case.detector.recipe()
     assert sorted(again.labels) == sorted(case.detector.labels)

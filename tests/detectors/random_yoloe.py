@@ -27,7 +27,9 @@ def write_random(path, kind, form, image_bgr, vectors):
     known = tasks.YOLOESegModel if kind.endswith("-seg") else tasks.YOLOEModel
     model = known(f"{kind}.yaml", verbose=False)
     texts = torch.from_numpy(vectors)[None]
-    images = np.stack([np.roll(image_bgr, 24 * i, axis=1) for i in range(8)])[..., ::-1].transpose(0, 3, 1, 2)
+    images = np.stack([np.roll(image_bgr, 24 * i, axis=1) for i in range(8)])[..., ::-1].transpose(
+        0, 3, 1, 2
+    )
     images = torch.from_numpy(images.copy()).float() / 255
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
@@ -41,7 +43,9 @@ def write_random(path, kind, form, image_bgr, vectors):
         last.bias.data[:] = -4
         last.logit_scale.data[...] = 0.6
     for last in [*head.cv2, *(getattr(head, "one2one_cv2", None) or [])]:
-        last[-1].weight.data *= 4 if head.reg_max > 1 else 0.5  # without bins, sides could be negative
+        last[-1].weight.data *= (
+            4 if head.reg_max > 1 else 0.5
+        )  # without bins, sides could be negative
     model.names, model.args = dict(enumerate(PROMPTS)), {"imgsz": 320}
     if form != "text":
         build_in(model, head, texts, form)

@@ -123,7 +123,11 @@ def digest(image_bgr):
 
 def box(label="cat", confidence=0.9, x=0.25, y=0.5, width=0.5, height=0.25):
     """A detection as Media Analyzer writes it: fractions of the picture."""
-    return {"label": label, "confidence": confidence, "bbox": {"x": x, "y": y, "width": width, "height": height}}
+    return {
+        "label": label,
+        "confidence": confidence,
+        "bbox": {"x": x, "y": y, "width": width, "height": height},
+    }
 
 
 class Worker(JsonServer):
@@ -132,10 +136,20 @@ class Worker(JsonServer):
     look: from the picture and the number of the request to the answer; what is no Reply is JSON.
     """
 
-    def __init__(self, look=lambda image_bgr, number: {"detections": [box()]}, info=None, health=None, prefix=""):
+    def __init__(
+        self,
+        look=lambda image_bgr, number: {"detections": [box()]},
+        info=None,
+        health=None,
+        prefix="",
+    ):
         super().__init__()
         self.look, self.prefix = look, prefix
-        self.info = {"model": "yolo11n", "version": "1.2", "labels": ["cat", "person"]} if info is None else info
+        self.info = (
+            {"model": "yolo11n", "version": "1.2", "labels": ["cat", "person"]}
+            if info is None
+            else info
+        )
         self.health = {"status": "healthy"} if health is None else health
 
     def reply(self, method, path, headers, body, number):
@@ -145,7 +159,10 @@ class Worker(JsonServer):
             return self.info
         if method != "POST" or path != "/ai/analyze":
             return Reply({"error": "not found"}, 404)
-        if not isinstance(body["analysis_types"], list) or not 0 <= body["confidence_threshold"] <= 1:
+        if (
+            not isinstance(body["analysis_types"], list)
+            or not 0 <= body["confidence_threshold"] <= 1
+        ):
             return Reply({"detail": "wrong request"}, 422)
         return self.look(decoded(body["image"]), number)
 
@@ -170,7 +187,9 @@ class Vision(JsonServer):
         if method != "POST" or path != "/v1/images:annotate":
             return vision_error(404, "Requested entity was not found.", "NOT_FOUND")
         if {k.lower(): v for k, v in headers.items()}.get("x-goog-api-key") != KEY:
-            return vision_error(400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT")
+            return vision_error(
+                400, "API key not valid. Please pass a valid API key.", "INVALID_ARGUMENT"
+            )
         if len(body["requests"]) > 16:
             return vision_error(400, "Too many images per request.", "INVALID_ARGUMENT")
         if (answer := self.whole(number)) is not None:
@@ -197,7 +216,9 @@ def make_remote(worker=None, **settings):
 def make_cloud_vision(service=None, **settings):
     """A detector that asks a service in the place of Google's."""
     with service or Vision() as running, patch.dict(os.environ, {KEY_ENV: KEY}):
-        detector = CloudVision(**{"endpoint": running.endpoint, "key_env": KEY_ENV, **QUICK, **settings})
+        detector = CloudVision(
+            **{"endpoint": running.endpoint, "key_env": KEY_ENV, **QUICK, **settings}
+        )
         try:
             yield detector
         finally:

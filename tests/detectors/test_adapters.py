@@ -269,7 +269,9 @@ def test_a_target_of_each_style_is_loaded_and_named_in_the_recipe():
     assert detector.labels == ("lamp",)
     assert rows(detector.detect([make_frame()])[0]) == []
     assert from_python("factory_of_config", style="detstream", prompt="lamp").labels == ("lamp",)
-    detector = from_python("Level", style="stream-infer", gain=2.0, init={"offset": 0.1}, label="light")
+    detector = from_python(
+        "Level", style="stream-infer", gain=2.0, init={"offset": 0.1}, label="light"
+    )
     assert rows(detector.detect([make_frame()])[0]) == [("light", 0.806, WHOLE)]
     assert detector.recipe()["settings"] == {
         "target": f"{HERE}:Level", "style": "stream-infer", "gain": 2.0, "init": {"offset": 0.1}, "label": "light",
@@ -281,15 +283,39 @@ def test_a_target_of_each_style_is_loaded_and_named_in_the_recipe():
     [
         ({}, SettingError, "target must be package.module:Name"),
         ({"target": "os.system('x')"}, SettingError, "target must be package.module:Name"),
-        ({"target": "no_such_module:X"}, LabError, "No module named 'no_such_module'; install it, or name its folder"),
+        (
+            {"target": "no_such_module:X"},
+            LabError,
+            "No module named 'no_such_module'; install it, or name its folder",
+        ),
         ({"target": f"{HERE}:Nothing"}, LabError, "has no attribute 'Nothing'"),
         ({"target": f"{HERE}:WHOLE"}, LabError, "not a class or function"),
-        ({"target": f"{HERE}:Level", "style": "deepstream"}, SettingError, "known: detstream, lab, stream-infer"),
+        (
+            {"target": f"{HERE}:Level", "style": "deepstream"},
+            SettingError,
+            "known: detstream, lab, stream-infer",
+        ),
         ({"target": f"{HERE}:Level"}, DetectorError, "has no detect"),
-        ({"target": f"{HERE}:Level", "style": "detstream"}, DetectorError, r"has no detect\(frame\)"),
-        ({"target": f"{HERE}:Brightness", "style": "stream-infer"}, DetectorError, r"has no run\(frames\)"),
-        ({"target": f"{HERE}:Level", "style": "stream-infer", "gian": 2}, SettingError, "does not take 'gian'; it takes: gain, init,"),
-        ({"target": f"{HERE}:Level", "style": "stream-infer", "init": {"x": 1}}, DetectorError, "unexpected keyword argument 'x'"),
+        (
+            {"target": f"{HERE}:Level", "style": "detstream"},
+            DetectorError,
+            r"has no detect\(frame\)",
+        ),
+        (
+            {"target": f"{HERE}:Brightness", "style": "stream-infer"},
+            DetectorError,
+            r"has no run\(frames\)",
+        ),
+        (
+            {"target": f"{HERE}:Level", "style": "stream-infer", "gian": 2},
+            SettingError,
+            "does not take 'gian'; it takes: gain, init,",
+        ),
+        (
+            {"target": f"{HERE}:Level", "style": "stream-infer", "init": {"x": 1}},
+            DetectorError,
+            "unexpected keyword argument 'x'",
+        ),
     ],
 )
 def test_targets_that_cannot_be_used_say_why(settings, error, words):
@@ -305,7 +331,12 @@ def test_a_clip_is_analysed_and_resumed_with_a_detector_of_detstream(samples, tm
     )  # fmt: skip
     assert begun.state == "cancelled"
     run = lab.resume(Store(tmp_path), begun.run_id, progress=False)
-    assert (run.state, run.labels, len(run.log.pts_us), run.log.reasons) == ("done", ("light",), 10, {})
+    assert (run.state, run.labels, len(run.log.pts_us), run.log.reasons) == (
+        "done",
+        ("light",),
+        10,
+        {},
+    )
     assert len(run.log.confidence) == 10
 
 

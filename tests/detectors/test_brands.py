@@ -28,13 +28,18 @@ def test_the_rows_of_a_table_go_there_and_back():
     assert rows[0] == {"brand": "Nike", "terms": "Nike; Nike swoosh"}
     edited = [{"brand": None, "terms": float("nan")}, *rows, {"brand": "  ", "terms": ""}]
     assert from_rows(edited) == BRANDS
-    assert from_rows([{"brand": " BMW ", "terms": "BMW;; roundel ;"}]) == [{"name": "BMW", "terms": ["BMW", "roundel"]}]
+    assert from_rows([{"brand": " BMW ", "terms": "BMW;; roundel ;"}]) == [
+        {"name": "BMW", "terms": ["BMW", "roundel"]}
+    ]
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([{"brand": "a", "terms": "x"}, {"brand": "b", "terms": " ; "}], r"row 2 \('b'\) has no list of terms"),
+        (
+            [{"brand": "a", "terms": "x"}, {"brand": "b", "terms": " ; "}],
+            r"row 2 \('b'\) has no list of terms",
+        ),
         ([{"brand": "", "terms": "x"}], "row 1: the name"),
         ([{"brand": "a", "terms": "x"}, {"brand": "A", "terms": "y"}], "'A' is there twice"),
         ([], "1 to 500"),

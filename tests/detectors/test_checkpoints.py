@@ -17,7 +17,9 @@ from lab.errors import DetectorError
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A checkpoint of YOLO11 n with random weights and two classes."""
-    return make_checkpoint(tmp_path_factory.mktemp("made") / "made.pt", "DetectionModel", "yolo11n.yaml")
+    return make_checkpoint(
+        tmp_path_factory.mktemp("made") / "made.pt", "DetectionModel", "yolo11n.yaml"
+    )
 
 
 def make_checkpoint(path, network, yaml, classes=2):
@@ -56,7 +58,11 @@ def write_evil(form, path, mark):
 
 def test_facts_are_read_without_torch(made):
     facts = read_facts(made)
-    assert (facts.network, facts.task, facts.names) == ("DetectionModel", "detect", ("thing 0", "thing 1"))
+    assert (facts.network, facts.task, facts.names) == (
+        "DetectionModel",
+        "detect",
+        ("thing 0", "thing 1"),
+    )
     assert (facts.image_size, facts.licence, facts.version) == (320, "CC0-1.0", "8.4.190")
     code = f"import sys; from pathlib import Path; from lab.detectors.checkpoint import read_facts; read_facts(Path({str(made)!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -147,7 +153,9 @@ def write_yolov5(path):
 @pytest.mark.parametrize("name", ["own.pt", "yolov5s.pt"])
 def test_a_checkpoint_of_the_yolov5_repository_says_how_to_export_it(tmp_path, name):
     write_yolov5(tmp_path / name)
-    with pytest.raises(DetectorError, match=rf"YOLOv5 .*export\.py --weights {name} --include onnx"):
+    with pytest.raises(
+        DetectorError, match=rf"YOLOv5 .*export\.py --weights {name} --include onnx"
+    ):
         Yolo(weights=str(tmp_path / name))
 
 
@@ -192,7 +200,11 @@ def test_damaged_and_foreign_files_are_one_line(made, tmp_path, kind, words):
 @pytest.mark.parametrize(
     ("network", "yaml", "words"),
     [
-        ("PoseModel", "yolo11n-pose.yaml", "model for 'pose'; the detector needs one for detect, segment, obb"),
+        (
+            "PoseModel",
+            "yolo11n-pose.yaml",
+            "model for 'pose'; the detector needs one for detect, segment, obb",
+        ),
         ("ClassificationModel", "yolo11n-cls.yaml", "model for 'classify'"),
         ("RTDETRDetectionModel", "rtdetr-l.yaml", "RT-DETR"),
         ("YOLOESegModel", "yoloe-11s-seg.yaml", "runs on the detector 'yoloe'"),

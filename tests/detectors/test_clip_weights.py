@@ -24,9 +24,15 @@ class Hub(BaseHTTPRequestHandler):
 
     def answer(self, is_body):
         hub = self.server
-        hub.asked.append((self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization")))
+        hub.asked.append(
+            (self.command, self.path, self.headers.get("Range"), self.headers.get("Authorization"))
+        )
         name = self.path.rsplit("/", 1)[-1]
-        if hub.status or name not in hub.files or not self.path.startswith(f"/{REPOSITORY}/resolve/main/"):
+        if (
+            hub.status
+            or name not in hub.files
+            or not self.path.startswith(f"/{REPOSITORY}/resolve/main/")
+        ):
             self.send_response(hub.status or 404)
             if not hub.status:
                 self.send_header("X-Error-Code", "EntryNotFound")
@@ -102,13 +108,17 @@ def test_an_interrupted_download_is_completed(hub):
     large = CONTENT * 32  # what came is kept in parts of 10 MB
     hub.files, hub.breaks_off = {"open_clip_model.safetensors": large}, True
     assert find_clip_weights("ViT-B-32", None).path.read_bytes() == large
-    assert any(r and not r.startswith("bytes=0-") for method, _, r, _ in hub.asked if method == "GET")
+    assert any(
+        r and not r.startswith("bytes=0-") for method, _, r, _ in hub.asked if method == "GET"
+    )
 
 
 @pytest.mark.parametrize("status", [None, 403])
 def test_a_hub_that_does_not_give_them_is_said_in_one_line(hub, status):
     hub.status = status
-    with pytest.raises(DetectorError, match=r"are not here .*open_clip_model.safetensors.* put it at") as caught:
+    with pytest.raises(
+        DetectorError, match=r"are not here .*open_clip_model.safetensors.* put it at"
+    ) as caught:
         find_clip_weights("ViT-B-32", None)
     assert "\n" not in str(caught.value)
     assert "hf_not_to_be_sent" not in str(caught.value)

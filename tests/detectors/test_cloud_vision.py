@@ -59,12 +59,19 @@ def one(service, frame=None, **settings):
 
 
 def boxes(detections):
-    found = zip(detections.labels, detections.confidence.tolist(), detections.box_xyxy_px.tolist(), strict=True)
+    found = zip(
+        detections.labels,
+        detections.confidence.tolist(),
+        detections.box_xyxy_px.tolist(),
+        strict=True,
+    )
     return [(label, round(confidence, 3), box) for label, confidence, box in found]
 
 
 def test_objects_have_boxes_in_pixels_of_the_frame():
-    detections = one(seeing({"localizedObjectAnnotations": [thing(), thing("Dog", 0.6, ((0, 0), (0.5, 1)))]}))
+    detections = one(
+        seeing({"localizedObjectAnnotations": [thing(), thing("Dog", 0.6, ((0, 0), (0.5, 1)))]})
+    )
     assert boxes(detections) == [("Cat", 0.9, [16, 24, 48, 36]), ("Dog", 0.6, [0, 0, 32, 48])]
     assert detections.text is None
 
@@ -84,7 +91,10 @@ def test_text_is_read_word_by_word_under_one_label():
 
 def test_labels_choose_names_words_and_patterns_whatever_their_case():
     response = {"localizedObjectAnnotations": [thing(), thing("Dog")], **LOGO, **SIGN}
-    settings = {"features": ["objects", "logos", "text"], "labels": ["cat", "stop", "/^c.ts$/", "acme"]}
+    settings = {
+        "features": ["objects", "logos", "text"],
+        "labels": ["cat", "stop", "/^c.ts$/", "acme"],
+    }
     detections = one(seeing(response), **settings)
     assert detections.labels == ["cat", "acme", "stop", "/^c.ts$/"]
     assert list(detections.text) == [None, None, "STOP", "cats"]
@@ -92,7 +102,11 @@ def test_labels_choose_names_words_and_patterns_whatever_their_case():
 
 def test_the_request_is_that_of_the_service():
     frame = Frame(np.full((48, 64, 3), 90, np.uint8), 0, 0, 0.0)
-    service = Vision(lambda image, features, number: {"localizedObjectAnnotations": [thing()]} if image.shape == (48, 64, 3) else {})
+    service = Vision(
+        lambda image, features, number: (
+            {"localizedObjectAnnotations": [thing()]} if image.shape == (48, 64, 3) else {}
+        )
+    )
     assert len(one(service, frame, features=["text", "objects"])) == 1
     (body,) = service.posts()
     kinds = [{"type": kind, "maxResults": 50} for kind in ("OBJECT_LOCALIZATION", "TEXT_DETECTION")]
@@ -102,7 +116,11 @@ def test_the_request_is_that_of_the_service():
 
 @pytest.mark.parametrize(("n", "requests"), [(1, [1]), (8, [8]), (16, [16]), (20, [16, 4])])
 def test_frames_share_requests_and_keep_their_order(n, requests):
-    service = Vision(lambda image, features, number: {"localizedObjectAnnotations": [thing(score=int(image[0, 0, 0]) / 100)]})
+    service = Vision(
+        lambda image, features, number: {
+            "localizedObjectAnnotations": [thing(score=int(image[0, 0, 0]) / 100)]
+        }
+    )
     frames = [Frame(np.full((4, 4, 3), 10 + i, np.uint8), i, i, 0.0) for i in range(n)]
     with make_cloud_vision(service) as detector:
         seen = detector.detect(frames)
@@ -146,9 +164,11 @@ def test_boxes_are_clipped_and_weak_ones_are_not_kept():
 
 def test_an_error_of_one_picture_fails_that_frame_only():
     service = Vision(
-        lambda image, features, number: {"error": {"code": 3, "message": "Bad image data."}}
-        if image[0, 0, 0] == 1
-        else {"localizedObjectAnnotations": [thing()]}
+        lambda image, features, number: (
+            {"error": {"code": 3, "message": "Bad image data."}}
+            if image[0, 0, 0] == 1
+            else {"localizedObjectAnnotations": [thing()]}
+        )
     )
     frames = [Frame(np.full((8, 8, 3), level, np.uint8), level, level, 0.0) for level in range(3)]
     with make_cloud_vision(service) as detector:
@@ -167,13 +187,34 @@ def test_an_error_of_one_picture_fails_that_frame_only():
         ({"responses": [{}]}, "it has 1 responses to 2 pictures"),
         ({"responses": [{}, {}, {}]}, "it has 3 responses to 2 pictures"),
         ({"responses": [None, None]}, r"responses\[0\] is not an object"),
-        ({"responses": [{"localizedObjectAnnotations": 1}] * 2}, "localizedObjectAnnotations is not a list"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(name=None)]}] * 2}, r"\[0\].name is not a text"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(score=1.5)]}] * 2}, r"outside \[0, 1\]"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(score=float("nan"))]}] * 2}, "finite number"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(corners=())]}] * 2}, "normalizedVertices is empty"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(corners=(("a", 1),))]}] * 2}, "x is not a number"),
-        ({"responses": [{"localizedObjectAnnotations": [thing(corners=((1.5, 1.5),))]}] * 2}, "outside the picture"),
+        (
+            {"responses": [{"localizedObjectAnnotations": 1}] * 2},
+            "localizedObjectAnnotations is not a list",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(name=None)]}] * 2},
+            r"\[0\].name is not a text",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(score=1.5)]}] * 2},
+            r"outside \[0, 1\]",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(score=float("nan"))]}] * 2},
+            "finite number",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(corners=())]}] * 2},
+            "normalizedVertices is empty",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(corners=(("a", 1),))]}] * 2},
+            "x is not a number",
+        ),
+        (
+            {"responses": [{"localizedObjectAnnotations": [thing(corners=((1.5, 1.5),))]}] * 2},
+            "outside the picture",
+        ),
     ],
 )
 def test_an_answer_that_cannot_be_used_fails_its_frames_and_says_which_part(answer, words):
@@ -186,7 +227,9 @@ def test_an_answer_that_cannot_be_used_fails_its_frames_and_says_which_part(answ
     assert len(service.posts()) == 1
 
 
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}])
+@pytest.mark.parametrize(
+    "headers", [{}, {"Retry-After": "0"}, {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}]
+)
 def test_a_used_up_quota_is_waited_for(headers):
     service = Vision(
         lambda image, features, number: {"localizedObjectAnnotations": [thing()]},
@@ -199,7 +242,9 @@ def test_a_used_up_quota_is_waited_for(headers):
 
 
 def test_a_service_that_fails_again_and_again_fails_the_frames():
-    service = Vision(whole=lambda number: vision_error(500, "Internal error encountered.", "INTERNAL"))
+    service = Vision(
+        whole=lambda number: vision_error(500, "Internal error encountered.", "INTERNAL")
+    )
     expected = f"service at {service.url} answered 500: Internal error encountered., 4 tries"
     assert one(service).error == expected
     assert len(service.posts()) == 4
@@ -263,7 +308,9 @@ def test_tries_that_may_be_billed_do_not_pass_the_budget():
 
 def test_the_key_is_shown_nowhere(caplog):
     caplog.set_level(logging.DEBUG)
-    echo = Vision(whole=lambda number: vision_error(403, f"key {KEY} is blocked", "PERMISSION_DENIED"))
+    echo = Vision(
+        whole=lambda number: vision_error(403, f"key {KEY} is blocked", "PERMISSION_DENIED")
+    )
     with make_cloud_vision(echo) as detector:
         (detections,) = detector.detect([make_frame()])
         assert KEY not in json.dumps(detector.recipe()) + repr(detector)
@@ -282,15 +329,21 @@ def test_a_key_that_no_header_can_hold_is_refused_unseen(monkeypatch, key):
 def test_a_run_keeps_the_failed_samples_and_all_names(samples, tmp_path):
     service = Vision(lambda image, features, number: {"localizedObjectAnnotations": [thing()]})
     with make_cloud_vision(service, budget_requests=5) as detector:
-        run = lab.analyze(samples / "nothing.mp4", detector=detector, store=tmp_path, every_s=1.0, progress=False)
+        run = lab.analyze(
+            samples / "nothing.mp4", detector=detector, store=tmp_path, every_s=1.0, progress=False
+        )
     assert run.labels == ("Cat",)
     assert run.effort().ok == 5
     assert run.effort().failed == run.effort().samples - 5 > 0
-    assert set(run.log.reasons.values()) == {"the budget of 5 requests is used up; raise budget_requests"}
+    assert set(run.log.reasons.values()) == {
+        "the budget of 5 requests is used up; raise budget_requests"
+    }
 
 
 def test_the_recipe_says_what_the_scores_depend_on():
-    with make_cloud_vision(service := Vision(), features=["text", "objects"], labels=["cat"]) as detector:
+    with make_cloud_vision(
+        service := Vision(), features=["text", "objects"], labels=["cat"]
+    ) as detector:
         assert detector.recipe() == {
             "detector": "cloud-vision",
             "endpoint": service.endpoint,
@@ -307,7 +360,11 @@ def test_the_recipe_says_what_the_scores_depend_on():
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({"key_env": "NO_SUCH_KEY"}, DetectorError, "NO_SUCH_KEY is not set; put an API key .* key_env"),
+        (
+            {"key_env": "NO_SUCH_KEY"},
+            DetectorError,
+            "NO_SUCH_KEY is not set; put an API key .* key_env",
+        ),
         ({"key_env": "AIzaSecret"}, SettingError, "must be the name of an environment variable"),
         ({"features": ["faces"]}, SettingError, "known: logos, objects, text"),
         ({"features": []}, SettingError, "no feature given"),
@@ -318,7 +375,11 @@ def test_the_recipe_says_what_the_scores_depend_on():
         ({"labels": ["two words"], "features": ["text"]}, SettingError, "word by word"),
         ({"budget_requests": 0}, SettingError, "budget_requests"),
         ({"score_floor": 1}, SettingError, "score_floor"),
-        ({"endpoint": "http://example.org/v1"}, SettingError, "https://; http is only for this machine"),
+        (
+            {"endpoint": "http://example.org/v1"},
+            SettingError,
+            "https://; http is only for this machine",
+        ),
         ({"endpoint": "https://example.org/?key=AIzaSecret"}, SettingError, "without"),
     ],
 )

@@ -59,7 +59,9 @@ class Server:
                 to.end_headers()
                 return
             to.send_response(206)
-            to.send_header("Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}")
+            to.send_header(
+                "Content-Range", f"bytes {start}-{len(self.content) - 1}/{len(self.content)}"
+            )
         else:
             to.send_response(200)
         body = self.content[start:]
@@ -102,7 +104,9 @@ def left(folder):
 
 def test_a_whole_file_comes_with_progress_and_leaves_nothing_beside_it(server, folder):
     seen = []
-    digest = get(server, folder, sha256=SHA256, size_bytes=len(CONTENT), progress=lambda *p: seen.append(p))
+    digest = get(
+        server, folder, sha256=SHA256, size_bytes=len(CONTENT), progress=lambda *p: seen.append(p)
+    )
     assert digest == SHA256
     assert (folder / "own.pt").read_bytes() == CONTENT
     assert seen[-1] == (len(CONTENT), len(CONTENT))
@@ -186,7 +190,9 @@ def test_the_right_md5_passes(server, folder):
 
 def test_a_missing_file_is_one_line_that_says_what_to_do(server, folder):
     server.status = 404
-    with pytest.raises(DetectorError, match=rf"answered 404 .*fetch {server.url} yourself and put it at .*own\.pt$") as caught:
+    with pytest.raises(
+        DetectorError, match=rf"answered 404 .*fetch {server.url} yourself and put it at .*own\.pt$"
+    ) as caught:
         get(server, folder)
     assert "\n" not in str(caught.value)
     assert len(server.ranges) == 1
@@ -201,9 +207,14 @@ def test_a_busy_server_is_asked_again(server, folder):
 
 
 @pytest.mark.parametrize("name", ["LAB_OFFLINE", "YOLO_OFFLINE"])
-def test_offline_nothing_is_asked_and_the_line_says_from_where_to_where(server, folder, monkeypatch, name):
+def test_offline_nothing_is_asked_and_the_line_says_from_where_to_where(
+    server, folder, monkeypatch, name
+):
     monkeypatch.setenv(name, "true")
-    with pytest.raises(DetectorError, match=f"downloads are off.*fetch {server.url} yourself and put it at {folder}/own.pt"):
+    with pytest.raises(
+        DetectorError,
+        match=f"downloads are off.*fetch {server.url} yourself and put it at {folder}/own.pt",
+    ):
         get(server, folder)
     assert server.ranges == []
 
@@ -215,7 +226,9 @@ def test_no_connection_is_one_line(server, folder):
         get(server, folder, attempts=2)
 
 
-@pytest.mark.parametrize("to", ["http://example.org/own.pt", "ftp://127.0.0.1/own.pt", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "to", ["http://example.org/own.pt", "ftp://127.0.0.1/own.pt", "file:///etc/passwd"]
+)
 def test_redirects_lead_to_https_alone(server, folder, to):
     server.redirect = to
     with pytest.raises(DetectorError, match=r"redirected to .* not https"):
@@ -236,8 +249,18 @@ def test_a_key_in_an_address_is_in_no_message_and_no_file(server, folder):
     assert "secret" not in str(caught.value)
     server.status, server.cuts, server.cut_after = None, 9, 300_000
     with pytest.raises(DetectorError):
-        download(url, folder / "own.pt", pause_s=0, attempts=1, progress=lambda *p: setattr(server, "status", 404))
-    assert all("secret" not in p.read_text(errors="replace") for p in folder.iterdir() if p.suffix == ".json")
+        download(
+            url,
+            folder / "own.pt",
+            pause_s=0,
+            attempts=1,
+            progress=lambda *p: setattr(server, "status", 404),
+        )
+    assert all(
+        "secret" not in p.read_text(errors="replace")
+        for p in folder.iterdir()
+        if p.suffix == ".json"
+    )
 
 
 def test_a_folder_that_is_a_file_is_one_line(server, folder):

@@ -117,7 +117,9 @@ def test_exports_give_what_the_checkpoint_gives(checkpoint, street, kind):
     path = checkpoint(kind, classes=3)
     (expected,) = Yolo(weights=str(path), image_size=320).detect([street])
     rows = list(zip(expected.labels, expected.confidence, expected.box_xyxy_px, strict=True))
-    onnx = YOLO(str(path)).export(format="onnx", imgsz=320, dynamic=True, simplify=False, verbose=False)
+    onnx = YOLO(str(path)).export(
+        format="onnx", imgsz=320, dynamic=True, simplify=False, verbose=False
+    )
     assert len(rows) > 5
     for weights, runtime in ((onnx, "onnx"), (onnx, "openvino")):
         detector = Yolo(weights=str(weights), runtime=runtime, image_size=320)
@@ -137,7 +139,10 @@ def test_a_folder_of_openvinos_export_gives_what_the_checkpoint_gives(checkpoint
     folder = YOLO(str(path)).export(format="openvino", imgsz=320, dynamic=True, verbose=False)
     (found,) = Yolo(weights=str(folder), image_size=320).detect([street])
     assert len(found) == len(expected)
-    assert missing(zip(expected.labels, expected.confidence, expected.box_xyxy_px, strict=True), found) == []
+    assert (
+        missing(zip(expected.labels, expected.confidence, expected.box_xyxy_px, strict=True), found)
+        == []
+    )
     with pytest.raises(SettingError, match="runs on 'openvino', not 'onnx'"):
         Yolo(weights=str(folder), runtime="onnx")
     for file in Path(folder).glob("*.bin"):
@@ -159,11 +164,19 @@ def test_masks_are_those_of_ultralytics():
     from ultralytics.utils.ops import process_mask
 
     rng = np.random.default_rng(3)
-    prototypes = cv2.GaussianBlur(rng.normal(size=(40, 56, 32)).astype(np.float32), (0, 0), 2).transpose(2, 0, 1)
+    prototypes = cv2.GaussianBlur(
+        rng.normal(size=(40, 56, 32)).astype(np.float32), (0, 0), 2
+    ).transpose(2, 0, 1)
     weights = rng.normal(size=(60, 32)).astype(np.float32)
     corner = rng.uniform(-10, 150, (60, 2))
     boxes = np.concatenate([corner, corner + rng.uniform(0, 90, (60, 2))], 1).astype(np.float32)
-    masks = process_mask(torch.tensor(prototypes), torch.tensor(weights), torch.tensor(boxes), (160, 224), upsample=True)
+    masks = process_mask(
+        torch.tensor(prototypes),
+        torch.tensor(weights),
+        torch.tensor(boxes),
+        (160, 224),
+        upsample=True,
+    )
     found = tight_boxes(boxes, weights, prototypes, (160, 224))
     empty = 0
     for mask, box, got in zip(masks.numpy() > 0, boxes, found, strict=True):
@@ -183,9 +196,18 @@ def test_rotated_boxes_are_suppressed_and_enclosed_as_ultralytics_does():
     from ultralytics.utils.ops import xywhr2xyxyxyxy
 
     rng = np.random.default_rng(4)
-    boxes = np.concatenate([rng.uniform(0, 60, (1200, 2)), rng.uniform(8, 60, (1200, 2)), rng.uniform(-1, 3, (1200, 1))], 1).astype(np.float32)
+    boxes = np.concatenate(
+        [
+            rng.uniform(0, 60, (1200, 2)),
+            rng.uniform(8, 60, (1200, 2)),
+            rng.uniform(-1, 3, (1200, 1)),
+        ],
+        1,
+    ).astype(np.float32)
     scores = rng.permutation(1200).astype(np.float32) / 1200
-    expected = TorchNMS.fast_nms(torch.tensor(boxes), torch.tensor(scores), 0.5, iou_func=batch_probiou)
+    expected = TorchNMS.fast_nms(
+        torch.tensor(boxes), torch.tensor(scores), 0.5, iou_func=batch_probiou
+    )
     assert rotated_suppression(boxes, scores, 0.5, 9999).tolist() == expected.tolist()
     assert 10 < len(expected) < 1000
     corners = xywhr2xyxyxyxy(torch.tensor(boxes)).numpy()

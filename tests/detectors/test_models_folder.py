@@ -29,7 +29,9 @@ def folder(tmp_path, monkeypatch):
 def write_onnx(path, *outputs, size=(64, 64), batch=1, meta=None, shapes=None):
     """A file that answers any picture with these arrays."""
     nodes = [helper.make_node("Identity", [f"c{i}"], [f"o{i}"]) for i in range(len(outputs))]
-    constants = [numpy_helper.from_array(o.astype(np.float32), f"c{i}") for i, o in enumerate(outputs)]
+    constants = [
+        numpy_helper.from_array(o.astype(np.float32), f"c{i}") for i, o in enumerate(outputs)
+    ]
     given = shapes or [o.shape for o in outputs]
     graph = helper.make_graph(
         nodes, "made",
@@ -103,7 +105,9 @@ def test_names_come_from_the_file_or_a_list_beside_it_or_the_catalogue(folder):
     assert own.labels == ("x", "y", "z")
     assert "class_names" not in own.recipe()
     write_onnx(folder / "other.onnx", rows)
-    with pytest.raises(DetectorError, match=r"it has 3 of them: write one name a line into .*other\.names\.txt"):
+    with pytest.raises(
+        DetectorError, match=r"it has 3 of them: write one name a line into .*other\.names\.txt"
+    ):
         Yolo(weights="other")
     assert "other.names.txt" in list_models()[-1].problem
     (folder / "other.names.txt").write_text("deer\nfox\n\nboar\n")
@@ -123,7 +127,11 @@ NAMES = {"names": {0: "a", 1: "b", 2: "c"}, "task": "detect"}
     [
         ([ZEROS((1, 300, 6))], {"meta": NAMES}, "nms=False, end2end=False"),
         ([ZEROS((1, 300, 6))], {}, "of no form that is known"),
-        ([ZEROS((1, 7, 84)), ZEROS((1, 32, 16, 16))], {"meta": NAMES}, r"2 outputs of \[3, 4\] axes"),
+        (
+            [ZEROS((1, 7, 84)), ZEROS((1, 32, 16, 16))],
+            {"meta": NAMES},
+            r"2 outputs of \[3, 4\] axes",
+        ),
         ([ZEROS((1, 7, 84))], {"meta": {**NAMES, "task": "segment"}}, r"1 outputs of \[3\] axes"),
         ([ZEROS((1, 1000))], {"meta": NAMES}, r"outputs of \[2\] axes"),
         ([ZEROS((1, 9, 84))], {"meta": NAMES}, r"expected \(batch, 7, boxes\)"),
@@ -170,7 +178,12 @@ def test_damaged_openvino_folders_are_one_line(folder, openvino_folder, change):
     model = folder / "own_openvino_model"
     shutil.copytree(openvino_folder, model)
     (info,) = list_models()
-    assert (info.format, info.problem, len(info.classes), info.licence) == ("openvino", None, 80, "AGPL-3.0")
+    assert (info.format, info.problem, len(info.classes), info.licence) == (
+        "openvino",
+        None,
+        80,
+        "AGPL-3.0",
+    )
     assert Yolo(weights="own").recipe()["weights_sha256"] == info.sha256
     xml, weights = model / "own.xml", model / "own.bin"
     if change == "no bin":
@@ -201,7 +214,11 @@ def test_a_broken_file_is_listed_and_hurts_nobody(folder):
     assert all(found[name].problem for name in found if name != "good.onnx")
     good = found["good.onnx"]
     assert (good.problem, good.format, good.task, good.detector) == (None, "onnx", "detect", "yolo")
-    assert (good.classes[0], len(good.classes), good.sha256) == ("person", 80, weights_sha256(folder / "good.onnx"))
+    assert (good.classes[0], len(good.classes), good.sha256) == (
+        "person",
+        80,
+        weights_sha256(folder / "good.onnx"),
+    )
 
 
 def test_facts_are_kept_until_a_file_changes(folder):
@@ -240,7 +257,10 @@ def test_a_file_that_is_not_the_published_one_is_not_opened(folder):
 def test_the_published_hashes_are_those_of_the_files_at_hand(models):
     for name in ("yolo26n.pt", "yolov8s-world.pt"):
         entry = built_in()[name]
-        assert (entry.sha256, entry.size_bytes) == (weights_sha256(models / name), (models / name).stat().st_size)
+        assert (entry.sha256, entry.size_bytes) == (
+            weights_sha256(models / name),
+            (models / name).stat().st_size,
+        )
 
 
 def test_the_built_in_names_are_those_that_ultralytics_publishes():
@@ -248,7 +268,9 @@ def test_the_built_in_names_are_those_that_ultralytics_publishes():
 
     names = ultralytics().utils.downloads.GITHUB_ASSETS_NAMES
     assert {n for n, e in built_in().items() if "ultralytics" in e.url} <= names
-    assert {"yolov8s-worldv2.pt", "yoloe-11s-seg-pf.pt", "yolo26x-obb.pt", "md_v5a.0.1.pt"} <= set(built_in())
+    assert {"yolov8s-worldv2.pt", "yoloe-11s-seg-pf.pt", "yolo26x-obb.pt", "md_v5a.0.1.pt"} <= set(
+        built_in()
+    )
 
 
 def said(capsys, *words):
@@ -263,7 +285,9 @@ def test_the_command_lists_explains_and_verifies(folder, capsys):
     code, row = said(capsys, "models", "info", "md_v5a.0.1.pt")
     assert (code, row["path"], row["known"]["md5"]) == (0, None, "60f8e7ec1308554df258ed1f4040bc4f")
     assert "md5 is known beforehand" in row["check"]
-    assert said(capsys, "models", "info", "yolo11s.pt")[1]["check"].startswith("nothing is published")
+    assert said(capsys, "models", "info", "yolo11s.pt")[1]["check"].startswith(
+        "nothing is published"
+    )
     assert said(capsys, "models", "verify")[1][0]["state"] == "unknown"
     (folder / "yolo26n.pt").write_bytes(b"something else")
     code, rows = said(capsys, "models", "verify", "yolo26n.pt")

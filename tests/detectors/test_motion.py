@@ -231,7 +231,9 @@ def test_a_gates_settings_are_json_and_name_its_kind():
 
 def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
     gate = MotionGate()
-    kept = np.array([gate.look(frame) is None for frame in FileSource(visits.media_path).samples(0.2)])
+    kept = np.array(
+        [gate.look(frame) is None for frame in FileSource(visits.media_path).samples(0.2)]
+    )
     times, values = visits.log.pts_us, visits.log.scores("person")
     rule = lab.Debounce(enter_threshold=0.4)
     full = replay("person", times, values, rule)

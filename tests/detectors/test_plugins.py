@@ -20,7 +20,7 @@ from lab.store.store import Store
 from tests.builders import make_detections, make_frame
 
 ROOT = Path(__file__).parent.parent.parent
-GOOD = '''
+GOOD = """
 import numpy as np
 from lab.detection import Detections
 
@@ -30,7 +30,7 @@ class Good:
             raise RuntimeError(f"no entry with {api_key}")
     def detect(self, frames):
         return [Detections(["x"], np.array([0.5], np.float32), np.array([[0, 0, 5, 5]], np.float32)) for _ in frames]
-'''
+"""
 
 
 def install(folder, package, module, text, points, version="1.0"):
@@ -107,7 +107,10 @@ def changed(confidence=0.5, box=(1, 1, 5, 5), label="x"):
         (changed(box=(30, 1, 5, 5)), "expected left, top, right, bottom in pixels"),
         (RuntimeError("out of\nmemory"), "plugin 'mine' raised RuntimeError: out of memory"),
         (SystemExit(3), "plugin 'mine' raised SystemExit: 3"),
-        (lambda frames: make_detections(("x", 2.0, (0, 0, 1, 1))), "raised ValueError: confidence must be in"),
+        (
+            lambda frames: make_detections(("x", 2.0, (0, 0, 1, 1))),
+            "raised ValueError: confidence must be in",
+        ),
     ],
 )
 def test_a_wrong_answer_is_a_failed_frame_that_says_what_came(answer, words):
@@ -118,7 +121,11 @@ def test_a_wrong_answer_is_a_failed_frame_that_says_what_came(answer, words):
 def test_a_wrong_answer_fails_all_frames_of_the_batch_and_a_wrong_element_only_its_own():
     frames = [make_frame(i) for i in range(3)]
     assert [f.error is not None for f in ask({}, frames)] == [True] * 3
-    assert [f.error is not None for f in ask([Detections(), 7, Detections()], frames)] == [False, True, False]
+    assert [f.error is not None for f in ask([Detections(), 7, Detections()], frames)] == [
+        False,
+        True,
+        False,
+    ]
 
 
 def test_boxes_are_clipped_and_weak_detections_left_out():
@@ -131,7 +138,9 @@ def test_boxes_are_clipped_and_weak_detections_left_out():
 
 
 def test_frames_that_the_plugin_failed_or_held_back_stay_so():
-    failed, held = ask([Detections.failed("dark"), Detections.held_back("still")], [make_frame(0), make_frame(1)])
+    failed, held = ask(
+        [Detections.failed("dark"), Detections.held_back("still")], [make_frame(0), make_frame(1)]
+    )
     assert (failed.error, held.gated) == ("dark", "still")
 
 
@@ -155,8 +164,14 @@ def test_what_a_plugin_leaves_out_has_defaults():
         def detect(self, frames):
             return [Detections()] * len(frames)
 
-    detector = complete("bare", Bare(), {"size": 3, "labels": None}, {"name": "bare", "version": "1.0"})
-    assert (detector.default_score_floor, detector.default_threshold, detector.batch_size) == (0.05, 0.4, 1)
+    detector = complete(
+        "bare", Bare(), {"size": 3, "labels": None}, {"name": "bare", "version": "1.0"}
+    )
+    assert (detector.default_score_floor, detector.default_threshold, detector.batch_size) == (
+        0.05,
+        0.4,
+        1,
+    )
     assert (detector.labels, detector.is_stateful, detector.takes_windows) == ((), False, False)
     assert detector.recipe() == {
         "detector": "bare",
@@ -170,9 +185,15 @@ def test_what_a_plugin_leaves_out_has_defaults():
 
 
 def test_its_own_recipe_is_kept_but_cannot_call_itself_otherwise():
-    made = Answering([], recipe=lambda: {"detector": "other", "whole_frame": True, "weights_sha256": "ab"})
+    made = Answering(
+        [], recipe=lambda: {"detector": "other", "whole_frame": True, "weights_sha256": "ab"}
+    )
     recipe = complete("mine", made, {}).recipe()
-    assert (recipe["detector"], recipe["whole_frame"], recipe["weights_sha256"]) == ("mine", True, "ab")
+    assert (recipe["detector"], recipe["whole_frame"], recipe["weights_sha256"]) == (
+        "mine",
+        True,
+        "ab",
+    )
 
 
 def test_labels_can_be_asked_of_a_plugin_that_knows_no_such_setting():
@@ -226,7 +247,10 @@ def test_an_installed_plugin_is_made_by_its_name_with_package_and_version(site):
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"prompt": "cat", "sise": 1}, r"does not take 'sise'; it takes: api_key, labels, prompt, score_floor, size"),
+        (
+            {"prompt": "cat", "sise": 1},
+            r"does not take 'sise'; it takes: api_key, labels, prompt, score_floor, size",
+        ),
         ({}, r"needs the setting 'prompt'; it takes: prompt, size, api_key"),
     ],
 )
@@ -256,7 +280,11 @@ def test_settings_that_are_no_json_are_named_in_the_recipe():
 @pytest.mark.parametrize(
     ("text", "point", "words"),
     [
-        ("import no_such_package_at_all", "bad:Bad", "ModuleNotFoundError: No module named 'no_such_package_at_all'"),
+        (
+            "import no_such_package_at_all",
+            "bad:Bad",
+            "ModuleNotFoundError: No module named 'no_such_package_at_all'",
+        ),
         ("raise SystemExit('no licence')", "bad:Bad", "SystemExit: no licence"),
         ("class Odd(BaseException): pass\nraise Odd('odd')", "bad:Bad", "Odd: odd"),
         ("def (", "bad:Bad", "SyntaxError"),
@@ -320,14 +348,18 @@ def test_a_plugin_that_is_always_wrong_ends_the_run_as_failed(site, samples, tmp
     text = "class Wrong:\n    def detect(self, frames):\n        return {'cat': 0.9}\n"
     site("wrong-eyes", "wrong", text, "wrong = wrong:Wrong\n")
     with pytest.raises(DetectorError, match="failed on all 7 samples"):
-        lab.analyze(samples / "nothing.mp4", detector="wrong", every_s=1.2, store=tmp_path, progress=False)
+        lab.analyze(
+            samples / "nothing.mp4", detector="wrong", every_s=1.2, store=tmp_path, progress=False
+        )
     (row,) = Store(tmp_path).runs()
     assert row["state"] == "failed"
     reasons = set(lab.Run(Store(tmp_path), row["run_id"]).log.reasons.values())
     assert reasons == {"plugin 'wrong' returned dict, expected list[Detections]"}
 
 
-def test_a_run_of_a_plugin_without_declared_labels_is_resumed_with_its_settings(site, samples, tmp_path):
+def test_a_run_of_a_plugin_without_declared_labels_is_resumed_with_its_settings(
+    site, samples, tmp_path
+):
     site("good-eyes", "good_eyes", GOOD, "good = good_eyes:Good\n")
     stop = iter([False, True])
     begun = lab.analyze(samples / "nothing.mp4", detector="good", prompt="cat", size=4, every_s=1.2,
@@ -381,8 +413,21 @@ def test_the_template_package_analyses_a_clip(installed, samples, tmp_path):
 
 
 def test_a_wrong_setting_of_the_template_is_one_line(installed, samples, tmp_path):
-    for words in (["--set", "min_brightnes=1"], ["--set", "min_brightness=0"], ["--set", "brightness"]):
-        said = run_lab(installed, "analyze", samples / "nothing.mp4", "--detector", "blobs", *words, "--store", tmp_path)
+    for words in (
+        ["--set", "min_brightnes=1"],
+        ["--set", "min_brightness=0"],
+        ["--set", "brightness"],
+    ):
+        said = run_lab(
+            installed,
+            "analyze",
+            samples / "nothing.mp4",
+            "--detector",
+            "blobs",
+            *words,
+            "--store",
+            tmp_path,
+        )
         assert said.returncode == 2
         assert said.stderr.startswith("lab: ")
         assert said.stderr.count("\n") == 1

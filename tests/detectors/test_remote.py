@@ -52,7 +52,9 @@ def test_the_request_is_that_of_media_analyzer():
 
 @pytest.mark.parametrize("n", [1, 8, 20])
 def test_results_are_in_the_order_of_the_frames(n):
-    worker = Worker(lambda image, number: {"detections": [box(confidence=int(image[0, 0, 0]) / 100)]})
+    worker = Worker(
+        lambda image, number: {"detections": [box(confidence=int(image[0, 0, 0]) / 100)]}
+    )
     with make_remote(worker) as detector:
         seen = detector.detect([grey(10 + i) for i in range(n)])
     assert [round(float(d.confidence[0]) * 100) for d in seen] == [10 + i for i in range(n)]
@@ -79,7 +81,10 @@ def test_labels_are_those_that_the_worker_names():
     with make_remote(labels=["person"]) as detector:
         assert detector.labels == ("person",)
         assert len(detector.detect([make_frame()])[0]) == 0
-    with pytest.raises(SettingError, match="does not know 'dog'; known: cat, person"), make_remote(labels=["dog"]):
+    with (
+        pytest.raises(SettingError, match="does not know 'dog'; known: cat, person"),
+        make_remote(labels=["dog"]),
+    ):
         pass
 
 
@@ -87,7 +92,9 @@ def test_of_a_worker_that_names_no_labels_any_may_come(samples, tmp_path):
     worker = Worker(info={"gpu_available": True})
     with make_remote(worker) as detector:
         assert detector.labels == ()
-        run = lab.analyze(samples / "nothing.mp4", detector=detector, store=tmp_path, every_s=1.0, progress=False)
+        run = lab.analyze(
+            samples / "nothing.mp4", detector=detector, store=tmp_path, every_s=1.0, progress=False
+        )
     assert run.labels == ("cat",)
     assert run.scores()["cat"].tolist() == pytest.approx([0.9] * run.effort().samples)
     assert len(run.find()) == 1
@@ -125,7 +132,10 @@ def test_what_is_accepted_of_an_answer(answer, expected):
         ({"detections": None}, "detections is not a list"),
         ({"detections": [3]}, r"detections\[0\] is not an object"),
         ({"detections": [{"confidence": 0.5}]}, r"detections\[0\].label is not a text"),
-        ({"detections": [box(), box(label="dog")]}, r"detections\[1\].label is 'dog', which its /ai/info does not"),
+        (
+            {"detections": [box(), box(label="dog")]},
+            r"detections\[1\].label is 'dog', which its /ai/info does not",
+        ),
         ({"detections": [box(confidence="high")]}, "confidence is not a number"),
         ({"detections": [box(confidence=True)]}, "confidence is not a number"),
         ({"detections": [box(confidence=1.01)]}, r"confidence is 1.01, outside \[0, 1\]"),
@@ -135,12 +145,21 @@ def test_what_is_accepted_of_an_answer(answer, expected):
         ({"detections": [box(x=10**400)]}, "bbox.x is not a finite number"),
         ({"detections": [box(width=-0.1)]}, "bbox has a negative size"),
         ({"detections": [box(x=1.2)]}, "a box outside the picture"),
-        ({"detections": [box(x=100, y=100, width=30, height=30)]}, "no fraction of the picture; .* bbox_format"),
+        (
+            {"detections": [box(x=100, y=100, width=30, height=30)]},
+            "no fraction of the picture; .* bbox_format",
+        ),
         ({"detections": [box() | {"bbox": [0, 0, 1, 1]}]}, "bbox is not an object"),
         ({"detections": [{"label": "cat", "confidence": 0.5}]}, "bbox is not an object"),
         ({"bbox_format": "xyxy_px", "detections": [box()]}, "bbox is not a list of four numbers"),
-        ({"bbox_format": "xyxy_px", "detections": [box() | {"bbox": [9, 9, 3, 12]}]}, "negative size"),
-        ({"bbox_format": "cxcywh", "detections": []}, "bbox_format is 'cxcywh'; known: xywh_fraction"),
+        (
+            {"bbox_format": "xyxy_px", "detections": [box() | {"bbox": [9, 9, 3, 12]}]},
+            "negative size",
+        ),
+        (
+            {"bbox_format": "cxcywh", "detections": []},
+            "bbox_format is 'cxcywh'; known: xywh_fraction",
+        ),
         ({"bbox_format": "xywh_px", "image_width": 0, "detections": []}, "image_width is 0"),
     ],
 )
@@ -163,7 +182,9 @@ def test_an_answer_without_an_end_is_given_up():
 
 @pytest.mark.parametrize("status", [429, 500, 503])
 def test_a_busy_worker_is_asked_again(status):
-    worker = Worker(lambda image, number: Reply(status=status) if number < 2 else {"detections": [box()]})
+    worker = Worker(
+        lambda image, number: Reply(status=status) if number < 2 else {"detections": [box()]}
+    )
     assert len(one(worker)) == 1
     assert len(worker.posts()) == 3
 
@@ -296,7 +317,10 @@ def test_the_url_may_end_with_the_path_of_the_worker():
     ],
 )
 def test_a_worker_that_cannot_be_used_is_refused_at_once(worker, words):
-    with pytest.raises(DetectorError, match=words + ".*; start a worker there, or give its url"), make_remote(worker):
+    with (
+        pytest.raises(DetectorError, match=words + ".*; start a worker there, or give its url"),
+        make_remote(worker),
+    ):
         pass
 
 
@@ -325,8 +349,16 @@ def test_a_worker_that_is_not_there_is_refused_at_once():
         ({"url": "http://host", "jpeg_quality": 101}, SettingError, "jpeg_quality"),
         ({"url": "http://host", "score_floor": 0}, SettingError, "score_floor"),
         ({"url": "http://host", "analysis_type": ""}, SettingError, "analysis_type"),
-        ({"url": "http://host", "token_env": "s3cret"}, SettingError, "name of an environment variable"),
-        ({"url": "http://host", "token_env": "NO_SUCH_TOKEN"}, DetectorError, "NO_SUCH_TOKEN is not set"),
+        (
+            {"url": "http://host", "token_env": "s3cret"},
+            SettingError,
+            "name of an environment variable",
+        ),
+        (
+            {"url": "http://host", "token_env": "NO_SUCH_TOKEN"},
+            DetectorError,
+            "NO_SUCH_TOKEN is not set",
+        ),
     ],
 )
 def test_settings_that_cannot_work_say_why(settings, error, words):
@@ -346,7 +378,9 @@ def seeing_worker(silent=frozenset()):
         height, width = image_bgr.shape[:2]
         with lock:
             (found,) = model.detect([Frame(image_bgr, 0, 0, 0.0)])
-        boxes = zip(found.labels, found.confidence.tolist(), found.box_xyxy_px.tolist(), strict=True)
+        boxes = zip(
+            found.labels, found.confidence.tolist(), found.box_xyxy_px.tolist(), strict=True
+        )
         return {"detections": [
             box(label, score, x1 / width, y1 / height, (x2 - x1) / width, (y2 - y1) / height)
             for label, score, (x1, y1, x2, y2) in boxes
@@ -357,13 +391,17 @@ def seeing_worker(silent=frozenset()):
 
 def as_sent(frame):
     """The picture that arrives at the worker."""
-    return cv2.imdecode(cv2.imencode(".jpg", frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], cv2.IMREAD_COLOR)
+    return cv2.imdecode(
+        cv2.imencode(".jpg", frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, 95])[1], cv2.IMREAD_COLOR
+    )
 
 
 def test_timeouts_in_a_sighting_are_failed_samples_and_do_not_move_it(samples, tmp_path):
     clip, every_s = samples / "cat_then_person.mp4", 0.2
     with make_remote(seeing_worker(), timeout_s=60) as detector:
-        whole = lab.analyze(clip, detector=detector, store=tmp_path, every_s=every_s, progress=False)
+        whole = lab.analyze(
+            clip, detector=detector, store=tmp_path, every_s=every_s, progress=False
+        )
     cat = next(s for s in whole.find() if s.label == "cat")
     frames = list(FileSource(clip).samples(every_s))
     inside = [i for i, f in enumerate(frames) if cat.onset_s + 0.5 < f.pts_s < cat.offset_s - 0.5]

@@ -19,7 +19,9 @@ def sign(*words, size_px=(480, 240), scale=1.4):
     """Words in black on light grey, one below the other."""
     image = np.full((size_px[1], size_px[0], 3), 225, np.uint8)
     for row, word in enumerate(words):
-        cv2.putText(image, word, (40, 70 + 100 * row), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3)
+        cv2.putText(
+            image, word, (40, 70 + 100 * row), cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3
+        )
     return Frame(image, 0, 0, 0.0)
 
 
@@ -145,7 +147,9 @@ def test_no_network_is_used_and_nothing_is_logged(monkeypatch, capfd):
 
 def test_a_model_that_has_changed_is_refused(monkeypatch):
     monkeypatch.setattr("lab.detectors.text.weights_sha256", lambda path: "0" * 64)
-    with pytest.raises(DetectorError, match=r"has sha256 000000000000\.\.\., expected .* pip install"):
+    with pytest.raises(
+        DetectorError, match=r"has sha256 000000000000\.\.\., expected .* pip install"
+    ):
         Text()
 
 

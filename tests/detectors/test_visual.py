@@ -54,13 +54,18 @@ def test_saturation_is_1_for_pure_colours_and_0_for_grey():
 
 def test_sharpness_falls_when_the_picture_is_blurred():
     image = np.random.default_rng(1).integers(0, 255, (120, 160, 3)).astype(np.uint8)
-    sharp, soft = series(image)["sharpness"], series(cv2.GaussianBlur(image, (0, 0), 3))["sharpness"]
+    sharp, soft = (
+        series(image)["sharpness"],
+        series(cv2.GaussianBlur(image, (0, 0), 3))["sharpness"],
+    )
     assert sharp > 0.9
     assert soft < sharp / 2
 
 
 def test_sharpness_is_a_half_where_the_laplacian_varies_by_100():
-    image = np.random.default_rng(1).normal(128, 100**0.5 / 20**0.5, (400, 400, 1)).repeat(3, axis=2)
+    image = (
+        np.random.default_rng(1).normal(128, 100**0.5 / 20**0.5, (400, 400, 1)).repeat(3, axis=2)
+    )
     # White noise of variance s has a Laplacian of variance (4^2 + 4) s.
     assert series(image.round())["sharpness"] == pytest.approx(0.5, abs=0.02)
 

@@ -73,7 +73,9 @@ def walker(clips):
 @pytest.fixture(scope="module")
 def cats(samples):
     """Three frames with a cat, which the network takes for a dog as well."""
-    return [f for f in FileSource(samples / "cat_then_person.mp4").samples(1.0) if 2 <= f.pts_s <= 5][:3]
+    return [
+        f for f in FileSource(samples / "cat_then_person.mp4").samples(1.0) if 2 <= f.pts_s <= 5
+    ][:3]
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +113,19 @@ def best(found, label):
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_raw_scores_and_boxes_are_those_of_ultralytics_for_any_number_of_prompts(models, bus, walker, runtime):
+def test_raw_scores_and_boxes_are_those_of_ultralytics_for_any_number_of_prompts(
+    models, bus, walker, runtime
+):
     import torch
 
     from lab.detectors import world_model
 
     path = models / "yolov8s-world.pt"
-    kinds = {"onnx": world_model.OnnxWorld, "openvino": world_model.OpenVinoWorld, "torch": world_model.TorchWorld}
+    kinds = {
+        "onnx": world_model.OnnxWorld,
+        "openvino": world_model.OpenVinoWorld,
+        "torch": world_model.TorchWorld,
+    }
     ours = kinds[runtime](path)
     model = theirs(str(path))
     for frame in (bus, walker):
@@ -148,13 +156,23 @@ def test_detections_are_those_that_ultralytics_predicts(models, make, own, bus, 
     ask_them(model, own(labels))
     model.model.names = dict(enumerate(labels))
     model.predictor = None
-    expected = model.predict(bus.image_bgr, conf=0.25, iou=0.7, imgsz=640, verbose=False, rect=True, device="cpu")[0]
+    expected = model.predict(
+        bus.image_bgr, conf=0.25, iou=0.7, imgsz=640, verbose=False, rect=True, device="cpu"
+    )[0]
     (ours,) = detector.detect([bus])
     assert len(expected.boxes) >= 4
-    for box, score, number in zip(expected.boxes.xyxy, expected.boxes.conf, expected.boxes.cls, strict=True):
+    for box, score, number in zip(
+        expected.boxes.xyxy, expected.boxes.conf, expected.boxes.cls, strict=True
+    ):
         scores, places = rows(ours, labels[int(number)])
-        near = [c for c, b in zip(scores, places, strict=True) if np.abs(b - box.numpy()).max() < 1.0]
-        assert any(abs(c - float(score)) < 1e-3 for c in near), (labels[int(number)], float(score), near)
+        near = [
+            c for c, b in zip(scores, places, strict=True) if np.abs(b - box.numpy()).max() < 1.0
+        ]
+        assert any(abs(c - float(score)) < 1e-3 for c in near), (
+            labels[int(number)],
+            float(score),
+            near,
+        )
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
@@ -166,14 +184,18 @@ def test_by_itself_a_prompts_scores_do_not_depend_on_the_others_bit_for_bit(make
     assert make(every).prompt_mode == "independent"
     for label in ("cat", "dog"):
         alone = make([label], **settings).detect(cats)
-        assert all(best(found, label) > 0.3 for found in alone), "it must see both, or the test says nothing"
+        assert all(best(found, label) > 0.3 for found in alone), (
+            "it must see both, or the test says nothing"
+        )
         for a, b, c in zip(alone, pair, among, strict=True):
             assert rows(a, label) == rows(b, label) == rows(c, label)
 
 
 def test_of_the_closed_set_too_a_labels_scores_do_not_depend_on_the_others(cats):
     settings = {"score_floor": 0.001}
-    among, pair = (Yolo(labels=labels, **settings).detect(cats) for labels in (None, ["cat", "dog"]))
+    among, pair = (
+        Yolo(labels=labels, **settings).detect(cats) for labels in (None, ["cat", "dog"])
+    )
     for label in ("cat", "dog"):
         alone = Yolo(labels=[label], **settings).detect(cats)
         assert any(len(found) for found in alone)
@@ -185,8 +207,13 @@ def test_asked_jointly_prompts_influence_each_other_and_the_recipe_says_so(make,
     settings = {"score_floor": 0.001, "image_size": 384}
     together = make(["cat", "dog"], prompt_mode="joint", **settings)
     by_itself = make(["cat", "dog"], **settings)
-    assert abs(best(together.detect(cats)[0], "dog") - best(by_itself.detect(cats)[0], "dog")) > 0.01
-    assert (together.recipe()["prompt_mode"], by_itself.recipe()["prompt_mode"]) == ("joint", "independent")
+    assert (
+        abs(best(together.detect(cats)[0], "dog") - best(by_itself.detect(cats)[0], "dog")) > 0.01
+    )
+    assert (together.recipe()["prompt_mode"], by_itself.recipe()["prompt_mode"]) == (
+        "joint",
+        "independent",
+    )
     nine = ["cat", "dog", "bird", "horse", "sheep", "cow", "bear", "zebra", "giraffe"]
     assert make(nine).recipe()["prompt_mode"] == "joint"
     assert make(nine, prompt_mode="independent").recipe()["prompt_mode"] == "independent"
@@ -195,7 +222,11 @@ def test_asked_jointly_prompts_influence_each_other_and_the_recipe_says_so(make,
 def test_people_who_come_one_by_one_are_six_sightings_where_they_are(make, clips, tmp_path):
     clip = clips / "one-by-one-person-detection.mp4"
     truth = [line.split(",") for line in (clips / "ground_truth.csv").read_text().split()[1:]]
-    visits = [(float(a), float(b)) for media, label, a, b in truth if (media, label) == (clip.name, "person")]
+    visits = [
+        (float(a), float(b))
+        for media, label, a, b in truth
+        if (media, label) == (clip.name, "person")
+    ]
     run = lab.analyze(
         clip, detector=make(["person"], image_size=320), every_s=0.5, store=tmp_path, progress=False
     )
@@ -205,7 +236,9 @@ def test_people_who_come_one_by_one_are_six_sightings_where_they_are(make, clips
     assert np.abs(np.array(found) - np.array(visits)).max() <= 1.0
 
 
-def test_cars_seen_from_above_are_a_sighting_a_passage_and_none_for_the_closed_set(make, clips, tmp_path):
+def test_cars_seen_from_above_are_a_sighting_a_passage_and_none_for_the_closed_set(
+    make, clips, tmp_path
+):
     clip = clips / "car-detection.mp4"
     run = lab.analyze(clip, detector=make(["car"]), every_s=0.4, store=tmp_path, progress=False)
     found = [(s.onset_us / 1e6, s.offset_us / 1e6) for s in run.find()]
@@ -217,7 +250,11 @@ def test_cars_seen_from_above_are_a_sighting_a_passage_and_none_for_the_closed_s
 
 def test_a_table_is_found_where_it_stands(make, clips, vocabulary):
     detector = make(["table"], embeddings=vocabulary)
-    frames = [f for f in FileSource(clips / "one-by-one-person-detection.mp4").samples(1.0) if f.pts_s in (2, 47, 138)]
+    frames = [
+        f
+        for f in FileSource(clips / "one-by-one-person-detection.mp4").samples(1.0)
+        if f.pts_s in (2, 47, 138)
+    ]
     assert len(frames) == 3
     for found in detector.detect(frames):
         assert best(found, "table") > detector.default_threshold
@@ -226,7 +263,10 @@ def test_a_table_is_found_where_it_stands(make, clips, vocabulary):
 
 
 def test_an_unknown_prompt_offline_names_the_closest_known_ones(make, vocabulary, tmp_path):
-    with pytest.raises(DetectorError, match=r"'red car' \(closest known: car.*downloads are switched off.*put it at"):
+    with pytest.raises(
+        DetectorError,
+        match=r"'red car' \(closest known: car.*downloads are switched off.*put it at",
+    ):
         make(["red car"])
     with pytest.raises(DetectorError, match=r"'zebar' \(closest known: zebra") as caught:
         make(["zebar", "person", "a lorry"], embeddings=vocabulary, store=Store(tmp_path))
@@ -276,11 +316,15 @@ def test_settings_that_cannot_work_say_why(make, settings, words):
 
 
 def test_many_prompts_one_by_one_are_refused_with_the_way_out(make):
-    with pytest.raises(SettingError, match=r"150 prompts in mode independent .* use prompt_mode joint"):
+    with pytest.raises(
+        SettingError, match=r"150 prompts in mode independent .* use prompt_mode joint"
+    ):
         make([f"thing {i}" for i in range(150)], prompt_mode="independent")
 
 
-def test_emoji_and_right_to_left_prompts_work_and_are_read_back(models, make, own, samples, tmp_path):
+def test_emoji_and_right_to_left_prompts_work_and_are_read_back(
+    models, make, own, samples, tmp_path
+):
     prompts = ["🐈 👩‍🔬", "قطة", "חתול", "café"]
     named = make(["cat", "dog", "person", "cup"], image_size=320)
     decomposed = [unicodedata.normalize("NFD", prompt) for prompt in prompts]
@@ -298,7 +342,9 @@ def test_emoji_and_right_to_left_prompts_work_and_are_read_back(models, make, ow
     for prompt, name in zip(prompts, named.labels, strict=True):
         assert np.array_equal(again.scores()[prompt], plain.scores()[name])
     assert again.scores()[prompts[0]].max() > 0.5
-    assert {s.label for s in again.find(lab.Debounce(enter_threshold=0.3, enter_frames=1))} >= {prompts[0]}
+    assert {s.label for s in again.find(lab.Debounce(enter_threshold=0.3, enter_frames=1))} >= {
+        prompts[0]
+    }
 
 
 def npz(path, **arrays):
@@ -312,13 +358,22 @@ BROKEN_FILES = {
     "empty": (lambda p: p.write_bytes(b""), "is not an embeddings file"),
     "folder": (lambda p: p.mkdir(), "is not an embeddings file"),
     "array": (lambda p: np.save(p.open("wb"), UNIT), "is not an embeddings file|cannot be read"),
-    "pickle": (lambda p: p.write_bytes(pickle.dumps({"names": ["x"]})), "is not an embeddings file"),
-    "objects": (lambda p: npz(p, names=np.array(["x", None, 3], object), emb=UNIT), "is not an embeddings file"),
+    "pickle": (
+        lambda p: p.write_bytes(pickle.dumps({"names": ["x"]})),
+        "is not an embeddings file",
+    ),
+    "objects": (
+        lambda p: npz(p, names=np.array(["x", None, 3], object), emb=UNIT),
+        "is not an embeddings file",
+    ),
     "no names": (lambda p: npz(p, emb=UNIT), "is not an embeddings file"),
     "numbers": (lambda p: npz(p, names=np.arange(3), emb=UNIT), "names must be n texts"),
     "fewer names": (lambda p: npz(p, names=np.array(["a"]), emb=UNIT), "names must be n texts"),
     "one vector": (lambda p: npz(p, names=np.array(["a"]), emb=UNIT[0]), "names must be n texts"),
-    "whole numbers": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT.astype(int)), "floating-point"),
+    "whole numbers": (
+        lambda p: npz(p, names=np.array(list("abc")), emb=UNIT.astype(int)),
+        "floating-point",
+    ),
     "not finite": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * np.nan), "finite"),
     "zero": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * 0), "zero in all dimensions"),
     "huge": (lambda p: npz(p, names=np.array(list("abc")), emb=UNIT * 1e30), "below 10000"),
@@ -380,7 +435,9 @@ def encoder_file(models_folder):
     path.unlink(missing_ok=True)
 
 
-def test_what_the_text_encoder_says_is_kept_in_the_store_and_not_computed_twice(make, encoder_file, tmp_path):
+def test_what_the_text_encoder_says_is_kept_in_the_store_and_not_computed_twice(
+    make, encoder_file, tmp_path
+):
     import clip
     import torch
 
@@ -438,7 +495,9 @@ def test_other_checkpoints_are_refused(make, models, tmp_path):
     import torch
     from ultralytics.nn import tasks
 
-    with pytest.raises(DetectorError, match="is a DetectionModel, not YOLO-World; use detector 'yolo'"):
+    with pytest.raises(
+        DetectorError, match="is a DetectionModel, not YOLO-World; use detector 'yolo'"
+    ):
         make(["cat"], weights=str(models / "yolo26n.pt"))
     other = tasks.ClassificationModel("yolo11n-cls.yaml", nc=2, verbose=False)
     other.names, other.task, other.args = {0: "a", 1: "b"}, "classify", {}
@@ -456,11 +515,15 @@ def test_other_checkpoints_are_refused(make, models, tmp_path):
         YoloWorld(labels=["cat"])
 
 
-def test_other_prompts_load_nothing_again_and_a_failed_change_leaves_the_old_ones(make, cats, monkeypatch):
+def test_other_prompts_load_nothing_again_and_a_failed_change_leaves_the_old_ones(
+    make, cats, monkeypatch
+):
     import onnxruntime
 
     opened, real = [], onnxruntime.InferenceSession
-    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *a, **k: opened.append(1) or real(*a, **k))
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda *a, **k: opened.append(1) or real(*a, **k)
+    )
     detector = make(["person"], image_size=320)
     assert len(opened) == 2
     detector.ask_for(["cat", "dog"])
@@ -470,7 +533,11 @@ def test_other_prompts_load_nothing_again_and_a_failed_change_leaves_the_old_one
     before = detector.detect(cats)
     assert [rows(f, "cat") for f in before] == [rows(f, "cat") for f in fresh.detect(cats)]
     recipe = json.dumps(detector.recipe())
-    for labels, mode, error in (([], None, SettingError), (["cat"], "both", SettingError), (["zebar"], None, DetectorError)):
+    for labels, mode, error in (
+        ([], None, SettingError),
+        (["cat"], "both", SettingError),
+        (["zebar"], None, DetectorError),
+    ):
         with pytest.raises(error):
             detector.ask_for(labels, mode)
     assert json.dumps(detector.recipe()) == recipe
@@ -494,4 +561,6 @@ def test_a_recipe_holds_what_the_prompts_meant(make, vocabulary):
     pair = make(["cat", "dog"]).recipe()["text_features"]
     assert pair["cat"] != pair["dog"]
     assert make(["cat"]).recipe()["text_features"] == {"cat": pair["cat"]}
-    assert one["text_features"]["cat"] != pair["cat"], "the file is looked into first; it holds float16"
+    assert one["text_features"]["cat"] != pair["cat"], (
+        "the file is looked into first; it holds float16"
+    )

@@ -66,14 +66,25 @@ def theirs(path, frame, prompts=None, vectors=None, iou=0.7):
             features = model.model.model[-1].get_tpe(torch.from_numpy(vectors)[None])
         model.set_classes(prompts, features)
     found = model.predict(
-        frame.image_bgr, conf=0.25, iou=iou, imgsz=320, max_det=3000, verbose=False, device="cpu", agnostic_nms=False
+        frame.image_bgr,
+        conf=0.25,
+        iou=iou,
+        imgsz=320,
+        max_det=3000,
+        verbose=False,
+        device="cpu",
+        agnostic_nms=False,
     )[0]
     boxes = found.boxes.xyxy.numpy()
     if found.masks is not None:
         masks = found.masks.data.numpy() > 0
-        boxes = np.array([tight(mask) for mask in masks]) - np.array([(masks.shape[2] - 240) / 2, 0] * 2)
+        boxes = np.array([tight(mask) for mask in masks]) - np.array(
+            [(masks.shape[2] - 240) / 2, 0] * 2
+        )
     names = [found.names[int(i)] for i in found.boxes.cls]
-    return list(zip(names, found.boxes.conf.numpy(), np.clip(boxes, 0, [240, 320, 240, 320]), strict=True))
+    return list(
+        zip(names, found.boxes.conf.numpy(), np.clip(boxes, 0, [240, 320, 240, 320]), strict=True)
+    )
 
 
 def tight(mask):
@@ -84,7 +95,9 @@ def tight(mask):
 def rows(detections):
     return [
         (name, float(c), b)
-        for name, c, b in zip(detections.labels, detections.confidence, detections.box_xyxy_px, strict=True)
+        for name, c, b in zip(
+            detections.labels, detections.confidence, detections.box_xyxy_px, strict=True
+        )
     ]
 
 
@@ -103,9 +116,13 @@ def assert_same(ours, expected):
 
 
 @pytest.mark.parametrize("kind", ["yoloe-11n-seg", "yoloe-v8s", "yoloe-26n-seg"])
-def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(checkpoint, street, embeddings, vectors, kind):
+def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(
+    checkpoint, street, embeddings, vectors, kind
+):
     path = checkpoint(kind)
-    detector = Yoloe(weights=path, labels=PROMPTS, embeddings=embeddings, image_size=320, score_floor=0.25)
+    detector = Yoloe(
+        weights=path, labels=PROMPTS, embeddings=embeddings, image_size=320, score_floor=0.25
+    )
     ours = rows(detector.detect([street])[0])
     for i in (0, 2):
         # Asked for alone, since Ultralytics lets a box have its best label only.
@@ -113,14 +130,18 @@ def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(checkpoint, stree
         assert_same([row for row in ours if row[0] == PROMPTS[i]], expected)
 
 
-def test_a_network_that_suppresses_by_itself_gives_what_ultralytics_gives(checkpoint, street, embeddings, vectors, tmp_path):
+def test_a_network_that_suppresses_by_itself_gives_what_ultralytics_gives(
+    checkpoint, street, embeddings, vectors, tmp_path
+):
     import torch
 
     saved = torch.load(checkpoint("yoloe-26n-seg"), weights_only=False)
     saved["model"].end2end = True
     torch.save(saved, tmp_path / "end2end.pt")
     path = str(tmp_path / "end2end.pt")
-    detector = Yoloe(weights=path, labels=["cat"], embeddings=embeddings, image_size=320, score_floor=0.25)
+    detector = Yoloe(
+        weights=path, labels=["cat"], embeddings=embeddings, image_size=320, score_floor=0.25
+    )
     assert_same(rows(detector.detect([street])[0]), theirs(path, street, ["cat"], vectors[:1]))
 
 
@@ -135,7 +156,13 @@ def test_a_checkpoint_with_its_own_names_needs_no_prompts(checkpoint, street, ki
 
 def test_scores_of_a_prompt_do_not_depend_on_the_others(checkpoint, street, embeddings):
     def scores(prompts, mode):
-        detector = Yoloe(weights=checkpoint(), labels=prompts, embeddings=embeddings, prompt_mode=mode, image_size=320)
+        detector = Yoloe(
+            weights=checkpoint(),
+            labels=prompts,
+            embeddings=embeddings,
+            prompt_mode=mode,
+            image_size=320,
+        )
         found = [row for row in rows(detector.detect([street])[0]) if row[0] == "tram"]
         return sorted(c for _, c, _ in found), detector
 
@@ -165,7 +192,9 @@ def test_labels_choose_among_a_checkpoints_own_names(checkpoint, street):
         Yoloe(weights=path, embeddings="texts.npz")
 
 
-def test_a_name_that_the_checkpoint_has_twice_is_one_label_with_the_better_score(checkpoint, street, tmp_path):
+def test_a_name_that_the_checkpoint_has_twice_is_one_label_with_the_better_score(
+    checkpoint, street, tmp_path
+):
     import torch
 
     path = checkpoint("yoloe-v8s", "prompt-free")
@@ -227,7 +256,12 @@ def test_the_recipe_says_what_the_scores_depend_on(checkpoint, embeddings, vecto
     assert recipe["text_features"]["cat"] == feature_hash(vectors[0])
     assert recipe["boxes_from"] == "masks"
     assert recipe["runtime"] == "torch"
-    assert Yoloe(weights=checkpoint("yoloe-v8s"), labels=["cat"], embeddings=embeddings).recipe()["boxes_from"] == "head"
+    assert (
+        Yoloe(weights=checkpoint("yoloe-v8s"), labels=["cat"], embeddings=embeddings).recipe()[
+            "boxes_from"
+        ]
+        == "head"
+    )
     own = make(checkpoint, embeddings, "prompt-free").recipe()
     assert own["vocabulary"] == "prompt-free"
     assert own["labels"] == PROMPTS
@@ -263,9 +297,13 @@ def test_prompts_are_missed_before_anything_is_downloaded():
 
 
 def test_weights_of_another_kind_are_refused_in_a_line(models, checkpoint, tmp_path):
-    with pytest.raises(DetectorError, match="is a WorldModel, not YOLOE; use detector 'yolo-world' for it"):
+    with pytest.raises(
+        DetectorError, match="is a WorldModel, not YOLOE; use detector 'yolo-world' for it"
+    ):
         Yoloe(weights=str(models / "yolov8s-world.pt"), labels=["cat"])
-    with pytest.raises(DetectorError, match="is a DetectionModel, not YOLOE; use detector 'yolo' for it"):
+    with pytest.raises(
+        DetectorError, match="is a DetectionModel, not YOLOE; use detector 'yolo' for it"
+    ):
         Yoloe(weights=str(models / "yolo26n.pt"), labels=["cat"])
     with pytest.raises(DetectorError, match=r"no YOLOE checkpoint; its weights end in \.pt"):
         Yoloe(weights="yolo11n", labels=["cat"])
@@ -278,7 +316,9 @@ def test_weights_of_another_kind_are_refused_in_a_line(models, checkpoint, tmp_p
 
 def test_embeddings_of_other_dimensions_are_refused(checkpoint, tmp_path):
     np.savez(tmp_path / "wide.npz", names=np.array(["cat"]), emb=np.ones((1, 768), np.float32))
-    with pytest.raises(SettingError, match="has 768 numbers, the network takes 512; give embeddings of mob"):
+    with pytest.raises(
+        SettingError, match="has 768 numbers, the network takes 512; give embeddings of mob"
+    ):
         Yoloe(weights=checkpoint(), labels=["cat"], embeddings=tmp_path / "wide.npz")
 
 
@@ -288,7 +328,9 @@ def test_a_score_that_is_no_number_is_a_failure(checkpoint, street, embeddings, 
     saved = torch.load(checkpoint(), weights_only=False)
     saved["model"].model[-1].cv4[1].bias.data[:] = float("nan")
     torch.save(saved, tmp_path / "nan.pt")
-    detector = Yoloe(weights=str(tmp_path / "nan.pt"), labels=["cat"], embeddings=embeddings, image_size=320)
+    detector = Yoloe(
+        weights=str(tmp_path / "nan.pt"), labels=["cat"], embeddings=embeddings, image_size=320
+    )
     assert "not numbers" in detector.detect([street])[0].error
 
 
@@ -315,7 +357,9 @@ def write_encoder(path):
     torch.jit.trace(Encoder().eval(), torch.zeros(2, 77, dtype=torch.long)).save(str(path))
 
 
-def test_without_its_file_the_text_encoder_says_which_one_goes_where(checkpoint, models_folder, embeddings):
+def test_without_its_file_the_text_encoder_says_which_one_goes_where(
+    checkpoint, models_folder, embeddings
+):
     with pytest.raises(DetectorError) as error:
         Yoloe(weights=checkpoint(), labels=["cat", "a dog"], embeddings=embeddings)
     message = str(error.value)
@@ -326,7 +370,9 @@ def test_without_its_file_the_text_encoder_says_which_one_goes_where(checkpoint,
         Yoloe(weights=checkpoint("yoloe-26n-seg"), labels=["a dog"])
 
 
-def test_the_text_encoder_is_fetched_once_and_its_answer_kept(checkpoint, models_folder, street, tmp_path, monkeypatch):
+def test_the_text_encoder_is_fetched_once_and_its_answer_kept(
+    checkpoint, models_folder, street, tmp_path, monkeypatch
+):
     import torch
 
     write_encoder(tmp_path / "server" / "mobileclip_blt.ts")
@@ -336,7 +382,9 @@ def test_the_text_encoder_is_fetched_once_and_its_answer_kept(checkpoint, models
         def log_message(self, *words):
             asked.append(self.path)
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "server")))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(Handler, directory=str(tmp_path / "server"))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setattr(mobileclip, "ADDRESS", f"http://127.0.0.1:{server.server_port}/")
     for name in ("LAB_OFFLINE", "YOLO_OFFLINE"):
@@ -355,7 +403,9 @@ def test_the_text_encoder_is_fetched_once_and_its_answer_kept(checkpoint, models
     import clip
 
     kept = store.embeddings("mobileclip:blt", ["horse"])["horse"]
-    np.testing.assert_allclose(kept, encoder(clip.tokenize(["horse"]))[0].detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(
+        kept, encoder(clip.tokenize(["horse"]))[0].detach().numpy(), atol=1e-6
+    )
     assert set(store.embedding_names("mobileclip:blt")) == {*prompts, "horse"}
     (models_folder / "mobileclip_blt.ts").unlink()
     again = Yoloe(weights=checkpoint(), labels=[*prompts, "horse"], store=store, image_size=320)

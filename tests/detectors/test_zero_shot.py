@@ -78,15 +78,22 @@ def scores_of_open_clip(tiny, classes, images_bgr):
     with torch.no_grad():
         rows = []
         for prompts in classes:
-            mean = torch.stack([model.encode_text(tokenizer([p]), normalize=True)[0] for p in prompts]).mean(0)
+            mean = torch.stack(
+                [model.encode_text(tokenizer([p]), normalize=True)[0] for p in prompts]
+            ).mean(0)
             rows.append(mean / mean.norm())
-        batch = torch.stack([transform(Image.fromarray(cv2.cvtColor(i, cv2.COLOR_BGR2RGB))) for i in images_bgr])
+        batch = torch.stack(
+            [transform(Image.fromarray(cv2.cvtColor(i, cv2.COLOR_BGR2RGB))) for i in images_bgr]
+        )
         seen = model.encode_image(batch, normalize=True)
         return (model.logit_scale.exp() * seen @ torch.stack(rows).T).softmax(dim=-1).numpy()
 
 
 def logo_classes():
-    return [*([t.format(term) for term in b["terms"] for t in LOGO_TEMPLATES] for b in BRANDS), NEGATIVE]
+    return [
+        *([t.format(term) for term in b["terms"] for t in LOGO_TEMPLATES] for b in BRANDS),
+        NEGATIVE,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +111,9 @@ def test_scores_are_those_of_open_clip_and_sum_to_one(tiny, logos, clip_frames):
     assert np.ptp(theirs[0]) > 0.05, "the model tells nothing apart; the comparison says nothing"
     assert np.abs(theirs[0] - theirs[1]).max() > 0.01
     found = by_label(logos.detect([bus()])[0])
-    assert found == pytest.approx(dict(zip([b["name"] for b in BRANDS], theirs[0], strict=False)), abs=1e-4)
+    assert found == pytest.approx(
+        dict(zip([b["name"] for b in BRANDS], theirs[0], strict=False)), abs=1e-4
+    )
 
 
 def test_scene_scores_are_those_of_open_clip(tiny):
@@ -112,7 +121,11 @@ def test_scene_scores_are_those_of_open_clip(tiny):
     detector = make_scenes(tiny, scenes=scenes, negative=["a photo"])
     classes = [
         ["a photo of a river", "a picture taken at a river", "a video frame that shows a river"],
-        ["a photo of an empty road", "a picture taken at an empty road", "a video frame that shows an empty road"],
+        [
+            "a photo of an empty road",
+            "a picture taken at an empty road",
+            "a video frame that shows an empty road",
+        ],
         ["a night scene"],
         ["a photo"],
     ]
@@ -189,8 +202,12 @@ def scripted(monkeypatch, answers):
 
 def test_on_boxes_each_crop_is_classified_and_the_crop_is_the_box(tiny, logos, monkeypatch):
     image = bus().image_bgr
-    boxes = make_detections(("x", 0.3, (100, 200, 300, 600)), ("x", 0.9, (0, 0, 810, 100)), ("x", 0.2, (5, 5, 9, 9)))
-    scripted(monkeypatch, [boxes, Detections(), Detections.failed("torn"), Detections.held_back("still")])
+    boxes = make_detections(
+        ("x", 0.3, (100, 200, 300, 600)), ("x", 0.9, (0, 0, 810, 100)), ("x", 0.2, (5, 5, 9, 9))
+    )
+    scripted(
+        monkeypatch, [boxes, Detections(), Detections.failed("torn"), Detections.held_back("still")]
+    )
     detector = make_logos(tiny, on="boxes", boxes_from={"name": "scripted"})
     found, none, failed, held = detector.detect([Frame(image, i, 0, 0.0) for i in range(4)])
     crops = [(0, 0, 810, 105), (90, 180, 310, 620)]
@@ -198,7 +215,9 @@ def test_on_boxes_each_crop_is_classified_and_the_crop_is_the_box(tiny, logos, m
     for crop, row in zip(crops, want, strict=True):
         mine = (found.box_xyxy_px == crop).all(axis=1)
         got = dict(zip(np.array(found.labels)[mine], found.confidence[mine], strict=True))
-        assert got == pytest.approx(dict(zip([b["name"] for b in BRANDS], row, strict=False)), abs=1e-5)
+        assert got == pytest.approx(
+            dict(zip([b["name"] for b in BRANDS], row, strict=False)), abs=1e-5
+        )
     assert len(found) == 14
     assert len(none) == 0
     assert none.error is None
@@ -214,7 +233,9 @@ def test_boxes_of_yolo_on_a_real_picture(tiny):
         boxes_from={"name": "yolo", "labels": ["bus"]},
     )  # fmt: skip
     (found,) = detector.detect([bus()])
-    (bus_box,) = make_detector("yolo", labels=["bus"], score_floor=0.25).detect([bus()])[0].box_xyxy_px
+    (bus_box,) = (
+        make_detector("yolo", labels=["bus"], score_floor=0.25).detect([bus()])[0].box_xyxy_px
+    )
     assert len(found) == 1
     assert (found.box_xyxy_px[0, :2] <= bus_box[:2]).all()
     assert (found.box_xyxy_px[0, 2:] >= bus_box[2:]).all()
@@ -281,11 +302,15 @@ def test_the_recipe_is_json_and_holds_what_scores_depend_on(tiny, logos):
 
 def test_a_recipes_lists_give_the_same_detector(tiny, logos):
     recipe = logos.recipe()
-    settings = {k: recipe[k] for k in ("brands", "negative", "labels", "on", "top", "score_floor", "model")}
+    settings = {
+        k: recipe[k] for k in ("brands", "negative", "labels", "on", "top", "score_floor", "model")
+    }
     assert make_detector("logos", weights=logos.weights_path, **settings).recipe() == recipe
     scenes = make_scenes(tiny)
     recipe = scenes.recipe()
-    settings = {k: recipe[k] for k in ("scenes", "negative", "labels", "top", "score_floor", "model")}
+    settings = {
+        k: recipe[k] for k in ("scenes", "negative", "labels", "top", "score_floor", "model")
+    }
     assert make_detector("scenes", weights=scenes.weights_path, **settings).recipe() == recipe
 
 
@@ -362,7 +387,10 @@ def test_weights_that_are_not_here_say_where_to_get_and_put_them(tmp_path, monke
         make_detector("logos")
     said = str(caught.value)
     assert "\n" not in said
-    assert "open_clip_model.safetensors from https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K" in said
+    assert (
+        "open_clip_model.safetensors from https://huggingface.co/laion/CLIP-ViT-B-32-laion2B-s34B-b79K"
+        in said
+    )
     target = tmp_path / "models" / "clip" / "ViT-B-32-laion2b_s34b_b79k.safetensors"
     assert said.endswith(f"put it at {target}")
     target.parent.mkdir(parents=True)
@@ -397,7 +425,9 @@ def test_safetensors_give_the_same_scores_as_the_state_dict(tiny, logos, tmp_pat
     path = tmp_path / "tiny.safetensors"
     save_file(torch.load(tiny, weights_only=True), path)
     image = bus().image_bgr
-    assert np.allclose(make_logos(path).probabilities([image]), logos.probabilities([image]), atol=1e-6)
+    assert np.allclose(
+        make_logos(path).probabilities([image]), logos.probabilities([image]), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
@@ -478,7 +508,11 @@ def test_published_weights_of_openai_get_their_activation(tiny, tmp_path, monkey
     import torch
 
     monkeypatch.setenv("LAB_MODELS", str(tmp_path))
-    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-clip", {"quick": {"hf_hub": "a/b/", "quick_gelu": True}})
+    monkeypatch.setitem(
+        open_clip.pretrained._PRETRAINED,
+        "tiny-clip",
+        {"quick": {"hf_hub": "a/b/", "quick_gelu": True}},
+    )
     (tmp_path / "clip").mkdir()
     torch.save(torch.load(tiny, weights_only=True), tmp_path / "clip" / "tiny-clip-quick.pt")
     quick, plain = ClipEncoder("tiny-clip", "quick"), ClipEncoder("tiny-clip", str(tiny))

@@ -70,13 +70,21 @@ def test_counts_add_up_over_clips_and_ratios_are_made_of_the_sums(tmp_path):
 
 def note(run, start, end, **more):
     return Annotation(
-        media_id=run.media["media_id"], label="x", start_us=round(start * 1e6), end_us=round(end * 1e6), **more
+        media_id=run.media["media_id"],
+        label="x",
+        start_us=round(start * 1e6),
+        end_us=round(end * 1e6),
+        **more,
     )
 
 
 def cover(run, start, end, **more):
     return Coverage(
-        media_id=run.media["media_id"], label="x", start_us=round(start * 1e6), end_us=round(end * 1e6), **more
+        media_id=run.media["media_id"],
+        label="x",
+        start_us=round(start * 1e6),
+        end_us=round(end * 1e6),
+        **more,
     )
 
 
@@ -101,7 +109,9 @@ def test_a_sighting_is_cut_at_the_edge_of_what_was_watched(tmp_path):
 def test_recall_is_refused_without_coverage_and_precision_comes_from_verdicts(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 23), (40, 43)]), every_s=1.0)
     media_id = run.media["media_id"]
-    wrong = Verdict(media_id=media_id, label="x", start_us=20_000_000, end_us=23_000_000, verdict="rejected")
+    wrong = Verdict(
+        media_id=media_id, label="x", start_us=20_000_000, end_us=23_000_000, verdict="rejected"
+    )
     truth = Truth.of_records([note(run, 5, 8, origin="accepted")], [], [wrong])
     found = evaluate(run, truth, EACH).overall
     assert found.recall is None
@@ -128,14 +138,18 @@ def test_headline_figures_are_refused_from_answers_to_the_queue_alone(tmp_path):
     assert found.precision is None
     assert found.recall is None
     assert "queue" in found.refused["recall"]
-    assert evaluate(run, Truth.of_records(*answers, include_queue=True), EACH).overall.counts.tp == 1
+    assert (
+        evaluate(run, Truth.of_records(*answers, include_queue=True), EACH).overall.counts.tp == 1
+    )
 
 
 def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
     scores = scores_of(60, [(5, 8), (30, 30)])
     scores[20:24] = np.nan
     run = make_run(tmp_path, scores, every_s=1.0)
-    truth = Truth.of_records([note(run, 5, 8), note(run, 20.5, 23.5), note(run, 30, 30.4)], [cover(run, 0, 60)])
+    truth = Truth.of_records(
+        [note(run, 5, 8), note(run, 20.5, 23.5), note(run, 30, 30.4)], [cover(run, 0, 60)]
+    )
     found = evaluate(run, truth, EACH).overall
     c = found.counts
     assert (c.tp, c.fp, c.fn, c.below_resolution, c.not_analysed) == (1, 0, 0, 1, 1)
@@ -149,7 +163,10 @@ def test_segments_are_those_of_sed_eval(tmp_path, peers):
     truth = make_truth(run, *true)
     metrics = sed_eval.sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
     events = [
-        [{"event_onset": float(a), "event_offset": float(b), "event_label": "x", "file": "f"} for a, b in rows]
+        [
+            {"event_onset": float(a), "event_offset": float(b), "event_label": "x", "file": "f"}
+            for a, b in rows
+        ]
         for rows in (true, seen)
     ]
     metrics.evaluate(*events, evaluated_length_seconds=60)

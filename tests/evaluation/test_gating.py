@@ -12,14 +12,19 @@ from tests.test_gate import GATE, Everywhere, clip, made  # noqa: F401
 
 def truth_of(run, *present):
     media_id = run.media["media_id"]
-    marks = [Annotation(media_id=media_id, label="x", start_us=round(a * 1e6), end_us=round(b * 1e6)) for a, b in present]
+    marks = [
+        Annotation(media_id=media_id, label="x", start_us=round(a * 1e6), end_us=round(b * 1e6))
+        for a, b in present
+    ]
     return Truth.of_records(marks, [whole(run.media, "x")])
 
 
 def test_a_presence_that_the_gate_hid_counts_as_missed(made):  # noqa: F811
     run, _ = made
     # The second presence is one that does not move: the detector never looked.
-    report = lab.gate_report(run, truth_of(run, (3.0, 5.0), (6.4, 7.4)), lab.Debounce(enter_threshold=0.5))
+    report = lab.gate_report(
+        run, truth_of(run, (3.0, 5.0), (6.4, 7.4)), lab.Debounce(enter_threshold=0.5)
+    )
     row = report.labels["x"]
     assert report.gated == run.effort().gated > 0
     assert report.saved == report.gated / report.samples

@@ -67,7 +67,9 @@ def test_matching_by_collar_is_the_best_that_trying_all_finds(seen, true, collar
     assert (partner >= 0).sum() == best_by_trying_all(seen, true, fits)[0]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(presences(12, 400), presences(12, 400), st.sampled_from([0.5, 2.0, 8.0]))
 def test_collar_counts_agree_with_sed_eval(peers, seen, true, collar_s):
     sed_eval = peers("sed_eval")

@@ -65,7 +65,14 @@ def is_alive(pid):
 
 def test_a_hundred_kills_at_random_moments_lose_nothing(samples, tmp_path, start):
     clip, dice, store = samples / "cat_then_person.mp4", random.Random(7), Store(tmp_path)
-    whole = lab.analyze(clip, every_s=0, labels=["cat", "person"], image_size=320, store=tmp_path / "whole", progress=False)
+    whole = lab.analyze(
+        clip,
+        every_s=0,
+        labels=["cat", "person"],
+        image_size=320,
+        store=tmp_path / "whole",
+        progress=False,
+    )
     kills, run_id, kept = 0, "", 0
     while kills < KILLS:
         pid = start(run_id)

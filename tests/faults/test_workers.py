@@ -23,7 +23,13 @@ def engine():
 
 def analysis(engine, clip, store, **more):
     detector = {"name": "yolo", "labels": ["person"]} | more
-    return engine.submit("analyze", clip.name, path=str(clip), analyses=[{"detector": detector, "interval_s": 0.0}], store=str(store))
+    return engine.submit(
+        "analyze",
+        clip.name,
+        path=str(clip),
+        analyses=[{"detector": detector, "interval_s": 0.0}],
+        store=str(store),
+    )
 
 
 def wait_until(condition, seconds=60):
@@ -100,13 +106,25 @@ def test_a_sweep_is_a_workers_job(engine, tmp_path):
     truth = make_truth(run, (10, 20))
     run.store.add_records([*truth.annotations, *truth.coverage])
     job = engine.submit(
-        "sweep", "sweep", store=str(run.store.folder), run_ids=[run.run_id], label="x", rule=run.default_rule.to_dict()
+        "sweep",
+        "sweep",
+        store=str(run.store.folder),
+        run_ids=[run.run_id],
+        label="x",
+        rule=run.default_rule.to_dict(),
     )
     assert job.finished.wait(120)
     assert job.state == "done", job.error
     assert (job.done, job.total) == (1, 1)
     assert load_sweep(Path(job.result["path"])).figures()["f1"].max() == 1.0
-    wrong = engine.submit("sweep", "sweep", store=str(run.store.folder), run_ids=["nope"], label="x", rule=run.default_rule.to_dict())
+    wrong = engine.submit(
+        "sweep",
+        "sweep",
+        store=str(run.store.folder),
+        run_ids=["nope"],
+        label="x",
+        rule=run.default_rule.to_dict(),
+    )
     assert wrong.finished.wait(60)
     assert wrong.state == "failed"
     assert "no run" in wrong.error

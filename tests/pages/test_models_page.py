@@ -76,7 +76,9 @@ desk().engine.close()
 sys.exit(str(found) if found else 0)
 """
     env = {"LAB_STORE": str(folder.parent / "other"), **__import__("os").environ}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -123,7 +125,9 @@ def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
 def test_the_filter_finds_by_parts_of_name_task_and_licence(store):  # noqa: F811
     page = shown("Known")
     page.text_input(key="keep_known_filter").set_value("mit larch").run()
-    assert [b.key for b in page.button if str(b.key).startswith("get_")] == ["get_md_v1000.0.0-larch.pt"]
+    assert [b.key for b in page.button if str(b.key).startswith("get_")] == [
+        "get_md_v1000.0.0-larch.pt"
+    ]
 
 
 def test_embeddings_are_counted_by_encoder(store):  # noqa: F811
@@ -139,7 +143,10 @@ def test_embeddings_are_counted_by_encoder(store):  # noqa: F811
 
 def test_a_list_is_kept_under_a_name_and_found_again(folder):
     assert named_lists("brands") == {}
-    rows = [{"brand": "Otterworks", "terms": "Otterworks; a paw"}, {"brand": None, "terms": float("nan")}]
+    rows = [
+        {"brand": "Otterworks", "terms": "Otterworks; a paw"},
+        {"brand": None, "terms": float("nan")},
+    ]
     path = save_rows("brands", "my-list_2", rows)
     assert named_lists("brands") == {"my-list_2": str(path)}
     assert load_brands(str(path)) == [{"name": "Otterworks", "terms": ["Otterworks", "a paw"]}]
@@ -167,7 +174,11 @@ def test_names_that_lead_elsewhere_are_refused(name):
         ("brands", [{"brand": "A", "terms": "a"}, {"brand": "a", "terms": "b"}], "there twice"),
         ("brands", [{"brand": "A", "terms": " ; "}], "no list of terms"),
         ("scenes", [{"scene": "A", "prompts": "a"}, {"scene": "a", "prompts": ""}], "there twice"),
-        ("scenes", [{"scene": "A", "prompts": " ; "}], "row 1 .'A'. must be a list of 1 to 20 prompts"),
+        (
+            "scenes",
+            [{"scene": "A", "prompts": " ; "}],
+            "row 1 .'A'. must be a list of 1 to 20 prompts",
+        ),
         ("scenes", [{"scene": "", "prompts": "a photo"}], "row 1: the name must have"),
         ("scenes", [], "1 to 200"),
         ("people", [], "no lists of 'people'"),

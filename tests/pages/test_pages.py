@@ -39,7 +39,9 @@ def test_an_empty_store_says_what_to_do_next(store, name):
 
 
 def test_a_store_with_a_run_and_sightings_is_shown(store, samples):
-    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["cat"], store=store, progress=False)
+    run = lab.analyze(
+        samples / "cat_then_person.mp4", every_s=0.5, labels=["cat"], store=store, progress=False
+    )
     run.save_sightings(lab.Debounce(enter_threshold=0.4))
     for name in PAGES:
         page = show(name)
@@ -155,7 +157,11 @@ def test_the_measure_page_shows_what_python_says(store, samples):
     table = page.dataframe[0].value
     row = table[table["label"] == "cat"].iloc[0]
     counts = found.labels["cat"].counts
-    assert (row["found"], row["false"], row["missed"]) == (str(counts.tp), str(counts.fp), str(counts.fn))
+    assert (row["found"], row["false"], row["missed"]) == (
+        str(counts.tp),
+        str(counts.fp),
+        str(counts.fn),
+    )
     assert row["F1"].startswith(f"{found.labels['cat'].f1:.2f} [")
 
 
@@ -169,7 +175,11 @@ def test_what_is_written_in_the_notebook_is_kept(store, samples):
     next(b for b in page.button if b.label == "Save entry").click().run()
     assert not page.exception
     entry = next(e for e in runs[0].store.entries() if e["conclusion"])
-    assert (entry["conclusion"], entry["tags"], entry["starred"]) == ("Cats come twice.", ["cats", "samples"], True)
+    assert (entry["conclusion"], entry["tags"], entry["starred"]) == (
+        "Cats come twice.",
+        ["cats", "samples"],
+        True,
+    )
     next(t for t in page.text_input if t.label == "Search").set_value("nothing like it").run()
     assert any("0 of 2 entries" in c.value for c in page.caption)
 
@@ -177,7 +187,9 @@ def test_what_is_written_in_the_notebook_is_kept(store, samples):
 def test_an_audit_is_drawn_and_logged(store, samples):
     runs = annotated(store, samples)
     for name in ("nothing.mp4", "person_hidden_for_a_moment.mp4"):
-        runs.append(lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False))
+        runs.append(
+            lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False)
+        )
     page = show("measure")
     page.session_state["measure_tab"] = "Audit"
     page.run()
@@ -201,7 +213,13 @@ def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store
     from lab.ui.phrasings import by_peak
 
     annotated(store, samples)
-    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["dog", "cat", "person"], store=store, progress=False)
+    run = lab.analyze(
+        samples / "cat_then_person.mp4",
+        every_s=0.5,
+        labels=["dog", "cat", "person"],
+        store=store,
+        progress=False,
+    )
     page = show("compare")
     page.session_state["keep_compare_kind"] = "Phrasings"
     page.run()
@@ -217,7 +235,13 @@ def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store
 
 
 def test_a_rule_that_the_run_cannot_answer_is_one_line(store, samples):
-    run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, labels=["cat", "person"], store=store, progress=False)
+    run = lab.analyze(
+        samples / "cat_then_person.mp4",
+        every_s=0.5,
+        labels=["cat", "person"],
+        store=store,
+        progress=False,
+    )
     run.store.save_rule("too low", lab.Rule.of_any(lab.Debounce(enter_threshold=0.001)))
     page = show("compare")
     page.session_state["keep_compare_kind"] = "Phrasings"

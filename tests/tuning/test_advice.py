@@ -65,7 +65,9 @@ def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals():
         "false_per_hour": fp / (repetitions * 40 * 240 / 3600),
     }  # fmt: skip
     for name, value in expected.items():
-        inside = np.mean([row[f"{name}_interval"][0] <= value <= row[f"{name}_interval"][1] for row in intervals])
+        inside = np.mean(
+            [row[f"{name}_interval"][0] <= value <= row[f"{name}_interval"][1] for row in intervals]
+        )
         assert inside >= 0.93, (name, inside)
 
 
@@ -93,7 +95,9 @@ def test_the_audit_is_unbiased_and_its_intervals_hold():
     for name, truth in (("precision", tp / (tp + fp)), ("recall", tp / (tp + fn))):
         values = np.array([r[name] for r in rows])
         assert abs(values.mean() - truth) < 0.02, name
-        inside = np.mean([r[f"{name}_interval"][0] <= truth <= r[f"{name}_interval"][1] for r in rows])
+        inside = np.mean(
+            [r[f"{name}_interval"][0] <= truth <= r[f"{name}_interval"][1] for r in rows]
+        )
         assert inside >= 0.92, (name, inside)
 
 
@@ -115,7 +119,9 @@ def test_an_audit_of_everything_is_the_truth_itself():
     assert row["recall"] == pytest.approx(6 / 12)
     assert row["precision"] == pytest.approx(6 / 9)
     assert row["missing"] == 0
-    half = estimate(strata, {m: c for m, c in counts.items() if m != "m0"}, dict.fromkeys(counts, 1.0))
+    half = estimate(
+        strata, {m: c for m, c in counts.items() if m != "m0"}, dict.fromkeys(counts, 1.0)
+    )
     assert half["missing"] == 1
 
 
@@ -169,14 +175,22 @@ def test_the_recommended_rule_counts_what_its_place_in_the_grid_counts(tmp_path)
             scores[a : a + 15] = np.clip(rng.normal(0.6, 0.2, 15), 0, 1)
         run = make_run(tmp_path, scores, every_s=1.0, name=f"clip{seed}")
         truth = make_truth(run, (20, 34), (80, 94), (150, 164))
-        for goal in (Goal(), Goal(kind="recall", least_recall=0.6), Goal(kind="false", most_false_per_hour=30)):
+        for goal in (
+            Goal(),
+            Goal(kind="recall", least_recall=0.6),
+            Goal(kind="false", most_false_per_hour=30),
+        ):
             advice = lab.recommend(lab.sweep(run, truth), goal)
             counts = lab.evaluate(run, truth, advice.rule).overall.counts
-            assert (counts.tp, counts.fp, counts.fn) == tuple(advice.fitted[k] for k in ("tp", "fp", "fn"))
+            assert (counts.tp, counts.fp, counts.fn) == tuple(
+                advice.fitted[k] for k in ("tp", "fp", "fn")
+            )
 
 
 def test_too_little_material_is_said():
-    one = sweep_footage([make_footage(scores_of(60, [(10, 20)]), [(10, 20)])], "x", GRID, floor=0.05)
+    one = sweep_footage(
+        [make_footage(scores_of(60, [(10, 20)]), [(10, 20)])], "x", GRID, floor=0.05
+    )
     advice = recommend(one)
     assert advice.held_out is None
     assert any("one clip" in n for n in advice.notes)
@@ -184,17 +198,30 @@ def test_too_little_material_is_said():
 
 
 def test_nights_are_held_out_where_there_is_one_site_and_clips_where_nights_are_unknown():
-    clips = [make_footage(scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s", night=f"n{i // 2}") for i in range(6)]
+    clips = [
+        make_footage(
+            scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s", night=f"n{i // 2}"
+        )
+        for i in range(6)
+    ]
     folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
     assert (folds.by, len(folds.names)) == ("night", 3)
-    clips = [make_footage(scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s") for i in range(6)]
+    clips = [
+        make_footage(scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s")
+        for i in range(6)
+    ]
     folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
     assert (folds.by, len(folds.names)) == ("clip", 6)
 
 
 def test_a_site_gets_a_threshold_of_its_own_only_where_it_pays():
     def clip(i, site, high, low):
-        return make_footage(scores_of(60, [(10, 20), (30, 40)], high, low), [(10, 20), (30, 40)], name=f"{site}{i}", site=site)
+        return make_footage(
+            scores_of(60, [(10, 20), (30, 40)], high, low),
+            [(10, 20), (30, 40)],
+            name=f"{site}{i}",
+            site=site,
+        )
 
     alike = [clip(i, s, 0.6, 0.1) for s in "abc" for i in range(6)]
     assert recommend(sweep_footage(alike, "x", GRID, floor=0.05)).sites == ()
@@ -211,8 +238,12 @@ def test_calibration_finds_the_curve_that_made_the_data():
     for i in range(12):
         there = np.repeat(rng.random(40) < 0.4, 20)
         x = np.where(there, rng.normal(1.5, 1, 800), rng.normal(-1.0, 1, 800))
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], there.astype(int), [0]]))).reshape(-1, 2)
-        clips.append(make_footage(1 / (1 + np.exp(-x)), [(a, b - 1) for a, b in edges], name=f"c{i}"))
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], there.astype(int), [0]]))).reshape(
+            -1, 2
+        )
+        clips.append(
+            make_footage(1 / (1 + np.exp(-x)), [(a, b - 1) for a, b in edges], name=f"c{i}")
+        )
     made = calibrate(clips, "x")
     # Two normals 2.5 apart with variance 1: the log odds rise by 2.5 for each logit.
     assert made.slope == pytest.approx(2.5, abs=0.25)
@@ -229,7 +260,11 @@ def test_calibration_is_refused_where_the_label_was_never_there():
 
 
 def test_the_queue_asks_where_rules_disagree_and_is_renewed_after_an_answer():
-    scores = scores_of(120, [(10, 20)], 0.9) + scores_of(120, [(50, 54)], 0.42) + scores_of(120, [(80, 80)], 0.18)
+    scores = (
+        scores_of(120, [(10, 20)], 0.9)
+        + scores_of(120, [(50, 54)], 0.42)
+        + scores_of(120, [(80, 80)], 0.18)
+    )
     known = make_footage(scores_of(60, [(10, 20)], 0.9, 0.3), [(10, 20)], name="known")
     swept = sweep_footage([known], "x", GRID, floor=0.05)
     rules = committee(None, LabelRule(debounce=Debounce(enter_frames=1, exit_frames=1)), 0.05)
@@ -270,4 +305,11 @@ def test_the_recommended_rule_finds_all_six_visits(clips, visits):
     figures = lab.evaluate(run, clips / "ground_truth.csv", advice.rule).overall
     assert (figures.precision, figures.recall, figures.f1) == (1.0, 1.0, 1.0)
     assert advice.fitted["f1"] == 1.0
-    assert len(footage_of([run], lab.Truth.of_any(clips / "ground_truth.csv", [run]), "person")[0].present) == 6
+    assert (
+        len(
+            footage_of([run], lab.Truth.of_any(clips / "ground_truth.csv", [run]), "person")[
+                0
+            ].present
+        )
+        == 6
+    )

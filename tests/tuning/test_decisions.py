@@ -18,7 +18,11 @@ def of_kind(run, rule, kind):
 
 
 def test_the_reasons_and_their_turning_points(tmp_path):
-    scores = scores_of(100, [(10, 20), (40, 41)], 0.8) + scores_of(100, [(60, 66)], 0.45) + scores_of(100, [(80, 90)], 0.7)
+    scores = (
+        scores_of(100, [(10, 20), (40, 41)], 0.8)
+        + scores_of(100, [(60, 66)], 0.45)
+        + scores_of(100, [(80, 90)], 0.7)
+    )
     run = make_run(tmp_path, scores, every_s=1.0)
     rule = Debounce(enter_threshold=0.5, enter_frames=3, exit_frames=5, cooldown_s=300)
     short, low = of_kind(run, rule, "not_opened")
@@ -35,14 +39,18 @@ def test_the_reasons_and_their_turning_points(tmp_path):
 
 def test_merging_and_dropping_are_decisions_too(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(5, 9), (14, 18), (40, 42)], 0.8), every_s=1.0)
-    rule = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=2, merge_gap_s=6, min_duration_s=4)
-    merged, = of_kind(run, rule, "merged")
+    rule = Debounce(
+        enter_threshold=0.5, enter_frames=1, exit_frames=2, merge_gap_s=6, min_duration_s=4
+    )
+    (merged,) = of_kind(run, rule, "merged")
     assert (merged["start_s"], merged["end_s"], merged["setting"]) == (5, 18, "merge_gap_s")
-    dropped, = of_kind(run, rule, "dropped")
+    (dropped,) = of_kind(run, rule, "dropped")
     assert (dropped["setting"], dropped["value"]) == ("min_duration_s", 2.0)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     scores=st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8]), min_size=30, max_size=30),
     enter=st.integers(1, 3), leave=st.integers(1, 3), gap=st.sampled_from([0.0, 3.0]),

@@ -47,7 +47,11 @@ def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
     if not thresholds:
         return
     grid = Grid(
-        enter_threshold=thresholds, enter_frames=[1], exit_frames=[1], merge_gap_s=[0], min_duration_s=[0]
+        enter_threshold=thresholds,
+        enter_frames=[1],
+        exit_frames=[1],
+        merge_gap_s=[0],
+        min_duration_s=[0],
     )
     swept = sweep_footage([footage], "x", grid, floor=0.0, matching=matching)
     assert curve.counts[::-1].tolist() == swept.totals.tolist()
@@ -67,7 +71,12 @@ def test_a_sweep_counts_what_evaluate_counts_for_each_rule(case, tmp_path_factor
     run = make_run(folder, scores, every_s=1.0)
     marks = make_truth(run, *present).annotations
     watched = [
-        lab.Coverage(media_id=run.media["media_id"], label="x", start_us=round(a * 1e6), end_us=round(b * 1e6))
+        lab.Coverage(
+            media_id=run.media["media_id"],
+            label="x",
+            start_us=round(a * 1e6),
+            end_us=round(b * 1e6),
+        )
         for a, b in covered
     ]
     truth = lab.Truth.of_records(marks, watched)
@@ -105,7 +114,10 @@ def test_the_box_area_is_swept(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)  # boxes of 4 % of the picture
     grid = Grid(enter_threshold=[0.5], min_area_fraction=[0.0, 0.03, 0.05])
     swept = lab.sweep(run, make_truth(run, (0, 20)), grid=grid)
-    by_area = {a: swept.totals[swept.settings["min_area_fraction"] == a].max(axis=0) for a in (0.0, 0.03, 0.05)}
+    by_area = {
+        a: swept.totals[swept.settings["min_area_fraction"] == a].max(axis=0)
+        for a in (0.0, 0.03, 0.05)
+    }
     assert [by_area[a][0] for a in (0.0, 0.03, 0.05)] == [1, 1, 0]
 
 
@@ -141,7 +153,9 @@ def test_too_many_rules_low_thresholds_and_no_coverage_are_refused(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
     truth = make_truth(run, (0, 20))
     with pytest.raises(ValueError, match="the most is"):
-        lab.sweep(run, truth, grid=Grid(enter_threshold=np.linspace(0.1, 0.9, 500), merge_gap_s=range(60)))
+        lab.sweep(
+            run, truth, grid=Grid(enter_threshold=np.linspace(0.1, 0.9, 500), merge_gap_s=range(60))
+        )
     with pytest.raises(ValueError, match="score_floor"):
         lab.sweep(run, truth, grid=Grid(enter_threshold=[0.01]))
     with pytest.raises(ValueError, match="no stretch was watched"):
@@ -153,7 +167,9 @@ def test_the_curve_is_that_of_sed_scores_eval(peers, monkeypatch):
     theirs_of = sed.base_modules.statistics.onset_offset_curves
     # Written before pandas gave read-only arrays.
     monkeypatch.setattr(
-        sed.base_modules.statistics, "onset_offset_curves", lambda scores, *rest: theirs_of(scores.copy(), *rest)
+        sed.base_modules.statistics,
+        "onset_offset_curves",
+        lambda scores, *rest: theirs_of(scores.copy(), *rest),
     )
     rng = np.random.default_rng(3)
     scores = np.clip(np.convolve(rng.normal(size=620), np.ones(20) / 8, "valid") + 0.3, 0.001, 1)
@@ -161,11 +177,17 @@ def test_the_curve_is_that_of_sed_scores_eval(peers, monkeypatch):
     present = [(20, 48), (100, 130), (210, 214), (333, 390), (500, 560)]
     footage = make_footage(scores, present)
     times = np.arange(len(scores) + 1, dtype=float)
-    table = sed.base_modules.scores.create_score_dataframe(scores[:, None].astype(float), times, ["x"])
+    table = sed.base_modules.scores.create_score_dataframe(
+        scores[:, None].astype(float), times, ["x"]
+    )
     truth = {"clip": [(a, b, "x") for a, b in present]}
     for collar_s, share in ((2.0, 0.2), (10.0, 0.5)):
         theirs = sed.collar_based.accumulated_intermediate_statistics(
-            {"clip": table}, truth, onset_collar=collar_s, offset_collar=collar_s, offset_collar_rate=share
+            {"clip": table},
+            truth,
+            onset_collar=collar_s,
+            offset_collar=collar_s,
+            offset_collar_rate=share,
         )[0]["x"]
         matching = Matching(criterion="collar", collar_s=collar_s, collar_share=share, edges="held")
         ours = threshold_curve([footage], matching)
@@ -180,13 +202,20 @@ def test_the_curve_is_that_of_sed_scores_eval(peers, monkeypatch):
 def test_rules_keep_what_is_not_swept(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
     base = Debounce(cooldown_s=7)
-    assert lab.sweep(run, make_truth(run, (0, 20)), base=base).rule(0).default.debounce.cooldown_s == 7
+    assert (
+        lab.sweep(run, make_truth(run, (0, 20)), base=base).rule(0).default.debounce.cooldown_s == 7
+    )
 
 
 def test_a_sweep_tells_its_progress_and_stops_when_asked(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
     told = []
-    lab.sweep(run, make_truth(run, (0, 20)), grid=SMALL, progress=lambda done, total: told.append((done, total)))
+    lab.sweep(
+        run,
+        make_truth(run, (0, 20)),
+        grid=SMALL,
+        progress=lambda done, total: told.append((done, total)),
+    )
     assert told == [(1, 1)]
     with pytest.raises(lab.LabError, match="cancelled"):
         lab.sweep(run, make_truth(run, (0, 20)), grid=SMALL, cancelled=lambda: True)

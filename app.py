@@ -4,12 +4,12 @@ import streamlit as st
 from starlette.middleware import Middleware
 from streamlit import runtime
 
-from lab.server.guard import Guard
-from lab.server.routes import routes
-from lab.ui.start import allowed_hosts, lifespan
+from lab.app.server.guard import Guard
+from lab.app.server.routes import routes
+from lab.app.ui.start import allowed_hosts, lifespan
 
 if runtime.exists() and st.runtime.scriptrunner.get_script_run_ctx() is not None:
-    from lab.ui.navigation import show_pages
+    from lab.app.ui.navigation import show_pages
 
     show_pages()
 else:

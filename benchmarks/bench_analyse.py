@@ -49,7 +49,7 @@ def make_clip(source: Path | None, keyint: int, folder: Path) -> Path:
 def side(name: str, clip: str) -> float:
     """Seconds that one side takes, its model warm."""
     os.environ["YOLO_AUTOINSTALL"] = "false"
-    from lab.detectors.weights import find_weights
+    from lab.detectors.weights.find import find_weights
 
     weights = str(find_weights(None))
     if name in ("lab", "sampler alone", "inference alone"):
@@ -103,7 +103,7 @@ def _stream_infer(model, clip, quiet):
 
 def _ours(name, clip):
     import lab
-    from lab.sources.file import FileSource
+    from lab.video.sources.file import FileSource
 
     detector = lab.make_detector("yolo")
     frames = [next(FileSource(clip).samples(0))] * detector.batch_size

@@ -127,7 +127,7 @@ def picture_page(page, folder):
 def annotate(run):
     """A presence in each half minute, and all of it watched, for the label that scores highest."""
     from lab.annotation import Annotation
-    from lab.truth import whole
+    from lab.formats.placing import whole
 
     label = max(run.labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
     starts = range(0, run.media["end_us"] - 20_000_000, 30_000_000)

@@ -34,8 +34,8 @@ def prompts(args, frames, repeats: int) -> None:
     import torch
     from ultralytics import YOLOWorld
 
-    from lab.detectors.text_features import read_embeddings
-    from lab.detectors.yolo_world import YoloWorld
+    from lab.detectors.open_vocabulary.text_features import read_embeddings
+    from lab.detectors.open_vocabulary.yolo_world import YoloWorld
 
     known = read_embeddings(args.embeddings)
     theirs = YOLOWorld(args.weights)
@@ -75,7 +75,7 @@ def prompts(args, frames, repeats: int) -> None:
 def several(clip: Path, folder: Path) -> None:
     """Three analyses over one decode, against decode plus each inference by itself."""
     import lab
-    from lab.sources.file import FileSource
+    from lab.video.sources.file import FileSource
 
     def analyses():
         return [
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--runtimes", default="onnx,openvino")
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
-    from lab.sources.file import FileSource
+    from lab.video.sources.file import FileSource
 
     frames = list(FileSource(args.clip).samples(1.0))[: args.frames]
     if args.weights and args.embeddings:

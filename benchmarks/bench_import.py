@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 
-from lab.engines.local import LocalEngine
+from lab.jobs.local import LocalEngine
 
 SAMPLE = Path(__file__).parent.parent / "sample_videos" / "cat_then_person.mp4"
 
@@ -37,7 +37,7 @@ def main():
     print(
         f"import lab: {lab * 1e3:.0f} ms, bare interpreter {bare * 1e3:.0f} ms, over it {(lab - bare) * 1e3:.0f} ms"
     )
-    ready = start_s("from lab.detectors.yolo import Yolo; Yolo()")
+    ready = start_s("from lab.detectors.yolo.yolo import Yolo; Yolo()")
     print(f"process with the default detector loaded: {ready:.2f} s")
     engine, sizes, end = LocalEngine(), [], time.monotonic() + args.minutes * 60
     with tempfile.TemporaryDirectory() as folder:

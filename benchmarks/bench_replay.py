@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 
-from lab.replay import replay_rows, warm_up
-from lab.rule import Debounce
-from lab.tracker import Tracker
+from lab.rules.replay import replay_rows, warm_up
+from lab.rules.rule import Debounce
+from lab.rules.tracker import Tracker
 
 SAMPLES = 172_800
 

@@ -25,9 +25,9 @@ import numpy as np
 from lab.evaluation.counts import count
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching, Presences
-from lab.replay import replay_rows
-from lab.rule import Debounce
-from lab.truth import LabelTruth
+from lab.evaluation.truth import LabelTruth
+from lab.rules.replay import replay_rows
+from lab.rules.rule import Debounce
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import Footage
 from lab.tuning.rule_grid import Grid

@@ -25,58 +25,59 @@ __version__ = "0.1.0"
 # Imported at first use, so that `import lab` is quick and pulls in no model.
 _PUBLIC = {
     "Annotation": "lab.annotation",
-    "BoxFilter": "lab.box_filter",
+    "BoxFilter": "lab.rules.box_filter",
     "Coverage": "lab.annotation",
-    "Debounce": "lab.rule",
+    "Debounce": "lab.rules.rule",
     "Detections": "lab.detection",
     "DetectorError": "lab.errors",
     "Event": "lab.sighting",
     "Frame": "lab.frame",
     "LabError": "lab.errors",
-    "LabelRule": "lab.rule",
+    "LabelRule": "lab.rules.rule",
     "Matching": "lab.evaluation.matching",
-    "Rule": "lab.rule",
-    "Run": "lab.run",
+    "Rule": "lab.rules.rule",
+    "Run": "lab.runs.run",
     "SettingError": "lab.errors",
     "Sighting": "lab.sighting",
     "SourceError": "lab.errors",
     "StoreError": "lab.errors",
-    "Tracker": "lab.tracker",
-    "Truth": "lab.truth",
-    "Analysis": "lab.analysis",
-    "add_prompts": "lab.adding",
-    "analyze": "lab.analysis",
-    "analyze_all": "lab.analysis",
+    "Tracker": "lab.rules.tracker",
+    "Truth": "lab.evaluation.truth",
+    "Analysis": "lab.runs.analyze",
+    "add_prompts": "lab.runs.add_prompts",
+    "analyze": "lab.runs.analyze",
+    "analyze_all": "lab.runs.analyze",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.rule_grid",
     "agreement": "lab.evaluation.agreement",
-    "compare": "lab.comparison",
-    "compare_phrases": "lab.phrasing",
+    "compare": "lab.evaluation.comparison",
+    "compare_phrases": "lab.evaluation.phrasing",
     "evaluate": "lab.evaluation.evaluate",
-    "gate_report": "lab.evaluation.gating",
-    "make_detector": "lab.analysis",
-    "open_store": "lab.opened",
-    "probe": "lab.media",
+    "gate_report": "lab.evaluation.gate_report",
+    "make_detector": "lab.runs.analyze",
+    "open_store": "lab.runs.open_store",
+    "probe": "lab.video.media",
     "recommend": "lab.tuning.recommend",
-    "resume": "lab.analysis",
+    "resume": "lab.runs.analyze",
     "sweep": "lab.tuning.sweep",
     "thin": "lab.tuning.thinning",
 }
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from lab.adding import add_prompts
-    from lab.analysis import Analysis, analyze, analyze_all, make_detector, resume
-    from lab.box_filter import BoxFilter
     from lab.detection import Detections
+    from lab.detectors.make import make_detector
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError
     from lab.frame import Frame
-    from lab.media import probe
-    from lab.opened import open_store
-    from lab.rule import Debounce, LabelRule, Rule
-    from lab.run import Run
+    from lab.rules.box_filter import BoxFilter
+    from lab.rules.rule import Debounce, LabelRule, Rule
+    from lab.rules.tracker import Tracker
+    from lab.runs.add_prompts import add_prompts
+    from lab.runs.analyze import Analysis, analyze, analyze_all, resume
+    from lab.runs.open_store import open_store
+    from lab.runs.run import Run
     from lab.sighting import Event, Sighting
-    from lab.tracker import Tracker
+    from lab.video.media import probe
 
 
 def __getattr__(name: str) -> Any:

@@ -13,7 +13,8 @@ Origin = Literal["independent", "accepted", "queue", "audit"]
 ORIGINS: tuple[str, ...] = get_args(Origin)
 
 
-def _now() -> datetime:
+def utc_now() -> datetime:
+    """UTC, without a zone, as DuckDB's TIMESTAMP holds it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -47,7 +48,7 @@ class Annotation:
     end_us: int
     annotator: str = "me"
     origin: Origin = "independent"
-    created_utc: datetime = field(default_factory=_now)
+    created_utc: datetime = field(default_factory=utc_now)
     annotation_id: str = field(default_factory=lambda: uuid4().hex[:16])
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class Coverage:
     end_us: int
     annotator: str = "me"
     origin: Origin = "independent"
-    created_utc: datetime = field(default_factory=_now)
+    created_utc: datetime = field(default_factory=utc_now)
     coverage_id: str = field(default_factory=lambda: uuid4().hex[:16])
 
     def __post_init__(self) -> None:
@@ -94,5 +95,5 @@ class Verdict:
     annotator: str = "me"
     run_id: str | None = None
     rule_hash: str | None = None
-    created_utc: datetime = field(default_factory=_now)
+    created_utc: datetime = field(default_factory=utc_now)
     verdict_id: str = field(default_factory=lambda: uuid4().hex[:16])

@@ -145,22 +145,3 @@ def _name_of(package: Distribution) -> str:
         return str(package.name)
     except Exception:
         return "a package without a name"
-
-
-detectors = Registry(
-    "detector",
-    "lab.detectors",
-    {
-        "cloud-vision": "lab.detectors.cloud_vision:CloudVision",
-        "logos": "lab.detectors.zero_shot:Logos",
-        "motion": "lab.detectors.motion:Motion",
-        "python": "lab.plugin_factory:from_target",
-        "remote": "lab.detectors.remote:Remote",
-        "scenes": "lab.detectors.zero_shot:Scenes",
-        "text": "lab.detectors.text:Text",
-        "visual": "lab.detectors.visual:Visual",
-        "yolo": "lab.detectors.yolo:Yolo",
-        "yolo-world": "lab.detectors.yolo_world:YoloWorld",
-        "yoloe": "lab.detectors.yoloe:Yoloe",
-    },
-)

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.compare import compare_page
 from lab.errors import LabError
-from lab.ui.comparing import compare_page
 
 st.title("Compare")
 try:

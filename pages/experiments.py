@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.experiments import notebook
 from lab.errors import LabError
-from lab.ui.notebook import notebook
 
 st.title("Experiments")
 try:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.measure import measure
 from lab.errors import LabError
-from lab.ui.measure import measure
 
 st.title("Measure")
 try:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.models import models
 from lab.errors import LabError
-from lab.ui.models import models
 
 st.title("Models")
 try:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.run import run_form, show_jobs, unfinished_runs
 from lab.errors import LabError
-from lab.ui.runs import run_form, show_jobs, unfinished_runs
 
 st.title("Run")
 try:

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.sightings import stored_sightings
 from lab.errors import LabError
-from lab.ui.stored import stored_sightings
 
 st.title("Sightings")
 try:

@@ -2,12 +2,12 @@
 
 import streamlit as st
 
+from lab.app.ui.address import keep, kept, recall
+from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_clip
+from lab.app.ui.shared import here
+from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
+from lab.app.ui.widgets.prompts import looking_for
 from lab.errors import LabError
-from lab.ui.address import keep, kept, recall
-from lab.ui.clips import chosen, pick_files, pick_samples, pick_uploads, show_clip
-from lab.ui.parts import here
-from lab.ui.prompts import looking_for
-from lab.ui.records import detections_from_elsewhere
 
 st.title("Source")
 recall()

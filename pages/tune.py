@@ -2,8 +2,8 @@
 
 import streamlit as st
 
+from lab.app.ui.pages.tune import tune
 from lab.errors import LabError
-from lab.ui.tune import tune
 
 st.title("Tune")
 try:

@@ -8,8 +8,8 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.frame import Frame
-from lab.rule import Debounce
-from lab.tracker import Tracker
+from lab.rules.rule import Debounce
+from lab.rules.tracker import Tracker
 
 
 def make_frame(
@@ -95,7 +95,7 @@ def scores_of(n, seen, high=0.9, low=0.0):
 
 def make_media(name="clip", duration_s=60.0, frame_rate=10.0):
     """Facts of a clip that is nowhere."""
-    from lab.media import Media
+    from lab.video.media import Media
 
     return Media(
         media_id=hashlib.blake2b(name.encode(), digest_size=8).hexdigest(),
@@ -121,7 +121,7 @@ def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, flo
 
     scores: one array for `label`, or a mapping of labels to arrays.
     """
-    from lab.imports.write import Sample, write_run
+    from lab.formats.detections.write_run import Sample, write_run
     from lab.store.store import Store
 
     by_label = scores if isinstance(scores, dict) else {label: scores}
@@ -151,7 +151,8 @@ def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, flo
 def make_truth(run, *present, label="x"):
     """Truth of a run whose whole media was watched; present: (start_s, end_s)."""
     from lab.annotation import Annotation
-    from lab.truth import Truth, whole
+    from lab.evaluation.truth import Truth
+    from lab.formats.placing import whole
 
     marks = [
         Annotation(
@@ -167,7 +168,7 @@ def make_truth(run, *present, label="x"):
 
 def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=None, night=None):
     """Footage of one label: scores at each `every_s`, presences and coverage in seconds."""
-    from lab.truth import LabelTruth
+    from lab.evaluation.truth import LabelTruth
     from lab.tuning.footage import Footage
 
     step_us = round(every_s * 1e6)

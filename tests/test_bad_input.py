@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import lab
-from lab.cli import main
+from lab.app.cli.main import main
 
 
 def nothing_kept(store: Path) -> bool:

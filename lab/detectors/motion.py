@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.checks import among, number, whole_number
+from lab.detectors.settings import among, number, whole_number
 from lab.frame import Frame
 
 PROCESSING_VERSION = 1
@@ -181,7 +181,7 @@ class Motion:
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
         return [self._detections(frame) for frame in frames]
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.checks import among, number
+from lab.detectors.settings import among, number
 from lab.errors import SettingError
 from lab.frame import Frame
 
@@ -68,7 +68,7 @@ class Visual:
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
         return [self._detections(frame) for frame in frames]
 
     def close(self) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from lab import spans
 from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError, closest
 from lab.evaluation.matching import Matching, match
 from lab.evaluation.rates import ratio
+from lab.rules import spans
 
 SECOND_US = 1_000_000
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from lab import spans
 from lab.evaluation.matching import TIOUS, Matching, Presences, match
-from lab.truth import LabelTruth
+from lab.evaluation.truth import LabelTruth
+from lab.rules import spans
 
 SEGMENT_US = 1_000_000
 _NO_TIMES = np.zeros(0, np.int64)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab import spans
 from lab.errors import SettingError, closest
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
+from lab.evaluation.fragmentation import Moment, moments
 from lab.evaluation.matching import Matching, Presences
-from lab.evaluation.moments import Moment, moments
-from lab.rule import Debounce, Rule
-from lab.truth import Truth
+from lab.evaluation.truth import Truth
+from lab.rules import spans
+from lab.rules.rule import Debounce, Rule
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lab.run import Run
+    from lab.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +190,7 @@ def with_covered(counts: Counts, covered_us: int) -> Counts:
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
     """What a rule finds of a label in a run, as columns."""
-    from lab.replay import replay_rows
+    from lab.rules.replay import replay_rows
 
     one = rule.of(label)
     rule.check_floor(float(run.recipe["score_floor"]))
@@ -204,7 +204,7 @@ def presences_of(run: Run, label: str, rule: Rule) -> Presences:
 
 def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
     """The runs as a list. Raises SettingError if their figures may not be added up."""
-    from lab.run import Run
+    from lab.runs.run import Run
 
     given = [runs] if isinstance(runs, Run) else list(runs)
     if not given:

@@ -10,13 +10,7 @@ import numpy as np
 
 from lab.evaluation.counts import Counts
 from lab.evaluation.matching import TIOUS
-from lab.evaluation.rates import (
-    Interval,
-    f1_interval,
-    proportion_interval,
-    rate_interval,
-    ratio,
-)
+from lab.evaluation.rates import Interval, f1_interval, proportion_interval, rate_interval, ratio
 
 NO_COVERAGE = (
     "no stretch was watched for it: without coverage nobody knows what was missed; "

@@ -92,7 +92,7 @@ class Presences:
 
     @classmethod
     def of_rows(cls, rows: np.ndarray, pts_us: np.ndarray, start_us: int, end_us: int) -> Presences:
-        """From `lab.replay.replay_rows`, without making sightings."""
+        """From `lab.rules.replay.replay_rows`, without making sightings."""
         return cls(
             edges_of_rows(rows, pts_us, start_us, end_us),
             pts_us[rows[:, 1]],

@@ -7,6 +7,7 @@ three": none in 2 h is at most 1.5 an hour at 95 %).
 
 from __future__ import annotations
 
+import numpy as np
 from scipy import special
 
 LEVEL = 0.95
@@ -47,3 +48,15 @@ def f1_interval(tp: int, fp: int, fn: int, level: float = LEVEL) -> Interval | N
 def ratio(part: float, whole: float) -> float | None:
     """None where there is nothing to divide by: a rate of nothing is not 0."""
     return part / whole if whole else None
+
+
+def figures_of(totals: np.ndarray, hours: float) -> dict[str, np.ndarray]:
+    """precision, recall, f1, false_per_hour of counts (..., 3); NaN where nothing can be said."""
+    tp, fp, fn = (totals[..., i].astype(np.float64) for i in range(3))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return {
+            "precision": tp / (tp + fp),
+            "recall": tp / (tp + fn),
+            "f1": 2 * tp / (2 * tp + fp + fn),
+            "false_per_hour": fp / hours if hours > 0 else np.full(tp.shape, np.nan),
+        }

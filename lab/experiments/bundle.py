@@ -12,11 +12,11 @@ from typing import Any
 from lab.errors import LabError
 from lab.evaluation.matching import Matching
 from lab.experiments.entry import Experiment
-from lab.exports.tables import to_csv
-from lab.formats.files import write_coverage, write_rows
-from lab.media import sha256
-from lab.run import SIGHTING_COLUMNS, Run
-from lab.score_log import added_folders, part_files
+from lab.formats.annotations.files import write_coverage, write_rows
+from lab.formats.csv import to_csv
+from lab.runs.run import SIGHTING_COLUMNS, Run
+from lab.score_log.score_log import added_folders, part_files
+from lab.video.media import sha256
 
 FORMAT = 1
 DEFINITIONS = {
@@ -87,7 +87,7 @@ def versions(run: Run) -> dict[str, Any]:
     import av
 
     import lab
-    from lab.recipe import environment
+    from lab.score_log.recipe import environment
 
     then = {
         k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")

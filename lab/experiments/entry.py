@@ -9,10 +9,10 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.evaluation.evaluate import Evaluation, evaluate
-from lab.rule import Rule
-from lab.run import Run
+from lab.evaluation.truth import Truth
+from lab.rules.rule import Rule
+from lab.runs.run import Run
 from lab.store.store import Store
-from lab.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)

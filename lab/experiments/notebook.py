@@ -7,7 +7,7 @@ import pprint
 import nbformat
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from lab.analysis import detector_settings
+from lab.detectors.make import detector_settings
 from lab.experiments.entry import Experiment
 
 

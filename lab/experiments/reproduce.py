@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError, StoreError
-from lab.registry import detectors
-from lab.replay import replay
-from lab.rule import Rule
-from lab.score_log import ScoreLog, read_log
+from lab.rules.replay import replay
+from lab.rules.rule import Rule
+from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import FinishReason
 
 SHARE = 0.01
@@ -159,9 +159,9 @@ def _infer(
     seed: int,
 ) -> dict[str, Any]:
     """Some samples anew: how far their scores moved, and what that would change."""
-    from lab.analysis import detector_settings, make_detector
-    from lab.media import sha256
-    from lab.sources.file import FileSource
+    from lab.detectors.make import detector_settings, make_detector
+    from lab.video.media import sha256
+    from lab.video.sources.file import FileSource
 
     media, recipe = facts["media"][0], facts["recipe"]
     if recipe["detector"] not in detectors.names():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab.store.now import now
+from lab.annotation import utc_now
 
 if TYPE_CHECKING:
     from lab.store.catalog import Catalog
@@ -76,6 +76,6 @@ class EmbeddingRows:
             with self.catalog.transaction() as db:
                 db.execute(
                     "INSERT OR IGNORE INTO embeddings SELECT ?, unnest(?), unnest(?), ?, ?",
-                    [encoder, list(fresh), blobs, source, now()],
+                    [encoder, list(fresh), blobs, source, utc_now()],
                 )
         return len(fresh)

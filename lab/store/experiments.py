@@ -12,9 +12,9 @@ from lab.errors import SettingError, closest
 from lab.tuning.audit import Audit
 
 if TYPE_CHECKING:
-    from lab.rule import Rule
+    from lab.rules.rule import Rule
     from lab.store.catalog import Catalog
-from lab.store.now import now
+from lab.annotation import utc_now
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
@@ -46,7 +46,7 @@ class ExperimentRows:
                 [
                     entry_id, run_id, json.dumps(rule.to_dict()), rule.rule_hash, title,
                     json.dumps(figures) if figures is not None else None,
-                    json.dumps([f"run-{run_id}", *parents]), now(),
+                    json.dumps([f"run-{run_id}", *parents]), utc_now(),
                 ],
             )  # fmt: skip
         return entry_id
@@ -95,7 +95,7 @@ class ExperimentRows:
         with self.catalog.transaction() as db:
             db.execute(
                 f"UPDATE entries SET {sets}, edited_utc = ? WHERE entry_id = ?",
-                [*given.values(), now(), entry_id],
+                [*given.values(), utc_now(), entry_id],
             )
 
     def add_audit(self, audit: Audit) -> None:
@@ -103,7 +103,7 @@ class ExperimentRows:
         with self.catalog.transaction() as db:
             db.execute(
                 "INSERT INTO audits VALUES (?, ?, ?)",
-                [audit.audit_id, json.dumps(audit.to_dict()), now()],
+                [audit.audit_id, json.dumps(audit.to_dict()), utc_now()],
             )
 
     def audits(self) -> list[Audit]:

@@ -11,19 +11,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.errors import SettingError, StoreError, closest
-from lab.media import Media
-from lab.recipe import environment, protocol_hash, recipe_hash
-from lab.rule import Rule
-from lab.score_log_writer import is_locked
+from lab.annotation import utc_now
+from lab.errors import SettingError, closest
+from lab.rules.rule import Rule
+from lab.score_log.recipe import environment, protocol_hash, recipe_hash
+from lab.score_log.writer import is_locked
 from lab.sighting import Sighting
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
 from lab.store.embeddings import EmbeddingRows
 from lab.store.experiments import ExperimentRows
-from lab.store.now import now
+from lab.video.media import Media
 
 Row = dict[str, Any]
+
+
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
 
 
@@ -83,7 +85,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                     relative_path,
                     media.size_bytes,
                     json.dumps(media.to_dict()),
-                    now(),
+                    utc_now(),
                 ],
             )
         return self.media(media.media_id)
@@ -140,7 +142,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                     protocol_hash(recipe),
                     json.dumps({**environment(), **recorded}),
                     threshold,
-                    now(),
+                    utc_now(),
                 ],
             )
 
@@ -178,7 +180,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
             db.execute(
                 """UPDATE runs SET state = ?, error = ?, effort = ?, finished_utc = ?,
                 elapsed_s = elapsed_s + ? WHERE run_id = ?""",
-                [state, error, json.dumps(effort), now(), elapsed_s, run_id],
+                [state, error, json.dumps(effort), utc_now(), elapsed_s, run_id],
             )
 
     def runs(self, *, media_id: str | None = None) -> list[Row]:
@@ -220,7 +222,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         with self.catalog.transaction() as db:
             db.execute(
                 "INSERT OR REPLACE INTO rules VALUES (?, ?, ?, ?, ?)",
-                [name.strip(), json.dumps(rule.to_dict()), rule.rule_hash, run_id, now()],
+                [name.strip(), json.dumps(rule.to_dict()), rule.rule_hash, run_id, utc_now()],
             )
 
     def rules(self) -> list[Row]:
@@ -245,7 +247,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                     "rule_hash": rule.rule_hash,
                     "rule": json.dumps(rule.to_dict()),
                     "rule_name": rule_name,
-                    "saved_utc": now(),
+                    "saved_utc": utc_now(),
                     **row,
                 }
                 marks = ", ".join("?" for _ in values)
@@ -277,17 +279,3 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 def new_run_id() -> str:
     """Sorts by time, and is one of its kind."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
-
-
-def check_health(store: Store) -> list[str]:
-    """What is wrong with a store, in words; empty if nothing is."""
-    from lab.score_log import read_log
-
-    problems = []
-    for run in store.runs():
-        try:
-            log = read_log(store.log_folder(run["run_id"]))
-            problems += [f"run {run['run_id']}: damaged part {part}" for part in log.damaged]
-        except StoreError as error:
-            problems.append(f"run {run['run_id']}: {error}")
-    return problems

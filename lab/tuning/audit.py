@@ -22,9 +22,9 @@ from lab.errors import SettingError
 from lab.evaluation.rates import LEVEL, Interval, proportion_interval
 
 if TYPE_CHECKING:
-    from lab.rule import Rule
-    from lab.run import Run
-    from lab.truth import Truth
+    from lab.evaluation.truth import Truth
+    from lab.rules.rule import Rule
+    from lab.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def new_audit(
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
     """The population's figures, from the drawn clips among `runs` that were watched for it."""
     from lab.evaluation.evaluate import evaluate
-    from lab.rule import Rule
+    from lab.rules.rule import Rule
 
     watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
     drawn = [r for r in runs if r.media["media_id"] in watched & set(audit.drawn)]

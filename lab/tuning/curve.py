@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.evaluation.matching import Matching
-from lab.tuning.front import figures_of
+from lab.evaluation.rates import figures_of
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage
@@ -59,8 +59,8 @@ def threshold_curve(
     footage: list[Footage], matching: Matching | None = None, *, floor: float = 0.0
 ) -> Curve:
     """The curve over clips. Thresholds below `floor` are left out: the log cannot answer them."""
-    from lab.box_filter import BoxFilter
-    from lab.tuning.tree import clip_changes
+    from lab.rules.box_filter import BoxFilter
+    from lab.tuning.threshold_sweep import clip_changes
 
     matching = matching or Matching()
     scores, changes, annotations, covered_us = [], [], 0, 0

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lab import spans
-from lab.box_filter import BoxFilter
 from lab.evaluation.counts import resolvable
-from lab.truth import NOTHING, LabelTruth, Truth
+from lab.evaluation.truth import NOTHING, LabelTruth, Truth
+from lab.rules import spans
+from lab.rules.box_filter import BoxFilter
 
 if TYPE_CHECKING:
-    from lab.run import Run
+    from lab.runs.run import Run
 
 
 @dataclass(frozen=True, eq=False)

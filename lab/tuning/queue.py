@@ -12,10 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lab import spans
 from lab.errors import SettingError
-from lab.replay import replay_rows
-from lab.rule import Debounce, LabelRule
+from lab.rules import spans
+from lab.rules.replay import replay_rows
+from lab.rules.rule import Debounce, LabelRule
 from lab.tuning.footage import Footage
 from lab.tuning.sweep import Sweep
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.box_filter import BoxFilter
 from lab.errors import SettingError
-from lab.rule import Debounce
+from lab.rules.box_filter import BoxFilter
+from lab.rules.rule import Debounce
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage

@@ -18,15 +18,16 @@ import numpy as np
 
 from lab.errors import LabError, SettingError
 from lab.evaluation.matching import Matching, edges_of_rows
-from lab.rule import Debounce, LabelRule, Rule, seconds_to_us
+from lab.evaluation.rates import figures_of
+from lab.rules.rule import Debounce, LabelRule, Rule, seconds_to_us
 from lab.tuning.footage import Footage, footage_of
-from lab.tuning.front import figures_of, pareto_front
+from lab.tuning.pareto import pareto_front
 from lab.tuning.rule_grid import SETTINGS, Grid, columns_of, exit_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from lab.run import Run
+    from lab.runs.run import Run
 
 MOST_RULES = 200_000
 
@@ -83,7 +84,7 @@ class Sweep:
 
     def alike(self, position: int) -> int:
         """The middle one of the rules that count the same as this one."""
-        from lab.tuning.recommend import middle_of
+        from lab.tuning.choice import middle_of
 
         same = (self.totals == self.totals[position]).all(axis=1)
         return middle_of(same.reshape(self.grid.shape))
@@ -137,7 +138,7 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """What `lab sweep --json` prints of a label: the front and the best, not every rule."""
-        from lab.tuning.recommend import Goal, choose
+        from lab.tuning.choice import Goal, choose
 
         return {
             "rules": len(self),
@@ -216,7 +217,7 @@ def sweep(
     Raises SettingError where `evaluate` does, for too many rules, or without covered footage.
     """
     from lab.evaluation.evaluate import check_poolable, shared_labels
-    from lab.truth import Truth
+    from lab.evaluation.truth import Truth
 
     runs = check_poolable(runs)
     known = Truth.of_any(truth, runs, coverage, annotator=annotator)
@@ -326,7 +327,7 @@ def _count_clip(
 ) -> np.ndarray:
     """int32 (rules, 3) in the grid's order."""
     from lab.evaluation import kernels
-    from lab.replay import compiled_loop
+    from lab.rules.replay import compiled_loop
 
     loop = compiled_loop()
     gaps = np.array([seconds_to_us(v) for v in grid.merge_gap_s], np.int64)

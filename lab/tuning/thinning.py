@@ -11,12 +11,12 @@ from lab.errors import SettingError
 from lab.evaluation.counts import count
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching, Presences
-from lab.replay import replay_rows
-from lab.rule import Debounce, Rule
-from lab.truth import Truth
+from lab.evaluation.truth import Truth
+from lab.rules.replay import replay_rows
+from lab.rules.rule import Debounce, Rule
 
 if TYPE_CHECKING:
-    from lab.run import Run
+    from lab.runs.run import Run
 
 INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
 MOST_PHASES = 25

@@ -12,7 +12,7 @@ import pytest
 
 import lab
 from lab.store.store import Store
-from tests.browser.hands import (
+from tests.browser.page_actions import (
     LAB,
     choose_sample,
     pick,
@@ -76,8 +76,8 @@ def finished_run(server, clip, **settings):
 
 def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, samples):
     run = finished_run(server, samples / "cat_then_person.mp4")
-    from lab.rule import Rule
-    from lab.ui.tune import pack
+    from lab.app.ui.widgets.rule_state import pack
+    from lab.rules.rule import Rule
 
     rule = Rule.from_dict({"only": ["cat"]})
     page.goto(f"{server.url}/tune?run={run.run_id}&rule={pack(rule)}")

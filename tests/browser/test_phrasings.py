@@ -5,9 +5,9 @@ import csv
 import pytest
 
 import lab
-from lab.phrasing import compare_phrases
+from lab.evaluation.phrasing import compare_phrases
 from lab.store.store import Store
-from tests.browser.hands import attributes, pick, until
+from tests.browser.page_actions import attributes, pick, until
 from tests.builders import make_run, scores_of
 
 PHRASES = ".phrases[data-ready]"

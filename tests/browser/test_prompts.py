@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import expect
 
 import lab
-from lab.detectors.text_features import CLIP, read_embeddings
+from lab.detectors.open_vocabulary.text_features import CLIP, read_embeddings
 from lab.store.store import Store
-from tests.browser.hands import (
+from tests.browser.page_actions import (
     LAB,
     attributes,
     choose_sample,

@@ -8,7 +8,7 @@ from nbclient import NotebookClient
 
 import lab
 from lab.store.store import Store
-from tests.browser.hands import LAB, pick, set_slider, until, wait_for, wait_for_sightings
+from tests.browser.page_actions import LAB, pick, set_slider, until, wait_for, wait_for_sightings
 
 
 def playhead(page) -> float:

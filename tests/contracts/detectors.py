@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 import numpy as np
 
-from lab.registry import detectors
+from lab.detectors.registered import detectors
 from tests.detectors.random_yoloe import PROMPTS, random_vectors, street_bgr, write_random
 from tests.detectors.servers import KEY, KEY_ENV, QUICK, Vision, Worker
 from tests.detectors.tiny_clip import tiny_open_clip

@@ -1,4 +1,4 @@
-"""What `lab.detector.Detector` asks, of every registered detector.
+"""What `lab.detectors.detector.Detector` asks, of every registered detector.
 
 How each is made stands in `tests/contracts/detectors.py`.
 """
@@ -11,13 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.analysis import detector_settings, make_detector
+from lab.app.cli.doctor import examine
 from lab.detection import Detections
-from lab.doctor import examine
+from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.frame import Frame
-from lab.registry import detectors
-from lab.sources.file import FileSource
+from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of
 

@@ -8,7 +8,7 @@ PROMPTS = ["cat", "a red bus", "🚌", "حافلة", "tram"]
 
 def street_bgr():
     """The street of Ultralytics' assets, 240 x 320."""
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     return cv2.resize(cv2.imread(f"{ultralytics().__path__[0]}/assets/bus.jpg"), (240, 320))
 

@@ -14,8 +14,8 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 
-from lab.detectors.cloud_vision import CloudVision
-from lab.detectors.remote import Remote
+from lab.detectors.services.cloud_vision import CloudVision
+from lab.detectors.services.remote import Remote
 
 KEY_ENV, KEY = "LAB_TEST_KEY", "AIza-test-key-0123456789"
 QUICK = {"timeout_s": 10.0, "retry_wait_s": 0.001}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 import lab
-from lab.adapters import DetstreamDetector, StreamInferAlgo
 from lab.detection import Detections
+from lab.detectors.plugins.detstream import DetstreamDetector
+from lab.detectors.plugins.stream_infer import StreamInferAlgo
+from lab.detectors.plugins.wrapper import complete
 from lab.errors import DetectorError, LabError, SettingError
-from lab.plugins import complete
 from lab.store.store import Store
 from tests.builders import make_detections, make_frame
 
@@ -225,7 +226,7 @@ def test_what_that_function_gives_is_checked_too():
 
 def test_a_result_of_ultralytics_gives_its_boxes():
     pytest.importorskip("torch")
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     ultralytics()
     import torch

@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from lab.detectors.brands import check_brands, from_rows, load_brands, save_brands, to_rows
+from lab.detectors.zero_shot.brand_lists import (
+    check_brands,
+    from_rows,
+    load_brands,
+    save_brands,
+    to_rows,
+)
 from lab.errors import SettingError
 
 BRANDS = [

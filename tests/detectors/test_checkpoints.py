@@ -8,9 +8,9 @@ import types
 
 import pytest
 
-from lab.detectors.checkpoint import load_network, read_facts
 from lab.detectors.models_folder import list_models
-from lab.detectors.yolo import Yolo
+from lab.detectors.yolo.checkpoint import load_network, read_facts
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError
 
 
@@ -25,7 +25,7 @@ def made(tmp_path_factory):
 def make_checkpoint(path, network, yaml, classes=2):
     import torch
 
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     ultralytics()
     from ultralytics.nn import tasks
@@ -64,7 +64,7 @@ def test_facts_are_read_without_torch(made):
         ("thing 0", "thing 1"),
     )
     assert (facts.image_size, facts.licence, facts.version) == (320, "CC0-1.0", "8.4.190")
-    code = f"import sys; from pathlib import Path; from lab.detectors.checkpoint import read_facts; read_facts(Path({str(made)!r})); sys.exit('torch' in sys.modules)"
+    code = f"import sys; from pathlib import Path; from lab.detectors.yolo.checkpoint import read_facts; read_facts(Path({str(made)!r})); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

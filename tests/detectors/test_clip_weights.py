@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lab.detectors.clip_weights import find_clip_weights
+from lab.detectors.zero_shot.clip_weights import find_clip_weights
 from lab.errors import DetectorError
 
 CONTENT = bytes(range(256)) * 4096

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import lab
-from lab.detectors.cloud_vision import CloudVision
+from lab.detectors.services.cloud_vision import CloudVision
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 from tests.builders import make_frame

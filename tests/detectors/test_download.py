@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from lab.detectors.download import download
-from lab.detectors.models_folder import fetch, pins, verify
-from lab.detectors.weights import find_weights
+from lab.detectors.weights.download import download
+from lab.detectors.weights.fetch import fetch, pins, verify
+from lab.detectors.weights.find import find_weights
 from lab.errors import DetectorError
 
 CONTENT = hashlib.shake_128(b"weights").digest(700_000)

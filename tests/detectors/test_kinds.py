@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.detectors.masks import rotated_suppression, tight_boxes, upright_boxes
-from lab.detectors.yolo import Yolo
+from lab.detectors.yolo.masks import rotated_suppression, tight_boxes, upright_boxes
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 from tests.builders import make_frame
@@ -22,7 +22,7 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def street():
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     image = cv2.imread(f"{ultralytics().__path__[0]}/assets/bus.jpg")
     return Frame(cv2.resize(image, (240, 320)), 0, 0, 0.0)

@@ -9,11 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from lab.cli import main
-from lab.detectors.catalogue import built_in
+from lab.app.cli.main import main
 from lab.detectors.models_folder import list_models
-from lab.detectors.weights import find_weights, weights_sha256
-from lab.detectors.yolo import Yolo
+from lab.detectors.weights.catalogue import built_in
+from lab.detectors.weights.files import weights_sha256
+from lab.detectors.weights.find import find_weights
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError
 from tests.builders import make_frame
 
@@ -264,7 +265,7 @@ def test_the_published_hashes_are_those_of_the_files_at_hand(models):
 
 
 def test_the_built_in_names_are_those_that_ultralytics_publishes():
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     names = ultralytics().utils.downloads.GITHUB_ASSETS_NAMES
     assert {n for n, e in built_in().items() if "ultralytics" in e.url} <= names

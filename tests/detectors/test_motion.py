@@ -10,8 +10,8 @@ import lab
 from lab.detectors.motion import Motion, MotionGate
 from lab.errors import SettingError
 from lab.frame import Frame
-from lab.replay import replay
-from lab.sources.file import FileSource
+from lab.rules.replay import replay
+from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 
 EVERY_US = 200_000

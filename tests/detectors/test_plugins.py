@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import lab
+from lab.app.cli.doctor import examine
 from lab.detection import Detections
-from lab.doctor import examine
+from lab.detectors.plugins.wrapper import complete
+from lab.detectors.registered import detectors
 from lab.errors import DetectorError, LabError, SettingError
-from lab.plugins import complete
-from lab.registry import detectors
 from lab.store.store import Store
 from tests.builders import make_detections, make_frame
 
@@ -329,7 +329,7 @@ def test_two_packages_with_one_name_are_refused_and_a_built_in_keeps_its_name(si
     assert "good-eyes 1.0 gives this name, too; the built-in one is used" in problems["yolo"]
     with pytest.raises(LabError, match=r"good-eyes 1.0 .* and more-eyes 1.0 .* uninstall one"):
         lab.make_detector("good", prompt="a")
-    assert detectors.get("yolo").__module__ == "lab.detectors.yolo"
+    assert detectors.get("yolo").__module__ == "lab.detectors.yolo.yolo"
     assert detectors.package("yolo") is None
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import lab
-from lab.detectors.remote import Remote
-from lab.detectors.yolo import Yolo
+from lab.detectors.services.remote import Remote
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
-from lab.sources.file import FileSource
+from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.detectors.servers import QUICK, Reply, Worker, box, decoded, digest, make_remote
 
@@ -196,7 +196,7 @@ def test_retry_after_decides_how_long_to_wait():
 
 
 def test_retry_after_is_not_waited_for_beyond_a_limit(monkeypatch):
-    monkeypatch.setattr("lab.detectors.http.LONGEST_RETRY_AFTER_S", 0.01)
+    monkeypatch.setattr("lab.detectors.services.client.LONGEST_RETRY_AFTER_S", 0.01)
     busy = Reply(status=503, headers={"Retry-After": "86400"})
     worker = Worker(lambda image, number: busy if number < 1 else {"detections": [box()]})
     assert len(one(worker)) == 1

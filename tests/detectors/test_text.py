@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.detectors.text import Text, matcher
+from lab.detectors.ocr import Text, matcher
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 from tests.builders import make_frame
@@ -146,7 +146,7 @@ def test_no_network_is_used_and_nothing_is_logged(monkeypatch, capfd):
 
 
 def test_a_model_that_has_changed_is_refused(monkeypatch):
-    monkeypatch.setattr("lab.detectors.text.weights_sha256", lambda path: "0" * 64)
+    monkeypatch.setattr("lab.detectors.ocr.weights_sha256", lambda path: "0" * 64)
     with pytest.raises(
         DetectorError, match=r"has sha256 000000000000\.\.\., expected .* pip install"
     ):

@@ -10,7 +10,7 @@ import pytest
 from lab.detectors.visual import LABELS, Visual, hex_colour
 from lab.errors import SettingError
 from lab.frame import Frame
-from lab.sources.file import FileSource
+from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 
 

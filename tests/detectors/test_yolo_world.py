@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 import lab
-from lab.cli import main
-from lab.detectors.boxes import Letterbox
-from lab.detectors.text_features import CLIP
-from lab.detectors.yolo import Yolo
-from lab.detectors.yolo_world import YoloWorld
+from lab.app.cli.main import main
+from lab.detectors.open_vocabulary.text_features import CLIP
+from lab.detectors.open_vocabulary.yolo_world import YoloWorld
+from lab.detectors.yolo.letterbox import Letterbox
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
-from lab.run import Run
-from lab.sources.file import FileSource
+from lab.runs.run import Run
 from lab.store.store import Store
+from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.detectors.tiny_clip import tiny_openai_clip
 
@@ -81,7 +81,7 @@ def cats(samples):
 @pytest.fixture(scope="module")
 def own(models):
     """own(names) gives the checkpoint's own embeddings, float32 (n, 512)."""
-    from lab.detectors.world_model import TorchWorld
+    from lab.detectors.open_vocabulary.world_model import TorchWorld
 
     known = TorchWorld(models / "yolov8s-world.pt").own
     return lambda names: np.stack([known[name] for name in names])
@@ -118,7 +118,7 @@ def test_raw_scores_and_boxes_are_those_of_ultralytics_for_any_number_of_prompts
 ):
     import torch
 
-    from lab.detectors import world_model
+    from lab.detectors.open_vocabulary import world_model
 
     path = models / "yolov8s-world.pt"
     kinds = {

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.detectors import mobileclip
-from lab.detectors.text_features import feature_hash
-from lab.detectors.yolo import Yolo
-from lab.detectors.yoloe import Yoloe
+from lab.detectors.open_vocabulary import mobileclip
+from lab.detectors.open_vocabulary.text_features import feature_hash
+from lab.detectors.open_vocabulary.yoloe import Yoloe
+from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 from lab.store.store import Store

@@ -10,16 +10,17 @@ import cv2
 import numpy as np
 import pytest
 
-from lab.analysis import make_detector
 from lab.detection import Detections
-from lab.detectors.brands import load_brands
-from lab.detectors.clip_encoder import ClipEncoder, MemoryTextCache
-from lab.detectors.clip_weights import find_clip_weights
-from lab.detectors.crops import crop_boxes
-from lab.detectors.zero_shot import LOGO_TEMPLATES, Logos, Scenes
+from lab.detectors.make import make_detector
+from lab.detectors.zero_shot.brand_lists import load_brands
+from lab.detectors.zero_shot.clip_weights import find_clip_weights
+from lab.detectors.zero_shot.crops import crop_boxes
+from lab.detectors.zero_shot.encoder import ClipEncoder, MemoryTextCache
+from lab.detectors.zero_shot.logos import LOGO_TEMPLATES, Logos
+from lab.detectors.zero_shot.scenes import Scenes
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
-from lab.sources.file import FileSource
+from lab.video.sources.file import FileSource
 from tests.builders import ScriptedDetector, make_detections, make_frame
 from tests.detectors.tiny_clip import tiny_open_clip
 
@@ -195,7 +196,7 @@ def scripted(monkeypatch, answers):
     """A registered detector that answers as told."""
     inner = ScriptedDetector(answers)
     point = EntryPoint("scripted", "tests.builders:ScriptedDetector", "lab.detectors")
-    monkeypatch.setattr("lab.registry.detectors._built_in", {"scripted": point})
+    monkeypatch.setattr("lab.detectors.registered.detectors._built_in", {"scripted": point})
     monkeypatch.setattr("tests.builders.ScriptedDetector", lambda: inner)
     return inner
 

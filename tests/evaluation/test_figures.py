@@ -6,8 +6,8 @@ import pytest
 from lab.annotation import Annotation, Coverage, Verdict
 from lab.evaluation.evaluate import evaluate
 from lab.evaluation.matching import Matching
-from lab.rule import Debounce
-from lab.truth import Truth
+from lab.evaluation.truth import Truth
+from lab.rules.rule import Debounce
 from tests.builders import make_run, make_truth, scores_of
 
 EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)

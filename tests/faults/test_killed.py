@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import lab
-from lab.run import Run
-from lab.score_log import read_log
+from lab.runs.run import Run
+from lab.score_log.score_log import read_log
 from lab.store.store import Store
 
 KILLS = 100
@@ -20,9 +20,9 @@ KILLS = 100
 NURSERY = """
 import os, signal, sys
 import cv2, duckdb, pandas, pyarrow, onnxruntime
-import lab, lab.analysis, lab.pipeline, lab.running
+import lab, lab.runs.analyze, lab.runs.pipeline, lab.runs.run_pass
 from lab.store.store import Store
-lab.pipeline.FLUSH_EVERY_S = 0.02  # many small parts, so that kills fall between and inside them
+lab.runs.pipeline.FLUSH_EVERY_S = 0.02  # many small parts, so that kills fall between and inside them
 clip, folder = sys.argv[1:]
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.engines.local import LocalEngine
+from lab.jobs.local import LocalEngine
 from lab.store.store import Store
 
 

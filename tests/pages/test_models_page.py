@@ -8,12 +8,18 @@ import pytest
 import yaml
 
 import lab
-from lab.detectors.brands import load_brands
+from lab.app.server import state as desks
 from lab.detectors.models_folder import folder_mark, list_models
-from lab.detectors.named_lists import check_rows, list_path, named_lists, read_rows, save_rows
-from lab.detectors.scenes import load_scenes, to_rows
+from lab.detectors.zero_shot.brand_lists import load_brands
+from lab.detectors.zero_shot.saved_lists import (
+    check_rows,
+    list_path,
+    named_lists,
+    read_rows,
+    save_rows,
+)
+from lab.detectors.zero_shot.scene_lists import load_scenes, to_rows
 from lab.errors import SettingError
-from lab.server import desk as desks
 from tests.pages.test_pages import ROOT, show, store  # noqa: F401
 
 TABS = ["Here", "Known", "Text embeddings", "Brands", "Scenes"]
@@ -71,7 +77,7 @@ for tab in {TABS}:
     page.run()
     assert not page.exception and not page.error, tab
 found = {{"torch", "ultralytics", "onnxruntime", "openvino", "open_clip"}} & set(sys.modules)
-from lab.server.desk import desk
+from lab.app.server.state import desk
 desk().engine.close()
 sys.exit(str(found) if found else 0)
 """
@@ -113,7 +119,7 @@ def test_offline_a_download_says_which_file_from_where_and_where_to(store, folde
 
 
 def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
-    from lab.ui.downloads import start_download
+    from lab.app.ui.widgets.downloads_tab import start_download
 
     desk = desks.desk()
     first = start_download(desk, "yolov8n.pt")

@@ -7,7 +7,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import lab
-from lab.server import desk as desks
+from lab.app.server import state as desks
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["source", "run", "tune", "measure", "compare", "sightings", "experiments"]
@@ -80,8 +80,8 @@ def test_the_copied_settings_give_the_same_sightings(store, samples, capsys, tmp
     import json
     import shlex
 
-    from lab.cli import main
-    from lab.ui.snippets import as_command, as_python, as_yaml
+    from lab.app.cli.main import main
+    from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 
     run = lab.analyze(samples / "cat_then_person.mp4", every_s=0.5, store=store, progress=False)
     for settings in ({}, {"only": ["cat"]}, {"labels": {"cat": {"debounce": {"enter_frames": 2}}}},
@@ -99,8 +99,8 @@ def test_the_copied_settings_give_the_same_sightings(store, samples, capsys, tmp
 
 
 def test_a_rule_survives_the_address():
+    from lab.app.ui.widgets.rule_state import pack, unpack
     from lab.errors import SettingError
-    from lab.ui.tune import pack, unpack
 
     rule = lab.Rule.from_dict({"only": ["cat"]})
     assert unpack(pack(rule)) == rule
@@ -109,7 +109,7 @@ def test_a_rule_survives_the_address():
 
 
 def test_upload_names_lead_nowhere_else():
-    from lab.server.upload import safe_name
+    from lab.app.server.upload import safe_name
 
     assert safe_name("../../etc/passwd") == "passwd"
     assert safe_name("C:\\x\\clip 1.mp4") == "clip 1.mp4"
@@ -209,8 +209,8 @@ def test_protocols_are_compared_over_all_their_clips(store, samples):
 
 
 def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store, samples):
-    from lab.phrasing import compare_phrases
-    from lab.ui.phrasings import by_peak
+    from lab.app.ui.widgets.phrases_tab import by_peak
+    from lab.evaluation.phrasing import compare_phrases
 
     annotated(store, samples)
     run = lab.analyze(

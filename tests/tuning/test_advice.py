@@ -4,14 +4,15 @@ import numpy as np
 import pytest
 
 import lab
-from lab.rule import Debounce, LabelRule
+from lab.evaluation.resampling import grouped_figures
+from lab.rules.rule import Debounce, LabelRule
 from lab.tuning.audit import Audit, draw, estimate
 from lab.tuning.calibration import calibrate, histogram
+from lab.tuning.choice import Goal, choose
 from lab.tuning.folds import make_folds
 from lab.tuning.footage import footage_of
 from lab.tuning.queue import committee, questions
-from lab.tuning.recommend import Goal, choose, held_out_counts, recommend
-from lab.tuning.resampling import grouped_figures
+from lab.tuning.recommend import held_out_counts, recommend
 from lab.tuning.rule_grid import Grid
 from lab.tuning.sweep import sweep_footage
 from tests.builders import make_footage, make_run, make_truth, scores_of

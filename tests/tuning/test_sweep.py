@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import lab
 from lab.evaluation.matching import Matching
-from lab.rule import Debounce
+from lab.rules.rule import Debounce
 from lab.tuning.curve import threshold_curve
 from lab.tuning.rule_grid import Grid
 from lab.tuning.sweep import load_sweep, sweep_footage

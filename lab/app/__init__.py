@@ -1,0 +1,1 @@
+"""The three ways in: command line, server, pages. Only here Streamlit and Starlette are known."""

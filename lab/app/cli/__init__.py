@@ -1,0 +1,1 @@
+"""The command line, by subject; `lab.app.cli.main` puts it together."""

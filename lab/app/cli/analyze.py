@@ -1,0 +1,101 @@
+"""The command `analyze`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from lab.app.cli import job
+from lab.app.cli.rule_options import split
+from lab.errors import LabError, SettingError
+
+
+def run_analyze(args: argparse.Namespace) -> int:
+    if args.job is not None:
+        return job.analyze_job(args)
+    if not args.paths:
+        what = (
+            "a run id: lab runs lists them"
+            if args.resume
+            else "a file or a folder, or a document with --job"
+        )
+        raise SettingError(f"name {what}")
+    from lab.detectors.make import make_detector
+    from lab.runs.analyze import analyze, resume
+    from lab.runs.find_clips import find_clips
+    from lab.store.store import Store
+
+    store = Store(args.store)
+    bar = sys.stderr.isatty()
+    if args.resume:
+        done = [resume(store, run_id, progress=bar).summary() for run_id in args.paths]
+        return _print_runs(args, done, [])
+    clips = find_clips(args.paths)
+    settings = {
+        name: value
+        for name, value in {
+            "weights": args.weights,
+            "runtime": args.runtime,
+            "image_size": args.image_size,
+            "score_floor": args.score_floor,
+            "labels": split(args.labels),
+        }.items()
+        if value is not None
+    } | dict(map(_setting, args.settings))
+    if args.prompt_mode is not None:
+        settings["prompt_mode"] = args.prompt_mode
+    if args.embeddings is not None:
+        settings["embeddings"] = args.embeddings
+    detector = make_detector(args.detector, store=store, **settings)
+    done, failed = [], []
+    for clip in clips:
+        try:
+            run = analyze(
+                clip,
+                detector=detector,
+                every_s=args.every,
+                gate=args.gate,
+                store=store,
+                progress=bar,
+                reuse=args.reuse,
+            )
+            done.append(run.summary())
+        except LabError as error:
+            if len(clips) == 1 or isinstance(error, SettingError):
+                raise
+            failed.append(str(error))
+    return _print_runs(args, done, failed)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """NAME=VALUE, a value that is JSON as such and any other as text."""
+    name, given, value = text.partition("=")
+    if not given or not name.isidentifier() or name == "name":
+        raise SettingError(f"--set needs NAME=VALUE, got {text!r}")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: list[str]) -> int:
+    if args.json:
+        print(json.dumps(done[0] if len(done) == 1 and not failed else done, indent=1))
+    else:
+        for row in done:
+            print(
+                f"{row['run_id']}  {row['media']}: {row['samples']} samples, {row['failed']} failed, "
+                f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
+            )
+            if row["warning"]:
+                print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
+            if row["samples"] and row["gated"] == row["samples"]:
+                print(
+                    f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)",
+                    file=sys.stderr,
+                )
+    for text in failed:
+        print(f"lab: {text}", file=sys.stderr)
+    return 1 if failed else 0

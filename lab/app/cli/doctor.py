@@ -1,0 +1,113 @@
+"""What is installed, what works, and what is wrong with the store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab.detectors.registered import detectors
+from lab.errors import LabError, StoreError
+from lab.score_log.recipe import environment
+from lab.store.store import Store
+
+_DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
+
+
+def examine(folder: str | None) -> dict[str, dict[str, Any]]:
+    """Sections of names and values, for people and for programs."""
+    import lab
+
+    here = environment()
+    store = Store(folder)
+    return {
+        "versions": {"lab": lab.__version__, "python": here["python"], **here["packages"]},
+        "decoders": {name: _decoder(name) for name in _DECODERS},
+        "detectors": _detectors(),
+        "store": _store(store),
+    }
+
+
+def _decoder(name: str) -> str:
+    import av
+
+    try:
+        return f"ready ({av.Codec(name, 'r').long_name})"
+    except ValueError:  # PyAV's UnknownCodecError
+        return "missing in this build of FFmpeg"
+
+
+def _detectors() -> dict[str, str]:
+    """Each detector as ready, or with the reason why not."""
+    problems = detectors.problems()
+    states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}
+    return states | {name: f"broken: {why}" for name, why in problems.items()}
+
+
+@contextmanager
+def offline() -> Iterator[None]:
+    """Looking whether a detector is ready downloads nothing."""
+    before = os.environ.get("LAB_OFFLINE")
+    os.environ["LAB_OFFLINE"] = "true"
+    try:
+        yield
+    finally:
+        os.environ.pop("LAB_OFFLINE")
+        if before is not None:
+            os.environ["LAB_OFFLINE"] = before
+
+
+def _detector(name: str, problem: str | None) -> str:
+    from lab.detectors.make import make_detector
+
+    package = detectors.package(name)
+    if package is not None and problem is not None:
+        return f"broken: {problem}"
+    factory = None if package or name == "python" else detectors.get(name)
+    example = getattr(factory, "example", {})
+    try:
+        with offline():
+            detector = make_detector(name, **example)
+    except LabError as error:
+        state = f"not ready: {error}"
+    else:
+        state = f"ready ({_details(detector.recipe())})"
+        detector.close()
+    if package is not None:
+        state += f", from {package['name']} {package['version']}"
+    return state + (f"; note: {problem}" if problem else "")
+
+
+def _details(recipe: dict[str, Any]) -> str:
+    labels = f"{len(recipe['labels'])} labels" if recipe["labels"] else "any labels"
+    if "weights" not in recipe:
+        return labels
+    return f"{recipe['weights']} on {recipe['runtime']}, {labels}"
+
+
+def _store(store: Store) -> dict[str, Any]:
+    section: dict[str, Any] = {"folder": str(store.folder)}
+    if not store.folder.exists():
+        return section | {"state": "not made yet; the first run makes it"}
+    try:
+        runs = store.runs()
+        problems = check_health(store)
+    except LabError as error:
+        return section | {"problems": [str(error)]}
+    unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
+    return section | {"runs": len(runs), "unfinished": unfinished, "problems": problems}
+
+
+def check_health(store: Store) -> list[str]:
+    """What is wrong with a store, in words; empty if nothing is."""
+    from lab.score_log.score_log import read_log
+
+    problems = []
+    for run in store.runs():
+        try:
+            log = read_log(store.log_folder(run["run_id"]))
+            problems += [f"run {run['run_id']}: damaged part {part}" for part in log.damaged]
+        except StoreError as error:
+            problems.append(f"run {run['run_id']}: {error}")
+    return problems

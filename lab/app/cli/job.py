@@ -1,0 +1,136 @@
+"""`job`, and `analyze --job`: a whole analysis as one document."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from lab.errors import SettingError
+
+Command = Callable[..., argparse.ArgumentParser]
+# Options of `analyze` that a document says itself, as they are where they were not given.
+_SAID_BY_THE_DOCUMENT: dict[str, Any] = {
+    "paths": [], "detector": "yolo", "weights": None, "runtime": None, "labels": None,
+    "every": 0.2, "image_size": None, "score_floor": None, "settings": [], "resume": False,
+}  # fmt: skip
+
+
+def analyze_job(args: argparse.Namespace) -> int:
+    """`lab analyze --job FILE`: exit code 1 if a clip or an analysis failed."""
+    from lab.jobs.document.read import read_job, run_job
+
+    for name, usual in _SAID_BY_THE_DOCUMENT.items():
+        if getattr(args, name) != usual:
+            given = (
+                "a path"
+                if name == "paths"
+                else "--" + name.replace("_", "-").replace("settings", "set")
+            )
+            raise SettingError(
+                f"{given} goes not with --job: the document says all; change it there"
+            )
+    found = run_job(
+        read_job(args.job, expand=True),
+        args.store,
+        progress=sys.stderr.isatty(),
+        reuse=args.reuse,
+        console=sys.stderr if args.json else sys.stdout,
+    )
+    if args.json:
+        print(json.dumps(found.to_dict(), indent=1))
+    else:
+        for run in found.runs:
+            print(
+                f"{run.run_id}  {run.media['path']}: {run.analysis}, {len(run.log.pts_us)} samples, {run.state}"
+            )
+    for run in found.runs:
+        if run.media["warning"]:
+            print(f"lab: note: {run.media['name']}: {run.media['warning']}", file=sys.stderr)
+    for path in found.written:
+        print(f"wrote {path}", file=sys.stderr)
+    for text in found.failures:
+        print(f"lab: {' '.join(text.split())}", file=sys.stderr)
+    return 1 if found.failures else 0
+
+
+def _job(args: argparse.Namespace) -> int:
+    what: dict[str, Callable[[argparse.Namespace], int]] = {
+        "schema": _schema, "check": _check, "export": _export,
+    }  # fmt: skip
+    return what[args.what](args)
+
+
+def _schema(args: argparse.Namespace) -> int:
+    from lab.jobs.document.read import schema
+
+    if args.names:
+        raise SettingError(f"schema takes no names, got {args.names[0]!r}")
+    print(json.dumps(schema(), indent=2))
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from lab.jobs.document.read import read_job
+
+    if len(args.names) != 1:
+        raise SettingError("name one document: lab job check FILE")
+    job = read_job(args.names[0], expand=True)
+    clips = job.clips()
+    missing = [str(clip) for clip in clips if not clip.is_file()]
+    report = {
+        "analyses": [one.name for one in job.analyses],
+        "clips": [str(c) for c in clips],
+        "missing": missing,
+    }
+    if args.json:
+        print(json.dumps(report, indent=1))
+    else:
+        print(
+            f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{'' if len(clips) == 1 else 's'}"
+        )
+    for path in missing:
+        print(f"lab: no file at {path}", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from lab.jobs.document.read import document_of, text_of
+    from lab.runs.run import Run
+    from lab.store.store import Store
+
+    if not args.names:
+        raise SettingError("name a run, or those of one pass: lab job export RUN")
+    runs = Run.many(Store(args.store), args.names)
+    rules = [_rule_of(args.rule, run) for run in runs] if args.rule else None
+    print(text_of(document_of(runs, rules), "json" if args.json else args.format), end="")
+    return 0
+
+
+def _rule_of(name: str, run: Any) -> Any:
+    """A document of several analyses saves the rule of each as `NAME: ANALYSIS`."""
+    from lab.app.cli.rule_options import named_rule
+
+    of_analysis = f"{name}: {run.analysis}"
+    saved = {row["name"] for row in run.store.rules()}
+    return named_rule(of_analysis if of_analysis in saved and name not in saved else name, run)
+
+
+def add(command: Command) -> list[argparse.ArgumentParser]:
+    j = command("job", _job, "Documents of whole analyses: their schema, a check, one for runs that are there.",
+                "lab job check evening.yaml")  # fmt: skip
+    j.add_argument("what", choices=["schema", "check", "export"])
+    j.add_argument(
+        "names", nargs="*", metavar="FILE|RUN", help="a document to check; runs to export"
+    )
+    j.add_argument(
+        "--format", choices=["yaml", "json"], default="yaml", help="of an exported document"
+    )
+    j.add_argument(
+        "--rule",
+        metavar="NAME|FILE",
+        help="export: the rule to put in it; each run's default, else",
+    )
+    return [j]

@@ -1,0 +1,58 @@
+"""The commands `sightings` and `export`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from lab.app.cli.rule_options import note_unfinished, rule_of
+
+
+def run_sightings(args: argparse.Namespace) -> int:
+    from lab.formats.csv import to_csv
+    from lab.runs.run import SIGHTING_COLUMNS, Run
+    from lab.store.store import Store
+
+    run = Run(Store(args.store), args.run)
+    rule = rule_of(args, run)
+    rows = [sighting.to_dict() for sighting in run.find(rule)]
+    if args.save:
+        run.save_sightings(rule, args.rule)
+    output = "json" if args.json else args.format
+    if output == "json":
+        print(json.dumps(rows, indent=1))
+    elif output == "csv":
+        print(to_csv(rows, SIGHTING_COLUMNS), end="")
+    else:
+        _print_table(rows)
+    for part in run.log.damaged:
+        print(f"lab: note: damaged part left out: {part}", file=sys.stderr)
+    note_unfinished(run)
+    return 0
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    print(f"{'label':<20} {'onset_s':>10} {'offset_s':>10} {'duration_s':>10} {'peak':>6} alert_s")
+    for row in rows:
+        alert = "silenced" if row["alert_s"] is None else f"{row['alert_s']:.2f}"
+        print(
+            f"{row['label']:<20} {row['onset_s']:>10.2f} {row['offset_s']:>10.2f} "
+            f"{row['duration_s']:>10.2f} {row['peak_confidence']:>6.2f} {alert}"
+        )
+    print(f"{len(rows)} sighting{'' if len(rows) == 1 else 's'}", file=sys.stderr)
+
+
+def run_export(args: argparse.Namespace) -> int:
+    from lab.formats.csv import to_csv
+    from lab.store.store import Store
+    from lab.store.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, sighting_rows
+
+    store = Store(args.store)
+    if args.what == "effort":
+        rows, columns = effort_rows(store), EFFORT_COLUMNS
+    else:
+        rows, columns = sighting_rows(store), SIGHTING_COLUMNS
+    print(json.dumps(rows, indent=1, default=str) if args.json else to_csv(rows, columns), end="")
+    return 0

@@ -1,0 +1,171 @@
+"""The routes: clips, pictures, score logs, replay, explain, upload."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from lab.app.server.state import Desk, desk
+from lab.app.server.thumbnails import Pictures
+from lab.app.server.upload import receive_upload
+from lab.errors import LabError
+from lab.rules.decisions import decisions
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+
+_IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
+_FRESH = {"Cache-Control": "no-store"}
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(at: Desk | None = None) -> list[Route]:
+    """Routes over a desk (that of this process, unless given)."""
+    here = at or desk()
+    pictures = Pictures(here)
+
+    async def health(request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def clip(request: Request) -> Response:
+        media = await run_in_threadpool(here.media, request.path_params["media_id"])
+        path = Path(media["path"])
+        if not media["is_browser_playable"]:
+            path = here.store.playable_file(media["media_id"])
+        if not path.is_file():
+            raise HTTPException(404, f"{path.name} is not there; was it moved?")
+        kinds = {".webm": "video/webm", ".mkv": "video/x-matroska"}
+        kind = kinds.get(path.suffix.lower(), "video/mp4")
+        return FileResponse(path, media_type=kind, headers={"Cache-Control": "private"})
+
+    async def picture(request: Request) -> Response:
+        media_id, pts_us = request.path_params["media_id"], request.path_params["pts_us"]
+        if not media_id.isalnum():
+            raise HTTPException(404, "no such media")
+        file = await pictures.get(media_id, int(pts_us))
+        if file is None:
+            raise HTTPException(404, "no picture of that moment")
+        return FileResponse(file, headers=_IMMUTABLE)
+
+    async def log(request: Request) -> Response:
+        run = await run_in_threadpool(here.run, request.path_params["run_id"])
+        body = await run_in_threadpool(lambda: gzip.compress(json.dumps(log_of(run)).encode(), 3))
+        is_final = run.state == "done" and not run.log.adding
+        caching = _IMMUTABLE if is_final and "v" in request.query_params else _FRESH
+        return Response(
+            body, media_type="application/json", headers={"Content-Encoding": "gzip", **caching}
+        )
+
+    async def replay(request: Request) -> Response:
+        asked = await request.json()
+        rule, tiou = Rule.from_dict(asked["rule"]), float(asked.get("tiou", 0.5))
+        who = asked.get("annotator") or None
+        return JSONResponse(
+            await run_in_threadpool(
+                lambda: here.replay(str(asked["run_id"]), rule, tiou=tiou, annotator=who)
+            )
+        )
+
+    async def annotations(request: Request) -> Response:
+        media_id = request.path_params["media_id"]
+        if request.method == "GET":
+            return JSONResponse(
+                await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH
+            )
+        asked = await request.json()
+        return JSONResponse(await run_in_threadpool(here.truth.change, media_id, asked))
+
+    async def decided(request: Request) -> Response:
+        asked = await request.json()
+        run = await run_in_threadpool(here.run, str(asked["run_id"]))
+        rule = Rule.from_dict(asked["rule"])
+        found = await run_in_threadpool(decisions, run, str(asked["label"]), rule)
+        return JSONResponse([d.to_dict() for d in found])
+
+    async def explain(request: Request) -> Response:
+        asked = await request.json()
+        rule, moment = Rule.from_dict(asked["rule"]), float(asked["pts_s"])
+        rows = await run_in_threadpool(here.explain, str(asked["run_id"]), asked["label"], rule)
+        before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
+        return JSONResponse(
+            before[-1] if before else {"state": "closed", "reason": "before the first sample"}
+        )
+
+    async def offset(request: Request) -> Response:
+        asked = await request.json()
+        media_id = request.path_params["media_id"]
+        await run_in_threadpool(
+            lambda: here.store.edit_media(media_id, browser_offset_us=int(asked["offset_us"]))
+        )
+        here.forget(media_id)
+        return JSONResponse({"status": "ok"})
+
+    async def playhead(request: Request) -> Response:
+        asked = await request.json()
+        here.playheads[request.path_params["run_id"]] = float(asked["pts_s"])
+        return JSONResponse({"status": "ok"})
+
+    async def upload(request: Request) -> Response:
+        return JSONResponse(await receive_upload(request, here))
+
+    return [
+        Route("/api/health", _answering(health)),
+        Route("/api/media/{media_id}/file", _answering(clip)),
+        Route("/api/media/{media_id}/offset", _answering(offset), methods=["POST"]),
+        Route(
+            "/api/media/{media_id}/annotations", _answering(annotations), methods=["GET", "POST"]
+        ),
+        Route("/api/decisions", _answering(decided), methods=["POST"]),
+        Route("/api/pictures/{media_id}/{pts_us}.jpg", _answering(picture)),
+        Route("/api/runs/{run_id}/log", _answering(log)),
+        Route("/api/runs/{run_id}/playhead", _answering(playhead), methods=["POST"]),
+        Route("/api/replay", _answering(replay), methods=["POST"]),
+        Route("/api/explain", _answering(explain), methods=["POST"]),
+        Route("/api/uploads/{name}", _answering(upload), methods=["PUT"]),
+    ]
+
+
+def _answering(handler: Handler) -> Handler:
+    """Turns what a user can mend into a line of text, with the status that fits."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except LabError as error:
+            return PlainTextResponse(str(error), 400)
+        except (KeyError, TypeError, ValueError) as error:
+            return PlainTextResponse(f"the request is not understood: {error}", 400)
+
+    return answer
+
+
+def log_of(run: Run) -> dict[str, Any]:
+    """A score log for the player, as columns; boxes in whole pixels, flat."""
+    log = run.log
+    return {
+        "run_id": run.run_id,
+        "state": run.state,
+        "labels": log.labels,
+        "pts_us": log.pts_us.tolist(),
+        "failed": {str(i): why for i, why in log.reasons.items() if not log.gated[i]},
+        "gated": {str(i): why for i, why in log.reasons.items() if log.gated[i]},
+        "missing": {x: np.flatnonzero(~log.ok_of(x) & log.ok).tolist() for x in log.missing},
+        "adding": list(log.adding),
+        "prompted": "prompt_mode" in run.recipe,
+        "whole_frame": bool(run.recipe.get("whole_frame")),
+        "text": None if log.text is None else log.text.tolist(),
+        "sample": log.sample.tolist(),
+        "label": log.label.tolist(),
+        "confidence": [round(float(c), 4) for c in log.confidence],
+        "box": np.rint(log.box_xyxy_px).astype(int).ravel().tolist(),
+        "damaged": list(log.damaged),
+    }

@@ -1,0 +1,164 @@
+"""What routes and pages share in the app process: settings, workers, and runs kept at hand."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from functools import cache
+from typing import Any
+
+from lab.app.server.annotations import TruthDesk
+from lab.config import Config, load_config
+from lab.errors import SettingError
+from lab.jobs.local import LocalEngine
+from lab.rules.explain import explain
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+from lab.score_log.score_log import mark_of
+from lab.sighting import Sighting
+from lab.store.store import Store
+
+_KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
+
+
+class Desk:
+    """One a process; holds no lock and opens no catalog between calls."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.store = Store(config.store)
+        self.engine = LocalEngine()
+        self.truth = TruthDesk(self.store)
+        self.playheads: dict[str, float] = {}  # where each run was looked at last, seconds
+        self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
+        self._media: dict[str, dict[str, Any]] = {}
+        self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
+        self._wanted: set[tuple[str, int]] = set()
+        self._guard = threading.Lock()
+
+    def run(self, run_id: str) -> Run:
+        """A run with its log in memory, read again only when its parts or state have changed."""
+        folder = self.store.log_folder(run_id)
+        if not folder.is_dir() or folder.parent != self.store.folder / "logs":
+            raise SettingError(f"no run {run_id!r} in this store")
+        with self._guard:
+            known = self._runs.get(run_id)
+            mark = mark_of(folder)
+            if known is not None and known[0] == mark and known[1].state != "running":
+                self._runs.move_to_end(run_id)
+                return known[1]
+        return self._keep(mark, Run(self.store, run_id))
+
+    def runs(self, run_ids: list[str]) -> list[Run]:
+        """Many runs, with one look into the catalog for those that are not at hand."""
+        with self._guard:
+            missing = [i for i in run_ids if i not in self._runs]
+        for run in Run.many(self.store, missing) if missing else []:
+            self._keep(mark_of(self.store.log_folder(run.run_id)), run)
+        return [self.run(run_id) for run_id in run_ids]
+
+    def _keep(self, mark: Any, run: Run) -> Run:
+        _ = run.log
+        with self._guard:
+            self._runs[run.run_id] = (mark, run)
+            rows = [len(kept.log.pts_us) + len(kept.log.sample) for _, kept in self._runs.values()]
+            while len(rows) > 1 and sum(rows) > _KEPT_ROWS:
+                self._runs.popitem(last=False)
+                rows.pop(0)
+        return run
+
+    def expect(self, run_id: str, state: str) -> None:
+        """The catalog says that a run is in `state`: one that is kept in another is let go."""
+        with self._guard:
+            if run_id in self._runs and self._runs[run_id][1].state != state:
+                del self._runs[run_id]
+
+    def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
+        """The tracker's trace; the last one is kept, for the playhead moves over it."""
+        run = self.run(run_id)
+        key = (run, rule.rule_hash, label)
+        if self._explained[0] != key:
+            self._explained = (key, explain(run, label, rule))
+        return self._explained[1]
+
+    def media(self, media_id: str) -> dict[str, Any]:
+        """A clip's row, read once: identity never changes."""
+        if media_id not in self._media:
+            self._media[media_id] = self.store.media(media_id)
+        return self._media[media_id]
+
+    def forget(self, media_id: str) -> None:
+        """A clip was edited or moved."""
+        self._media.pop(media_id, None)
+
+    def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
+        """Have a worker make them; they are there when the page is looked at again."""
+        with self._guard:
+            fresh = [t for t in pts_us if (media_id, t) not in self._wanted]
+            self._wanted |= {(media_id, t) for t in fresh}
+        if fresh:
+            self.engine.submit(
+                "pictures",
+                f"pictures of {media_id}",
+                store=str(self.store.folder),
+                media_id=media_id,
+                path=path,
+                pts_us=fresh,
+            )
+
+    def replay(
+        self, run_id: str, rule: Rule, *, tiou: float = 0.5, annotator: str | None = None
+    ) -> dict[str, Any]:
+        """Sightings and figures of a rule, as the player shows them.
+
+        tiou, annotator: of the figures against what is annotated.
+        """
+        run = self.run(run_id)
+        sightings = run.find(rule)
+        effort = run.effort()
+        hours = effort.analysed_s / 3600
+        filtered = {
+            label: [round(float(v), 4) for v in run.label_scores(label, rule)]
+            for label in rule.wanted(run.labels)
+            if not rule.of(label).box_filter.passes_all
+        }
+        return {
+            "sightings": [s.to_dict() for s in sightings],
+            "rule_hash": rule.rule_hash,
+            "filtered_scores": filtered,
+            "interval_s": run.sample_interval_s,
+            "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
+            "figures": {
+                **_figures(sightings, hours),
+                "by_label": [
+                    {"label": label, **_figures([s for s in sightings if s.label == label], hours)}
+                    for label in sorted({s.label for s in sightings})
+                ],
+                **effort.to_dict(),
+            },
+        }
+
+
+def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
+    alerts = sum(s.alert_us is not None for s in sightings)
+    return {
+        "sightings": len(sightings),
+        "presence_s": _union_s([(s.onset_us, s.offset_us) for s in sightings]),
+        "presence_most_s": _union_s([(s.onset_earliest_us, s.offset_latest_us) for s in sightings]),
+        "alerts": alerts,
+        "alerts_per_hour": alerts / hours if hours else None,
+    }
+
+
+def _union_s(spans_us: list[tuple[int, int]]) -> float:
+    """Seconds that lie in at least one span."""
+    total, reached = 0, -(2**62)
+    for start, end in sorted(spans_us):
+        total += max(0, end - max(start, reached))
+        reached = max(reached, end)
+    return total / 1e6
+
+
+@cache
+def desk() -> Desk:
+    return Desk(load_config())

@@ -1,0 +1,58 @@
+"""Uploads: streamed to disk as they arrive, never held in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+
+from lab.app.server.state import Desk
+
+_HEADROOM_BYTES = 256 << 20
+
+
+def safe_name(name: str) -> str:
+    """A file name without folders, control characters or surprises."""
+    base = re.sub(r"[^\w.\- ()]", "_", Path(name.replace("\\", "/")).name).strip(". ")
+    return base[-150:] or "upload"
+
+
+async def receive_upload(request: Request, desk: Desk) -> dict[str, str | int]:
+    """Write the request's body into the store's uploads.
+
+    Raises HTTPException: 413 over the limit, 507 without room on the disk, 400 if it broke off.
+    """
+    limit = desk.config.max_upload_bytes
+    declared = int(request.headers.get("content-length") or 0)
+    folder = desk.store.uploads_folder / uuid.uuid4().hex[:8]
+    if declared > limit:
+        raise HTTPException(413, f"{declared} bytes are more than the limit of {limit}")
+    folder.mkdir(parents=True)
+    if shutil.disk_usage(folder).free < declared + _HEADROOM_BYTES:
+        folder.rmdir()
+        raise HTTPException(507, f"not enough room on the disk for {declared} bytes; free some")
+    path = folder / safe_name(request.path_params["name"])
+    part = path.with_name(path.name + ".part")
+    written = 0
+    try:
+        with part.open("wb") as file:
+            async for chunk in request.stream():
+                written += len(chunk)
+                if written > limit:
+                    raise HTTPException(413, f"more than the limit of {limit} bytes")
+                await asyncio.to_thread(file.write, chunk)
+        if declared and written != declared:
+            raise HTTPException(400, f"the upload broke off after {written} of {declared} bytes")
+        part.replace(path)
+    except (ClientDisconnect, OSError) as error:
+        raise HTTPException(400, f"the upload broke off: {error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+        if not path.exists():
+            folder.rmdir()
+    return {"path": str(path), "bytes": written}

@@ -1,0 +1,45 @@
+"""The pages and their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+
+def show_pages() -> None:
+    st.set_page_config(
+        page_title="Sighting Lab",
+        page_icon=str(Path(__file__).with_name("icon.svg")),
+        layout="wide",
+    )
+    page = st.navigation(
+        [
+            st.Page(
+                "pages/source.py", title="Source", icon=":material/video_library:", default=True
+            ),
+            st.Page("pages/run.py", title="Run", icon=":material/play_circle:"),
+            st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
+            st.Page("pages/tune.py", title="Tune", icon=":material/tune:"),
+            st.Page("pages/measure.py", title="Measure", icon=":material/monitoring:"),
+            st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
+            st.Page("pages/sightings.py", title="Sightings", icon=":material/table_rows:"),
+            st.Page("pages/experiments.py", title="Experiments", icon=":material/science:"),
+        ],
+        position="top",
+    )
+    # The default leaves a third of a laptop's screen empty above the title.
+    st.html(
+        "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
+    )
+    _keep_tab()
+    page.run()
+
+
+def _keep_tab() -> None:
+    """The tab of Models that was open stays; tabs have no `persist_state`, as widgets have.
+
+    Not for widgets: what is set by the program is sent to the browser, over what is being typed.
+    """
+    if "keep_models_tab" in st.session_state:
+        st.session_state.keep_models_tab = st.session_state.keep_models_tab

@@ -1,0 +1,260 @@
+"""The Experiments page: the lab notebook."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import clock, here
+from lab.app.ui.widgets.rule_state import go_to_moment
+from lab.app.ui.widgets.selection import protocol_name
+from lab.errors import LabError
+from lab.experiments.bundle import bundle_of
+from lab.experiments.entry import Experiment, changes
+from lab.experiments.notebook import notebook_of
+from lab.experiments.report import report_of, score_chart
+
+_PAGE = 20
+_MOST_PICTURES = 8
+
+
+def notebook() -> None:
+    """The whole page below its title."""
+    desk = here()
+    entries = desk.store.entries()
+    if not entries:
+        st.info("The notebook is empty. Each run and each rule that you save becomes an entry.")
+        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        return
+    shown = _filtered(entries)
+    st.caption(f"{len(shown)} of {len(entries)} entries, newest first.")
+    pages = -(-len(shown) // _PAGE)
+    page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
+    media = {m["media_id"]: m for m in desk.store.all_media()}
+    runs = {r["run_id"]: r for r in desk.store.runs()}
+    opened = st.session_state.get("entry_open")
+    for row in shown[(page - 1) * _PAGE : page * _PAGE]:
+        run = runs[row["run_id"]]
+        _card(desk, row, run, media.get(run["media_id"], {}), row["entry_id"] == opened, entries)
+
+
+def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    first, second, third = st.columns([2, 2, 2], vertical_alignment="bottom")
+    text = (
+        first.text_input("Search", placeholder="in titles, notes, conclusions, tags")
+        .strip()
+        .lower()
+    )
+    tags = sorted({t for r in entries for t in r["tags"]})
+    wanted = second.multiselect("Tags", tags, placeholder="All")
+    with third:
+        kinds = st.pills(
+            "Show", ["starred", "archived"], selection_mode="multi", label_visibility="collapsed"
+        )
+
+    def fits(row: dict[str, Any]) -> bool:
+        words = " ".join(
+            str(row[n] or "") for n in ("title", "notes", "conclusion", "entry_id")
+        ) + " ".join(row["tags"])
+        return (
+            text in words.lower()
+            and set(wanted) <= set(row["tags"])
+            and (row["starred"] or "starred" not in kinds)
+            and (bool(row["archived"]) == ("archived" in kinds))
+        )
+
+    return [row for row in entries if fits(row)]
+
+
+def _card(
+    desk: Desk,
+    row: dict[str, Any],
+    run: dict[str, Any],
+    clip: dict[str, Any],
+    is_open: bool,
+    entries: list[dict[str, Any]],
+) -> None:
+    star = "★ " if row["starred"] else ""
+    tags = " ".join(f":gray-badge[{_plain(t)}]" for t in row["tags"])
+    kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
+    with st.container(border=True):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        name = clip.get("name", "?")
+        made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
+        left.markdown(
+            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}"
+        )
+        if row["conclusion"]:
+            left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
+        if right.button(
+            "Close entry" if is_open else "Open entry",
+            key=f"open_{row['entry_id']}",
+            width="stretch",
+        ):
+            st.session_state.entry_open = None if is_open else row["entry_id"]
+            st.rerun()
+        if is_open:
+            try:
+                _opened(desk, row, entries)
+            except LabError as error:
+                st.error(str(error))
+
+
+def _plain(text: Any) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in str(text))
+
+
+def _opened(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    experiment = Experiment(desk.store, row)
+    run, rule = experiment.run, experiment.rule
+    _figures(experiment, row)
+    st.plotly_chart(score_chart(experiment), key=f"chart_{row['entry_id']}")
+    _pictures(desk, experiment)
+    left, right = st.columns(2)
+    with left:
+        st.markdown("**Protocol**")
+        st.dataframe(
+            [{"setting": k, "value": _brief(v)} for k, v in experiment.protocol.items()],
+            hide_index=True,
+            height=180,
+        )
+    with right:
+        st.markdown(
+            "**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(where tuning began)")
+        )
+        st.dataframe(
+            [
+                {"setting": k, "value": str(v)}
+                for k, v in (changes(rule, run) or rule.default.debounce.to_dict()).items()
+            ],
+            hide_index=True,
+            height=180,
+        )
+    _writing(desk, row, entries)
+    first, second, third, fourth = st.columns(4)
+    if first.button("Go on tuning", key=f"tune_{row['entry_id']}", width="stretch"):
+        go_to_moment(run.run_id, rule, None)
+    name = f"{run.run_id}-{rule.rule_hash[:6]}"
+    _download(
+        second,
+        "Notebook",
+        notebook_of(experiment).encode(),
+        f"{name}.ipynb",
+        "application/x-ipynb+json",
+        row,
+    )
+    _download(
+        third,
+        "HTML report",
+        lambda: report_of(experiment).encode(),
+        f"{name}.html",
+        "text/html",
+        row,
+    )
+    _download(
+        fourth,
+        "Methods bundle",
+        lambda: bundle_of(experiment),
+        f"{name}.zip",
+        "application/zip",
+        row,
+    )
+
+
+def _download(
+    place: Any,
+    text: str,
+    made: bytes | Callable[[], bytes],
+    name: str,
+    mime: str,
+    row: dict[str, Any],
+) -> None:
+    """Bytes, or what makes them when they are asked for: hashing a clip takes a moment."""
+    place.download_button(
+        text, made, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore"
+    )
+
+
+def _figures(experiment: Experiment, row: dict[str, Any]) -> None:
+    found, then = experiment.evaluation, (row["figures"] or {}).get("overall")
+    columns = st.columns(5)
+    effort = experiment.run.effort()
+    columns[0].metric("Sightings", len(experiment.run.find(experiment.rule)))
+    columns[1].metric("Analysed", clock(effort.analysed_s))
+    for column, (name, text) in zip(
+        columns[2:], [("precision", "Precision"), ("recall", "Recall"), ("f1", "F1")], strict=True
+    ):
+        now = getattr(found.overall, name) if found is not None else None
+        before = then.get(name) if then else None
+        column.metric(
+            text,
+            "–" if now is None else f"{now:.3f}",
+            None
+            if now is None or before is None or now == before
+            else f"{now - before:+.3f} since it was saved",
+        )
+
+
+def _pictures(desk: Desk, experiment: Experiment) -> None:
+    """Of the first peaks; a worker makes those that are missing."""
+    media = experiment.run.media
+    folder = desk.store.pictures_folder(media["media_id"])
+    peaks = [s.peak_us for s in experiment.run.find(experiment.rule)][:_MOST_PICTURES]
+    if not peaks:
+        return
+    missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
+    if missing and experiment.run.media_path.is_file():
+        desk.want_pictures(media["media_id"], media["path"], missing)
+    ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
+    if ready:
+        addresses = [
+            "data:image/jpeg;base64," + base64.b64encode(f.read_bytes()).decode() for f in ready
+        ]
+        st.image(addresses, width=140)
+    if missing and any(j.is_active and j.kind == "pictures" for j in desk.engine.jobs()):
+        st.fragment(_look_again, run_every=1.0)(desk)
+
+
+def _look_again(desk: Desk) -> None:
+    if not any(j.is_active and j.kind == "pictures" for j in desk.engine.jobs()):
+        st.rerun()
+
+
+def _writing(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    entry_id = row["entry_id"]
+    if row["notes"]:
+        with st.container(border=True):
+            st.markdown(row["notes"])
+    with st.form(f"write_{entry_id}"):
+        title = st.text_input("Title", row["title"] or "")
+        notes = st.text_area("Notes (Markdown)", row["notes"] or "", height=120)
+        conclusion = st.text_area("Conclusion", row["conclusion"] or "", height=80)
+        first, second = st.columns(2)
+        tags = first.text_input("Tags, separated by commas", ", ".join(row["tags"]))
+        others = {r["entry_id"]: r["title"] for r in entries if r["entry_id"] != entry_id}
+        parents = second.multiselect(
+            "Follows from",
+            list(others),
+            [p for p in row["parents"] if p in others],
+            format_func=others.__getitem__,
+        )
+        starred, archived = st.columns(2)
+        star = starred.checkbox("Starred", bool(row["starred"]))
+        archive = archived.checkbox("Archived", bool(row["archived"]))
+        if st.form_submit_button("Save entry", type="primary"):
+            desk.store.write_entry(
+                entry_id, title=title.strip() or None, notes=notes, conclusion=conclusion, starred=star, archived=archive,
+                tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())), parents=parents,
+            )  # fmt: skip
+            st.toast("Entry saved.")
+            st.rerun()
+
+
+def _brief(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 120 else text[:117] + "…"

@@ -1,0 +1,190 @@
+"""The Measure page: figures over clips, and the tabs of the search."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import here
+from lab.app.ui.widgets.advice_tab import show_advice
+from lab.app.ui.widgets.annotation_files import annotation_files
+from lab.app.ui.widgets.questions import show_audit, show_queue
+from lab.app.ui.widgets.rule_state import go_to_moment
+from lab.app.ui.widgets.selection import Selection, select
+from lab.app.ui.widgets.sweep_tab import show_sweep
+from lab.app.ui.widgets.thinning_tab import show_thinning
+from lab.errors import LabError
+from lab.evaluation.evaluate import Evaluation, evaluate
+
+
+def measure() -> None:
+    """The whole page below its title."""
+    desk = here()
+    picked = select(desk, "measure")
+    if picked is None:
+        return
+    shows: dict[str, Callable[[Desk, Selection], None]] = {
+        "Figures": _figures_tab,
+        "Sweep": show_sweep,
+        "Advice": show_advice,
+        "What to annotate next": show_queue,
+        "Audit": show_audit,
+        "Fewer samples": show_thinning,
+    }
+    # Only the tab that is looked at is worked out: with hundreds of clips each takes a moment.
+    tabs = st.tabs(list(shows), key="measure_tab", on_change="rerun")
+    for tab, show in zip(tabs, shows.values(), strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    show(desk, picked)
+                except LabError as error:
+                    st.error(str(error))
+
+
+def _figures_tab(desk: Desk, picked: Selection) -> None:
+    if not picked.covered:
+        st.info(
+            f"No clip of this choice was watched for “{picked.label}”. Annotate on Tune: M marks a "
+            "start and an end, V says that the whole clip was watched."
+        )
+        st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
+    _figures(desk, picked)
+    annotation_files(desk)
+
+
+def _figures(desk: Desk, picked: Selection) -> None:
+    found = evaluate(picked.runs, picked.truth, picked.rule, tiou=picked.tiou)
+    for note in found.notes:
+        st.caption(note)
+    st.dataframe(figure_table(found), hide_index=True, width="stretch")
+    for text, labels in _refusals(found).items():
+        st.caption(
+            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}"
+        )
+    st.subheader("By clip")
+    rows = [
+        {"clip": found.names[media_id], "label": label, **_short(figures)}
+        for media_id, by_label in found.clips.items()
+        for label, figures in by_label.items()
+        if figures.is_covered
+    ]
+    if rows:
+        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    _moments(desk, picked, found)
+
+
+def _refusals(found: Evaluation) -> dict[str, list[str]]:
+    """Why a figure is not given, and of which labels."""
+    why: dict[str, list[str]] = {}
+    for label, figures in found.labels.items():
+        for text in sorted(set(figures.refused.values())):
+            why.setdefault(text, []).append(label)
+    return why
+
+
+def figure_table(found: Evaluation) -> pd.DataFrame:
+    """Rates with their intervals, as text a person reads."""
+    rows = []
+    for label, figures in [*found.labels.items(), ("all labels", found.overall)]:
+        row = figures.to_dict()
+
+        def rate(name: str, digits: int = 2, row: dict[str, Any] = row) -> str:
+            value, limits = row[name], row.get(f"{name}_interval")
+            if value is None:
+                return "–"
+            return f"{value:.{digits}f}" + (
+                f" [{limits[0]:.{digits}f}, {limits[1]:.{digits}f}]" if limits else ""
+            )
+
+        rows.append(
+            {
+                "label": label, "found": str(row["tp"]), "false": str(row["fp"]), "missed": str(row["fn"]),
+                "precision": rate("precision"), "recall": rate("recall"), "F1": rate("f1"),
+                "F1 .5:.95": rate("f1_mean"), "false an hour": rate("false_per_hour", 1),
+                "any overlap P / R": f"{_plain(row['overlap']['precision'])} / {_plain(row['overlap']['recall'])}",
+                "clips P / R": f"{_plain(row['clips']['precision'])} / {_plain(row['clips']['recall'])}",
+                "1 s segments F1": _plain(row["segments"]["f1"]),
+                "onset error": _median(row["onset_error"]), "offset error": _median(row["offset_error"]),
+                "delay": _median(row["delay"]), "below resolution": str(row["below_resolution"]),
+                "watched": f"{row['covered_s']:.0f} s",
+            }
+        )  # fmt: skip
+    macro = found.macro
+    if len(found.labels) > 1:
+        rows.append(
+            {
+                "label": "mean of labels",
+                **{
+                    n: _plain(macro[k])
+                    for n, k in (
+                        ("precision", "precision"),
+                        ("recall", "recall"),
+                        ("F1", "f1"),
+                        ("F1 .5:.95", "f1_mean"),
+                    )
+                },
+            }
+        )
+    return pd.DataFrame(rows).fillna("")
+
+
+def _short(figures: Any) -> dict[str, Any]:
+    c = figures.counts
+    return {
+        "found": c.tp,
+        "false": c.fp,
+        "missed": c.fn,
+        "precision": figures.precision,
+        "recall": figures.recall,
+        "F1": figures.f1,
+        "watched, s": figures.covered_s,
+    }
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _median(errors: dict[str, Any]) -> str:
+    return "–" if not errors["n"] else f"{errors['median_s']:+.2f} s"
+
+
+def _moments(desk: Desk, picked: Selection, found: Evaluation) -> None:
+    moments = found.moments
+    st.subheader(f"What went otherwise ({len(moments)})")
+    if not moments:
+        st.caption("Nothing: each annotation has its sighting, and each sighting its annotation.")
+        return
+    kinds = sorted({m.kind for m in moments})
+    wanted = st.pills(
+        "Kinds",
+        kinds,
+        selection_mode="multi",
+        default=None,
+        key="moment_kinds",
+        format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
+    )
+    shown = [m for m in moments if not wanted or m.kind in wanted][:500]
+    frame = pd.DataFrame(
+        [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
+          "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in shown]
+    )  # fmt: skip
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key=f"moments_{len(shown)}_{picked.rule.rule_hash}",
+    )
+    rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
+    st.caption("Click a row to look at the moment.")
+    if rows:
+        moment = shown[rows[0]]
+        run = next(r for r in picked.runs if r.media["media_id"] == moment.media_id)
+        go_to_moment(run.run_id, picked.rule, moment.start_us / 1e6)

@@ -1,0 +1,169 @@
+"""The Models page: what lies in the models folder, and the tabs of what can be added to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import here, plain, size
+from lab.app.ui.widgets.downloads_tab import known
+from lab.app.ui.widgets.embeddings_tab import text_embeddings
+from lab.app.ui.widgets.lists_tab import edit_lists
+from lab.detectors.models_folder import folder_mark
+from lab.detectors.weights.files import models_folder
+from lab.errors import LabError
+from lab.jobs.job import Job
+
+_WAIT_S = 2.0  # a folder that is known is listed in less
+
+
+def models() -> None:
+    """The whole page below its title."""
+    desk = here()
+    shows: dict[str, Callable[[Desk], None]] = {
+        "Here": _here,
+        "Known": known,
+        "Text embeddings": text_embeddings,
+        "Brands": partial(edit_lists, kind="brands"),
+        "Scenes": partial(edit_lists, kind="scenes"),
+    }
+    tabs = st.tabs(list(shows), key="keep_models_tab", on_change="rerun")
+    for tab, show in zip(tabs, shows.values(), strict=True):
+        if tab.open:
+            with tab:
+                try:
+                    show(desk)
+                except LabError as error:
+                    st.error(plain(error))
+
+
+def _here(desk: Desk) -> None:
+    st.caption("Drop `.pt` or `.onnx` files, or OpenVINO folders, into the models folder:")
+    st.code(str(models_folder()), language=None)
+    st.caption(
+        "Weights are never uploaded through this page: a checkpoint is a program, so who puts one "
+        "there must be at home on this machine. The default, `yolo11n`, came with the installation."
+    )
+    job = _listing(desk)
+    if job.state == "failed":
+        st.error(plain(job.error or "the folder could not be looked at"))
+        if st.button("Look again"):
+            _ask(desk)
+            st.rerun()
+    if job.is_active:
+        st.caption("Looking at what is new in the folder; large files take a while.")
+        st.fragment(_until_listed, run_every=0.5)(job)
+    rows = _newest_rows(desk)
+    if rows is None:
+        return
+    if not rows:
+        st.info("No models here yet. Put files into the folder above, or download one: tab Known.")
+        return
+    _table(rows)
+
+
+def _listing(desk: Desk) -> Job:
+    """The job that lists the folder as it is now. A worker does it, once for each state of it.
+
+    This process reads only names, sizes and times: hashing gigabytes, or asking a runtime what an
+    export holds, would stop every page.
+    """
+    mark = folder_mark()
+    for job in desk.engine.jobs():
+        if job.kind == "models" and job.payload["mark"] == mark and job.state != "cancelled":
+            return job
+    job = _ask(desk, mark)
+    with st.spinner("Looking at the models folder…"):
+        job.finished.wait(_WAIT_S)
+    return job
+
+
+def _ask(desk: Desk, mark: str | None = None) -> Job:
+    return desk.engine.submit(
+        "models", "list the models", mark=mark or folder_mark(), folder=str(models_folder())
+    )
+
+
+def _until_listed(job: Job) -> None:
+    if not job.is_active:
+        st.rerun()
+
+
+def _newest_rows(desk: Desk) -> list[dict[str, Any]] | None:
+    folder = str(models_folder())
+    for job in desk.engine.jobs():
+        if job.kind == "models" and job.payload["folder"] == folder and job.result is not None:
+            rows: list[dict[str, Any]] = job.result["models"]
+            return rows
+    return None
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    broken = sum(row["problem"] is not None for row in rows)
+    words = f", {broken} cannot be used" if broken else ""
+    st.markdown(
+        f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for all that is known of it."
+    )
+    frame = pd.DataFrame([_shown(row) for row in rows])
+    if not broken:
+        del frame["Problem"]
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key="models_here_" + "/".join(row["name"] for row in rows),  # a row is picked by number
+        column_config={
+            "Name": st.column_config.TextColumn(pinned=True),
+            "Problem": st.column_config.TextColumn(width="medium"),
+        },
+    )
+    picked = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
+    if picked and picked[0] < len(rows):
+        _details(rows[picked[0]])
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Name": row["name"],
+        "Problem": (row["problem"] or "").removeprefix(f"{row['path']} "),
+        "Task": row["task"] or "–",
+        "Detector": row["detector"] if row["detector"] and not row["problem"] else "–",
+        "Classes": str(len(row["classes"])) if row["classes"] else "–",
+        "Image size": f"{row['image_size']} px" if row["image_size"] else "–",
+        "Size": size(row["size_bytes"]),
+        "sha256": (row["sha256"] or "–")[:12],
+        "Licence": row["licence"],
+    }
+
+
+def _details(row: dict[str, Any]) -> None:
+    with st.container(border=True):
+        st.markdown(f"**{plain(row['name'])}**")
+        if row["problem"]:
+            st.error(plain(row["problem"]))
+        facts = [row["format"], f"licence {row['licence']}", f"{row['size_bytes']} bytes"]
+        if row["detector"] and not row["problem"]:
+            facts.insert(0, f"taken by detector {row['detector']}")
+        st.markdown(" · ".join(plain(fact) for fact in facts))
+        st.code(
+            f"{row['path']}\nsha256 {row['sha256'] or 'unknown'}", language=None, wrap_lines=True
+        )
+        if not row["classes"]:
+            st.caption("It names no classes.")
+            return
+        text = st.text_input(
+            "Search its classes", key="models_class_search", placeholder="Part of a name"
+        )
+        found = [(i, n) for i, n in enumerate(row["classes"]) if text.strip().lower() in n.lower()]
+        st.caption(f"{len(found)} of {len(row['classes'])} classes")
+        if found:
+            st.dataframe(
+                pd.DataFrame(found, columns=["Number", "Class"]), hide_index=True, width="stretch"
+            )

@@ -1,0 +1,293 @@
+"""Starting runs, and watching them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.address import keep as keep_in_address
+from lab.app.ui.address import recall
+from lab.app.ui.pages.source import chosen
+from lab.app.ui.shared import clock, here
+from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
+from lab.app.ui.widgets.prompts import KEY
+from lab.detectors.registered import detectors
+from lab.errors import LabError, SettingError
+from lab.jobs.job import Job
+from lab.video.sampling import Rhythm
+
+_LIST = "keep_analyses"
+Analysis = dict[str, Any]
+
+
+def run_form() -> None:
+    """Clips, one analysis or several, and the start."""
+    desk = here()
+    media = {row["media_id"]: row for row in desk.store.all_media()}
+    if not media:
+        st.info("No clips yet. Pick some on the Source page first.")
+        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        return
+    if unknown := [m for m in chosen() if m not in media]:
+        st.warning(
+            f"The store has no clip {', '.join(map(repr, unknown[:3]))}, which the address names; pick it on Source."
+        )
+    clips = st.multiselect(
+        "Clips",
+        list(media),
+        default=[m for m in chosen() if m in media] or list(media)[-1:],
+        format_func=lambda m: media[m]["name"],
+    )
+    recall()
+    one = _analysis_form()
+    keep_in_address(clips)
+    several: list[Analysis] = st.session_state.setdefault(_LIST, [])
+    start, add, keep, rest = st.columns([2, 2, 2, 3])
+    label = (
+        "Start"
+        if not several
+        else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
+    )
+    if start.button(
+        label, type="primary", disabled=not clips or not (several or one), width="stretch"
+    ):
+        _submit(desk, [media[m] for m in clips], several or [one or {}])
+    if add.button(
+        "Add to the list",
+        disabled=one is None,
+        width="stretch",
+        help="Several analyses share one decode of the clip, each at its own rhythm.",
+    ):
+        if any(a["name"] == one["name"] for a in several if one):
+            rest.error(
+                f"An analysis is named {one['name']!r} already; give this one another name."
+                if one
+                else ""
+            )
+        else:
+            several.append(one or {})
+            st.rerun()
+    _save_job(keep, [media[m]["path"] for m in clips], several or ([one] if one else []))
+    _show_list(several)
+
+
+def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
+    """What the page says, as a document for the command line."""
+    from lab.jobs.document.read import text_of
+
+    rows = []
+    for one in analyses:
+        settings = {k: v for k, v in one["detector"].items() if k != "name"}
+        row = {
+            "name": one["name"],
+            "detector": one["detector"]["name"],
+            **({"settings": settings} if settings else {}),
+        }
+        rows.append(row | {k: v for k, v in one.items() if k not in ("name", "detector")})
+    document = {
+        "version": 1,
+        "source": {"type": "file", "paths": paths},
+        "analyses": rows,
+        "sinks": [{"type": "store"}],
+    }
+    place.download_button(
+        "Save as a job", text_of(document), "job.yaml", "application/yaml", disabled=not (paths and rows), width="stretch",
+        help="A document that does the same on the command line: lab analyze --job job.yaml",
+    )  # fmt: skip
+
+
+def _analysis_form() -> Analysis | None:
+    """The analysis that the widgets say; None while something is missing."""
+    names = offered()
+    if "keep_detector" not in st.session_state:
+        st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
+    if st.session_state.keep_detector not in names:
+        st.warning(f"There is no detector {st.session_state.keep_detector!r} here; yolo is shown.")
+        st.session_state.keep_detector = "yolo"
+    name = st.selectbox(
+        "Detector", names, key="keep_detector", persist_state="session", format_func=in_words
+    )
+    settings = detector_form(name)
+    first, second = st.columns(2)
+    every_s = first.number_input(
+        "Seconds between samples",
+        0.0,
+        3600.0,
+        st.session_state.get("like", {}).get("every_s", 0.2),
+        0.1,
+        format="%g",
+        help="0 is every frame.",
+    )
+    least = _default_floor(name)
+    floor = second.number_input(
+        "Score floor", 1e-6, 0.9, least, 0.01, format="%g", key=f"floor_{name}",
+        help="Weaker detections are not kept; no threshold can go below.",
+    )  # fmt: skip
+    with st.expander("Name, rhythm and gate"):
+        first, second, third, fourth = st.columns(4)
+        title = first.text_input("Name of the analysis", name, key=f"title_{name}")
+        step = second.number_input(
+            "One frame in",
+            1,
+            1000,
+            1,
+            key=f"step_{name}",
+            help="Only every so many frames of the clip count.",
+        )
+        count = third.number_input(
+            "Frames at a time",
+            1,
+            1000,
+            1,
+            key=f"count_{name}",
+            help="For algorithms that look at several frames: the chosen one and those before it.",
+        )
+        gate = fourth.toggle(
+            "Only when something moves",
+            key=f"gate_{name}",
+            help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.",
+        )
+    if settings is None:
+        return None
+    if not 1 <= len(title.strip()) <= 100:
+        st.error("The analysis needs a name of 1 to 100 characters.")
+        return None
+    try:
+        Rhythm(interval_s=every_s, frame_count=int(count), frame_step=int(step))
+    except SettingError as error:
+        st.error(str(error))
+        return None
+    if floor != least:
+        settings["score_floor"] = floor
+    made: Analysis = {"name": title.strip(), "detector": settings, "interval_s": every_s}
+    return made | _not_plain(int(count), int(step), gate)
+
+
+def _not_plain(count: int, step: int, gate: bool) -> Analysis:
+    given = {"frame_count": count, "frame_step": step}
+    return {k: v for k, v in given.items() if v != 1} | ({"gate": "motion"} if gate else {})
+
+
+def _default_floor(name: str) -> float:
+    built_in = detectors.package(name) is None
+    return float(getattr(detectors.get(name), "default_score_floor", 0.05)) if built_in else 0.05
+
+
+def _show_list(several: list[Analysis]) -> None:
+    for i, one in enumerate(list(several)):
+        words, drop = st.columns([8, 1], vertical_alignment="center")
+        settings = {k: v for k, v in one["detector"].items() if k != "name"}
+        rhythm = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
+        extra = "".join(
+            f", {k.replace('_', ' ')} {v}"
+            for k, v in one.items()
+            if k in ("frame_count", "frame_step", "gate")
+        )
+        few = ", ".join(f"{k} {_short(v)}" for k, v in settings.items())
+        words.markdown(f"**{one['name']}** · {one['detector']['name']} · {rhythm}{extra}  \n{few}")
+        if drop.button("Remove", key=f"drop_{i}_{one['name']}", width="stretch"):
+            several.pop(i)
+            st.rerun()
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _submit(desk: Desk, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
+    st.session_state.pop("like", None)
+    for row in media:
+        names = " · " + ", ".join(_in_brief(a) for a in analyses)
+        desk.engine.submit(
+            "analyze",
+            row["name"] + names,
+            path=row["path"],
+            analyses=analyses,
+            store=str(desk.store.folder),
+        )
+
+
+def _in_brief(one: Analysis) -> str:
+    labels = one["detector"].get("labels")
+    few = f" ({_short(labels)})" if isinstance(labels, list) and labels else ""
+    return f"{one['name']}{few}"
+
+
+def show_jobs() -> None:
+    """Jobs with progress, renewed while any is active."""
+    active = any(job.is_active for job in _analyses())
+    st.fragment(_job_list, run_every=0.5 if active else None)(active)
+
+
+def _analyses() -> list[Job]:
+    return [job for job in here().engine.jobs() if job.kind in ("analyze", "resume", "prompts")]
+
+
+def _job_list(was_active: bool) -> None:
+    cleared = st.session_state.get("cleared_jobs", ())
+    jobs = [job for job in _analyses() if job.job_id not in cleared]
+    if was_active and not any(job.is_active for job in jobs):
+        st.rerun()  # the page around it shows the finished runs
+    ended = [job.job_id for job in jobs if not job.is_active]
+    for job in jobs[:30]:
+        _job_row(job)
+    if ended and st.button(
+        "Clear the ended ones", help="From this list only; runs stay in the store."
+    ):
+        st.session_state.setdefault("cleared_jobs", set()).update(ended)
+        st.rerun()
+
+
+def _job_row(job: Job) -> None:
+    with st.container(border=True):
+        words, bar, act = st.columns([4, 5, 1], vertical_alignment="center")
+        words.markdown(f"**{job.title}**  \n{job.state}")
+        if job.started is not None and job.state in ("running", "done", "cancelled"):
+            share = min(1.0, job.done / job.total) if job.total else float(job.state == "done")
+            text = f"{job.done} of {job.total or '?'} samples · {job.rate_hz:.1f} a second"
+            if job.state == "running" and job.left_s is not None:
+                text += f" · {clock(job.left_s)} left"
+            bar.progress(share, text)
+        elif job.error:
+            bar.error(job.error)
+        with act:
+            if job.is_active and st.button("Cancel", key=f"cancel_{job.job_id}", width="stretch"):
+                here().engine.cancel(job.job_id)
+            if job.run_id:
+                st.page_link(
+                    "pages/tune.py",
+                    label="Tune",
+                    icon=":material/tune:",
+                    query_params={"run": job.run_id},
+                )
+
+
+def unfinished_runs() -> None:
+    """Runs that were cancelled, failed or lost their worker, each with a way to go on."""
+    desk = here()
+    try:
+        runs = [
+            r for r in desk.store.runs() if r["state"] in ("cancelled", "failed", "interrupted")
+        ]
+    except LabError as error:
+        st.error(str(error))
+        return
+    busy = {job.payload.get("run_id") for job in _analyses() if job.is_active}
+    media = {row["media_id"]: row["name"] for row in desk.store.all_media()}
+    for run in runs[:20]:
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        why = f": {run['error']}" if run["error"] else ""
+        left.markdown(f"`{run['run_id']}` {media.get(run['media_id'], '')} is {run['state']}{why}")
+        if right.button(
+            "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
+        ):
+            desk.engine.submit(
+                "resume",
+                f"{media.get(run['media_id'], '')} (resumed)",
+                run_id=run["run_id"],
+                store=str(desk.store.folder),
+            )
+            st.rerun()

@@ -1,0 +1,216 @@
+"""Choosing clips: samples, uploads, files and folders; and what is known of each."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from lab.app.ui.shared import asset, clock, finish, here, plain, size
+from lab.config import SAMPLES
+from lab.errors import LabError, SourceError
+from lab.runs.find_clips import find_clips
+from lab.video.media import identify
+
+_uploader = st.components.v2.component(
+    "lab_uploader",
+    html=asset("uploader/uploader.html"),
+    css=asset("uploader/uploader.css"),
+    js=asset("uploader/uploader.js"),
+)
+
+
+def chosen() -> list[str]:
+    """Media ids that this browser session has chosen; the address carries them."""
+    if "chosen" not in st.session_state:
+        st.session_state.chosen = [m for m in st.query_params.get("media", "").split(",") if m]
+    ids: list[str] = st.session_state.chosen
+    return ids
+
+
+def _choose(media_ids: list[str]) -> None:
+    st.session_state.chosen = list(dict.fromkeys([*chosen(), *media_ids]))
+
+
+def add_clips(paths: list[Path], root: Path | None = None) -> None:
+    """Probe each in a worker; those that cannot be used are named with the reason."""
+    desk, ids = here(), []
+    before = {row["media_id"] for row in desk.store.all_media()}
+    for path in paths:
+        relative = str(path.relative_to(root)) if root and path.is_relative_to(root) else None
+        job = desk.engine.submit(
+            "probe",
+            f"look at {path.name}",
+            path=str(path),
+            store=str(desk.store.folder),
+            relative_path=relative,
+        )
+        result = finish(job, f"Looking at {path.name}…")
+        if result:
+            desk.forget(result["media_id"])
+            ids.append(result["media_id"])
+        elif path.resolve().is_relative_to(desk.store.uploads_folder.resolve()):
+            _remove_upload(path)  # a refused upload leaves nothing behind
+    st.session_state.recognised = before & set(ids)
+    _choose(ids)
+
+
+def _remove_upload(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.parent.rmdir()
+
+
+def _add_uploads(paths: list[Path], folder: Path) -> None:
+    """A clip that the store has, and that is still there, is not kept twice."""
+    known = {row["media_id"]: row["path"] for row in here().store.all_media()}
+    fresh, again = [], []
+    for path in paths:
+        if not (path.is_relative_to(folder) and path.is_file()):
+            continue
+        media_id = identify(path) if path.stat().st_size else ""
+        if media_id in known and Path(known[media_id]).is_file() and Path(known[media_id]) != path:
+            _remove_upload(path)
+            again.append(media_id)
+        else:
+            fresh.append(path)
+    add_clips(fresh, folder)
+    st.session_state.recognised = {*st.session_state.recognised, *again}
+    _choose(again)
+
+
+def pick_samples() -> None:
+    clips = sorted(SAMPLES.glob("*.mp4"))
+    names = st.multiselect(
+        "Sample clips",
+        [c.name for c in clips],
+        placeholder="Choose one or more",
+        key="sample_names",
+    )
+    st.caption("Short clips with known answers, to try things on.")
+    if st.button("Use these samples", disabled=not names, type="primary"):
+        add_clips([c for c in clips if c.name in names], SAMPLES)
+
+
+def pick_uploads() -> None:
+    desk = here()
+    result = _uploader(
+        key="uploader",
+        data={"limit_bytes": desk.config.max_upload_bytes},
+        on_uploaded_change=lambda: None,
+    )
+    st.caption(f"Streamed to disk; up to {size(desk.config.max_upload_bytes)} each.")
+    if result.uploaded:
+        paths = [Path(p).resolve() for p in result.uploaded]
+        folder = desk.store.uploads_folder.resolve()
+        _add_uploads(paths, folder)
+
+
+def pick_files() -> None:
+    desk = here()
+    roots = desk.config.media_roots
+    text = st.text_input(
+        "File or folder", placeholder=str(roots[0]), help="Under: " + ", ".join(map(str, roots))
+    )
+    st.caption(
+        "Files and folders on this machine under the configured media roots "
+        f"({', '.join(map(str, roots))}). Set `media_roots` in lab.toml, or LAB_MEDIA_ROOTS."
+    )
+    if not text:
+        return
+    try:
+        path = desk.config.allowed(text)
+        if not path.exists():
+            raise SourceError(f"no such file or folder: {text}; check the spelling")
+        clips = find_clips([path])
+        clips = [desk.config.allowed(c) for c in clips]  # links may lead out of the root
+    except LabError as error:
+        st.error(str(error))
+        return
+    names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
+    picked = st.multiselect(
+        f"{len(clips)} clip{'' if len(clips) == 1 else 's'}",
+        names,
+        default=names,
+        key=f"files_{path}",
+    )
+    if st.button("Use these files", disabled=not picked, type="primary"):
+        add_clips([c for c, n in zip(clips, names, strict=True) if n in picked], path)
+
+
+def show_clip(media: dict[str, Any], runs: int) -> None:
+    """A card: strip of pictures, facts, and what the user knows of it."""
+    desk = here()
+    with st.container(border=True):
+        left, right = st.columns([5, 1], vertical_alignment="center")
+        known = ""
+        if media["media_id"] in st.session_state.get("recognised", ()):
+            known = " · already in the store"
+        if runs:
+            known += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
+        left.markdown(f"**{plain(media['name'])}**{known}")
+        if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
+            st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]
+            st.rerun()
+        folder = desk.store.pictures_folder(media["media_id"])
+        span = media["end_us"] - media["first_pts_us"]
+        times = [media["first_pts_us"] + span * i // 12 for i in range(12)]
+        files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
+        if not files:  # a clip that came in by the command line or a notebook
+            desk.want_pictures(media["media_id"], media["path"], times)
+            st.caption("Its pictures are being made; they are here at the next look.")
+        if files:
+            for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):
+                column.image(str(file), width="stretch")
+        if media["warning"]:
+            st.warning(f"Usable, but {media['warning']}.")
+        st.markdown(_facts(media))
+        with st.expander("Site and start time"):
+            _edit(media)
+
+
+def _facts(media: dict[str, Any]) -> str:
+    rate = f"{media['frame_rate']:.3g} fps" if media["frame_rate"] else "rate unknown"
+    rate += ", varies" if media["is_variable_rate"] else ", constant"
+    plays = "browser plays it" if media["is_browser_playable"] else "browser plays a copy"
+    first = f"first frame at {media['first_pts_us'] / 1e6:.3f} s"
+    facts = [
+        clock(media["duration_s"]),
+        f"{media['width_px']}x{media['height_px']}",
+        media["codec"],
+        rate,
+        size(media["size_bytes"]),
+        first,
+        plays,
+        f"`{media['media_id']}`",
+    ]
+    return " · ".join(facts)
+
+
+def _edit(media: dict[str, Any]) -> None:
+    with st.form(f"edit_{media['media_id']}", border=False):
+        site = st.text_input("Site", media["site"] or "")
+        start = media["start_utc"]
+        text = st.text_input(
+            "Start, local time (YYYY-MM-DD HH:MM:SS)",
+            "" if start is None else str(start + timedelta(seconds=media["utc_offset_s"] or 0)),
+        )
+        offset_h = st.number_input(
+            "UTC offset, hours", -14.0, 14.0, (media["utc_offset_s"] or 0) / 3600, 0.25
+        )
+        if st.form_submit_button("Keep"):
+            try:
+                begun = datetime.fromisoformat(text) - timedelta(hours=offset_h) if text else None
+            except ValueError:
+                st.error(f"start must be like 2026-05-01 18:30:00, got {text!r}")
+                return
+            here().store.edit_media(
+                media["media_id"],
+                site=site.strip() or None,
+                start_utc=begun,
+                utc_offset_s=int(offset_h * 3600),
+                start_source="entered" if begun else None,
+            )
+            here().forget(media["media_id"])
+            st.toast("Kept.")

@@ -1,0 +1,67 @@
+"""Small things that several pages use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from lab.app.server.state import Desk, desk
+from lab.errors import LabError
+from lab.jobs.job import Job
+
+_WAIT_S = 120.0
+COMPONENTS = Path(__file__).parent / "components"
+
+
+def here() -> Desk:
+    """The desk of this process, or a stop with the reason why there is none."""
+    try:
+        return desk()
+    except LabError as error:
+        st.error(str(error))
+        st.stop()
+
+
+def asset(*names: str) -> str:
+    """Texts of a component, one after the other."""
+    return "\n".join((COMPONENTS / name).read_text() for name in names)
+
+
+def finish(job: Job, text: str) -> dict[str, Any] | None:
+    """Wait for a short job; its result, or None with the error shown."""
+    with st.spinner(text):
+        if not job.finished.wait(_WAIT_S):
+            st.error(f"{job.title} takes longer than {_WAIT_S:.0f} s; look again later")
+            return None
+    if job.state != "done":
+        st.error(job.error or f"{job.title} was cancelled")
+        return None
+    return job.result
+
+
+def clock(seconds: float | None) -> str:
+    """12.3 s, 4:05, 1:02:03."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def size(size_bytes: int) -> str:
+    if size_bytes < 2**10:
+        return f"{size_bytes} bytes"
+    if size_bytes < 2**20 / 10:
+        return f"{size_bytes / 2**10:.1f} KiB"
+    return (
+        f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
+    )
+
+
+def plain(text: object) -> str:
+    """Text that Markdown leaves as it is."""
+    return "".join("\\" + c if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in str(text))

@@ -1,0 +1,168 @@
+"""Annotations in and out, and whether two annotators agree."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.errors import LabError
+from lab.evaluation.agreement import agreement
+from lab.formats.annotations.files import (
+    FORMATS,
+    ONE_MEDIA,
+    SUFFIX,
+    read_rows,
+    records_of,
+    write_coverage,
+    write_rows,
+)
+from lab.formats.detections.csv import import_detections
+from lab.formats.detections.megadetector import Imported, import_megadetector
+
+_NAMES = {
+    "csv": "CSV",
+    "boris": "BORIS tabular events",
+    "audacity": "Audacity labels",
+    "elan": "ELAN",
+    "webvtt": "WebVTT",
+}
+
+
+def annotation_files(desk: Desk) -> None:
+    """Import and export, in an expander."""
+    with st.expander("Annotations: import, export, agreement of two annotators"):
+        left, middle, right = st.columns(3)
+        with left:
+            _import(desk)
+        with middle:
+            _export(desk)
+        with right:
+            _agreement(desk)
+
+
+def _import(desk: Desk) -> None:
+    st.markdown("**Import**")
+    file = st.file_uploader(
+        "CSV, BORIS, Audacity, ELAN or WebVTT", type=["csv", "tsv", "txt", "eaf", "vtt"]
+    )
+    media = {m["media_id"]: m for m in desk.store.all_media()}
+    clip = st.selectbox(
+        "Of which clip, if the file does not say",
+        list(media),
+        format_func=lambda m: media[m]["name"],
+        index=None,
+    )
+    who = st.text_input("Annotated by", placeholder="as the file says")
+    watched = st.checkbox("Its media were wholly watched for its labels")
+    if file is not None and st.button("Import annotations", type="primary"):
+        try:
+            rows = read_rows(file.getvalue(), file.name)
+            records, notes = records_of(
+                rows,
+                media.values(),
+                annotator=who.strip() or None,
+                only_media=media[clip] if clip else None,
+                watched=watched,
+            )
+            count = desk.store.add_records(records)
+            st.success(f"{count} records imported.")
+            for note in notes:
+                st.caption(note)
+        except LabError as error:
+            st.error(str(error))
+
+
+def _export(desk: Desk) -> None:
+    st.markdown("**Export**")
+    marks, watched, _ = desk.truth.records()
+    if not marks and not watched:
+        st.caption("Nothing is annotated yet.")
+        return
+    kind = st.selectbox("Format", FORMATS, format_func=_NAMES.__getitem__)
+    spoken = {a.media_id for a in marks} | {c.media_id for c in watched}
+    media: list[dict[str, Any]] = [m for m in desk.store.all_media() if m["media_id"] in spoken]
+    if kind in ONE_MEDIA:
+        media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
+    try:
+        st.download_button(
+            "Annotations",
+            write_rows(marks, watched, media, kind),
+            f"annotations{SUFFIX[kind]}",
+            on_click="ignore",
+        )
+    except LabError as error:
+        st.error(str(error))
+    st.download_button(
+        "What was watched, as CSV",
+        write_coverage(watched, media),
+        "coverage.csv",
+        on_click="ignore",
+    )
+
+
+def _agreement(desk: Desk) -> None:
+    st.markdown("**Agreement**")
+    marks, watched, _ = desk.truth.records()
+    names = sorted({c.annotator for c in watched})
+    if len(names) < 2:
+        st.caption("Two annotators who watched the same stretches can be compared here.")
+        return
+    one = st.selectbox("One", names)
+    other = st.selectbox("Other", [n for n in names if n != one])
+    try:
+        found = agreement(marks, watched, one, other)
+    except LabError as error:
+        st.error(str(error))
+        return
+    rows = [
+        {
+            "label": k,
+            **{
+                n: v[n] for n in ("seconds", "agreement", "kappa", "both", "only_one", "only_other")
+            },
+        }
+        for k, v in [*found["labels"].items(), ("all labels", found["overall"])]
+    ]
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+
+
+def detections_from_elsewhere(desk: Desk) -> None:
+    """MegaDetector's JSON and detections as CSV, as runs, in an expander."""
+    with st.expander("Detections made elsewhere: MegaDetector's JSON, or CSV"):
+        file = st.file_uploader("Results file", type=["json", "csv"], key="results_file")
+        every = st.number_input(
+            "CSV: seconds between samples, if only detections are listed", 0.0, 3600.0, 0.0
+        )
+        st.caption(
+            "The runs have no picture unless the videos are at hand: `lab import megadetector FILE --videos DIR`."
+        )
+        if file is None or not st.button("Import as runs", type="primary"):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(file.name).name
+            path.write_bytes(file.getvalue())
+            try:
+                if path.suffix.lower() == ".json":
+                    found = import_megadetector(path, desk.store)
+                else:
+                    found = import_detections(path, desk.store, every_s=every or None)
+            except LabError as error:
+                st.error(str(error).replace(str(path), file.name))
+                return
+        _told(found)
+
+
+def _told(found: Imported) -> None:
+    if found.runs:
+        st.success(f"{len(found.runs)} run(s) imported; they are on Tune and Measure.")
+    for note in found.notes[:20]:
+        st.caption(note)
+    for name, why in [*found.failures.items()][:20]:
+        st.warning(f"{name} failed when it was made: {why}")
+    for name, why in [*found.refused.items()][:20]:
+        st.error(f"{name}: {why}")

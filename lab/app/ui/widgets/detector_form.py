@@ -1,0 +1,266 @@
+"""The settings of each detector, as widgets that give what `make_detector` takes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from lab.app.ui.shared import finish, here
+from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
+from lab.detectors.registered import detectors
+from lab.detectors.zero_shot.saved_lists import named_lists
+
+Settings = dict[str, Any]
+SIZES = [320, 416, 512, 640, 800, 960, 1280]
+_WORDS = {
+    "yolo": "a fixed set of classes, or your own weights",
+    "yolo-world": "anything that can be said in words",
+    "yoloe": "anything that can be said in words, or its own vocabulary",
+    "logos": "brands, by CLIP",
+    "scenes": "what kind of place it is, by CLIP",
+    "text": "writing that can be read",
+    "motion": "whatever moves",
+    "visual": "colours, brightness, contrast, sharpness",
+    "remote": "a worker elsewhere, over HTTP",
+    "cloud-vision": "Google Cloud Vision",
+}
+
+
+def offered() -> list[str]:
+    """The detectors that a page offers. `python` runs code by name: for the command line only."""
+    names = [name for name in detectors.names() if name != "python"]
+    return sorted(
+        names, key=lambda name: (list(_WORDS).index(name) if name in _WORDS else len(_WORDS), name)
+    )
+
+
+def in_words(name: str) -> str:
+    return f"{name} · {_WORDS.get(name, 'plugin')}"
+
+
+def detector_form(name: str) -> Settings | None:
+    """Settings with `name`; None while something is missing, which the page says."""
+    form = _FORMS.get(name, _plugin)
+    found = form(name)
+    return None if found is None else {"name": name, **found}
+
+
+@st.cache_data(show_spinner=False, max_entries=32)
+def _labels(settings_text: str, settings: Settings) -> list[str] | None:
+    """Labels of a model, asked of the worker, which then has it warm. None: not usable."""
+    desk = here()
+    job = desk.engine.submit(
+        "describe", "load the detector", detector=settings, store=str(desk.store.folder)
+    )
+    result = finish(job, "Loading the detector…")
+    return result["labels"] if result else None
+
+
+@st.cache_data(show_spinner=False, ttl=5)
+def _models() -> list[dict[str, Any]]:
+    from lab.detectors.models_folder import list_models
+
+    return [info.to_dict() for info in list_models()]
+
+
+def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ()) -> str | None:
+    """A choice of the weights that a detector takes. None is its default."""
+    from lab.detectors.weights.files import models_folder
+
+    here_now = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
+    options = [*([default] if default else []), *here_now]
+    fetched = [k for k in known if k not in here_now]
+    like = str(st.session_state.get("like", {}).get("weights"))
+    shown = [*options, *fetched]
+    picked: str = st.selectbox(
+        "Weights",
+        shown,
+        index=shown.index(like) if like in shown else 0,
+        format_func=lambda w: f"{w} (download)" if w in fetched else w,
+        help=f"Own weights: put them in {models_folder()}; see the page Models.",
+    )
+    return None if picked == default else picked
+
+
+def _network(
+    name: str, weights: Callable[[], str | None], runtimes: Callable[[str | None], list[str]]
+) -> Settings:
+    first, second, third = st.columns(3)
+    with first:
+        chosen = weights()
+    usual = st.session_state.get("like", {}).get("image_size", 640)
+    usual = usual if usual in SIZES else 640
+    runtime = second.selectbox("Runtime", runtimes(chosen), key=f"runtime_{name}_{chosen}")
+    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(usual))
+    return {"image_size": size, "runtime": runtime, **({"weights": chosen} if chosen else {})}
+
+
+def _yolo(name: str) -> Settings | None:
+    def runtimes(weights: str | None) -> list[str]:
+        if weights and weights.endswith(".pt"):
+            return ["torch"]
+        return ["openvino"] if weights and not weights.endswith(".onnx") else ["onnx", "openvino"]
+
+    settings = _network(name, lambda: _weights(name, "yolo11n (default)"), runtimes)
+    known = _labels(str(settings), {"name": name, **settings})
+    if known is None:
+        _labels.clear()
+        return None
+    labels = st.multiselect(
+        "Labels", known, placeholder=f"All {len(known)}", help="None chosen: all of them."
+    )
+    return settings | ({"labels": labels} if labels else {})
+
+
+def _prompted(name: str) -> Settings | None:
+    worlds = ("yolov8s-worldv2.pt", "yolov8m-worldv2.pt", "yolov8l-worldv2.pt", "yolov8s-world.pt")
+    known = (
+        worlds
+        if name == "yolo-world"
+        else ("yoloe-11s-seg.pt", "yoloe-11m-seg.pt", "yoloe-11l-seg.pt")
+    )
+    runtimes = ["onnx", "openvino", "torch"] if name == "yolo-world" else ["torch"]
+    settings = _network(name, lambda: _weights(name, known=known), lambda _: runtimes)
+    prompts = checked(prompt_chips("Prompts", KEY))
+    mode = mode_choice(len(prompts or []), f"mode_{name}")
+    if prompts is None:
+        return None
+    return settings | {"labels": prompts} | ({"prompt_mode": mode} if mode else {})
+
+
+def _named_list(name: str, kind: str) -> Settings:
+    lists = named_lists(kind)
+    picked = st.selectbox(
+        kind.capitalize(), ["built-in", *lists], help="Lists of your own: on the page Models."
+    )
+    return {} if picked == "built-in" else {kind: lists[picked]}
+
+
+def _negative(usual: tuple[str, ...], key: str, what: str) -> Settings:
+    """The prompts of the class that stands against all others; one a line."""
+    text = st.text_area(
+        "Negative prompts", "\n".join(usual), key=key, persist_state="session", height=110,
+        help=f"What a picture {what} looks like, one prompt a line; together they are one class, which takes what is none of the others.",
+    )  # fmt: skip
+    given = [line.strip() for line in text.splitlines() if line.strip()]
+    return {} if tuple(given) == usual or not given else {"negative": given}
+
+
+def _logos(name: str) -> Settings | None:
+    from lab.detectors.zero_shot.logos import NO_LOGO
+
+    first, second = st.columns(2)
+    with first:
+        settings = _named_list(name, "brands")
+    on = second.segmented_control(
+        "Looked for on", ["frame", "boxes"], default="frame", required=True
+    )
+    if on == "boxes":
+        classes = prompt_chips(
+            "Boxes of (classes of the default detector)",
+            "keep_logo_boxes",
+            ["car", "truck", "person", "bottle"],
+        )
+        inner: Settings = {"name": "yolo"} | ({"labels": classes} if classes else {})
+        settings |= {"on": "boxes", "boxes_from": inner}
+    return settings | _negative(NO_LOGO, "keep_no_logo", "without a logo")
+
+
+def _scenes(name: str) -> Settings | None:
+    from lab.detectors.zero_shot.scene_lists import NEUTRAL
+
+    return _named_list(name, "scenes") | _negative(
+        NEUTRAL, "keep_no_scene", "of no scene in particular"
+    )
+
+
+def _text(name: str) -> Settings | None:
+    words = prompt_chips("Words, or /regular expressions/", "keep_text_words")
+    st.caption("Each is a label of its own; none: everything that can be read is the label “text”.")
+    return {"labels": words} if words else {}
+
+
+def _motion(name: str) -> Settings | None:
+    first, second = st.columns(2)
+    history = first.number_input(
+        "History, samples",
+        10,
+        5000,
+        120,
+        help="What stands still for a tenth of it becomes background.",
+    )
+    warm = second.number_input("Warm-up, samples", 1, 500, 8)
+    return {"history_samples": int(history), "warm_up_samples": int(warm)}
+
+
+def _visual(name: str) -> Settings | None:
+    from lab.detectors.visual import LABELS
+
+    chosen = st.multiselect("Series", list(LABELS), placeholder="All")
+    return {"labels": chosen} if chosen else {}
+
+
+def _remote(name: str) -> Settings | None:
+    first, second, third = st.columns([3, 2, 2])
+    url = first.text_input("Address", placeholder="http://10.0.0.7:8000")
+    kind = second.text_input("Analysis type", "object_detection")
+    token = third.text_input(
+        "Variable with the token",
+        placeholder="WORKER_TOKEN",
+        help="The name of an environment variable of the app; the token itself is never stored.",
+    )
+    labels = prompt_chips("Labels", "keep_remote_labels")
+    if not url.strip():
+        st.info("Give the address of a worker that speaks the protocol in the guide.")
+        return None
+    return (
+        {"url": url.strip(), "analysis_type": kind}
+        | ({"labels": labels} if labels else {})
+        | ({"token_env": token} if token else {})
+    )
+
+
+def _cloud(name: str) -> Settings | None:
+    first, second = st.columns([3, 1])
+    features = first.multiselect("Features", ["objects", "logos", "text"], default=["objects"])
+    budget = second.number_input(
+        "Budget, requests",
+        1,
+        1_000_000,
+        1000,
+        help="Counted as billed: a picture times a feature. Frames beyond it fail.",
+    )
+    if not features:
+        st.info("Choose one or more features.")
+        return None
+    return {"features": features, "budget_requests": int(budget)}
+
+
+def _plugin(name: str) -> Settings | None:
+    package = detectors.package(name)
+    if package:
+        st.caption(f"From the package {package['name']} {package['version']}.")
+    text = st.text_area(
+        "Settings, as JSON",
+        "{}",
+        key=f"keep_settings_{name}",
+        persist_state="session",
+        help="What the plugin's factory takes.",
+    )
+    try:
+        given = json.loads(text)
+        if not isinstance(given, dict) or "name" in given:
+            raise ValueError("expected an object of settings, without name")
+    except ValueError as error:
+        st.error(f"These are no settings: {error}")
+        return None
+    return given
+
+
+_FORMS: dict[str, Callable[[str], Settings | None]] = {
+    "yolo": _yolo, "yolo-world": _prompted, "yoloe": _prompted, "logos": _logos, "scenes": _scenes, "text": _text,
+    "motion": _motion, "visual": _visual, "remote": _remote, "cloud-vision": _cloud,
+}  # fmt: skip

@@ -1,0 +1,161 @@
+"""The tab Known: weights with a known address, and their downloads."""
+
+from __future__ import annotations
+
+import threading
+
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import clock, plain, size
+from lab.detectors.models_folder import unfinished
+from lab.detectors.weights.catalogue import CHECKS, Entry, catalogue
+from lab.detectors.weights.files import models_folder
+from lab.jobs.job import Job
+
+_SHOWN = 12
+_SHOWN_JOBS = 6
+_starting = threading.Lock()
+
+
+def known(desk: Desk) -> None:
+    entries = catalogue(models_folder())
+    _show_downloads(desk)
+    text = st.text_input(
+        "Filter",
+        key="keep_known_filter",
+        persist_state="session",
+        placeholder="Parts of a name, task or licence: yolo11 segment",
+    )
+    words = text.lower().split()
+    fit = [e for e in entries.values() if all(word in _searched(e) for word in words)]
+    st.caption(
+        f"{len(fit)} of {len(entries)} known weights. Your own: `catalogue.toml` in the models folder."
+    )
+    many = len(fit) > _SHOWN and not st.session_state.get("known_all")
+    parts = unfinished()
+    jobs = newest_downloads(desk)
+    for entry in fit[:_SHOWN] if many else fit:
+        _row(desk, entry, jobs.get(entry.name), parts.get(entry.name))
+    if many and st.button(f"Show all {len(fit)}"):
+        st.session_state.known_all = True
+        st.rerun()
+
+
+def start_download(desk: Desk, name: str) -> Job:
+    """The job that downloads it: a new one, or the one that is on its way already."""
+    with _starting:
+        job = newest_downloads(desk).get(name)
+        if job is not None and job.is_active:
+            return job
+        return desk.engine.submit("weights", name, weights=name, store=str(desk.store.folder))
+
+
+def newest_downloads(desk: Desk) -> dict[str, Job]:
+    """The last job of each name, newest first."""
+    found: dict[str, Job] = {}
+    for job in desk.engine.jobs():
+        if job.kind == "weights":
+            found.setdefault(job.payload["weights"], job)
+    return found
+
+
+def _searched(entry: Entry) -> str:
+    return f"{entry.name} {entry.task} {entry.licence} {entry.check} {entry.url}".lower()
+
+
+def _row(desk: Desk, entry: Entry, job: Job | None, part_bytes: int | None) -> None:
+    with st.container(border=True):
+        left, right = st.columns([4, 1], vertical_alignment="center")
+        facts = [
+            entry.task,
+            entry.licence,
+            size(entry.size_bytes) if entry.size_bytes else "size unknown",
+        ]
+        left.markdown(
+            f"**{plain(entry.name)}**  \n" + " · ".join(plain(fact) for fact in facts)
+            + f"  \n:small[Check: {plain(CHECKS[entry.check])}.]"
+        )  # fmt: skip
+        if (models_folder() / entry.name).is_file():
+            right.button(
+                "Is here",
+                key=f"get_{entry.name}",
+                disabled=True,
+                icon=":material/check:",
+                width="stretch",
+            )
+            return
+        active = job is not None and job.is_active
+        label = (
+            "Downloading"
+            if active
+            else f"Go on from {size(part_bytes)}"
+            if part_bytes
+            else "Download"
+        )
+        if right.button(
+            label,
+            key=f"get_{entry.name}",
+            disabled=active,
+            icon=":material/download:",
+            width="stretch",
+        ):
+            start_download(desk, entry.name)
+            st.rerun()
+
+
+def _show_downloads(desk: Desk) -> None:
+    """Downloads with progress, renewed while any is active."""
+    active = any(job.is_active for job in newest_downloads(desk).values())
+    st.fragment(_downloads, run_every=0.5 if active else None)(desk, active)
+
+
+def _downloads(desk: Desk, was_active: bool) -> None:
+    jobs = list(newest_downloads(desk).values())
+    if was_active and not any(job.is_active for job in jobs):
+        st.rerun()  # the rows below say what is here now
+    parts = unfinished()
+    told = [job for job in jobs if job.is_active]
+    told += [job for job in jobs if not job.is_active and _still_true(job)][:_SHOWN_JOBS]
+    for job in told:
+        _download(desk, job, parts.get(job.payload["weights"], 0))
+
+
+def _still_true(job: Job) -> bool:
+    return (models_folder() / job.payload["weights"]).is_file() == (job.state == "done")
+
+
+def _download(desk: Desk, job: Job, part_bytes: int) -> None:
+    name = plain(job.payload["weights"])
+    if job.state == "done":
+        st.success(f"{name} is here, whole and checked.")
+        return
+    kept = f"{size(part_bytes)} of it are kept; the next download goes on where this one stopped."
+    kept = kept if part_bytes else "Nothing of it was kept."
+    if job.state == "failed":
+        st.error(f"{plain(job.error or f'{name} failed')}. {kept}")
+    elif job.state == "cancelled":
+        st.warning(f"The download of {name} was stopped. {kept}")
+    else:
+        _progress(desk, job, name)
+
+
+def _progress(desk: Desk, job: Job, name: str) -> None:
+    with st.container(border=True):
+        share = min(1.0, job.done / job.total) if job.total else 0.0
+        text = f"**{name}** · "
+        if job.state == "queued":
+            text += "waits for its turn"
+        elif not job.done:
+            text += "asking the server"
+        else:
+            text += f"{size(job.done)} of {size(job.total) if job.total else '?'} · {size(int(job.rate_hz))} a second"
+            if job.left_s is not None:
+                text += f" · {clock(job.left_s)} left"
+        st.progress(share, text)
+        stopping = st.session_state.get(f"stopping_{job.job_id}", False)
+        label = "Stopping…" if stopping else "Stop"
+        if st.button(label, key=f"stop_{job.job_id}", disabled=stopping):
+            desk.engine.cancel(job.job_id)
+            st.session_state[f"stopping_{job.job_id}"] = True
+            st.rerun(scope="fragment")

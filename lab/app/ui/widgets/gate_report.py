@@ -1,0 +1,34 @@
+"""What the gate of a run saved, and what it cost where the clip is annotated."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.errors import LabError
+from lab.evaluation.gate_report import gate_report
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+
+
+def gate_line(desk: Desk, run: Run, rule: Rule) -> None:
+    """One line below the player, for runs with a gate."""
+    if not run.recipe.get("gate"):
+        return
+    try:
+        report = gate_report(run, desk.truth.truth(), rule)
+    except LabError as error:
+        st.caption(f"The gate: {error}")
+        return
+    text = (
+        f"The gate held back **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
+    )
+    for label, row in report.labels.items():
+        if row["recall"] is None:
+            continue
+        text += f" {label}: {row['hidden']} of {row['annotations']} annotated presences were never looked at; recall {row['recall']:.2f}"
+        whole = row["recall_without_gate"]
+        text += "." if whole is None else f", without the gate {whole:.2f}."
+    if not report.labels:
+        text += " Annotate the clip to see what that costs in recall."
+    st.caption(text)

@@ -1,0 +1,171 @@
+"""The tabs Brands and Scenes: lists as tables, kept under names of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import plain
+from lab.detectors.zero_shot.saved_lists import (
+    check_rows,
+    list_path,
+    named_lists,
+    read_rows,
+    save_rows,
+)
+from lab.errors import LabError
+
+_WORDS = {
+    "brands": ("brand", "terms", "logos", "Each term stands in “a photo of the … logo” and the like."),
+    "scenes": ("scene", "prompts", "scenes", "Prompts are whole descriptions; a scene without any is looked for by its name."),
+}  # fmt: skip
+_BUILT_IN = "The built-in list"
+
+
+@dataclass
+class _Draft:
+    """A table that is being edited.
+
+    saved: the rows as they are kept. base: what the widget began with. now: what it shows.
+    mark: time of the file. key: of the widget; another one when it must begin anew.
+    """
+
+    saved: list[dict[str, str]]
+    base: list[dict[str, Any]]
+    now: list[dict[str, Any]]
+    mark: int
+    key: str = ""
+
+    @property
+    def is_changed(self) -> bool:
+        return [r for r in self.now if any(r.values())] != self.saved
+
+
+def edit_lists(desk: Desk, kind: str) -> None:
+    column, terms, detector, how = _WORDS[kind]
+    saved = named_lists(kind)
+    name = _opened(kind, list(saved))
+    try:
+        draft = _draft(kind, name)
+    except LabError as error:
+        st.error(plain(error))
+        if name:
+            _delete(kind, name)
+        return
+    st.caption(
+        f"What the detector `{detector}` tells apart. {how} Separate {terms} by “; ”. "
+        "Another list is another run."
+    )
+    edited = _table(kind, draft, column, terms)
+    draft.now = edited
+    problem = None
+    try:
+        checked = check_rows(kind, edited)
+    except LabError as error:
+        problem = error
+        st.error(plain(error))
+    else:
+        state = "not saved yet" if draft.is_changed else "as saved" if name else "as built in"
+        st.caption(f"{len(checked)} {kind if len(checked) != 1 else column}, {state}.")
+    _save_form(kind, name, draft, problem is not None)
+    if told := st.session_state.pop(f"{kind}_told", None):
+        st.success(told)
+    if name:
+        st.caption(f"`{detector}` takes it as `{kind}`:")
+        st.code(saved[name], language=None, wrap_lines=True)
+        _delete(kind, name)
+
+
+def _delete(kind: str, name: str) -> None:
+    with st.popover("Delete this list"):
+        st.write(
+            "Runs that were made with it keep what they found; they cannot be resumed without it."
+        )
+        if st.button(f"Delete {plain(name)}", key=f"{kind}_delete_{name}"):
+            list_path(kind, name).unlink(missing_ok=True)
+            _drafts(kind).pop(name, None)
+            st.session_state[f"{kind}_next"] = ""
+            st.session_state[f"{kind}_told"] = f"Deleted {plain(name)}."
+            st.rerun()
+
+
+def _opened(kind: str, names: list[str]) -> str | None:
+    """The name of the list that is chosen; None is the built-in one."""
+    key = f"keep_{kind}_list"
+    if f"{kind}_next" in st.session_state:
+        st.session_state[key] = st.session_state.pop(f"{kind}_next")
+    if st.session_state.get(key, "") not in ["", *names]:
+        st.session_state[key] = ""  # its file was taken away
+    picked = st.selectbox(
+        "List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key, persist_state="session"
+    )
+    return picked or None
+
+
+def _draft(kind: str, name: str | None) -> _Draft:
+    """What was edited before stays, over tabs and pages, until it is saved or thrown away."""
+    drafts = _drafts(kind)
+    mark = list_path(kind, name).stat().st_mtime_ns if name else 0
+    draft = drafts.get(name)
+    if draft is None or (draft.mark != mark and not draft.is_changed):
+        rows = read_rows(kind, name)
+        draft = drafts[name] = _Draft(rows, [*rows], [*rows], mark)
+    elif draft.mark != mark:
+        st.warning("The list was saved elsewhere meanwhile; saving here writes over that.")
+    return draft
+
+
+def _drafts(kind: str) -> dict[str | None, _Draft]:
+    drafts: dict[str | None, _Draft] = st.session_state.setdefault(f"{kind}_drafts", {})
+    return drafts
+
+
+def _table(kind: str, draft: _Draft, column: str, terms: str) -> list[dict[str, Any]]:
+    if not draft.key or draft.key not in st.session_state:
+        # New, or it was away with the tab: it begins with what was edited.
+        turn = st.session_state[f"{kind}_turn"] = st.session_state.get(f"{kind}_turn", 0) + 1
+        draft.base, draft.key = [*draft.now], f"{kind}_table_{turn}"
+    frame = pd.DataFrame(draft.base, columns=[column, terms], dtype="str")
+    edited = st.data_editor(
+        frame,
+        key=draft.key,
+        num_rows="dynamic",
+        hide_index=True,
+        width="stretch",
+        height=420,
+        column_config={
+            column: st.column_config.TextColumn(column.capitalize(), width="medium"),
+            terms: st.column_config.TextColumn(terms.capitalize(), width="large"),
+        },
+    )
+    rows = edited.astype(object).where(edited.notna(), "").to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def _save_form(kind: str, name: str | None, draft: _Draft, is_wrong: bool) -> None:
+    first, second, third = st.columns([3, 1, 1], vertical_alignment="bottom")
+    target = first.text_input(
+        "Save as", name or "", key=f"{kind}_save_as_{name}", placeholder="letters, digits, - and _"
+    ).strip()
+    if third.button(
+        "Discard changes", key=f"{kind}_discard", disabled=not draft.is_changed, width="stretch"
+    ):
+        _drafts(kind).pop(name)
+        st.rerun()
+    if second.button(
+        "Save", key=f"{kind}_save", type="primary", disabled=not target or is_wrong, width="stretch"
+    ):
+        try:
+            path = save_rows(kind, target, draft.now, replace=target == name)
+        except LabError as error:
+            st.error(plain(error))
+            return
+        for done in {name, target}:
+            _drafts(kind).pop(done, None)
+        st.session_state[f"{kind}_next"] = target
+        st.session_state[f"{kind}_told"] = f"Saved as {plain(path.stem)}."
+        st.rerun()

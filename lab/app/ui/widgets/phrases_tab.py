@@ -1,0 +1,175 @@
+"""Phrasings on the Compare page: labels of one run, on identical frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import asset
+from lab.app.ui.widgets.clip_address import clip_address, is_waiting
+from lab.app.ui.widgets.selection import protocol_name
+from lab.evaluation.phrasing import Phrasing, compare_phrases
+from lab.evaluation.truth import Truth
+from lab.formats.csv import to_csv
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+from lab.score_log.score_log import added_folders, mark_of
+
+MOST, _AT_FIRST = 6, 3
+_panels = st.components.v2.component(
+    "lab_phrases",
+    html=asset("phrases/phrases.html"),
+    css=asset("phrases/phrases.css"),
+    js=asset("player/words.js", "phrases/table.js", "phrases/lanes.js", "phrases/phrases.js"),
+)
+
+
+def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
+    """The choices, the panels and the table. rows: runs of the store that can be shown."""
+    fit = [
+        r
+        for r in rows
+        if len(r["recipe"]["labels"]) != 1 or added_folders(desk.store.log_folder(r["run_id"]))
+    ]
+    if not fit:
+        st.info(
+            "Each run here looked for one label. Run a detector for two or more phrases, or add prompts to a run."
+        )
+        st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
+        return
+    run = _run(desk, fit)
+    strongest = by_peak(run)
+    if len(strongest) < 2:
+        st.info("This run has fewer than two labels: there is nothing to compare.")
+        return
+    key = f"keep_phrases_labels_{run.run_id}"
+    st.session_state.setdefault(key, strongest[:_AT_FIRST])
+    phrases = st.multiselect(
+        "Phrases",
+        strongest,
+        key=key,
+        persist_state="session",
+        max_selections=MOST,
+        help="Two to six, the strongest first. All are looked at on the same frames.",
+    )
+    first, second = st.columns(2)
+    rule = _rule(desk, first, run)
+    known = desk.truth.truth()
+    label = second.selectbox(
+        "Against the annotations of",
+        sorted(known.by_media.get(run.media["media_id"], {})),
+        index=None,
+        key=f"keep_phrases_truth_{run.media['media_id']}",
+        persist_state="session",
+        placeholder="No annotations",
+        help="A label that was annotated on this clip; its annotations count for every phrase.",
+    )
+    if len(phrases) < 2:
+        st.info("Choose at least two phrases.")
+        return
+    found = compare_phrases(run, phrases, rule, known if label else None, label)
+    for note in found.notes:
+        st.caption(note)
+    _show(desk, run, found, known)
+    table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
+    st.download_button(
+        "Table as CSV", table, f"phrases_{run.run_id}.csv", "text/csv", on_click="ignore"
+    )
+    if is_waiting(desk, run):
+        st.fragment(_look_again, run_every=1.5)(desk, run)
+
+
+def by_peak(run: Run) -> list[str]:
+    """The run's labels, those with the highest score first; equals as the run names them."""
+    log, peak = run.log, dict.fromkeys(run.labels, 0.0)
+    highest = np.zeros(len(log.labels), np.float32)
+    np.maximum.at(highest, log.label, log.confidence)
+    peak |= dict(zip(log.labels, highest.tolist(), strict=True))
+    return sorted(peak, key=lambda label: -peak[label])
+
+
+def _run(desk: Desk, rows: list[dict[str, Any]]) -> Run:
+    media = {m["media_id"]: m for m in desk.store.all_media()}
+    by_media: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        by_media.setdefault(row["media_id"], []).append(row)
+    left, right = st.columns(2)
+    clip = left.selectbox(
+        "Clip",
+        list(by_media),
+        format_func=lambda m: media[m]["name"],
+        key="keep_phrases_clip",
+        persist_state="session",
+    )
+    of_clip = {r["run_id"]: r for r in by_media[clip]}
+    run_id = right.selectbox(
+        "Run",
+        list(of_clip),
+        format_func=lambda i: f"{protocol_name(of_clip[i])} · {i}",
+        key=f"keep_phrases_run_{clip}",
+        persist_state="session",
+    )
+    desk.expect(run_id, of_clip[run_id]["state"])
+    return desk.run(run_id)
+
+
+def _rule(desk: Desk, place: Any, run: Run) -> Rule:
+    rules: dict[str, Rule] = {
+        "default": run.default_rule,
+        **{r["name"]: r["rule"] for r in desk.store.rules()},
+    }
+    if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
+        rules = {"as on Tune": st.session_state.rule, **rules}
+    return rules[
+        place.selectbox(
+            "Rule", list(rules), key=f"keep_phrases_rule_{run.run_id}", persist_state="session"
+        )
+    ]
+
+
+def _show(desk: Desk, run: Run, found: Phrasing, known: Truth) -> None:
+    media = run.media
+    src, wait = clip_address(desk, media)
+    truth = None
+    if found.truth is not None:
+        of_label = known.of(media["media_id"], found.truth["label"])
+        truth = {
+            **found.truth,
+            "present_us": of_label.present.tolist(),
+            "covered_us": of_label.covered.tolist(),
+        }
+    _panels(
+        key="phrases",
+        data={
+            "run_id": run.run_id, "log_v": mark_of(run.store.log_folder(run.run_id)), "media_id": media["media_id"],
+            "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
+            "browser_offset_us": media["browser_offset_us"], "size_px": list(run.size_px), "frame_rate": media["frame_rate"],
+            "panels": [_panel(run, found, row["phrase"]) for row in found.rows],
+            "rows": list(found.rows), "best": found.best, "truth": truth,
+            "moments": [d.to_dict() for d in found.disagreements],
+        },
+    )  # fmt: skip
+
+
+def _panel(run: Run, found: Phrasing, phrase: str) -> dict[str, Any]:
+    """What one panel draws. left_out: positions in the log of boxes that the rule's filter drops."""
+    rule, log = found.rule.of(phrase), run.log
+    left_out: list[int] = []
+    if not rule.box_filter.passes_all:
+        mine = np.flatnonzero(log.label == log.labels.index(phrase))
+        left_out = mine[~rule.box_filter.mask(log.box_xyxy_px[mine], *run.size_px)].tolist()
+    return {
+        "phrase": phrase,
+        "enter_threshold": rule.debounce.enter_threshold,
+        "exit_threshold": rule.debounce.exit_threshold,
+        "sightings": [[s.onset_s, s.offset_s] for s in found.sightings[phrase]],
+        "left_out": left_out,
+    }
+
+
+def _look_again(desk: Desk, run: Run) -> None:
+    if not is_waiting(desk, run):
+        st.rerun()

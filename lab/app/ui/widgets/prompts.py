@@ -1,0 +1,192 @@
+"""Prompts as chips: on Source, on Run, and on Tune, where a run gets more of them."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.shared import clock
+from lab.detectors.open_vocabulary.prompts import INDEPENDENT_UP_TO, check_prompts, choose_mode
+from lab.errors import LabError, SettingError
+from lab.jobs.job import Job
+from lab.runs.add_prompts import discard_unfinished
+from lab.runs.run import Run
+
+KEY = "keep_prompts"
+_MODES = {
+    "independent": "each prompt by itself: its curve does not depend on the others, and more can be added later",
+    "joint": "one pass for all: quicker for many prompts, which influence each other; another set is another run",
+}
+
+
+def prompt_chips(label: str, key: str = KEY, known: list[str] | None = None) -> list[str]:
+    """Words or phrases as chips, typed freely. The same key shows the same chips on every page.
+
+    What is given is kept under the key. It is not the widget's own: what the program sets there is
+    sent to the browser, over what is being typed.
+    """
+    before: list[str] = st.session_state.get(key, [])
+    given: list[str] = st.multiselect(
+        label,
+        list(dict.fromkeys([*before, *(known or [])])),
+        default=before,
+        key=f"{key}_chips",
+        on_change=_keep,  # before the script, which the next letter may interrupt
+        args=(key,),
+        accept_new_options=True,
+        placeholder="Type a word or phrase and press Enter",
+        help="What can be seen, in a few words: “otter”, “person on a bicycle”.",
+    )
+    st.session_state[key] = given
+    return given
+
+
+def _keep(key: str) -> None:
+    st.session_state[key] = list(st.session_state[f"{key}_chips"])
+
+
+def mode_choice(count: int, key: str) -> str | None:
+    """The prompt mode; which one is used is always shown."""
+    picked: str = st.segmented_control(
+        "Mode", ["automatic", *_MODES], default="automatic", key=key, required=True,
+        help=f"Automatic: independent up to {INDEPENDENT_UP_TO} prompts, joint beyond.",
+    )  # fmt: skip
+    mode = None if picked == "automatic" else picked
+    try:
+        used = choose_mode(mode, max(1, count))
+    except SettingError as error:
+        st.error(str(error))
+        return mode
+    st.caption(f"Mode **{used}**: {_MODES[used]}.")
+    return mode
+
+
+def checked(prompts: list[str]) -> list[str] | None:
+    """The prompts as they are used, or None with what is wrong."""
+    try:
+        return list(check_prompts(prompts))
+    except SettingError as error:
+        st.info(str(error)) if not prompts else st.error(str(error))
+        return None
+
+
+def looking_for() -> None:
+    """The chips on the Source page; the Run page begins with them."""
+    given = prompt_chips("Looking for")
+    if given and checked(given):
+        st.caption(
+            f"The Run page begins with {'this prompt' if len(given) == 1 else 'these prompts'} and the detector yolo-world."
+        )
+
+
+def add_panel(desk: Desk, run: Run) -> None:
+    """More prompts for a run that takes them, and how far they are."""
+    if "prompt_mode" not in run.recipe:
+        return
+    jobs = [
+        j for j in desk.engine.jobs() if j.kind == "prompts" and j.payload["run_id"] == run.run_id
+    ]
+    with st.container(border=True):
+        if run.recipe["prompt_mode"] == "joint":
+            _joint(run)
+            return
+        refused = _refused(run, jobs[0]) if jobs else None
+        left, right = st.columns([5, 1], vertical_alignment="bottom")
+        with left:
+            has = [x for x in run.labels if x not in run.log.adding]
+            few = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")
+            fresh = prompt_chips(
+                f"Add prompts to this run (mode independent; it has {few})",
+                key=f"more_{run.run_id}_{st.session_state.get('more_n', 0)}",
+            )
+        from_s = desk.playheads.get(run.run_id)
+        if right.button(
+            "Look for them", disabled=not fresh or run.state != "done", width="stretch"
+        ):
+            _start(desk, run, fresh, from_s)
+        for job in jobs[:1]:
+            if job.is_active:
+                st.fragment(_progress, run_every=0.5)(desk, run, job)
+            elif job.error and (refused is None or fresh == refused):
+                st.error(job.error)
+        left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
+        if left_over:
+            _unfinished(desk, run, left_over, from_s)
+
+
+def _refused(run: Run, job: Job) -> list[str] | None:
+    """Prompts that were refused before a sample was looked at: their chips come back, once."""
+    prompts = list(job.payload["prompts"])
+    if not job.error or set(prompts) & set(run.log.adding):
+        return None
+    state = st.session_state
+    if state.get("refused") != job.job_id:
+        state.refused, state.more_n = job.job_id, state.get("more_n", 0) + 1
+        state[f"more_{run.run_id}_{state.more_n}"] = prompts
+    return prompts
+
+
+def _unfinished(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> None:
+    """Prompts whose pass was stopped: go on, or forget them."""
+    # The way on is where Stop was: a second press there must not throw anything away.
+    words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
+    looked = run.effort(prompts[0]).ok
+    words.markdown(
+        f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples."
+    )
+    if go_on.button("Go on", width="stretch"):
+        _start(desk, run, prompts, from_s)
+    with drop.popover("Forget", width="stretch"):
+        st.write("What was seen of them so far is deleted.")
+        if st.button("Forget them"):
+            discard_unfinished(desk.store, run.run_id)
+            st.rerun()
+
+
+def _joint(run: Run) -> None:
+    st.caption(
+        "This run is in mode **joint**: its prompts influence each other, so another set of prompts is "
+        "another run."
+    )
+    if st.button("Start another run with other prompts"):
+        state = st.session_state
+        state[KEY], state.chosen, state.keep_detector = (
+            list(run.labels),
+            [run.media["media_id"]],
+            run.recipe["detector"],
+        )
+        state.like = {name: run.recipe.get(name) for name in ("every_s", "image_size", "weights")}
+        st.switch_page("pages/run.py")
+
+
+def _start(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> None:
+    try:
+        given = check_prompts(prompts)
+        wanted = [p for p in given if p not in run.labels or p in run.log.adding]
+        if not wanted:
+            raise SettingError(f"the run has {', '.join(map(repr, given))} already")
+        if len(wanted) < len(given):
+            st.toast(f"Already there: {', '.join(p for p in given if p not in wanted)}")
+    except LabError as error:
+        st.error(str(error))
+        return
+    desk.engine.submit(
+        "prompts", f"{run.media['name']}: {', '.join(wanted)}", run_id=run.run_id, prompts=wanted,
+        from_s=from_s, store=str(desk.store.folder),
+    )  # fmt: skip
+    st.session_state.more_n = st.session_state.get("more_n", 0) + 1
+    st.rerun()
+
+
+def _progress(desk: Desk, run: Run, job: Job) -> None:
+    if bool(desk.run(run.run_id).log.adding) != bool(run.log.adding):
+        st.rerun()  # the player then follows by itself
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    share = min(1.0, job.done / job.total) if job.total else 0.0
+    words = ", ".join(job.payload["prompts"])
+    rest = f" · {clock(job.left_s)} left" if job.left_s is not None else ""
+    left.progress(share, f"Looking for {words}: {job.done} of {job.total or '?'} samples{rest}")
+    if right.button("Stop", key=f"stop_{job.job_id}", width="stretch"):
+        desk.engine.cancel(job.job_id)
+    if not job.is_active:
+        st.rerun()

@@ -1,0 +1,232 @@
+"""Questions to a person: the queue and audits. They are answered on Tune, one after the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.widgets.selection import Selection
+from lab.app.ui.widgets.sweep_tab import current_sweep
+from lab.errors import SettingError
+from lab.evaluation.truth import Truth
+from lab.rules.rule import LabelRule
+from lab.runs.run import Run
+from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched
+from lab.tuning.footage import footage_of
+from lab.tuning.queue import committee, questions
+
+
+def show_queue(desk: Desk, picked: Selection) -> None:
+    """The moments that would teach most, renewed after each answer."""
+    swept = current_sweep(desk, picked)
+    floor = float(picked.runs[0].recipe["score_floor"])
+    rules = committee(swept, picked.rule.of(picked.label), floor)
+    found = _questions(desk, picked.runs, picked.label, rules)
+    st.caption(
+        "Where the best rules disagree, and near misses, in footage that nobody watched. "
+        + (
+            ""
+            if swept is not None
+            else "There is no sweep yet: rules with a spread of thresholds vote. "
+        )
+        + "No headline figure is made of these answers, for the moments are the hard ones."
+    )
+    if not found:
+        st.info("Nothing to ask: everything was watched, or all rules agree.")
+        return
+    if st.button("Ask me", type="primary", key="ask_me"):
+        st.session_state.asking = {
+            "kind": "queue", "run_ids": [r.run_id for r in picked.runs], "label": picked.label,
+            "rules": [r.to_dict() for r in rules], "n": st.session_state.get("asked", 0),
+        }  # fmt: skip
+        _next(desk)
+        st.switch_page("pages/tune.py")
+    st.dataframe(
+        pd.DataFrame(
+            [
+                {
+                    "clip": q.name,
+                    "from, s": q.start_us / 1e6,
+                    "to, s": q.end_us / 1e6,
+                    "why": q.text,
+                    "weight": round(q.priority, 2),
+                }
+                for q in found
+            ]
+        ),
+        hide_index=True,
+        width="stretch",
+    )
+
+
+def _questions(desk: Desk, runs: list[Run], label: str, rules: list[LabelRule]) -> list[Any]:
+    # Answers to the queue count as watched here, or it would ask them again.
+    truth = Truth.of_records(*desk.truth.records(), include_queue=True)
+    return questions(footage_of(runs, truth, label), label, rules)
+
+
+def show_audit(desk: Desk, picked: Selection) -> None:
+    """Freeze a rule, draw clips that nobody annotated, watch them blind, report."""
+    st.caption(
+        "For the figure in the paper: the rule is frozen and logged, clips that nobody annotated are drawn "
+        "by chance, the low-scoring ones included, watched blind, and weighted by their chance to be drawn."
+    )
+    protocol = picked.runs[0].protocol_hash
+    mine = [
+        a for a in desk.store.audits() if a.label == picked.label and a.protocol_hash == protocol
+    ]
+    for audit in mine:
+        _audit(desk, picked, audit)
+    free = unwatched(picked.runs, desk.truth.truth(), picked.label)
+    with st.expander("Draw a new audit", expanded=not mine):
+        st.write(
+            f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”."
+        )
+        first, second = st.columns(2)
+        clips = int(first.number_input("Clips to draw", 2, 500, 12))
+        seed = int(second.number_input("Seed", 0, 10**6, 1))
+        if st.button("Freeze the rule and draw", disabled=len(free) < 2):
+            made = new_audit(
+                picked.runs, desk.truth.truth(), picked.rule, picked.label, clips, seed
+            )
+            desk.store.add_audit(made)
+            st.rerun()
+
+
+def _watched(desk: Desk, audit: Audit) -> set[str]:
+    return {
+        c.media_id
+        for c in desk.truth.records()[1]
+        if c.label == audit.label and c.origin == "audit"
+    }
+
+
+def _audit(desk: Desk, picked: Selection, audit: Audit) -> None:
+    runs = {r.media["media_id"]: r for r in picked.runs}
+    watched = _watched(desk, audit) & set(audit.drawn)
+    with st.container(border=True):
+        st.markdown(
+            f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: {len(watched)} of {len(audit.drawn)} clips watched."
+        )
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "stratum": s.name,
+                        "highest score": f"{s.low:.2f} to {s.high:.2f}",
+                        "clips": s.size,
+                        "drawn": len(s.drawn),
+                        "chance": round(s.probability, 3),
+                    }
+                    for s in audit.strata
+                ]
+            ),
+            hide_index=True,
+        )
+        left = [m for m in audit.drawn if m not in watched and m in runs]
+        if left and st.button(
+            f"Watch the next of {len(left)}, blind", key=f"audit_{audit.audit_id}"
+        ):
+            st.session_state.asking = {
+                "kind": "audit",
+                "audit_id": audit.audit_id,
+                "n": st.session_state.get("asked", 0),
+            }
+            _next(desk)
+            st.switch_page("pages/tune.py")
+        if watched:
+            figures = audit_figures(desk.truth.truth(), audit, picked.runs)
+            _audit_table(figures)
+
+
+def _audit_table(figures: dict[str, Any]) -> None:
+    rows = []
+    for name in ("precision", "recall", "false_per_hour"):
+        value, limits = figures[name], figures[f"{name}_interval"]
+        text = "cannot be said yet" if value is None else f"{value:.3f}"
+        rows.append(
+            {
+                "figure": name.replace("_", " "),
+                "of all clips": text + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""),
+            }
+        )
+    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    if figures["missing"]:
+        st.caption(f"Preliminary: {figures['missing']} drawn clips are not watched yet.")
+
+
+def current_ask(desk: Desk) -> dict[str, Any] | None:
+    """The question to show on Tune; moves on when the player says that it is answered."""
+    asking = st.session_state.get("asking")
+    if asking is None:
+        return None
+    ask: dict[str, Any] | None = asking.get("ask")
+    # What the player said last; it is read before the player is drawn again.
+    said = getattr(st.session_state.get("player"), "answered", None)
+    if ask is not None and said == str(ask["n"]):
+        ask = _next(desk)
+        if ask is None:
+            st.session_state.asking = None
+            st.success("No further question: all are answered.")
+            return None
+        st.rerun()
+    if ask is not None and st.button("Stop asking"):
+        st.session_state.asking = None
+        st.rerun()
+    return ask
+
+
+def _next(desk: Desk) -> dict[str, Any] | None:
+    """Find the next question and make its run the one of the page."""
+    asking = st.session_state.asking
+    n = st.session_state.asked = st.session_state.get("asked", 0) + 1
+    made = (
+        _next_of_queue(desk, asking) if asking["kind"] == "queue" else _next_of_audit(desk, asking)
+    )
+    if made is None:
+        asking["ask"] = None
+        return None
+    run_id, ask = made
+    asking["ask"] = {**ask, "n": n}
+    st.session_state.tune_run = run_id
+    st.query_params["run"] = run_id
+    return dict(asking["ask"])
+
+
+def _next_of_queue(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    runs = desk.runs(asking["run_ids"])
+    rules = [LabelRule.from_dict(r) for r in asking["rules"]]
+    found = _questions(desk, runs, asking["label"], rules)
+    if not found:
+        return None
+    q = found[0]
+    run = next(r for r in runs if r.media["media_id"] == q.media_id)
+    return run.run_id, {
+        "label": q.label, "start_us": q.start_us, "end_us": q.end_us, "origin": "queue",
+        "text": q.text, "title": f"Question ({len(found)} open):", "blind": False, "media_id": q.media_id,
+    }  # fmt: skip
+
+
+def _next_of_audit(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    audit = next((a for a in desk.store.audits() if a.audit_id == asking["audit_id"]), None)
+    if audit is None:
+        raise SettingError("the audit is no longer in the store")
+    watched = _watched(desk, audit)
+    left = [m for m in audit.drawn if m not in watched]
+    rows = {
+        r["media_id"]: r
+        for r in reversed(desk.store.runs())
+        if r["protocol_hash"] == audit.protocol_hash
+    }
+    left = [m for m in left if m in rows]
+    if not left:
+        return None
+    run = desk.run(rows[left[0]]["run_id"])
+    return run.run_id, {
+        "label": audit.label, "start_us": run.media["first_pts_us"], "end_us": run.media["end_us"],
+        "origin": "audit", "text": "the whole clip, with what the detector saw hidden",
+        "title": f"Audit ({len(left)} clips left):", "blind": True, "media_id": run.media["media_id"],
+    }  # fmt: skip

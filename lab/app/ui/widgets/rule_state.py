@@ -1,0 +1,68 @@
+"""The rule of the Tune page: in the session, in the address, loaded from elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+
+import streamlit as st
+
+from lab.errors import SettingError
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+
+
+def pack(rule: Rule) -> str:
+    """A rule as a word for the page's address."""
+    text = json.dumps(rule.to_dict(), separators=(",", ":"), sort_keys=True)
+    return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+
+
+def unpack(word: str) -> Rule:
+    """Raises SettingError if the address was cut or changed."""
+    try:
+        raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
+        text = zlib.decompressobj().decompress(raw, 1 << 20)
+        return Rule.from_dict(json.loads(text))
+    except (ValueError, zlib.error, TypeError, AttributeError) as error:
+        raise SettingError(
+            f"the rule in this address cannot be read ({error}); ask for the link again"
+        ) from None
+
+
+def current_rule(run: Run) -> Rule:
+    """The rule of this session, of the address, or the run's default."""
+    state = st.session_state
+    tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
+    if state.get("rule_run") != run.run_id or "rule" not in state:
+        rule = tuned.get(run.run_id, run.default_rule)
+        if "rule" in st.query_params:
+            try:
+                rule = unpack(st.query_params["rule"])
+                rule.check_floor(run.recipe["score_floor"])
+                rule.wanted(run.labels)
+            except SettingError as error:
+                st.warning(str(error))
+                rule = run.default_rule
+        state.rule, state.rule_run = rule, run.run_id
+        state.rule_n = state.get("rule_n", 0) + 1
+    tuned[run.run_id] = state.rule
+    kept: Rule = state.rule
+    return kept
+
+
+def load_rule(rule: Rule) -> None:
+    """Make `rule` that of the session; the player takes it over."""
+    st.session_state.rule = rule
+    st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
+
+
+def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
+    """Open Tune at a run, with a rule, at a moment."""
+    load_rule(rule)
+    st.session_state.rule_run = run_id
+    if pts_s is not None:
+        count = (st.session_state.get("seek") or {"n": 0})["n"] + 1
+        st.session_state.seek = {"t": pts_s, "n": count}
+    st.switch_page("pages/tune.py", query_params={"run": run_id})

@@ -1,0 +1,66 @@
+"""The tab “Fewer samples”: what looking less often would have cost."""
+
+from __future__ import annotations
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from lab.app.server.state import Desk
+from lab.app.ui.widgets.selection import Selection
+from lab.tuning.thinning import thin
+
+
+def show_thinning(desk: Desk, picked: Selection) -> None:
+    """A dense run thinned to 0.5, 1, 2, 5 s at all phase offsets."""
+    if not picked.covered:
+        st.info(f"This needs clips that were watched for “{picked.label}”.")
+        return
+    with st.spinner("Thinning at all phase offsets…"):
+        rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)
+    frame = pd.DataFrame(rows)
+    chart = go.Figure()
+    for name in ("recall", "precision"):
+        chart.add_trace(
+            go.Scatter(
+                x=frame["interval_s"], y=frame[name], name=name, mode="lines+markers",
+                error_y={"type": "data", "symmetric": False, "array": frame[f"{name}_high"] - frame[name], "arrayminus": frame[name] - frame[f"{name}_low"]},
+            )
+        )  # fmt: skip
+    chart.add_trace(
+        go.Scatter(
+            x=frame["interval_s"],
+            y=frame["computing"],
+            name="computing",
+            mode="lines",
+            line={"dash": "dot"},
+        )
+    )
+    chart.update_layout(
+        xaxis_title="seconds between samples",
+        xaxis={
+            "type": "log",
+            "tickvals": frame["interval_s"],
+            "ticktext": [f"{v:g}" for v in frame["interval_s"]],
+        },
+        yaxis_range=[0, 1.05],
+        height=320,
+        margin={"l": 50, "r": 10, "t": 10, "b": 40},
+        legend={"orientation": "h", "y": 1.15},
+    )
+    st.plotly_chart(chart)
+    st.dataframe(
+        frame[["interval_s", "phases", "recall", "recall_low", "recall_high", "precision", "delay_s", "duration_bias_s", "computing", "elapsed_s"]],
+        hide_index=True,
+        width="stretch",
+        column_config={
+            "interval_s": "Every, s", "phases": "Phases", "recall": st.column_config.NumberColumn("Recall", format="%.3f"),
+            "recall_low": st.column_config.NumberColumn("worst phase", format="%.3f"), "recall_high": st.column_config.NumberColumn("best phase", format="%.3f"),
+            "precision": st.column_config.NumberColumn("Precision", format="%.3f"), "delay_s": st.column_config.NumberColumn("Delay, s", format="%.2f"),
+            "duration_bias_s": st.column_config.NumberColumn("Duration bias, s", format="%+.2f"), "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
+            "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
+        },
+    )  # fmt: skip
+    st.caption(
+        "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
+    )

@@ -1,1 +1,0 @@
-"""The command line, by subject; `lab.cli` puts it together."""

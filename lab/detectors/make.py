@@ -1,0 +1,82 @@
+"""Detectors made by name and settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lab.detectors.detector import Detector
+from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
+from lab.detectors.plugins.wrapper import complete
+from lab.detectors.registered import detectors
+from lab.errors import SettingError
+from lab.store.store import Store
+
+
+def make_detector(
+    name: str = "yolo", *, store: Store | str | Path | None = None, **settings: Any
+) -> Detector:
+    """A registered detector, built in or from a plugin; see `lab.detectors.make.make`.
+
+    store: where detectors that keep what they computed (text embeddings) look and put it.
+    """
+    given = dict(settings)
+    is_built_in = detectors.package(name) is None and name != "python"
+    if is_built_in and getattr(detectors.get(name), "uses_store", False):
+        given["store"] = Store.of_any(store)
+    made = make(name, given)
+    if is_built_in:
+        # A plugin's settings may hold secrets; its recipe says which may be kept.
+        plain = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+        made.made_from = {"name": name, **plain}  # type: ignore[attr-defined]
+    return made
+
+
+def detector_settings(
+    recipe: Mapping[str, Any], environment: Mapping[str, Any], weights: str | None = None
+) -> dict[str, Any]:
+    """The arguments of `make_detector` that gave this recipe.
+
+    environment: what was recorded beside it: settings, and where the weights lay; a file that
+    has changed shows in its hash. weights: where they lie now.
+    """
+    if "plugin" in recipe:
+        return {"name": recipe["detector"], **recipe["settings"]}
+    names = ("weights", "runtime", "labels", "image_size", "score_floor", "nms_iou", "most_boxes")
+    known = {n: recipe[n] for n in names if n in recipe}
+    settings = dict(environment.get("detector_settings") or {"name": recipe["detector"], **known})
+    place = weights or environment.get("weights_path")
+    if place is not None:
+        settings["weights"] = place
+    if "prompt_mode" in recipe:
+        settings["prompt_mode"] = recipe["prompt_mode"]
+    if settings.get("labels") is not None:  # some may have been added since
+        settings["labels"] = list(recipe["labels"])
+    return settings
+
+
+def make(name: str, settings: Mapping[str, Any]) -> Detector:
+    """A registered detector, built in or from a plugin.
+
+    Raises SettingError for an unknown name or setting, LabError for a plugin that cannot be
+    loaded, DetectorError for one that cannot be made.
+    """
+    factory = detectors.get(name)
+    package = detectors.package(name)
+    if package is None:
+        if name != "python" and (
+            unknown := [k for k in settings if k not in named_parameters(factory)]
+        ):
+            takes = ", ".join(sorted(n for n in named_parameters(factory) if n != "store"))
+            raise SettingError(
+                f"detector {name!r} does not take {', '.join(map(repr, unknown))}; it takes: {takes}"
+            )
+        try:
+            built_in: Detector = factory(**settings)
+        except TypeError as error:
+            raise SettingError(f"detector {name!r} does not take these settings: {error}") from None
+        return built_in
+    what = f"plugin {name!r}"
+    made = call_factory(what, factory, arguments(what, factory, settings), settings)
+    return complete(name, made, settings, package)

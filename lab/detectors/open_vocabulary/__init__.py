@@ -1,0 +1,1 @@
+"""Detectors that look for what a prompt says: YOLO-World and YOLOE."""

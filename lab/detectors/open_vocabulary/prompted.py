@@ -1,0 +1,121 @@
+"""What detectors that are asked in words share: settings, prompts, and what the recipe says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.detection import Detections
+from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
+from lab.detectors.open_vocabulary.text_features import TextFeatures, feature_hash
+from lab.detectors.settings import number
+from lab.detectors.weights.files import weights_sha256
+from lab.detectors.yolo.letterbox import Letterbox
+from lab.detectors.yolo.suppression import Keeping, one_shape
+from lab.errors import DetectorError, SettingError
+from lab.frame import Frame
+
+STRIDE = 32
+
+
+class Prompted:
+    """A detector of prompts; a subclass brings the network and says what it sees in a batch.
+
+    kind: the detector's name. processing_version: of what the subclass does with the answer.
+    """
+
+    default_score_floor = 0.01
+    default_threshold = 0.1
+    uses_store = True
+    example = {"labels": ["person"]}  # for looking whether it is ready
+    kind: str
+    processing_version: int
+    labels: tuple[str, ...]
+    prompt_mode: str
+
+    def __init__(
+        self, model: Any, path: Path, *, image_size: int, keep: Keeping, texts: TextFeatures | None
+    ) -> None:
+        """model: has `name` (the runtime), perhaps `device`, and `close()`. texts: None if the
+        network's vocabulary is its own.
+        """
+        self.weights_path = str(path.absolute())
+        self._model: Any = model
+        # On a CPU two at a time take as long as two in turn.
+        self.batch_size = 8 if getattr(model, "device", "cpu") == "cuda" else 1
+        self._size, self._keep, self._texts = image_size, keep, texts
+        self._text = np.zeros((0, 0), np.float32)
+        self._recipe: dict[str, Any] = {
+            "detector": self.kind,
+            "weights": path.name,
+            "weights_sha256": weights_sha256(path),
+            "runtime": model.name,
+            "precision": "f32",
+            "image_size": image_size,
+            "nms_iou": keep.iou,
+            "most_boxes": keep.most,
+            "processing_version": self.processing_version,
+            "score_floor": keep.floor,
+        }
+        if texts is not None:
+            self._recipe["text_encoder"] = texts.encoder
+
+    def ask_for(self, labels: Sequence[str] | None, prompt_mode: str | None = None) -> None:
+        """Other prompts for the same network; nothing is loaded again.
+
+        Raises as the constructor does, with the prompts left as they were.
+        """
+        prompts = check_prompts(labels)
+        mode = self._mode(prompt_mode, len(prompts))
+        if self._texts is None:
+            raise DetectorError("this network has its own vocabulary and takes no prompts")
+        text = self._texts.of(prompts)
+        self.labels, self.prompt_mode, self._text = prompts, mode, text
+        self._recipe |= {
+            "prompt_mode": mode,
+            "labels": sorted(prompts),  # their order changes no score
+            "text_features": {p: feature_hash(v) for p, v in zip(prompts, text, strict=True)},
+        }
+
+    def _mode(self, prompt_mode: str | None, count: int) -> str:
+        return choose_mode(prompt_mode, count)
+
+    def recipe(self) -> dict[str, Any]:
+        return dict(self._recipe)
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        if not frames:
+            return []
+        if self._model is None:
+            raise DetectorError("the detector is closed; make it again")
+        height, width = one_shape(frames)
+        box = Letterbox.fit(width, height, (self._size, self._size), STRIDE)
+        batch = np.stack([box.apply(frame.image_bgr) for frame in frames])  # type: ignore[arg-type]
+        return self._seen(batch, box, width, height)
+
+    def _seen(
+        self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
+    ) -> list[Detections]:
+        """What is on each picture of a batch, float32 (b, 3, h, w); width and height are theirs."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        if self._model is not None:
+            self._model.close()
+        self._model = None
+
+
+def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> Keeping:
+    """The settings that say what is kept. Raises SettingError if one is out of range."""
+    if not 0 < floor < 1:
+        raise SettingError(f"score_floor must be in (0, 1), got {floor}")
+    number("nms_iou", nms_iou, 1e-6, 1)
+    if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % STRIDE:
+        raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
+    if not isinstance(most_boxes, int) or most_boxes < 1:
+        raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
+    return Keeping(floor, nms_iou, most_boxes)

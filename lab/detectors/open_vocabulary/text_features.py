@@ -1,0 +1,286 @@
+"""What prompts mean to a network: text embeddings, computed once and kept in the store."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab.detectors.open_vocabulary.prompts import tidy
+from lab.detectors.weights.offline import is_offline
+from lab.errors import DetectorError, SettingError
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
+
+CLIP = "clip:ViT-B/32"
+_CLIP_DIMENSIONS = 512
+_MOST = 1e4  # of one number; real ones are below 100
+_PUBLISHED_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+Encode = Callable[[Sequence[str]], np.ndarray]
+
+
+class TextFeatures:
+    """Embeddings of texts by one encoder, each a float32 vector of about unit length.
+
+    Looked for in this order: the file that was named, the checkpoint's own, the store, and then
+    the encoder itself, whose answer the store keeps.
+
+    encoder: its name, under which the store keeps them. own: those that the checkpoint carries.
+    dimensions: how many numbers the network takes for a text; None takes any.
+
+    Raises SettingError for a file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        encoder: str,
+        *,
+        own: Mapping[str, np.ndarray],
+        file: str | Path | None = None,
+        store: Store | None = None,
+        encode: Encode | None = None,
+        dimensions: int | None = None,
+    ) -> None:
+        self.encoder, self._dimensions = encoder, dimensions
+        self._own, self._store, self._encode = own, store, encode
+        self._file = read_embeddings(file) if file is not None else {}
+        if (wrong := self._wrong_length(self._file)) is not None:
+            raise SettingError(f"{file}: {wrong}; give embeddings of {encoder}")
+        self._known: dict[str, np.ndarray] = {}
+
+    def of(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 (n, dimensions). Raises DetectorError for a text that cannot be embedded here."""
+        for text in texts:
+            # The tokenizers of these encoders make all letters small (CLIP's `encode`).
+            places = (
+                (known, key) for known in (self._file, self._own) for key in (text, text.lower())
+            )
+            found = next((known[key] for known, key in places if key in known), None)
+            if found is not None:
+                self._known[text] = found
+        missing = [text for text in texts if text not in self._known]
+        if missing and self._store is not None:
+            kept = self._store.embeddings(
+                self.encoder, [*missing, *(text.lower() for text in missing)]
+            )
+            for text in missing:
+                found = kept.get(text, kept.get(text.lower()))
+                if found is not None:
+                    self._known[text] = found
+            missing = [text for text in missing if text not in self._known]
+        if missing:
+            self._compute(missing)
+        if (wrong := self._wrong_length({text: self._known[text] for text in texts})) is not None:
+            raise DetectorError(
+                f"{wrong}; the store's embeddings of {self.encoder} are of another encoder"
+            )
+        return np.stack([self._known[text] for text in texts])
+
+    def _wrong_length(self, vectors: Mapping[str, np.ndarray]) -> str | None:
+        for text, vector in vectors.items():
+            if self._dimensions is not None and len(vector) != self._dimensions:
+                return f"the embedding of {text!r} has {len(vector)} numbers, the network takes {self._dimensions}"
+        return None
+
+    def _compute(self, texts: Sequence[str]) -> None:
+        if self._encode is None:
+            raise DetectorError(self._unknown(texts, "this network has no text encoder"))
+        try:
+            vectors = self._encode(texts)
+        except DetectorError as error:
+            raise DetectorError(self._unknown(texts, str(error))) from None
+        fresh = dict(zip(texts, as_features(vectors), strict=True))
+        if (wrong := self._wrong_length(fresh)) is not None:
+            raise DetectorError(
+                f"{wrong}; the text encoder's file is of another model than ViT-B/32"
+            )
+        self._known.update(fresh)
+        if self._store is not None:
+            self._store.save_embeddings(self.encoder, fresh, "encoder")
+
+    def _unknown(self, texts: Sequence[str], why: str) -> str:
+        known = {*self._file, *self._own}
+        if self._store is not None:
+            known |= set(self._store.embedding_names(self.encoder))
+        few = (
+            f"none; {len(known)} names are known, such as {', '.join(sorted(known)[:5])}"
+            if known
+            else "none"
+        )
+        asked = "; ".join(
+            f"{text!r} (closest known: {', '.join(nearest(text, known)) or few})"
+            for text in texts[:5]
+        )
+        more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
+        return (
+            f"no embedding is known for {asked}{more}, and {why}; use a known name, or import an "
+            "embeddings file: lab embeddings import FILE.npz, or Models, Text embeddings in the app"
+        )
+
+
+def nearest(text: str, known: set[str], most: int = 3) -> list[str]:
+    """The known names that a person may have meant: those that share words, then similar ones."""
+    import difflib
+
+    words = set(text.lower().split())
+    shared = {name: len(words & set(name.lower().split())) for name in known}
+    by_words = sorted((n for n in known if shared[n]), key=lambda n: (-shared[n], len(n), n))
+    alike = difflib.get_close_matches(text, sorted(known), n=most, cutoff=0.5)
+    same = sorted(name for name in known if name.lower() == text.lower())
+    return list(dict.fromkeys([*same, *by_words[:most], *alike]))[:most]
+
+
+def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
+    """Names and vectors of an .npz with `names` (n,) and `emb` (n, dimensions).
+
+    Names are written as prompts are used: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises SettingError if the file is not such a one.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            names, vectors = file["names"], file["emb"]
+    except FileNotFoundError:
+        raise SettingError(
+            f"no embeddings file at {path}; give an .npz with names and emb"
+        ) from None
+    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+        raise SettingError(
+            f"{path} is not an embeddings file ({error}); expected an .npz with names and emb"
+        ) from None
+    except Exception as error:  # zipfile and zlib have errors of their own
+        raise SettingError(
+            f"{path} cannot be read as .npz ({type(error).__name__}); copy it again"
+        ) from None
+    if (
+        names.ndim != 1
+        or vectors.ndim != 2
+        or len(names) != len(vectors)
+        or names.dtype.kind != "U"
+    ):
+        raise SettingError(
+            f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
+        )
+    if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MOST).all():
+        raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MOST:g}")
+    tidied = [tidy(name) for name in names.tolist()]
+    for i, (name, vector) in enumerate(zip(tidied, vectors, strict=True)):
+        if not name:
+            raise SettingError(f"{path}: name {i} is empty; leave it out")
+        if not vector.any():
+            raise SettingError(
+                f"{path}: the embedding of {name!r} is zero in all dimensions; leave it out"
+            )
+    features = as_features(vectors)
+    found: dict[str, np.ndarray] = {}
+    for name, feature in zip(tidied, features, strict=True):
+        if name in found and not np.allclose(found[name], feature, atol=1e-4):
+            raise SettingError(
+                f"{path}: {name!r} is there twice with different embeddings; leave one out"
+            )
+        found.setdefault(name, feature)
+    return found
+
+
+def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: Store) -> None:
+    """Raises SettingError if the embeddings are not as long as that encoder's are, as far as is known."""
+    got = next((len(vector) for vector in vectors.values()), None)
+    wanted = _CLIP_DIMENSIONS if encoder == CLIP else None
+    if wanted is None and (names := store.embedding_names(encoder)[:1]):
+        wanted = len(store.embeddings(encoder, names)[names[0]])
+    if None not in (got, wanted) and got != wanted:
+        raise SettingError(
+            f"these embeddings have {got} dimensions, those of {encoder} have {wanted}; "
+            "name the encoder that made them"
+        )
+
+
+def as_features(vectors: np.ndarray) -> np.ndarray:
+    """float32, of unit length; what is within 1 % of it stays as it is.
+
+    Raises SettingError for a vector without length.
+    """
+    features = np.asarray(vectors, np.float32)
+    length = np.linalg.norm(features, axis=-1, keepdims=True)
+    if not (length > 0).all():
+        raise SettingError("an embedding is zero in all dimensions; make the file again")
+    return np.where(np.abs(length - 1) < 0.01, features, features / length).astype(np.float32)
+
+
+def feature_hash(vector: np.ndarray) -> str:
+    """What a recipe says of an embedding: 16 hex digits of BLAKE2b over its float32 bytes."""
+    return hashlib.blake2b(np.asarray(vector, "<f4").tobytes(), digest_size=8).hexdigest()
+
+
+def clip_encoder() -> Encode:
+    """OpenAI's CLIP ViT-B/32, downloaded into the models folder on first use.
+
+    Its errors are DetectorErrors that say what is missing.
+    """
+
+    def encode(texts: Sequence[str]) -> np.ndarray:
+        import torch
+
+        model, tokenize = _clip()
+        try:
+            tokens = tokenize(list(texts))
+        except RuntimeError:
+            raise DetectorError("CLIP reads at most 77 tokens; shorten the prompt") from None
+        with torch.inference_mode():
+            vectors = model.encode_text(tokens).float()
+        return (vectors / vectors.norm(dim=-1, keepdim=True)).numpy()
+
+    return encode
+
+
+def _clip() -> tuple[Any, Callable[[list[str]], Any]]:
+    from lab.detectors.weights.files import models_folder, weights_sha256
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # it imports a part of setuptools that is on its way out
+            import clip
+    except ImportError:
+        raise DetectorError(
+            "the text encoder needs its package: pip install clip-anytorch"
+        ) from None
+    folder = models_folder() / "clip"
+    file = folder / "ViT-B-32.pt"
+    if not file.is_file() and is_offline():
+        raise DetectorError(
+            f"the text encoder is not here and downloads are switched off (fetch CLIP ViT-B-32.pt on "
+            f"another machine and put it at {file})"
+        )
+    try:
+        if not file.is_file() or weights_sha256(file) == _PUBLISHED_SHA256:
+            # The published file is a TorchScript program; the package checks what it downloads.
+            model, _ = clip.load(
+                str(file) if file.is_file() else "ViT-B/32", device="cpu", download_root=str(folder)
+            )
+        else:
+            model = _of_tensors(file)
+    except Exception as error:
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DetectorError(
+            f"the text encoder could not be loaded ({text[:120]}; its file belongs at {file})"
+        ) from None
+    return model.float().eval(), clip.tokenize
+
+
+def _of_tensors(file: Path) -> Any:
+    """CLIP from a state dict; anything else in the file is refused, and not run."""
+    import torch
+    from clip.model import build_model
+
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+        return build_model(dict(state))
+    except Exception as error:
+        raise DetectorError(
+            f"{file.name} is neither the published one nor a CLIP's tensors alone"
+        ) from error

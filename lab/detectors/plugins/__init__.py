@@ -1,0 +1,1 @@
+"""Third-party detectors: loading them, wrapping them, checking their results."""

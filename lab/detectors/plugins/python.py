@@ -1,0 +1,67 @@
+"""Detector `python`: a class or function of any importable module."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.metadata import packages_distributions, version
+from pathlib import Path
+from typing import Any
+
+from lab.detectors.detector import Detector
+from lab.detectors.plugins.detstream import DetstreamDetector
+from lab.detectors.plugins.loading import arguments, call_factory, load_target, named_parameters
+from lab.detectors.plugins.stream_infer import StreamInferAlgo
+from lab.detectors.plugins.wrapper import complete
+from lab.errors import SettingError, closest
+
+ADAPTERS: dict[str, Callable[..., Any]] = {
+    "detstream": DetstreamDetector,
+    "stream-infer": StreamInferAlgo,
+}
+
+
+STYLES = ("lab", "detstream", "stream-infer")
+
+
+def from_target(*, target: str = "", style: str = "lab", **settings: Any) -> Detector:
+    """Detector `python`: a class or function named as `package.module:Name`. This runs its code.
+
+    style: `lab` for detectors with `detect(frames)`, `detstream` for those with `detect(frame)`,
+        `stream-infer` for algorithms with `init()` and `run(frames)`; see `lab.adapters`.
+    settings: for what the target makes, and for the adapter of its style.
+    """
+    from lab.detectors.plugins.python import ADAPTERS
+
+    if style not in STYLES:
+        raise SettingError(f"unknown style {style!r}; {closest(style, list(STYLES))}")
+    factory = load_target(target)
+    what = f"plugin {target!r}"
+    adapter = ADAPTERS.get(style)
+    if adapter is None:
+        made = call_factory(what, factory, arguments(what, factory, settings), settings)
+    else:
+        options = named_parameters(adapter)[1:]
+        own = {k: v for k, v in settings.items() if k in options}
+        rest = {k: v for k, v in settings.items() if k not in own or k in named_parameters(factory)}
+        made = call_factory(what, factory, arguments(what, factory, rest, also=options), settings)
+        made = call_factory(what, partial(adapter, made), own, settings)
+    all_settings = {"target": target, "style": style, **settings}
+    return complete("python", made, all_settings, _package_of_target(target), what=what)
+
+
+def _package_of_target(target: str) -> dict[str, str]:
+    """The installed package that holds the module, if one does, and the sha256 of its file."""
+    module = target.partition(":")[0]
+    owners = packages_distributions().get(module.partition(".")[0], [])
+    known = (
+        {"name": owners[0], "version": version(owners[0])}
+        if owners
+        else {"name": module, "version": "none"}
+    )
+    file = getattr(sys.modules.get(module), "__file__", None)
+    if file and Path(file).is_file():
+        known["source_sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return known

@@ -1,0 +1,204 @@
+"""What a plugin gives, made a full detector; every answer of it is checked.
+
+A plugin needs only `detect(frames) -> list[Detections]`; `complete` adds the rest of
+`lab.detectors.detector.Detector`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from lab.detection import Detections
+from lab.detectors.detector import Detector
+from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, hide, on_record, secrets_of
+from lab.detectors.plugins.validation import AnswerError, checked
+from lab.errors import DetectorError, LabError, SettingError, closest
+from lab.frame import Frame
+from lab.registry import in_words
+
+_MOST_WORDS = 300
+
+
+def complete(
+    name: str,
+    made: Any,
+    settings: Mapping[str, Any],
+    package: Mapping[str, str] | None = None,
+    *,
+    what: str | None = None,
+) -> Detector:
+    """A full detector around what a plugin made; every answer of it is checked.
+
+    package: `name` and `version` of where it comes from. what: how messages call it.
+
+    Raises DetectorError if it has no `detect`, or an attribute that cannot be; SettingError for
+    labels that it does not know.
+    """
+    return PluginDetector(
+        name, made, dict(settings), dict(package or {}), what or f"plugin {name!r}"
+    )
+
+
+class PluginDetector:
+    """See `complete`. A wrong answer, or an exception, is a failed frame that says why."""
+
+    default_score_floor = 0.05
+    default_threshold = 0.4
+
+    def __init__(
+        self, name: str, made: Any, settings: dict[str, Any], package: dict[str, str], what: str
+    ) -> None:
+        if not callable(getattr(made, "detect", None)):
+            raise DetectorError(f"{what} made a {type(made).__name__}, which has no detect(frames)")
+        self._made, self._what = made, what
+        self._secrets = secrets_of(settings)
+        self.default_score_floor = self._number("default_score_floor", 0.05)
+        self.default_threshold = self._number("default_threshold", 0.4)
+        self.batch_size = self._attribute("batch_size", 1)
+        if not isinstance(self.batch_size, Integral) or self.batch_size < 1:
+            raise DetectorError(f"{what} has batch_size {self.batch_size!r}, expected 1 or more")
+        self.is_stateful = bool(self._attribute("is_stateful", False))
+        self.takes_windows = bool(self._attribute("takes_windows", False))
+        recipe = self._own_recipe()
+        self._declared = _label_names(what, self._attribute("labels", None) or (), DetectorError)
+        self._asked = self._labels_asked(settings.get("labels"))
+        self.labels = tuple(
+            label
+            for label in self._declared or self._asked
+            if not self._asked or label in self._asked
+        )
+        self._floor = self._score_floor(settings.get("score_floor"), recipe)
+        recorded, left_out = on_record(
+            {k: v for k, v in settings.items() if k not in WRAPPER_SETTINGS or v is not None}
+        )
+        self._recipe = {
+            **recipe,
+            "detector": name,
+            "labels": list(self.labels),
+            "score_floor": self._floor,
+            "plugin": package,
+            "settings": recorded,
+        } | ({"unrecorded_settings": left_out} if left_out else {})
+
+    def recipe(self) -> dict[str, Any]:
+        copied: dict[str, Any] = json.loads(json.dumps(self._recipe))
+        return copied
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """One result per frame, or one for the last frame of a window. Never raises."""
+        if not frames:
+            return []
+        expected = list(frames[-1:] if self.takes_windows else frames)
+        try:
+            answer = self._made.detect(list(frames))
+        except (Exception, SystemExit) as error:
+            return self._all_failed(expected, f"raised {in_words(error)}")
+        if not isinstance(answer, (list, tuple)):
+            kind = type(answer).__name__
+            return self._all_failed(expected, f"returned {kind}, expected list[Detections]")
+        if len(answer) != len(expected):
+            wanted = (
+                "1, for the last frame of the window" if self.takes_windows else str(len(expected))
+            )
+            return self._all_failed(expected, f"returned {len(answer)} results, expected {wanted}")
+        return [self._checked(found, frame) for found, frame in zip(answer, expected, strict=True)]
+
+    def close(self) -> None:
+        """Close what the plugin made, once; what goes wrong there changes no result."""
+        made, self._made = self._made, _Closed()
+        try:
+            if callable(close := getattr(made, "close", None)):
+                close()
+        except (Exception, SystemExit) as error:
+            import warnings
+
+            words = hide(f"{self._what} raised {in_words(error)} when it was closed", self._secrets)
+            warnings.warn(words, RuntimeWarning, stacklevel=2)
+
+    def _checked(self, found: Any, frame: Frame) -> Detections:
+        assert frame.image_bgr is not None
+        height_px, width_px = frame.image_bgr.shape[:2]
+        try:
+            return checked(
+                found,
+                width_px=width_px,
+                height_px=height_px,
+                score_floor=self._floor,
+                declared=self._declared,
+                asked=self._asked,
+            )
+        except AnswerError as error:
+            return self._failed(f"returned {error}")
+
+    def _failed(self, words: str) -> Detections:
+        return Detections.failed(hide(f"{self._what} {words}", self._secrets)[:_MOST_WORDS])
+
+    def _all_failed(self, expected: list[Frame], words: str) -> list[Detections]:
+        return [self._failed(words) for _ in expected]
+
+    def _attribute(self, name: str, default: Any) -> Any:
+        try:
+            return getattr(self._made, name, default)
+        except Exception as error:
+            raise DetectorError(f"{self._what}: reading {name} raised {in_words(error)}") from None
+
+    def _number(self, name: str, default: float) -> float:
+        value = self._attribute(name, default)
+        if not _is_share(value):
+            raise DetectorError(f"{self._what} has {name} {value!r}, expected a number in (0, 1)")
+        return float(value)
+
+    def _own_recipe(self) -> dict[str, Any]:
+        give = self._attribute("recipe", None)
+        if not callable(give):
+            return {}
+        try:
+            recipe = give()
+            if not isinstance(recipe, dict):
+                raise TypeError(f"expected dict, got {type(recipe).__name__}")
+            json.dumps(recipe, allow_nan=False)
+        except Exception as error:
+            raise DetectorError(
+                f"{self._what}: its recipe() is no dict of JSON values: {in_words(error)}"
+            ) from None
+        return on_record(recipe)[0]
+
+    def _labels_asked(self, labels: Any) -> tuple[str, ...]:
+        if labels is None:
+            return ()
+        asked = _label_names(self._what, labels, SettingError)
+        if not asked:
+            raise SettingError("no label given; name one or more, or leave labels out for all")
+        for label in asked:
+            if self._declared and label not in self._declared:
+                raise SettingError(
+                    f"{self._what} does not know {label!r}; {closest(label, list(self._declared))}"
+                )
+        return asked
+
+    def _score_floor(self, given: Any, recipe: Mapping[str, Any]) -> float:
+        floor = recipe.get("score_floor", self.default_score_floor) if given is None else given
+        if not _is_share(floor):
+            raise SettingError(f"score_floor must be in (0, 1), got {floor!r}")
+        return float(floor)
+
+
+class _Closed:
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        raise DetectorError("it has been closed")
+
+
+def _is_share(value: Any) -> bool:
+    return isinstance(value, (int, float, np.floating)) and 0 < float(value) < 1
+
+
+def _label_names(what: str, labels: Any, wrong: type[LabError]) -> tuple[str, ...]:
+    is_list = isinstance(labels, (list, tuple, set, frozenset))
+    if not is_list or not all(isinstance(label, str) and label.strip() for label in labels):
+        raise wrong(f"{what}: labels must be a list of names, got {labels!r}")
+    return tuple(dict.fromkeys(label.strip() for label in labels))

@@ -1,0 +1,26 @@
+"""Pictures as files in base64, as services take them."""
+
+from __future__ import annotations
+
+import base64
+
+import numpy as np
+
+from lab.detectors.services.client import ServiceError
+
+IMAGE_FORMATS = ("jpeg", "png")
+
+
+def picture_base64(image_bgr: np.ndarray, image_format: str, jpeg_quality: int) -> str:
+    """A uint8 (h, w, 3) BGR picture as a file, in base64. Raises ServiceError if that fails."""
+    import cv2
+
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if image_format == "jpeg" else []
+    try:
+        done, data = cv2.imencode(".jpg" if image_format == "jpeg" else ".png", image_bgr, options)
+    except cv2.error:
+        done = False
+    if not done:
+        height, width = image_bgr.shape[:2]
+        raise ServiceError(f"a picture of {width} x {height} cannot be written as {image_format}")
+    return base64.b64encode(data.tobytes()).decode()

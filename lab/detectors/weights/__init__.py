@@ -1,0 +1,1 @@
+"""Weights: finding, fetching and checking them."""

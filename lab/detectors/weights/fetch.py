@@ -1,0 +1,157 @@
+"""Fetching weights, and checking that they are still those that are known by their name."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lab.detectors.weights.catalogue import Entry, catalogue
+from lab.detectors.weights.download import Progress, download, shown
+from lab.detectors.weights.files import (
+    DEFAULT_NAME,
+    PINS_FILE,
+    folder_entries,
+    is_model,
+    models_folder,
+    no_such_weights,
+    read_json,
+    weights_sha256,
+    write_json,
+)
+from lab.errors import DetectorError
+
+
+def pins() -> dict[str, dict[str, Any]]:
+    """What was downloaded here, by name: `sha256`, `url` and the kind of `check` it had."""
+    path = models_folder() / PINS_FILE
+    kept = read_json(path)
+    if path.is_file() and not kept:
+        raise DetectorError(
+            f"{path} cannot be read; it remembers what was downloaded: put it back, or delete it"
+        )
+    return {k: v for k, v in kept.items() if isinstance(v, dict)}
+
+
+def check_known(path: Path) -> Path:
+    """The path, if the file is the one that is known by its name, or none is.
+
+    Raises DetectorError if it is another than what was downloaded, or is published.
+    """
+    if path.is_file():
+        compare_with_known(path, None)
+    return path
+
+
+def compare_with_known(path: Path, sha256: str | None) -> None:
+    """sha256: that of the file, if it is at hand."""
+    wanted, whose = known_sha256(path.name)
+    if wanted is None:
+        return
+    got = sha256 or weights_sha256(path)
+    if got != wanted:
+        raise DetectorError(
+            f"{path} has sha256 {got[:12]}..., {whose} has {wanted[:12]}...; "
+            "rename it if it is your own, or delete it and download it again"
+        )
+
+
+def known_sha256(name: str) -> tuple[str | None, str]:
+    """The hash that a file of that name must have, and in words whose it is."""
+    entry = catalogue(models_folder()).get(name)
+    if entry and entry.sha256:
+        return entry.sha256, "the published file"
+    pin = pins().get(name)
+    return (
+        (str(pin["sha256"]), "the one downloaded first") if pin and "sha256" in pin else (None, "")
+    )
+
+
+def verify(names: list[str]) -> list[dict[str, Any]]:
+    """Each model (all, if no name is given) against what is known of it.
+
+    `state` is `ok`, `differs`, or `unknown` where nothing is known to compare with.
+    """
+    folder = models_folder()
+    paths = [p for p in folder_entries(folder) if is_model(p)]
+    if missing := sorted(set(names) - {p.name for p in paths}):
+        raise no_such_weights(missing[0], [p.name for p in paths])
+    rows = []
+    for path in paths:
+        if names and path.name not in names:
+            continue
+        wanted, whose = known_sha256(path.name)
+        got = weights_sha256(path)
+        state = "unknown" if wanted is None else "ok" if got == wanted else "differs"
+        rows.append(
+            {
+                "name": path.name,
+                "state": state,
+                "sha256": got,
+                "expected": wanted,
+                "known_from": whose or None,
+            }
+        )
+    return rows
+
+
+def fetch(name: str, progress: Progress | None = None) -> Path:
+    """A file of the catalogue, downloaded into the models folder and checked.
+
+    Without progress, a bar is drawn on a terminal. Raises DetectorError if the name is not known,
+    or the file cannot be had or is another than expected.
+    """
+    folder = models_folder()
+    known = catalogue(folder)
+    entry = known.get(name)
+    if entry is None:
+        here = [p.name for p in folder_entries(folder) if is_model(p)]
+        raise no_such_weights(name, [*here, *known, DEFAULT_NAME])
+    return fetch_entry(entry, progress)
+
+
+def fetch_entry(entry: Entry, progress: Progress | None = None) -> Path:
+    """As `fetch`, for a file that need not be in the catalogue."""
+    folder, name = models_folder(), entry.name
+    wanted = entry.sha256 or known_sha256(name)[0]
+    if wanted and (folder / name).is_file() and weights_sha256(folder / name) == wanted:
+        return folder / name
+    with _bar(name, progress) as shown_progress:
+        digest = download(
+            entry.url, folder / name, sha256=wanted, md5=entry.md5,
+            size_bytes=entry.size_bytes, progress=shown_progress,
+        )  # fmt: skip
+    _pin(entry, digest)
+    return folder / name
+
+
+def _pin(entry: Entry, digest: str) -> None:
+    import filelock
+
+    path = models_folder() / PINS_FILE
+    try:
+        with filelock.FileLock(path.with_suffix(".lock")):
+            kept = pins()
+            if entry.name not in kept:
+                kept[entry.name] = {"sha256": digest, "url": shown(entry.url), "check": entry.check}
+                write_json(path, kept)
+    except OSError as error:
+        raise DetectorError(f"{path} cannot be written ({error.strerror})") from None
+
+
+@contextlib.contextmanager
+def _bar(name: str, progress: Progress | None) -> Iterator[Progress | None]:
+    if progress is not None or not sys.stderr.isatty():
+        yield progress
+        return
+    from tqdm import tqdm
+
+    with tqdm(desc=name, unit="B", unit_scale=True, file=sys.stderr) as bar:
+
+        def show(done: int, total: int | None) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show

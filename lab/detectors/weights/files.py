@@ -1,0 +1,87 @@
+"""Weights as files: where they lie, their names and their hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lab.errors import DetectorError, closest
+
+FACTS_FILE, PINS_FILE = ".facts.json", ".pinned.json"
+
+
+def is_model(path: Path) -> bool:
+    """Whether the name is that of a model (of a finished file, not of a part)."""
+    if path.name.startswith("."):
+        return False
+    return is_openvino_folder(path) or (path.suffix in SUFFIXES and not path.is_dir())
+
+
+def folder_entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Written beside and renamed, so that no reader sees half of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1)
+    os.chmod(name, 0o644)
+    os.replace(name, path)
+
+
+DEFAULT_NAME = "yolo11n"
+
+
+SUFFIXES = (".onnx", ".pt")
+
+
+def models_folder() -> Path:
+    """Where weights are kept: LAB_MODELS, or `models` in the working folder."""
+    return Path(os.environ.get("LAB_MODELS", "models")).absolute()
+
+
+def is_openvino_folder(path: Path) -> bool:
+    """Whether it is a folder as OpenVINO exports are: named so, or with an .xml in it."""
+    return path.is_dir() and (path.name.endswith("_openvino_model") or any(path.glob("*.xml")))
+
+
+def weights_sha256(path: Path) -> str:
+    """The hash of a weights file, computed once per state of the file.
+
+    Of an OpenVINO folder: the hash of the names and hashes of its .xml, .bin and metadata.yaml.
+    """
+    if path.is_dir():
+        files = sorted(
+            p for p in path.iterdir() if p.suffix in (".xml", ".bin") or p.name == "metadata.yaml"
+        )
+        lines = "".join(f"{weights_sha256(file)}  {file.name}\n" for file in files)
+        return hashlib.sha256(lines.encode()).hexdigest()
+    stat = path.stat()
+    return _sha256(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: str, size_bytes: int, mtime_ns: int) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def no_such_weights(name: str, known: list[str]) -> DetectorError:
+    return DetectorError(f"no weights {name!r} in {models_folder()}; {closest(name, known)}")

@@ -1,0 +1,1 @@
+"""YOLO networks: checkpoints and exported models."""

@@ -1,0 +1,1 @@
+"""Brands and places, told apart by CLIP."""

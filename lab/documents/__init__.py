@@ -1,1 +1,0 @@
-"""The parts of job documents; see `lab.job_document`."""

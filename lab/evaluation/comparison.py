@@ -1,0 +1,315 @@
+"""Two runs or two rules over the same media: detector, prompt or weights, A against B.
+
+They are compared, never pooled: the protocols may differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from lab.errors import SettingError, closest
+from lab.evaluation.counts import count
+from lab.evaluation.evaluate import check_poolable, media_names, presences_of
+from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.truth import Truth
+from lab.rules import spans
+from lab.rules.rule import Debounce, Rule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lab.runs.run import Run
+
+Kind = Literal["gained", "lost", "split", "merged", "shifted"]
+_SHIFT_US = 500_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What B finds otherwise than A, in a media, in microseconds.
+
+    kind: `gained` by B, `lost` by B, `split` (one of A is several of B), `merged` (several of A
+    are one of B), `shifted` (an edge lies elsewhere by more than both samplings and 0.5 s).
+    """
+
+    kind: Kind
+    media_id: str
+    start_us: int
+    end_us: int
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A against B over the same media.
+
+    scores: for each sample of A the score of A and of B's nearest sample: float64 (n, 2), with
+    media_of (n,) and pts_us (n,). agreement: per second. f1: of both with the gain of B, if truth
+    is given. notes: what a reader must know.
+    """
+
+    label_a: str
+    label_b: str
+    names: Mapping[str, str]
+    scores: np.ndarray
+    media_of: np.ndarray
+    pts_us: np.ndarray
+    agreement: dict[str, Any]
+    differences: tuple[Difference, ...]
+    sightings: dict[str, int]
+    f1: dict[str, Any] | None
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `lab compare --json` prints."""
+        return {
+            "label_a": self.label_a,
+            "label_b": self.label_b,
+            "media": list(self.names.values()),
+            "sightings": self.sightings,
+            "agreement": self.agreement,
+            "f1": self.f1,
+            "differences": [
+                {"kind": d.kind, "media": self.names[d.media_id], "start_s": d.start_us / 1e6,
+                 "end_s": d.end_us / 1e6, "text": d.text}
+                for d in self.differences
+            ],
+            "notes": list(self.notes),
+        }  # fmt: skip
+
+    def to_frame(self) -> pd.DataFrame:
+        """The differences, one row each."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            self.to_dict()["differences"], columns=["kind", "media", "start_s", "end_s", "text"]
+        )
+
+
+def compare(
+    a: Run | Sequence[Run],
+    b: Run | Sequence[Run],
+    *,
+    rule_a: Rule | Debounce | Mapping[str, Any] | None = None,
+    rule_b: Rule | Debounce | Mapping[str, Any] | None = None,
+    label: str | None = None,
+    label_b: str | None = None,
+    truth: Any = None,
+    coverage: Any = None,
+    tiou: float = 0.5,
+    matching: Matching | None = None,
+    annotator: str | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Compare runs, or two rules over the same runs.
+
+    label: in A (may be left out if it has one); label_b: in B, as in A unless given. rule_b: as
+    rule_a unless given. truth, coverage: as of `lab.evaluate`; `False` for none at all. The gain
+    in F1 is of B over A, with a paired bootstrap over clips.
+
+    Raises SettingError without a common media, for unknown labels or rules below a floor.
+    """
+    runs_a, runs_b = check_poolable(a), check_poolable(b)
+    by_media = {run.media["media_id"]: run for run in runs_b}
+    pairs = [(run, by_media[m]) for run in runs_a if (m := run.media["media_id"]) in by_media]
+    if not pairs:
+        raise SettingError(
+            f"runs {runs_a[0].run_id} and {runs_b[0].run_id} have no clip in common; compare runs of the same clip"
+        )
+    first = Rule.of_any(rule_a) if rule_a is not None else runs_a[0].default_rule
+    second = (
+        Rule.of_any(rule_b)
+        if rule_b is not None
+        else (first if rule_a is not None else runs_b[0].default_rule)
+    )
+    label = _label(runs_a[0], label)
+    label_b = _label(runs_b[0], label_b or (label if label in runs_b[0].labels else None))
+    notes = []
+    left_out = len(runs_a) + len(runs_b) - 2 * len(pairs)
+    if left_out:
+        notes.append(f"{left_out} run(s) left out: the other side has no run of their clip")
+    if any(one.protocol_hash != two.protocol_hash for one, two in pairs):
+        notes.append(
+            "the protocols differ, which is what is compared; figures are never added up over both"
+        )
+    scatter, found, differences, table = [], {"a": 0, "b": 0}, [], np.zeros((2, 2), np.int64)
+    for one, two in pairs:
+        seen = presences_of(one, label, first), presences_of(two, label_b, second)
+        found["a"] += len(seen[0].edges)
+        found["b"] += len(seen[1].edges)
+        differences += _differences(one, two, *seen)
+        table += _seconds((one.analysed_of(label), two.analysed_of(label_b)), *seen)
+        scatter.append(_paired_scores(one, two, (label, first), (label_b, second)))
+    media_of = np.concatenate([np.full(len(t), i) for i, (_, t) in enumerate(scatter)])
+    return Comparison(
+        label_a=label,
+        label_b=label_b,
+        names=media_names([one for one, _ in pairs]),
+        scores=np.concatenate([s for s, _ in scatter]),
+        media_of=media_of,
+        pts_us=np.concatenate([t for _, t in scatter]),
+        agreement=_agreement(table),
+        differences=tuple(differences),
+        sightings=found,
+        f1=None
+        if truth is False
+        else _gain(
+            pairs,
+            (label, first),
+            (label_b, second),
+            truth,
+            coverage,
+            matching or Matching(tiou=tiou),
+            annotator,
+            seed,
+            notes,
+        ),
+        notes=tuple(notes),
+    )
+
+
+def _label(run: Run, label: str | None) -> str:
+    if label is None:
+        if len(run.labels) > 1:
+            raise SettingError(
+                f"run {run.run_id} has {len(run.labels)} labels; name one with label="
+            )
+        return run.labels[0]
+    if label not in run.labels:
+        raise SettingError(
+            f"run {run.run_id} has no label {label!r}; {closest(label, list(run.labels))}"
+        )
+    return label
+
+
+def _paired_scores(
+    one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of A with the nearest of B, if it lies within half of the longer interval."""
+    pts_a, pts_b = one.log.pts_of(a[0]), two.log.pts_of(b[0])
+    scores_a, scores_b = one.label_scores(*a), two.label_scores(*b)
+    if not len(pts_a) or not len(pts_b):
+        return np.zeros((0, 2)), np.zeros(0, np.int64)
+    right = np.clip(np.searchsorted(pts_b, pts_a), 0, len(pts_b) - 1)
+    left = np.maximum(right - 1, 0)
+    near = np.where(np.abs(pts_b[left] - pts_a) <= np.abs(pts_b[right] - pts_a), left, right)
+    reach = 0.5e6 * max(one.sample_interval_s, two.sample_interval_s) + 1
+    keep = np.abs(pts_b[near] - pts_a) <= reach
+    return np.stack([scores_a[keep], scores_b[near[keep]]], axis=1).astype(np.float64), pts_a[keep]
+
+
+def _seconds(analysed: tuple[np.ndarray, np.ndarray], a: Presences, b: Presences) -> np.ndarray:
+    """Seconds that both analysed, by what each has: 2 x 2, absent and present."""
+    both = spans.intersection(*analysed)
+    at = np.concatenate(
+        [np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)]
+    )
+    table = np.zeros((2, 2), np.int64)
+    said = [spans.contains(p.edges[:, 1:3], at).astype(int) for p in (a, b)]
+    np.add.at(table, (said[0], said[1]), 1)
+    return table
+
+
+def _agreement(table: np.ndarray) -> dict[str, Any]:
+    n, either = int(table.sum()), int(table.sum() - table[0, 0])
+    chance = float((table.sum(axis=0) * table.sum(axis=1)).sum() / n**2) if n else 1.0
+    same = float(np.trace(table) / n) if n else None
+    return {
+        "seconds": n,
+        "same": same,
+        "kappa": (same - chance) / (1 - chance) if same is not None and chance < 1 else None,
+        "presence_iou": float(table[1, 1] / either) if either else None,
+    }
+
+
+def _differences(one: Run, two: Run, a: Presences, b: Presences) -> list[Difference]:
+    media_id, out = one.media["media_id"], []
+    slack = _SHIFT_US + round(1e6 * (one.sample_interval_s + two.sample_interval_s))
+
+    def say(kind: Kind, start: int, end: int, text: str) -> None:
+        out.append(Difference(kind, media_id, int(start), int(end), text))
+
+    starts, ends = b.edges[:, 0], b.edges[:, 3]
+    touching = [np.flatnonzero((starts <= e[3]) & (ends >= e[0])) for e in a.edges]
+    owners: dict[int, list[int]] = {}
+    for i, mine in enumerate(touching):
+        for j in mine.tolist():
+            owners.setdefault(j, []).append(i)
+    for i, mine in enumerate(touching):
+        span = a.edges[i, 1], a.edges[i, 2]
+        if not len(mine):
+            say("lost", *span, "only A has a sighting")
+        elif len(mine) > 1:
+            say("split", *span, f"one sighting of A is {len(mine)} of B")
+        elif len(owners[int(mine[0])]) == 1:
+            first, last = b.edges[mine[0], 1] - span[0], b.edges[mine[0], 2] - span[1]
+            if max(abs(first), abs(last)) > slack:
+                say(
+                    "shifted", *span, f"onset {first / 1e6:+.2f} s, offset {last / 1e6:+.2f} s in B"
+                )
+    for j in range(len(b.edges)):
+        of_a = owners.get(j, [])
+        if not of_a:
+            say("gained", b.edges[j, 1], b.edges[j, 2], "only B has a sighting")
+        elif len(of_a) > 1:
+            say("merged", b.edges[j, 1], b.edges[j, 2], f"{len(of_a)} sightings of A are one of B")
+    return sorted(out, key=lambda d: d.start_us)
+
+
+def _gain(
+    pairs: Sequence[tuple[Run, Run]],
+    a: tuple[str, Rule],
+    b: tuple[str, Rule],
+    truth: Any,
+    coverage: Any,
+    matching: Matching,
+    annotator: str | None,
+    seed: int,
+    notes: list[str],
+) -> dict[str, Any] | None:
+    """F1 of both and the gain of B, over clips that were watched for A's label."""
+    from lab.evaluation.rates import ratio
+    from lab.evaluation.resampling import paired_gain
+
+    known = Truth.of_any(truth, [one for one, _ in pairs], coverage, annotator=annotator)
+    notes += known.notes
+    rows = []
+    for pair in pairs:
+        of_label = known.of(pair[0].media["media_id"], a[0])
+        if not len(of_label.covered):
+            continue
+        sides = []
+        for run, (label, rule) in zip(pair, (a, b), strict=True):
+            made, _ = count(
+                presences_of(run, label, rule),
+                of_label,
+                matching,
+                pts_us=run.log.pts_of(label),
+                interval_us=round(max(p.sample_interval_s for p in pair) * 1e6),
+                analysed=run.analysed_of(label),
+                start_us=run.media["first_pts_us"],
+            )
+            sides.append((made.tp, made.fp, made.fn))
+        rows.append(sides)
+    if not rows:
+        if truth is not None:
+            notes.append(f"no clip was watched for {a[0]!r}: F1 is not compared")
+        return None
+    counts = np.array(rows, np.int64)
+    one, two = counts[:, 0], counts[:, 1]
+    sums = counts.sum(axis=0)
+    f1 = [ratio(2 * int(s[0]), int(2 * s[0] + s[1] + s[2])) for s in sums]
+    gain, interval = paired_gain(two, one, seed)
+    if len(rows) == 1:
+        notes.append(
+            "one clip only: the gain in F1 has no interval, for there is nothing to resample"
+        )
+    return {
+        "a": f1[0], "b": f1[1], "gain": gain, "clips": len(rows),
+        "gain_interval": list(interval) if len(rows) > 1 else None,
+        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(),
+    }  # fmt: skip

@@ -1,0 +1,80 @@
+"""Intervals that resample whole groups (sites, nights, clips), not sightings.
+
+The percentile bootstrap, expanded for few groups (Hesterberg, The American Statistician 69 (2015)
+371).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from lab.evaluation.rates import LEVEL, Interval, figures_of
+
+RESAMPLES = 4000
+_RATES = ("precision", "recall", "f1", "false_per_hour")
+
+
+def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> dict[str, Any]:
+    """Figures of counts by group, each with an interval from resampled groups.
+
+    per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
+    """
+    point = figures_of(per_group.sum(axis=0), float(hours.sum()))
+    g = len(per_group)
+    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sums, times = draws @ per_group, draws @ hours
+        many = figures_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
+    low, high = expanded_levels(g)
+    row: dict[str, Any] = {
+        k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)
+    }
+    row["covered_s"] = float(hours.sum() * 3600)
+    for name in _RATES:
+        value = float(point[name])
+        kept = many[name][~np.isnan(many[name])]
+        interval: Interval | None = None
+        if len(kept) and not np.isnan(value):
+            interval = float(np.quantile(kept, low)), float(np.quantile(kept, high))
+            interval = _at_least_exact(name, interval, per_group.sum(axis=0), float(hours.sum()))
+        row[name] = None if np.isnan(value) else value
+        row[f"{name}_interval"] = None if interval is None else list(interval)
+    return row
+
+
+def _at_least_exact(name: str, found: Interval, totals: np.ndarray, hours: float) -> Interval:
+    """Never narrower than if every sighting stood for itself: all groups alike is not certainty."""
+    from lab.evaluation.rates import f1_interval, proportion_interval, rate_interval
+
+    tp, fp, fn = (int(v) for v in totals)
+    exact = {
+        "precision": lambda: proportion_interval(tp, tp + fp),
+        "recall": lambda: proportion_interval(tp, tp + fn),
+        "f1": lambda: f1_interval(tp, fp, fn),
+        "false_per_hour": lambda: rate_interval(fp, hours),
+    }[name]()
+    return found if exact is None else (min(found[0], exact[0]), max(found[1], exact[1]))
+
+
+def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
+    """Quantiles of the bootstrap for `groups` groups: wider than nominal where they are few."""
+    n = max(2, groups)
+    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
+    return float(tail), float(1 - tail)
+
+
+def paired_gain(one: np.ndarray, other: np.ndarray, seed: int = 0) -> tuple[float, Interval]:
+    """F1 of one minus F1 of the other over the same groups (g, 3), and its bootstrap interval."""
+    g = len(one)
+    draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
+
+    def f1(counts: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(figures_of(counts, 1.0)["f1"])
+
+    gains = f1(draws @ one) - f1(draws @ other)
+    low, high = expanded_levels(g)
+    value = float(f1(one.sum(axis=0)) - f1(other.sum(axis=0)))
+    return value, (float(np.quantile(gains, low)), float(np.quantile(gains, high)))

@@ -1,0 +1,169 @@
+"""Detections as a CSV, as runs: `media,pts_s,label,confidence,x1_px,y1_px,x2_px,y2_px`.
+
+A row with a time and no label is a sample on which nothing was seen: without those rows a frame
+that was looked at cannot be told from one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.detection import Detections
+from lab.errors import LabError, SettingError
+from lab.formats.annotations.table import decode, read_file, time_us
+from lab.formats.detections.media import find_media, made_media
+from lab.formats.detections.megadetector import Imported
+from lab.formats.detections.write_run import Sample, write_run
+from lab.store.store import Store
+
+_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
+_THRESHOLD = 0.4
+
+
+def import_detections(
+    path: str | Path,
+    store: Store,
+    *,
+    videos: str | Path | None = None,
+    every_s: float | None = None,
+    name: str = "imported",
+) -> Imported:
+    """One run for each media of the file.
+
+    every_s: the distance of the samples, if the file names only those with a detection: then the
+    others are filled in. name: of the detector. Raises SettingError with the line.
+    """
+    if every_s is not None and not 1e-3 <= every_s <= 86_400:
+        raise SettingError(
+            f"the distance of samples must be from 0.001 to 86400 s, got {every_s:g}"
+        )
+    by_media, labels = _read(path)
+    floor = min(
+        (c for rows in by_media.values() for r in rows for c in (r["confidence"],) if c),
+        default=0.05,
+    )
+    recipe: dict[str, Any] = {
+        "detector": name, "labels": sorted(labels), "score_floor": round(max(1e-3, min(0.2, floor)), 4),
+    }  # fmt: skip
+    out = Imported()
+    for media_name, rows in by_media.items():
+        try:
+            found = find_media(media_name, videos)
+            times = sorted({r["pts_us"] for r in rows})
+            looked = _looked_at(
+                times, rows, every_s, found.media.end_us if found else None, media_name
+            )
+            media = found.media if found else made_media(media_name, looked[-1] / 1e6 + 1e-6, 25.0)
+            if found and times[-1] > media.end_us:
+                raise SettingError(
+                    f"a detection at {times[-1] / 1e6:g} s lies beyond the end of {media.name}"
+                )
+            at: dict[int, list[dict[str, Any]]] = {t: [] for t in looked}
+            for r in rows:
+                if r["label"]:
+                    at[r["pts_us"]].append(r)
+            samples = [Sample(i, t, _columns(at[t])) for i, t in enumerate(looked)]
+            steps = np.diff(looked)
+            typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
+            out.runs.append(
+                write_run(
+                    store,
+                    media,
+                    recipe,
+                    samples,
+                    every_s=typical,
+                    threshold=_THRESHOLD,
+                    relative_path=media_name,
+                )
+            )
+            if found is None:
+                out.notes.append(
+                    f"{media_name}: no video, so it has no picture; give its folder with --videos"
+                )
+        except LabError as error:
+            out.refused[media_name] = str(error)
+    return out
+
+
+def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
+    text = decode(read_file(path), str(path))
+    first = text.split("\n", 1)[0]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
+    reader.fieldnames = [(f or "").strip().lower() for f in reader.fieldnames or []]
+    for column in ("media", "pts_s", "label", "confidence"):
+        if column not in reader.fieldnames:
+            raise SettingError(
+                f"{path} has no column {column!r}; the columns are media,pts_s,label,confidence,{','.join(_BOX)}"
+            )
+    by_media: dict[str, list[dict[str, Any]]] = {}
+    labels: set[str] = set()
+    for row in reader:
+        where = f"{path}, line {reader.line_num}"
+        media, label = (row.get("media") or "").strip(), (row.get("label") or "").strip()
+        if not media:
+            raise SettingError(f"{where}: media is empty")
+        made: dict[str, Any] = {
+            "pts_us": time_us(row["pts_s"] or "", f"{where}, pts_s"),
+            "label": label,
+            "confidence": 0.0,
+        }
+        if label:
+            labels.add(label)
+            made["confidence"] = _number(row["confidence"], f"{where}, confidence")
+            if not 0 < made["confidence"] <= 1:
+                raise SettingError(
+                    f"{where}: confidence must be in (0, 1], got {row['confidence']}"
+                )
+            box = made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
+            if box[2] < box[0] or box[3] < box[1]:
+                raise SettingError(
+                    f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})"
+                )
+        by_media.setdefault(media, []).append(made)
+    if not labels:
+        raise SettingError(f"{path} has no detection")
+    return by_media, labels
+
+
+def _number(text: Any, where: str) -> float:
+    try:
+        value = float(str(text).replace(",", "."))
+    except ValueError:
+        raise SettingError(f"{where}: {text!r} is no number") from None
+    if not math.isfinite(value):
+        raise SettingError(f"{where}: {text!r} is not finite")
+    return value
+
+
+def _looked_at(
+    times: list[int],
+    rows: list[dict[str, Any]],
+    every_s: float | None,
+    end_us: int | None,
+    name: str,
+) -> list[int]:
+    """The times of all samples, those without detections included."""
+    if every_s is None:
+        if all(r["label"] for r in rows):
+            raise SettingError(
+                "every row is a detection, so frames without any cannot be told from frames "
+                "not looked at; add rows without a label for them, or give --every"
+            )
+        return times
+    step = round(every_s * 1e6)
+    last = max(times[-1], end_us - 1 if end_us is not None else 0)
+    return sorted({*times, *range(times[0] % step, last + 1, step)})
+
+
+def _columns(rows: list[dict[str, Any]]) -> Detections:
+    return Detections(
+        [r["label"] for r in rows],
+        np.array([r["confidence"] for r in rows], np.float32),
+        np.array([r["box"] for r in rows], np.float32).reshape(-1, 4),
+    )

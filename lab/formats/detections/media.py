@@ -1,0 +1,59 @@
+"""The video that other people's detections are of, or facts in its place."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import SettingError, SourceError
+from lab.video.media import Media, probe
+from lab.video.sources.file import FileSource
+
+
+@dataclass(frozen=True, eq=False)
+class FoundMedia:
+    """A video that is at hand. pts_us: of its presented frames, in order."""
+
+    media: Media
+    pts_us: list[int]
+
+    def times_us(self, frames: list[int]) -> list[int | None]:
+        """Presentation times of frames by number. Raises SourceError for frames beyond the end."""
+        if frames and frames[-1] >= len(self.pts_us) + 2:
+            raise SourceError(
+                f"frame {frames[-1]} was processed, but {self.media.name} has {len(self.pts_us)} frames: "
+                "it is another video"
+            )
+        # Counts of frames differ by one or two between decoders: those have no time here.
+        return [self.pts_us[f] if f < len(self.pts_us) else None for f in frames]
+
+
+def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
+    """The video of this name under a folder, or by its own path; None if there is none."""
+    if videos is not None and not (Path(videos) / name).resolve().is_relative_to(
+        Path(videos).resolve()
+    ):
+        raise SettingError(f"{name} lies outside {videos}; file names are relative to that folder")
+    for path in (
+        [Path(videos) / name, Path(videos) / Path(name).name]
+        if videos is not None
+        else [Path(name)]
+    ):
+        if path.is_file():
+            source = FileSource(path)
+            return FoundMedia(probe(path, source), source.frame_times_us())
+    return None
+
+
+def made_media(
+    name: str, duration_s: float, frame_rate: float, size_px: tuple[int, int] = (1000, 1000)
+) -> Media:
+    """Facts of a video that is not at hand, known by its name alone."""
+    digest = hashlib.blake2b(f"absent {name}".encode(), digest_size=8).hexdigest()
+    return Media(
+        media_id=digest, path=name, size_bytes=0, container="unknown", codec="unknown",
+        width_px=size_px[0], height_px=size_px[1], rotation_deg=0, frames=None, frame_rate=frame_rate,
+        is_variable_rate=False, first_pts_us=0, end_us=round(duration_s * 1e6),
+        is_browser_playable=False, warning="the video is not at hand",
+    )  # fmt: skip

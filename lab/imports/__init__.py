@@ -1,1 +1,0 @@
-"""Other people's detections, as runs: tuned here, with or without the video."""

@@ -1,0 +1,1 @@
+"""The parts of job documents; see `lab.jobs.document.read`."""

@@ -1,0 +1,144 @@
+"""What is wrong with a document beyond what its schema can say, before and after detectors are made."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from lab.detectors.detector import Detector
+from lab.detectors.gate import make_gate
+from lab.detectors.registered import detectors
+from lab.errors import SettingError, closest
+from lab.jobs.document.rules import rule_of
+from lab.jobs.document.schema import at
+from lab.rules.rule import THRESHOLD_DEFAULT, Rule
+from lab.video.sampling import Rhythm
+
+if TYPE_CHECKING:
+    from lab.jobs.document.document import JobAnalysis, JobDocument
+
+_GIVEN_BY_THE_LAB = ("name", "store")
+
+
+def check_document(job: JobDocument) -> None:
+    """Raises SettingError for whatever can be told without making a detector."""
+    names = [one.name for one in job.analyses]
+    for i, one in enumerate(job.analyses):
+        place = f"analyses[{i}]"
+        if names.index(one.name) != i:
+            raise SettingError(
+                f"{place}.name: {one.name!r} is also the name of analyses[{names.index(one.name)}]; "
+                "each needs a name of its own"
+            )
+        with at(f"{place}.detector"):
+            if one.detector not in detectors.names():
+                raise SettingError(
+                    f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
+                )
+        with at(place):
+            Rhythm(
+                interval_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step
+            )
+        with at(f"{place}.gate"):
+            make_gate(one.gate)
+        _check_settings(one, f"{place}.settings")
+        _check_rule(one, place)
+        _check_labels(one, place)
+    stores = [i for i, sink in enumerate(job.sinks) if sink["type"] == "store"]
+    if len(stores) > 1:
+        raise SettingError(
+            f"sinks[{stores[1]}]: there is a sink of type 'store' already; one is enough"
+        )
+    outputs = [sink["path"] for sink in job.sinks if "path" in sink]
+    for i, sink in enumerate(job.sinks):
+        if "path" in sink and outputs.count(sink["path"]) > 1:
+            raise SettingError(f"sinks[{i}].path: two sinks write {sink['path']!r}")
+
+
+def _check_settings(one: JobAnalysis, place: str) -> None:
+    for name in _GIVEN_BY_THE_LAB:
+        if name in one.settings:
+            raise SettingError(
+                f"{place}: {name!r} is no setting of a detector; {name} stands beside settings or above"
+            )
+    if one.is_plugin:
+        return
+    known = [
+        n
+        for n in inspect.signature(detectors.get(one.detector)).parameters
+        if n not in _GIVEN_BY_THE_LAB
+    ]
+    for name in one.settings:
+        if name not in known:
+            raise SettingError(f"{place}: unknown key {name!r}; {closest(name, known)}")
+
+
+def _check_rule(one: JobAnalysis, place: str) -> None:
+    """The rule, with the thresholds and floor that a built-in detector declares."""
+    if one.is_plugin:
+        rule_of(one.rules, THRESHOLD_DEFAULT, f"{place}.rules")
+        return
+    declared = detectors.get(one.detector)
+    rule = rule_of(
+        one.rules, getattr(declared, "default_threshold", THRESHOLD_DEFAULT), f"{place}.rules"
+    )
+    floor = one.settings.get("score_floor")
+    floor = getattr(declared, "default_score_floor", None) if floor is None else floor
+    if isinstance(floor, int | float) and not isinstance(floor, bool):
+        with at(f"{place}.rules"):
+            rule.check_floor(floor)
+
+
+def _check_labels(one: JobAnalysis, place: str) -> None:
+    """A detector has no labels but those that its settings ask for, if they ask for any."""
+    asked = one.settings.get("labels")
+    if not isinstance(asked, list) or not all(isinstance(label, str) for label in asked):
+        return
+    known = [label.strip() for label in asked]
+    rules = one.rules or {}
+    for label in (*(rules.get("only") or ()), *(rules.get("labels") or ())):
+        if label not in known:
+            raise SettingError(
+                f"{place}.rules: {label!r} is not among the labels of its settings; {closest(label, known)}"
+            )
+
+
+def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
+    """The rule of an analysis whose detector was made.
+
+    Raises SettingError for a label that the detector does not have, or a threshold below its
+    floor.
+    """
+    rule = rule_of(one.rules, detector.default_threshold, f"{place}.rules")
+    with at(f"{place}.rules"):
+        for label in (*(rule.only or ()), *rule.labels):
+            if detector.labels and label not in detector.labels:
+                raise SettingError(
+                    f"the detector has no label {label!r}; {closest(label, list(detector.labels))}"
+                )
+        rule.check_floor(float(detector.recipe()["score_floor"]))
+    return rule
+
+
+def check_secrets(detector: Detector, secrets: Mapping[str, str], place: str) -> None:
+    """Raises SettingError if what a run would keep holds the value of a variable."""
+    kept = json.dumps(
+        [detector.recipe(), getattr(detector, "made_from", None)], default=str, ensure_ascii=False
+    )
+    for name, value in secrets.items():
+        if len(value) >= 4 and json.dumps(value, ensure_ascii=False)[1:-1] in kept:
+            raise SettingError(
+                f"{place}: this detector writes the value of ${{{name}}} into its recipe, which is kept; "
+                "it must be told another way"
+            )
+
+
+def narrowed(rule: Rule, labels: tuple[str, ...]) -> Rule:
+    """The rule for a run in which only these labels came up, of a detector that declares none."""
+    return Rule(
+        default=rule.default,
+        labels={k: v for k, v in rule.labels.items() if k in labels},
+        only=None if rule.only is None else tuple(label for label in rule.only if label in labels),
+    )

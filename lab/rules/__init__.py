@@ -1,0 +1,1 @@
+"""Scores become sightings: the rule, the tracker, and why."""

@@ -1,0 +1,125 @@
+"""Why: the tracker's state at every sample, and the reason in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lab.rules.rule import Debounce, Rule
+from lab.rules.tracker import LabelTracker, Tracker
+from lab.sighting import Event
+
+if TYPE_CHECKING:
+    from lab.runs.run import Run
+
+
+def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
+    """One row per sample: pts_s, score, state, reason.
+
+    state: `closed`, `entering`, `open`, `leaving`, `ended` (waiting for the merge gap to pass)
+    `failed`, or `gated` (held back from the detector). Raises SettingError for an unknown label.
+    """
+    rule.wanted(run.labels)
+    debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
+    only = Rule(default=rule.of(label), only=(label,))
+    tracker = Tracker(only, every_s=run.sample_interval_s, start_us=run.media["first_pts_us"])
+    scores = iter(run.label_scores(label, rule))
+    rows = []
+    looked = run.log.ok_of(label)
+    for position, pts_us in enumerate(run.log.pts_us.tolist()):
+        if not looked[position]:
+            rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_looked(run, label, position)})
+            continue
+        score = float(next(scores))
+        before = _Before(tracker.of(label))
+        events = tracker.update(pts_us, {label: score})
+        state = tracker.of(label)
+        rows.append(
+            {
+                "pts_s": pts_us / 1e6,
+                "score": score,
+                "state": _name(state),
+                "reason": _reason(state, before, events, debounce, pts_us, score),
+            }
+        )
+    return rows
+
+
+def _not_looked(run: Run, label: str, position: int) -> dict[str, str]:
+    """State and reason of a sample on which the label was not looked at."""
+    log = run.log
+    if log.gated[position]:
+        return {"state": "gated", "reason": f"gated ({log.reasons[position]}): it moves no streak"}
+    why = log.reasons.get(position) or (
+        "not looked at yet" if label in log.adding else f"{label} was not looked at"
+    )
+    return {"state": "failed", "reason": f"failed sample ({why}): it moves no streak"}
+
+
+class _Before:
+    """What of the state before a sample is needed to tell what the sample changed."""
+
+    def __init__(self, state: LabelTracker) -> None:
+        self.was_open = state.open is not None
+        self.was_pending = state.pending is not None
+        self.overs = state.overs
+
+
+def _name(state: LabelTracker) -> str:
+    if state.open is not None:
+        return "leaving" if state.under_streak else "open"
+    if state.overs:
+        return "entering"
+    return "ended" if state.pending is not None else "closed"
+
+
+def _reason(
+    state: LabelTracker,
+    before: _Before,
+    events: list[Event],
+    rule: Debounce,
+    pts_us: int,
+    score: float,
+) -> str:
+    parts = [_level(rule, score)]
+    if state.open is not None and not before.was_open:
+        merged = before.was_pending and not any(e.kind == "closed" for e in events)
+        parts.append("continues the sighting before it" if merged else "the sighting opens")
+        if not merged:
+            parts.append(f"its onset is {state.open.onset_us / 1e6:.2f} s")
+    elif before.was_open and state.open is None:
+        parts.append(f"{rule.exit_frames} under in a row: the sighting ends")
+        if state.pending is not None:
+            parts.append(f"a new one within {rule.merge_gap_s:g} s would continue it")
+        elif not events:
+            parts.append(f"dropped: shorter than {rule.min_duration_s:g} s")
+    elif state.open is not None:
+        if state.under_streak:
+            parts.append(f"{state.under_streak} of {rule.exit_frames} under samples to leave")
+    elif state.overs:
+        window = "" if rule.enter_window == rule.enter_frames else f" (window {rule.enter_window})"
+        parts.append(f"{state.overs} of {rule.enter_frames} over samples to enter{window}")
+    elif before.overs:
+        parts.append(f"entering streak broken at {pts_us / 1e6:.2f} s")
+    if any(e.kind == "closed" for e in events) and before.was_pending:
+        parts.append("the sighting before it is final")
+    return "; ".join(parts + _alert(state, events, rule, pts_us))
+
+
+def _level(rule: Debounce, score: float) -> str:
+    if score >= rule.enter_threshold:
+        return f"over ({score:.3f} >= {rule.enter_threshold:g})"
+    missed = f"missed by {rule.enter_threshold - score:.3f}"
+    if score < rule.exit_threshold:
+        return f"under ({score:.3f} < {rule.exit_threshold:g}, {missed})"
+    return f"between ({score:.3f}: neither over nor under, {missed})"
+
+
+def _alert(state: LabelTracker, events: list[Event], rule: Debounce, pts_us: int) -> list[str]:
+    if any(e.kind == "alerted" for e in events):
+        return ["alerted"]
+    if state.open is None or state.open.alert_us is not None:
+        return []
+    if not state.open.announced:
+        return [f"not announced before it has lasted {rule.min_duration_s:g} s"]
+    left_us = state.silenced_us(pts_us)
+    return [f"alert silenced, {left_us / 1e6:.1f} s left"] if left_us else []

@@ -1,0 +1,188 @@
+"""The fast form of the tracker, over a whole score log at once.
+
+`lab.rules.tracker` is the truth; a property test holds the two equal. The loop is compiled by numba
+on first use (`warm_up`) and kept on disk after that.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from lab.rules.rule import Debounce, seconds_to_us
+from lab.sighting import FinishReason, Sighting
+
+_NONE = -1
+_OPEN_AT_END = 1
+
+
+def replay(
+    label: str,
+    pts_us: np.ndarray,
+    scores: np.ndarray,
+    debounce: Debounce,
+    *,
+    start_us: int | None = None,
+    end_us: int | None = None,
+    reason: FinishReason = "end",
+) -> list[Sighting]:
+    """The sightings of one label.
+
+    pts_us: int64, shape (n,), rising: the analysed samples (failed ones left out).
+    scores: float32, shape (n,).
+    debounce: resolved to counts.
+    start_us, end_us: where the media begins and ends (first and last sample, unless given).
+    reason: why the log ends.
+    """
+    n = len(pts_us)
+    if n == 0:
+        return []
+    rows, count = replay_rows(pts_us, scores, debounce)
+    start = int(pts_us[0]) if start_us is None else min(start_us, int(pts_us[0]))
+    end = int(pts_us[-1]) if end_us is None else max(end_us, int(pts_us[-1]))
+    out = []
+    for onset, confirmed, offset, closed, peak, alert, ended in rows[:count].tolist():
+        at_end = ended == _OPEN_AT_END
+        out.append(
+            Sighting(
+                label=label,
+                onset_us=int(pts_us[onset]),
+                confirmed_us=int(pts_us[confirmed]),
+                offset_us=int(pts_us[offset]),
+                closed_us=int(pts_us[closed]),
+                onset_earliest_us=int(pts_us[onset - 1]) if onset else start,
+                offset_latest_us=int(pts_us[offset + 1]) if offset + 1 < n else end,
+                peak_us=int(pts_us[peak]),
+                peak_confidence=float(scores[peak]),
+                close_reason=reason if at_end else "exit",
+                censored_left=onset == 0,
+                censored_right=at_end,
+                alert_us=None if alert == _NONE else int(pts_us[alert]),
+            )
+        )
+    return out
+
+
+def replay_rows(
+    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce
+) -> tuple[np.ndarray, int]:
+    """The sightings as sample positions, for sweeps.
+
+    Returns int64 rows (onset, confirmed, offset, closed, peak, alert or -1, open at end 0 or 1)
+    and how many of them are filled.
+    """
+    return compiled_loop()(
+        np.ascontiguousarray(pts_us, np.int64),
+        np.ascontiguousarray(scores, np.float32),
+        debounce.enter_threshold,
+        debounce.exit_threshold,
+        debounce.enter_frames,
+        debounce.enter_window,
+        debounce.exit_frames,
+        seconds_to_us(debounce.min_duration_s),
+        seconds_to_us(debounce.merge_gap_s),
+        seconds_to_us(debounce.cooldown_s),
+        debounce.cooldown_from == "end",
+    )
+
+
+def warm_up() -> None:
+    """Compile, so that the first slider does not wait for it."""
+    replay_rows(np.arange(4, dtype=np.int64), np.ones(4, np.float32), Debounce())
+
+
+@cache
+def compiled_loop() -> Any:
+    """The loop as machine code: see `replay_rows` for what it takes and gives."""
+    import numba
+
+    return numba.njit(cache=True, nogil=True)(_loop)
+
+
+def _loop(  # type: ignore[no-untyped-def]
+    pts, scores, enter, exit_, needed, room, exit_frames, min_us, gap_us, cooldown_us, from_end
+):
+    n = len(pts)
+    rows = np.empty((n // (needed + exit_frames) + 2, 7), np.int64)
+    count = 0
+    is_open = pending = False
+    fresh = 0  # first sample since the last close
+    overs = under = 0
+    onset = confirmed = offset = closed = peak = 0
+    alert = gap_peak = last_alert = last_alerted_offset = _NONE
+    for i in range(n):
+        score = np.float64(scores[i])
+        over = score >= enter
+        if i - room >= fresh and np.float64(scores[i - room]) >= enter:
+            overs -= 1
+        if over:
+            overs += 1
+        entering = over and overs >= needed
+        if pending and (gap_peak == _NONE or scores[i] > scores[gap_peak]):
+            gap_peak = i
+        if is_open:
+            if score >= exit_:
+                offset = i
+                under = 0
+                if scores[i] > scores[peak]:
+                    peak = i
+            else:
+                under += 1
+                if under == exit_frames:
+                    closed = i
+                    is_open = False
+                    pending = True
+                    if alert != _NONE:
+                        last_alerted_offset = offset
+                    under = overs = 0
+                    fresh = i + 1
+                    gap_peak = _NONE
+        elif entering:
+            first = max(fresh, i - room + 1)
+            while np.float64(scores[first]) < enter:
+                first += 1
+            if pending and pts[first] - pts[offset] <= gap_us:
+                if scores[gap_peak] > scores[peak]:
+                    peak = gap_peak
+            else:
+                if pending and pts[offset] - pts[onset] >= min_us:
+                    rows[count] = (onset, confirmed, offset, closed, peak, alert, 0)
+                    count += 1
+                onset = first
+                confirmed = i
+                alert = _NONE
+                peak = first
+                for j in range(first, i + 1):
+                    if scores[j] > scores[peak]:
+                        peak = j
+            offset = i
+            is_open = True
+            pending = False
+            under = 0
+        if pending and pts[i] - pts[offset] > gap_us:
+            began = False
+            seen = 0
+            for j in range(i, max(fresh, i - room + 1) - 1, -1):
+                if np.float64(scores[j]) >= enter:
+                    seen += 1
+                    if pts[j] - pts[offset] <= gap_us and needed - seen <= room - (i - j + 1):
+                        began = True
+                        break
+            if not began:
+                pending = False
+                if pts[offset] - pts[onset] >= min_us:
+                    rows[count] = (onset, confirmed, offset, closed, peak, alert, 0)
+                    count += 1
+        if is_open and alert == _NONE and entering and pts[offset] - pts[onset] >= min_us:
+            since = last_alerted_offset if from_end else last_alert
+            if since == _NONE or pts[i] - pts[since] >= cooldown_us:
+                alert = last_alert = i
+    if is_open or pending:
+        if is_open:
+            closed = n - 1
+        if pts[offset] - pts[onset] >= min_us:
+            rows[count] = (onset, confirmed, offset, closed, peak, alert, 1 if is_open else 0)
+            count += 1
+    return rows, count

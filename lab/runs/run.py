@@ -1,0 +1,305 @@
+"""A run: its scores, detections, effort, and the sightings that a rule finds in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lab.rules.replay import replay
+from lab.rules.rule import Debounce, LabelRule, Rule
+from lab.score_log.effort import Effort, analysed_spans, effort_of
+from lab.score_log.score_log import ScoreLog, read_log
+from lab.sighting import FinishReason, Sighting
+from lab.store.store import Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_END_REASON: dict[str, FinishReason] = {
+    "cancelled": "cancelled",
+    "failed": "error",
+    "interrupted": "error",
+}
+
+
+class Run:
+    """One pass of one detector over one clip.
+
+    Its log is read once, at first use; `refresh` reads it again while the run goes on.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        run_id: str,
+        *,
+        row: dict[str, Any] | None = None,
+        media: dict[str, Any] | None = None,
+    ) -> None:
+        """row, media: what the store says of it, if that was read already."""
+        self.store = store
+        self._row = store.run(run_id) if row is None else row
+        self.run_id: str = self._row["run_id"]
+        self.media: dict[str, Any] = store.media(self._row["media_id"]) if media is None else media
+
+    @classmethod
+    def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
+        """Runs by id or the beginning of one, with two looks into the catalog for all of them."""
+        rows = store.runs()
+        media = {m["media_id"]: m for m in store.all_media()}
+        found = [store.pick(rows, run_id) for run_id in run_ids]
+        return [cls(store, r["run_id"], row=r, media=media[r["media_id"]]) for r in found]
+
+    def __repr__(self) -> str:
+        return f"<Run {self.run_id}: {self.media['name']}, {self.state}>"
+
+    @property
+    def state(self) -> str:
+        return str(self._row["state"])
+
+    @property
+    def error(self) -> str | None:
+        return self._row["error"]
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        return dict(self._row["recipe"])
+
+    @property
+    def recipe_hash(self) -> str:
+        return str(self._row["recipe_hash"])
+
+    @property
+    def protocol_hash(self) -> str:
+        return str(self._row["protocol_hash"])
+
+    @property
+    def elapsed_s(self) -> float:
+        return float(self._row["elapsed_s"])
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What was recorded beside the recipe: versions, machine."""
+        return dict(self._row["environment"])
+
+    @property
+    def weights_path(self) -> str | None:
+        """Where the weights lay; beside the recipe, for only their hash matters."""
+        return self._row["environment"].get("weights_path")
+
+    @property
+    def pass_id(self) -> str | None:
+        """What runs of one pass over a clip have in common; None if it was alone."""
+        return self._row["environment"].get("pass_id")
+
+    @property
+    def analysis(self) -> str:
+        """The name of its analysis."""
+        return str(self._row["environment"].get("analysis") or self.recipe["detector"])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Those that it was begun with, then those that were added."""
+        begun = tuple(self.recipe["labels"])
+        return (*begun, *(label for label in self.log.labels if label not in begun))
+
+    @property
+    def sample_interval_s(self) -> float:
+        """every_s; the median distance of samples where every frame was one; their mean distance
+        where several frames were given at a time.
+        """
+        every_s = float(self.recipe["every_s"])
+        if self.recipe.get("frame_count", 1) > 1 and len(self.log.pts_us) > 1:
+            span_us = int(self.log.pts_us[-1] - self.log.pts_us[0])
+            return span_us / 1e6 / (len(self.log.pts_us) - 1)
+        if every_s > 0 or len(self.log.pts_us) < 2:
+            return every_s or 1.0
+        return float(np.median(np.diff(self.log.pts_us)) / 1e6)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        return self.media["width_px"], self.media["height_px"]
+
+    @property
+    def default_rule(self) -> Rule:
+        """Where tuning starts: the threshold that the detector declares."""
+        return Rule(
+            default=LabelRule(debounce=Debounce(enter_threshold=self._row["default_threshold"]))
+        )
+
+    @cached_property
+    def log(self) -> ScoreLog:
+        return read_log(self.store.log_folder(self.run_id))
+
+    def refresh(self) -> Run:
+        """The same run as it is now."""
+        return Run(self.store, self.run_id)
+
+    def effort(self, label: str | None = None) -> Effort:
+        """What was analysed, or looked at for one label. See `lab.score_log.effort.Effort`."""
+        log = self.log
+        ok = log.ok if label is None else log.ok_of(label)
+        return effort_of(log.pts_us, ok, self.end_us, float(self.recipe["every_s"]), log.gated)
+
+    @cached_property
+    def analysed(self) -> np.ndarray:
+        """The stretches that were analysed: int64 (k, 2) in microseconds."""
+        return self.spans_of(self.log.ok)
+
+    def analysed_of(self, label: str) -> np.ndarray:
+        """The stretches in which this label was looked at: int64 (k, 2) in microseconds."""
+        return self.spans_of(self.log.ok_of(label)) if label in self.log.missing else self.analysed
+
+    def spans_of(self, ok: np.ndarray) -> np.ndarray:
+        """The stretches that these samples (bool, one each) stand for: int64 (k, 2)."""
+        return analysed_spans(self.log.pts_us, ok, self.end_us, float(self.recipe["every_s"]))
+
+    def find(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> list[Sighting]:
+        """The sightings of a rule, by label and time. No model runs.
+
+        Raises SettingError for a threshold below the run's score_floor or an unknown label.
+        """
+        rule = self.default_rule if rule is None else Rule.of_any(rule)
+        rule.check_floor(float(self.recipe["score_floor"]))
+        found: list[Sighting] = []
+        for label in rule.wanted(self.labels):
+            found += replay(
+                label,
+                self.log.pts_of(label),
+                self.label_scores(label, rule),
+                rule.of(label).debounce.resolved(self.sample_interval_s),
+                start_us=self.media["first_pts_us"],
+                end_us=self.end_us,
+                reason="cancelled"
+                if label in self.log.adding
+                else _END_REASON.get(self.state, "end"),
+            )
+        return found
+
+    @property
+    def end_us(self) -> int:
+        """Where the media ends; a run that did not reach it ends at its last sample."""
+        if self.state == "done" or not len(self.log.pts_us):
+            return int(self.media["end_us"])
+        return int(self.log.pts_us[-1])
+
+    def label_scores(self, label: str, rule: Rule) -> np.ndarray:
+        """float32, one score for each of `log.pts_of(label)`, after the label's box filter."""
+        return self.log.scores(label, rule.of(label).box_filter, self.size_px)
+
+    def sightings(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> pd.DataFrame:
+        """One row per sighting, times in seconds. See `lab.sighting.Sighting`."""
+        import pandas as pd
+
+        return pd.DataFrame([s.to_dict() for s in self.find(rule)], columns=SIGHTING_COLUMNS)
+
+    def scores(self) -> pd.DataFrame:
+        """One row per sample: pts_s, frame_index, failed, and a column of scores per label.
+
+        Scores of failed and gated samples are missing (NaN), not 0.
+        """
+        import pandas as pd
+
+        log = self.log
+        frame = pd.DataFrame(
+            {
+                "pts_s": log.pts_us / 1e6,
+                "frame_index": log.frame_index,
+                "failed": ~log.ok & ~log.gated,
+                "gated": log.gated,
+            }
+        )
+        for label in self.labels:
+            column = np.full(len(log.pts_us), np.nan, np.float32)
+            column[log.ok_of(label)] = log.scores(label)
+            frame[label] = column
+        return frame
+
+    def detections(self) -> pd.DataFrame:
+        """One row per box: pts_s, label, confidence, x1_px, y1_px, x2_px, y2_px, and text if any."""
+        import pandas as pd
+
+        log = self.log
+        columns: dict[str, Any] = {
+            "pts_s": log.pts_us[log.sample] / 1e6,
+            "label": np.array(log.labels, object)[log.label] if log.labels else [],
+            "confidence": log.confidence,
+        }
+        for i, name in enumerate(("x1_px", "y1_px", "x2_px", "y2_px")):
+            columns[name] = log.box_xyxy_px[:, i]
+        if log.text is not None:
+            columns["text"] = log.text
+        return pd.DataFrame(columns)
+
+    def explain(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
+        """State and reason of the tracker at every sample. See `lab.rules.explain`."""
+        import pandas as pd
+
+        from lab.rules.explain import explain
+
+        return pd.DataFrame(
+            explain(self, label, self.default_rule if rule is None else Rule.of_any(rule))
+        )
+
+    def decisions(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
+        """What a rule decided, why, and the smallest change that would have turned it.
+
+        See `lab.rules.decisions.Decision`.
+        """
+        import pandas as pd
+
+        from lab.rules.decisions import decisions
+
+        wanted = self.default_rule if rule is None else Rule.of_any(rule)
+        columns = ["pts_s", "kind", "start_s", "end_s", "reason", "turned_by", "setting", "value"]
+        return pd.DataFrame([d.to_dict() for d in decisions(self, label, wanted)], columns=columns)
+
+    def save_sightings(
+        self, rule: Rule | Debounce | dict[str, Any] | None = None, name: str | None = None
+    ) -> int:
+        """Keep a rule's sightings in the store; returns how many there are."""
+        rule = self.default_rule if rule is None else Rule.of_any(rule)
+        return self.store.save_sightings(self.run_id, rule, self.find(rule), name)
+
+    def summary(self) -> dict[str, Any]:
+        """What `lab analyze --json` prints."""
+        effort = self.effort()
+        return {
+            "run_id": self.run_id,
+            "state": self.state,
+            "recipe_hash": self.recipe_hash,
+            "media": self.media["path"],
+            "samples": effort.samples,
+            "failed": effort.failed,
+            "gated": effort.gated,
+            "analysed_s": effort.analysed_s,
+            "elapsed_s": self.elapsed_s,
+            "store": str(self.store.folder),
+            "warning": self.media["warning"],
+        }
+
+    @property
+    def media_path(self) -> Path:
+        return Path(self.media["path"])
+
+
+SIGHTING_COLUMNS = [
+    "label",
+    "onset_s",
+    "confirmed_s",
+    "offset_s",
+    "closed_s",
+    "onset_earliest_s",
+    "offset_latest_s",
+    "peak_s",
+    "peak_confidence",
+    "close_reason",
+    "censored_left",
+    "censored_right",
+    "alert_s",
+    "duration_s",
+]

@@ -1,0 +1,1 @@
+"""What a detector saw: parts on disk, read back as one log."""

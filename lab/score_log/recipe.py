@@ -1,0 +1,70 @@
+"""Everything a run depends on, and its hashes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from lab.video.sampling import Rhythm
+
+DECODER_VERSION = 1
+_RECORDED = (
+    "av numpy opencv-python-headless onnxruntime openvino torch ultralytics-opencv-headless duckdb"
+)
+
+
+def make_recipe(
+    media_id: str,
+    detector: Mapping[str, Any],
+    *,
+    rhythm: Rhythm,
+    gate: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a run depends on, as JSON values. gate: its settings."""
+    return {
+        "media_id": media_id,
+        **detector,
+        "every_s": float(rhythm.interval_s),
+        **rhythm.to_dict(),
+        "gate": None if gate is None else dict(gate),
+        "decoder_version": DECODER_VERSION,
+    }
+
+
+def recipe_hash(recipe: Mapping[str, Any]) -> str:
+    """Equal recipes, equal hashes: 16 hex digits of BLAKE2b over their canonical JSON."""
+    text = json.dumps(recipe, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def protocol_hash(recipe: Mapping[str, Any]) -> str:
+    """The recipe without its media: runs of one protocol may be pooled."""
+    return recipe_hash({k: v for k, v in recipe.items() if k != "media_id"})
+
+
+@cache
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _RECORDED.split():
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def environment() -> dict[str, Any]:
+    """What is recorded beside the recipe: it should not matter, within 1e-3."""
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "packages": dict(_versions()),
+    }

@@ -1,0 +1,199 @@
+"""Writing a score log: parts, compaction, and setting damage aside, under the folder's lock."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from lab.detection import Detections
+from lab.errors import StoreError
+from lab.frame import Frame
+from lab.score_log.score_log import DETECTIONS, FORMAT, SAMPLES, part_files, read_log, read_manifest
+
+_PART_SAMPLES = 2000
+
+
+class ScoreLogWriter:
+    """Appends to a run's log; holds its lock for life. A context manager.
+
+    Raises StoreError if another process holds the lock.
+    """
+
+    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(folder / "lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
+            raise StoreError(
+                f"run {run_id} is being written by another process; try again when that is done"
+            ) from None
+        if not (folder / "manifest.json").exists():
+            if next(folder.glob("samples-*.parquet"), None) is not None:
+                self._lock.release()
+                raise StoreError(f"{folder} has parts but no manifest.json; restore it from a copy")
+            write_manifest(folder, {"format": FORMAT, "compacted_through": 0, **manifest})
+        self._remove_leftovers()
+        self._number = max([0, *(int(f.stem[-5:]) for f in folder.glob("samples-*.parquet"))])
+        self.first_reason: str | None = None  # why the first sample failed that did
+        self._samples: list[tuple[Any, ...]] = []
+        self._detections: list[tuple[int, Detections]] = []
+
+    def __enter__(self) -> ScoreLogWriter:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._lock.release()
+
+    def set_damaged_aside(self) -> bool:
+        """Take a damaged part and all after it out of the log, to be analysed again.
+
+        Their files stay, with another ending. Returns whether there was one.
+        """
+        files = part_files(self.folder)
+        for position, pair in enumerate(files):
+            if not all(_is_whole(file) for file in pair):
+                for file in (f for later in files[position:] for f in later if f.exists()):
+                    file.rename(file.with_suffix(".damaged"))
+                return True
+        return False
+
+    def last_pts_us(self) -> int | None:
+        """The time of the last sample on disk, from which a run is resumed."""
+        log = read_log(self.folder)
+        return int(log.pts_us[-1]) if len(log.pts_us) else None
+
+    def add(self, frame: Frame, detections: Detections) -> None:
+        """One sample; times must rise."""
+        reason = frame.error or detections.error
+        held_back = None if reason else detections.gated
+        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time, held_back)
+
+    def add_sample(
+        self,
+        frame_index: int,
+        pts_us: int,
+        detections: Detections,
+        failed: str | None = None,
+        wall_time: float = 0.0,
+        gated: str | None = None,
+    ) -> None:
+        """One sample whose picture is not at hand.
+
+        failed: why it could not be looked at. gated: why it was held back on purpose.
+        """
+        self.first_reason = self.first_reason or failed
+        status = "failed" if failed is not None else "ok" if gated is None else "gated"
+        self._samples.append((frame_index, pts_us, status, failed or gated, wall_time))
+        if len(detections):
+            self._detections.append((pts_us, detections))
+        if len(self._samples) >= _PART_SAMPLES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what was added as a part. It counts once its samples file has its name."""
+        if not self._samples:
+            return
+        columns = zip(*self._samples, strict=True)
+        samples = pa.table([list(c) for c in columns], schema=SAMPLES)
+        self._number += 1
+        self._write(f"{self._number:05d}", samples, self._detection_table())
+        self._samples, self._detections = [], []
+
+    def _detection_table(self) -> pa.Table:
+        if not self._detections:
+            return DETECTIONS.empty_table()
+        counts = [len(d) for _, d in self._detections]
+        boxes = np.concatenate([d.box_xyxy_px for _, d in self._detections])
+        return pa.table(
+            [
+                np.repeat([pts for pts, _ in self._detections], counts),
+                [label for _, d in self._detections for label in d.labels],
+                np.concatenate([d.confidence for _, d in self._detections]),
+                *boxes.T.copy(),
+                [t for _, d in self._detections for t in d.text or [None] * len(d)],
+            ],
+            schema=DETECTIONS,
+        )
+
+    def _write(self, name: str, samples: pa.Table, detections: pa.Table) -> None:
+        # Detections first: a part exists if its samples file does.
+        for kind, table in (("detections", detections), ("samples", samples)):
+            path = self.folder / f"{kind}-{name}.parquet"
+            part = path.with_suffix(".part")
+            with part.open("wb") as file:
+                pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
+        _sync_folder(self.folder)
+
+    def compact(self) -> None:
+        """Make one part of all, and switch to it at once; a damaged part stays as it is."""
+        files = part_files(self.folder)
+        if len(files) < 2 or read_log(self.folder).damaged:
+            return
+        samples = pa.concat_tables([pq.read_table(s) for s, _ in files])
+        detections = pa.concat_tables(
+            [pq.read_table(d) for _, d in files], promote_options="default"
+        )
+        self._write(f"c{self._number:05d}", samples, detections)
+        manifest = read_manifest(self.folder)
+        write_manifest(self.folder, {**manifest, "compacted_through": self._number})
+        self._remove_leftovers()
+
+    def _remove_leftovers(self) -> None:
+        counted = {file for pair in part_files(self.folder) for file in pair}
+        for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
+            if file not in counted:
+                file.unlink(missing_ok=True)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        pq.read_table(path, page_checksum_verification=True)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is writing this log."""
+    if not (folder / "lock").exists():
+        return False
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
+    part = folder / "manifest.json.part"
+    with part.open("w") as file:
+        json.dump(manifest, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(folder / "manifest.json")
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -1,0 +1,1 @@
+"""A file, later a stream, becomes frames at the right times."""

@@ -1,0 +1,103 @@
+"""Pictures and copies for the browser. Done in workers, never in the app process."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lab.frame import Frame
+from lab.video.sampling import Rhythm
+from lab.video.sources.file import FileSource
+
+_JPEG_QUALITY = 80
+
+
+def save_pictures(
+    path: str | Path, pts_us: Iterable[int], folder: Path, *, width_px: int = 320
+) -> dict[int, Path]:
+    """Write a JPEG for each time that has none yet; those that cannot be decoded are left out.
+
+    Returns the time to its file.
+    """
+    wanted = {t: folder / f"{t}.jpg" for t in pts_us}
+    todo = sorted(t for t, file in wanted.items() if not file.exists())
+    if todo:
+        folder.mkdir(parents=True, exist_ok=True)
+        frames = [f for f in FileSource(path).frames_at(todo) if f.image_bgr is not None]
+        times = np.array([f.pts_us for f in frames])
+        for t in todo:
+            at = int(np.searchsorted(times, t, side="right")) - 1
+            if len(frames):
+                _write_jpeg(wanted[t], frames[max(at, 0)], width_px)
+    return {t: file for t, file in wanted.items() if file.exists()}
+
+
+def _write_jpeg(file: Path, frame: Frame, width_px: int) -> None:
+    image = frame.image_bgr
+    assert image is not None
+    height, width = image.shape[:2]
+    if width > width_px:
+        size = (width_px, max(1, round(height * width_px / width)))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    ok, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if ok:
+        part = file.with_suffix(f".part{os.getpid()}")
+        part.write_bytes(data.tobytes())
+        part.replace(file)
+
+
+def make_playable(
+    path: str | Path, out: Path, progress: Callable[[int, int | None], None] | None = None
+) -> Path:
+    """A copy that browsers play: H.264 in MP4, upright, fast start.
+
+    Every frame keeps its time relative to the first one, which is at 0. Frames that cannot be
+    decoded are missing. The file appears under its name only when it is whole.
+    """
+    import av
+
+    source = FileSource(path)
+    total = source.sample_count(Rhythm(interval_s=0))
+    part = out.with_name(f"{out.stem}.part{os.getpid()}.mp4")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    tick = Fraction(1, 90_000)
+    first_us: int | None = None
+    try:
+        with av.open(str(part), "w", options={"movflags": "faststart"}) as container:
+            stream = None
+            for done, frame in enumerate(source.samples(0)):
+                if frame.image_bgr is None:
+                    continue
+                image = _even(frame.image_bgr)
+                if stream is None:
+                    first_us = frame.pts_us
+                    stream = container.add_stream("libx264", rate=30)
+                    stream.height, stream.width = image.shape[:2]
+                    stream.pix_fmt = "yuv420p"
+                    stream.codec_context.time_base = tick
+                    stream.options = {"preset": "veryfast", "crf": "20", "g": "60"}
+                picture = av.VideoFrame.from_ndarray(image, format="bgr24")
+                picture.time_base = tick
+                picture.pts = round((frame.pts_us - (first_us or 0)) * 9 / 100)
+                container.mux(stream.encode(picture))
+                if progress is not None and done % 25 == 0:
+                    progress(done, total)
+            if stream is not None:
+                container.mux(stream.encode(None))
+        part.replace(out)
+    finally:
+        part.unlink(missing_ok=True)
+    return out
+
+
+def _even(image_bgr: np.ndarray) -> np.ndarray:
+    """4:2:0 needs even sides: repeat the last row or column."""
+    height, width = image_bgr.shape[:2]
+    if height % 2 or width % 2:
+        return np.pad(image_bgr, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return image_bgr

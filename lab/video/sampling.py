@@ -1,0 +1,90 @@
+"""The rhythm of an analysis: which frames it is given, and how many at a time.
+
+Several analyses of one clip share one decode; each has a rhythm of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from lab.errors import SettingError
+from lab.video.time_grid import Grid, interval
+
+_MOST_FRAMES = 1000
+_MOST_S = 86_400
+Window = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """When an analysis is called, and with which frames.
+
+    frame_step: one frame in so many counts: those whose index is a multiple of it.
+    interval_s: seconds between calls, on the time grid of `lab.video.time_grid.Grid` over the frames that
+        count; 0 is a call at each of them.
+    frame_count: how many frames a call gets: the one that the grid chose and those that count
+        before it. There is no call before so many have been seen.
+
+    The names are those of Stream Infer (`load_algo`). Raises SettingError for values out of range.
+    """
+
+    interval_s: float = 0.2
+    frame_count: int = 1
+    frame_step: int = 1
+
+    def __post_init__(self) -> None:
+        interval(self.interval_s)
+        if self.interval_s > _MOST_S:
+            raise SettingError(f"every_s must be at most a day ({_MOST_S}), got {self.interval_s}")
+        for name in ("frame_count", "frame_step"):
+            value = getattr(self, name)
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int)
+                or not 1 <= value <= _MOST_FRAMES
+            ):
+                raise SettingError(
+                    f"{name} must be a whole number from 1 to {_MOST_FRAMES}, got {value!r}"
+                )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether each sample of the grid is given by itself."""
+        return self.frame_count == 1 and self.frame_step == 1
+
+    @property
+    def reach(self) -> int:
+        """How many frames before the last one of a window its first one lies."""
+        return (self.frame_count - 1) * self.frame_step
+
+    def windows(self, pts: Iterable[int], time_base: Fraction) -> list[Window]:
+        """The frames of every call, by index, for frames at `pts` ticks in presentation order."""
+        picker = Picker(self, time_base)
+        found = (picker.take(index, ticks) for index, ticks in enumerate(pts))
+        return [window for window in found if window is not None]
+
+    def to_dict(self) -> dict[str, float | int]:
+        """What of it goes into a recipe beside `every_s`: only what is not plain."""
+        given = {"frame_count": self.frame_count, "frame_step": self.frame_step}
+        return {name: value for name, value in given.items() if value != 1}
+
+
+class Picker:
+    """Tells frame after frame, in presentation order, whether a call is due, and with which."""
+
+    def __init__(self, rhythm: Rhythm, time_base: Fraction) -> None:
+        self._rhythm = rhythm
+        self._grid = Grid(rhythm.interval_s, time_base)
+        self._last: deque[int] = deque(maxlen=rhythm.frame_count)
+
+    def take(self, index: int, pts: int) -> Window | None:
+        """The indices of the window that ends in this frame; None if no call is due."""
+        if index % self._rhythm.frame_step:
+            return None
+        self._last.append(index)
+        chosen = self._grid.takes(pts)
+        full = len(self._last) == self._rhythm.frame_count
+        return tuple(self._last) if chosen and full else None

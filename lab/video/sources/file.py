@@ -1,0 +1,234 @@
+"""Frames of a video file, exactly those that the time grid asks for."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lab.frame import Frame
+from lab.video.container import open_video
+from lab.video.packet_index import PacketIndex, Segment, Target, read_index
+from lab.video.sampling import Picker, Rhythm, Window
+from lab.video.source import Shot
+from lab.video.time_grid import Grid, to_us
+
+if TYPE_CHECKING:
+    import av
+from lab.video.decoder import Decoder, demuxed, picture
+
+_RETRIES = (0, 1, 4)  # how many keyframes further back a frame is looked for
+
+
+class FileSource:
+    """A video file.
+
+    Raises SourceError if it is no video that can be read.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.index: PacketIndex = read_index(path)
+        if self.index.linear is None:
+            first = self._first_presented()
+            if len(first) > 1 and sorted(first) != first:
+                self.index.distrust_times()
+            elif first:
+                self.index.start_at(first[0])
+
+    def __enter__(self) -> FileSource:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        return None
+
+    def samples(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
+        """See `lab.video.source.Source`. Decodes from keyframes where that pays, else in line."""
+        if self.index.linear is not None:
+            yield from self._in_line(every_s, after_us)
+            return
+        yield from self._segments(self.index.targets(every_s, after_us))
+
+    def shots(self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]) -> Iterator[Shot]:
+        """See `lab.video.source.shots`: every frame that an analysis needs, decoded once."""
+        if self.index.linear is not None:
+            yield from self._shots_in_line(rhythms, after_us)
+            return
+        times = [self.index.pts_of(i) for i in self.index.shown]
+        due: list[dict[int, Window]] = []
+        for rhythm, after in zip(rhythms, after_us, strict=True):
+            windows = rhythm.windows(times, self.index.time_base)
+            if after is not None:
+                windows = [w for w in windows if self._us(times[w[-1]]) > after]
+            due.append({window[-1]: window for window in windows})
+        needed = sorted({i for ends in due for window in ends.values() for i in window})
+        for frame in self._segments([Target(i, times[i], self.index.shown[i]) for i in needed]):
+            yield Shot(frame, tuple(ends.get(frame.index) for ends in due))
+
+    def frames_by_index(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by their position among those presented, which must rise."""
+        if self.index.linear is not None:
+            wanted = set(indices)
+            for index, pts, frame in self._all_frames():
+                if index in wanted:
+                    yield picture(frame, index, self._us(pts))
+            return
+        shown = self.index.shown
+        yield from self._segments(
+            [Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices]
+        )
+
+    def keyframe_of(self, index: int) -> int:
+        """The packet from which this frame is decoded; frames of one are best decoded together."""
+        position = self.index.shown[index]
+        return self.index.keyframe_for(Target(index, self.index.pts_of(position), position))
+
+    def _us(self, pts: int) -> int:
+        return to_us(pts, self.index.time_base)
+
+    def sample_count(self, rhythm: Rhythm) -> int | None:
+        """How many calls to expect; None if only decoding can tell."""
+        if self.index.linear is not None:
+            return None
+        times = [self.index.pts_of(i) for i in self.index.shown]
+        return len(rhythm.windows(times, self.index.time_base))
+
+    def frame_times_us(self) -> list[int]:
+        """The presentation time of every frame, in order; decodes only if packets do not tell."""
+        if self.index.linear is not None:
+            return [to_us(pts, self.index.time_base) for _, pts, _ in self._all_frames()]
+        return [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
+
+    def frames_at(self, pts_us: list[int]) -> Iterator[Frame]:
+        """The frames presented at these times (or just before), in time order."""
+        if self.index.linear is not None:
+            yield from self._nearest_in_line(sorted(set(pts_us)))
+            return
+        times = self.frame_times_us()
+        chosen = sorted({max(0, int(np.searchsorted(times, t, side="right")) - 1) for t in pts_us})
+        targets = [
+            Target(i, self.index.pts_of(self.index.shown[i]), self.index.shown[i]) for i in chosen
+        ]
+        yield from self._segments(targets)
+
+    def _first_presented(self) -> list[int]:
+        """Times of the first frames that a decoder presents: one, or several for an AVI.
+
+        An AVI stores no presentation times; where frames are reordered, FFmpeg's are wrong.
+        """
+        import av
+
+        times: list[int] = []
+        with open_video(self.path) as (container, stream):
+            enough = 48 if container.format.name == "avi" else 1
+            for packet in container.demux(stream):
+                try:
+                    for frame in packet.decode():
+                        if not frame.is_corrupt and frame.pts is not None:
+                            times.append(frame.pts)
+                except av.FFmpegError:
+                    continue
+                if len(times) >= enough:
+                    break
+        return times
+
+    def _segments(self, targets: list[Target]) -> Iterator[Frame]:
+        """The targets in order, each decoded again where it does not appear."""
+        with Decoder(self.path, self.index) as decoder:
+            for segment in self.index.plan(targets):
+                waiting = deque(segment.targets)
+                for frame in decoder.frames(segment):
+                    if not waiting or frame.index < waiting[0].index:
+                        continue  # damage can bring a frame again, or late
+                    while waiting[0].index < frame.index:
+                        yield self._again(waiting.popleft())
+                    waiting.popleft()
+                    yield frame
+                for target in waiting:
+                    yield self._again(target)
+
+    def _again(self, target: Target) -> Frame:
+        """Decode `target` by itself, from further and further back.
+
+        In one thread, for with several an error at one packet can lose the frames of others.
+        """
+        starts = [self.index.keyframe_for(target, skip) for skip in _RETRIES]
+        reached = False
+        for start in dict.fromkeys([*starts, 0]):
+            if reached and start == 0 and start not in starts:
+                break  # decoding began early enough: the frame is damaged
+            with Decoder(self.path, self.index, threads=False) as decoder:
+                for frame in decoder.frames(Segment(start, target.position, (target,))):
+                    return frame
+                reached |= decoder.reached
+        pts_us = to_us(target.pts, self.index.time_base)
+        return Frame(None, target.index, pts_us, time.time(), "frame could not be decoded")
+
+    def _in_line(self, every_s: float, after_us: int | None) -> Iterator[Frame]:
+        """Decode every frame; for files whose packets do not tell the times."""
+        grid = Grid(every_s, self.index.time_base)
+        last_pts: int | None = None
+        for index, pts, frame in self._all_frames():
+            if last_pts is not None and pts <= last_pts:
+                continue
+            last_pts = pts
+            pts_us = to_us(pts, self.index.time_base)
+            if grid.takes(pts) and (after_us is None or pts_us > after_us):
+                yield picture(frame, index, pts_us)
+
+    def _shots_in_line(
+        self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]
+    ) -> Iterator[Shot]:
+        pickers = [Picker(rhythm, self.index.time_base) for rhythm in rhythms]
+        last_pts: int | None = None
+        for index, pts, frame in self._all_frames():
+            if last_pts is not None and pts <= last_pts:
+                continue
+            last_pts, pts_us = pts, self._us(pts)
+            windows = [picker.take(index, pts) for picker in pickers]
+            due = tuple(
+                w if after is None or pts_us > after else None
+                for w, after in zip(windows, after_us, strict=True)
+            )
+            # A later window may go back to this frame.
+            behind = any(r.frame_count > 1 and index % r.frame_step == 0 for r in rhythms)
+            if behind or any(due):
+                yield Shot(picture(frame, index, pts_us), due)
+
+    def _nearest_in_line(self, wanted_us: list[int]) -> Iterator[Frame]:
+        waiting = deque(wanted_us)
+        before = None
+        for index, pts, frame in self._all_frames():
+            pts_us = to_us(pts, self.index.time_base)
+            while waiting and pts_us > waiting[0]:
+                waiting.popleft()
+                yield picture(*(before or (frame, index, pts_us)))
+            before = (frame, index, pts_us)
+        if waiting and before:
+            yield picture(*before)
+
+    def _all_frames(self) -> Iterator[tuple[int, int, av.VideoFrame]]:
+        import av
+
+        index, last_pts = 0, None
+        times = self.index.times_in_order
+        with open_video(self.path) as (container, stream):
+            stream.codec_context.thread_type = "NONE"
+            rate = stream.average_rate or Fraction(25)
+            step = max(1, round(1 / (rate * self.index.time_base)))
+            for packet in demuxed(container, stream):
+                try:
+                    frames = stream.codec_context.decode(packet)
+                except av.FFmpegError:
+                    continue
+                for frame in frames:
+                    pts = times[index] if index < len(times) else frame.pts
+                    if pts is None:
+                        pts = 0 if last_pts is None else last_pts + step
+                    yield index, pts, frame
+                    index, last_pts = index + 1, pts

@@ -1,0 +1,172 @@
+"""Other people's detections as runs: MegaDetector's JSON, and CSV; with and without the video."""
+
+import json
+
+import numpy as np
+import pytest
+
+import lab
+from lab.formats.detections.csv import import_detections
+from lab.formats.detections.megadetector import import_megadetector
+from lab.store.store import Store
+
+DEBOUNCE = lab.Debounce(enter_threshold=0.5, enter_frames=2, exit_frames=2)
+
+
+def results(**changes):
+    entry = {
+        "file": "cards/clip.mp4", "frame_rate": 10, "frames_processed": list(range(0, 100, 5)),
+        "detections": [
+            {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4], "frame_number": f} for f in range(20, 41, 5)
+        ],
+    }  # fmt: skip
+    return {
+        "info": {"format_version": "1.4", "detector": "md_v5a.0.0.pt", "detector_metadata": {"typical_detection_threshold": 0.2}},
+        "detection_categories": {"1": "animal", "2": "person"},
+        "images": [{**entry, **changes}],
+    }  # fmt: skip
+
+
+def write(tmp_path, content):
+    path = tmp_path / "results.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+def test_a_video_that_is_not_at_hand_is_tuned_all_the_same(tmp_path):
+    found = import_megadetector(write(tmp_path, results()), Store(tmp_path / "s"))
+    (run,) = found.runs
+    (sighting,) = run.find(DEBOUNCE)
+    assert (sighting.label, sighting.onset_s, sighting.offset_s) == ("animal", 2.0, 4.0)
+    assert run.recipe["every_s"] == 0.5
+    assert run.labels == ("animal", "person")
+    assert run.default_rule.default.debounce.enter_threshold == 0.2
+    assert any("no video" in n for n in found.notes)
+    swept = lab.sweep(
+        run, [{"media": "cards/clip.mp4", "label": "animal", "start_s": 1.8, "end_s": 4.2}]
+    )
+    assert lab.recommend(swept).fitted["f1"] == 1.0
+
+
+def test_a_video_that_is_at_hand_gives_the_exact_times_and_pixels(tmp_path, samples):
+    content = results(file="cat_comes_and_goes.mp4", frames_processed=list(range(0, 120, 3)))
+    content["images"][0]["detections"] = [
+        {"category": "1", "conf": 0.8, "bbox": [0.5, 0.5, 0.25, 0.25], "frame_number": f}
+        for f in range(30, 60, 3)
+    ]
+    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"), videos=samples)
+    (run,) = found.runs
+    from lab.video.sources.file import FileSource
+
+    times = FileSource(samples / "cat_comes_and_goes.mp4").frame_times_us()
+    assert run.log.pts_us.tolist() == [times[f] for f in range(0, 120, 3)]
+    width, height = run.size_px
+    assert run.log.box_xyxy_px[0].tolist() == [
+        0.5 * width,
+        0.5 * height,
+        0.75 * width,
+        0.75 * height,
+    ]
+
+
+def test_failures_are_named_and_images_left_out(tmp_path):
+    content = results()
+    content["images"] += [
+        {"file": "broken.mp4", "failure": "Failure video load", "detections": None},
+        {"file": "photo.jpg", "detections": []},
+    ]
+    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"))
+    assert found.failures == {"broken.mp4": "Failure video load"}
+    assert any("1 image left out" in n for n in found.notes)
+
+
+def test_files_without_the_processed_frames_are_refused(tmp_path):
+    content = results()
+    del content["images"][0]["frames_processed"]
+    store = Store(tmp_path / "s")
+    found = import_megadetector(write(tmp_path, content), store)
+    assert found.runs == []
+    assert "frames_processed" in found.refused["cards/clip.mp4"]
+    assert store.runs() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({**results(), "info": {"format_version": "2.0"}}, "version '2.0'"),
+        ({**results(), "info": {}}, "version 'none'"),
+        (json.dumps(results())[:300], "not whole JSON"),
+        ("[]", "not a MegaDetector file"),
+        ("[" * 100_000, "not whole JSON"),
+        ({**results(), "images": [3]}, "not a MegaDetector file"),
+        ({**results(), "images": []}, "names no video"),
+        (
+            {k: v for k, v in results().items() if k != "detection_categories"},
+            "detection_categories",
+        ),
+    ],
+)
+def test_other_versions_and_cut_files_are_refused(tmp_path, content, says):
+    with pytest.raises(lab.SettingError, match=says):
+        import_megadetector(write(tmp_path, content), Store(tmp_path / "s"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"frame_rate": None}, "frame_rate"),
+        ({"frames_processed": [0, "x"]}, "whole numbers"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, 1, 1], "frame_number": 7}]}, "not among the frames"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, float("nan"), 1], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": float("nan"), "bbox": [0, 0, 1, 1], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": 1.5, "bbox": [0, 0, 1, 1], "frame_number": 5}]}, r"in [0, 1]"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0], "frame_number": 5}]}, "four finite numbers"),
+        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, -1, 1], "frame_number": 5}]}, "negative size"),
+    ],
+)  # fmt: skip
+def test_entries_that_cannot_be_meant_are_refused_one_by_one(tmp_path, changes, says):
+    content = results(**changes)
+    content["images"].append(results()["images"][0] | {"file": "good.mp4"})
+    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"))
+    assert says in found.refused["cards/clip.mp4"]
+    assert [r.media["path"] for r in found.runs] == ["good.mp4"]
+
+
+HEAD = "media,pts_s,label,confidence,x1_px,y1_px,x2_px,y2_px\n"
+
+
+def test_detections_as_csv_with_and_without_empty_samples(tmp_path):
+    rows = "".join(
+        f"clip.mp4,{t},fox,0.9,1,2,3,4\n" if 5 <= t <= 9 else f"clip.mp4,{t},,,,,,\n"
+        for t in range(20)
+    )
+    path = tmp_path / "d.csv"
+    path.write_text(HEAD + rows)
+    (run,) = import_detections(path, Store(tmp_path / "a")).runs
+    assert [(s.onset_s, s.offset_s) for s in run.find(DEBOUNCE)] == [(5.0, 9.0)]
+    path.write_text(HEAD + "".join(f"clip.mp4,{t},fox,0.9,1,2,3,4\n" for t in range(5, 10)))
+    refused = import_detections(path, Store(tmp_path / "b")).refused
+    assert "--every" in refused["clip.mp4"]
+    (run,) = import_detections(path, Store(tmp_path / "c"), every_s=1.0).runs
+    assert [(s.onset_s, s.offset_s) for s in run.find(DEBOUNCE)] == [(5.0, 9.0)]
+    assert np.diff(run.log.pts_us).max() == 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("media,label\n", "no column"), (HEAD + "c,1,fox,2,1,2,3,4\n", "line 2.*confidence"),
+     (HEAD + "c,1,fox,nan,1,2,3,4\n", "not finite"), (HEAD + "c,1,,,,,,\n", "no detection")],
+)  # fmt: skip
+def test_a_csv_that_cannot_be_meant_is_refused_with_its_line(tmp_path, text, says):
+    path = tmp_path / "d.csv"
+    path.write_text(text)
+    with pytest.raises(lab.SettingError, match=says):
+        import_detections(path, Store(tmp_path / "s"))
+
+
+def test_a_name_that_leaves_the_folder_of_videos_is_refused(tmp_path):
+    content = results(file="../clip.mp4")
+    found = import_megadetector(
+        write(tmp_path, content), Store(tmp_path / "s"), videos=tmp_path / "cards"
+    )
+    assert "lies outside" in found.refused["../clip.mp4"]

@@ -1,0 +1,74 @@
+"""Each decision is named with the change that would have turned it, and that change does turn it."""
+
+import dataclasses
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import lab
+from lab.rules.decisions import decisions
+from lab.rules.rule import Debounce, Rule
+from tests.builders import make_run, scores_of
+
+
+def of_kind(run, rule, kind):
+    rows = run.decisions("x", rule)
+    return rows[rows["kind"] == kind].to_dict("records")
+
+
+def test_the_reasons_and_their_turning_points(tmp_path):
+    scores = (
+        scores_of(100, [(10, 20), (40, 41)], 0.8)
+        + scores_of(100, [(60, 66)], 0.45)
+        + scores_of(100, [(80, 90)], 0.7)
+    )
+    run = make_run(tmp_path, scores, every_s=1.0)
+    rule = Debounce(enter_threshold=0.5, enter_frames=3, exit_frames=5, cooldown_s=300)
+    short, low = of_kind(run, rule, "not_opened")
+    assert "2 over in a row, 3 of 3 needed" in short["reason"]
+    assert (short["setting"], short["value"]) == ("enter_frames", 2)
+    assert "below enter_threshold by 0.050" in low["reason"]
+    assert (low["setting"], low["value"]) == ("enter_threshold", pytest.approx(0.45, abs=1e-4))
+    silenced = of_kind(run, rule, "silenced")
+    assert [(s["setting"], s["value"]) for s in silenced] == [("cooldown_s", 70.0)]
+    assert [d["start_s"] for d in of_kind(run, rule, "opened")] == [10, 80]
+    first = of_kind(run, rule, "closed")[0]
+    assert first["setting"] in ("exit_frames", "merge_gap_s")
+
+
+def test_merging_and_dropping_are_decisions_too(tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(5, 9), (14, 18), (40, 42)], 0.8), every_s=1.0)
+    rule = Debounce(
+        enter_threshold=0.5, enter_frames=1, exit_frames=2, merge_gap_s=6, min_duration_s=4
+    )
+    (merged,) = of_kind(run, rule, "merged")
+    assert (merged["start_s"], merged["end_s"], merged["setting"]) == (5, 18, "merge_gap_s")
+    (dropped,) = of_kind(run, rule, "dropped")
+    assert (dropped["setting"], dropped["value"]) == ("min_duration_s", 2.0)
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8]), min_size=30, max_size=30),
+    enter=st.integers(1, 3), leave=st.integers(1, 3), gap=st.sampled_from([0.0, 3.0]),
+)  # fmt: skip
+def test_the_named_change_opens_what_was_not_opened(tmp_path_factory, scores, enter, leave, gap):
+    run = make_run(tmp_path_factory.mktemp("d"), scores, every_s=1.0)
+    base = Debounce(enter_threshold=0.5, enter_frames=enter, exit_frames=leave, merge_gap_s=gap)
+    for d in decisions(run, "x", Rule.of_any(base)):
+        if d.kind != "not_opened" or d.setting is None:
+            continue
+        whole = d.setting.endswith(("frames", "window"))
+        found = run.find(base.changed(**{d.setting: int(d.value) if whole else d.value}))
+        assert any(s.onset_us <= d.end_us and s.offset_us >= d.start_us for s in found), d
+
+
+def test_unknown_labels_and_low_thresholds_are_refused(tmp_path):
+    run = make_run(tmp_path, [0.9] * 10, every_s=1.0)
+    with pytest.raises(lab.SettingError, match="no label"):
+        run.decisions("y", dataclasses.replace(Rule(), only=("y",)))
+    with pytest.raises(lab.SettingError, match="score_floor"):
+        run.decisions("x", Debounce(enter_threshold=0.01))

@@ -1,0 +1,183 @@
+"""The score log on disk: parts, damage, compaction, locks; and the loop that fills it."""
+
+import numpy as np
+import pytest
+
+from lab.detection import Detections
+from lab.errors import DetectorError, StoreError
+from lab.rules.box_filter import BoxFilter
+from lab.runs.pipeline import analyse
+from lab.score_log.effort import effort_of
+from lab.score_log.score_log import part_files, read_log, read_manifest
+from lab.score_log.writer import ScoreLogWriter, write_manifest
+from tests.builders import ListSource, ScriptedDetector, make_detections, make_frame
+
+SEEN = make_detections(("x", 0.7, (0, 0, 10, 10)), ("x", 0.9, (0, 0, 30, 40)))
+
+
+def writer(folder):
+    return ScoreLogWriter(folder, {"labels": ["x"]})
+
+
+def fill(folder, parts):
+    with writer(folder) as log:
+        index = 0
+        for size in parts:
+            for _ in range(size):
+                log.add(make_frame(index, index * 100_000), SEEN if index % 2 else Detections())
+                index += 1
+            log.flush()
+
+
+def test_what_is_written_is_read(tmp_path):
+    fill(tmp_path, [3, 2])
+    log = read_log(tmp_path)
+    assert log.pts_us.tolist() == [0, 100_000, 200_000, 300_000, 400_000]
+    assert log.scores("x").tolist() == pytest.approx([0, 0.9, 0, 0.9, 0])
+
+
+def test_a_box_filter_takes_the_highest_of_what_passes(tmp_path):
+    fill(tmp_path, [2])
+    small = BoxFilter(max_area_fraction=0.1)
+    assert read_log(tmp_path).scores("x", small, (64, 48)).tolist() == pytest.approx([0, 0.7])
+
+
+def test_a_damaged_part_is_named_and_the_rest_is_used(tmp_path):
+    fill(tmp_path, [3, 2, 4])
+    path = tmp_path / "samples-00002.parquet"
+    data = bytearray(path.read_bytes())
+    data[20:60] = b"\xff" * 40
+    path.write_bytes(data)
+    log = read_log(tmp_path)
+    assert len(log.pts_us) == 7
+    assert len(log.damaged) == 1
+    assert "samples-00002" in log.damaged[0]
+
+
+def test_a_part_without_its_samples_file_does_not_exist(tmp_path):
+    fill(tmp_path, [3, 2])
+    (tmp_path / "samples-00002.parquet").unlink()
+    assert len(read_log(tmp_path).pts_us) == 3
+    with writer(tmp_path) as log:
+        assert log.last_pts_us() == 200_000
+    assert not (tmp_path / "detections-00002.parquet").exists()
+
+
+def test_compaction_changes_nothing_that_is_read(tmp_path):
+    fill(tmp_path, [3, 2, 4])
+    before = read_log(tmp_path)
+    with writer(tmp_path) as log:
+        log.compact()
+    after = read_log(tmp_path)
+    assert len(part_files(tmp_path)) == 1
+    for name in ("pts_us", "ok", "sample", "label", "confidence", "box_xyxy_px"):
+        assert np.array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_old_parts_count_until_the_manifest_switches(tmp_path):
+    fill(tmp_path, [3, 2])
+    with writer(tmp_path) as log:
+        log.compact()
+    manifest = read_manifest(tmp_path)
+    fill_again = tmp_path / "samples-00001.parquet"
+    fill_again.write_bytes((tmp_path / "samples-c00002.parquet").read_bytes())
+    assert len(read_log(tmp_path).pts_us) == 5
+    assert manifest["compacted_through"] == 2
+
+
+def test_only_one_writer_at_a_time(tmp_path):
+    with writer(tmp_path), pytest.raises(StoreError, match="another process"):
+        writer(tmp_path)
+
+
+def test_a_newer_format_is_refused(tmp_path):
+    write_manifest(tmp_path, {"format": 99, "labels": []})
+    with pytest.raises(StoreError, match="format 99"):
+        read_log(tmp_path)
+
+
+def test_a_failed_sample_is_no_sample_without_detections(tmp_path):
+    frames = [make_frame(0, 0), make_frame(1, 100_000, error="broken"), make_frame(2, 200_000)]
+    answers = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
+    with writer(tmp_path) as log:
+        progress = analyse(ListSource(frames), ScriptedDetector(answers), log, every_s=0)
+    read = read_log(tmp_path)
+    assert (progress.samples, progress.failed) == (3, 2)
+    assert read.ok.tolist() == [True, False, False]
+    assert dict(read.reasons) == {1: "broken", 2: "NMS ran out of time"}
+    assert len(read.scores("x")) == 1
+
+
+def test_a_detector_that_raises_gives_failed_samples(tmp_path):
+    frames = [make_frame(i, i * 1000) for i in range(3)]
+    detector = ScriptedDetector({0: SEEN, 1: RuntimeError("out of memory"), 2: SEEN})
+    with writer(tmp_path) as log:
+        analyse(ListSource(frames), detector, log, every_s=0)
+    assert read_log(tmp_path).reasons == {1: "detector: out of memory"}
+
+
+def test_a_detector_that_fails_on_all_ends_the_run(tmp_path):
+    detector = ScriptedDetector({0: RuntimeError("no"), 1: RuntimeError("no")})
+    with writer(tmp_path) as log, pytest.raises(DetectorError, match="all 2 samples"):
+        analyse(ListSource([make_frame(0, 0), make_frame(1, 9)]), detector, log, every_s=0)
+
+
+def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):
+    over = make_detections(("x", 0.9, (-5, 10, 70, 200)), ("x", 0.8, (1, 2, 3, 4)))
+    with writer(tmp_path) as log:
+        analyse(
+            ListSource([make_frame(0, 0, size_px=(64, 48))]),
+            ScriptedDetector({0: over}),
+            log,
+            every_s=0,
+        )
+    assert read_log(tmp_path).box_xyxy_px.tolist() == [[0, 10, 64, 48], [1, 2, 3, 4]]
+
+
+def test_batches_hold_one_shape(tmp_path):
+    frames = [make_frame(i, i * 1000, size_px=(64, 48) if i < 3 else (32, 32)) for i in range(5)]
+    detector = ScriptedDetector(dict.fromkeys(range(5), SEEN), batch_size=2)
+    with writer(tmp_path) as log:
+        analyse(ListSource(frames), detector, log, every_s=0)
+    assert detector.batches == [[0, 1], [2], [3, 4]]
+
+
+def test_a_source_that_breaks_is_told_and_what_was_seen_is_kept(tmp_path):
+    def broken():
+        yield make_frame(0, 0)
+        raise OSError("disk gone")
+
+    class Source(ListSource):
+        def samples(self, every_s, after_us=None):
+            return broken()
+
+    with writer(tmp_path) as log, pytest.raises(OSError, match="disk gone"):
+        analyse(Source([]), ScriptedDetector({0: SEEN}), log, every_s=0)
+
+
+def test_effort_leaves_out_failures_and_gaps():
+    pts = np.array([0, 200_000, 400_000, 10_400_000, 10_600_000])
+    ok = np.array([True, False, True, True, True])
+    effort = effort_of(pts, ok, 10_800_000, 0.2)
+    assert (effort.samples, effort.failed, effort.gaps) == (5, 1, 1)
+    assert effort.analysed_s == pytest.approx(0.8)
+    assert effort.gap_s == pytest.approx(9.8)
+    assert effort.failed_s == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({}, "returned dict, expected list"),
+        (["x"], "a list with str"),
+        ([], "0 results for 1 frames"),
+    ],
+)
+def test_a_detector_that_answers_wrongly_gives_failed_samples_that_say_so(tmp_path, answer, words):
+    detector = ScriptedDetector({})
+    detector.detect = lambda frames: answer
+    with (
+        ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log,
+        pytest.raises(DetectorError, match=words),
+    ):
+        analyse(ListSource([make_frame(0, 0)]), detector, log, every_s=0)

@@ -123,7 +123,7 @@ def gate(clip: Path, label: str, folder: Path) -> None:
     settings = {"labels": [label], "store": folder / "store", "progress": False}
     whole = lab.analyze(clip, **settings)
     gated = lab.analyze(clip, gate="motion", **settings)
-    report = lab.gate_report(gated, lab.Truth.of_records([], []))
+    report = lab.gate_report(gated, lab.Truth.from_records([], []))
     a, b = whole.find(), gated.find()
     moved = (
         [max(abs(x.onset_s - y.onset_s), abs(x.offset_s - y.offset_s)) for x, y in zip(a, b)]

@@ -30,7 +30,7 @@ from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import Footage
-from lab.tuning.rule_grid import Grid
+from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import sweep_footage
 
 SAMPLES, ANNOTATIONS, STEP_US = 172_800, 500, 500_000
@@ -69,7 +69,7 @@ def timed(work, repeats=1):
 def one_rule(pts, scores, truth, debounce, matching):
     end = int(pts[-1]) + STEP_US
     rows, n = replay_rows(pts, scores, debounce)
-    presences = Presences.of_rows(rows[:n], pts, 0, end)
+    presences = Presences.from_rows(rows[:n], pts, 0, end)
     counts, _ = count(
         presences, truth, matching, pts_us=pts, interval_us=STEP_US, analysed=np.array([[0, end]])
     )
@@ -77,7 +77,7 @@ def one_rule(pts, scores, truth, debounce, matching):
 
 
 def grid(thresholds):
-    return Grid(
+    return RuleGrid(
         enter_threshold=np.linspace(0.2, 0.8, thresholds).tolist(), enter_frames=[1, 2, 3, 5, 8],
         exit_frames=[1, 3, 5, 8, 12], merge_gap_s=[0, 2, 5, 10], min_duration_s=[0, 1, 2, 5],
     )  # fmt: skip
@@ -139,7 +139,7 @@ def main():
     print(
         f"12 of 25 thresholds: {fewer / full:.2f} of the time; half the samples and annotations: {shorter / full:.2f}"
     )
-    flat = Grid(
+    flat = RuleGrid(
         enter_threshold=np.unique(scores[scores > 0.05].astype(float))[-10_000:].tolist(),
         enter_frames=[3],
         exit_frames=[5],

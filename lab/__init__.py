@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Imported at first use, so that `import lab` is quick and pulls in no model.
+# Imported at first use, so that `import lab` is quick and pulls in no model. `module:attribute`
+# where the public name is another than that of the code.
 _PUBLIC = {
     "Annotation": "lab.annotation",
     "BoxFilter": "lab.rules.box_filter",
@@ -48,7 +49,7 @@ _PUBLIC = {
     "analyze": "lab.runs.analyze",
     "analyze_all": "lab.runs.analyze",
     "Goal": "lab.tuning.recommend",
-    "Grid": "lab.tuning.rule_grid",
+    "Grid": "lab.tuning.rule_grid:RuleGrid",
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
@@ -83,7 +84,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lab' has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name]), name)
+    module, _, attribute = _PUBLIC[name].partition(":")
+    value = getattr(import_module(module), attribute or name)
     globals()[name] = value
     return value
 

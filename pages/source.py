@@ -11,7 +11,7 @@ from lab.errors import LabError
 
 st.title("Source")
 recall()
-desk = here()
+app_state = here()
 samples, uploads, files = st.tabs(["Samples", "Upload", "Files on this machine"])
 with samples:
     pick_samples()
@@ -21,13 +21,13 @@ with files:
     pick_files()
 
 try:
-    media = {row["media_id"]: row for row in desk.store.all_media()}
-    runs = [run["media_id"] for run in desk.store.runs()]
+    media = {row["media_id"]: row for row in app_state.store.all_media()}
+    runs = [run["media_id"] for run in app_state.store.runs()]
 except LabError as error:
     st.error(str(error))
     st.stop()
 
-detections_from_elsewhere(desk)
+detections_from_elsewhere(app_state)
 picked = [media_id for media_id in chosen() if media_id in media]
 if picked:
     st.subheader(f"{len(picked)} chosen")

@@ -163,7 +163,7 @@ def make_truth(run, *present, label="x"):
         )
         for a, b in present
     ]
-    return Truth.of_records(marks, [whole(run.media, label)])
+    return Truth.from_records(marks, [whole(run.media, label)])
 
 
 def make_footage(scores, present, every_s=1.0, name="clip", site=None, covered=None, night=None):

@@ -24,7 +24,7 @@ def make_detector(
     given = dict(settings)
     is_built_in = detectors.package(name) is None and name != "python"
     if is_built_in and getattr(detectors.get(name), "uses_store", False):
-        given["store"] = Store.of_any(store)
+        given["store"] = Store.coerce(store)
     made = make(name, given)
     if is_built_in:
         # A plugin's settings may hold secrets; its recipe says which may be kept.

@@ -67,7 +67,7 @@ def list_models() -> list[ModelInfo]:
     return [_unlike_known(_info(p, facts[p.name])) for p in paths]
 
 
-def folder_mark() -> str:
+def folder_fingerprint() -> str:
     """A hash that changes when a model comes, goes or changes, or what is known of one does.
 
     Reads names, sizes and times alone, so it is quick however large the files are.

@@ -27,7 +27,7 @@ ANY_TEXT = "text"
 _PACKAGE = "rapidocr>=3.10"
 _LONGEST_TEXT = 200
 _MATCH_TIMEOUT_S = 0.5
-_MOST_ASPECT = 8  # the short side of longer pictures would be rounded away, or be enlarged
+_MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or be enlarged
 _GREY = 114
 
 
@@ -167,8 +167,8 @@ def matcher(label: str) -> Callable[[str], bool]:
 def _padded(image_bgr: np.ndarray) -> np.ndarray:
     """The picture, widened to the right or below where it is very long; places stay."""
     height, width = image_bgr.shape[:2]
-    right = max(0, -(-height // _MOST_ASPECT) - width)
-    below = max(0, -(-width // _MOST_ASPECT) - height)
+    right = max(0, -(-height // _MAX_ASPECT) - width)
+    below = max(0, -(-width // _MAX_ASPECT) - height)
     if not right and not below:
         return np.ascontiguousarray(image_bgr)
     return cv2.copyMakeBorder(

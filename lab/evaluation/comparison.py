@@ -120,9 +120,9 @@ def compare(
         raise SettingError(
             f"runs {runs_a[0].run_id} and {runs_b[0].run_id} have no clip in common; compare runs of the same clip"
         )
-    first = Rule.of_any(rule_a) if rule_a is not None else runs_a[0].default_rule
+    first = Rule.coerce(rule_a) if rule_a is not None else runs_a[0].default_rule
     second = (
-        Rule.of_any(rule_b)
+        Rule.coerce(rule_b)
         if rule_b is not None
         else (first if rule_a is not None else runs_b[0].default_rule)
     )
@@ -275,7 +275,7 @@ def _gain(
     from lab.evaluation.rates import ratio
     from lab.evaluation.resampling import paired_gain
 
-    known = Truth.of_any(truth, [one for one, _ in pairs], coverage, annotator=annotator)
+    known = Truth.coerce(truth, [one for one, _ in pairs], coverage, annotator=annotator)
     notes += known.notes
     rows = []
     for pair in pairs:

@@ -11,7 +11,7 @@ import numpy as np
 from lab.errors import SettingError, closest
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
-from lab.evaluation.fragmentation import Moment, moments
+from lab.evaluation.fragmentation import EvaluationEvent, moments
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.truth import Truth
 from lab.rules import spans
@@ -47,7 +47,7 @@ class Evaluation:
         return macro(self.labels.values())
 
     @property
-    def moments(self) -> list[Moment]:
+    def moments(self) -> list[EvaluationEvent]:
         """The fragmentation report, by media and time."""
         return [
             moment
@@ -126,8 +126,8 @@ def evaluate(
     that are not there.
     """
     runs = check_poolable(runs)
-    known = Truth.of_any(truth, runs, coverage, annotator=annotator)
-    rule = runs[0].default_rule if rule is None else Rule.of_any(rule)
+    known = Truth.coerce(truth, runs, coverage, annotator=annotator)
+    rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
     matching = matching or Matching(tiou=tiou)
     wanted, notes = shared_labels(runs, known, rule, labels)
     clips: dict[str, dict[str, Figures]] = {}
@@ -199,7 +199,7 @@ def presences_of(run: Run, label: str, rule: Rule) -> Presences:
         return Presences.of_sightings([])
     debounce = one.debounce.resolved(run.sample_interval_s)
     rows, n = replay_rows(pts_us, run.label_scores(label, rule), debounce)
-    return Presences.of_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
+    return Presences.from_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
 
 
 def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:

@@ -20,7 +20,7 @@ Kind = Literal[
 
 
 @dataclass(frozen=True)
-class Moment:
+class EvaluationEvent:
     """Something to look at, in a media from `start_us` to `end_us`.
 
     kind: `missed`, no sighting touches the annotation. `false`, the sighting touches no
@@ -46,12 +46,12 @@ class Moment:
 
 def moments(
     p: Pairing, presences: Presences, matching: Matching, media_id: str, label: str
-) -> list[Moment]:
+) -> list[EvaluationEvent]:
     """In order of time."""
-    out: list[Moment] = []
+    out: list[EvaluationEvent] = []
 
     def say(kind: Kind, span: np.ndarray, text: str) -> None:
-        out.append(Moment(kind, media_id, label, int(span[0]), int(span[1]), text))
+        out.append(EvaluationEvent(kind, media_id, label, int(span[0]), int(span[1]), text))
 
     touching = _overlaps(p)
     for j, span in enumerate(p.truth):

@@ -66,8 +66,8 @@ def gate_report(
     """
     if not run.recipe.get("gate"):
         raise SettingError(f"run {run.run_id} has no gate; make one with --gate motion")
-    known = Truth.of_any(truth, [run], None)
-    wanted = run.default_rule if rule is None else Rule.of_any(rule)
+    known = Truth.coerce(truth, [run], None)
+    wanted = run.default_rule if rule is None else Rule.coerce(rule)
     media_id = run.media["media_id"]
     spoken = [x for x in labels or wanted.wanted(run.labels) if len(known.of(media_id, x).covered)]
     effort = run.effort()

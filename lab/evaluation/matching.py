@@ -91,7 +91,9 @@ class Presences:
         )
 
     @classmethod
-    def of_rows(cls, rows: np.ndarray, pts_us: np.ndarray, start_us: int, end_us: int) -> Presences:
+    def from_rows(
+        cls, rows: np.ndarray, pts_us: np.ndarray, start_us: int, end_us: int
+    ) -> Presences:
         """From `lab.rules.replay.replay_rows`, without making sightings."""
         return cls(
             edges_of_rows(rows, pts_us, start_us, end_us),

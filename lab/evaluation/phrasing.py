@@ -124,7 +124,7 @@ def compare_phrases(
     Raises SettingError for unknown labels, a rule below the run's floor, or truth without the label.
     """
     phrases = _checked(run, phrases)
-    given = run.default_rule if rule is None else Rule.of_any(rule)
+    given = run.default_rule if rule is None else Rule.coerce(rule)
     own = {phrase: given.labels[phrase] for phrase in phrases if phrase in given.labels}
     used = Rule(default=given.default, labels=own, only=tuple(phrases))
     found = run.find(used)
@@ -207,7 +207,7 @@ def _truth(
 ) -> tuple[LabelTruth, dict[str, Any], list[str]]:
     """What is known of one label on this clip, in words for a reader, and notes."""
     media_id = run.media["media_id"]
-    known = Truth.of_any(truth, [run], coverage, annotator=annotator)
+    known = Truth.coerce(truth, [run], coverage, annotator=annotator)
     here = sorted(known.by_media.get(media_id, {}))
     if label is None:
         if len(here) != 1:

@@ -50,7 +50,7 @@ def ratio(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def figures_of(totals: np.ndarray, hours: float) -> dict[str, np.ndarray]:
+def rates_of(totals: np.ndarray, hours: float) -> dict[str, np.ndarray]:
     """precision, recall, f1, false_per_hour of counts (..., 3); NaN where nothing can be said."""
     tp, fp, fn = (totals[..., i].astype(np.float64) for i in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lab.evaluation.rates import LEVEL, Interval, figures_of
+from lab.evaluation.rates import LEVEL, Interval, rates_of
 
 RESAMPLES = 4000
 _RATES = ("precision", "recall", "f1", "false_per_hour")
@@ -22,12 +22,12 @@ def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> 
 
     per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
     """
-    point = figures_of(per_group.sum(axis=0), float(hours.sum()))
+    point = rates_of(per_group.sum(axis=0), float(hours.sum()))
     g = len(per_group)
     draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
     with np.errstate(divide="ignore", invalid="ignore"):
         sums, times = draws @ per_group, draws @ hours
-        many = figures_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
+        many = rates_of(sums, 1.0) | {"false_per_hour": sums[:, 1] / times}
     low, high = expanded_levels(g)
     row: dict[str, Any] = {
         k: int(v) for k, v in zip(("tp", "fp", "fn"), per_group.sum(axis=0), strict=True)
@@ -72,7 +72,7 @@ def paired_gain(one: np.ndarray, other: np.ndarray, seed: int = 0) -> tuple[floa
     draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
 
     def f1(counts: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(figures_of(counts, 1.0)["f1"])
+        return np.nan_to_num(rates_of(counts, 1.0)["f1"])
 
     gains = f1(draws @ one) - f1(draws @ other)
     low, high = expanded_levels(g)

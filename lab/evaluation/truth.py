@@ -76,7 +76,7 @@ class Truth:
         ]
 
     @classmethod
-    def of_records(
+    def from_records(
         cls,
         annotations: Iterable[Annotation],
         coverage: Iterable[Coverage],
@@ -124,11 +124,11 @@ class Truth:
         return cls(by_media, tuple(notes), tuple(chosen), tuple(watched))
 
     @classmethod
-    def of_store(
+    def from_store(
         cls, store: Store, *, include_queue: bool = False, annotator: str | None = None
     ) -> Truth:
         """What was annotated in a store."""
-        return cls.of_records(
+        return cls.from_records(
             store.annotations(),
             store.coverage(),
             store.verdicts(),
@@ -137,7 +137,7 @@ class Truth:
         )
 
     @classmethod
-    def of_any(cls, truth: Any, runs: Iterable[Run], coverage: Any = None, **options: Any) -> Truth:
+    def coerce(cls, truth: Any, runs: Iterable[Run], coverage: Any = None, **options: Any) -> Truth:
         """Truth from what a caller may hand in.
 
         truth: a Truth; a path of a CSV, or a data frame, with columns `media`, `label`,
@@ -153,7 +153,7 @@ class Truth:
         if truth is None:
             if not runs:
                 raise SettingError("there is no run to take annotations for; give a truth file")
-            return cls.of_store(runs[0].store, **options)
+            return cls.from_store(runs[0].store, **options)
         from lab.formats.annotations.table import read_table
 
         media = [run.media for run in runs]
@@ -213,7 +213,7 @@ class Truth:
                 )
                 for m, row in covered
             ]
-        return cls.of_records(annotations, watched, notes=notes, **options)
+        return cls.from_records(annotations, watched, notes=notes, **options)
 
 
 def _presence(marks: list[Annotation]) -> tuple[np.ndarray, np.ndarray, int]:

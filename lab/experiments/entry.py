@@ -49,7 +49,7 @@ class Experiment:
     def truth(self) -> Truth:
         """What is annotated of the run's clip now."""
         media_id = self.run.media["media_id"]
-        return Truth.of_records(
+        return Truth.from_records(
             self.store.annotations(media_id),
             self.store.coverage(media_id),
             self.store.verdicts(media_id),
@@ -100,7 +100,7 @@ def save_rule_entry(
     """
     run.store.save_rule(name, rule, run.run_id)
     media_id = run.media["media_id"]
-    known = truth if truth is not None else Truth.of_store(run.store)
+    known = truth if truth is not None else Truth.from_store(run.store)
     here = known.by_media.get(media_id, {})
     labels = [x for x in rule.wanted(run.labels) if x in here]
     figures: dict[str, Any] = {"sightings": len(run.find(rule)), "split": split}

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from lab.experiments.entry import Experiment
 from lab.sighting import Sighting
 
-_MOST_PICTURES = 60
+_MAX_PICTURES = 60
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{{ title }}</title>
@@ -134,7 +134,7 @@ def _pictures(experiment: Experiment, sightings: list[Sighting]) -> list[dict[st
     """Those that were made already; a report decodes nothing."""
     folder = experiment.store.pictures_folder(experiment.run.media["media_id"])
     out = []
-    for s in sightings[:_MOST_PICTURES]:
+    for s in sightings[:_MAX_PICTURES]:
         file = folder / f"{s.peak_us}.jpg"
         if file.exists():
             data = base64.b64encode(file.read_bytes()).decode()

@@ -20,9 +20,9 @@ from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import FinishReason
 
 SHARE = 0.01
-_LEAST = 5
+_MIN = 5
 _FACTS = ("title", "rule", "rule_hash", "protocol_hash", "recipe", "media", "state")
-_MOST_BYTES = 4 << 30
+_MAX_BYTES = 4 << 30
 _LOG_FILE = re.compile(r"log/(added/\d+/)?[\w-]+\.(json|parquet)")
 _REASON: dict[str, FinishReason] = {
     "cancelled": "cancelled",
@@ -86,7 +86,7 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
     try:
         with zipfile.ZipFile(path) as bundle:
             names = bundle.namelist()
-            if sum(i.file_size for i in bundle.infolist()) > _MOST_BYTES:
+            if sum(i.file_size for i in bundle.infolist()) > _MAX_BYTES:
                 raise SettingError(
                     f"{path} unpacks to more than 4 GiB; it is not a bundle of the lab"
                 )
@@ -185,7 +185,7 @@ def _infer(
                 f"the detector here is another: {', '.join(moved)} differ; give --weights"
             )
         pts = log.analysed_pts_us
-        n = min(len(pts), max(_LEAST, round(share * len(pts))))
+        n = min(len(pts), max(_MIN, round(share * len(pts))))
         chosen = np.sort(np.random.default_rng(seed).choice(len(pts), n, replace=False))
         frames = [
             f for f in FileSource(path).frames_at(pts[chosen].tolist()) if f.image_bgr is not None

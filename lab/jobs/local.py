@@ -20,7 +20,7 @@ from typing import Any
 
 from lab.jobs.job import Job
 
-_LANES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analysis") | {
+_PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analysis") | {
     "sweep": "tuning",
     "weights": "downloads",
 }
@@ -30,12 +30,12 @@ _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 class LocalEngine:
-    """Takes jobs, runs them in order, one at a time in each lane."""
+    """Takes jobs, runs them in order, one at a time in each process."""
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
         self._guard = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, WorkerProcess] = {}
 
     def submit(self, kind: str, title: str, **payload: Any) -> Job:
         job = Job(kind, title, payload)
@@ -44,9 +44,9 @@ class LocalEngine:
             for old in list(self._jobs)[:-_KEPT_JOBS]:
                 if not self._jobs[old].is_active:
                     del self._jobs[old]
-            name = _LANES.get(kind, "media")
-            lane = self._lanes.setdefault(name, _Lane(name))
-        lane.put(job)
+            name = _PROCESSES.get(kind, "media")
+            process = self._lanes.setdefault(name, WorkerProcess(name))
+        process.put(job)
         return job
 
     def jobs(self) -> list[Job]:
@@ -63,15 +63,15 @@ class LocalEngine:
         if job is not None and job.state == "queued":
             job.end("cancelled")
         elif job is not None and job.state == "running":
-            self._lanes[_LANES.get(job.kind, "media")].cancel(job)
+            self._lanes[_PROCESSES.get(job.kind, "media")].cancel(job)
 
     def close(self) -> None:
         """End the workers that this engine started."""
-        for lane in self._lanes.values():
-            lane.close()
+        for process in self._lanes.values():
+            process.close()
 
 
-class _Lane:
+class WorkerProcess:
     """A worker process and the jobs that wait for it."""
 
     def __init__(self, name: str) -> None:
@@ -79,7 +79,7 @@ class _Lane:
         self._process: subprocess.Popen[str] | None = None
         self._cancelled: set[str] = set()
         self._speaking = threading.Lock()
-        threading.Thread(target=self._serve, name=f"lane-{name}", daemon=True).start()
+        threading.Thread(target=self._serve, name=f"process-{name}", daemon=True).start()
 
     def put(self, job: Job) -> None:
         self._queue.put(job)
@@ -106,20 +106,20 @@ class _Lane:
     def _do(self, job: Job) -> None:
         job.state, job.started = "running", time.monotonic()
         try:
-            process = self._alive()
+            process = self._ensure_process()
             self._send({"job_id": job.job_id, "kind": job.kind, **job.payload})
             assert process.stdout is not None
             for line in process.stdout:
-                if self._take(job, json.loads(line)):
+                if self._handle_message(job, json.loads(line)):
                     return
         except OSError as error:
             job.end("failed", f"the worker could not be reached: {error}")
             return
         except ValueError:
             pass  # half a line: it died while it was speaking
-        job.end("failed", self._obituary(job))
+        job.end("failed", self._exit_reason(job))
 
-    def _take(self, job: Job, answer: dict[str, Any]) -> bool:
+    def _handle_message(self, job: Job, answer: dict[str, Any]) -> bool:
         """Whether the job has ended."""
         if answer["job_id"] != job.job_id:
             return False
@@ -140,7 +140,7 @@ class _Lane:
             job.end("failed", answer["error"])
         return True
 
-    def _obituary(self, job: Job) -> str:
+    def _exit_reason(self, job: Job) -> str:
         assert self._process is not None
         code = self._process.wait()
         self._process = None
@@ -152,7 +152,7 @@ class _Lane:
             after = "; what was seen is kept: go on with these prompts on Tune"
         return f"the worker {how}{after}"
 
-    def _alive(self) -> subprocess.Popen[str]:
+    def _ensure_process(self) -> subprocess.Popen[str]:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "lab", "worker"],

@@ -35,7 +35,7 @@ _KINDS = (
     "sweep",
 )
 Job = dict[str, Any]
-Say = Callable[..., None]
+Emit = Callable[..., None]
 
 
 class _Cancelled(Exception):
@@ -49,7 +49,7 @@ class _Worker:
         self._warm = WarmDetectors()
         self.cancelled: set[str] = set()
 
-    def analyze(self, job: Job, say: Say) -> Job:
+    def analyze(self, job: Job, emit: Emit) -> Job:
         """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
         from lab.runs.analyze import Analysis, analyze_all
 
@@ -60,12 +60,12 @@ class _Worker:
             job["path"],
             [Analysis(detector=looker, **one) for looker, one in zip(made, wanted, strict=True)],
             store=job["store"],
-            progress=_throttled(say),
+            progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return {**runs[0].summary(), "runs": [run.summary() for run in runs]}
 
-    def prompts(self, job: Job, say: Say) -> Job:
+    def prompts(self, job: Job, emit: Emit) -> Job:
         """More prompts on a finished run."""
         from lab.runs.add_prompts import add_prompts, settings_for
         from lab.runs.run import Run
@@ -82,11 +82,11 @@ class _Worker:
             job["prompts"],
             from_s=job.get("from_s"),
             detector=looker,
-            progress=_throttled(say),
+            progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         ).summary()
 
-    def weights(self, job: Job, say: Say) -> Job:
+    def weights(self, job: Job, emit: Emit) -> Job:
         """Download known weights into the models folder."""
         from lab.detectors.weights.fetch import fetch
 
@@ -99,20 +99,20 @@ class _Worker:
             now = time.monotonic()
             if now - last >= _REPORT_EVERY_S or done == total:
                 last = now
-                say(done=done, total=total)
+                emit(done=done, total=total)
 
         try:
             return {"path": str(fetch(job["weights"], report))}
         except _Cancelled:
             return {"path": None}
 
-    def models(self, job: Job, say: Say) -> Job:
+    def models(self, job: Job, emit: Emit) -> Job:
         """What lies in the models folder. Here, since large files are hashed and runtimes asked."""
         from lab.detectors.models_folder import list_models
 
         return {"models": [info.to_dict() for info in list_models()]}
 
-    def resume(self, job: Job, say: Say) -> Job:
+    def resume(self, job: Job, emit: Emit) -> Job:
         from lab.detectors.make import detector_settings
         from lab.runs.analyze import resume
         from lab.store.store import Store
@@ -124,16 +124,16 @@ class _Worker:
             store,
             job["run_id"],
             detector=self._warm.get([settings], job["store"])[0],
-            progress=_throttled(say),
+            progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return run.summary()
 
-    def describe(self, job: Job, say: Say) -> Job:
+    def describe(self, job: Job, emit: Emit) -> Job:
         (detector,) = self._warm.get([job["detector"]], job["store"])
         return {"labels": list(detector.labels), "recipe": detector.recipe()}
 
-    def probe(self, job: Job, say: Say) -> Job:
+    def probe(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
         from lab.video.media import probe
@@ -147,47 +147,47 @@ class _Worker:
         store.add_media(media, job.get("relative_path"))
         return {"media_id": media.media_id, "thumbnails": times}
 
-    def pictures(self, job: Job, say: Say) -> Job:
+    def pictures(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
         folder = Store(job["store"]).pictures_folder(job["media_id"])
         return {"pictures": sorted(save_pictures(job["path"], job["pts_us"], folder))}
 
-    def sweep(self, job: Job, say: Say) -> Job:
+    def sweep(self, job: Job, emit: Emit) -> Job:
         from lab.evaluation.truth import Truth
         from lab.runs.run import Run
         from lab.store.store import Store
-        from lab.tuning.rule_grid import Grid
+        from lab.tuning.rule_grid import RuleGrid
         from lab.tuning.sweep import sweep
 
         store = Store(job["store"])
         runs = Run.many(store, job["run_ids"])
         found = sweep(
             runs,
-            Truth.of_store(store, annotator=job.get("annotator")),
+            Truth.from_store(store, annotator=job.get("annotator")),
             label=job["label"],
-            grid=Grid(**job.get("grid", {})),
+            grid=RuleGrid(**job.get("grid", {})),
             tiou=job.get("tiou", 0.5),
             base=job["rule"],
-            progress=lambda done, total: say(done=done, total=total),
+            progress=lambda done, total: emit(done=done, total=total),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         path = store.sweep_file(job["job_id"])
         found.save(path)
         return {"path": str(path), "rules": len(found)}
 
-    def playable(self, job: Job, say: Say) -> Job:
+    def playable(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
         from lab.video.browser_copy import make_playable
 
         out = Store(job["store"]).playable_file(job["media_id"])
         if not out.exists():
-            make_playable(job["path"], out, lambda done, total: say(done=done, total=total))
+            make_playable(job["path"], out, lambda done, total: emit(done=done, total=total))
         return {"path": str(out)}
 
 
-def _throttled(say: Say) -> Callable[[Progress], None]:
+def _throttled(emit: Emit) -> Callable[[Progress], None]:
     last = 0.0
 
     def report(progress: Progress) -> None:
@@ -195,7 +195,7 @@ def _throttled(say: Say) -> Callable[[Progress], None]:
         now = time.monotonic()
         if now - last >= _REPORT_EVERY_S or progress.samples == progress.total:
             last = now
-            say(
+            emit(
                 run_id=progress.run_id,
                 done=progress.samples,
                 total=progress.total,
@@ -238,16 +238,16 @@ def serve() -> int:
                 arrived.wait()
             job = jobs.pop(0)
 
-        def say(kind: str = "progress", job: Job = job, **values: Any) -> None:
+        def emit(kind: str = "progress", job: Job = job, **values: Any) -> None:
             answers.write(json.dumps({"job_id": job.get("job_id"), "kind": kind, **values}) + "\n")
 
         try:
             if job["kind"] not in kinds:
                 raise LabError(f"unknown job {job['kind']!r}; {closest(job['kind'], list(kinds))}")
-            say("done", result=kinds[job["kind"]](job, say))
+            emit("done", result=kinds[job["kind"]](job, emit))
         except LabError as error:
-            say("failed", error=str(error))
+            emit("failed", error=str(error))
         except Exception as error:
             # The worker outlives a fault in one job; the person sees what it was.
             name = Path(str(job.get("path", ""))).name
-            say("failed", error=f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400])
+            emit("failed", error=f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400])

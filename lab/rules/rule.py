@@ -19,7 +19,7 @@ from lab.errors import SettingError, closest
 from lab.rules.box_filter import BoxFilter
 
 THRESHOLD_DEFAULT = 0.4
-_MOST = 1e9  # seconds or samples: 30 years, and safe in integer microseconds
+_MAX = 1e9  # seconds or samples: 30 years, and safe in integer microseconds
 
 
 def seconds_to_us(seconds: float) -> int:
@@ -41,8 +41,8 @@ def _known_keys(
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SettingError(f"{name} must be a finite number, got {value!r}")
-    if value > _MOST:
-        raise SettingError(f"{name} must be at most {_MOST:g}, got {value:g}")
+    if value > _MAX:
+        raise SettingError(f"{name} must be at most {_MAX:g}, got {value:g}")
     return float(value)
 
 
@@ -259,7 +259,7 @@ class Rule:
         )
 
     @classmethod
-    def of_any(cls, rule: Rule | Debounce | Mapping[str, Any] | None) -> Rule:
+    def coerce(cls, rule: Rule | Debounce | Mapping[str, Any] | None) -> Rule:
         """A rule from what a caller may hand in: a rule, a debounce for all labels, settings."""
         if rule is None:
             return cls()

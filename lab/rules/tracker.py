@@ -247,7 +247,7 @@ class Tracker:
         every_s: float = 0.0,
         start_us: int | None = None,
     ) -> None:
-        self._rule = Rule.of_any(rule)
+        self._rule = Rule.coerce(rule)
         self._every_s = every_s
         self._start_us = start_us
         self._last_us: int | None = None

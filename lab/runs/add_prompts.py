@@ -21,7 +21,7 @@ from lab.detectors.open_vocabulary.prompts import check_prompts
 from lab.errors import DetectorError, SettingError, SourceError, StoreError
 from lab.frame import Frame
 from lab.runs.open_store import OpenedStore
-from lab.runs.pipeline import FLUSH_EVERY_S, answers
+from lab.runs.pipeline import FLUSH_EVERY_S, run_detector
 from lab.runs.progress import Progress, Report, reporter
 from lab.runs.run import Run
 from lab.score_log.score_log import ADDED, ScoreLog, added_folders, read_log, read_manifest
@@ -51,7 +51,7 @@ def add_prompts(
     Raises SettingError for a run in another mode, a prompt that it has already, or a `from_s` that is no time, SourceError if
     the clip is not at hand, DetectorError if the detector failed on every sample.
     """
-    store = Store.of_any(store)
+    store = Store.coerce(store)
     run = Run(store, run_id)
     wanted = _wanted(run, prompts)
     if from_s is not None and not (isinstance(from_s, int | float) and 0 <= from_s < 1e9):
@@ -210,7 +210,7 @@ def _look(
 def _detect(looker: Detector, frames: Sequence[Frame]) -> list[Detections]:
     good = [frame for frame in frames if frame.error is None]
     try:
-        seen = iter(answers(looker, good))
+        seen = iter(run_detector(looker, good))
     except Exception as error:
         seen = iter([Detections.failed(f"detector: {error}"[:300])] * len(good))
     return [next(seen) if frame.error is None else Detections() for frame in frames]

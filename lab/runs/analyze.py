@@ -19,21 +19,21 @@ from lab.detectors.plugins.wrapper import complete
 from lab.errors import DetectorError, SettingError, SourceError
 from lab.runs.progress import Report
 from lab.runs.run import Run
-from lab.runs.run_pass import Pass, Plan
+from lab.runs.run_pass import PlannedRun, RunPass
 from lab.score_log.recipe import make_recipe, recipe_hash
 from lab.store.store import Store, new_run_id
 from lab.video.media import probe
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """One detector with its rhythm, to be run beside others over one decode of a clip.
+    """One detector with its sampling, to be run beside others over one decode of a clip.
 
     detector: a registered name with its `settings`, or one that is made already.
     name: what it is called in results; the detector's name unless given.
-    interval_s, frame_count, frame_step: see `lab.video.sampling.Rhythm`.
+    interval_s, frame_count, frame_step: see `lab.video.sampling.Sampling`.
     gate: `motion`, or settings with `kind`: frames that it holds back are not looked at.
     """
 
@@ -68,8 +68,8 @@ class Analysis:
             )
         return complete(type(self.detector).__name__, self.detector, {})
 
-    def rhythm(self) -> Rhythm:
-        return Rhythm(
+    def sampling(self) -> Sampling:
+        return Sampling(
             interval_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step
         )
 
@@ -128,7 +128,7 @@ def analyze_all(
     if not isinstance(path, str | os.PathLike):
         raise SourceError(f"a clip is named by its path, got {path!r}")
     opened = time.monotonic()
-    kept = Store.of_any(store)
+    kept = Store.coerce(store)
     source = FileSource(path)
     media = probe(path, source)
     opening_s = time.monotonic() - opened
@@ -146,7 +146,7 @@ def analyze_all(
                 plans.append(plan)
         if plans:
             kept.add_media(media)
-            made = Pass(kept, source, media, plans, progress, cancelled).go(opening_s)
+            made = RunPass(kept, source, media, plans, progress, cancelled).go(opening_s)
             runs.update({run.run_id: run for run in made})
     return [run for run in runs.values() if run is not None]
 
@@ -173,15 +173,15 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
             raise SettingError(f"two analyses are named {title!r}; give each a name of its own")
 
 
-def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> Plan:
-    rhythm, gate = one.rhythm(), make_gate(one.gate)
+def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> PlannedRun:
+    sampling, gate = one.sampling(), make_gate(one.gate)
     looker = one.make(store)
     given = looker.recipe()
     if missing := [name for name in ("detector", "labels", "score_floor") if name not in given]:
         raise SettingError(
             f"the recipe of {one.title!r} has no {', '.join(missing)}; see lab.detectors.detector.Detector"
         )
-    recipe = make_recipe(media_id, given, rhythm=rhythm, gate=gate_recipe(gate))
+    recipe = make_recipe(media_id, given, sampling=sampling, gate=gate_recipe(gate))
     recorded = {
         "weights_path": getattr(looker, "weights_path", None),
         "detector_settings": getattr(looker, "made_from", None),
@@ -193,7 +193,7 @@ def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> Pl
     def begin() -> None:
         store.create_run(run_id, recipe, looker.default_threshold, **recorded)
 
-    return Plan(run_id, recipe, looker, rhythm, begin, gate)
+    return PlannedRun(run_id, recipe, looker, sampling, begin, gate)
 
 
 def resume(
@@ -210,7 +210,7 @@ def resume(
 
     Raises SettingError if it is done, or the detector or clip is no longer the same.
     """
-    store = Store.of_any(store)
+    store = Store.coerce(store)
     run = Run(store, run_id)
     if run.state == "running" or (run.state == "done" and not run.log.damaged):
         if run.log.adding:
@@ -226,19 +226,19 @@ def resume(
     looker = detector or make_detector(
         store=store, **detector_settings(run.recipe, run.environment)
     )
-    rhythm, gate = rhythm_of(run.recipe), make_gate(run.recipe.get("gate"))
-    now = make_recipe(media.media_id, looker.recipe(), rhythm=rhythm, gate=gate_recipe(gate))
+    sampling, gate = sampling_of(run.recipe), make_gate(run.recipe.get("gate"))
+    now = make_recipe(media.media_id, looker.recipe(), sampling=sampling, gate=gate_recipe(gate))
     if recipe_hash(now) != run.recipe_hash:
         raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
     begin = partial(store.set_run_state, run.run_id, "running")
-    plan = Plan(run.run_id, run.recipe, looker, rhythm, begin, gate)
-    return Pass(store, source, media, [plan], progress, cancelled).go(0.0)[0]
+    plan = PlannedRun(run.run_id, run.recipe, looker, sampling, begin, gate)
+    return RunPass(store, source, media, [plan], progress, cancelled).go(0.0)[0]
 
 
-def rhythm_of(recipe: Mapping[str, Any]) -> Rhythm:
-    """The rhythm that a recipe was made with."""
+def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
+    """The sampling that a recipe was made with."""
     kept = {name: recipe[name] for name in ("frame_count", "frame_step") if name in recipe}
-    return Rhythm(interval_s=recipe["every_s"], **kept)
+    return Sampling(interval_s=recipe["every_s"], **kept)
 
 
 def _finished(store: Store, wanted: str) -> Run | None:

@@ -17,21 +17,21 @@ from lab.errors import DetectorError
 from lab.frame import Frame
 from lab.runs.progress import Progress
 from lab.score_log.writer import ScoreLogWriter
-from lab.video.sampling import Rhythm, Window
+from lab.video.sampling import Sampling, Window
 from lab.video.source import Shot, Source, shots
 
 _AHEAD_FRAMES = 8
 
 
-_MOST_WAITING = 256  # frames that a gate held back while a batch fills
+_MAX_WAITING = 256  # frames that a gate held back while a batch fills
 
 
 FLUSH_EVERY_S = 2.0
 
 
 @dataclass
-class Lane:
-    """One analysis under way: its detector, its log, its rhythm.
+class AnalysisTask:
+    """One analysis under way: its detector, its log, its sampling.
 
     after_us: the last sample that its log has already. detect_s: seconds spent in the detector.
     error: why the analysis as a whole failed.
@@ -39,7 +39,7 @@ class Lane:
 
     detector: Detector
     log: ScoreLogWriter
-    rhythm: Rhythm
+    sampling: Sampling
     name: str = ""
     gate: Gate | None = None
     after_us: int | None = None
@@ -61,9 +61,9 @@ class Lane:
 
     def take(self, frame: Frame, window: Window | None) -> None:
         """A frame that some analysis needs, and the window of this one that it completes."""
-        if not self.rhythm.is_plain:
+        if not self.sampling.is_plain:
             self._recent[frame.index] = frame
-            oldest = frame.index - self.rhythm.reach
+            oldest = frame.index - self.sampling.reach
             self._recent = {i: f for i, f in self._recent.items() if i >= oldest}
         if window is None:
             return
@@ -72,7 +72,7 @@ class Lane:
             return
         fresh = (
             [frame]
-            if self.rhythm.is_plain
+            if self.sampling.is_plain
             else [self._recent[i] for i in window if i > self._given]
         )
         self._given = window[-1]
@@ -85,7 +85,7 @@ class Lane:
         skipped = Detections.held_back(reason) if reason else Detections() if frame.error else None
         self._waiting.append((frame, skipped))
         to_look_at = sum(1 for _, known in self._waiting if known is None)
-        if to_look_at >= self.detector.batch_size or len(self._waiting) >= _MOST_WAITING:
+        if to_look_at >= self.detector.batch_size or len(self._waiting) >= _MAX_WAITING:
             self.look()
 
     def _make_room(self, frame: Frame) -> None:
@@ -103,7 +103,7 @@ class Lane:
         good = [frame for frame, known in self._waiting if known is None]
         begun = time.monotonic()
         try:
-            seen = iter(answers(self.detector, good))
+            seen = iter(run_detector(self.detector, good))
         except Exception as error:
             # Whatever a model or a plugin raises: these samples failed, and the log says why.
             seen = iter([Detections.failed(f"detector: {error}"[:300])] * len(good))
@@ -123,7 +123,7 @@ class Lane:
             found = Detections.failed(f"frame {broken.index} of the window: {broken.error}")
         else:
             try:
-                (found,) = answers(self.detector, frames, 1)
+                (found,) = run_detector(self.detector, frames, 1)
             except Exception as error:
                 found = Detections.failed(f"detector: {error}"[:300])
         self.detect_s += time.monotonic() - begun
@@ -148,7 +148,9 @@ class Lane:
             self.error = f"the detector failed on all {given} samples: {why}"
 
 
-def answers(detector: Detector, frames: list[Frame], count: int | None = None) -> list[Detections]:
+def run_detector(
+    detector: Detector, frames: list[Frame], count: int | None = None
+) -> list[Detections]:
     """What the detector says, its boxes clipped to the picture.
 
     count: how many results to expect, if not one a frame; they are of the last frame.
@@ -193,26 +195,26 @@ def analyse(
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Progress:
-    """Run one detector until the source ends or `cancelled()`; see `analyse_lanes`.
+    """Run one detector until the source ends or `cancelled()`; see `run_tasks`.
 
     Raises DetectorError if every sample failed in the detector.
     """
-    lane = Lane(
+    task = AnalysisTask(
         detector,
         log,
-        Rhythm(interval_s=every_s),
+        Sampling(interval_s=every_s),
         after_us=after_us,
         progress=progress or Progress(),
     )
-    analyse_lanes(source, [lane], report=report, cancelled=cancelled)
-    if lane.error is not None:
-        raise DetectorError(lane.error)
-    return lane.progress
+    run_tasks(source, [task], report=report, cancelled=cancelled)
+    if task.error is not None:
+        raise DetectorError(task.error)
+    return task.progress
 
 
-def analyse_lanes(
+def run_tasks(
     source: Source,
-    lanes: Sequence[Lane],
+    tasks: Sequence[AnalysisTask],
     *,
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
@@ -223,29 +225,31 @@ def analyse_lanes(
     it. An analysis whose detector fails on everything has its `error`; the others go on.
     """
     begun = last_flush = time.monotonic()
-    frames = shots(source, [lane.rhythm for lane in lanes], [lane.shown_after_us for lane in lanes])
+    frames = shots(
+        source, [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
+    )
     with _Ahead(frames) as decoded:
         for frame, windows in decoded:
-            for lane, window in zip(lanes, windows, strict=True):
-                lane.take(frame, window)
+            for task, window in zip(tasks, windows, strict=True):
+                task.take(frame, window)
             now = time.monotonic()
-            for lane in lanes:
-                lane.progress.elapsed_s = now - begun
+            for task in tasks:
+                task.progress.elapsed_s = now - begun
             if now - last_flush > FLUSH_EVERY_S:
-                for lane in lanes:
-                    lane.log.flush()
+                for task in tasks:
+                    task.log.flush()
                 last_flush = now
             if report is not None:
-                report(lanes[0].progress if len(lanes) == 1 else _together(lanes))
+                report(tasks[0].progress if len(tasks) == 1 else _together(tasks))
             if cancelled():
                 break
-    for lane in lanes:
-        lane.finish()
+    for task in tasks:
+        task.finish()
 
 
-def _together(lanes: Sequence[Lane]) -> Progress:
+def _together(tasks: Sequence[AnalysisTask]) -> Progress:
     """The progress of several analyses, as one."""
-    each = [lane.progress for lane in lanes]
+    each = [task.progress for task in tasks]
     known = [p.total for p in each if p.total is not None]
     return Progress(
         each[0].run_id,

@@ -163,7 +163,7 @@ class Run:
 
         Raises SettingError for a threshold below the run's score_floor or an unknown label.
         """
-        rule = self.default_rule if rule is None else Rule.of_any(rule)
+        rule = self.default_rule if rule is None else Rule.coerce(rule)
         rule.check_floor(float(self.recipe["score_floor"]))
         found: list[Sighting] = []
         for label in rule.wanted(self.labels):
@@ -242,7 +242,7 @@ class Run:
         from lab.rules.explain import explain
 
         return pd.DataFrame(
-            explain(self, label, self.default_rule if rule is None else Rule.of_any(rule))
+            explain(self, label, self.default_rule if rule is None else Rule.coerce(rule))
         )
 
     def decisions(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
@@ -254,7 +254,7 @@ class Run:
 
         from lab.rules.decisions import decisions
 
-        wanted = self.default_rule if rule is None else Rule.of_any(rule)
+        wanted = self.default_rule if rule is None else Rule.coerce(rule)
         columns = ["pts_s", "kind", "start_s", "end_s", "reason", "turned_by", "setting", "value"]
         return pd.DataFrame([d.to_dict() for d in decisions(self, label, wanted)], columns=columns)
 
@@ -262,7 +262,7 @@ class Run:
         self, rule: Rule | Debounce | dict[str, Any] | None = None, name: str | None = None
     ) -> int:
         """Keep a rule's sightings in the store; returns how many there are."""
-        rule = self.default_rule if rule is None else Rule.of_any(rule)
+        rule = self.default_rule if rule is None else Rule.coerce(rule)
         return self.store.save_sightings(self.run_id, rule, self.find(rule), name)
 
     def summary(self) -> dict[str, Any]:

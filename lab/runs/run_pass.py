@@ -12,7 +12,7 @@ from typing import Any
 from lab.detectors.detector import Detector
 from lab.detectors.gate import Gate
 from lab.errors import DetectorError, LabError, StoreError
-from lab.runs.pipeline import Lane, analyse_lanes
+from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.runs.progress import Progress, Report, reporter
 from lab.runs.run import Run
 from lab.score_log.effort import effort_of
@@ -20,18 +20,18 @@ from lab.score_log.score_log import read_log
 from lab.score_log.writer import ScoreLogWriter
 from lab.store.store import Store
 from lab.video.media import Media
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 
 
 @dataclass
-class Plan:
+class PlannedRun:
     """A run to be done, new or resumed. begin: writes its row, under the log's lock."""
 
     run_id: str
     recipe: dict[str, Any]
     detector: Detector
-    rhythm: Rhythm
+    sampling: Sampling
     begin: Callable[[], Any]
     gate: Gate | None = None
     fresh: bool = field(default=True, init=False)
@@ -42,13 +42,13 @@ class Plan:
 
 
 @dataclass
-class Pass:
+class RunPass:
     """One decode of a clip, and the runs that are made of it."""
 
     store: Store
     source: FileSource
     media: Media
-    plans: Sequence[Plan]
+    plans: Sequence[PlannedRun]
     progress: bool | Report
     cancelled: Callable[[], bool]
 
@@ -62,7 +62,7 @@ class Pass:
         for plan in self.plans:
             plan.fresh = not self.store.log_folder(plan.run_id).exists()
         try:
-            lanes = self._in_logs(begun - opening_s)
+            tasks = self._in_logs(begun - opening_s)
         except OSError as problem:
             for plan in self.plans:
                 self._leave_nothing(plan)
@@ -71,23 +71,25 @@ class Pass:
             raise LabError(
                 f"run {ids} stopped: {why}; mend that, then resume or repeat it"
             ) from None
-        errors = [lane.error for lane in lanes if lane.error is not None]
-        if len(errors) == len(lanes):
+        errors = [task.error for task in tasks if task.error is not None]
+        if len(errors) == len(tasks):
             raise DetectorError(errors[0])
         return [Run(self.store, plan.run_id) for plan in self.plans]
 
-    def _in_logs(self, begun: float) -> list[Lane]:
+    def _in_logs(self, begun: float) -> list[AnalysisTask]:
         with ExitStack() as stack:
-            lanes = []
+            tasks = []
             for plan in self.plans:
                 log = stack.enter_context(
                     ScoreLogWriter(self.store.log_folder(plan.run_id), plan.manifest)
                 )
                 plan.begin()
-                lanes.append(Lane(plan.detector, log, plan.rhythm, plan.run_id, plan.gate))
+                tasks.append(
+                    AnalysisTask(plan.detector, log, plan.sampling, plan.run_id, plan.gate)
+                )
             state, error = "failed", None
             try:
-                self._analyse(lanes)
+                self._analyse(tasks)
                 state = "cancelled" if self.cancelled() else "done"
             except KeyboardInterrupt:
                 state = "cancelled"
@@ -97,38 +99,38 @@ class Pass:
                 raise
             finally:
                 spent = time.monotonic() - begun
-                shared = max(0.0, spent - sum(lane.detect_s for lane in lanes)) / len(lanes)
-                for plan, lane in zip(self.plans, lanes, strict=True):
-                    why = error or lane.error
+                shared = max(0.0, spent - sum(task.detect_s for task in tasks)) / len(tasks)
+                for plan, task in zip(self.plans, tasks, strict=True):
+                    why = error or task.error
                     with suppress(StoreError) if error else nullcontext():
                         self._close(
-                            plan, "failed" if lane.error else state, why, lane.detect_s + shared
+                            plan, "failed" if task.error else state, why, task.detect_s + shared
                         )
-        return lanes
+        return tasks
 
-    def _analyse(self, lanes: list[Lane]) -> None:
-        for plan, lane in zip(self.plans, lanes, strict=True):
-            lane.log.set_damaged_aside()
-            before = read_log(lane.log.folder)
-            lane.after_us = lane.log.last_pts_us()
-            done = lane.progress = Progress(
-                plan.run_id, total=self.source.sample_count(plan.rhythm)
+    def _analyse(self, tasks: list[AnalysisTask]) -> None:
+        for plan, task in zip(self.plans, tasks, strict=True):
+            task.log.set_damaged_aside()
+            before = read_log(task.log.folder)
+            task.after_us = task.log.last_pts_us()
+            done = task.progress = Progress(
+                plan.run_id, total=self.source.sample_count(plan.sampling)
             )
             done.samples, done.gated = len(before.pts_us), int(before.gated.sum())
             done.failed = int((~before.ok & ~before.gated).sum())
         with reporter(self.progress, self.media.name) as report:
-            analyse_lanes(self.source, lanes, report=report, cancelled=self.cancelled)
-        for lane in lanes:
-            lane.log.compact()
+            run_tasks(self.source, tasks, report=report, cancelled=self.cancelled)
+        for task in tasks:
+            task.log.compact()
 
-    def _close(self, plan: Plan, state: str, error: str | None, elapsed_s: float) -> None:
+    def _close(self, plan: PlannedRun, state: str, error: str | None, elapsed_s: float) -> None:
         log = read_log(self.store.log_folder(plan.run_id))
         last_us = int(log.pts_us[-1]) if len(log.pts_us) else self.media.first_pts_us
         end_us = self.media.end_us if state == "done" else last_us
         effort = effort_of(log.pts_us, log.ok, end_us, plan.recipe["every_s"], log.gated).to_dict()
         self.store.finish_run(plan.run_id, state, error=error, effort=effort, elapsed_s=elapsed_s)
 
-    def _leave_nothing(self, plan: Plan) -> None:
+    def _leave_nothing(self, plan: PlannedRun) -> None:
         """Where nothing was written the store stays as it was, as far as a full disk allows."""
         folder = self.store.log_folder(plan.run_id)
         if not plan.fresh or any(folder.glob("samples-*.parquet")):

@@ -10,7 +10,7 @@ import numpy as np
 from lab.rules import spans
 
 _GAP_INTERVALS = 5
-_GAP_LEAST_US = 1_000_000
+_GAP_MIN_US = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ def _stood_for(pts_us: np.ndarray, end_us: int, every_s: float) -> tuple[np.ndar
     typical = max(round(every_s * 1e6), int(np.median(steps)) if len(pts_us) > 1 else 0)
     to_end = max(0, end_us - int(pts_us[-1]))
     held = np.append(steps, min(typical, to_end) if typical else to_end)
-    limit = max(_GAP_INTERVALS * typical, _GAP_LEAST_US)
+    limit = max(_GAP_INTERVALS * typical, _GAP_MIN_US)
     gap = np.where(held > limit, held - typical, 0)
     return held - gap, gap
 

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 
 DECODER_VERSION = 1
 _RECORDED = (
@@ -23,15 +23,15 @@ def make_recipe(
     media_id: str,
     detector: Mapping[str, Any],
     *,
-    rhythm: Rhythm,
+    sampling: Sampling,
     gate: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """What a run depends on, as JSON values. gate: its settings."""
     return {
         "media_id": media_id,
         **detector,
-        "every_s": float(rhythm.interval_s),
-        **rhythm.to_dict(),
+        "every_s": float(sampling.interval_s),
+        **sampling.to_dict(),
         "gate": None if gate is None else dict(gate),
         "decoder_version": DECODER_VERSION,
     }

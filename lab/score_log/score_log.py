@@ -138,7 +138,7 @@ def added_folders(folder: Path) -> list[Path]:
     return sorted(f.parent for f in (folder / ADDED).glob("*/manifest.json"))
 
 
-def mark_of(folder: Path) -> str:
+def log_fingerprint(folder: Path) -> str:
     """Changes whenever what `read_log` gives does."""
     names = []
     for one in (folder, *added_folders(folder)):

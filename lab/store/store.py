@@ -46,7 +46,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         self.catalog = Catalog(self.folder)
 
     @classmethod
-    def of_any(cls, given: Any) -> Store:
+    def coerce(cls, given: Any) -> Store:
         """A store, what `lab.open_store` gives, its folder, or None for the default."""
         if isinstance(given, Store):
             return given

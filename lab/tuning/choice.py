@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from lab.errors import SettingError
-from lab.evaluation.rates import figures_of
+from lab.evaluation.rates import rates_of
 from lab.tuning.rule_grid import SETTINGS
 from lab.tuning.sweep import Sweep
 
@@ -111,7 +111,7 @@ def choose_of(
 
     Returns the position, whether the goal is met, and bool (n,): those that do as well.
     """
-    f = {name: np.nan_to_num(v, nan=0.0) for name, v in figures_of(totals, hours).items()}
+    f = {name: np.nan_to_num(v, nan=0.0) for name, v in rates_of(totals, hours).items()}
     if goal.kind == "f1":
         keys, met = [f["f1"]], True
     elif goal.kind == "recall":

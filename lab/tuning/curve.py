@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.evaluation.matching import Matching
-from lab.evaluation.rates import figures_of
+from lab.evaluation.rates import rates_of
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage
@@ -33,19 +33,19 @@ class Curve:
 
     @property
     def precision(self) -> np.ndarray:
-        return figures_of(self.counts, self.hours)["precision"]
+        return rates_of(self.counts, self.hours)["precision"]
 
     @property
     def recall(self) -> np.ndarray:
-        return figures_of(self.counts, self.hours)["recall"]
+        return rates_of(self.counts, self.hours)["recall"]
 
     @property
     def f1(self) -> np.ndarray:
-        return figures_of(self.counts, self.hours)["f1"]
+        return rates_of(self.counts, self.hours)["f1"]
 
     @property
     def false_per_hour(self) -> np.ndarray:
-        return figures_of(self.counts, self.hours)["false_per_hour"]
+        return rates_of(self.counts, self.hours)["false_per_hour"]
 
     def thinned(self, most: int = 500) -> Curve:
         """At most so many points, ends included: for drawing."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from lab.tuning.sweep import Sweep
 
-MOST_FOLDS = 10
+MAX_FOLDS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,5 +42,5 @@ def make_folds(sweep: Sweep, seed: int = 0) -> Folds:
     names, group = np.unique(np.array(keys, object).astype(str), return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     place = np.empty(len(names), np.int64)
-    place[order] = np.arange(len(names)) % min(MOST_FOLDS, max(1, len(names)))
+    place[order] = np.arange(len(names)) % min(MAX_FOLDS, max(1, len(names)))
     return Folds(by, group, tuple(names.tolist()), place[group], seed)

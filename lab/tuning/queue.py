@@ -19,7 +19,7 @@ from lab.rules.rule import Debounce, LabelRule
 from lab.tuning.footage import Footage
 from lab.tuning.sweep import Sweep
 
-MOST_RULES = 15
+MAX_RULES = 15
 PAD_US = 2_000_000
 _NEAR = 0.75
 
@@ -48,9 +48,9 @@ class Question:
 def committee(sweep: Sweep | None, base: LabelRule, floor: float) -> list[LabelRule]:
     """Rules that ought to know: the Pareto front, or a spread of thresholds if nothing is known."""
     if sweep is not None and len(front := sweep.pareto()):
-        picked = front[np.unique(np.linspace(0, len(front) - 1, MOST_RULES).round().astype(int))]
+        picked = front[np.unique(np.linspace(0, len(front) - 1, MAX_RULES).round().astype(int))]
         best = np.argsort(-np.nan_to_num(sweep.figures()["f1"]), kind="stable")[
-            : MOST_RULES - len(picked)
+            : MAX_RULES - len(picked)
         ]
         return [
             sweep.rule(int(i)).default for i in dict.fromkeys([*picked.tolist(), *best.tolist()])

@@ -24,7 +24,7 @@ SETTINGS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class RuleGrid:
     """The values of each setting; every combination is a rule.
 
     enter_threshold: scores; `auto` takes up to `thresholds` of the scores that occur.
@@ -70,7 +70,7 @@ class Grid:
         for threshold in () if isinstance(self.enter_threshold, str) else self.enter_threshold:
             Debounce(enter_threshold=float(threshold))
 
-    def with_thresholds(self, footage: Sequence[Footage], floor: float) -> Grid:
+    def with_thresholds(self, footage: Sequence[Footage], floor: float) -> RuleGrid:
         """`auto` replaced by scores that occur, evenly spread over them, highest included."""
         if not isinstance(self.enter_threshold, str):
             below = [t for t in self.enter_threshold if float(t) < floor]
@@ -106,7 +106,7 @@ def exit_of(enter: float, share: float, floor: float) -> float:
     return enter if share == 1 else max(min(enter, floor), enter * share)
 
 
-def columns_of(grid: Grid) -> dict[str, np.ndarray]:
+def columns_of(grid: RuleGrid) -> dict[str, np.ndarray]:
     """Name to float64 (n,), one value a rule, in the grid's order."""
     axes = [np.asarray(getattr(grid, name), np.float64) for name in SETTINGS]
     return dict(zip(SETTINGS, (a.ravel() for a in np.meshgrid(*axes, indexing="ij")), strict=True))

@@ -18,18 +18,18 @@ import numpy as np
 
 from lab.errors import LabError, SettingError
 from lab.evaluation.matching import Matching, edges_of_rows
-from lab.evaluation.rates import figures_of
+from lab.evaluation.rates import rates_of
 from lab.rules.rule import Debounce, LabelRule, Rule, seconds_to_us
 from lab.tuning.footage import Footage, footage_of
 from lab.tuning.pareto import pareto_front
-from lab.tuning.rule_grid import SETTINGS, Grid, columns_of, exit_of
+from lab.tuning.rule_grid import SETTINGS, RuleGrid, columns_of, exit_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from lab.runs.run import Run
 
-MOST_RULES = 200_000
+MAX_RULES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ class Sweep:
     """
 
     label: str
-    grid: Grid
+    grid: RuleGrid
     settings: Mapping[str, np.ndarray]
     counts: np.ndarray
     covered_us: np.ndarray
@@ -75,7 +75,7 @@ class Sweep:
     ) -> dict[str, np.ndarray]:
         """precision, recall, f1, false_per_hour of every rule: float64 (n,), NaN of nothing."""
         totals = self.totals if totals is None else totals
-        return figures_of(totals, self.hours if hours is None else hours)
+        return rates_of(totals, self.hours if hours is None else hours)
 
     def pareto(self) -> np.ndarray:
         """Positions of rules that no other beats in recall and in false sightings an hour."""
@@ -183,7 +183,7 @@ def load_sweep(path: Path) -> Sweep:
                 file["covered_us"],
             )
             below = file["below"]
-        grid = Grid(**facts["grid"])
+        grid = RuleGrid(**facts["grid"])
         return Sweep(
             facts["label"], grid, columns_of(grid), counts, covered_us,
             tuple(facts["media_ids"]), tuple(facts["names"]), tuple(facts["sites"]),
@@ -199,7 +199,7 @@ def sweep(
     truth: Any = None,
     *,
     label: str | None = None,
-    grid: Grid | None = None,
+    grid: RuleGrid | None = None,
     coverage: Any = None,
     tiou: float = 0.5,
     matching: Matching | None = None,
@@ -220,8 +220,8 @@ def sweep(
     from lab.evaluation.truth import Truth
 
     runs = check_poolable(runs)
-    known = Truth.of_any(truth, runs, coverage, annotator=annotator)
-    rule = runs[0].default_rule if base is None else Rule.of_any(base)
+    known = Truth.coerce(truth, runs, coverage, annotator=annotator)
+    rule = runs[0].default_rule if base is None else Rule.coerce(base)
     label, notes = the_label(runs, known, rule, label)
     shared_labels(runs, known, rule, [label])
     notes += known.joined_note((run.media["media_id"] for run in runs), [label])
@@ -230,7 +230,7 @@ def sweep(
     return sweep_footage(
         footage,
         label,
-        grid or Grid(),
+        grid or RuleGrid(),
         floor=max(float(run.recipe["score_floor"]) for run in runs),
         matching=matching or Matching(tiou=tiou),
         base=rule.of(label),
@@ -268,7 +268,7 @@ def check_covered(footage: Sequence[Footage], label: str) -> None:
 def sweep_footage(
     footage: Sequence[Footage],
     label: str,
-    grid: Grid,
+    grid: RuleGrid,
     *,
     floor: float,
     matching: Matching | None = None,
@@ -284,9 +284,9 @@ def sweep_footage(
         base or LabelRule(),
     )
     size = int(np.prod(grid.shape))
-    if size > MOST_RULES:
+    if size > MAX_RULES:
         raise SettingError(
-            f"the grid has {size:,} rules, the most is {MOST_RULES:,}; give fewer values"
+            f"the grid has {size:,} rules, the most is {MAX_RULES:,}; give fewer values"
         )
     covered = [f for f in footage if f.covered_us]
     counts = np.zeros((len(covered), size, 3), np.int32)
@@ -304,7 +304,7 @@ def sweep_footage(
 
 
 def _next_below(
-    footage: Sequence[Footage], grid: Grid, floor: float, base: LabelRule
+    footage: Sequence[Footage], grid: RuleGrid, floor: float, base: LabelRule
 ) -> np.ndarray:
     """For each threshold the next lower score that occurs, over all sizes of boxes; else the floor."""
     areas = [
@@ -319,7 +319,7 @@ def _next_below(
 
 def _count_clip(
     clip: Footage,
-    grid: Grid,
+    grid: RuleGrid,
     floor: float,
     matching: Matching,
     base: LabelRule,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
 
 INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
-MOST_PHASES = 25
+MAX_PHASES = 25
 
 
 def thin(
@@ -45,8 +45,8 @@ def thin(
     from lab.tuning.sweep import the_label
 
     runs = check_poolable(runs)
-    known = Truth.of_any(truth, runs, coverage)
-    rule = runs[0].default_rule if rule is None else Rule.of_any(rule)
+    known = Truth.coerce(truth, runs, coverage)
+    rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
     label, _ = the_label(runs, known, rule, label)
     dense_s = runs[0].sample_interval_s
     wanted_s = sorted({float(i) for i in intervals_s if i > dense_s * 1.001})
@@ -60,7 +60,7 @@ def thin(
     for interval_s in [dense_s, *wanted_s]:
         offsets = 1 if interval_s == dense_s else int(np.ceil(interval_s / dense_s - 1e-9))
         phases = np.unique(
-            np.linspace(0, offsets - 1, min(offsets, MOST_PHASES)).round().astype(int)
+            np.linspace(0, offsets - 1, min(offsets, MAX_PHASES)).round().astype(int)
         )
         debounce = in_seconds.resolved(interval_s)
         each = [
@@ -118,7 +118,7 @@ def _phase(
         if not len(pts_us):
             continue
         rows, n = replay_rows(pts_us, scores, debounce)
-        presences = Presences.of_rows(rows[:n], pts_us, start_us, end_us)
+        presences = Presences.from_rows(rows[:n], pts_us, start_us, end_us)
         made, pairing = count(
             presences,
             truth.of(run.media["media_id"], label),

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from lab.frame import Frame
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 
 _JPEG_QUALITY = 80
@@ -62,7 +62,7 @@ def make_playable(
     import av
 
     source = FileSource(path)
-    total = source.sample_count(Rhythm(interval_s=0))
+    total = source.sample_count(Sampling(interval_s=0))
     part = out.with_name(f"{out.stem}.part{os.getpid()}.mp4")
     out.parent.mkdir(parents=True, exist_ok=True)
     tick = Fraction(1, 90_000)

@@ -1,6 +1,6 @@
-"""The rhythm of an analysis: which frames it is given, and how many at a time.
+"""The sampling of an analysis: which frames it is given, and how many at a time.
 
-Several analyses of one clip share one decode; each has a rhythm of its own.
+Several analyses of one clip share one decode; each has a sampling of its own.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from lab.errors import SettingError
-from lab.video.time_grid import Grid, interval
+from lab.video.time_grid import TimeGrid, interval
 
-_MOST_FRAMES = 1000
-_MOST_S = 86_400
+_MAX_FRAMES = 1000
+_MAX_S = 86_400
 Window = tuple[int, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rhythm:
+class Sampling:
     """When an analysis is called, and with which frames.
 
     frame_step: one frame in so many counts: those whose index is a multiple of it.
-    interval_s: seconds between calls, on the time grid of `lab.video.time_grid.Grid` over the frames that
+    interval_s: seconds between calls, on the time grid of `lab.video.time_grid.TimeGrid` over the frames that
         count; 0 is a call at each of them.
     frame_count: how many frames a call gets: the one that the grid chose and those that count
         before it. There is no call before so many have been seen.
@@ -37,17 +37,17 @@ class Rhythm:
 
     def __post_init__(self) -> None:
         interval(self.interval_s)
-        if self.interval_s > _MOST_S:
-            raise SettingError(f"every_s must be at most a day ({_MOST_S}), got {self.interval_s}")
+        if self.interval_s > _MAX_S:
+            raise SettingError(f"every_s must be at most a day ({_MAX_S}), got {self.interval_s}")
         for name in ("frame_count", "frame_step"):
             value = getattr(self, name)
             if (
                 isinstance(value, bool)
                 or not isinstance(value, int)
-                or not 1 <= value <= _MOST_FRAMES
+                or not 1 <= value <= _MAX_FRAMES
             ):
                 raise SettingError(
-                    f"{name} must be a whole number from 1 to {_MOST_FRAMES}, got {value!r}"
+                    f"{name} must be a whole number from 1 to {_MAX_FRAMES}, got {value!r}"
                 )
 
     @property
@@ -62,7 +62,7 @@ class Rhythm:
 
     def windows(self, pts: Iterable[int], time_base: Fraction) -> list[Window]:
         """The frames of every call, by index, for frames at `pts` ticks in presentation order."""
-        picker = Picker(self, time_base)
+        picker = WindowSampler(self, time_base)
         found = (picker.take(index, ticks) for index, ticks in enumerate(pts))
         return [window for window in found if window is not None]
 
@@ -72,13 +72,13 @@ class Rhythm:
         return {name: value for name, value in given.items() if value != 1}
 
 
-class Picker:
+class WindowSampler:
     """Tells frame after frame, in presentation order, whether a call is due, and with which."""
 
-    def __init__(self, rhythm: Rhythm, time_base: Fraction) -> None:
-        self._rhythm = rhythm
-        self._grid = Grid(rhythm.interval_s, time_base)
-        self._last: deque[int] = deque(maxlen=rhythm.frame_count)
+    def __init__(self, sampling: Sampling, time_base: Fraction) -> None:
+        self._rhythm = sampling
+        self._grid = TimeGrid(sampling.interval_s, time_base)
+        self._last: deque[int] = deque(maxlen=sampling.frame_count)
 
     def take(self, index: int, pts: int) -> Window | None:
         """The indices of the window that ends in this frame; None if no call is due."""

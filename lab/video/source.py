@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from lab.frame import Frame
-from lab.video.sampling import Rhythm, Window
+from lab.video.sampling import Sampling, Window
 
 
 class Shot(NamedTuple):
@@ -32,7 +32,7 @@ class Source(Protocol):
 
 
 def shots(
-    source: Source, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]
+    source: Source, samplings: Sequence[Sampling], after_us: Sequence[int | None]
 ) -> Iterator[Shot]:
     """Every frame that one of the analyses needs, once, in time order.
 
@@ -40,9 +40,9 @@ def shots(
     """
     several = getattr(source, "shots", None)
     if several is not None:
-        yield from several(rhythms, after_us)
+        yield from several(samplings, after_us)
         return
-    if len(rhythms) != 1 or not rhythms[0].is_plain:
+    if len(samplings) != 1 or not samplings[0].is_plain:
         raise TypeError(f"{type(source).__name__} cannot serve several analyses")
-    for frame in source.samples(rhythms[0].interval_s, after_us[0]):
+    for frame in source.samples(samplings[0].interval_s, after_us[0]):
         yield Shot(frame, ((frame.index,),))

@@ -26,10 +26,10 @@ def interval(every_s: float) -> Fraction:
     return every
 
 
-class Grid:
+class TimeGrid:
     """Decides for each frame in turn whether it is a sample.
 
-    Grid points are first_pts + k * every_s, where first_pts is that of the first presented
+    TimeGrid points are first_pts + k * every_s, where first_pts is that of the first presented
     frame. A point takes the first frame at or after it; a frame up to max(1 ms, one tick) early
     satisfies it; a frame is sampled at most once, however many points it satisfies.
 
@@ -63,7 +63,7 @@ class Grid:
 
 def choose(pts: Iterable[int], every_s: float, time_base: Fraction) -> list[int]:
     """Positions of the samples among frames at `pts` ticks, in presentation order."""
-    grid = Grid(every_s, time_base)
+    grid = TimeGrid(every_s, time_base)
     return [i for i, ticks in enumerate(pts) if grid.takes(ticks)]
 
 

@@ -20,7 +20,7 @@ def cats(server, samples):
         samples / "cat_then_person.mp4", labels=["cat", "dog", "person"], every_s=0.5, store=server.store, progress=False,
     )  # fmt: skip
     rows = [{"media": run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
-    truth = lab.Truth.of_any(rows, [run])
+    truth = lab.Truth.coerce(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])
     return run
 

@@ -28,7 +28,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def write_onnx(path, *outputs, size=(64, 64), batch=1, meta=None, shapes=None):
-    """A file that answers any picture with these arrays."""
+    """A file that run_detector any picture with these arrays."""
     nodes = [helper.make_node("Identity", [f"c{i}"], [f"o{i}"]) for i in range(len(outputs))]
     constants = [
         numpy_helper.from_array(o.astype(np.float32), f"c{i}") for i, o in enumerate(outputs)

@@ -62,7 +62,7 @@ def site(tmp_path, monkeypatch):
 
 
 class Answering:
-    """A plugin that answers with what it was handed; an exception is raised."""
+    """A plugin that run_detector with what it was handed; an exception is raised."""
 
     labels = ("x",)
 

@@ -369,7 +369,7 @@ def test_settings_that_cannot_work_say_why(settings, error, words):
 
 
 def seeing_worker(silent=frozenset()):
-    """A worker that looks with a real model, and never answers the pictures named in `silent`."""
+    """A worker that looks with a real model, and never run_detector the pictures named in `silent`."""
     model, lock = Yolo(labels=["cat", "person"]), threading.Lock()
 
     def look(image_bgr, number):

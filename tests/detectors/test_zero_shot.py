@@ -192,9 +192,9 @@ def test_closing_twice_is_fine(tiny):
         detector.detect([make_frame()])
 
 
-def scripted(monkeypatch, answers):
-    """A registered detector that answers as told."""
-    inner = ScriptedDetector(answers)
+def scripted(monkeypatch, run_detector):
+    """A registered detector that run_detector as told."""
+    inner = ScriptedDetector(run_detector)
     point = EntryPoint("scripted", "tests.builders:ScriptedDetector", "lab.detectors")
     monkeypatch.setattr("lab.detectors.registered.detectors._built_in", {"scripted": point})
     monkeypatch.setattr("tests.builders.ScriptedDetector", lambda: inner)

@@ -66,7 +66,7 @@ def test_the_gain_in_f1_is_paired_over_clips(tmp_path):
         )
         marks += make_truth(one[-1], *seen).annotations
         cover.append(whole(one[-1].media, "x"))
-    found = lab.compare(one, two, rule_a=EACH, truth=Truth.of_records(marks, cover))
+    found = lab.compare(one, two, rule_a=EACH, truth=Truth.from_records(marks, cover))
     assert found.f1["gain"] > 0.1
     assert found.f1["gain_interval"][0] > 0
     assert found.f1["clips"] == 8

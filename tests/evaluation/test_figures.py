@@ -58,7 +58,7 @@ def test_the_hand_worked_table(tmp_path):
 def test_counts_add_up_over_clips_and_ratios_are_made_of_the_sums(tmp_path):
     one = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=1.0, name="one")
     two = make_run(tmp_path, scores_of(20, [(1, 2), (8, 9), (15, 16)]), every_s=1.0, name="two")
-    truth = Truth.of_records(
+    truth = Truth.from_records(
         [note(one, 2, 5), note(two, 1, 2)], [cover(one, 0, 20), cover(two, 0, 20)]
     )
     found = evaluate([one, two], truth, EACH)
@@ -90,7 +90,7 @@ def cover(run, start, end, **more):
 
 def test_only_what_was_watched_counts(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 23), (40, 43)]), every_s=1.0)
-    truth = Truth.of_records([note(run, 5, 8), note(run, 52, 55)], [cover(run, 0, 30)])
+    truth = Truth.from_records([note(run, 5, 8), note(run, 52, 55)], [cover(run, 0, 30)])
     found = evaluate(run, truth, EACH).overall
     assert (found.counts.tp, found.counts.fp, found.counts.fn) == (1, 1, 0)
     assert found.counts.uncovered == 1
@@ -99,7 +99,7 @@ def test_only_what_was_watched_counts(tmp_path):
 
 def test_a_sighting_is_cut_at_the_edge_of_what_was_watched(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(10, 50)]), every_s=1.0)
-    truth = Truth.of_records([note(run, 10, 20)], [cover(run, 0, 20)])
+    truth = Truth.from_records([note(run, 10, 20)], [cover(run, 0, 20)])
     found = evaluate(run, truth, EACH)
     assert found.overall.f1 == 1.0
     assert len(found.overall.counts.offset_errors_us) == 0
@@ -112,7 +112,7 @@ def test_recall_is_refused_without_coverage_and_precision_comes_from_verdicts(tm
     wrong = Verdict(
         media_id=media_id, label="x", start_us=20_000_000, end_us=23_000_000, verdict="rejected"
     )
-    truth = Truth.of_records([note(run, 5, 8, origin="accepted")], [], [wrong])
+    truth = Truth.from_records([note(run, 5, 8, origin="accepted")], [], [wrong])
     found = evaluate(run, truth, EACH).overall
     assert found.recall is None
     assert found.f1 is None
@@ -122,7 +122,7 @@ def test_recall_is_refused_without_coverage_and_precision_comes_from_verdicts(tm
 
 def test_edge_errors_are_refused_of_accepted_annotations(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(5, 8)]), every_s=1.0)
-    truth = Truth.of_records([note(run, 5, 8, origin="accepted")], [cover(run, 0, 60)])
+    truth = Truth.from_records([note(run, 5, 8, origin="accepted")], [cover(run, 0, 60)])
     found = evaluate(run, truth, EACH).overall
     assert found.f1 == 1.0
     row = found.to_dict()
@@ -134,12 +134,12 @@ def test_edge_errors_are_refused_of_accepted_annotations(tmp_path):
 def test_headline_figures_are_refused_from_answers_to_the_queue_alone(tmp_path):
     run = make_run(tmp_path, scores_of(60, [(5, 8)]), every_s=1.0)
     answers = [note(run, 5, 8, origin="queue")], [cover(run, 4, 9, origin="queue")]
-    found = evaluate(run, Truth.of_records(*answers), EACH).overall
+    found = evaluate(run, Truth.from_records(*answers), EACH).overall
     assert found.precision is None
     assert found.recall is None
     assert "queue" in found.refused["recall"]
     assert (
-        evaluate(run, Truth.of_records(*answers, include_queue=True), EACH).overall.counts.tp == 1
+        evaluate(run, Truth.from_records(*answers, include_queue=True), EACH).overall.counts.tp == 1
     )
 
 
@@ -147,7 +147,7 @@ def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
     scores = scores_of(60, [(5, 8), (30, 30)])
     scores[20:24] = np.nan
     run = make_run(tmp_path, scores, every_s=1.0)
-    truth = Truth.of_records(
+    truth = Truth.from_records(
         [note(run, 5, 8), note(run, 20.5, 23.5), note(run, 30, 30.4)], [cover(run, 0, 60)]
     )
     found = evaluate(run, truth, EACH).overall

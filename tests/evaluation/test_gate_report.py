@@ -17,7 +17,7 @@ def truth_of(run, *present):
         Annotation(media_id=media_id, label="x", start_us=round(a * 1e6), end_us=round(b * 1e6))
         for a, b in present
     ]
-    return Truth.of_records(marks, [whole(run.media, "x")])
+    return Truth.from_records(marks, [whole(run.media, "x")])
 
 
 def test_a_presence_that_the_gate_hid_counts_as_missed(made):  # noqa: F811

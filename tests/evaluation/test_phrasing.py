@@ -100,9 +100,11 @@ def test_what_was_not_watched_is_on_neither_side(otters):
         for a, b in ((10_000_000, 20_000_000), (40_000_000, 45_000_000))
     ]
     half = Coverage(media_id=media_id, label="o", start_us=0, end_us=25_000_000)
-    found = compare_phrases(run, ["otter swimming", "otter"], RULE, Truth.of_records(marks, [half]))
+    found = compare_phrases(
+        run, ["otter swimming", "otter"], RULE, Truth.from_records(marks, [half])
+    )
     assert rows_of(found)["otter swimming"]["auc"] == 1.0
-    nowhere = compare_phrases(run, ["sea otter", "otter"], RULE, Truth.of_records(marks, []))
+    nowhere = compare_phrases(run, ["sea otter", "otter"], RULE, Truth.from_records(marks, []))
     row = rows_of(nowhere)["sea otter"]
     assert row["mean_inside"] == pytest.approx(0.9)
     assert (row["mean_outside"], row["auc"], row["recall"], row["f1"]) == (None, None, None, None)

@@ -28,9 +28,9 @@ def study(samples, tmp_path_factory):
         {"media": run.media["name"], "label": "cat", "start_s": a, "end_s": b}
         for a, b in ((2.0, 6.0), (9.0, 13.4))
     ]
-    truth = lab.Truth.of_any(rows, [run])
+    truth = lab.Truth.coerce(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])
-    entry_id = save_rule_entry(run, lab.Rule.of_any(lab.Debounce(enter_threshold=0.3)), "lenient")
+    entry_id = save_rule_entry(run, lab.Rule.coerce(lab.Debounce(enter_threshold=0.3)), "lenient")
     run.store.write_entry(
         entry_id,
         notes="**Bold** <script>alert(1)</script>",

@@ -31,7 +31,7 @@ def run(tmp_path):
 def truth_of(run, text, encoding="utf-8", **options):
     path = run.store.folder / "truth.csv"
     path.write_bytes(text.encode(encoding))
-    return Truth.of_any(path, [run], **options)
+    return Truth.coerce(path, [run], **options)
 
 
 def spans_of(truth, run):

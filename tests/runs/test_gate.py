@@ -100,7 +100,7 @@ def test_scores_of_held_back_samples_are_missing(made):
 
 def test_held_back_samples_move_no_streak(made):
     run, _ = made
-    rule = Rule.of_any(Debounce(enter_threshold=0.5, enter_frames=3, exit_frames=2))
+    rule = Rule.coerce(Debounce(enter_threshold=0.5, enter_frames=3, exit_frames=2))
     (whole,) = run.find(rule)
     assert whole.onset_us == run.log.pts_us[0]
     assert whole.close_reason == "end"

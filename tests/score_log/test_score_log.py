@@ -98,9 +98,9 @@ def test_a_newer_format_is_refused(tmp_path):
 
 def test_a_failed_sample_is_no_sample_without_detections(tmp_path):
     frames = [make_frame(0, 0), make_frame(1, 100_000, error="broken"), make_frame(2, 200_000)]
-    answers = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
+    run_detector = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
     with writer(tmp_path) as log:
-        progress = analyse(ListSource(frames), ScriptedDetector(answers), log, every_s=0)
+        progress = analyse(ListSource(frames), ScriptedDetector(run_detector), log, every_s=0)
     read = read_log(tmp_path)
     assert (progress.samples, progress.failed) == (3, 2)
     assert read.ok.tolist() == [True, False, False]

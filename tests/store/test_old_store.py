@@ -48,4 +48,4 @@ def test_saved_sightings_entries_and_embeddings_are_there(old_store):
     assert {row["rule_name"] for row in old_store.sightings()} == {"kept"}
     assert "First try" in [entry["title"] for entry in old_store.entries()]
     assert old_store.embedding_names("clip:ViT-B/32") == ["otter"]
-    assert Truth.of_store(old_store).by_media
+    assert Truth.from_store(old_store).by_media

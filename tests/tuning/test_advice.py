@@ -13,11 +13,11 @@ from lab.tuning.folds import make_folds
 from lab.tuning.footage import footage_of
 from lab.tuning.queue import committee, questions
 from lab.tuning.recommend import held_out_counts, recommend
-from lab.tuning.rule_grid import Grid
+from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import sweep_footage
 from tests.builders import make_footage, make_run, make_truth, scores_of
 
-GRID = Grid(
+GRID = RuleGrid(
     enter_threshold=[0.2, 0.3, 0.4, 0.5, 0.6, 0.7], enter_frames=[1, 2, 3], exit_frames=[2, 4],
     merge_gap_s=[0], min_duration_s=[0, 2],
 )  # fmt: skip
@@ -148,7 +148,7 @@ def test_goals_are_kept_or_said_to_be_out_of_reach():
 
 def test_the_middle_of_a_plateau_is_chosen():
     footage = [make_footage(scores_of(60, [(10, 20)], high=0.9, low=0.1), [(10, 20)])]
-    grid = Grid(
+    grid = RuleGrid(
         enter_threshold=[0.05, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.95],
         enter_frames=[1], exit_frames=[1], merge_gap_s=[0], min_duration_s=[0],
     )  # fmt: skip
@@ -308,7 +308,7 @@ def test_the_recommended_rule_finds_all_six_visits(clips, visits):
     assert advice.fitted["f1"] == 1.0
     assert (
         len(
-            footage_of([run], lab.Truth.of_any(clips / "ground_truth.csv", [run]), "person")[
+            footage_of([run], lab.Truth.coerce(clips / "ground_truth.csv", [run]), "person")[
                 0
             ].present
         )

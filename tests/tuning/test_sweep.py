@@ -9,7 +9,7 @@ import lab
 from lab.evaluation.matching import Matching
 from lab.rules.rule import Debounce
 from lab.tuning.curve import threshold_curve
-from lab.tuning.rule_grid import Grid
+from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import load_sweep, sweep_footage
 from tests.builders import make_footage, make_run, make_truth
 
@@ -46,7 +46,7 @@ def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
     assert sorted(curve.thresholds.tolist()) == thresholds
     if not thresholds:
         return
-    grid = Grid(
+    grid = RuleGrid(
         enter_threshold=thresholds,
         enter_frames=[1],
         exit_frames=[1],
@@ -57,7 +57,7 @@ def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
     assert curve.counts[::-1].tolist() == swept.totals.tolist()
 
 
-SMALL = Grid(
+SMALL = RuleGrid(
     enter_threshold=[0.1, 0.3, 0.5], exit_share=[0.5, 1.0], enter_frames=[1, 2], exit_frames=[1, 3],
     merge_gap_s=[0, 2, 6], min_duration_s=[0, 1, 4],
 )  # fmt: skip
@@ -79,7 +79,7 @@ def test_a_sweep_counts_what_evaluate_counts_for_each_rule(case, tmp_path_factor
         )
         for a, b in covered
     ]
-    truth = lab.Truth.of_records(marks, watched)
+    truth = lab.Truth.from_records(marks, watched)
     if not run.analysed.size or not watched:
         return
     swept = lab.sweep(run, truth, label="x", grid=SMALL)
@@ -112,7 +112,7 @@ def test_the_front_has_no_rule_that_another_beats(tmp_path):
 
 def test_the_box_area_is_swept(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)  # boxes of 4 % of the picture
-    grid = Grid(enter_threshold=[0.5], min_area_fraction=[0.0, 0.03, 0.05])
+    grid = RuleGrid(enter_threshold=[0.5], min_area_fraction=[0.0, 0.03, 0.05])
     swept = lab.sweep(run, make_truth(run, (0, 20)), grid=grid)
     by_area = {
         a: swept.totals[swept.settings["min_area_fraction"] == a].max(axis=0)
@@ -146,7 +146,7 @@ def test_a_sweep_survives_its_file(tmp_path):
 )
 def test_a_grid_is_checked_at_birth(wrong, says):
     with pytest.raises(ValueError, match=says):
-        Grid(**wrong)
+        RuleGrid(**wrong)
 
 
 def test_too_many_rules_low_thresholds_and_no_coverage_are_refused(tmp_path):
@@ -154,12 +154,14 @@ def test_too_many_rules_low_thresholds_and_no_coverage_are_refused(tmp_path):
     truth = make_truth(run, (0, 20))
     with pytest.raises(ValueError, match="the most is"):
         lab.sweep(
-            run, truth, grid=Grid(enter_threshold=np.linspace(0.1, 0.9, 500), merge_gap_s=range(60))
+            run,
+            truth,
+            grid=RuleGrid(enter_threshold=np.linspace(0.1, 0.9, 500), merge_gap_s=range(60)),
         )
     with pytest.raises(ValueError, match="score_floor"):
-        lab.sweep(run, truth, grid=Grid(enter_threshold=[0.01]))
+        lab.sweep(run, truth, grid=RuleGrid(enter_threshold=[0.01]))
     with pytest.raises(ValueError, match="no stretch was watched"):
-        lab.sweep(run, lab.Truth.of_records(truth.annotations, []))
+        lab.sweep(run, lab.Truth.from_records(truth.annotations, []))
 
 
 def test_the_curve_is_that_of_sed_scores_eval(peers, monkeypatch):

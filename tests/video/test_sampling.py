@@ -13,7 +13,7 @@ import lab
 import lab.video.sources.file
 from lab.errors import DetectorError, SettingError
 from lab.runs.analyze import Analysis, analyze_all
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 from tests.builders import assert_same_log, make_detections
 
 SOURCE = "testsrc2=size=160x120:rate=30:duration=4"
@@ -293,17 +293,17 @@ def test_a_run_of_a_cancelled_pass_is_resumed_to_an_unbroken_log(encode, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("name", "rhythm"),
+    ("name", "sampling"),
     [
         ("variable.mp4", {}),
         ("late.mkv", {"frame_step": 2}),
         ("reordered.avi", {"frame_count": 3, "interval_s": 0.5}),
     ],
 )
-def test_a_detector_with_a_memory_is_resumed_to_an_unbroken_log(encode, tmp_path, name, rhythm):
+def test_a_detector_with_a_memory_is_resumed_to_an_unbroken_log(encode, tmp_path, name, sampling):
     clip = encode(f"rhythm_{name}", *CLIPS[name], source=SOURCE)
     motion = Analysis(
-        detector="motion", settings={"warm_up_samples": 2, "least_region_fraction": 0}, **rhythm
+        detector="motion", settings={"warm_up_samples": 2, "least_region_fraction": 0}, **sampling
     )
     beside = Analysis(detector=Recorder(), interval_s=0)
     (whole,) = analyze_all(clip, [motion], store=tmp_path / "whole", progress=False)
@@ -335,4 +335,4 @@ def test_a_detector_with_a_memory_is_resumed_to_an_unbroken_log(encode, tmp_path
 )
 def test_rhythms_that_cannot_be_meant_are_refused(settings, words):
     with pytest.raises(SettingError, match=words):
-        Rhythm(**settings)
+        Sampling(**settings)

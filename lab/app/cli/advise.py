@@ -20,7 +20,7 @@ def _given(args: argparse.Namespace, **options: Any) -> tuple[list[Any], Any, An
     from lab.tuning.sweep import the_label
 
     runs = check_poolable(runs_of(args, args.runs))
-    truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator, **options)
+    truth = Truth.coerce(args.labels, runs, args.coverage, annotator=args.annotator, **options)
     rule = rule_of(args, runs[0])
     label, notes = the_label(runs, truth, rule, args.label)
     args.notes = (*truth.notes, *notes)
@@ -46,13 +46,13 @@ def _calibrate(args: argparse.Namespace) -> int:
 def _queue(args: argparse.Namespace) -> int:
     from lab.tuning.footage import footage_of
     from lab.tuning.queue import committee, questions
-    from lab.tuning.rule_grid import Grid
+    from lab.tuning.rule_grid import RuleGrid
     from lab.tuning.sweep import sweep_footage
 
     runs, truth, rule, label = _given(args, include_queue=True)
     footage, floor = footage_of(runs, truth, label), float(runs[0].recipe["score_floor"])
     swept = (
-        sweep_footage(footage, label, Grid(), floor=floor, base=rule.of(label))
+        sweep_footage(footage, label, RuleGrid(), floor=floor, base=rule.of(label))
         if any(f.covered_us for f in footage)
         else None
     )

@@ -80,7 +80,7 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     """A sweep for each label that is asked for, or that runs and truth share."""
     from lab.evaluation.evaluate import check_poolable, shared_labels
     from lab.evaluation.truth import Truth
-    from lab.tuning.rule_grid import Grid
+    from lab.tuning.rule_grid import RuleGrid
     from lab.tuning.sweep import sweep
 
     runs = check_poolable(runs_of(args, args.runs))
@@ -89,11 +89,11 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
         for name, value in vars(args).items()
         if name.startswith("grid_") and value
     }
-    grid = Grid(
+    grid = RuleGrid(
         **{name.removeprefix("grid_"): value for name, value in given.items()},
         thresholds=args.thresholds,
     )
-    truth = Truth.of_any(args.labels, runs, args.coverage, annotator=args.annotator)
+    truth = Truth.coerce(args.labels, runs, args.coverage, annotator=args.annotator)
     base = rule_of(args, runs[0])
     labels, notes = shared_labels(runs, truth, base, split(args.label))
     say_notes((*truth.notes, *notes))

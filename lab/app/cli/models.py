@@ -61,10 +61,10 @@ def _known(args: argparse.Namespace) -> int:
 
 
 def _of_entry(entry: Any) -> dict[str, Any]:
-    from lab.detectors.weights.download import shown
+    from lab.detectors.weights.download import redact_url
 
     return {
-        "name": entry.name, "url": shown(entry.url), "task": entry.task, "licence": entry.licence,
+        "name": entry.name, "url": redact_url(entry.url), "task": entry.task, "licence": entry.licence,
         "size_bytes": entry.size_bytes, "sha256": entry.sha256, "md5": entry.md5, "check": entry.check,
     }  # fmt: skip
 

@@ -17,11 +17,11 @@ from lab.store.annotations import as_json, of_json
 if TYPE_CHECKING:
     from lab.store.store import Store
 
-_MOST_MOMENTS = 200
-_MOST_RECORDS = 2000
+_MAX_MOMENTS = 200
+_MAX_RECORDS = 2000
 
 
-class TruthDesk:
+class AnnotationCache:
     """What is annotated, kept in memory until the catalog's file changes."""
 
     def __init__(self, store: Store) -> None:
@@ -49,7 +49,7 @@ class TruthDesk:
         with self._guard:
             key = (self._kept[0] if self._kept else None, annotator)
             if key not in self._truths:
-                self._truths[key] = Truth.of_records(*records, annotator=annotator)
+                self._truths[key] = Truth.from_records(*records, annotator=annotator)
             return self._truths[key]
 
     def of_media(self, media_id: str) -> dict[str, Any]:
@@ -69,9 +69,9 @@ class TruthDesk:
         if (
             not isinstance(given, list)
             or not isinstance(gone, list)
-            or len(given) + len(gone) > _MOST_RECORDS
+            or len(given) + len(gone) > _MAX_RECORDS
         ):
-            raise SettingError(f"add and delete must be lists of at most {_MOST_RECORDS} records")
+            raise SettingError(f"add and delete must be lists of at most {_MAX_RECORDS} records")
         records = [of_json({**row, "media_id": media_id}) for row in given]
         self.store.check_records(records)
         mine = {r["id"] for r in self.of_media(media_id)["records"]}
@@ -123,7 +123,7 @@ def shown(found: Evaluation) -> dict[str, Any]:
         "overall": found.overall.to_dict(),
         "macro": found.macro,
         "labels": {label: figures.to_dict() for label, figures in found.labels.items()},
-        "moments": [m.to_dict() for m in moments[:_MOST_MOMENTS]],
-        "moments_left_out": max(0, len(moments) - _MOST_MOMENTS),
+        "moments": [m.to_dict() for m in moments[:_MAX_MOMENTS]],
+        "moments_left_out": max(0, len(moments) - _MAX_MOMENTS),
         "notes": list(found.notes),
     }

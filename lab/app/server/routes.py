@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from lab.app.server.state import Desk, desk
+from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import LabError
@@ -28,9 +28,9 @@ _FRESH = {"Cache-Control": "no-store"}
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(at: Desk | None = None) -> list[Route]:
-    """Routes over a desk (that of this process, unless given)."""
-    here = at or desk()
+def routes(at: AppState | None = None) -> list[Route]:
+    """Routes over the state of the app (that of this process, unless given)."""
+    here = at or app_state()
     pictures = Pictures(here)
 
     async def health(request: Request) -> Response:

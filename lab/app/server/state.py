@@ -7,28 +7,28 @@ from collections import OrderedDict
 from functools import cache
 from typing import Any
 
-from lab.app.server.annotations import TruthDesk
+from lab.app.server.annotations import AnnotationCache
 from lab.config import Config, load_config
 from lab.errors import SettingError
 from lab.jobs.local import LocalEngine
 from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import mark_of
+from lab.score_log.score_log import log_fingerprint
 from lab.sighting import Sighting
 from lab.store.store import Store
 
 _KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
 
 
-class Desk:
+class AppState:
     """One a process; holds no lock and opens no catalog between calls."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.store = Store(config.store)
         self.engine = LocalEngine()
-        self.truth = TruthDesk(self.store)
+        self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # where each run was looked at last, seconds
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,7 @@ class Desk:
             raise SettingError(f"no run {run_id!r} in this store")
         with self._guard:
             known = self._runs.get(run_id)
-            mark = mark_of(folder)
+            mark = log_fingerprint(folder)
             if known is not None and known[0] == mark and known[1].state != "running":
                 self._runs.move_to_end(run_id)
                 return known[1]
@@ -54,7 +54,7 @@ class Desk:
         with self._guard:
             missing = [i for i in run_ids if i not in self._runs]
         for run in Run.many(self.store, missing) if missing else []:
-            self._keep(mark_of(self.store.log_folder(run.run_id)), run)
+            self._keep(log_fingerprint(self.store.log_folder(run.run_id)), run)
         return [self.run(run_id) for run_id in run_ids]
 
     def _keep(self, mark: Any, run: Run) -> Run:
@@ -160,5 +160,5 @@ def _union_s(spans_us: list[tuple[int, int]]) -> float:
 
 
 @cache
-def desk() -> Desk:
-    return Desk(load_config())
+def app_state() -> AppState:
+    return AppState(load_config())

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 
 _GATHER_S = 0.08
-_MOST_WAIT_S = 60.0
+_MAX_WAIT_S = 60.0
 
 
 class Pictures:
     """Gives the file of a picture, waiting for a worker where there is none yet."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, app_state: AppState) -> None:
+        self._desk = app_state
         self._waiting: dict[str, set[int]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -27,7 +27,7 @@ class Pictures:
         task = self._tasks.get(media_id)
         if task is None or task.done():
             task = self._tasks[media_id] = asyncio.create_task(self._make(media_id))
-        await asyncio.wait({task}, timeout=_MOST_WAIT_S)
+        await asyncio.wait({task}, timeout=_MAX_WAIT_S)
         return file if file.exists() else None
 
     async def _make(self, media_id: str) -> None:
@@ -43,4 +43,4 @@ class Pictures:
                 path=path,
                 pts_us=times,
             )
-            await asyncio.to_thread(job.finished.wait, _MOST_WAIT_S)
+            await asyncio.to_thread(job.finished.wait, _MAX_WAIT_S)

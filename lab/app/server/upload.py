@@ -11,7 +11,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 
 _HEADROOM_BYTES = 256 << 20
 
@@ -22,14 +22,14 @@ def safe_name(name: str) -> str:
     return base[-150:] or "upload"
 
 
-async def receive_upload(request: Request, desk: Desk) -> dict[str, str | int]:
+async def receive_upload(request: Request, app_state: AppState) -> dict[str, str | int]:
     """Write the request's body into the store's uploads.
 
     Raises HTTPException: 413 over the limit, 507 without room on the disk, 400 if it broke off.
     """
-    limit = desk.config.max_upload_bytes
+    limit = app_state.config.max_upload_bytes
     declared = int(request.headers.get("content-length") or 0)
-    folder = desk.store.uploads_folder / uuid.uuid4().hex[:8]
+    folder = app_state.store.uploads_folder / uuid.uuid4().hex[:8]
     if declared > limit:
         raise HTTPException(413, f"{declared} bytes are more than the limit of {limit}")
     folder.mkdir(parents=True)

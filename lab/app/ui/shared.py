@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk, desk
+from lab.app.server.state import AppState, app_state
 from lab.errors import LabError
 from lab.jobs.job import Job
 
@@ -15,10 +15,10 @@ _WAIT_S = 120.0
 COMPONENTS = Path(__file__).parent / "components"
 
 
-def here() -> Desk:
-    """The desk of this process, or a stop with the reason why there is none."""
+def here() -> AppState:
+    """The state of the app of this process, or a stop with the reason why there is none."""
     try:
-        return desk()
+        return app_state()
     except LabError as error:
         st.error(str(error))
         st.stop()

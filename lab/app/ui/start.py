@@ -28,7 +28,7 @@ def _warm_up() -> None:
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
 
-    from lab.app.server.state import desk
+    from lab.app.server.state import app_state
 
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
@@ -37,4 +37,4 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     gc.collect()
     gc.freeze()
     yield {}
-    desk().engine.close()
+    app_state().engine.close()

@@ -14,7 +14,7 @@ from lab.detectors.open_vocabulary.text_features import TextFeatures, feature_ha
 from lab.detectors.settings import number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.letterbox import Letterbox
-from lab.detectors.yolo.suppression import Keeping, one_shape
+from lab.detectors.yolo.suppression import NmsSettings, one_shape
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 
@@ -37,7 +37,13 @@ class Prompted:
     prompt_mode: str
 
     def __init__(
-        self, model: Any, path: Path, *, image_size: int, keep: Keeping, texts: TextFeatures | None
+        self,
+        model: Any,
+        path: Path,
+        *,
+        image_size: int,
+        keep: NmsSettings,
+        texts: TextFeatures | None,
     ) -> None:
         """model: has `name` (the runtime), perhaps `device`, and `close()`. texts: None if the
         network's vocabulary is its own.
@@ -109,7 +115,7 @@ class Prompted:
         self._model = None
 
 
-def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> Keeping:
+def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> NmsSettings:
     """The settings that say what is kept. Raises SettingError if one is out of range."""
     if not 0 < floor < 1:
         raise SettingError(f"score_floor must be in (0, 1), got {floor}")
@@ -118,4 +124,4 @@ def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> K
         raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
     if not isinstance(most_boxes, int) or most_boxes < 1:
         raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
-    return Keeping(floor, nms_iou, most_boxes)
+    return NmsSettings(floor, nms_iou, most_boxes)

@@ -9,8 +9,8 @@ from lab.errors import SettingError, closest
 
 MODES = ("independent", "joint")
 INDEPENDENT_UP_TO = 8
-_MOST = {"independent": 100, "joint": 1000}
-_MOST_CHARACTERS = 200
+_MAX = {"independent": 100, "joint": 1000}
+_MAX_CHARACTERS = 200
 
 
 def tidy(text: str) -> str:
@@ -31,17 +31,17 @@ def check_prompts(labels: Sequence[str] | None) -> tuple[str, ...]:
     prompts = [tidy(label) for label in labels]
     if not prompts:
         raise SettingError("no prompt given; name one or more words or phrases")
-    if len(prompts) > _MOST["joint"]:
+    if len(prompts) > _MAX["joint"]:
         raise SettingError(
-            f"{len(prompts)} prompts are given, at most {_MOST['joint']}; split them into several runs"
+            f"{len(prompts)} prompts are given, at most {_MAX['joint']}; split them into several runs"
         )
     for prompt in prompts:
         shown = repr(prompt if len(prompt) <= 40 else prompt[:40] + "…")
         if not prompt:
             raise SettingError("a prompt is empty; write a word or phrase, or leave it out")
-        if len(prompt) > _MOST_CHARACTERS:
+        if len(prompt) > _MAX_CHARACTERS:
             raise SettingError(
-                f"the prompt {shown} has {len(prompt)} characters, at most {_MOST_CHARACTERS}; "
+                f"the prompt {shown} has {len(prompt)} characters, at most {_MAX_CHARACTERS}; "
                 "describe what can be seen in a few words"
             )
         if any(unicodedata.category(c) in ("Cc", "Cs") for c in prompt):
@@ -62,9 +62,9 @@ def choose_mode(mode: str | None, count: int) -> str:
         return "independent" if count <= INDEPENDENT_UP_TO else "joint"
     if mode not in MODES:
         raise SettingError(f"unknown prompt_mode {mode!r}; {closest(mode, list(MODES))}")
-    if count > _MOST[mode]:
+    if count > _MAX[mode]:
         raise SettingError(
             f"{count} prompts in mode {mode} would be {count} passes over every frame, at most "
-            f"{_MOST[mode]}; use prompt_mode joint"
+            f"{_MAX[mode]}; use prompt_mode joint"
         )
     return mode

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CLIP = "clip:ViT-B/32"
 _CLIP_DIMENSIONS = 512
-_MOST = 1e4  # of one number; real ones are below 100
+_MAX = 1e4  # of one number; real ones are below 100
 _PUBLISHED_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
 Encode = Callable[[Sequence[str]], np.ndarray]
 
@@ -164,8 +164,8 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         raise SettingError(
             f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
         )
-    if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MOST).all():
-        raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MOST:g}")
+    if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MAX).all():
+        raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MAX:g}")
     tidied = [tidy(name) for name in names.tolist()]
     for i, (name, vector) in enumerate(zip(tidied, vectors, strict=True)):
         if not name:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
-from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, hide, secrets_of
+from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, redact, secrets_of
 from lab.errors import DetectorError, LabError, SettingError
 from lab.registry import in_words, load
 
@@ -76,7 +76,7 @@ def call_factory(
         raise
     except (Exception, SystemExit) as error:
         secrets = secrets_of(settings)
-        words = hide(f"{what} cannot be made: {in_words(error)}", secrets)
+        words = redact(f"{what} cannot be made: {in_words(error)}", secrets)
         raise DetectorError(words[:600]) from (None if secrets else error)
 
 

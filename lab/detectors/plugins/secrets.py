@@ -26,7 +26,7 @@ def secrets_of(settings: Mapping[str, Any]) -> list[str]:
     return [v for k, v in settings.items() if is_secret(k) and isinstance(v, str) and len(v) >= 4]
 
 
-def hide(text: str, secrets: list[str]) -> str:
+def redact(text: str, secrets: list[str]) -> str:
     """The text without these values, and without users and passwords in addresses."""
     for secret in secrets:
         text = text.replace(secret, "***")

@@ -15,13 +15,13 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, hide, on_record, secrets_of
+from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, on_record, redact, secrets_of
 from lab.detectors.plugins.validation import AnswerError, checked
 from lab.errors import DetectorError, LabError, SettingError, closest
 from lab.frame import Frame
 from lab.registry import in_words
 
-_MOST_WORDS = 300
+_MAX_WORDS = 300
 
 
 def complete(
@@ -117,7 +117,9 @@ class PluginDetector:
         except (Exception, SystemExit) as error:
             import warnings
 
-            words = hide(f"{self._what} raised {in_words(error)} when it was closed", self._secrets)
+            words = redact(
+                f"{self._what} raised {in_words(error)} when it was closed", self._secrets
+            )
             warnings.warn(words, RuntimeWarning, stacklevel=2)
 
     def _checked(self, found: Any, frame: Frame) -> Detections:
@@ -136,7 +138,7 @@ class PluginDetector:
             return self._failed(f"returned {error}")
 
     def _failed(self, words: str) -> Detections:
-        return Detections.failed(hide(f"{self._what} {words}", self._secrets)[:_MOST_WORDS])
+        return Detections.failed(redact(f"{self._what} {words}", self._secrets)[:_MAX_WORDS])
 
     def _all_failed(self, expected: list[Frame], words: str) -> list[Detections]:
         return [self._failed(words) for _ in expected]

@@ -173,9 +173,9 @@ class Service:
         if 300 <= status < 400:
             where = origin(headers.get("Location", ""))
             words = f"{self.name} redirects to {where}, which is not followed; give that address instead"
-            return ServiceError(self.hidden(words), status)
+            return ServiceError(self.redact(words), status)
         words = f"{self.name} answered {status}"
-        if message := self.hidden(_message(body)):
+        if message := self.redact(_message(body)):
             words += f": {message}"
         may_pass = status == 429 or status >= 500
         return ServiceError(
@@ -185,7 +185,7 @@ class Service:
             retry_after_s=_retry_after_s(headers.get("Retry-After")),
         )
 
-    def hidden(self, words: str) -> str:
+    def redact(self, words: str) -> str:
         """One line of at most 200 characters, without the secret."""
         if self._secret:
             words = words.replace(self._secret, "***")

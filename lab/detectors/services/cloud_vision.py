@@ -28,9 +28,9 @@ from lab.frame import Frame
 PROCESSING_VERSION = 1
 GOOGLE_URL = "https://vision.googleapis.com/v1/images:annotate"
 JPEG_QUALITY = 95
-MOST_RESULTS = 50
-MOST_PICTURES = 16  # of one request, as the service allows
-MOST_REQUEST_BYTES = 9_500_000  # it allows 10 MB of JSON
+MAX_RESULTS = 50
+MAX_PICTURES = 16  # of one request, as the service allows
+MAX_REQUEST_BYTES = 9_500_000  # it allows 10 MB of JSON
 
 
 class CloudVision:
@@ -52,7 +52,7 @@ class CloudVision:
 
     default_score_floor = 0.05
     default_threshold = 0.5
-    batch_size = MOST_PICTURES
+    batch_size = MAX_PICTURES
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class CloudVision:
             "detector": "cloud-vision",
             "endpoint": address,
             "features": list(self._features),
-            "most_results": MOST_RESULTS,
+            "most_results": MAX_RESULTS,
             "image_format": "jpeg",
             "jpeg_quality": JPEG_QUALITY,
             "processing_version": PROCESSING_VERSION,
@@ -131,7 +131,7 @@ class CloudVision:
         """What the service says of each frame, or one reason for all of them."""
         if not few:
             return []
-        features = [{"type": FEATURES[name], "maxResults": MOST_RESULTS} for name in self._features]
+        features = [{"type": FEATURES[name], "maxResults": MAX_RESULTS} for name in self._features]
         body = {"requests": [{"image": {"content": data}, "features": features} for _, data in few]}
         units = len(few) * len(features)
         try:
@@ -161,7 +161,7 @@ class CloudVision:
         try:
             if why := picture_error(answer):
                 return Detections.failed(
-                    self._service.hidden(f"{self._service.name} answered {why}")
+                    self._service.redact(f"{self._service.name} answered {why}")
                 )
             found = read_picture(
                 answer, self._features, self._filter, width_px, height_px, self._floor
@@ -171,7 +171,7 @@ class CloudVision:
         return found.detections(with_text="text" in self._features)
 
     def _wrong(self, error: BadAnswer) -> str:
-        return self._service.hidden(f"{self._service.name} answered wrongly: {error}")
+        return self._service.redact(f"{self._service.name} answered wrongly: {error}")
 
 
 class _Budget:
@@ -218,7 +218,7 @@ def _requests(frames: Sequence[Frame]) -> Iterator[list[tuple[Frame, str]]]:
         if frame.image_bgr is None:
             raise ValueError("a batch holds frames with pictures, got one without")
         data = picture_base64(frame.image_bgr, "jpeg", JPEG_QUALITY)
-        if few and (len(few) == MOST_PICTURES or size_bytes + len(data) > MOST_REQUEST_BYTES):
+        if few and (len(few) == MAX_PICTURES or size_bytes + len(data) > MAX_REQUEST_BYTES):
             yield few
             few, size_bytes = [], 0
         few.append((frame, data))

@@ -93,7 +93,7 @@ class Remote:
             self.labels = _wanted(labels, self._known)
         except (ServiceError, BadAnswer) as error:
             self._service.close()
-            why = self._service.hidden(str(error))
+            why = self._service.redact(str(error))
             raise DetectorError(f"{why}; start a worker there, or give its url") from None
         except SettingError:
             self._service.close()
@@ -147,14 +147,14 @@ class Remote:
             return Detections.failed(str(error))
         except BadAnswer as error:
             return Detections.failed(
-                self._service.hidden(f"{self._service.name} answered wrongly: {error}")
+                self._service.redact(f"{self._service.name} answered wrongly: {error}")
             )
 
     def _read(self, answer: Any, width_px: int, height_px: int) -> Detections:
         answer = mapping(answer, "the answer")
         if answer.get("error"):
             raise ServiceError(
-                self._service.hidden(
+                self._service.redact(
                     f"{self._service.name} answered with an error: {answer['error']}"
                 )
             )

@@ -19,7 +19,7 @@ from lab.errors import DetectorError
 Progress = Callable[[int, int | None], None]
 _BLOCK_BYTES = 1 << 16
 _TIMEOUT_S = (10, 60)
-_MOST_REDIRECTS = 8
+_MAX_REDIRECTS = 8
 _RETRIED = (408, 429, 500, 502, 503, 504)
 
 
@@ -27,7 +27,7 @@ class _Broken(Exception):
     """The connection failed in a way that another attempt may mend."""
 
 
-def shown(url: str) -> str:
+def redact_url(url: str) -> str:
     """An address for messages: without user, password, query and fragment."""
     parts = urlsplit(url)
     host = parts.hostname or ""
@@ -79,7 +79,7 @@ def download(
 
 def _refused(url: str, target: Path, why: str) -> DetectorError:
     return DetectorError(
-        f"{target.name} could not be downloaded ({why}); fetch {shown(url)} yourself and put it at {target}"
+        f"{target.name} could not be downloaded ({why}); fetch {redact_url(url)} yourself and put it at {target}"
     )
 
 
@@ -140,7 +140,7 @@ def _get(session: Any, url: str, target: Path, headers: dict[str, str]) -> Any:
     import requests
 
     at = url
-    for _ in range(_MOST_REDIRECTS):
+    for _ in range(_MAX_REDIRECTS):
         host = urlsplit(at).hostname
         try:
             response = session.get(
@@ -157,7 +157,9 @@ def _get(session: Any, url: str, target: Path, headers: dict[str, str]) -> Any:
         response.close()
         to = urljoin(at, response.headers["Location"])
         if not is_allowed(to, loopback=urlsplit(at).scheme == "http"):
-            raise _refused(url, target, f"it was redirected to {shown(to)}, which is not https")
+            raise _refused(
+                url, target, f"it was redirected to {redact_url(to)}, which is not https"
+            )
         at = to
     raise _refused(url, target, "too many redirects")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.detectors.weights.catalogue import Entry, catalogue
-from lab.detectors.weights.download import Progress, download, shown
+from lab.detectors.weights.download import Progress, download, redact_url
 from lab.detectors.weights.files import (
     DEFAULT_NAME,
     PINS_FILE,
@@ -135,7 +135,11 @@ def _pin(entry: Entry, digest: str) -> None:
         with filelock.FileLock(path.with_suffix(".lock")):
             kept = pins()
             if entry.name not in kept:
-                kept[entry.name] = {"sha256": digest, "url": shown(entry.url), "check": entry.check}
+                kept[entry.name] = {
+                    "sha256": digest,
+                    "url": redact_url(entry.url),
+                    "check": entry.check,
+                }
                 write_json(path, kept)
     except OSError as error:
         raise DetectorError(f"{path} cannot be written ({error.strerror})") from None

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from lab.errors import DetectorError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-_MOST_PICKLE_BYTES = 256 << 20
+_MAX_PICKLE_BYTES = 256 << 20
 # Roots of what checkpoints of Ultralytics name. Torch's own list, which is finer, decides.
 _KNOWN_ROOTS = ("torch", "torchvision", "ultralytics", "clip", "numpy", "pathlib")
 _KNOWN_NAMES = {"collections.OrderedDict", "_codecs.encode"} | {
@@ -291,7 +291,7 @@ def _of_zip(path: Path, file: Any, asked: list[str]) -> Any:
                 raise DetectorError(
                     f"{path} is not a checkpoint, but an archive of other things; {_EXPECTED}"
                 )
-            if archive.getinfo(inside[0]).file_size > _MOST_PICKLE_BYTES:
+            if archive.getinfo(inside[0]).file_size > _MAX_PICKLE_BYTES:
                 raise DetectorError(
                     f"{path} is not a checkpoint that can be read: its description is too large"
                 )

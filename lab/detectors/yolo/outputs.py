@@ -13,7 +13,7 @@ import numpy as np
 from lab.detection import Detections
 from lab.detectors.yolo.letterbox import Letterbox, non_maximum_suppression
 from lab.detectors.yolo.masks import rotated_suppression, tight_boxes, upright_boxes
-from lab.detectors.yolo.suppression import Keeping
+from lab.detectors.yolo.suppression import NmsSettings
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Picture:
         self,
         labels: tuple[str, ...],
         scores: np.ndarray,
-        keep: Keeping,
+        keep: NmsSettings,
         box: Letterbox,
         width_px: int,
         height_px: int,

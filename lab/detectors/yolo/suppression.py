@@ -12,7 +12,7 @@ from lab.detectors.yolo.letterbox import Letterbox, non_maximum_suppression
 
 
 @dataclass(frozen=True)
-class Keeping:
+class NmsSettings:
     """What is kept of a dense answer. floor: weaker scores are not. iou, most: per label."""
 
     floor: float

@@ -14,7 +14,7 @@ from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
-from lab.detectors.yolo.suppression import Keeping
+from lab.detectors.yolo.suppression import NmsSettings
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
@@ -76,7 +76,7 @@ class Yolo:
         self._size = self._model.fixed_size_px or (image_size, image_size)
         self.labels = _known(labels, self._model.names)
         self._columns = np.array([self._model.names.index(label) for label in self.labels])
-        self._keep = Keeping(floor, nms_iou, most_boxes)
+        self._keep = NmsSettings(floor, nms_iou, most_boxes)
         # On a CPU two at a time took as long as two in turn (17.6 and 17.8 ms), and more memory.
         self.batch_size = 1
         self._recipe = {

@@ -14,9 +14,9 @@ from typing import Any
 from lab.detectors.zero_shot.list_files import read_list, write_list
 from lab.errors import SettingError
 
-MOST_BRANDS = 500
-MOST_TERMS = 20
-MOST_CHARACTERS = 200
+MAX_BRANDS = 500
+MAX_TERMS = 20
+MAX_CHARACTERS = 200
 BUILT_IN = Path(__file__).with_name("brands.yaml")
 
 Brand = dict[str, Any]
@@ -44,8 +44,8 @@ def check_brands(brands: Any, where: str = "") -> list[Brand]:
     """
     if not isinstance(brands, list | tuple):
         raise SettingError(f"brands{where} must be a list of name and terms, got {_kind(brands)}")
-    if not 1 <= len(brands) <= MOST_BRANDS:
-        raise SettingError(f"brands{where} must be 1 to {MOST_BRANDS}, got {len(brands)}")
+    if not 1 <= len(brands) <= MAX_BRANDS:
+        raise SettingError(f"brands{where} must be 1 to {MAX_BRANDS}, got {len(brands)}")
     checked = [_brand(brand, f"brand {i}{where}") for i, brand in enumerate(brands, 1)]
     check_unique([brand["name"] for brand in checked], f"brand{where}")
     return checked
@@ -82,10 +82,8 @@ def check_text(text: Any, what: str) -> str:
     if not isinstance(text, str):
         raise SettingError(f"{what} must be text, got {_kind(text)}; in a file, put it in quotes")
     trimmed = text.strip()
-    if not 1 <= len(trimmed) <= MOST_CHARACTERS:
-        raise SettingError(
-            f"{what} must have 1 to {MOST_CHARACTERS} characters, got {len(trimmed)}"
-        )
+    if not 1 <= len(trimmed) <= MAX_CHARACTERS:
+        raise SettingError(f"{what} must have 1 to {MAX_CHARACTERS} characters, got {len(trimmed)}")
     if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in trimmed):
         raise SettingError(f"{what} holds a line break or another control character; take it out")
     return trimmed
@@ -113,8 +111,8 @@ def _brand(brand: Any, what: str) -> Brand:
         raise SettingError(
             f"{what} ({name!r}) has no list of terms; give it one or more, such as {name!r}"
         )
-    if len(terms) > MOST_TERMS:
-        raise SettingError(f"{what} ({name!r}) has {len(terms)} terms; at most {MOST_TERMS}")
+    if len(terms) > MAX_TERMS:
+        raise SettingError(f"{what} ({name!r}) has {len(terms)} terms; at most {MAX_TERMS}")
     checked = [check_text(term, f"{what} ({name!r}): a term") for term in terms]
     if any(";" in term for term in checked):
         raise SettingError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.errors import SettingError
 
-MOST_FILE_BYTES = 4 << 20
+MAX_FILE_BYTES = 4 << 20
 SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -21,9 +21,9 @@ def read_list(path: Path, what: str) -> Any:
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path} is not a list of {what}; those end in {', '.join(SUFFIXES)}")
     try:
-        if path.stat().st_size > MOST_FILE_BYTES:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise SettingError(
-                f"{path} is larger than {MOST_FILE_BYTES} bytes; a list of {what} is not"
+                f"{path} is larger than {MAX_FILE_BYTES} bytes; a list of {what} is not"
             )
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -31,7 +31,7 @@ NO_LOGO = (
 )  # fmt: skip
 
 
-_MOST_CROPS = 20
+_MAX_CROPS = 20
 
 
 _MARGIN = 0.1
@@ -94,7 +94,7 @@ class Logos(PromptClassifier):
             self.is_stateful = bool(getattr(self._inner, "is_stateful", False))
             self._recipe |= {
                 "boxes_from": self._inner.recipe(), "boxes_threshold": self._threshold,
-                "boxes_most": _MOST_CROPS, "boxes_margin": _MARGIN,
+                "boxes_most": _MAX_CROPS, "boxes_margin": _MARGIN,
             }  # fmt: skip
 
     def close(self) -> None:
@@ -108,9 +108,7 @@ class Logos(PromptClassifier):
         height, width = pictures[0].shape[:2]
         found = self._inner.detect(own_pictures(self._inner, frames))
         cuts = [
-            crop_boxes(
-                f, width, height, threshold=self._threshold, most=_MOST_CROPS, margin=_MARGIN
-            )
+            crop_boxes(f, width, height, threshold=self._threshold, most=_MAX_CROPS, margin=_MARGIN)
             for f in found
         ]
         crops = [

@@ -11,8 +11,8 @@ from lab.detectors.zero_shot.brand_lists import cell, check_text, check_unique
 from lab.detectors.zero_shot.list_files import SUFFIXES, read_list, write_list
 from lab.errors import SettingError
 
-MOST_SCENES = 200
-MOST_PROMPTS = 20
+MAX_SCENES = 200
+MAX_PROMPTS = 20
 
 SCENE_TEMPLATES = ("a photo of {}", "a picture taken at {}", "a video frame that shows {}")
 NEUTRAL = ("a photo", "a picture of something", "an unclear picture", "a picture without a subject")
@@ -67,9 +67,9 @@ def load_scenes(scenes: Sequence[Any] | str | os.PathLike[str] | None = None) ->
         scenes, where = read_list(path, "scenes"), f" in {path}"
     else:
         where = ""
-    if not isinstance(scenes, list | tuple) or not 1 <= len(scenes) <= MOST_SCENES:
+    if not isinstance(scenes, list | tuple) or not 1 <= len(scenes) <= MAX_SCENES:
         raise SettingError(
-            f"scenes{where} must be a list of 1 to {MOST_SCENES} names, or of name and prompts"
+            f"scenes{where} must be a list of 1 to {MAX_SCENES} names, or of name and prompts"
         )
     checked = [_scene(scene, f"scene {i}{where}") for i, scene in enumerate(scenes, 1)]
     check_unique([scene["name"] for scene in checked], f"scene{where}")
@@ -114,8 +114,8 @@ def from_rows(rows: Iterable[Mapping[str, Any]]) -> list[Scene]:
 
 def check_prompts(prompts: Any, what: str) -> list[str]:
     """A list of 1 to 20 whole prompts. Raises SettingError."""
-    if not isinstance(prompts, list | tuple) or not 1 <= len(prompts) <= MOST_PROMPTS:
-        raise SettingError(f"{what} must be a list of 1 to {MOST_PROMPTS} prompts")
+    if not isinstance(prompts, list | tuple) or not 1 <= len(prompts) <= MAX_PROMPTS:
+        raise SettingError(f"{what} must be a list of 1 to {MAX_PROMPTS} prompts")
     return [check_text(prompt, f"a prompt of {what}") for prompt in prompts]
 
 

@@ -15,7 +15,7 @@ from lab.score_log.recipe import make_recipe
 from lab.score_log.writer import ScoreLogWriter
 from lab.store.store import Store, new_run_id
 from lab.video.media import Media
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +44,7 @@ def write_run(
     samples: in order of time. every_s: seconds between them; 0 for every frame.
     """
     store.add_media(media, relative_path)
-    recipe = make_recipe(media.media_id, detector, rhythm=Rhythm(interval_s=every_s))
+    recipe = make_recipe(media.media_id, detector, sampling=Sampling(interval_s=every_s))
     run_id = new_run_id()
     manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
     with ScoreLogWriter(store.log_folder(run_id), manifest) as log:

@@ -14,7 +14,7 @@ from lab.errors import SettingError, closest
 from lab.jobs.document.rules import rule_of
 from lab.jobs.document.schema import at
 from lab.rules.rule import THRESHOLD_DEFAULT, Rule
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 
 if TYPE_CHECKING:
     from lab.jobs.document.document import JobAnalysis, JobDocument
@@ -38,7 +38,7 @@ def check_document(job: JobDocument) -> None:
                     f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
                 )
         with at(place):
-            Rhythm(
+            Sampling(
                 interval_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step
             )
         with at(f"{place}.gate"):

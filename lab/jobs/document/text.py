@@ -13,9 +13,9 @@ import yaml
 from lab.errors import SettingError
 
 Format = Literal["yaml", "json"]
-MOST_BYTES = 1 << 20
-MOST_DEPTH = 32
-MOST_VALUES = 100_000
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 32
+MAX_VALUES = 100_000
 
 
 def read_text(path: str | Path) -> tuple[str, Format]:
@@ -25,7 +25,7 @@ def read_text(path: str | Path) -> tuple[str, Format]:
     """
     try:
         with open(path, "rb") as file:
-            raw = file.read(MOST_BYTES + 1)
+            raw = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise SettingError(f"the document {path} cannot be read: {why}") from None
@@ -65,7 +65,7 @@ def check_values(document: Any) -> None:
 
 
 def _too_deep() -> SettingError:
-    return SettingError(f"the document has more than {MOST_DEPTH} levels")
+    return SettingError(f"the document has more than {MAX_DEPTH} levels")
 
 
 def place_of(parts: Any) -> str:
@@ -77,10 +77,8 @@ def place_of(parts: Any) -> str:
 
 
 def _check_size(size_bytes: int) -> None:
-    if size_bytes > MOST_BYTES:
-        raise SettingError(
-            f"the document has more than {MOST_BYTES >> 20} MiB; it may have no more"
-        )
+    if size_bytes > MAX_BYTES:
+        raise SettingError(f"the document has more than {MAX_BYTES >> 20} MiB; it may have no more")
 
 
 def _of_json(text: str) -> Any:
@@ -139,7 +137,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         self._depth += 1
-        if self._depth > MOST_DEPTH:
+        if self._depth > MAX_DEPTH:
             raise RecursionError
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -161,7 +159,7 @@ def _values_of(node: yaml.Node, known: dict[int, int], within: set[int], depth: 
     """
     if id(node) in within:
         raise SettingError("the document contains itself by an alias")
-    if depth > MOST_DEPTH:
+    if depth > MAX_DEPTH:
         raise RecursionError
     if id(node) in known:
         return known[id(node)]
@@ -181,16 +179,16 @@ def _values_of(node: yaml.Node, known: dict[int, int], within: set[int], depth: 
     elif isinstance(node, yaml.SequenceNode):
         count += sum(_values_of(item, known, within, depth + 1) for item in node.value)
     within.discard(id(node))
-    if count > MOST_VALUES:
+    if count > MAX_VALUES:
         raise SettingError(
-            f"the document has more than {MOST_VALUES} values, its aliases written out"
+            f"the document has more than {MAX_VALUES} values, its aliases written out"
         )
     known[id(node)] = count
     return count
 
 
 def _check_values(value: Any, place: tuple[Any, ...] = ()) -> None:
-    if len(place) > MOST_DEPTH:
+    if len(place) > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, dict):
         for key, inner in value.items():

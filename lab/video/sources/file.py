@@ -14,9 +14,9 @@ import numpy as np
 from lab.frame import Frame
 from lab.video.container import open_video
 from lab.video.packet_index import PacketIndex, Segment, Target, read_index
-from lab.video.sampling import Picker, Rhythm, Window
+from lab.video.sampling import Sampling, Window, WindowSampler
 from lab.video.source import Shot
-from lab.video.time_grid import Grid, to_us
+from lab.video.time_grid import TimeGrid, to_us
 
 if TYPE_CHECKING:
     import av
@@ -54,15 +54,17 @@ class FileSource:
             return
         yield from self._segments(self.index.targets(every_s, after_us))
 
-    def shots(self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]) -> Iterator[Shot]:
+    def shots(
+        self, samplings: Sequence[Sampling], after_us: Sequence[int | None]
+    ) -> Iterator[Shot]:
         """See `lab.video.source.shots`: every frame that an analysis needs, decoded once."""
         if self.index.linear is not None:
-            yield from self._shots_in_line(rhythms, after_us)
+            yield from self._shots_in_line(samplings, after_us)
             return
         times = [self.index.pts_of(i) for i in self.index.shown]
         due: list[dict[int, Window]] = []
-        for rhythm, after in zip(rhythms, after_us, strict=True):
-            windows = rhythm.windows(times, self.index.time_base)
+        for sampling, after in zip(samplings, after_us, strict=True):
+            windows = sampling.windows(times, self.index.time_base)
             if after is not None:
                 windows = [w for w in windows if self._us(times[w[-1]]) > after]
             due.append({window[-1]: window for window in windows})
@@ -91,12 +93,12 @@ class FileSource:
     def _us(self, pts: int) -> int:
         return to_us(pts, self.index.time_base)
 
-    def sample_count(self, rhythm: Rhythm) -> int | None:
+    def sample_count(self, sampling: Sampling) -> int | None:
         """How many calls to expect; None if only decoding can tell."""
         if self.index.linear is not None:
             return None
         times = [self.index.pts_of(i) for i in self.index.shown]
-        return len(rhythm.windows(times, self.index.time_base))
+        return len(sampling.windows(times, self.index.time_base))
 
     def frame_times_us(self) -> list[int]:
         """The presentation time of every frame, in order; decodes only if packets do not tell."""
@@ -171,7 +173,7 @@ class FileSource:
 
     def _in_line(self, every_s: float, after_us: int | None) -> Iterator[Frame]:
         """Decode every frame; for files whose packets do not tell the times."""
-        grid = Grid(every_s, self.index.time_base)
+        grid = TimeGrid(every_s, self.index.time_base)
         last_pts: int | None = None
         for index, pts, frame in self._all_frames():
             if last_pts is not None and pts <= last_pts:
@@ -182,9 +184,9 @@ class FileSource:
                 yield picture(frame, index, pts_us)
 
     def _shots_in_line(
-        self, rhythms: Sequence[Rhythm], after_us: Sequence[int | None]
+        self, samplings: Sequence[Sampling], after_us: Sequence[int | None]
     ) -> Iterator[Shot]:
-        pickers = [Picker(rhythm, self.index.time_base) for rhythm in rhythms]
+        pickers = [WindowSampler(sampling, self.index.time_base) for sampling in samplings]
         last_pts: int | None = None
         for index, pts, frame in self._all_frames():
             if last_pts is not None and pts <= last_pts:
@@ -196,7 +198,7 @@ class FileSource:
                 for w, after in zip(windows, after_us, strict=True)
             )
             # A later window may go back to this frame.
-            behind = any(r.frame_count > 1 and index % r.frame_step == 0 for r in rhythms)
+            behind = any(r.frame_count > 1 and index % r.frame_step == 0 for r in samplings)
             if behind or any(due):
                 yield Shot(picture(frame, index, pts_us), due)
 

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.phrases_tab import phrasings
@@ -16,7 +16,7 @@ from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.comparison import Comparison, compare
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import mark_of
+from lab.score_log.score_log import log_fingerprint
 
 _duet = st.components.v2.component(
     "lab_duet",
@@ -24,27 +24,27 @@ _duet = st.components.v2.component(
     css=asset("duet/duet.css"),
     js=asset("player/words.js", "duet/duet.js"),
 )
-_MOST_POINTS = 4000
+_MAX_POINTS = 4000
 SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
 
 
 def compare_page() -> None:
     """The whole page below its title."""
-    desk = here()
+    app_state = here()
     runs = [
         r
-        for r in desk.store.runs()
+        for r in app_state.store.runs()
         if r["state"] in ("done", "cancelled", "interrupted")
-        and desk.store.log_folder(r["run_id"]).is_dir()
+        and app_state.store.log_folder(r["run_id"]).is_dir()
     ]
     if not runs:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
     if _kind() == PHRASINGS:
-        phrasings(desk, runs)
+        phrasings(app_state, runs)
     else:
-        _two_sides(desk, runs)
+        _two_sides(app_state, runs)
 
 
 def _kind() -> str:
@@ -63,8 +63,8 @@ def _kind() -> str:
     )
 
 
-def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
-    media = {m["media_id"]: m for m in desk.store.all_media()}
+def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
+    media = {m["media_id"]: m for m in app_state.store.all_media()}
     by_media: dict[str, list[dict[str, Any]]] = {}
     for row in runs:
         by_media.setdefault(row["media_id"], []).append(row)
@@ -75,10 +75,10 @@ def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
     )
     left, right = st.columns(2)
     with left:
-        a = _side(desk, by_media[clip], "A", 0)
+        a = _side(app_state, by_media[clip], "A", 0)
     with right:
-        b = _side(desk, by_media[clip], "B", 1)
-    truth = desk.truth.truth()
+        b = _side(app_state, by_media[clip], "B", 1)
+    truth = app_state.truth.truth()
     found = compare(
         a[0], b[0], rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=truth,
     )  # fmt: skip
@@ -89,13 +89,15 @@ def _two_sides(desk: Desk, runs: list[dict[str, Any]]) -> None:
         "Over all clips that both were made of",
         help="F1 of both protocols with these rules, and the gain with an interval that resamples clips.",
     ):
-        _over_all(desk, runs, a, b)
+        _over_all(app_state, runs, a, b)
     event = _differences(found)
-    _play(desk, found, a, b, event)
+    _play(app_state, found, a, b, event)
     _scatter(found, a[2], b[2])
 
 
-def _side(desk: Desk, rows: list[dict[str, Any]], name: str, other: int) -> tuple[Run, Rule, str]:
+def _side(
+    app_state: AppState, rows: list[dict[str, Any]], name: str, other: int
+) -> tuple[Run, Rule, str]:
     """Run, rule and label of one side."""
     index = min(other, len(rows) - 1)
     row = st.selectbox(
@@ -105,10 +107,10 @@ def _side(desk: Desk, rows: list[dict[str, Any]], name: str, other: int) -> tupl
         format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}",
         key=f"run_{name}_{rows[0]['media_id']}",
     )
-    run = desk.run(row["run_id"])
+    run = app_state.run(row["run_id"])
     saved: dict[str, Rule] = {
         "default": run.default_rule,
-        **{r["name"]: r["rule"] for r in desk.store.rules()},
+        **{r["name"]: r["rule"] for r in app_state.store.rules()},
     }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
         saved = {"as on Tune": st.session_state.rule, **saved}
@@ -142,7 +144,10 @@ def _figures(found: Comparison) -> None:
 
 
 def _over_all(
-    desk: Desk, rows: list[dict[str, Any]], a: tuple[Run, Rule, str], b: tuple[Run, Rule, str]
+    app_state: AppState,
+    rows: list[dict[str, Any]],
+    a: tuple[Run, Rule, str],
+    b: tuple[Run, Rule, str],
 ) -> None:
     """The same comparison over every clip that has a run of both protocols."""
 
@@ -152,10 +157,10 @@ def _over_all(
             for r in reversed(rows)
             if r["protocol_hash"] == run.protocol_hash
         }
-        return desk.runs(list(newest.values()))
+        return app_state.runs(list(newest.values()))
 
     total = compare(
-        of_protocol(a[0]), of_protocol(b[0]), rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=desk.truth.truth(),
+        of_protocol(a[0]), of_protocol(b[0]), rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=app_state.truth.truth(),
     )  # fmt: skip
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
@@ -187,14 +192,14 @@ def _differences(found: Comparison) -> float | None:
 
 
 def _play(
-    desk: Desk,
+    app_state: AppState,
     found: Comparison,
     a: tuple[Run, Rule, str],
     b: tuple[Run, Rule, str],
     seek_s: float | None,
 ) -> None:
     media = a[0].media
-    src, wait = clip_address(desk, media)
+    src, wait = clip_address(app_state, media)
     kept = st.session_state.setdefault("duet_seek", {"t": None, "n": 0})
     if seek_s is not None and seek_s != kept["t"]:
         st.session_state.duet_seek = kept = {"t": seek_s, "n": kept["n"] + 1}
@@ -204,7 +209,7 @@ def _play(
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
-            "run_id": run.run_id, "log_v": mark_of(run.store.log_folder(run.run_id)), "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
+            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
             "enter_threshold": d.enter_threshold, "exit_threshold": d.exit_threshold,
             "sightings": [{"onset_s": s.onset_s, "offset_s": s.offset_s} for s in run.find(only)],
         }  # fmt: skip
@@ -228,7 +233,7 @@ def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     if not len(found.scores):
         st.caption("No two samples are near enough in time to be paired.")
         return
-    pick = np.unique(np.linspace(0, len(found.scores) - 1, _MOST_POINTS).round().astype(int))
+    pick = np.unique(np.linspace(0, len(found.scores) - 1, _MAX_POINTS).round().astype(int))
     chart = go.Figure(
         go.Scatter(
             x=found.scores[pick, 0], y=found.scores[pick, 1], mode="markers", marker={"size": 5, "opacity": 0.5},

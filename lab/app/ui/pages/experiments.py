@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import protocol_name
@@ -19,13 +19,13 @@ from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of, score_chart
 
 _PAGE = 20
-_MOST_PICTURES = 8
+_MAX_PICTURES = 8
 
 
 def notebook() -> None:
     """The whole page below its title."""
-    desk = here()
-    entries = desk.store.entries()
+    app_state = here()
+    entries = app_state.store.entries()
     if not entries:
         st.info("The notebook is empty. Each run and each rule that you save becomes an entry.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -34,12 +34,14 @@ def notebook() -> None:
     st.caption(f"{len(shown)} of {len(entries)} entries, newest first.")
     pages = -(-len(shown) // _PAGE)
     page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
-    media = {m["media_id"]: m for m in desk.store.all_media()}
-    runs = {r["run_id"]: r for r in desk.store.runs()}
+    media = {m["media_id"]: m for m in app_state.store.all_media()}
+    runs = {r["run_id"]: r for r in app_state.store.runs()}
     opened = st.session_state.get("entry_open")
     for row in shown[(page - 1) * _PAGE : page * _PAGE]:
         run = runs[row["run_id"]]
-        _card(desk, row, run, media.get(run["media_id"], {}), row["entry_id"] == opened, entries)
+        _card(
+            app_state, row, run, media.get(run["media_id"], {}), row["entry_id"] == opened, entries
+        )
 
 
 def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,7 +73,7 @@ def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _card(
-    desk: Desk,
+    app_state: AppState,
     row: dict[str, Any],
     run: dict[str, Any],
     clip: dict[str, Any],
@@ -99,7 +101,7 @@ def _card(
             st.rerun()
         if is_open:
             try:
-                _opened(desk, row, entries)
+                _opened(app_state, row, entries)
             except LabError as error:
                 st.error(str(error))
 
@@ -109,12 +111,12 @@ def _plain(text: Any) -> str:
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in str(text))
 
 
-def _opened(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
-    experiment = Experiment(desk.store, row)
+def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+    experiment = Experiment(app_state.store, row)
     run, rule = experiment.run, experiment.rule
     _figures(experiment, row)
     st.plotly_chart(score_chart(experiment), key=f"chart_{row['entry_id']}")
-    _pictures(desk, experiment)
+    _pictures(app_state, experiment)
     left, right = st.columns(2)
     with left:
         st.markdown("**Protocol**")
@@ -135,7 +137,7 @@ def _opened(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> N
             hide_index=True,
             height=180,
         )
-    _writing(desk, row, entries)
+    _writing(app_state, row, entries)
     first, second, third, fourth = st.columns(4)
     if first.button("Go on tuning", key=f"tune_{row['entry_id']}", width="stretch"):
         go_to_moment(run.run_id, rule, None)
@@ -200,32 +202,32 @@ def _figures(experiment: Experiment, row: dict[str, Any]) -> None:
         )
 
 
-def _pictures(desk: Desk, experiment: Experiment) -> None:
+def _pictures(app_state: AppState, experiment: Experiment) -> None:
     """Of the first peaks; a worker makes those that are missing."""
     media = experiment.run.media
-    folder = desk.store.pictures_folder(media["media_id"])
-    peaks = [s.peak_us for s in experiment.run.find(experiment.rule)][:_MOST_PICTURES]
+    folder = app_state.store.pictures_folder(media["media_id"])
+    peaks = [s.peak_us for s in experiment.run.find(experiment.rule)][:_MAX_PICTURES]
     if not peaks:
         return
     missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
     if missing and experiment.run.media_path.is_file():
-        desk.want_pictures(media["media_id"], media["path"], missing)
+        app_state.want_pictures(media["media_id"], media["path"], missing)
     ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
     if ready:
         addresses = [
             "data:image/jpeg;base64," + base64.b64encode(f.read_bytes()).decode() for f in ready
         ]
         st.image(addresses, width=140)
-    if missing and any(j.is_active and j.kind == "pictures" for j in desk.engine.jobs()):
-        st.fragment(_look_again, run_every=1.0)(desk)
+    if missing and any(j.is_active and j.kind == "pictures" for j in app_state.engine.jobs()):
+        st.fragment(_look_again, run_every=1.0)(app_state)
 
 
-def _look_again(desk: Desk) -> None:
-    if not any(j.is_active and j.kind == "pictures" for j in desk.engine.jobs()):
+def _look_again(app_state: AppState) -> None:
+    if not any(j.is_active and j.kind == "pictures" for j in app_state.engine.jobs()):
         st.rerun()
 
 
-def _writing(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
     entry_id = row["entry_id"]
     if row["notes"]:
         with st.container(border=True):
@@ -247,7 +249,7 @@ def _writing(desk: Desk, row: dict[str, Any], entries: list[dict[str, Any]]) -> 
         star = starred.checkbox("Starred", bool(row["starred"]))
         archive = archived.checkbox("Archived", bool(row["archived"]))
         if st.form_submit_button("Save entry", type="primary"):
-            desk.store.write_entry(
+            app_state.store.write_entry(
                 entry_id, title=title.strip() or None, notes=notes, conclusion=conclusion, starred=star, archived=archive,
                 tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())), parents=parents,
             )  # fmt: skip

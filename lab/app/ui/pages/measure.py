@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.advice_tab import show_advice
 from lab.app.ui.widgets.annotation_files import annotation_files
@@ -23,11 +23,11 @@ from lab.evaluation.evaluate import Evaluation, evaluate
 
 def measure() -> None:
     """The whole page below its title."""
-    desk = here()
-    picked = select(desk, "measure")
+    app_state = here()
+    picked = select(app_state, "measure")
     if picked is None:
         return
-    shows: dict[str, Callable[[Desk, Selection], None]] = {
+    shows: dict[str, Callable[[AppState, Selection], None]] = {
         "Figures": _figures_tab,
         "Sweep": show_sweep,
         "Advice": show_advice,
@@ -41,23 +41,23 @@ def measure() -> None:
         if tab.open:
             with tab:
                 try:
-                    show(desk, picked)
+                    show(app_state, picked)
                 except LabError as error:
                     st.error(str(error))
 
 
-def _figures_tab(desk: Desk, picked: Selection) -> None:
+def _figures_tab(app_state: AppState, picked: Selection) -> None:
     if not picked.covered:
         st.info(
             f"No clip of this choice was watched for “{picked.label}”. Annotate on Tune: M marks a "
             "start and an end, V says that the whole clip was watched."
         )
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
-    _figures(desk, picked)
-    annotation_files(desk)
+    _figures(app_state, picked)
+    annotation_files(app_state)
 
 
-def _figures(desk: Desk, picked: Selection) -> None:
+def _figures(app_state: AppState, picked: Selection) -> None:
     found = evaluate(picked.runs, picked.truth, picked.rule, tiou=picked.tiou)
     for note in found.notes:
         st.caption(note)
@@ -75,7 +75,7 @@ def _figures(desk: Desk, picked: Selection) -> None:
     ]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-    _moments(desk, picked, found)
+    _moments(app_state, picked, found)
 
 
 def _refusals(found: Evaluation) -> dict[str, list[str]]:
@@ -154,7 +154,7 @@ def _median(errors: dict[str, Any]) -> str:
     return "–" if not errors["n"] else f"{errors['median_s']:+.2f} s"
 
 
-def _moments(desk: Desk, picked: Selection, found: Evaluation) -> None:
+def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
     moments = found.moments
     st.subheader(f"What went otherwise ({len(moments)})")
     if not moments:

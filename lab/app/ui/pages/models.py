@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import here, plain, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.lists_tab import edit_lists
-from lab.detectors.models_folder import folder_mark
+from lab.detectors.models_folder import folder_fingerprint
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
 from lab.jobs.job import Job
@@ -24,8 +24,8 @@ _WAIT_S = 2.0  # a folder that is known is listed in less
 
 def models() -> None:
     """The whole page below its title."""
-    desk = here()
-    shows: dict[str, Callable[[Desk], None]] = {
+    app_state = here()
+    shows: dict[str, Callable[[AppState], None]] = {
         "Here": _here,
         "Known": known,
         "Text embeddings": text_embeddings,
@@ -37,28 +37,28 @@ def models() -> None:
         if tab.open:
             with tab:
                 try:
-                    show(desk)
+                    show(app_state)
                 except LabError as error:
                     st.error(plain(error))
 
 
-def _here(desk: Desk) -> None:
+def _here(app_state: AppState) -> None:
     st.caption("Drop `.pt` or `.onnx` files, or OpenVINO folders, into the models folder:")
     st.code(str(models_folder()), language=None)
     st.caption(
         "Weights are never uploaded through this page: a checkpoint is a program, so who puts one "
         "there must be at home on this machine. The default, `yolo11n`, came with the installation."
     )
-    job = _listing(desk)
+    job = _listing(app_state)
     if job.state == "failed":
         st.error(plain(job.error or "the folder could not be looked at"))
         if st.button("Look again"):
-            _ask(desk)
+            _ask(app_state)
             st.rerun()
     if job.is_active:
         st.caption("Looking at what is new in the folder; large files take a while.")
         st.fragment(_until_listed, run_every=0.5)(job)
-    rows = _newest_rows(desk)
+    rows = _newest_rows(app_state)
     if rows is None:
         return
     if not rows:
@@ -67,25 +67,25 @@ def _here(desk: Desk) -> None:
     _table(rows)
 
 
-def _listing(desk: Desk) -> Job:
+def _listing(app_state: AppState) -> Job:
     """The job that lists the folder as it is now. A worker does it, once for each state of it.
 
     This process reads only names, sizes and times: hashing gigabytes, or asking a runtime what an
     export holds, would stop every page.
     """
-    mark = folder_mark()
-    for job in desk.engine.jobs():
+    mark = folder_fingerprint()
+    for job in app_state.engine.jobs():
         if job.kind == "models" and job.payload["mark"] == mark and job.state != "cancelled":
             return job
-    job = _ask(desk, mark)
+    job = _ask(app_state, mark)
     with st.spinner("Looking at the models folder…"):
         job.finished.wait(_WAIT_S)
     return job
 
 
-def _ask(desk: Desk, mark: str | None = None) -> Job:
-    return desk.engine.submit(
-        "models", "list the models", mark=mark or folder_mark(), folder=str(models_folder())
+def _ask(app_state: AppState, mark: str | None = None) -> Job:
+    return app_state.engine.submit(
+        "models", "list the models", mark=mark or folder_fingerprint(), folder=str(models_folder())
     )
 
 
@@ -94,9 +94,9 @@ def _until_listed(job: Job) -> None:
         st.rerun()
 
 
-def _newest_rows(desk: Desk) -> list[dict[str, Any]] | None:
+def _newest_rows(app_state: AppState) -> list[dict[str, Any]] | None:
     folder = str(models_folder())
-    for job in desk.engine.jobs():
+    for job in app_state.engine.jobs():
         if job.kind == "models" and job.payload["folder"] == folder and job.result is not None:
             rows: list[dict[str, Any]] = job.result["models"]
             return rows

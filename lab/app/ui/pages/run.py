@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
 from lab.app.ui.pages.source import chosen
@@ -16,7 +16,7 @@ from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError
 from lab.jobs.job import Job
-from lab.video.sampling import Rhythm
+from lab.video.sampling import Sampling
 
 _LIST = "keep_analyses"
 Analysis = dict[str, Any]
@@ -24,8 +24,8 @@ Analysis = dict[str, Any]
 
 def run_form() -> None:
     """Clips, one analysis or several, and the start."""
-    desk = here()
-    media = {row["media_id"]: row for row in desk.store.all_media()}
+    app_state = here()
+    media = {row["media_id"]: row for row in app_state.store.all_media()}
     if not media:
         st.info("No clips yet. Pick some on the Source page first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -53,12 +53,12 @@ def run_form() -> None:
     if start.button(
         label, type="primary", disabled=not clips or not (several or one), width="stretch"
     ):
-        _submit(desk, [media[m] for m in clips], several or [one or {}])
+        _submit(app_state, [media[m] for m in clips], several or [one or {}])
     if add.button(
         "Add to the list",
         disabled=one is None,
         width="stretch",
-        help="Several analyses share one decode of the clip, each at its own rhythm.",
+        help="Several analyses share one decode of the clip, each at its own sampling.",
     ):
         if any(a["name"] == one["name"] for a in several if one):
             rest.error(
@@ -125,7 +125,7 @@ def _analysis_form() -> Analysis | None:
         "Score floor", 1e-6, 0.9, least, 0.01, format="%g", key=f"floor_{name}",
         help="Weaker detections are not kept; no threshold can go below.",
     )  # fmt: skip
-    with st.expander("Name, rhythm and gate"):
+    with st.expander("Name, sampling and gate"):
         first, second, third, fourth = st.columns(4)
         title = first.text_input("Name of the analysis", name, key=f"title_{name}")
         step = second.number_input(
@@ -155,7 +155,7 @@ def _analysis_form() -> Analysis | None:
         st.error("The analysis needs a name of 1 to 100 characters.")
         return None
     try:
-        Rhythm(interval_s=every_s, frame_count=int(count), frame_step=int(step))
+        Sampling(interval_s=every_s, frame_count=int(count), frame_step=int(step))
     except SettingError as error:
         st.error(str(error))
         return None
@@ -179,14 +179,16 @@ def _show_list(several: list[Analysis]) -> None:
     for i, one in enumerate(list(several)):
         words, drop = st.columns([8, 1], vertical_alignment="center")
         settings = {k: v for k, v in one["detector"].items() if k != "name"}
-        rhythm = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
+        sampling = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
         extra = "".join(
             f", {k.replace('_', ' ')} {v}"
             for k, v in one.items()
             if k in ("frame_count", "frame_step", "gate")
         )
         few = ", ".join(f"{k} {_short(v)}" for k, v in settings.items())
-        words.markdown(f"**{one['name']}** · {one['detector']['name']} · {rhythm}{extra}  \n{few}")
+        words.markdown(
+            f"**{one['name']}** · {one['detector']['name']} · {sampling}{extra}  \n{few}"
+        )
         if drop.button("Remove", key=f"drop_{i}_{one['name']}", width="stretch"):
             several.pop(i)
             st.rerun()
@@ -197,16 +199,16 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def _submit(desk: Desk, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
+def _submit(app_state: AppState, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
     st.session_state.pop("like", None)
     for row in media:
         names = " · " + ", ".join(_in_brief(a) for a in analyses)
-        desk.engine.submit(
+        app_state.engine.submit(
             "analyze",
             row["name"] + names,
             path=row["path"],
             analyses=analyses,
-            store=str(desk.store.folder),
+            store=str(app_state.store.folder),
         )
 
 
@@ -267,16 +269,18 @@ def _job_row(job: Job) -> None:
 
 def unfinished_runs() -> None:
     """Runs that were cancelled, failed or lost their worker, each with a way to go on."""
-    desk = here()
+    app_state = here()
     try:
         runs = [
-            r for r in desk.store.runs() if r["state"] in ("cancelled", "failed", "interrupted")
+            r
+            for r in app_state.store.runs()
+            if r["state"] in ("cancelled", "failed", "interrupted")
         ]
     except LabError as error:
         st.error(str(error))
         return
     busy = {job.payload.get("run_id") for job in _analyses() if job.is_active}
-    media = {row["media_id"]: row["name"] for row in desk.store.all_media()}
+    media = {row["media_id"]: row["name"] for row in app_state.store.all_media()}
     for run in runs[:20]:
         left, right = st.columns([5, 1], vertical_alignment="center")
         why = f": {run['error']}" if run["error"] else ""
@@ -284,10 +288,10 @@ def unfinished_runs() -> None:
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
-            desk.engine.submit(
+            app_state.engine.submit(
                 "resume",
                 f"{media.get(run['media_id'], '')} (resumed)",
                 run_id=run["run_id"],
-                store=str(desk.store.folder),
+                store=str(app_state.store.folder),
             )
             st.rerun()

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.formats.csv import to_csv
@@ -23,14 +23,14 @@ _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_
 
 def stored_sightings() -> None:
     """The whole page below its title."""
-    desk = here()
-    raw = desk.store.sightings()
+    app_state = here()
+    raw = app_state.store.sightings()
     if not raw:
         st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
-        _effort_download(desk)
+        _effort_download(app_state)
         return
-    rows = sighting_rows(desk.store, raw)
+    rows = sighting_rows(app_state.store, raw)
     for row, full in zip(rows, raw, strict=True):
         row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
     rows = _filtered(rows)
@@ -44,15 +44,15 @@ def stored_sightings() -> None:
         width="stretch",
     )
     with third:
-        _effort_download(desk)
+        _effort_download(app_state)
     if not rows:
         st.info("No sighting fits these filters.")
         return
-    _table(desk, rows)
+    _table(app_state, rows)
 
 
-def _effort_download(desk: Desk) -> None:
-    rows = effort_rows(desk.store)
+def _effort_download(app_state: AppState) -> None:
+    rows = effort_rows(app_state.store)
     if rows:
         st.download_button(
             "Effort as CSV", to_csv(rows, EFFORT_COLUMNS), "effort.csv", "text/csv", width="stretch"
@@ -81,13 +81,13 @@ def _filtered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
+def _table(app_state: AppState, rows: list[dict[str, Any]]) -> None:
     page_rows = 50
     pages = -(-len(rows) // page_rows)
     page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
     rows = rows[(page - 1) * page_rows : page * page_rows]
-    missing = _want_missing(desk, rows)
-    frame = pd.DataFrame([{**r, "picture": _picture(desk, r)} for r in rows])[_SHOWN]
+    missing = _want_missing(app_state, rows)
+    frame = pd.DataFrame([{**r, "picture": _picture(app_state, r)} for r in rows])[_SHOWN]
     frame["site"] = frame["site"].fillna("")
     frame["rule_name"] = frame["rule_name"].fillna("")
     event = st.dataframe(
@@ -117,32 +117,32 @@ def _table(desk: Desk, rows: list[dict[str, Any]]) -> None:
     if picked:
         _replay(rows[picked[0]])
     if missing:
-        st.fragment(_look_again, run_every=1.0)(desk)
+        st.fragment(_look_again, run_every=1.0)(app_state)
 
 
-def _file(desk: Desk, row: dict[str, Any]) -> Path:
-    return desk.store.pictures_folder(row["media_id"]) / f"{row['peak_us']}.jpg"
+def _file(app_state: AppState, row: dict[str, Any]) -> Path:
+    return app_state.store.pictures_folder(row["media_id"]) / f"{row['peak_us']}.jpg"
 
 
-def _want_missing(desk: Desk, rows: list[dict[str, Any]]) -> bool:
+def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
     """Ask a worker for the pictures that are not there yet, a job a clip."""
     wanted: dict[tuple[str, str], list[int]] = {}
     for row in rows:
-        if not _file(desk, row).exists():
+        if not _file(app_state, row).exists():
             wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
     for (media_id, path), times in wanted.items():
-        desk.want_pictures(media_id, path, times)
-    return any(job.is_active and job.kind == "pictures" for job in desk.engine.jobs())
+        app_state.want_pictures(media_id, path, times)
+    return any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs())
 
 
-def _look_again(desk: Desk) -> None:
-    if not any(job.is_active and job.kind == "pictures" for job in desk.engine.jobs()):
+def _look_again(app_state: AppState) -> None:
+    if not any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs()):
         st.rerun()
 
 
-def _picture(desk: Desk, row: dict[str, Any]) -> str | None:
+def _picture(app_state: AppState, row: dict[str, Any]) -> str | None:
     """A data address: the grid cannot send our cookie with an image request of its own."""
-    file = _file(desk, row)
+    file = _file(app_state, row)
     if not file.exists():
         return None
     return "data:image/jpeg;base64," + base64.b64encode(file.read_bytes()).decode()

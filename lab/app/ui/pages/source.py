@@ -36,22 +36,22 @@ def _choose(media_ids: list[str]) -> None:
 
 def add_clips(paths: list[Path], root: Path | None = None) -> None:
     """Probe each in a worker; those that cannot be used are named with the reason."""
-    desk, ids = here(), []
-    before = {row["media_id"] for row in desk.store.all_media()}
+    app_state, ids = here(), []
+    before = {row["media_id"] for row in app_state.store.all_media()}
     for path in paths:
         relative = str(path.relative_to(root)) if root and path.is_relative_to(root) else None
-        job = desk.engine.submit(
+        job = app_state.engine.submit(
             "probe",
             f"look at {path.name}",
             path=str(path),
-            store=str(desk.store.folder),
+            store=str(app_state.store.folder),
             relative_path=relative,
         )
         result = finish(job, f"Looking at {path.name}…")
         if result:
-            desk.forget(result["media_id"])
+            app_state.forget(result["media_id"])
             ids.append(result["media_id"])
-        elif path.resolve().is_relative_to(desk.store.uploads_folder.resolve()):
+        elif path.resolve().is_relative_to(app_state.store.uploads_folder.resolve()):
             _remove_upload(path)  # a refused upload leaves nothing behind
     st.session_state.recognised = before & set(ids)
     _choose(ids)
@@ -94,22 +94,22 @@ def pick_samples() -> None:
 
 
 def pick_uploads() -> None:
-    desk = here()
+    app_state = here()
     result = _uploader(
         key="uploader",
-        data={"limit_bytes": desk.config.max_upload_bytes},
+        data={"limit_bytes": app_state.config.max_upload_bytes},
         on_uploaded_change=lambda: None,
     )
-    st.caption(f"Streamed to disk; up to {size(desk.config.max_upload_bytes)} each.")
+    st.caption(f"Streamed to disk; up to {size(app_state.config.max_upload_bytes)} each.")
     if result.uploaded:
         paths = [Path(p).resolve() for p in result.uploaded]
-        folder = desk.store.uploads_folder.resolve()
+        folder = app_state.store.uploads_folder.resolve()
         _add_uploads(paths, folder)
 
 
 def pick_files() -> None:
-    desk = here()
-    roots = desk.config.media_roots
+    app_state = here()
+    roots = app_state.config.media_roots
     text = st.text_input(
         "File or folder", placeholder=str(roots[0]), help="Under: " + ", ".join(map(str, roots))
     )
@@ -120,11 +120,11 @@ def pick_files() -> None:
     if not text:
         return
     try:
-        path = desk.config.allowed(text)
+        path = app_state.config.allowed(text)
         if not path.exists():
             raise SourceError(f"no such file or folder: {text}; check the spelling")
         clips = find_clips([path])
-        clips = [desk.config.allowed(c) for c in clips]  # links may lead out of the root
+        clips = [app_state.config.allowed(c) for c in clips]  # links may lead out of the root
     except LabError as error:
         st.error(str(error))
         return
@@ -141,7 +141,7 @@ def pick_files() -> None:
 
 def show_clip(media: dict[str, Any], runs: int) -> None:
     """A card: strip of pictures, facts, and what the user knows of it."""
-    desk = here()
+    app_state = here()
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
         known = ""
@@ -153,12 +153,12 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
             st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]
             st.rerun()
-        folder = desk.store.pictures_folder(media["media_id"])
+        folder = app_state.store.pictures_folder(media["media_id"])
         span = media["end_us"] - media["first_pts_us"]
         times = [media["first_pts_us"] + span * i // 12 for i in range(12)]
         files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
         if not files:  # a clip that came in by the command line or a notebook
-            desk.want_pictures(media["media_id"], media["path"], times)
+            app_state.want_pictures(media["media_id"], media["path"], times)
             st.caption("Its pictures are being made; they are here at the next look.")
         if files:
             for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
@@ -18,7 +18,7 @@ from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import mark_of
+from lab.score_log.score_log import log_fingerprint
 
 _player = st.components.v2.component(
     "lab_player",
@@ -37,14 +37,14 @@ _player = st.components.v2.component(
 )
 
 
-def choose_run(desk: Desk) -> str | None:
+def choose_run(app_state: AppState) -> str | None:
     """The run in the address, or the newest; None if there is none."""
-    media = {row["media_id"]: row["name"] for row in desk.store.all_media()}
-    rows = desk.store.runs()
-    runs = {r["run_id"]: r for r in rows if desk.store.log_folder(r["run_id"]).is_dir()}
+    media = {row["media_id"]: row["name"] for row in app_state.store.all_media()}
+    rows = app_state.store.runs()
+    runs = {r["run_id"]: r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()}
     if len(runs) < len(rows):
         st.warning(
-            f"The score logs of {len(rows) - len(runs)} run(s) are gone from {desk.store.folder / 'logs'}; they are left out."
+            f"The score logs of {len(rows) - len(runs)} run(s) are gone from {app_state.store.folder / 'logs'}; they are left out."
         )
     if not runs:
         return None
@@ -64,7 +64,7 @@ def choose_run(desk: Desk) -> str | None:
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )
-    desk.expect(picked, runs[picked]["state"])
+    app_state.expect(picked, runs[picked]["state"])
     if picked != asked and asked in runs:
         st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
@@ -83,17 +83,19 @@ def _few(labels: list[str]) -> str:
     return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels"
 
 
-def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = None) -> Rule:
+def show_player(
+    app_state: AppState, run: Run, rule: Rule, ask: dict[str, Any] | None = None
+) -> Rule:
     """The player; the rule as it stands after the last release of a control.
 
     ask: a question from the queue or an audit: label, start_us, end_us, origin, text, title, n.
     """
     media = run.media
-    source, wait = clip_address(desk, media)
+    source, wait = clip_address(app_state, media)
     data = {
         "run_id": run.run_id,
         "state": run.state,
-        "log_v": mark_of(run.store.log_folder(run.run_id)) if run.state == "done" else "",
+        "log_v": log_fingerprint(run.store.log_folder(run.run_id)) if run.state == "done" else "",
         "media_id": media["media_id"],
         "src": source,
         "src_wait": wait,
@@ -139,18 +141,18 @@ def _told(text: str | None, run: Run, rule: Rule) -> Rule:
     return new
 
 
-def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
+def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
     st.query_params["rule"] = pack(rule)
     left, right = st.columns(2)
     with left:
-        saved = {row["name"]: row["rule"] for row in desk.store.rules()}
+        saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
         name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
         first, second = st.columns(2)
         if first.button("Save rule", disabled=not name.strip(), width="stretch"):
             by = st.session_state.get("chosen_by") or {}
             split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
-            save_rule_entry(run, rule, name, desk.truth.truth(), split=split)
+            save_rule_entry(run, rule, name, app_state.truth.truth(), split=split)
             st.toast(f"Rule {name!r} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)
@@ -169,7 +171,7 @@ def keep_panel(desk: Desk, run: Run, rule: Rule) -> None:
         python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
         python.code(as_python(run, rule), language="python")
         yaml.code(as_yaml(rule), language="yaml")
-        command.code(as_command(run, rule, desk.store), language="bash")
+        command.code(as_command(run, rule, app_state.store), language="bash")
         with job:
             _job(run, rule)
         st.caption("Each gives the same sightings. The address of this page carries run and rule.")
@@ -189,11 +191,11 @@ def _job(run: Run, rule: Rule) -> None:
     st.caption("Run it again anywhere: `lab analyze --job job.yaml`")
 
 
-def other_analyses(desk: Desk, run: Run) -> None:
+def other_analyses(app_state: AppState, run: Run) -> None:
     """Runs of the same pass over the clip, to go from one to the other."""
     if run.pass_id is None:
         return
-    rows = [r for r in desk.store.runs() if r["environment"].get("pass_id") == run.pass_id]
+    rows = [r for r in app_state.store.runs() if r["environment"].get("pass_id") == run.pass_id]
     names = {r["run_id"]: r["environment"]["analysis"] for r in rows[::-1]}
     if len(names) < 2:
         return
@@ -215,15 +217,15 @@ def tune() -> None:
     """The whole page below its title."""
     from lab.app.ui.widgets.questions import current_ask
 
-    desk = here()
-    ask = current_ask(desk)
-    run_id = choose_run(desk)
+    app_state = here()
+    ask = current_ask(app_state)
+    run_id = choose_run(app_state)
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
-    run = desk.run(run_id)
-    other_analyses(desk, run)
+    run = app_state.run(run_id)
+    other_analyses(app_state, run)
     if run.error:
         st.error(f"This run is {run.state}: {run.error}")
     for part in run.log.damaged:
@@ -234,19 +236,19 @@ def tune() -> None:
         )
         ask = None
     if ask is None:
-        add_panel(desk, run)
-    rule = show_player(desk, run, current_rule(run), ask)
+        add_panel(app_state, run)
+    rule = show_player(app_state, run, current_rule(run), ask)
     if ask is None or not ask["blind"]:
-        gate_line(desk, run, rule)
+        gate_line(app_state, run, rule)
     if ask is None or not ask["blind"]:
-        keep_panel(desk, run, rule)
-    if is_waiting(desk, run):
-        st.fragment(_look_again, run_every=1.5)(desk, run_id, run.state)
+        keep_panel(app_state, run, rule)
+    if is_waiting(app_state, run):
+        st.fragment(_look_again, run_every=1.5)(app_state, run_id, run.state)
 
 
-def _look_again(desk: Desk, run_id: str, state: str) -> None:
-    run = desk.run(run_id)
+def _look_again(app_state: AppState, run_id: str, state: str) -> None:
+    run = app_state.run(run_id)
     if run.state != state or not run.media["is_browser_playable"]:
-        if run.state == state and is_waiting(desk, run):
+        if run.state == state and is_waiting(app_state, run):
             return
         st.rerun()

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep, load_button
 from lab.errors import SettingError
@@ -23,9 +23,9 @@ from lab.tuning.sweep import Sweep
 _GOALS = {"f1": "Highest F1", "recall": "Recall of at least …", "false": "At most … false an hour"}
 
 
-def show_advice(desk: Desk, picked: Selection) -> None:
+def show_advice(app_state: AppState, picked: Selection) -> None:
     """A rule with held-out figures, and what a score means."""
-    swept = current_sweep(desk, picked)
+    swept = current_sweep(app_state, picked)
     if swept is None:
         st.info("Advice is drawn from a sweep: start one on the tab “Sweep”.")
     else:

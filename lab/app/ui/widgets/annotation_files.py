@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
 from lab.formats.annotations.files import (
@@ -33,24 +33,24 @@ _NAMES = {
 }
 
 
-def annotation_files(desk: Desk) -> None:
+def annotation_files(app_state: AppState) -> None:
     """Import and export, in an expander."""
     with st.expander("Annotations: import, export, agreement of two annotators"):
         left, middle, right = st.columns(3)
         with left:
-            _import(desk)
+            _import(app_state)
         with middle:
-            _export(desk)
+            _export(app_state)
         with right:
-            _agreement(desk)
+            _agreement(app_state)
 
 
-def _import(desk: Desk) -> None:
+def _import(app_state: AppState) -> None:
     st.markdown("**Import**")
     file = st.file_uploader(
         "CSV, BORIS, Audacity, ELAN or WebVTT", type=["csv", "tsv", "txt", "eaf", "vtt"]
     )
-    media = {m["media_id"]: m for m in desk.store.all_media()}
+    media = {m["media_id"]: m for m in app_state.store.all_media()}
     clip = st.selectbox(
         "Of which clip, if the file does not say",
         list(media),
@@ -69,7 +69,7 @@ def _import(desk: Desk) -> None:
                 only_media=media[clip] if clip else None,
                 watched=watched,
             )
-            count = desk.store.add_records(records)
+            count = app_state.store.add_records(records)
             st.success(f"{count} records imported.")
             for note in notes:
                 st.caption(note)
@@ -77,15 +77,17 @@ def _import(desk: Desk) -> None:
             st.error(str(error))
 
 
-def _export(desk: Desk) -> None:
+def _export(app_state: AppState) -> None:
     st.markdown("**Export**")
-    marks, watched, _ = desk.truth.records()
+    marks, watched, _ = app_state.truth.records()
     if not marks and not watched:
         st.caption("Nothing is annotated yet.")
         return
     kind = st.selectbox("Format", FORMATS, format_func=_NAMES.__getitem__)
     spoken = {a.media_id for a in marks} | {c.media_id for c in watched}
-    media: list[dict[str, Any]] = [m for m in desk.store.all_media() if m["media_id"] in spoken]
+    media: list[dict[str, Any]] = [
+        m for m in app_state.store.all_media() if m["media_id"] in spoken
+    ]
     if kind in ONE_MEDIA:
         media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
     try:
@@ -105,9 +107,9 @@ def _export(desk: Desk) -> None:
     )
 
 
-def _agreement(desk: Desk) -> None:
+def _agreement(app_state: AppState) -> None:
     st.markdown("**Agreement**")
-    marks, watched, _ = desk.truth.records()
+    marks, watched, _ = app_state.truth.records()
     names = sorted({c.annotator for c in watched})
     if len(names) < 2:
         st.caption("Two annotators who watched the same stretches can be compared here.")
@@ -131,7 +133,7 @@ def _agreement(desk: Desk) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True)
 
 
-def detections_from_elsewhere(desk: Desk) -> None:
+def detections_from_elsewhere(app_state: AppState) -> None:
     """MegaDetector's JSON and detections as CSV, as runs, in an expander."""
     with st.expander("Detections made elsewhere: MegaDetector's JSON, or CSV"):
         file = st.file_uploader("Results file", type=["json", "csv"], key="results_file")
@@ -148,9 +150,9 @@ def detections_from_elsewhere(desk: Desk) -> None:
             path.write_bytes(file.getvalue())
             try:
                 if path.suffix.lower() == ".json":
-                    found = import_megadetector(path, desk.store)
+                    found = import_megadetector(path, app_state.store)
                 else:
-                    found = import_detections(path, desk.store, every_s=every or None)
+                    found = import_detections(path, app_state.store, every_s=every or None)
             except LabError as error:
                 st.error(str(error).replace(str(path), file.name))
                 return

@@ -51,9 +51,9 @@ def detector_form(name: str) -> Settings | None:
 @st.cache_data(show_spinner=False, max_entries=32)
 def _labels(settings_text: str, settings: Settings) -> list[str] | None:
     """Labels of a model, asked of the worker, which then has it warm. None: not usable."""
-    desk = here()
-    job = desk.engine.submit(
-        "describe", "load the detector", detector=settings, store=str(desk.store.folder)
+    app_state = here()
+    job = app_state.engine.submit(
+        "describe", "load the detector", detector=settings, store=str(app_state.store.folder)
     )
     result = finish(job, "Loading the detector…")
     return result["labels"] if result else None

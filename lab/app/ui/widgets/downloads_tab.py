@@ -6,7 +6,7 @@ import threading
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, plain, size
 from lab.detectors.models_folder import unfinished
 from lab.detectors.weights.catalogue import CHECKS, Entry, catalogue
@@ -18,9 +18,9 @@ _SHOWN_JOBS = 6
 _starting = threading.Lock()
 
 
-def known(desk: Desk) -> None:
+def known(app_state: AppState) -> None:
     entries = catalogue(models_folder())
-    _show_downloads(desk)
+    _show_downloads(app_state)
     text = st.text_input(
         "Filter",
         key="keep_known_filter",
@@ -34,27 +34,29 @@ def known(desk: Desk) -> None:
     )
     many = len(fit) > _SHOWN and not st.session_state.get("known_all")
     parts = unfinished()
-    jobs = newest_downloads(desk)
+    jobs = newest_downloads(app_state)
     for entry in fit[:_SHOWN] if many else fit:
-        _row(desk, entry, jobs.get(entry.name), parts.get(entry.name))
+        _row(app_state, entry, jobs.get(entry.name), parts.get(entry.name))
     if many and st.button(f"Show all {len(fit)}"):
         st.session_state.known_all = True
         st.rerun()
 
 
-def start_download(desk: Desk, name: str) -> Job:
+def start_download(app_state: AppState, name: str) -> Job:
     """The job that downloads it: a new one, or the one that is on its way already."""
     with _starting:
-        job = newest_downloads(desk).get(name)
+        job = newest_downloads(app_state).get(name)
         if job is not None and job.is_active:
             return job
-        return desk.engine.submit("weights", name, weights=name, store=str(desk.store.folder))
+        return app_state.engine.submit(
+            "weights", name, weights=name, store=str(app_state.store.folder)
+        )
 
 
-def newest_downloads(desk: Desk) -> dict[str, Job]:
+def newest_downloads(app_state: AppState) -> dict[str, Job]:
     """The last job of each name, newest first."""
     found: dict[str, Job] = {}
-    for job in desk.engine.jobs():
+    for job in app_state.engine.jobs():
         if job.kind == "weights":
             found.setdefault(job.payload["weights"], job)
     return found
@@ -64,7 +66,7 @@ def _searched(entry: Entry) -> str:
     return f"{entry.name} {entry.task} {entry.licence} {entry.check} {entry.url}".lower()
 
 
-def _row(desk: Desk, entry: Entry, job: Job | None, part_bytes: int | None) -> None:
+def _row(app_state: AppState, entry: Entry, job: Job | None, part_bytes: int | None) -> None:
     with st.container(border=True):
         left, right = st.columns([4, 1], vertical_alignment="center")
         facts = [
@@ -100,32 +102,32 @@ def _row(desk: Desk, entry: Entry, job: Job | None, part_bytes: int | None) -> N
             icon=":material/download:",
             width="stretch",
         ):
-            start_download(desk, entry.name)
+            start_download(app_state, entry.name)
             st.rerun()
 
 
-def _show_downloads(desk: Desk) -> None:
+def _show_downloads(app_state: AppState) -> None:
     """Downloads with progress, renewed while any is active."""
-    active = any(job.is_active for job in newest_downloads(desk).values())
-    st.fragment(_downloads, run_every=0.5 if active else None)(desk, active)
+    active = any(job.is_active for job in newest_downloads(app_state).values())
+    st.fragment(_downloads, run_every=0.5 if active else None)(app_state, active)
 
 
-def _downloads(desk: Desk, was_active: bool) -> None:
-    jobs = list(newest_downloads(desk).values())
+def _downloads(app_state: AppState, was_active: bool) -> None:
+    jobs = list(newest_downloads(app_state).values())
     if was_active and not any(job.is_active for job in jobs):
         st.rerun()  # the rows below say what is here now
     parts = unfinished()
     told = [job for job in jobs if job.is_active]
     told += [job for job in jobs if not job.is_active and _still_true(job)][:_SHOWN_JOBS]
     for job in told:
-        _download(desk, job, parts.get(job.payload["weights"], 0))
+        _download(app_state, job, parts.get(job.payload["weights"], 0))
 
 
 def _still_true(job: Job) -> bool:
     return (models_folder() / job.payload["weights"]).is_file() == (job.state == "done")
 
 
-def _download(desk: Desk, job: Job, part_bytes: int) -> None:
+def _download(app_state: AppState, job: Job, part_bytes: int) -> None:
     name = plain(job.payload["weights"])
     if job.state == "done":
         st.success(f"{name} is here, whole and checked.")
@@ -137,10 +139,10 @@ def _download(desk: Desk, job: Job, part_bytes: int) -> None:
     elif job.state == "cancelled":
         st.warning(f"The download of {name} was stopped. {kept}")
     else:
-        _progress(desk, job, name)
+        _progress(app_state, job, name)
 
 
-def _progress(desk: Desk, job: Job, name: str) -> None:
+def _progress(app_state: AppState, job: Job, name: str) -> None:
     with st.container(border=True):
         share = min(1.0, job.done / job.total) if job.total else 0.0
         text = f"**{name}** · "
@@ -156,6 +158,6 @@ def _progress(desk: Desk, job: Job, name: str) -> None:
         stopping = st.session_state.get(f"stopping_{job.job_id}", False)
         label = "Stopping…" if stopping else "Stop"
         if st.button(label, key=f"stop_{job.job_id}", disabled=stopping):
-            desk.engine.cancel(job.job_id)
+            app_state.engine.cancel(job.job_id)
             st.session_state[f"stopping_{job.job_id}"] = True
             st.rerun(scope="fragment")

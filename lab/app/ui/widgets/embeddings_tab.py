@@ -9,7 +9,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import plain
 from lab.detectors.open_vocabulary.text_features import (
     CLIP,
@@ -19,16 +19,16 @@ from lab.detectors.open_vocabulary.text_features import (
 )
 from lab.errors import LabError, SettingError
 
-_MOST_UPLOAD_MB = 200
-_MOST_UNPACKED_BYTES = 1 << 30
+_MAX_UPLOAD_MB = 200
+_MAX_UNPACKED_BYTES = 1 << 30
 
 
-def text_embeddings(desk: Desk) -> None:
+def text_embeddings(app_state: AppState) -> None:
     st.caption(
         "Open-vocabulary detectors look for prompts by their embeddings. Each is computed once and "
         "kept; where the text encoder cannot be had, they come from a file."
     )
-    counts = desk.store.embedding_counts()
+    counts = app_state.store.embedding_counts()
     if counts:
         for encoder, count in counts.items():
             st.markdown(f"**{count}** kept for `{encoder}`")
@@ -36,15 +36,15 @@ def text_embeddings(desk: Desk) -> None:
         st.info("No embedding is kept yet. Import a file below; a run with prompts adds its own.")
     left, right = st.columns(2, gap="large")
     with left:
-        _import(desk)
+        _import(app_state)
     with right:
-        _search(desk, list(counts))
+        _search(app_state, list(counts))
 
 
-def _import(desk: Desk) -> None:
+def _import(app_state: AppState) -> None:
     st.markdown("**Import**")
     file = st.file_uploader(
-        "File of embeddings: an .npz with `names` and `emb`", type=["npz"], max_upload_size=_MOST_UPLOAD_MB,
+        "File of embeddings: an .npz with `names` and `emb`", type=["npz"], max_upload_size=_MAX_UPLOAD_MB,
         key="embeddings_file",
     )  # fmt: skip
     encoder = st.text_input(
@@ -56,7 +56,7 @@ def _import(desk: Desk) -> None:
     )
     if st.button("Import embeddings", type="primary", disabled=file is None):
         try:
-            st.session_state.embeddings_told = _read(desk, file, encoder.strip())
+            st.session_state.embeddings_told = _read(app_state, file, encoder.strip())
         except LabError as error:
             st.error(plain(str(error)))
             return
@@ -65,7 +65,7 @@ def _import(desk: Desk) -> None:
         st.success(told)
 
 
-def _read(desk: Desk, file: Any, encoder: str) -> str:
+def _read(app_state: AppState, file: Any, encoder: str) -> str:
     """What was imported, in words. Raises SettingError."""
     if not encoder:
         raise SettingError(f"name the encoder that made the embeddings, such as {CLIP}")
@@ -79,9 +79,9 @@ def _read(desk: Desk, file: Any, encoder: str) -> str:
             raise SettingError(" ".join(str(error).replace(str(path), file.name).split())) from None
     if not vectors:
         raise SettingError(f"{file.name} holds no embeddings")
-    check_encoder(encoder, vectors, desk.store)
-    other = desk.store.differing_embeddings(encoder, vectors)
-    fresh = desk.store.save_embeddings(encoder, vectors, file.name)
+    check_encoder(encoder, vectors, app_state.store)
+    other = app_state.store.differing_embeddings(encoder, vectors)
+    fresh = app_state.store.save_embeddings(encoder, vectors, file.name)
     told = f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
     if other:
         few = ", ".join(map(plain, other[:5])) + (
@@ -96,11 +96,11 @@ def _check_unpacked(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return  # the reader says what is wrong with it
     with zipfile.ZipFile(path) as packed:
-        if sum(entry.file_size for entry in packed.infolist()) > _MOST_UNPACKED_BYTES:
+        if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
             raise SettingError(f"{path} unpacks to more than 1 GiB; import it in parts")
 
 
-def _search(desk: Desk, encoders: list[str]) -> None:
+def _search(app_state: AppState, encoders: list[str]) -> None:
     st.markdown("**Is a prompt known?**")
     if not encoders:
         st.caption("Once embeddings are kept, prompts can be looked up here.")
@@ -115,7 +115,7 @@ def _search(desk: Desk, encoders: list[str]) -> None:
     ).strip()
     if not text:
         return
-    names = set(desk.store.embedding_names(encoder))
+    names = set(app_state.store.embedding_names(encoder))
     if text in names:
         st.success(f"“{plain(text)}” is known.")
     else:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.errors import LabError
 from lab.evaluation.gate_report import gate_report
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
 
-def gate_line(desk: Desk, run: Run, rule: Rule) -> None:
+def gate_line(app_state: AppState, run: Run, rule: Rule) -> None:
     """One line below the player, for runs with a gate."""
     if not run.recipe.get("gate"):
         return
     try:
-        report = gate_report(run, desk.truth.truth(), rule)
+        report = gate_report(run, app_state.truth.truth(), rule)
     except LabError as error:
         st.caption(f"The gate: {error}")
         return

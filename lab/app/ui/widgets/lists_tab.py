@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import plain
 from lab.detectors.zero_shot.saved_lists import (
     check_rows,
@@ -45,7 +45,7 @@ class _Draft:
         return [r for r in self.now if any(r.values())] != self.saved
 
 
-def edit_lists(desk: Desk, kind: str) -> None:
+def edit_lists(app_state: AppState, kind: str) -> None:
     column, terms, detector, how = _WORDS[kind]
     saved = named_lists(kind)
     name = _opened(kind, list(saved))

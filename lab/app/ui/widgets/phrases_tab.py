@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import asset
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.selection import protocol_name
@@ -16,9 +16,9 @@ from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import added_folders, mark_of
+from lab.score_log.score_log import added_folders, log_fingerprint
 
-MOST, _AT_FIRST = 6, 3
+MAX, _AT_FIRST = 6, 3
 _panels = st.components.v2.component(
     "lab_phrases",
     html=asset("phrases/phrases.html"),
@@ -27,12 +27,12 @@ _panels = st.components.v2.component(
 )
 
 
-def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
+def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
     """The choices, the panels and the table. rows: runs of the store that can be shown."""
     fit = [
         r
         for r in rows
-        if len(r["recipe"]["labels"]) != 1 or added_folders(desk.store.log_folder(r["run_id"]))
+        if len(r["recipe"]["labels"]) != 1 or added_folders(app_state.store.log_folder(r["run_id"]))
     ]
     if not fit:
         st.info(
@@ -40,7 +40,7 @@ def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
         )
         st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
         return
-    run = _run(desk, fit)
+    run = _run(app_state, fit)
     strongest = by_peak(run)
     if len(strongest) < 2:
         st.info("This run has fewer than two labels: there is nothing to compare.")
@@ -52,12 +52,12 @@ def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
         strongest,
         key=key,
         persist_state="session",
-        max_selections=MOST,
+        max_selections=MAX,
         help="Two to six, the strongest first. All are looked at on the same frames.",
     )
     first, second = st.columns(2)
-    rule = _rule(desk, first, run)
-    known = desk.truth.truth()
+    rule = _rule(app_state, first, run)
+    known = app_state.truth.truth()
     label = second.selectbox(
         "Against the annotations of",
         sorted(known.by_media.get(run.media["media_id"], {})),
@@ -73,13 +73,13 @@ def phrasings(desk: Desk, rows: list[dict[str, Any]]) -> None:
     found = compare_phrases(run, phrases, rule, known if label else None, label)
     for note in found.notes:
         st.caption(note)
-    _show(desk, run, found, known)
+    _show(app_state, run, found, known)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
     st.download_button(
         "Table as CSV", table, f"phrases_{run.run_id}.csv", "text/csv", on_click="ignore"
     )
-    if is_waiting(desk, run):
-        st.fragment(_look_again, run_every=1.5)(desk, run)
+    if is_waiting(app_state, run):
+        st.fragment(_look_again, run_every=1.5)(app_state, run)
 
 
 def by_peak(run: Run) -> list[str]:
@@ -91,8 +91,8 @@ def by_peak(run: Run) -> list[str]:
     return sorted(peak, key=lambda label: -peak[label])
 
 
-def _run(desk: Desk, rows: list[dict[str, Any]]) -> Run:
-    media = {m["media_id"]: m for m in desk.store.all_media()}
+def _run(app_state: AppState, rows: list[dict[str, Any]]) -> Run:
+    media = {m["media_id"]: m for m in app_state.store.all_media()}
     by_media: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_media.setdefault(row["media_id"], []).append(row)
@@ -112,14 +112,14 @@ def _run(desk: Desk, rows: list[dict[str, Any]]) -> Run:
         key=f"keep_phrases_run_{clip}",
         persist_state="session",
     )
-    desk.expect(run_id, of_clip[run_id]["state"])
-    return desk.run(run_id)
+    app_state.expect(run_id, of_clip[run_id]["state"])
+    return app_state.run(run_id)
 
 
-def _rule(desk: Desk, place: Any, run: Run) -> Rule:
+def _rule(app_state: AppState, place: Any, run: Run) -> Rule:
     rules: dict[str, Rule] = {
         "default": run.default_rule,
-        **{r["name"]: r["rule"] for r in desk.store.rules()},
+        **{r["name"]: r["rule"] for r in app_state.store.rules()},
     }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
         rules = {"as on Tune": st.session_state.rule, **rules}
@@ -130,9 +130,9 @@ def _rule(desk: Desk, place: Any, run: Run) -> Rule:
     ]
 
 
-def _show(desk: Desk, run: Run, found: Phrasing, known: Truth) -> None:
+def _show(app_state: AppState, run: Run, found: Phrasing, known: Truth) -> None:
     media = run.media
-    src, wait = clip_address(desk, media)
+    src, wait = clip_address(app_state, media)
     truth = None
     if found.truth is not None:
         of_label = known.of(media["media_id"], found.truth["label"])
@@ -144,7 +144,7 @@ def _show(desk: Desk, run: Run, found: Phrasing, known: Truth) -> None:
     _panels(
         key="phrases",
         data={
-            "run_id": run.run_id, "log_v": mark_of(run.store.log_folder(run.run_id)), "media_id": media["media_id"],
+            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "media_id": media["media_id"],
             "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
             "browser_offset_us": media["browser_offset_us"], "size_px": list(run.size_px), "frame_rate": media["frame_rate"],
             "panels": [_panel(run, found, row["phrase"]) for row in found.rows],
@@ -170,6 +170,6 @@ def _panel(run: Run, found: Phrasing, phrase: str) -> dict[str, Any]:
     }
 
 
-def _look_again(desk: Desk, run: Run) -> None:
-    if not is_waiting(desk, run):
+def _look_again(app_state: AppState, run: Run) -> None:
+    if not is_waiting(app_state, run):
         st.rerun()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.shared import clock
 from lab.detectors.open_vocabulary.prompts import INDEPENDENT_UP_TO, check_prompts, choose_mode
 from lab.errors import LabError, SettingError
@@ -79,12 +79,14 @@ def looking_for() -> None:
         )
 
 
-def add_panel(desk: Desk, run: Run) -> None:
+def add_panel(app_state: AppState, run: Run) -> None:
     """More prompts for a run that takes them, and how far they are."""
     if "prompt_mode" not in run.recipe:
         return
     jobs = [
-        j for j in desk.engine.jobs() if j.kind == "prompts" and j.payload["run_id"] == run.run_id
+        j
+        for j in app_state.engine.jobs()
+        if j.kind == "prompts" and j.payload["run_id"] == run.run_id
     ]
     with st.container(border=True):
         if run.recipe["prompt_mode"] == "joint":
@@ -99,19 +101,19 @@ def add_panel(desk: Desk, run: Run) -> None:
                 f"Add prompts to this run (mode independent; it has {few})",
                 key=f"more_{run.run_id}_{st.session_state.get('more_n', 0)}",
             )
-        from_s = desk.playheads.get(run.run_id)
+        from_s = app_state.playheads.get(run.run_id)
         if right.button(
             "Look for them", disabled=not fresh or run.state != "done", width="stretch"
         ):
-            _start(desk, run, fresh, from_s)
+            _start(app_state, run, fresh, from_s)
         for job in jobs[:1]:
             if job.is_active:
-                st.fragment(_progress, run_every=0.5)(desk, run, job)
+                st.fragment(_progress, run_every=0.5)(app_state, run, job)
             elif job.error and (refused is None or fresh == refused):
                 st.error(job.error)
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
-            _unfinished(desk, run, left_over, from_s)
+            _unfinished(app_state, run, left_over, from_s)
 
 
 def _refused(run: Run, job: Job) -> list[str] | None:
@@ -126,7 +128,7 @@ def _refused(run: Run, job: Job) -> list[str] | None:
     return prompts
 
 
-def _unfinished(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> None:
+def _unfinished(app_state: AppState, run: Run, prompts: list[str], from_s: float | None) -> None:
     """Prompts whose pass was stopped: go on, or forget them."""
     # The way on is where Stop was: a second press there must not throw anything away.
     words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
@@ -135,11 +137,11 @@ def _unfinished(desk: Desk, run: Run, prompts: list[str], from_s: float | None) 
         f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples."
     )
     if go_on.button("Go on", width="stretch"):
-        _start(desk, run, prompts, from_s)
+        _start(app_state, run, prompts, from_s)
     with drop.popover("Forget", width="stretch"):
         st.write("What was seen of them so far is deleted.")
         if st.button("Forget them"):
-            discard_unfinished(desk.store, run.run_id)
+            discard_unfinished(app_state.store, run.run_id)
             st.rerun()
 
 
@@ -159,7 +161,7 @@ def _joint(run: Run) -> None:
         st.switch_page("pages/run.py")
 
 
-def _start(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> None:
+def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | None) -> None:
     try:
         given = check_prompts(prompts)
         wanted = [p for p in given if p not in run.labels or p in run.log.adding]
@@ -170,16 +172,16 @@ def _start(desk: Desk, run: Run, prompts: list[str], from_s: float | None) -> No
     except LabError as error:
         st.error(str(error))
         return
-    desk.engine.submit(
+    app_state.engine.submit(
         "prompts", f"{run.media['name']}: {', '.join(wanted)}", run_id=run.run_id, prompts=wanted,
-        from_s=from_s, store=str(desk.store.folder),
+        from_s=from_s, store=str(app_state.store.folder),
     )  # fmt: skip
     st.session_state.more_n = st.session_state.get("more_n", 0) + 1
     st.rerun()
 
 
-def _progress(desk: Desk, run: Run, job: Job) -> None:
-    if bool(desk.run(run.run_id).log.adding) != bool(run.log.adding):
+def _progress(app_state: AppState, run: Run, job: Job) -> None:
+    if bool(app_state.run(run.run_id).log.adding) != bool(run.log.adding):
         st.rerun()  # the player then follows by itself
     left, right = st.columns([5, 1], vertical_alignment="center")
     share = min(1.0, job.done / job.total) if job.total else 0.0
@@ -187,6 +189,6 @@ def _progress(desk: Desk, run: Run, job: Job) -> None:
     rest = f" · {clock(job.left_s)} left" if job.left_s is not None else ""
     left.progress(share, f"Looking for {words}: {job.done} of {job.total or '?'} samples{rest}")
     if right.button("Stop", key=f"stop_{job.job_id}", width="stretch"):
-        desk.engine.cancel(job.job_id)
+        app_state.engine.cancel(job.job_id)
     if not job.is_active:
         st.rerun()

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
 from lab.errors import SettingError
@@ -19,12 +19,12 @@ from lab.tuning.footage import footage_of
 from lab.tuning.queue import committee, questions
 
 
-def show_queue(desk: Desk, picked: Selection) -> None:
+def show_queue(app_state: AppState, picked: Selection) -> None:
     """The moments that would teach most, renewed after each answer."""
-    swept = current_sweep(desk, picked)
+    swept = current_sweep(app_state, picked)
     floor = float(picked.runs[0].recipe["score_floor"])
     rules = committee(swept, picked.rule.of(picked.label), floor)
-    found = _questions(desk, picked.runs, picked.label, rules)
+    found = _questions(app_state, picked.runs, picked.label, rules)
     st.caption(
         "Where the best rules disagree, and near misses, in footage that nobody watched. "
         + (
@@ -42,7 +42,7 @@ def show_queue(desk: Desk, picked: Selection) -> None:
             "kind": "queue", "run_ids": [r.run_id for r in picked.runs], "label": picked.label,
             "rules": [r.to_dict() for r in rules], "n": st.session_state.get("asked", 0),
         }  # fmt: skip
-        _next(desk)
+        _next(app_state)
         st.switch_page("pages/tune.py")
     st.dataframe(
         pd.DataFrame(
@@ -62,13 +62,15 @@ def show_queue(desk: Desk, picked: Selection) -> None:
     )
 
 
-def _questions(desk: Desk, runs: list[Run], label: str, rules: list[LabelRule]) -> list[Any]:
+def _questions(
+    app_state: AppState, runs: list[Run], label: str, rules: list[LabelRule]
+) -> list[Any]:
     # Answers to the queue count as watched here, or it would ask them again.
-    truth = Truth.of_records(*desk.truth.records(), include_queue=True)
+    truth = Truth.from_records(*app_state.truth.records(), include_queue=True)
     return questions(footage_of(runs, truth, label), label, rules)
 
 
-def show_audit(desk: Desk, picked: Selection) -> None:
+def show_audit(app_state: AppState, picked: Selection) -> None:
     """Freeze a rule, draw clips that nobody annotated, watch them blind, report."""
     st.caption(
         "For the figure in the paper: the rule is frozen and logged, clips that nobody annotated are drawn "
@@ -76,11 +78,13 @@ def show_audit(desk: Desk, picked: Selection) -> None:
     )
     protocol = picked.runs[0].protocol_hash
     mine = [
-        a for a in desk.store.audits() if a.label == picked.label and a.protocol_hash == protocol
+        a
+        for a in app_state.store.audits()
+        if a.label == picked.label and a.protocol_hash == protocol
     ]
     for audit in mine:
-        _audit(desk, picked, audit)
-    free = unwatched(picked.runs, desk.truth.truth(), picked.label)
+        _audit(app_state, picked, audit)
+    free = unwatched(picked.runs, app_state.truth.truth(), picked.label)
     with st.expander("Draw a new audit", expanded=not mine):
         st.write(
             f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”."
@@ -90,23 +94,23 @@ def show_audit(desk: Desk, picked: Selection) -> None:
         seed = int(second.number_input("Seed", 0, 10**6, 1))
         if st.button("Freeze the rule and draw", disabled=len(free) < 2):
             made = new_audit(
-                picked.runs, desk.truth.truth(), picked.rule, picked.label, clips, seed
+                picked.runs, app_state.truth.truth(), picked.rule, picked.label, clips, seed
             )
-            desk.store.add_audit(made)
+            app_state.store.add_audit(made)
             st.rerun()
 
 
-def _watched(desk: Desk, audit: Audit) -> set[str]:
+def _watched(app_state: AppState, audit: Audit) -> set[str]:
     return {
         c.media_id
-        for c in desk.truth.records()[1]
+        for c in app_state.truth.records()[1]
         if c.label == audit.label and c.origin == "audit"
     }
 
 
-def _audit(desk: Desk, picked: Selection, audit: Audit) -> None:
+def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
     runs = {r.media["media_id"]: r for r in picked.runs}
-    watched = _watched(desk, audit) & set(audit.drawn)
+    watched = _watched(app_state, audit) & set(audit.drawn)
     with st.container(border=True):
         st.markdown(
             f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: {len(watched)} of {len(audit.drawn)} clips watched."
@@ -135,10 +139,10 @@ def _audit(desk: Desk, picked: Selection, audit: Audit) -> None:
                 "audit_id": audit.audit_id,
                 "n": st.session_state.get("asked", 0),
             }
-            _next(desk)
+            _next(app_state)
             st.switch_page("pages/tune.py")
         if watched:
-            figures = audit_figures(desk.truth.truth(), audit, picked.runs)
+            figures = audit_figures(app_state.truth.truth(), audit, picked.runs)
             _audit_table(figures)
 
 
@@ -158,7 +162,7 @@ def _audit_table(figures: dict[str, Any]) -> None:
         st.caption(f"Preliminary: {figures['missing']} drawn clips are not watched yet.")
 
 
-def current_ask(desk: Desk) -> dict[str, Any] | None:
+def current_ask(app_state: AppState) -> dict[str, Any] | None:
     """The question to show on Tune; moves on when the player says that it is answered."""
     asking = st.session_state.get("asking")
     if asking is None:
@@ -167,7 +171,7 @@ def current_ask(desk: Desk) -> dict[str, Any] | None:
     # What the player said last; it is read before the player is drawn again.
     said = getattr(st.session_state.get("player"), "answered", None)
     if ask is not None and said == str(ask["n"]):
-        ask = _next(desk)
+        ask = _next(app_state)
         if ask is None:
             st.session_state.asking = None
             st.success("No further question: all are answered.")
@@ -179,12 +183,14 @@ def current_ask(desk: Desk) -> dict[str, Any] | None:
     return ask
 
 
-def _next(desk: Desk) -> dict[str, Any] | None:
+def _next(app_state: AppState) -> dict[str, Any] | None:
     """Find the next question and make its run the one of the page."""
     asking = st.session_state.asking
     n = st.session_state.asked = st.session_state.get("asked", 0) + 1
     made = (
-        _next_of_queue(desk, asking) if asking["kind"] == "queue" else _next_of_audit(desk, asking)
+        _next_of_queue(app_state, asking)
+        if asking["kind"] == "queue"
+        else _next_of_audit(app_state, asking)
     )
     if made is None:
         asking["ask"] = None
@@ -196,10 +202,12 @@ def _next(desk: Desk) -> dict[str, Any] | None:
     return dict(asking["ask"])
 
 
-def _next_of_queue(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    runs = desk.runs(asking["run_ids"])
+def _next_of_queue(
+    app_state: AppState, asking: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    runs = app_state.runs(asking["run_ids"])
     rules = [LabelRule.from_dict(r) for r in asking["rules"]]
-    found = _questions(desk, runs, asking["label"], rules)
+    found = _questions(app_state, runs, asking["label"], rules)
     if not found:
         return None
     q = found[0]
@@ -210,21 +218,23 @@ def _next_of_queue(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, A
     }  # fmt: skip
 
 
-def _next_of_audit(desk: Desk, asking: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
-    audit = next((a for a in desk.store.audits() if a.audit_id == asking["audit_id"]), None)
+def _next_of_audit(
+    app_state: AppState, asking: dict[str, Any]
+) -> tuple[str, dict[str, Any]] | None:
+    audit = next((a for a in app_state.store.audits() if a.audit_id == asking["audit_id"]), None)
     if audit is None:
         raise SettingError("the audit is no longer in the store")
-    watched = _watched(desk, audit)
+    watched = _watched(app_state, audit)
     left = [m for m in audit.drawn if m not in watched]
     rows = {
         r["media_id"]: r
-        for r in reversed(desk.store.runs())
+        for r in reversed(app_state.store.runs())
         if r["protocol_hash"] == audit.protocol_hash
     }
     left = [m for m in left if m in rows]
     if not left:
         return None
-    run = desk.run(rows[left[0]]["run_id"])
+    run = app_state.run(rows[left[0]]["run_id"])
     return run.run_id, {
         "label": audit.label, "start_us": run.media["first_pts_us"], "end_us": run.media["end_us"],
         "origin": "audit", "text": "the whole clip, with what the detector saw hidden",

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
@@ -40,11 +40,11 @@ def protocol_name(row: dict[str, Any]) -> str:
     return f"{recipe['detector']} {recipe.get('weights') or ''} · {few} · every {recipe['every_s']:g} s{gate}"
 
 
-def select(desk: Desk, key: str) -> Selection | None:
+def select(app_state: AppState, key: str) -> Selection | None:
     """Widgets for the choice; None, with a way on, if there is nothing to choose from."""
     done = [
-        r for r in desk.store.runs()
-        if r["state"] in ("done", "cancelled", "interrupted") and desk.store.log_folder(r["run_id"]).is_dir()
+        r for r in app_state.store.runs()
+        if r["state"] in ("done", "cancelled", "interrupted") and app_state.store.log_folder(r["run_id"]).is_dir()
     ]  # fmt: skip
     if not done:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
@@ -69,16 +69,16 @@ def select(desk: Desk, key: str) -> Selection | None:
     rows = {r["media_id"]: r for r in reversed(by_protocol[protocol])}
     labels = by_protocol[protocol][0]["recipe"]["labels"]
     if not labels:  # a detector that declares none: those that came up
-        found = desk.runs([r["run_id"] for r in rows.values()])
+        found = app_state.runs([r["run_id"] for r in rows.values()])
         labels = sorted({label for run in found for label in run.labels})
     if not labels:
         st.info("Nothing was found in these runs: there is no label to measure.")
         return None
-    who = ["everybody", *desk.truth.annotators()]
+    who = ["everybody", *app_state.truth.annotators()]
     annotator = third.selectbox(
         "Annotations by", who, key=f"keep_{key}_who", persist_state="session"
     )
-    truth = desk.truth.truth(None if annotator == "everybody" else annotator)
+    truth = app_state.truth.truth(None if annotator == "everybody" else annotator)
     spoken = [label for label in labels if any(label in truth.by_media.get(m, {}) for m in rows)]
     label = second.selectbox(
         "Label",
@@ -86,7 +86,7 @@ def select(desk: Desk, key: str) -> Selection | None:
         key=f"keep_{key}_label_{protocol}",
         persist_state="session",
     )
-    media = {m["media_id"]: m for m in desk.store.all_media()}
+    media = {m["media_id"]: m for m in app_state.store.all_media()}
     first, second, third = st.columns([3, 1, 1])
     chosen = first.multiselect(
         "Clips",
@@ -96,7 +96,7 @@ def select(desk: Desk, key: str) -> Selection | None:
         persist_state="session",
         placeholder=f"All {len(rows)}",
     )
-    rule_name, rule = _rule(desk, second, [rows[m]["run_id"] for m in rows], key)
+    rule_name, rule = _rule(app_state, second, [rows[m]["run_id"] for m in rows], key)
     tiou = third.slider(
         "Temporal IoU",
         0.1,
@@ -107,7 +107,7 @@ def select(desk: Desk, key: str) -> Selection | None:
         persist_state="session",
         help="How much a sighting must overlap an annotation to stand for it.",
     )
-    runs = desk.runs([rows[m]["run_id"] for m in chosen or rows])
+    runs = app_state.runs([rows[m]["run_id"] for m in chosen or rows])
     rule = rule if rule is not None else runs[0].default_rule
     try:
         rule.check_floor(float(runs[0].recipe["score_floor"]))
@@ -120,8 +120,8 @@ def select(desk: Desk, key: str) -> Selection | None:
     )
 
 
-def _rule(desk: Desk, place: Any, run_ids: list[str], key: str) -> tuple[str, Rule | None]:
-    saved: dict[str, Rule] = {row["name"]: row["rule"] for row in desk.store.rules()}
+def _rule(app_state: AppState, place: Any, run_ids: list[str], key: str) -> tuple[str, Rule | None]:
+    saved: dict[str, Rule] = {row["name"]: row["rule"] for row in app_state.store.rules()}
     options: dict[str, Rule | None] = {"default": None, **saved}
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") in run_ids:
         options = {"as on Tune": st.session_state.rule, **options}

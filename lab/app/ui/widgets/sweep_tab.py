@@ -9,14 +9,14 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
 from lab.rules.rule import Rule
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import footage_of
-from lab.tuning.rule_grid import SETTINGS, Grid
+from lab.tuning.rule_grid import SETTINGS, RuleGrid
 from lab.tuning.sweep import Sweep, load_sweep
 
 _WORDS = {
@@ -39,31 +39,31 @@ def _loaded(path: str, changed: int) -> Sweep:
     return load_sweep(Path(path))
 
 
-def current_sweep(desk: Desk, picked: Selection) -> Sweep | None:
+def current_sweep(app_state: AppState, picked: Selection) -> Sweep | None:
     """The newest sweep of this choice and these annotations, if one is done."""
-    job = _job(desk, _key(picked))
+    job = _job(app_state, _key(picked))
     if job is None or job.state != "done" or job.result is None:
         return None
     path = Path(job.result["path"])
     return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
 
 
-def show_sweep(desk: Desk, picked: Selection) -> None:
+def show_sweep(app_state: AppState, picked: Selection) -> None:
     """Controls, progress, charts."""
     if not picked.covered:
         st.info(f"A sweep needs clips that were watched for “{picked.label}”.")
         return
     grid = _grid()
     key = _key(picked)
-    job = _job(desk, key)
+    job = _job(app_state, key)
     asked = st.button(
         "Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active)
     )
     if asked and grid is not None:
-        job = desk.engine.submit(
+        job = app_state.engine.submit(
             "sweep",
             f"sweep of {picked.label}",
-            store=str(desk.store.folder),
+            store=str(app_state.store.folder),
             run_ids=[r.run_id for r in picked.runs],
             label=picked.label,
             rule=picked.rule.to_dict(),
@@ -75,8 +75,8 @@ def show_sweep(desk: Desk, picked: Selection) -> None:
     if job is None:
         st.caption("Counts every combination against the annotations; a few seconds.")
     elif job.is_active:
-        st.fragment(_progress, run_every=0.4)(desk, job)
-    elif (swept := current_sweep(desk, picked)) is None:
+        st.fragment(_progress, run_every=0.4)(app_state, job)
+    elif (swept := current_sweep(app_state, picked)) is None:
         st.error(job.error or "The sweep was cancelled.")
     else:
         if grid is not None and job.payload["grid"] != grid.to_dict():
@@ -84,9 +84,9 @@ def show_sweep(desk: Desk, picked: Selection) -> None:
         _charts(picked, swept)
 
 
-def _grid() -> Grid | None:
+def _grid() -> RuleGrid | None:
     with st.expander("What is swept", expanded=False):
-        default = Grid()
+        default = RuleGrid()
         values: dict[str, Any] = {}
         columns = st.columns(3)
         for i, name in enumerate(_SWEPT):
@@ -110,7 +110,7 @@ def _grid() -> Grid | None:
             n: [float(v) for v in t.replace(";", ",").split(",") if v.strip()]
             for n, t in values.items()
         }
-        return Grid(**made, thresholds=thresholds)  # type: ignore[arg-type]
+        return RuleGrid(**made, thresholds=thresholds)  # type: ignore[arg-type]
     except ValueError as error:
         st.error(f"The grid cannot be used: {error}")
         return None
@@ -131,20 +131,20 @@ def _key(picked: Selection) -> str:
     )
 
 
-def _job(desk: Desk, key: str) -> Any:
+def _job(app_state: AppState, key: str) -> Any:
     return next(
-        (j for j in desk.engine.jobs() if j.kind == "sweep" and j.payload["key"] == key), None
+        (j for j in app_state.engine.jobs() if j.kind == "sweep" and j.payload["key"] == key), None
     )
 
 
-def _progress(desk: Desk, job: Any) -> None:
+def _progress(app_state: AppState, job: Any) -> None:
     if not job.is_active:
         st.rerun()
     st.progress(
         job.done / job.total if job.total else 0.0, f"{job.done} of {job.total or '?'} clips"
     )
     if st.button("Cancel", key=f"cancel_{job.job_id}"):
-        desk.engine.cancel(job.job_id)
+        app_state.engine.cancel(job.job_id)
 
 
 def _charts(picked: Selection, swept: Sweep) -> None:

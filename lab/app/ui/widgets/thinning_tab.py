@@ -6,12 +6,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from lab.app.server.state import Desk
+from lab.app.server.state import AppState
 from lab.app.ui.widgets.selection import Selection
 from lab.tuning.thinning import thin
 
 
-def show_thinning(desk: Desk, picked: Selection) -> None:
+def show_thinning(app_state: AppState, picked: Selection) -> None:
     """A dense run thinned to 0.5, 1, 2, 5 s at all phase offsets."""
     if not picked.covered:
         st.info(f"This needs clips that were watched for “{picked.label}”.")

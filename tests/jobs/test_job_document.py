@@ -223,7 +223,7 @@ class Broken:
 @pytest.fixture
 def plugins(monkeypatch):
     """Plugins of this file, by the name of detector `python`."""
-    monkeypatch.setitem(sys.modules, "tests.test_job_document", sys.modules[__name__])
+    monkeypatch.setitem(sys.modules, "tests.jobs.test_job_document", sys.modules[__name__])
     return lambda which, **more: {
         "detector": "python",
         "settings": {"target": f"tests.jobs.test_job_document:{which}"},

@@ -16,6 +16,7 @@ from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError, StoreError
 from lab.rules.replay import replay
 from lab.rules.rule import Rule
+from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import FinishReason
 
@@ -131,9 +132,7 @@ def _sightings(
 ) -> list[dict[str, Any]]:
     """As `Run.find` does, from a bundle. changed: scores to take instead, by label."""
     rule, recipe, media = Rule.from_dict(facts["rule"]), facts["recipe"], facts["media"][0]
-    interval = float(recipe["every_s"]) or (
-        float(np.median(np.diff(log.pts_us)) / 1e6) if len(log.pts_us) > 1 else 1.0
-    )
+    interval_s = sampling_interval_s(recipe, log.pts_us)
     done = facts["state"] == "done" or not len(log.pts_us)
     end_us = media["end_us"] if done else int(log.pts_us[-1])
     size = media["width_px"], media["height_px"]
@@ -142,8 +141,8 @@ def _sightings(
         one = rule.of(label)
         scores = changed[label] if label in changed else log.scores(label, one.box_filter, size)
         found = replay(
-            label, log.pts_of(label), scores, one.debounce.resolved(interval),
-            start_us=media["first_pts_us"], end_us=end_us, reason=_REASON.get(facts["state"], "end"),
+            label, log.pts_of(label), scores, one.debounce.resolved(interval_s),
+            start_us=media["first_pts_us"], end_us=end_us, reason="cancelled" if label in log.adding else _REASON.get(facts["state"], "end"),
         )  # fmt: skip
         out += [s.to_dict() for s in found]
     return out

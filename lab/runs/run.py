@@ -12,6 +12,7 @@ import numpy as np
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.score_log.effort import Effort, analysed_spans, effort_of
+from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import FinishReason, Sighting
 from lab.store.store import Store
@@ -109,16 +110,8 @@ class Run:
 
     @property
     def sample_interval_s(self) -> float:
-        """every_s; the median distance of samples where every frame was one; their mean distance
-        where several frames were given at a time.
-        """
-        every_s = float(self.recipe["every_s"])
-        if self.recipe.get("frame_count", 1) > 1 and len(self.log.pts_us) > 1:
-            span_us = int(self.log.pts_us[-1] - self.log.pts_us[0])
-            return span_us / 1e6 / (len(self.log.pts_us) - 1)
-        if every_s > 0 or len(self.log.pts_us) < 2:
-            return every_s or 1.0
-        return float(np.median(np.diff(self.log.pts_us)) / 1e6)
+        """Seconds between samples; see `lab.score_log.interval.sampling_interval_s`."""
+        return sampling_interval_s(self._row["recipe"], self.log.pts_us)
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from lab.app.ui.shared import asset, here
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
-from lab.app.ui.widgets.rule_state import current_rule, load_rule, pack
+from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
@@ -143,7 +143,7 @@ def _told(text: str | None, run: Run, rule: Rule) -> Rule:
 
 def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
-    st.query_params["rule"] = pack(rule)
+    st.query_params["rule"] = rule_to_query(rule)
     left, right = st.columns(2)
     with left:
         saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
@@ -171,7 +171,7 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
         python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
         python.code(as_python(run, rule), language="python")
         yaml.code(as_yaml(rule), language="yaml")
-        command.code(as_command(run, rule, app_state.store), language="bash")
+        command.code(as_command(run, rule), language="bash")
         with job:
             _job(run, rule)
         st.caption("Each gives the same sightings. The address of this page carries run and rule.")

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.atomic_file import write_atomically
 from lab.errors import LabError
 from lab.evaluation.matching import Matching
 from lab.experiments.entry import Experiment
@@ -198,7 +199,5 @@ def _limits(row: Mapping[str, Any], name: str) -> str:
 
 
 def save_bundle(experiment: Experiment, path: str | Path) -> Path:
-    """Write the bundle; returns where."""
-    out = Path(path)
-    out.write_bytes(bundle_of(experiment))
-    return out
+    """Write the bundle, whole or not at all; returns where. Raises OSError."""
+    return write_atomically(path, bundle_of(experiment))

@@ -11,6 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 import lab
+from lab.app.cli.main import main
 from lab.experiments.bundle import bundle_of, save_bundle
 from lab.experiments.entry import Experiment, save_rule_entry
 from lab.experiments.notebook import notebook_of
@@ -215,3 +216,20 @@ def test_a_bundle_of_windows_of_frames_takes_seconds_as_its_run_does(samples, tm
     path, _ = bundle(run, rule, tmp_path)
     row = reproduce(path, share=0)["sightings"]
     assert (row["count"], row["identical"]) == (len(found), True)
+
+
+def test_an_export_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
+    words = [
+        "experiments",
+        study.entry_id,
+        "--store",
+        str(study.store.folder),
+        "--format",
+        "report",
+    ]
+    assert main([*words, "--out", str(tmp_path / "nowhere" / "report.html")]) == 1
+    said = capsys.readouterr().err
+    assert "cannot be written: No such file or directory; name a file with --out" in said
+    assert said.count("\n") == 1
+    assert main([*words, "--out", str(tmp_path / "report.html")]) == 0
+    assert "Two visits." in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -15,8 +15,11 @@ import yaml
 import lab
 from lab.app.cli.main import main
 from lab.errors import SettingError, SourceError
-from lab.jobs.document.read import document_of, job_of, read_job, run_job, schema, text_of
+from lab.jobs.document.export import document_of, text_of
+from lab.jobs.document.read import job_of, read_job
 from lab.jobs.document.rules import rule_of, shorthand
+from lab.jobs.document.run import run_job
+from lab.jobs.document.schema import schema
 from lab.jobs.document.text import MAX_BYTES, plain_values
 from lab.runs.analyze import Analysis, analyze_all
 from lab.store.store import Store

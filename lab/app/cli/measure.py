@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lab.app.cli.rule_options import add_rule_options, asks_for_rule, rule_of, split
+from lab.app.cli.rule_options import add_rule_options, asks_for_rule, named_rule, rule_of, split
+from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -113,8 +114,6 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _numbers(text: str) -> list[float]:
-    from lab.errors import SettingError
-
     try:
         return [float(v) for v in text.split(",")]
     except ValueError:
@@ -234,8 +233,6 @@ def _compare(args: argparse.Namespace) -> int:
 def _other_rule(args: argparse.Namespace, run: Any) -> Any:
     if args.rule_b is None:
         return None
-    from lab.app.cli.rule_options import named_rule
-
     return named_rule(args.rule_b, run)
 
 

@@ -12,10 +12,12 @@ from lab.app.ui.shared import asset, here
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
+from lab.app.ui.widgets.questions import current_ask
 from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
+from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
@@ -119,19 +121,19 @@ def show_player(
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
-    return _told(getattr(result, "told", None), run, rule)
+    return rule_from_player(result.get("told"), run, rule)
 
 
-def _told(text: str | None, run: Run, rule: Rule) -> Rule:
+def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     """What the player says of its rule, if it speaks of this run and of this loading of a rule.
 
     The component keeps its last word over a switch of run or rule; that word is then stale.
     """
     try:
-        told = json.loads(text) if text else {}
-        if told.get("run_id") != run.run_id or told.get("rule_n") != st.session_state.rule_n:
+        message = json.loads(text) if text else {}
+        if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
             return rule
-        new = Rule.from_dict(told["rule"])
+        new = Rule.from_dict(message["rule"])
         new.check_floor(run.recipe["score_floor"])
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{error}. The last rule that can be answered stays in use.")
@@ -179,8 +181,6 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
 
 def _job(run: Run, rule: Rule) -> None:
     """The whole analysis as one document."""
-    from lab.jobs.document.read import document_of, text_of
-
     try:
         text = text_of(document_of(run, rule))
     except LabError as error:
@@ -215,8 +215,6 @@ def other_analyses(app_state: AppState, run: Run) -> None:
 
 def tune() -> None:
     """The whole page below its title."""
-    from lab.app.ui.widgets.questions import current_ask
-
     app_state = here()
     ask = current_ask(app_state)
     run_id = choose_run(app_state)

@@ -36,7 +36,7 @@ class Debounce:
 
     enter_threshold: float = parameter(
         THRESHOLD_DEFAULT, "score", "a sample with this score or more is over", "Enter at",
-        default_text="the detector's own", slider=(1, 0.01),
+        default_text="the detector's own", slider=(1, 0.01), swept="auto",
         sentence="a sample with a score of {} or more was over",
     )  # fmt: skip
     exit_threshold: float = parameter(
@@ -78,7 +78,7 @@ class Debounce:
     )  # fmt: skip
     cooldown_s: float = parameter(
         0.0, "seconds", "alerts are silenced for so long; sightings stay", "Cooldown",
-        off=0.0, slider=(600, 1), sentence="further alerts were silenced for {} s",
+        off=0.0, slider=(600, 1), group="Alerts", sentence="further alerts were silenced for {} s",
     )  # fmt: skip
     cooldown_from: Literal["start", "end"] = parameter(
         "start", "choice",

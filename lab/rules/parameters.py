@@ -42,8 +42,10 @@ class RuleParameter:
     instead_of: the setting that it replaces where it is given.
     sets: the settings that it sets; it is not kept itself.
     needs: the setting without which it does nothing. off: the value at which it does nothing.
-    slider: largest value and step of its slider on Tune; None if it has none.
-    swept: the values that a sweep tries by default; empty if no sweep has it.
+    slider: largest value and step of its slider on Tune; None if it has none. group: the heading
+        above it there.
+    swept: the values that a sweep tries by default, or "auto" (scores that occur); empty if no
+        sweep has it.
     """
 
     name: str = ""
@@ -60,7 +62,8 @@ class RuleParameter:
     off: Any = None
     choices: tuple[str, ...] = ()
     slider: tuple[float, float] | None = None
-    swept: tuple[float, ...] = ()
+    group: str = "Presence"
+    swept: tuple[float, ...] | Literal["auto"] = ()
 
     @property
     def unit(self) -> str:
@@ -75,6 +78,10 @@ class RuleParameter:
     @property
     def maximum(self) -> float | None:
         return _BOUNDS[self.kind][1] if self.kind in _BOUNDS else None
+
+    @property
+    def is_swept(self) -> bool:
+        return bool(self.swept)
 
     @property
     def default_words(self) -> str:
@@ -94,6 +101,19 @@ class RuleParameter:
                 ", ".join(f"({x:.6g}, {y:.6g})" for x, y in polygon) for polygon in value
             )
         return f"{value:.6g}" if isinstance(value, int | float) else str(value)
+
+    def json_schema(self) -> dict[str, Any]:
+        """What a JSON document may give for it, its bounds by reference to the kind's definition."""
+        row: dict[str, Any] = {"description": self.text}
+        if self.kind == "choice":
+            row["enum"] = list(self.choices)
+        else:
+            row["$ref"] = f"#/$defs/{self.kind}"
+        if self.default is not None and self.default_text is None:
+            row["default"] = list(self.default) if self.kind == "polygons" else self.default
+        elif self.default_text is not None or self.follows is not None:
+            row["description"] += f"; {self.default_words} unless given"
+        return row
 
     def checked(self, value: Any) -> Any:
         """The value in its own type. Raises SettingError if it is none of this kind."""

@@ -18,7 +18,7 @@ from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.jobs.document.export import document_of, text_of
-from lab.rules.rule import Rule
+from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
 
@@ -111,6 +111,7 @@ def show_player(
         "gate": bool(run.recipe.get("gate")),
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
+        "sliders": sliders(),
         "seek": st.session_state.get("seek"),
         "ask": ask,
     }
@@ -122,6 +123,23 @@ def show_player(
         on_answered_change=lambda: None,
     )
     return rule_from_player(result.get("told"), run, rule)
+
+
+def sliders() -> list[list[Any]]:
+    """For the player: name, title, least, most, step and help of each; a title alone is a heading."""
+    rows: list[list[Any]] = []
+    group = None
+    for name, p in rule_parameters().items():
+        if p.slider is None:
+            continue
+        if p.group != group:
+            rows.append([p.group])
+            group = p.group
+        most, step = p.slider
+        rows.append(
+            [name, p.title, p.minimum or (step if p.kind == "score" else 0), most, step, p.text]
+        )
+    return rows
 
 
 def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:

@@ -140,9 +140,11 @@ def _sightings(
     for label in rule.wanted(log.labels):
         one = rule.of(label)
         scores = changed[label] if label in changed else log.scores(label, one.box_filter, size)
+        ended = _REASON.get(facts["state"], "end")
         found = replay(
             label, log.pts_of(label), scores, one.debounce.resolved(interval_s),
-            start_us=media["first_pts_us"], end_us=end_us, reason="cancelled" if label in log.adding else _REASON.get(facts["state"], "end"),
+            start_us=media["first_pts_us"], end_us=end_us,
+            reason="cancelled" if label in log.adding else ended,
         )  # fmt: skip
         out += [s.to_dict() for s in found]
     return out

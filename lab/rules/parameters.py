@@ -103,7 +103,7 @@ class RuleParameter:
         return f"{value:.6g}" if isinstance(value, int | float) else str(value)
 
     def json_schema(self) -> dict[str, Any]:
-        """What a JSON document may give for it, its bounds by reference to the kind's definition."""
+        """What a JSON document may give; its bounds are in the definition of its kind."""
         row: dict[str, Any] = {"description": self.text}
         if self.kind == "choice":
             row["enum"] = list(self.choices)

@@ -126,7 +126,7 @@ def show_player(
 
 
 def sliders() -> list[list[Any]]:
-    """For the player: name, title, least, most, step and help of each; a title alone is a heading."""
+    """For the player: name, title, least, most, step and help; a title alone is a heading."""
     rows: list[list[Any]] = []
     group = None
     for name, p in rule_parameters().items():

@@ -28,9 +28,10 @@ _PUBLIC = {
     "Annotation": "lab.annotation",
     "BoxFilter": "lab.rules.box_filter",
     "Coverage": "lab.annotation",
-    "Debounce": "lab.rules.rule",
+    "Debounce": "lab.rules.debounce",
     "Detections": "lab.detection",
     "DetectorError": "lab.errors",
+    "DetstreamDetector": "lab.detectors.plugins.detstream",
     "Event": "lab.sighting",
     "Frame": "lab.frame",
     "LabError": "lab.errors",
@@ -53,13 +54,17 @@ _PUBLIC = {
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
+    "document_of": "lab.jobs.document.export",
     "evaluate": "lab.evaluation.evaluate",
     "gate_report": "lab.evaluation.gate_report",
+    "job_of": "lab.jobs.document.read",
     "make_detector": "lab.runs.analyze",
     "open_store": "lab.runs.open_store",
     "probe": "lab.video.probe",
+    "read_job": "lab.jobs.document.read",
     "recommend": "lab.tuning.recommend",
     "resume": "lab.runs.analyze",
+    "run_job": "lab.jobs.document.run",
     "sweep": "lab.tuning.sweep",
     "thin": "lab.tuning.thinning",
 }
@@ -68,10 +73,15 @@ __all__ = ["__version__", *_PUBLIC]
 if TYPE_CHECKING:
     from lab.detection import Detections
     from lab.detectors.make import make_detector
+    from lab.detectors.plugins.detstream import DetstreamDetector
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError
     from lab.frame import Frame
+    from lab.jobs.document.export import document_of
+    from lab.jobs.document.read import job_of, read_job
+    from lab.jobs.document.run import run_job
     from lab.rules.box_filter import BoxFilter
-    from lab.rules.rule import Debounce, LabelRule, Rule
+    from lab.rules.debounce import Debounce
+    from lab.rules.rule import LabelRule, Rule
     from lab.rules.tracker import Tracker
     from lab.runs.add_prompts import add_prompts
     from lab.runs.analyze import Analysis, analyze, analyze_all, resume

@@ -76,6 +76,7 @@ def test_public_names_resolve_and_say_what_they_are():
         "guide/README.md",
         "guide/json.md",
         "guide/tuning.md",
+        "guide/rules.md",
         "guide/models.md",
         "guide/prompts.md",
         "guide/jobs.md",

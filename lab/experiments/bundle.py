@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lab.atomic_file import write_atomically
 from lab.errors import LabError
 from lab.evaluation.matching import Matching
 from lab.experiments.entry import Experiment
 from lab.formats.annotations.files import write_coverage, write_rows
 from lab.formats.csv import to_csv
+from lab.rules.describe import describe
+from lab.rules.rule import Rule
 from lab.runs.run import SIGHTING_COLUMNS, Run
 from lab.score_log.score_log import added_folders, part_files
 from lab.video.media import sha256
@@ -130,7 +133,6 @@ def media_facts(run: Run) -> dict[str, Any]:
 def methods(facts: Mapping[str, Any]) -> str:
     """A paragraph for a methods section, from the facts alone."""
     recipe, media, effort = facts["recipe"], facts["media"][0], facts["effort"]
-    d = facts["rule"]["default"]["debounce"]
     every = f"one frame every {recipe['every_s']:g} s" if recipe["every_s"] else "every frame"
     labels = recipe["labels"] or ["any label that the detector gives"]
     what = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} classes"
@@ -140,9 +142,8 @@ def methods(facts: Mapping[str, Any]) -> str:
         f"(sha256 {str(media['sha256'])[:16]}…) for {what}, keeping detections of confidence {recipe['score_floor']:g} and more: "
         f"{effort['samples']} samples, {effort['failed']} of them failed"
         f"{_held_back(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
-        f"A sighting began when {d['enter_frames']} of {d['enter_window']} samples scored at least {d['enter_threshold']:.4g}, "
-        f"and ended when {d['exit_frames']} in a row scored below {d['exit_threshold']:.4g}; sightings within {d['merge_gap_s']:g} s "
-        f"were merged, and those shorter than {d['min_duration_s']:g} s dropped (protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
+        f"{_rule_words(Rule.from_dict(facts['rule']))} "
+        f"(protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
     )
     if facts["figures"]:
         f, m = facts["figures"]["overall"], facts["matching"]
@@ -157,6 +158,16 @@ def methods(facts: Mapping[str, Any]) -> str:
         s = facts["split"]
         text += f" The rule was chosen for the {s['goal']}, with figures held out by {s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
     return text + "\n"
+
+
+def _rule_words(rule: Rule) -> str:
+    """All of the rule, as a sentence without its full stop."""
+    words = describe(rule)
+    only = words.pop("labels", None)
+    said = [f"For {label}, {text}" for label, text in words.items()]
+    if only is not None:
+        said.append(f"Sightings were looked for of {only}")
+    return ". ".join(said)
 
 
 def _made_of(recipe: Mapping[str, Any]) -> str:
@@ -188,7 +199,5 @@ def _limits(row: Mapping[str, Any], name: str) -> str:
 
 
 def save_bundle(experiment: Experiment, path: str | Path) -> Path:
-    """Write the bundle; returns where."""
-    out = Path(path)
-    out.write_bytes(bundle_of(experiment))
-    return out
+    """Write the bundle, whole or not at all; returns where. Raises OSError."""
+    return write_atomically(path, bundle_of(experiment))

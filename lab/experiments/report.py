@@ -11,6 +11,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from lab.experiments.entry import Experiment
+from lab.rules.describe import describe
 from lab.sighting import Sighting
 
 _MAX_PICTURES = 60
@@ -81,7 +82,7 @@ def report_of(experiment: Experiment) -> str:
         ),
         sightings=sightings,
         pictures=_pictures(experiment, sightings),
-        settings=rule.default.debounce.to_dict(),
+        settings=describe(rule),
         protocol=experiment.protocol,
         effort=run.effort().to_dict(),
     )

@@ -2,61 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from lab.errors import SettingError
+from lab.rules.parameters import Polygon, check_keys, parameter, parameters_of
 
-from lab.errors import SettingError, closest
+if TYPE_CHECKING:
+    import numpy as np
 
-Polygon = tuple[tuple[float, float], ...]
-
-
-def _polygons(name: str, polygons: Sequence[Sequence[Sequence[float]]]) -> tuple[Polygon, ...]:
-    if isinstance(polygons, str) or not isinstance(polygons, Sequence):
-        raise SettingError(f"{name} must be a list of polygons, got {polygons!r}")
-    out = []
-    for polygon in polygons:
-        try:
-            points = tuple((float(x), float(y)) for x, y in polygon)
-        except (TypeError, ValueError):
-            raise SettingError(f"{name} holds polygons of (x, y) points, got {polygon!r}") from None
-        if len(points) < 3:
-            raise SettingError(f"a polygon in {name} needs 3 points or more, got {len(points)}")
-        if not all(0 <= v <= 1 for point in points for v in point):
-            raise SettingError(
-                f"points in {name} are fractions of the picture, in [0, 1], got {points}"
-            )
-        out.append(points)
-    return tuple(out)
+# NumPy is imported where boxes are looked at: the command line reads these declarations at start.
 
 
 @dataclass(frozen=True, kw_only=True)
 class BoxFilter:
     """Which detections of a label count.
 
-    include, exclude: polygons, points as fractions of the picture's width and height, so that
-        a rule serves every resolution of one camera. A box lies in a polygon if the middle of
-        its bottom edge does (where the thing stands: the convention of Frigate's zones and of
-        supervision's PolygonZone). With no include polygon the whole picture is included;
-        exclude wins.
-    min_area_fraction, max_area_fraction: box area over picture area, both ends allowed.
+    Points of polygons are fractions of the picture's width and height, so that a rule serves every
+    resolution of one camera. A box lies in a polygon if the middle of its bottom edge does (where
+    the thing stands: the convention of Frigate's zones and of supervision's PolygonZone). With no
+    include polygon the whole picture is included; exclude wins. The area of a box is divided by
+    that of the picture; both ends are allowed.
+
+    Raises SettingError (a ValueError) for anything out of range.
     """
 
-    include: tuple[Polygon, ...] = ()
-    exclude: tuple[Polygon, ...] = ()
-    min_area_fraction: float = 0.0
-    max_area_fraction: float = 1.0
+    include: tuple[Polygon, ...] = parameter(
+        (), "polygons", "boxes count only where they stand in one of these zones", "Zones",
+        off=(), sentence="only boxes that stood in these zones counted: {}",
+    )  # fmt: skip
+    exclude: tuple[Polygon, ...] = parameter(
+        (), "polygons", "boxes that stand in one of these zones do not count", "Exclusions",
+        off=(), sentence="boxes that stood in these zones did not count: {}",
+    )  # fmt: skip
+    min_area_fraction: float = parameter(
+        0.0, "fraction", "smaller boxes do not count", "Smallest area", off=0.0, swept=(0.0,),
+        sentence="boxes smaller than {} of the picture did not count",
+    )  # fmt: skip
+    max_area_fraction: float = parameter(
+        1.0, "fraction", "larger boxes do not count", "Largest area", off=1.0,
+        sentence="boxes larger than {} of the picture did not count",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "include", _polygons("include", self.include))
-        object.__setattr__(self, "exclude", _polygons("exclude", self.exclude))
-        for name in ("min_area_fraction", "max_area_fraction"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-                raise SettingError(f"{name} must be in [0, 1], got {value!r}")
-            object.__setattr__(self, name, float(value))
+        for name, declared in parameters_of(BoxFilter).items():
+            object.__setattr__(self, name, declared.checked(getattr(self, name)))
         if self.min_area_fraction > self.max_area_fraction:
             raise SettingError(
                 f"min_area_fraction must be at most max_area_fraction ({self.max_area_fraction}), "
@@ -72,6 +64,8 @@ class BoxFilter:
 
         box_xyxy_px: shape (n, 4). Returns bool, shape (n,).
         """
+        import numpy as np
+
         boxes = np.asarray(box_xyxy_px, np.float64)
         width = boxes[:, 2] - boxes[:, 0]
         height = boxes[:, 3] - boxes[:, 1]
@@ -94,19 +88,21 @@ class BoxFilter:
             "max_area_fraction": self.max_area_fraction,
         }
 
+    def changed(self, **changes: Any) -> BoxFilter:
+        """A copy with other settings. Raises SettingError as `from_dict` does."""
+        return BoxFilter.from_dict({**self.to_dict(), **changes})
+
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> BoxFilter:
-        known = list(cls.__dataclass_fields__)
-        if not isinstance(settings, Mapping):
-            raise SettingError(f"box_filter must be a mapping of settings, got {settings!r}")
-        for key in settings:
-            if key not in known:
-                raise SettingError(f"unknown setting {key!r} in box_filter; {closest(key, known)}")
+        """Raises SettingError for unknown keys and values out of range."""
+        check_keys(settings, [f.name for f in dataclasses.fields(cls)], "box_filter")
         return cls(**settings)
 
 
 def _inside(polygon: Polygon, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Even-odd rule, by crossings of a ray to the right (Shimrat 1962, Algorithm 112)."""
+    import numpy as np
+
     inside = np.zeros(x.shape, bool)
     x0, y0 = polygon[-1]
     for x1, y1 in polygon:

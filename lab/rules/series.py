@@ -13,7 +13,7 @@ from lab.errors import SettingError
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce
 from lab.score_log.effort import analysed_spans
-from lab.score_log.recipe import sample_interval_s
+from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog
 from lab.sighting import FinishReason
 
@@ -85,7 +85,7 @@ class ScoreSeries:
             sample_pts_us=log.pts_us,
             scored=log.ok_of(label),
             scores=scores,
-            interval_s=sample_interval_s(recipe, log.pts_us),
+            interval_s=sampling_interval_s(recipe, log.pts_us),
             start_us=int(media["first_pts_us"]),
             end_us=log.end_us(int(media["end_us"]), state),
             end_reason="cancelled" if label in log.adding else _END_REASONS.get(state, "end"),

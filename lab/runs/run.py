@@ -16,7 +16,7 @@ from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.rules.series import ScoreSeries
 from lab.score_log.effort import Effort, analysed_spans, effort_of
-from lab.score_log.recipe import sample_interval_s
+from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import Sighting
 from lab.store.store import Store
@@ -111,8 +111,8 @@ class Run:
 
     @cached_property
     def sample_interval_s(self) -> float:
-        """See `lab.score_log.recipe.sample_interval_s`."""
-        return sample_interval_s(self.recipe, self.log.pts_us)
+        """Seconds between samples; see `lab.score_log.interval.sampling_interval_s`."""
+        return sampling_interval_s(self.recipe, self.log.pts_us)
 
     @property
     def size_px(self) -> tuple[int, int]:

@@ -11,8 +11,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
-
 from lab.video.sampling import Sampling
 
 # 2: a sample is early by at most half a frame (in an AVI it could be a whole one before).
@@ -49,20 +47,6 @@ def recipe_hash(recipe: Mapping[str, Any]) -> str:
 def protocol_hash(recipe: Mapping[str, Any]) -> str:
     """The recipe without its media: runs of one protocol may be pooled."""
     return recipe_hash({k: v for k, v in recipe.items() if k != "media_id"})
-
-
-def sample_interval_s(recipe: Mapping[str, Any], pts_us: np.ndarray) -> float:
-    """The interval, in seconds, by which settings in seconds become counts of samples.
-
-    every_s of the recipe; the median distance of the samples where every frame was one; their
-    mean distance where several frames were given at a time. pts_us: int64 (n,), all samples.
-    """
-    every_s = float(recipe["every_s"])
-    if len(pts_us) < 2:
-        return every_s or 1.0
-    if recipe.get("frame_count", 1) > 1:
-        return int(pts_us[-1] - pts_us[0]) / 1e6 / (len(pts_us) - 1)
-    return every_s if every_s > 0 else float(np.median(np.diff(pts_us)) / 1e6)
 
 
 @cache

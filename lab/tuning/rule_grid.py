@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.errors import SettingError
 from lab.rules.box_filter import BoxFilter
-from lab.rules.rule import Debounce
+from lab.rules.rule import rule_parameters
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage
 
+# In the order of the sweep's loops. All but exit_share are settings of a rule, declared there.
 SETTINGS = (
     "min_area_fraction", "enter_threshold", "exit_share", "enter_frames", "exit_frames",
     "merge_gap_s", "min_duration_s",
 )  # fmt: skip
+
+
+def title_of(name: str) -> str:
+    """The name of a setting of a sweep on pages, with its unit."""
+    if name == "exit_share":
+        return "Exit, share of enter"
+    declared = rule_parameters()[name]
+    unit = declared.unit if declared.kind in ("samples", "seconds") else ""
+    return f"{declared.title}, {unit}" if unit else declared.title
+
+
+def _swept(name: str) -> Any:
+    return rule_parameters()[name].swept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,46 +42,37 @@ class RuleGrid:
 
     enter_threshold: scores; `auto` takes up to `thresholds` of the scores that occur.
     exit_share: exit threshold as a share of enter, not below the run's score floor.
-    enter_frames, exit_frames: in samples. merge_gap_s, min_duration_s: in seconds.
-    min_area_fraction: of the picture. Raises SettingError for a value out of range.
+    The others are settings of a rule, in its units; see `lab.rules.rule.rule_parameters`.
+    Raises SettingError for a value out of range.
     """
 
     enter_threshold: Sequence[float] | str = "auto"
     exit_share: Sequence[float] = (1.0,)
-    enter_frames: Sequence[int] = (1, 2, 3, 5)
-    exit_frames: Sequence[int] = (1, 3, 5, 10)
-    merge_gap_s: Sequence[float] = (0.0, 1.0, 2.0, 5.0)
-    min_duration_s: Sequence[float] = (0.0, 0.5, 1.0, 2.0)
-    min_area_fraction: Sequence[float] = (0.0,)
+    enter_frames: Sequence[int] = field(default=_swept("enter_frames"))
+    exit_frames: Sequence[int] = field(default=_swept("exit_frames"))
+    merge_gap_s: Sequence[float] = field(default=_swept("merge_gap_s"))
+    min_duration_s: Sequence[float] = field(default=_swept("min_duration_s"))
+    min_area_fraction: Sequence[float] = field(default=_swept("min_area_fraction"))
     thresholds: int = 24
 
     def __post_init__(self) -> None:
-        for f in dataclasses.fields(self):
-            values = getattr(self, f.name)
-            if f.name == "thresholds" or (isinstance(values, str) and values == "auto"):
+        declared = rule_parameters()
+        for name in SETTINGS:
+            values = getattr(self, name)
+            if isinstance(values, str) and values == "auto" and name == "enter_threshold":
                 continue
             if isinstance(values, str) or not hasattr(values, "__iter__"):
-                raise SettingError(f"{f.name} of a sweep must be a list of values, got {values!r}")
+                raise SettingError(f"{name} of a sweep must be a list of values, got {values!r}")
             values = tuple(sorted({float(v) for v in values}))
             if not values:
-                raise SettingError(f"{f.name} of a sweep is empty; give at least one value")
-            if f.name in ("enter_frames", "exit_frames"):
-                if any(v != int(v) for v in values):
-                    raise SettingError(
-                        f"{f.name} of a sweep counts samples: whole numbers, got {list(values)}"
-                    )
-                values = tuple(int(v) for v in values)
-            object.__setattr__(self, f.name, values)
+                raise SettingError(f"{name} of a sweep is empty; give at least one value")
+            if name in declared:
+                values = tuple(declared[name].checked(v) for v in values)
+            object.__setattr__(self, name, values)
         if not all(0 < share <= 1 for share in self.exit_share):
             raise SettingError(f"exit_share must be in (0, 1], got {self.exit_share}")
-        if not all(0 <= area < 1 for area in self.min_area_fraction):
+        if not all(area < 1 for area in self.min_area_fraction):
             raise SettingError(f"min_area_fraction must be in [0, 1), got {self.min_area_fraction}")
-        for enter, exit_ in itertools.product(self.enter_frames, self.exit_frames):
-            Debounce(enter_frames=enter, exit_frames=exit_)
-        for gap, least in itertools.product(self.merge_gap_s, self.min_duration_s):
-            Debounce(merge_gap_s=gap, min_duration_s=least)
-        for threshold in () if isinstance(self.enter_threshold, str) else self.enter_threshold:
-            Debounce(enter_threshold=float(threshold))
 
     def with_thresholds(self, footage: Sequence[Footage], floor: float) -> RuleGrid:
         """`auto` replaced by scores that occur, evenly spread over them, highest included."""

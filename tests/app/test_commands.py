@@ -3,6 +3,8 @@
 import contextlib
 import io
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -135,7 +137,7 @@ def test_collections_are_compared_with_an_interval(tmp_path):
         (["evaluate", "RUN", "RUN", "--labels", "TRUTH"], 2, "count twice"),
         (["evaluate", "RUN", "--labels", "TRUTH", "--tiou", "2"], 2, "tiou"),
         (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "a,b"], 2, "list of numbers"),
-        (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "1.5"], 2, "whole numbers"),
+        (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "1.5"], 2, "whole number"),
         (["sweep", "RUN"], 2, "no stretch was watched"),
         (["decisions", "RUN", "--label", "zebra"], 2, "no label 'zebra'"),
         (["thin", "RUN", "--label", "zebra", "--labels", "TRUTH"], 2, "no label 'zebra'"),
@@ -155,3 +157,17 @@ def test_errors_are_one_line_with_the_way_out(study, words, code, says):
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_the_command_line_starts_without_what_is_heavy():
+    code = (
+        "import sys\n"
+        "from lab.app.cli.main import main\n"
+        "try: main(['sightings', '--help'])\n"
+        "except SystemExit: pass\n"
+        "heavy = {'torch', 'cv2', 'av', 'numpy', 'pandas', 'numba', 'duckdb', 'pyarrow', 'streamlit'}\n"
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--enter-threshold" in done.stdout

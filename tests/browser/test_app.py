@@ -76,11 +76,11 @@ def finished_run(server, clip, **settings):
 
 def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, samples):
     run = finished_run(server, samples / "cat_then_person.mp4")
-    from lab.app.ui.widgets.rule_state import pack
+    from lab.app.ui.widgets.rule_state import rule_to_query
     from lab.rules.rule import Rule
 
     rule = Rule.from_dict({"only": ["cat"]})
-    page.goto(f"{server.url}/tune?run={run.run_id}&rule={pack(rule)}")
+    page.goto(f"{server.url}/tune?run={run.run_id}&rule={rule_to_query(rule)}")
     wait_for_sightings(page, 1)
     wait_for_rule(page, rule.rule_hash)
     assert page.get_by_role("link", name="Source").count() == 1

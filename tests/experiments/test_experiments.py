@@ -6,15 +6,18 @@ import sys
 import zipfile
 
 import nbformat
+import numpy as np
 import pytest
 from nbclient import NotebookClient
 
 import lab
-from lab.experiments.bundle import bundle_of
+from lab.app.cli.main import main
+from lab.experiments.bundle import bundle_of, save_bundle
 from lab.experiments.entry import Experiment, save_rule_entry
 from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of
 from lab.experiments.reproduce import reproduce
+from tests.builders import make_run, scores_of
 
 
 @pytest.fixture(scope="module")
@@ -152,3 +155,81 @@ def _moved(study, tmp_path):
                     data = json.dumps(facts).encode()
                 new.writestr(name, data)
     return tmp_path / "moved.zip"
+
+
+def bundle(run, rule, folder):
+    """The bundle of a rule that was saved for a run, and its methods paragraph."""
+    entry_id = save_rule_entry(run, lab.Rule.coerce(rule), "rule")
+    path = save_bundle(Experiment.load(run.store, entry_id), folder / "bundle.zip")
+    return path, zipfile.ZipFile(path).read("METHODS.md").decode()
+
+
+def test_the_methods_of_a_rule_say_all_of_it(tmp_path):
+    run = make_run(tmp_path, {"otter": scores_of(60, [(10, 20)]), "heron": scores_of(60, [(5, 9)])})
+    zone = [[0.1, 0.2], [0.9, 0.2], [0.5, 0.8]]
+    rule = {
+        "default": {
+            "debounce": {"enter_threshold": 0.45, "enter_s": 0.7, "exit_s": 1.3, "merge_gap_s": 2},
+            "box_filter": {"exclude": [zone], "max_area_fraction": 0.75},
+        },
+        "labels": {"otter": {"debounce": {
+            "enter_threshold": 0.6, "exit_threshold": 0.35, "enter_frames": 2, "enter_window": 6,
+            "exit_frames": 7, "min_duration_s": 0.9, "cooldown_s": 11, "cooldown_from": "end",
+        }, "box_filter": {"include": [zone], "min_area_fraction": 0.015}}},
+        "only": ["otter", "heron"],
+    }  # fmt: skip
+    path, methods = bundle(run, rule, tmp_path)
+    _, every_other, otter = methods.split("For ")[:1] + methods.split("For ")[-2:]
+    for words in (
+        "score of 0.45",
+        "0.7 s opened",
+        "1.3 s closed",
+        "2 s apart",
+        "(0.9, 0.2)",
+        "0.75",
+    ):
+        assert words in every_other
+    for words in ("score of 0.6", "below 0.35", "2 over", "last 6", "7 under", "than 0.9 s",
+                  "for 11 s", "from the end", "(0.5, 0.8)", "than 0.015"):  # fmt: skip
+        assert words in otter
+    assert every_other.startswith("every other label")
+    assert otter.startswith("otter")
+    assert "only heron, otter" in methods
+    assert "3 over" not in every_other, "the count that seconds replace"
+    assert reproduce(path, share=0)["sightings"]["identical"]
+
+
+def test_a_bundle_of_windows_of_frames_takes_seconds_as_its_run_does(samples, tmp_path):
+    windows = lab.Analysis(detector="visual", interval_s=2.0, frame_count=4)
+    (run,) = lab.analyze_all(
+        samples / "cat_then_person.mp4", [windows], store=tmp_path, progress=False
+    )
+    score = float(np.median(run.log.scores("brightness")))
+    rule = {
+        "default": {"debounce": {"enter_threshold": score, "enter_s": 2.0, "exit_s": 2.0}},
+        "only": ["brightness"],
+    }
+    found = run.find(rule)
+    assert found != run.find(
+        lab.Rule.from_dict(rule).changed(enter_s=None, exit_s=None, enter_frames=1, exit_frames=1)
+    )
+    path, _ = bundle(run, rule, tmp_path)
+    row = reproduce(path, share=0)["sightings"]
+    assert (row["count"], row["identical"]) == (len(found), True)
+
+
+def test_an_export_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
+    words = [
+        "experiments",
+        study.entry_id,
+        "--store",
+        str(study.store.folder),
+        "--format",
+        "report",
+    ]
+    assert main([*words, "--out", str(tmp_path / "nowhere" / "report.html")]) == 1
+    said = capsys.readouterr().err
+    assert "cannot be written: No such file or directory; name a file with --out" in said
+    assert said.count("\n") == 1
+    assert main([*words, "--out", str(tmp_path / "report.html")]) == 0
+    assert "Two visits." in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -15,8 +15,11 @@ import yaml
 import lab
 from lab.app.cli.main import main
 from lab.errors import SettingError, SourceError
-from lab.jobs.document.read import document_of, job_of, read_job, run_job, schema, text_of
+from lab.jobs.document.export import document_of, text_of
+from lab.jobs.document.read import job_of, read_job
 from lab.jobs.document.rules import rule_of, shorthand
+from lab.jobs.document.run import run_job
+from lab.jobs.document.schema import schema
 from lab.jobs.document.text import MAX_BYTES, plain_values
 from lab.runs.analyze import Analysis, analyze_all
 from lab.store.store import Store
@@ -548,7 +551,11 @@ class Keyed:
 
 
 def keyed(path, store="kept", **settings):
-    given = {"target": "tests.jobs.test_job_document:Keyed", "api_key": "${LAB_TEST_KEY}", **settings}
+    given = {
+        "target": "tests.jobs.test_job_document:Keyed",
+        "api_key": "${LAB_TEST_KEY}",
+        **settings,
+    }
     return job(path, sampling={"every_s": 1}, analyses=[{"name": "keyed", "detector": "python", "settings": given}],
                sinks=[{"type": "store", "name": "r"}, {"type": "json", "path": "out.json"}], store=store)  # fmt: skip
 

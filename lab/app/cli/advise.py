@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.app.cli.measure import runs_of, say_notes, truth_options
 from lab.app.cli.rule_options import add_rule_options, rule_of
+from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -82,8 +83,6 @@ def _audit(args: argparse.Namespace) -> int:
     elif known:
         audit = known[0]
     else:
-        from lab.errors import SettingError
-
         raise SettingError(
             f"no audit of {label!r} was drawn with this protocol; draw one with --draw 12"
         )

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.atomic_file import write_atomically
+from lab.errors import LabError
+
 Command = Callable[..., argparse.ArgumentParser]
 _SUFFIX = {"notebook": ".ipynb", "report": ".html", "bundle": ".zip"}
 
@@ -31,18 +34,25 @@ def _experiments(args: argparse.Namespace) -> int:
 
     experiment = Experiment.load(store, args.entry)
     out = Path(args.out or f"{experiment.entry_id}{_SUFFIX[args.format]}")
+    content: str | bytes
     if args.format == "notebook":
         from lab.experiments.notebook import notebook_of
 
-        out.write_text(notebook_of(experiment))
+        content = notebook_of(experiment)
     elif args.format == "report":
         from lab.experiments.report import report_of
 
-        out.write_text(report_of(experiment))
+        content = report_of(experiment)
     else:
         from lab.experiments.bundle import bundle_of
 
-        out.write_bytes(bundle_of(experiment))
+        content = bundle_of(experiment)
+    try:
+        write_atomically(out, content)
+    except OSError as error:
+        raise LabError(
+            f"{out} cannot be written: {error.strerror}; name a file with --out"
+        ) from None
     print(json.dumps({"entry_id": experiment.entry_id, "path": str(out)}) if args.json else out)
     return 0
 

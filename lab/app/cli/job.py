@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from lab.app.cli.rule_options import named_rule
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -20,7 +21,8 @@ _SAID_BY_THE_DOCUMENT: dict[str, Any] = {
 
 def analyze_job(args: argparse.Namespace) -> int:
     """`lab analyze --job FILE`: exit code 1 if a clip or an analysis failed."""
-    from lab.jobs.document.read import read_job, run_job
+    from lab.jobs.document.read import read_job
+    from lab.jobs.document.run import run_job
 
     for name, usual in _SAID_BY_THE_DOCUMENT.items():
         if getattr(args, name) != usual:
@@ -64,7 +66,7 @@ def _job(args: argparse.Namespace) -> int:
 
 
 def _schema(args: argparse.Namespace) -> int:
-    from lab.jobs.document.read import schema
+    from lab.jobs.document.schema import schema
 
     if args.names:
         raise SettingError(f"schema takes no names, got {args.names[0]!r}")
@@ -97,7 +99,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from lab.jobs.document.read import document_of, text_of
+    from lab.jobs.document.export import document_of, text_of
     from lab.runs.run import Run
     from lab.store.store import Store
 
@@ -111,8 +113,6 @@ def _export(args: argparse.Namespace) -> int:
 
 def _rule_of(name: str, run: Any) -> Any:
     """A document of several analyses saves the rule of each as `NAME: ANALYSIS`."""
-    from lab.app.cli.rule_options import named_rule
-
     of_analysis = f"{name}: {run.analysis}"
     saved = {row["name"] for row in run.store.rules()}
     return named_rule(of_analysis if of_analysis in saved and name not in saved else name, run)

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lab.app.cli.rule_options import add_rule_options, asks_for_rule, rule_of, split
+from lab.app.cli.rule_options import add_rule_options, asks_for_rule, named_rule, rule_of, split
+from lab.errors import SettingError
+from lab.rules.rule import rule_parameters
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -113,8 +115,6 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _numbers(text: str) -> list[float]:
-    from lab.errors import SettingError
-
     try:
         return [float(v) for v in text.split(",")]
     except ValueError:
@@ -234,8 +234,6 @@ def _compare(args: argparse.Namespace) -> int:
 def _other_rule(args: argparse.Namespace, run: Any) -> Any:
     if args.rule_b is None:
         return None
-    from lab.app.cli.rule_options import named_rule
-
     return named_rule(args.rule_b, run)
 
 
@@ -280,8 +278,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
             "--label", help="separated by commas; all that runs and truth share, unless given"
         )
         group = sub.add_argument_group("grid", "values separated by commas")
-        for name in ("enter_threshold", "exit_share", "enter_frames", "exit_frames", "merge_gap_s",
-                     "min_duration_s", "min_area_fraction"):  # fmt: skip
+        for name in ("exit_share", *(n for n, p in rule_parameters().items() if p.is_swept)):
             group.add_argument(f"--grid-{name.replace('_', '-')}", metavar="VALUES")
         group.add_argument(
             "--thresholds", type=int, default=24, help="how many scores that occur (24)"

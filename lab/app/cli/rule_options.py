@@ -1,83 +1,115 @@
-"""The settings of a rule, wherever a command takes one."""
+"""The settings of a rule, wherever a command takes one, and the options that say a rule."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from lab.errors import SettingError
+from lab.errors import SettingError, closest
+from lab.rules.parameters import Kind, RuleParameter
+from lab.rules.rule import Rule, rule_parameters
 
-_RULE_OPTIONS: list[tuple[str, Callable[[str], Any], str]] = [
-    ("--enter-threshold", float, "a sample with this score or more is over"),
-    ("--exit-threshold", float, "a sample with less is under (as enter, unless given)"),
-    ("--enter-frames", int, "over samples that open a sighting (3)"),
-    ("--enter-window", int, "among the last so many samples (as enter-frames)"),
-    ("--exit-frames", int, "consecutive under samples that close it (5)"),
-    ("--enter-s", float, "instead of enter-frames, in seconds"),
-    ("--exit-s", float, "instead of exit-frames, in seconds"),
-    ("--min-duration-s", float, "drop shorter sightings (0)"),
-    ("--merge-gap-s", float, "continue a sighting that ended at most so long ago (0)"),
-    ("--cooldown-s", float, "silence alerts for so long; sightings stay (0)"),
-    ("--cooldown-from", str, "count the cooldown from: start, end (start)"),
-]
+_TYPES: dict[Kind, Callable[[str], Any]] = {
+    "score": float, "samples": int, "seconds": float, "fraction": float, "choice": str,
+}  # fmt: skip
+
+
+def _options() -> dict[str, RuleParameter]:
+    """The settings that a line can say; polygons go through a file."""
+    return {name: p for name, p in rule_parameters().items() if p.kind in _TYPES}
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
     """The settings of a rule, wherever a command takes one."""
     group = parser.add_argument_group("rule", "for every label; the rest stays at its default")
-    for flag, kind, text in _RULE_OPTIONS:
-        group.add_argument(flag, type=kind, default=None, help=text)
+    for name, p in _options().items():
+        metavar = "|".join(p.choices) if p.choices else {"samples": "N", "seconds": "S"}.get(p.kind)
+        group.add_argument(
+            _flag(name), type=_TYPES[p.kind], metavar=metavar, help=f"{p.text} ({p.default_words})"
+        )
     group.add_argument("--rule", metavar="NAME|FILE", help="a saved rule, or a JSON or YAML file")
     group.add_argument("--only", metavar="LABELS", help="only these labels, separated by commas")
 
 
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _changes(args: argparse.Namespace) -> dict[str, Any]:
+    return {n: getattr(args, n) for n in _options() if getattr(args, n) is not None}
+
+
 def asks_for_rule(args: argparse.Namespace) -> bool:
     """Whether an option says anything about the rule."""
-    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RULE_OPTIONS]
-    return any(getattr(args, n) is not None for n in (*names, "rule", "only"))
+    return bool(_changes(args)) or args.rule is not None or args.only is not None
 
 
-def rule_of(args: argparse.Namespace, run: Any) -> Any:
+def rule_of(args: argparse.Namespace, run: Any) -> Rule:
     """The rule that the options describe, on top of the named one or the run's default."""
-    from dataclasses import replace
+    return _with_options(
+        args, run.default_rule if args.rule is None else named_rule(args.rule, run)
+    )
 
-    rule = run.default_rule if args.rule is None else named_rule(args.rule, run)
-    names = [flag.removeprefix("--").replace("-", "_") for flag, _, _ in _RULE_OPTIONS]
-    changes = {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+
+def _with_options(args: argparse.Namespace, rule: Rule) -> Rule:
+    changes = _changes(args)
     if changes:
-        default = replace(rule.default, debounce=rule.default.debounce.changed(**changes))
-        labels = {
-            label: replace(one, debounce=one.debounce.changed(**changes))
-            for label, one in rule.labels.items()
-        }
-        rule = replace(rule, default=default, labels=labels)
-    if args.only:
-        rule = replace(rule, only=tuple(sorted(split(args.only) or ())))
+        rule = rule.changed(**changes)
+    if args.only is not None:
+        rule = dataclasses.replace(rule, only=tuple(sorted(set(split(args.only) or ()))))
     return rule
 
 
-def named_rule(name: str, run: Any) -> Any:
-    from pathlib import Path
+def rule_words(rule: Rule, start: Rule) -> list[str] | None:
+    """The options that make `rule` of `start`; None if no options do, and it needs a file.
 
-    from lab.errors import closest
-    from lab.rules.rule import Rule
+    start: the run's default rule. What is returned was read back and gave `rule`.
+    """
+    wanted = {**rule.default.debounce.to_dict(), **rule.default.box_filter.to_dict()}
+    words: list[str] = []
+    made, known = start, _options()
+    # A setting that is left out may follow another one: look again until all are as they must be.
+    for _ in range(2):
+        got = {**made.default.debounce.to_dict(), **made.default.box_filter.to_dict()}
+        words += [
+            f"{_flag(n)}={wanted[n]}" for n in known if n in wanted and wanted[n] != got.get(n)
+        ]
+        made = _read(words, start)
+    if rule.only is not None:
+        words.append(f"--only={','.join(sorted(rule.only))}")
+        made = _read(words, start)
+    return words if made.to_dict() == rule.to_dict() else None
 
+
+def _read(words: list[str], start: Rule) -> Rule:
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    add_rule_options(parser)
+    return _with_options(parser.parse_args(words), start)
+
+
+def named_rule(name: str, run: Any) -> Rule:
+    """A rule that the store keeps, or one in a file (JSON by its ending, else YAML).
+
+    Raises SettingError if there is neither, or the file is not a rule.
+    """
     if Path(name).is_file():
-        import yaml
+        from lab.jobs.document.schema import at
+        from lab.jobs.document.text import plain_values, read_text
 
-        try:
-            return Rule.from_dict(yaml.safe_load(Path(name).read_text()))
-        except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-            raise SettingError(f"{name} is neither JSON nor YAML ({error})") from None
+        with at(name):
+            return Rule.from_dict(plain_values(*read_text(name)))
     saved = {row["name"]: row["rule"] for row in run.store.rules()}
     if name not in saved:
         raise SettingError(
             f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}"
         )
-    return saved[name]
+    found: Rule = saved[name]
+    return found
 
 
 def note_unfinished(run: Any) -> None:
@@ -85,7 +117,8 @@ def note_unfinished(run: Any) -> None:
     if run.log.adding:
         names = " ".join(map(shlex.quote, run.log.adding))
         print(
-            f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; go on with: lab prompts {run.run_id} {names}",
+            f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; "
+            f"go on with: lab prompts {run.run_id} {names}",
             file=sys.stderr,
         )
 

@@ -1,1 +1,15 @@
-"""The parts of job documents; see `lab.jobs.document.read`."""
+"""A whole analysis as one document: what to look at, with which detectors, rules and sinks.
+
+document   its values
+text       JSON or YAML as plain values, within limits
+schema     its form, and what it finds wrong
+variables  environment variables in it
+checks     what is wrong beyond the form
+rules      rules as it writes them
+read       `read_job`, `job_of`: a document that was checked
+run        `run_job`: doing it
+export     `document_of`: one for runs that are there
+sinks      where the sightings go
+
+`lab.read_job`, `lab.job_of`, `lab.run_job` and `lab.document_of` are its public names.
+"""

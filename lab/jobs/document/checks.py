@@ -5,19 +5,16 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import make_gate
 from lab.detectors.registered import detectors
 from lab.errors import SettingError, closest
+from lab.jobs.document.document import JobAnalysis, JobDocument
 from lab.jobs.document.rules import rule_of
 from lab.jobs.document.schema import at
 from lab.rules.rule import THRESHOLD_DEFAULT, Rule
 from lab.video.sampling import Sampling
-
-if TYPE_CHECKING:
-    from lab.jobs.document.document import JobAnalysis, JobDocument
 
 _GIVEN_BY_THE_LAB = ("name", "store")
 

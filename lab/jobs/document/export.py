@@ -10,12 +10,11 @@ from lab.detectors.gate import gate_recipe, make_gate
 from lab.detectors.make import detector_settings
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
+from lab.jobs.document.document import EVERY_S
 from lab.jobs.document.rules import shorthand
 from lab.jobs.document.schema import at
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-
-_EVERY_S = 0.2
 
 
 def document_of(
@@ -46,10 +45,10 @@ def document_of(
     }
     if len(intervals) == 1:
         (every_s,) = intervals
-        if every_s != _EVERY_S:
+        if every_s != EVERY_S:
             document["sampling"] = {"every_s": every_s}
     for row in rows:
-        if len(intervals) == 1 or row["interval_s"] == _EVERY_S:
+        if len(intervals) == 1 or row["interval_s"] == EVERY_S:
             del row["interval_s"]
     document["analyses"] = rows
     document["sinks"] = [{"type": "store"}]

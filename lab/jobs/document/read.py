@@ -1,7 +1,6 @@
-"""A whole analysis as one document: what to look at, with which detectors, rules and sinks.
+"""Reading a document and checking it whole, before anything runs.
 
-`read_job` (a file) or `job_of` (a mapping) check it whole, `run_job` does it, `document_of` writes
-one for runs that are there. The form is that of `schema()`; see docs/guide/jobs.md.
+The form is that of `lab.jobs.document.schema.schema()`; see docs/guide/jobs.md.
 """
 
 from __future__ import annotations
@@ -14,16 +13,9 @@ from typing import Any
 from lab.errors import SettingError
 from lab.jobs.document.checks import check_document
 from lab.jobs.document.document import EVERY_S, JobAnalysis, JobDocument
-from lab.jobs.document.export import document_of, text_of
-from lab.jobs.document.run import JobResult, run_job
-from lab.jobs.document.schema import check_schema, schema
+from lab.jobs.document.schema import check_schema
 from lab.jobs.document.text import check_values, plain_values, read_text
 from lab.jobs.document.variables import expand as expand_variables
-
-__all__ = [
-    "JobAnalysis", "JobDocument", "JobResult", "document_of", "job_of", "read_job", "run_job",
-    "schema", "text_of",
-]  # fmt: skip
 
 
 def read_job(path: str | Path, *, expand: bool = False) -> JobDocument:

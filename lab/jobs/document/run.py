@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from lab.detectors.detector import Detector
 from lab.detectors.make import make_detector
 from lab.errors import LabError, SettingError, StoreError
 from lab.jobs.document.checks import check_secrets, narrowed, rule_for
+from lab.jobs.document.document import JobAnalysis, JobDocument
+from lab.jobs.document.read import job_of
 from lab.jobs.document.schema import at
 from lab.jobs.document.sinks import Row, prepare, rows_of, write
 from lab.rules.rule import Rule
@@ -20,9 +22,6 @@ from lab.runs.analyze import Analysis, analyze_all
 from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.store.store import Store
-
-if TYPE_CHECKING:
-    from lab.jobs.document.document import JobAnalysis, JobDocument
 
 
 @dataclass
@@ -89,9 +88,6 @@ def run_job(
     that failed while others did not. Raises SettingError, SourceError, DetectorError or
     StoreError where nothing can be done; nothing was run then but for a single clip that failed.
     """
-    from lab.jobs.document.document import JobDocument
-    from lab.jobs.document.read import job_of
-
     job = document if isinstance(document, JobDocument) else job_of(document)
     kept = store if isinstance(store, Store) else Store(store if store is not None else job.store)
     clips = job.clips()

@@ -11,6 +11,9 @@ from typing import Any
 
 from lab.errors import LabError, SettingError, closest
 from lab.jobs.document.text import place_of
+from lab.rules.box_filter import BoxFilter
+from lab.rules.debounce import Debounce
+from lab.rules.parameters import parameters_of
 
 _KINDS = {
     "object": "a mapping", "array": "a list", "string": "text", "number": "a number",
@@ -25,10 +28,16 @@ _BOUNDS = {
 
 
 def schema() -> dict[str, Any]:
-    """The published JSON Schema (draft 2020-12) of a job document."""
+    """The published JSON Schema (draft 2020-12) of a job document.
+
+    The settings of rules are put in from where they are declared.
+    """
     found: dict[str, Any] = json.loads(
         files("lab.jobs.document").joinpath("job.schema.json").read_text("utf-8")
     )
+    for name, cls in (("debounce", Debounce), ("box_filter", BoxFilter)):
+        properties = found["$defs"][name]["properties"]
+        properties |= {n: p.json_schema() for n, p in parameters_of(cls).items()}
     return found
 
 

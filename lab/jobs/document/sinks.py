@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
+from lab.atomic_file import write_atomically
 from lab.errors import LabError, SettingError
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
@@ -81,17 +82,12 @@ def write(sinks: Sequence[Mapping[str, Any]], rows: Sequence[Row], console: Text
 
 
 def _replace(path: Path, text: str) -> Path:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        return write_atomically(path, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise LabError(
             f"{path} cannot be written: {error.strerror}; the runs are in the store"
         ) from None
-    return path
 
 
 def _table(rows: Sequence[Row]) -> str:

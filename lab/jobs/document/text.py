@@ -52,7 +52,7 @@ def plain_values(text: str, format: Format = "yaml") -> dict[str, Any]:
         raise _too_deep() from None
     check_values(values)
     if not isinstance(values, dict):
-        raise SettingError("the document must be a mapping with version, source and analyses")
+        raise SettingError(f"the document must be a mapping, got a {type(values).__name__}")
     return values
 
 

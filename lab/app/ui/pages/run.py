@@ -15,6 +15,7 @@ from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError
+from lab.jobs.document.export import text_of
 from lab.jobs.job import Job
 from lab.video.sampling import Sampling
 
@@ -75,8 +76,6 @@ def run_form() -> None:
 
 def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
     """What the page says, as a document for the command line."""
-    from lab.jobs.document.read import text_of
-
     rows = []
     for one in analyses:
         settings = {k: v for k, v in one["detector"].items() if k != "name"}

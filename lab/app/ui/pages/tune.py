@@ -12,11 +12,13 @@ from lab.app.ui.shared import asset, here
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
-from lab.app.ui.widgets.rule_state import current_rule, load_rule, pack
+from lab.app.ui.widgets.questions import current_ask
+from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
-from lab.rules.rule import Rule
+from lab.jobs.document.export import document_of, text_of
+from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
 
@@ -109,6 +111,7 @@ def show_player(
         "gate": bool(run.recipe.get("gate")),
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
+        "sliders": sliders(),
         "seek": st.session_state.get("seek"),
         "ask": ask,
     }
@@ -119,19 +122,36 @@ def show_player(
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
-    return _told(getattr(result, "told", None), run, rule)
+    return rule_from_player(result.get("told"), run, rule)
 
 
-def _told(text: str | None, run: Run, rule: Rule) -> Rule:
+def sliders() -> list[list[Any]]:
+    """For the player: name, title, least, most, step and help; a title alone is a heading."""
+    rows: list[list[Any]] = []
+    group = None
+    for name, p in rule_parameters().items():
+        if p.slider is None:
+            continue
+        if p.group != group:
+            rows.append([p.group])
+            group = p.group
+        most, step = p.slider
+        rows.append(
+            [name, p.title, p.minimum or (step if p.kind == "score" else 0), most, step, p.text]
+        )
+    return rows
+
+
+def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     """What the player says of its rule, if it speaks of this run and of this loading of a rule.
 
     The component keeps its last word over a switch of run or rule; that word is then stale.
     """
     try:
-        told = json.loads(text) if text else {}
-        if told.get("run_id") != run.run_id or told.get("rule_n") != st.session_state.rule_n:
+        message = json.loads(text) if text else {}
+        if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
             return rule
-        new = Rule.from_dict(told["rule"])
+        new = Rule.from_dict(message["rule"])
         new.check_floor(run.recipe["score_floor"])
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{error}. The last rule that can be answered stays in use.")
@@ -143,7 +163,7 @@ def _told(text: str | None, run: Run, rule: Rule) -> Rule:
 
 def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
-    st.query_params["rule"] = pack(rule)
+    st.query_params["rule"] = rule_to_query(rule)
     left, right = st.columns(2)
     with left:
         saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
@@ -171,7 +191,7 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
         python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
         python.code(as_python(run, rule), language="python")
         yaml.code(as_yaml(rule), language="yaml")
-        command.code(as_command(run, rule, app_state.store), language="bash")
+        command.code(as_command(run, rule), language="bash")
         with job:
             _job(run, rule)
         st.caption("Each gives the same sightings. The address of this page carries run and rule.")
@@ -179,8 +199,6 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
 
 def _job(run: Run, rule: Rule) -> None:
     """The whole analysis as one document."""
-    from lab.jobs.document.read import document_of, text_of
-
     try:
         text = text_of(document_of(run, rule))
     except LabError as error:
@@ -215,8 +233,6 @@ def other_analyses(app_state: AppState, run: Run) -> None:
 
 def tune() -> None:
     """The whole page below its title."""
-    from lab.app.ui.widgets.questions import current_ask
-
     app_state = here()
     ask = current_ask(app_state)
     run_id = choose_run(app_state)

@@ -13,13 +13,13 @@ from lab.rules.rule import Rule
 from lab.runs.run import Run
 
 
-def pack(rule: Rule) -> str:
-    """A rule as a word for the page's address."""
+def rule_to_query(rule: Rule) -> str:
+    """A rule as the value of `rule` in the page's address."""
     text = json.dumps(rule.to_dict(), separators=(",", ":"), sort_keys=True)
     return base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
 
 
-def unpack(word: str) -> Rule:
+def rule_from_query(word: str) -> Rule:
     """Raises SettingError if the address was cut or changed."""
     try:
         raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
@@ -39,7 +39,7 @@ def current_rule(run: Run) -> Rule:
         rule = tuned.get(run.run_id, run.default_rule)
         if "rule" in st.query_params:
             try:
-                rule = unpack(st.query_params["rule"])
+                rule = rule_from_query(st.query_params["rule"])
                 rule.check_floor(run.recipe["score_floor"])
                 rule.wanted(run.labels)
             except SettingError as error:

@@ -12,26 +12,15 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
-from lab.rules.rule import Rule
+from lab.rules.rule import Rule, rule_parameters
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import footage_of
-from lab.tuning.rule_grid import SETTINGS, RuleGrid
+from lab.tuning.rule_grid import SETTINGS, RuleGrid, title_of
 from lab.tuning.sweep import Sweep, load_sweep
 
-_WORDS = {
-    "min_area_fraction": "Smallest area", "enter_threshold": "Enter at", "exit_share": "Exit, share of enter",
-    "enter_frames": "Enter after, samples", "exit_frames": "Exit after, samples",
-    "merge_gap_s": "Merge gap, s", "min_duration_s": "At least, s",
-}  # fmt: skip
-_SWEPT = (
-    "enter_frames",
-    "exit_frames",
-    "merge_gap_s",
-    "min_duration_s",
-    "exit_share",
-    "min_area_fraction",
-)
+# The thresholds that occur have a slider of their own.
+_TYPED = tuple(name for name in SETTINGS if name != "enter_threshold")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -86,13 +75,14 @@ def show_sweep(app_state: AppState, picked: Selection) -> None:
 
 def _grid() -> RuleGrid | None:
     with st.expander("What is swept", expanded=False):
-        default = RuleGrid()
+        default, declared = RuleGrid(), rule_parameters()
         values: dict[str, Any] = {}
         columns = st.columns(3)
-        for i, name in enumerate(_SWEPT):
+        for i, name in enumerate(_TYPED):
             text = columns[i % 3].text_input(
-                _WORDS[name],
+                title_of(name),
                 ", ".join(f"{v:g}" for v in getattr(default, name)),
+                help=declared[name].text if name in declared else None,
                 key=f"keep_grid_{name}",
                 persist_state="session",
             )
@@ -245,12 +235,12 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         return
     columns = st.columns(3)
     across = columns[0].selectbox(
-        "Across", usable, format_func=_WORDS.__getitem__, key="keep_across", persist_state="session"
+        "Across", usable, format_func=title_of, key="keep_across", persist_state="session"
     )
     down = columns[1].selectbox(
         "Down",
         [n for n in usable if n != across],
-        format_func=_WORDS.__getitem__,
+        format_func=title_of,
         key="keep_down",
         persist_state="session",
     )
@@ -273,8 +263,8 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         go.Heatmap(z=best, x=ticks[0], y=ticks[1], colorscale="Viridis", reversescale=lowest)
     )
     chart.update_layout(
-        xaxis_title=_WORDS[across],
-        yaxis_title=_WORDS[down],
+        xaxis_title=title_of(across),
+        yaxis_title=title_of(down),
         height=340,
         xaxis_type="category",
         yaxis_type="category",

@@ -1,16 +1,4 @@
 // The settings of the rule, and playback.
-const FIELDS = [
-  ["Presence"],
-  ["enter_threshold", "Enter at", 0.01, 1, 0.01],
-  ["exit_threshold", "Exit below", 0.01, 1, 0.01],
-  ["enter_frames", "Enter after", 1, 30, 1],
-  ["enter_window", "…of the last", 1, 60, 1],
-  ["exit_frames", "Exit after", 1, 60, 1],
-  ["min_duration_s", "At least", 0, 30, 0.1],
-  ["merge_gap_s", "Merge gap", 0, 30, 0.1],
-  ["Alerts"],
-  ["cooldown_s", "Cooldown", 0, 600, 1],
-];
 const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
 class Controls {
@@ -52,9 +40,12 @@ class Controls {
     this.follow = element("button", { textContent: "Follow the common rule" });
     this.follow.onclick = () => m.follow(m.scope);
     this.side.append(element("label", { className: "field" }, "Rule for", this.scope), this.follow);
-    for (const [name, text, least, most, step] of FIELDS) {
+    // [name, text, least, most, step, help] of what is declared; a text alone is a heading.
+    for (const [name, text, least, most, step, help] of m.data.sliders) {
       if (!text) { this.side.append(element("h4", { textContent: name })); continue; }
-      this.side.append(this.field(name, text, least, most, step));
+      const field = this.field(name, text, least, most, step);
+      field.title = help;
+      this.side.append(field);
       if (name === "exit_threshold") this.side.append(this.linkField());
     }
     this.from = element("select", { ariaLabel: "Cooldown from" }, element("option", { value: "start", textContent: "from the last alert" }), element("option", { value: "end", textContent: "from the end of the last alerted sighting" }));

@@ -1,0 +1,42 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+
+def write_atomically(path: str | Path, content: str | bytes, *, is_durable: bool = False) -> Path:
+    """Put `content` at `path`: a reader sees the file that was there before, or all of this one.
+
+    content: text is written as UTF-8. is_durable: return only once it would survive a loss of
+    power.
+
+    Returns the path. Raises OSError if it cannot be written; what was there before stays then.
+    """
+    path = Path(path)
+    # A name of its own, so that neither a long name nor another writer is in the way.
+    part = path.parent / f".{secrets.token_hex(8)}.part"
+    try:
+        with part.open("xb") as file:
+            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if is_durable:
+        _sync_folder(path.parent)
+    return path
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

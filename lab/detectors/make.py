@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.detectors.detector import Detector
+from lab.detectors.plugins.calls import third_party_call
 from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
 from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
@@ -83,7 +85,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
     Raises SettingError for an unknown name or setting, LabError for a plugin that cannot be
     loaded, DetectorError for one that cannot be made.
     """
-    factory = detectors.get(name)
+    with third_party_call():
+        factory = detectors.get(name)
     package = detectors.package(name)
     if package is None:
         if name != "python" and (
@@ -99,5 +102,6 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
             raise SettingError(f"detector {name!r} does not take these settings: {error}") from None
         return built_in
     what = f"plugin {name!r}"
-    made = call_factory(what, factory, arguments(what, factory, settings), settings)
-    return complete(name, made, settings, package)
+    given = arguments(what, factory, settings)
+    make_again = partial(call_factory, what, factory, given, settings)
+    return complete(name, make_again(), settings, package, make_again=make_again)

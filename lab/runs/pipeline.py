@@ -224,6 +224,8 @@ def run_tasks(
     Every frame is decoded once, in a thread of its own, and given to each analysis that asks for
     it. An analysis whose detector fails on everything has its `error`; the others go on.
     """
+    for task in tasks:
+        task.detector.reset()
     begun = last_flush = time.monotonic()
     frames = shots(
         source, [task.sampling for task in tasks], [task.shown_after_us for task in tasks]

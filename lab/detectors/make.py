@@ -8,26 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from lab.detectors.detector import Detector
+from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.plugins.calls import third_party_call
 from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
 from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
-from lab.store.store import Store
 
 
 def make_detector(
-    name: str = "yolo", *, store: Store | str | Path | None = None, **settings: Any
+    name: str = "yolo", *, store: TextStore | None = None, **settings: Any
 ) -> Detector:
     """A registered detector, built in or from a plugin; see `lab.detectors.make.make`.
 
-    store: where detectors that keep what they computed (text embeddings) look and put it.
+    store: where detectors that keep what they computed (text embeddings) look and put it; None
+        keeps nothing. `lab.make_detector` takes a folder as well, or the default store.
     """
     given = dict(settings)
     is_built_in = detectors.package(name) is None and name != "python"
     if is_built_in and detectors.get(name).uses_store:
-        given["store"] = Store.coerce(store)
+        given["store"] = store
     made = make(name, given)
     if is_built_in:
         # A plugin's settings may hold secrets; its recipe says which may be kept.

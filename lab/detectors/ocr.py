@@ -1,4 +1,4 @@
-"""Detector `text`: reads what is written in the picture, with RapidOCR's ONNX models.
+"""Detector `ocr`: reads what is written in the picture, with RapidOCR's ONNX models.
 
 The models come with the package `rapidocr`; nothing is fetched.
 """
@@ -32,7 +32,7 @@ _MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or b
 _GREY = 114
 
 
-class Text(Detector):
+class Ocr(Detector):
     """Reads text; a label is a word to look for in it, or a regular expression.
 
     labels: `Exit` is found in any text that holds it, whatever the case and the white space;
@@ -50,6 +50,7 @@ class Text(Detector):
     RapidOCR or one of its models is missing or changed.
     """
 
+    kind = "ocr"
     default_score_floor = 0.3
     default_threshold = 0.6
 
@@ -72,7 +73,7 @@ class Text(Detector):
         self.batch_size = 1
         self._engine, models = _load(image_size)
         self._recipe = {
-            "detector": "text",
+            "detector": self.kind,
             "labels": list(self.labels),
             "score_floor": self._floor,
             "processing_version": PROCESSING_VERSION,
@@ -134,6 +135,15 @@ class Text(Detector):
         return corners[kept], [tidy(read.txts[i])[:_LONGEST_TEXT] for i in kept], scores[kept]
 
 
+class Text(Ocr):
+    """The detector `ocr` under its first name.
+
+    Its recipe says `text`, so that it resumes runs of that name and pools with them.
+    """
+
+    kind = "text"
+
+
 def tidy(text: str) -> str:
     """White space as single blanks, and one form of each character (Unicode NFKC)."""
     return " ".join(unicodedata.normalize("NFKC", text).split())
@@ -184,7 +194,7 @@ def _load(image_size: int) -> tuple[Any, list[Path]]:
         from rapidocr.inference_engine.base import FileInfo, InferSession
     except ImportError as error:
         raise DetectorError(
-            f"detector 'text' needs the package rapidocr ({error}); run: pip install '{_PACKAGE}'"
+            f"detector 'ocr' needs the package rapidocr ({error}); run: pip install '{_PACKAGE}'"
         ) from None
     engine = rapidocr.RapidOCR(
         params={

@@ -16,10 +16,11 @@ from typing import Any
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.make import detector_settings
 from lab.detectors.open_vocabulary.prompts import check_prompts
 from lab.errors import DetectorError, SettingError, SourceError, StoreError
 from lab.frame import Frame
+from lab.runs.make_detector import make_detector
 from lab.runs.open_store import OpenedStore
 from lab.runs.pipeline import FLUSH_EVERY_S, run_detector
 from lab.runs.progress import Progress, Report, reporter

@@ -100,6 +100,7 @@ def cases(place):
         "python, remembering": lambda: Case("python", {"target": place.target("Remembering")}),
         "remote": lambda: Case("remote", {"url": place.worker(), **QUICK}),
         "scenes": lambda: Case("scenes", {**clip, "weights": place.clip(), "scenes": ["river", "street"]}, 1e-5),
+        "ocr": lambda: Case("ocr"),
         "text": lambda: Case("text"),
         "visual": lambda: Case("visual"),
         "yolo": lambda: Case("yolo"),

@@ -14,10 +14,11 @@ import pytest
 from lab.app.cli.doctor import examine
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.make import detector_settings
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.frame import Frame
+from lab.runs.make_detector import make_detector
 from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of

@@ -12,6 +12,7 @@ from lab.detection import Detections
 from lab.detectors.open_vocabulary.prompted import Prompted, keeping
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import CLIP, TextFeatures, clip_encoder
+from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.suppression import Found
@@ -19,7 +20,6 @@ from lab.errors import DetectorError, SettingError, closest
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.world_model import WorldModel
-    from lab.store.store import Store
 
 DEFAULT_WEIGHTS = "yolov8s-worldv2.pt"
 PROCESSING_VERSION = 1
@@ -56,7 +56,7 @@ class YoloWorld(Prompted):
         nms_iou: float = 0.7,
         most_boxes: int = 300,
         embeddings: str | Path | None = None,
-        store: Store | None = None,
+        store: TextStore | None = None,
     ) -> None:
         prompts = check_prompts(labels)
         choose_mode(prompt_mode, len(prompts))

@@ -13,6 +13,7 @@ from lab.detectors.open_vocabulary.mobileclip import text_encoder
 from lab.detectors.open_vocabulary.prompted import Prompted, keeping
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures
+from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.settings import among
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
@@ -21,7 +22,6 @@ from lab.errors import DetectorError, SettingError, closest
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.yoloe_model import YoloeModel
-    from lab.store.store import Store
 
 DEFAULT_WEIGHTS = "yoloe-11s-seg.pt"
 PROCESSING_VERSION = 1
@@ -65,7 +65,7 @@ class Yoloe(Prompted):
         nms_iou: float = 0.7,
         most_boxes: int = 300,
         embeddings: str | Path | None = None,
-        store: Store | None = None,
+        store: TextStore | None = None,
     ) -> None:
         if weights is None or labels is not None:  # before anything is downloaded
             check_prompts(labels)
@@ -140,7 +140,7 @@ def _load(path: Path, runtime: str) -> YoloeModel:
 
 
 def _texts(
-    model: YoloeModel, embeddings: str | Path | None, store: Store | None
+    model: YoloeModel, embeddings: str | Path | None, store: TextStore | None
 ) -> TextFeatures | None:
     if model.has_own_vocabulary:
         if embeddings is not None:

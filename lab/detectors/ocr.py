@@ -5,7 +5,6 @@ The models come with the package `rapidocr`; nothing is fetched.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +16,8 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.settings import number, wanted, whole_number
+from lab.detectors.error_lines import last_line
+from lab.detectors.settings import checked_floor, wanted, whole_number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError, SettingError
@@ -62,8 +62,7 @@ class Ocr(Detector):
         least_height_px: int = 8,
         image_size: int = 960,
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        self._floor = number("score_floor", floor, 0, 1, above=True)
+        self._floor = checked_floor(score_floor, self.default_score_floor)
         self._least_height_px = whole_number("least_height_px", least_height_px, 0, 10_000)
         whole_number("image_size", image_size, 32, 4096)
         if image_size % 32:
@@ -101,7 +100,7 @@ class Ocr(Detector):
             corners, texts, scores = self._read(frame.image_bgr)
         except Exception as error:
             # RapidOCR raises errors of many kinds; some of them hold a whole traceback.
-            return Detections.failed(f"text could not be read: {_last_line(error)}")
+            return Detections.failed(f"text could not be read: {last_line(error)}")
         found: list[tuple[str, int]] = []
         for label, matches in self._matchers.items():
             try:
@@ -220,7 +219,7 @@ def _load(image_size: int) -> tuple[Any, list[Path]]:
         engine(picture)
     except Exception as error:
         raise DetectorError(
-            f"RapidOCR {_rapidocr_version()} cannot read ({_last_line(error)}); run: "
+            f"RapidOCR {_rapidocr_version()} cannot read ({last_line(error)}); run: "
             f"pip install --force-reinstall '{_PACKAGE}'"
         ) from None
     return engine, files
@@ -243,8 +242,3 @@ def _rapidocr_version() -> str:
         return version("rapidocr")
     except PackageNotFoundError:
         return "of unknown version"
-
-
-def _last_line(error: Exception) -> str:
-    lines = re.split(r"[\r\n]+", str(error).strip())
-    return lines[-1][:160] or type(error).__name__

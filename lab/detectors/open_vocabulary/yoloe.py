@@ -10,14 +10,15 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.open_vocabulary.mobileclip import text_encoder
-from lab.detectors.open_vocabulary.prompted import Prompted, keeping
+from lab.detectors.open_vocabulary.prompted import Prompted
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures
 from lab.detectors.open_vocabulary.text_store import TextStore
-from lab.detectors.settings import among
+from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
+from lab.detectors.yolo.suppression import nms_settings
 from lab.errors import DetectorError, SettingError, closest
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class Yoloe(Prompted):
         if weights is None or labels is not None:  # before anything is downloaded
             check_prompts(labels)
         choose_mode(prompt_mode or "joint", 1)
-        floor = self.default_score_floor if score_floor is None else score_floor
-        keep = keeping(image_size, floor, nms_iou, most_boxes)
+        floor = checked_floor(score_floor, self.default_score_floor)
+        keep = nms_settings(image_size, floor, nms_iou, most_boxes)
         model = _load(find_weights(weights or DEFAULT_WEIGHTS), runtime or "torch")
         self._vocabulary = model.names if model.has_own_vocabulary else None
         texts = _texts(model, embeddings, store)
@@ -94,7 +95,9 @@ class Yoloe(Prompted):
             return
         mode = self._mode(prompt_mode, 1)
         names = None if labels is None else check_prompts(labels)
-        self.labels = among(names, list(dict.fromkeys(self._vocabulary)), self.kind)
+        self.labels = among(
+            names, list(dict.fromkeys(self._vocabulary)), "the detector 'yoloe' has no label"
+        )
         self.prompt_mode = mode
         self._columns = _places(self._vocabulary, self.labels)
         self._recipe |= {"prompt_mode": mode, "labels": list(self.labels)}

@@ -22,7 +22,8 @@ from lab.detectors.plugins.pictures import copied
 from lab.detectors.plugins.results import close_if_possible
 from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, on_record, redact, secrets_of
 from lab.detectors.plugins.validation import AnswerError, checked
-from lab.errors import DetectorError, LabError, SettingError, closest
+from lab.detectors.settings import check_known
+from lab.errors import DetectorError, LabError, SettingError
 from lab.frame import Frame
 from lab.registry import in_words
 
@@ -210,11 +211,8 @@ class PluginDetector(Detector):
         asked = _label_names(self._what, labels, SettingError)
         if not asked:
             raise SettingError("no label given; name one or more, or leave labels out for all")
-        for label in asked:
-            if self._declared and label not in self._declared:
-                raise SettingError(
-                    f"{self._what} does not know {label!r}; {closest(label, list(self._declared))}"
-                )
+        if self._declared:
+            check_known(asked, self._declared, f"{self._what} does not know")
         return asked
 
     def _score_floor(self, given: Any, recipe: Mapping[str, Any]) -> float:

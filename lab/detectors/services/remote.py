@@ -25,7 +25,7 @@ from lab.detectors.services.response import (
     rows,
     words,
 )
-from lab.detectors.settings import wanted
+from lab.detectors.settings import check_known, wanted
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
@@ -260,9 +260,8 @@ def _wanted(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tupl
     asked = wanted(labels)
     if asked is None:
         return known or ()
-    for label in asked:
-        if known is not None and label not in known:
-            raise SettingError(f"the worker does not know {label!r}; {closest(label, list(known))}")
+    if known is not None:
+        check_known(asked, known, "the worker does not know")
     return tuple(asked)
 
 

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.zero_shot.clip_weights import (
     check_weights_file,
     find_clip_weights,
-    first_line,
     open_clip,
 )
 from lab.errors import DetectorError

@@ -37,7 +37,7 @@ class YoloWorld(Prompted):
     embeddings: an .npz with `names` and `emb`, looked into before anything else.
     store: where text embeddings are kept.
 
-    Raises SettingError for prompts or settings that cannot be, DetectorError if the weights are
+    Raises SettingError for prompts or settings that are not valid, DetectorError if the weights are
     not YOLO-World's, or a prompt cannot be embedded here.
     """
 

@@ -46,7 +46,7 @@ class Yoloe(Prompted):
         all checkpoints of an encoder.
     store: where text embeddings are kept.
 
-    Raises SettingError for prompts or settings that cannot be, DetectorError if the weights are
+    Raises SettingError for prompts or settings that are not valid, DetectorError if the weights are
     not YOLOE's, or a prompt cannot be embedded here.
     """
 

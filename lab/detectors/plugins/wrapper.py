@@ -1,4 +1,4 @@
-"""What a plugin gives, made a full detector; every answer of it is checked.
+"""What a plugin gives, made a full detector; every result of it is checked.
 
 A plugin needs only `detect(frames) -> list[Detections]`; `complete` adds the rest of
 `lab.detectors.detector.Detector`.
@@ -21,7 +21,7 @@ from lab.detectors.plugins.memory import PluginMemory
 from lab.detectors.plugins.pictures import copied
 from lab.detectors.plugins.results import close_if_possible
 from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, on_record, redact, secrets_of
-from lab.detectors.plugins.validation import AnswerError, checked
+from lab.detectors.plugins.validation import InvalidResult, checked
 from lab.detectors.settings import check_known
 from lab.errors import DetectorError, LabError, SettingError
 from lab.frame import Frame
@@ -39,13 +39,13 @@ def complete(
     what: str | None = None,
     make_again: Callable[[], Any] | None = None,
 ) -> Detector:
-    """A full detector around what a plugin made; every answer of it is checked.
+    """A full detector around what a plugin made; every result of it is checked.
 
     package: `name` and `version` of where it comes from. what: how messages call it.
     make_again: makes another like it, for a plugin that does not say how it forgets what it was
         shown; None for an object that was handed over.
 
-    Raises DetectorError if it has no `detect`, or an attribute that cannot be; SettingError for
+    Raises DetectorError if it has no `detect`, or an attribute that is not valid; SettingError for
     labels that it does not know.
     """
     what = what or f"plugin {name!r}"
@@ -54,7 +54,7 @@ def complete(
 
 
 class PluginDetector(Detector):
-    """See `complete`. A wrong answer, or an exception, is a failed frame that says why."""
+    """See `complete`. A result that is not valid, or an exception, is a failed frame that says why."""
 
     def __init__(
         self,
@@ -116,19 +116,21 @@ class PluginDetector(Detector):
             self._check_open()
             self._memory.note_use()
             with third_party_call() as call:
-                answer = self._memory.made.detect(copied(frames))
+                returned = self._memory.made.detect(copied(frames))
         except (Exception, SystemExit) as error:
             return self._all_failed(expected, f"raised {in_words(error)}")
-        if not isinstance(answer, (list, tuple)):
-            kind = type(answer).__name__
+        if not isinstance(returned, (list, tuple)):
+            kind = type(returned).__name__
             return self._all_failed(expected, f"returned {kind}, expected list[Detections]")
-        if len(answer) != len(expected):
+        if len(returned) != len(expected):
             wanted = (
                 "1, for the last frame of the window" if self.takes_windows else str(len(expected))
             )
-            return self._all_failed(expected, f"returned {len(answer)} results, expected {wanted}")
+            return self._all_failed(
+                expected, f"returned {len(returned)} results, expected {wanted}"
+            )
         results = [
-            self._checked(found, frame) for found, frame in zip(answer, expected, strict=True)
+            self._checked(found, frame) for found, frame in zip(returned, expected, strict=True)
         ]
         if call.failure and not any(LOST_BOXES in (one.error or "") for one in results):
             return self._all_failed(expected, f"returned results, but {call.failure}")
@@ -169,7 +171,7 @@ class PluginDetector(Detector):
                 declared=self._declared,
                 asked=self._asked,
             )
-        except AnswerError as error:
+        except InvalidResult as error:
             return self._failed(f"returned {error}")
 
     def _failed(self, words: str) -> Detections:

@@ -164,7 +164,7 @@ class ClipEncoder:
         return np.stack([np.asarray(found[text], np.float32) for text in texts])
 
     def close(self) -> None:
-        """Let go of the model; calling it twice is fine."""
+        """Release the model; calling it twice is fine."""
         self._network = None
 
     def _encode(self, method: str, batch: Any) -> np.ndarray:

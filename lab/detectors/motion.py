@@ -247,10 +247,6 @@ class MotionGate:
         self._moved_us = 0
         self._since_motion = 0
 
-    def look(self, frame: Frame) -> str | None:
-        """The old name of `check`."""
-        return self.check(frame)
-
     def check(self, frame: Frame) -> str | None:
         """See `lab.detectors.gate.Gate`."""
         if frame.image_bgr is None:

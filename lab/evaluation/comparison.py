@@ -142,7 +142,7 @@ def compare(
         found["a"] += len(seen[0].edges)
         found["b"] += len(seen[1].edges)
         differences += _differences(one, two, *seen)
-        table += _seconds((one.analysed_of(label), two.analysed_of(label_b)), *seen)
+        table += _seconds((one.series(label).analysed, two.series(label_b).analysed), *seen)
         scatter.append(_paired_scores(one, two, (label, first), (label_b, second)))
     media_of = np.concatenate([np.full(len(t), i) for i, (_, t) in enumerate(scatter)])
     return Comparison(
@@ -190,8 +190,8 @@ def _paired_scores(
     one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples of A with the nearest of B, if it lies within half of the longer interval."""
-    pts_a, pts_b = one.log.pts_of(a[0]), two.log.pts_of(b[0])
-    scores_a, scores_b = one.label_scores(*a), two.label_scores(*b)
+    pts_a, pts_b = one.series(a[0]).pts_us, two.series(b[0]).pts_us
+    scores_a, scores_b = one.series(*a).scores, two.series(*b).scores
     if not len(pts_a) or not len(pts_b):
         return np.zeros((0, 2)), np.zeros(0, np.int64)
     right = np.clip(np.searchsorted(pts_b, pts_a), 0, len(pts_b) - 1)
@@ -288,9 +288,9 @@ def _gain(
                 presences_of(run, label, rule),
                 of_label,
                 matching,
-                pts_us=run.log.pts_of(label),
+                pts_us=run.series(label).pts_us,
                 interval_us=round(max(p.sample_interval_s for p in pair) * 1e6),
-                analysed=run.analysed_of(label),
+                analysed=run.series(label).analysed,
                 start_us=run.media["first_pts_us"],
             )
             sides.append((made.tp, made.fp, made.fn))

@@ -15,7 +15,9 @@ from lab.evaluation.fragmentation import EvaluationEvent, moments
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.truth import Truth
 from lab.rules import spans
+from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
+from lab.rules.series import ScoreSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,9 +148,9 @@ def evaluate(
                 presences,
                 of_label,
                 matching,
-                pts_us=run.log.pts_of(label),
+                pts_us=run.series(label).pts_us,
                 interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.analysed_of(label),
+                analysed=run.series(label).analysed,
                 start_us=run.media["first_pts_us"],
             )
             counts[label].append(made)
@@ -190,16 +192,17 @@ def with_covered(counts: Counts, covered_us: int) -> Counts:
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
     """What a rule finds of a label in a run, as columns."""
-    from lab.rules.replay import replay_rows
+    series = run.series(label, rule)
+    rule.check_floor(series.score_floor)
+    return presences_in(series, rule.of(label).debounce)
 
-    one = rule.of(label)
-    rule.check_floor(float(run.recipe["score_floor"]))
-    pts_us = run.log.pts_of(label)
-    if not len(pts_us):
+
+def presences_in(series: ScoreSeries, debounce: Debounce) -> Presences:
+    """What a debounce finds in the scores of a label, as columns."""
+    if not len(series.pts_us):
         return Presences.of_sightings([])
-    debounce = one.debounce.resolved(run.sample_interval_s)
-    rows, n = replay_rows(pts_us, run.label_scores(label, rule), debounce)
-    return Presences.from_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
+    rows, n = replay_rows(series.pts_us, series.scores, series.resolve(debounce))
+    return Presences.from_rows(rows[:n], series.pts_us, series.start_us, series.end_us)
 
 
 def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:

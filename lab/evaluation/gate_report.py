@@ -84,14 +84,14 @@ def gate_report(
 def _cost(
     run: Run, other: Run | None, known: Truth, rule: Rule, label: str, matching: Matching
 ) -> dict[str, Any]:
-    looked = run.log.ok_of(label)
+    looked = run.series(label).scored
     sampled = looked | run.log.gated
     with_hidden = _figures(run, known, rule, label, matching, sampled)
     seen = _figures(run, known, rule, label, matching, looked)
     whole = (
         None
         if other is None
-        else _figures(other, known, rule, label, matching, other.log.ok_of(label))
+        else _figures(other, known, rule, label, matching, other.series(label).scored)
     )
     return {
         "annotations": with_hidden.counts.annotations,
@@ -115,7 +115,7 @@ def _figures(
         matching,
         pts_us=run.log.pts_us[sampled],
         interval_us=round(run.sample_interval_s * 1e6),
-        analysed=run.spans_of(sampled),
+        analysed=run.series(label).spans_of(sampled),
         start_us=run.media["first_pts_us"],
     )
     return Figures(counts)

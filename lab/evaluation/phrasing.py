@@ -134,7 +134,7 @@ def compare_phrases(
     if truth is not None or truth_label is not None:
         known, about, said = _truth(run, truth, truth_label, coverage, annotator)
         notes += said
-    shared = np.logical_and.reduce([run.log.ok_of(phrase) for phrase in phrases])
+    shared = np.logical_and.reduce([run.series(phrase).scored for phrase in phrases])
     curves = {phrase: _curve(run, phrase, used) for phrase in phrases}
     sides = _sides(run.log.pts_us, shared, known)
     matching = matching or Matching()
@@ -194,7 +194,7 @@ def _notes(run: Run, phrases: list[str], given: Rule) -> list[str]:
     unfinished = [phrase for phrase in phrases if phrase in run.log.adding]
     if unfinished:
         notes.append(f"not looked for everywhere yet: {', '.join(unfinished)}")
-    if len({run.log.ok_of(phrase).tobytes() for phrase in phrases}) > 1:
+    if len({run.series(phrase).scored.tobytes() for phrase in phrases}) > 1:
         notes.append(
             "the phrases were not looked for on the same samples: shares, means and AUC are of the "
             "samples that all of them share; peaks and sightings are of each one's own"
@@ -233,7 +233,7 @@ def _truth(
 def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
     """float64, shape of the log's samples; NaN where the phrase was not looked at."""
     out = np.full(len(run.log.pts_us), np.nan)
-    out[run.log.ok_of(phrase)] = run.label_scores(phrase, rule)
+    out[run.series(phrase).scored] = run.series(phrase, rule).scores
     return out
 
 
@@ -286,9 +286,9 @@ def _of_truth(
         presences_of(run, phrase, rule),
         known,
         matching,
-        pts_us=run.log.pts_of(phrase),
+        pts_us=run.series(phrase).pts_us,
         interval_us=round(run.sample_interval_s * 1e6),
-        analysed=run.analysed_of(phrase),
+        analysed=run.series(phrase).analysed,
         start_us=run.media["first_pts_us"],
     )
     figures = Figures(made, known.origins).to_dict()

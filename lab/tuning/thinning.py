@@ -9,10 +9,10 @@ import numpy as np
 
 from lab.errors import SettingError
 from lab.evaluation.counts import count
+from lab.evaluation.evaluate import presences_in
 from lab.evaluation.figures import Figures
-from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
-from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 
 if TYPE_CHECKING:
@@ -109,24 +109,21 @@ def _phase(
 ) -> dict[str, Any]:
     counts, bias, taken = [], [], 0
     for run in runs:
-        times = run.log.pts_of(label)
+        series = run.series(label, rule)
+        times = series.pts_us
         keep = thinned(times, interval_s, phase)
         taken += len(keep)
-        pts_us = np.ascontiguousarray(times[keep])
-        scores = np.ascontiguousarray(run.label_scores(label, rule)[keep])
-        start_us, end_us = run.media["first_pts_us"], run.end_us
-        if not len(pts_us):
+        if not len(keep):
             continue
-        rows, n = replay_rows(pts_us, scores, debounce)
-        presences = Presences.from_rows(rows[:n], pts_us, start_us, end_us)
+        presences = presences_in(series.at(keep), debounce)
         made, pairing = count(
             presences,
             truth.of(run.media["media_id"], label),
             matching,
             pts_us=times,
             interval_us=round(run.sample_interval_s * 1e6),
-            analysed=run.analysed_of(label),
-            start_us=start_us,
+            analysed=series.analysed,
+            start_us=series.start_us,
         )
         counts.append(made)
         paired = np.flatnonzero(pairing.partner >= 0)

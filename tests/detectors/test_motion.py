@@ -11,6 +11,7 @@ from lab.detectors.motion import Motion, MotionGate
 from lab.errors import SettingError
 from lab.frame import Frame
 from lab.rules.replay import replay
+from lab.rules.series import ScoreSeries
 from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 
@@ -234,12 +235,12 @@ def test_a_gates_settings_are_json_and_name_its_kind():
 def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
     gate = MotionGate()
     kept = np.array(
-        [gate.check(frame) is None for frame in FileSource(visits.media_path).samples(0.2)]
+        [gate.check(frame) is None for frame in FileSource(visits.media_path).frames(0.2)]
     )
     times, values = visits.log.pts_us, visits.log.scores("person")
     rule = lab.Debounce(enter_threshold=0.4)
-    full = replay("person", times, values, rule)
-    gated = replay("person", times[kept], values[kept], rule)
+    full = replay(ScoreSeries.from_arrays("person", times, values), rule)
+    gated = replay(ScoreSeries.from_arrays("person", times[kept], values[kept]), rule)
     assert kept.mean() <= 0.75
     assert len(full) == len(gated) == 6
     for a, b in zip(full, gated, strict=True):
@@ -249,5 +250,5 @@ def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
 
 def test_where_something_always_moves_nothing_is_held_back(clips):
     gate = MotionGate()
-    frames = FileSource(clips / "vtest.avi").samples(0.5)
+    frames = FileSource(clips / "vtest.avi").frames(0.5)
     assert all(gate.check(frame) is None for frame in frames)

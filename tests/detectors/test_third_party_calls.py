@@ -15,7 +15,7 @@ from lab.video.sources.file import FileSource
 
 ROOT = Path(__file__).parents[2]
 HERE = "tests.detectors.test_third_party_calls"
-PRINTING = '''
+PRINTING = """
 import logging, os, sys
 import numpy as np
 from lab.detection import Detections
@@ -35,7 +35,7 @@ class Printing:
         os.system("echo from another program")
         os.write(1, b"written below Python")
         return [Detections() for _ in frames]
-'''
+"""
 
 
 class UltralyticsYolo:

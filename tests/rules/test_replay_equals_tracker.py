@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce
+from lab.rules.series import ScoreSeries
 from lab.rules.tracker import Tracker
 
 ON_THE_LIMITS = [0.0, 0.1, 0.3, 0.5, float(np.float32(0.7)), 0.7, 1.0]
@@ -52,6 +53,11 @@ def test_replay_gives_the_trackers_sightings(debounce, scores, steps, margin_us,
     streamed = [event.sighting for event in events if event.kind == "closed"]
 
     assert (
-        replay("fox", pts_us, scores, debounce, start_us=start, end_us=end, reason=reason)
+        replay(
+            ScoreSeries.from_arrays(
+                "fox", pts_us, scores, start_us=start, end_us=end, end_reason=reason
+            ),
+            debounce,
+        )
         == streamed
     )

@@ -58,7 +58,7 @@ _PUBLIC = {
     "evaluate": "lab.evaluation.evaluate",
     "gate_report": "lab.evaluation.gate_report",
     "job_of": "lab.jobs.document.read",
-    "make_detector": "lab.runs.analyze",
+    "make_detector": "lab.runs.make_detector",
     "open_store": "lab.runs.open_store",
     "probe": "lab.video.probe",
     "read_job": "lab.jobs.document.read",
@@ -72,7 +72,6 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from lab.detection import Detections
-    from lab.detectors.make import make_detector
     from lab.detectors.plugins.detstream import DetstreamDetector
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError
     from lab.frame import Frame
@@ -85,6 +84,7 @@ if TYPE_CHECKING:
     from lab.rules.tracker import Tracker
     from lab.runs.add_prompts import add_prompts
     from lab.runs.analyze import Analysis, analyze, analyze_all, resume
+    from lab.runs.make_detector import make_detector
     from lab.runs.open_store import open_store
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting

@@ -95,8 +95,3 @@ class Detector(ABC):
 
     def close(self) -> None:  # noqa: B027 (most detectors hold nothing)
         """Release the model; calling it twice is fine."""
-
-
-def own_pictures(detector: Detector, frames: Sequence[Frame]) -> Sequence[Frame]:
-    """The frames as they are; a third-party detector copies its pictures itself."""
-    return frames

@@ -21,10 +21,6 @@ class Gate(Protocol):
         """Why the frame is held back; None if it goes to the detector."""
         ...
 
-    def look(self, frame: Frame) -> str | None:
-        """The old name of `check`."""
-        ...
-
     def settings(self) -> Mapping[str, Any]:
         """Everything that it decides by, as JSON values, with its `kind`."""
         ...

@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.detectors.detector import Detector
+from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.plugins.calls import third_party_call
 from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
 from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
-from lab.store.store import Store
 
 
 def make_detector(
-    name: str = "yolo", *, store: Store | str | Path | None = None, **settings: Any
+    name: str = "yolo", *, store: TextStore | None = None, **settings: Any
 ) -> Detector:
     """A registered detector, built in or from a plugin; see `lab.detectors.make.make`.
 
-    store: where detectors that keep what they computed (text embeddings) look and put it.
+    store: where detectors that keep what they computed (text embeddings) look and put it; None
+        keeps nothing. `lab.make_detector` takes a folder as well, or the default store.
     """
     given = dict(settings)
     is_built_in = detectors.package(name) is None and name != "python"
     if is_built_in and detectors.get(name).uses_store:
-        given["store"] = Store.coerce(store)
+        given["store"] = store
     made = make(name, given)
     if is_built_in:
         # A plugin's settings may hold secrets; its recipe says which may be kept.
@@ -83,7 +86,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
     Raises SettingError for an unknown name or setting, LabError for a plugin that cannot be
     loaded, DetectorError for one that cannot be made.
     """
-    factory = detectors.get(name)
+    with third_party_call():
+        factory = detectors.get(name)
     package = detectors.package(name)
     if package is None:
         if name != "python" and (
@@ -99,5 +103,6 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
             raise SettingError(f"detector {name!r} does not take these settings: {error}") from None
         return built_in
     what = f"plugin {name!r}"
-    made = call_factory(what, factory, arguments(what, factory, settings), settings)
-    return complete(name, made, settings, package)
+    given = arguments(what, factory, settings)
+    make_again = partial(call_factory, what, factory, given, settings)
+    return complete(name, make_again(), settings, package, make_again=make_again)

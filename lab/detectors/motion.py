@@ -15,7 +15,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.settings import among, number, whole_number
+from lab.detectors.settings import among, checked_floor, number, whole_number
 from lab.frame import Frame
 
 PROCESSING_VERSION = 1
@@ -159,9 +159,8 @@ class Motion(Detector):
         width_px: int = MotionSettings.width_px,
         least_region_fraction: float = MotionSettings.least_region_fraction,
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        self._floor = number("score_floor", floor, 0, 1, above=True)
-        self.labels = among(labels, (LABEL,), "motion")
+        self._floor = checked_floor(score_floor, self.default_score_floor)
+        self.labels = among(labels, (LABEL,), "the detector 'motion' has no label")
         self.batch_size = 8
         self._settings = MotionSettings(
             history_samples=history_samples,
@@ -247,10 +246,6 @@ class MotionGate:
         self._meter = MotionMeter(self._settings)
         self._moved_us = 0
         self._since_motion = 0
-
-    def look(self, frame: Frame) -> str | None:
-        """The old name of `check`."""
-        return self.check(frame)
 
     def check(self, frame: Frame) -> str | None:
         """See `lab.detectors.gate.Gate`."""

@@ -1,11 +1,10 @@
-"""Detector `text`: reads what is written in the picture, with RapidOCR's ONNX models.
+"""Detector `ocr`: reads what is written in the picture, with RapidOCR's ONNX models.
 
 The models come with the package `rapidocr`; nothing is fetched.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -17,7 +16,8 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.settings import number, wanted, whole_number
+from lab.detectors.error_lines import last_line
+from lab.detectors.settings import checked_floor, wanted, whole_number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError, SettingError
@@ -32,7 +32,7 @@ _MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or b
 _GREY = 114
 
 
-class Text(Detector):
+class Ocr(Detector):
     """Reads text; a label is a word to look for in it, or a regular expression.
 
     labels: `Exit` is found in any text that holds it, whatever the case and the white space;
@@ -50,6 +50,7 @@ class Text(Detector):
     RapidOCR or one of its models is missing or changed.
     """
 
+    kind = "ocr"
     default_score_floor = 0.3
     default_threshold = 0.6
 
@@ -61,8 +62,7 @@ class Text(Detector):
         least_height_px: int = 8,
         image_size: int = 960,
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        self._floor = number("score_floor", floor, 0, 1, above=True)
+        self._floor = checked_floor(score_floor, self.default_score_floor)
         self._least_height_px = whole_number("least_height_px", least_height_px, 0, 10_000)
         whole_number("image_size", image_size, 32, 4096)
         if image_size % 32:
@@ -72,7 +72,7 @@ class Text(Detector):
         self.batch_size = 1
         self._engine, models = _load(image_size)
         self._recipe = {
-            "detector": "text",
+            "detector": self.kind,
             "labels": list(self.labels),
             "score_floor": self._floor,
             "processing_version": PROCESSING_VERSION,
@@ -100,7 +100,7 @@ class Text(Detector):
             corners, texts, scores = self._read(frame.image_bgr)
         except Exception as error:
             # RapidOCR raises errors of many kinds; some of them hold a whole traceback.
-            return Detections.failed(f"text could not be read: {_last_line(error)}")
+            return Detections.failed(f"text could not be read: {last_line(error)}")
         found: list[tuple[str, int]] = []
         for label, matches in self._matchers.items():
             try:
@@ -132,6 +132,15 @@ class Text(Detector):
         heights_px = (sides[:, :2] + sides[:, 2:]).min(axis=1) / 2
         kept = np.flatnonzero((scores >= self._floor) & (heights_px >= self._least_height_px))
         return corners[kept], [tidy(read.txts[i])[:_LONGEST_TEXT] for i in kept], scores[kept]
+
+
+class Text(Ocr):
+    """The detector `ocr` under its first name.
+
+    Its recipe says `text`, so that it resumes runs of that name and pools with them.
+    """
+
+    kind = "text"
 
 
 def tidy(text: str) -> str:
@@ -184,7 +193,7 @@ def _load(image_size: int) -> tuple[Any, list[Path]]:
         from rapidocr.inference_engine.base import FileInfo, InferSession
     except ImportError as error:
         raise DetectorError(
-            f"detector 'text' needs the package rapidocr ({error}); run: pip install '{_PACKAGE}'"
+            f"detector 'ocr' needs the package rapidocr ({error}); run: pip install '{_PACKAGE}'"
         ) from None
     engine = rapidocr.RapidOCR(
         params={
@@ -210,7 +219,7 @@ def _load(image_size: int) -> tuple[Any, list[Path]]:
         engine(picture)
     except Exception as error:
         raise DetectorError(
-            f"RapidOCR {_rapidocr_version()} cannot read ({_last_line(error)}); run: "
+            f"RapidOCR {_rapidocr_version()} cannot read ({last_line(error)}); run: "
             f"pip install --force-reinstall '{_PACKAGE}'"
         ) from None
     return engine, files
@@ -233,8 +242,3 @@ def _rapidocr_version() -> str:
         return version("rapidocr")
     except PackageNotFoundError:
         return "of unknown version"
-
-
-def _last_line(error: Exception) -> str:
-    lines = re.split(r"[\r\n]+", str(error).strip())
-    return lines[-1][:160] or type(error).__name__

@@ -11,6 +11,7 @@ detectors = Registry(
         "cloud-vision": "lab.detectors.services.cloud_vision:CloudVision",
         "logos": "lab.detectors.zero_shot.logos:Logos",
         "motion": "lab.detectors.motion:Motion",
+        "ocr": "lab.detectors.ocr:Ocr",
         "python": "lab.detectors.plugins.python:from_target",
         "remote": "lab.detectors.services.remote:Remote",
         "scenes": "lab.detectors.zero_shot.scenes:Scenes",

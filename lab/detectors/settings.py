@@ -40,17 +40,26 @@ def wanted(labels: Sequence[str] | None) -> list[str] | None:
     return names
 
 
-def among(labels: Sequence[str] | None, known: Sequence[str], kind: str) -> tuple[str, ...]:
+def among(labels: Sequence[str] | None, known: Sequence[str], refusal: str) -> tuple[str, ...]:
     """Those of `known` that were asked for, in its order; all for None.
 
-    kind: the detector's name, for the message. Raises SettingError for a label it does not have.
+    refusal: how the message begins for a label that is not known, such as `the model does not
+    know`. Raises SettingError for such a label.
     """
     names = wanted(labels)
     if names is None:
         return tuple(known)
+    check_known(names, known, refusal)
+    return tuple(name for name in known if name in names)
+
+
+def check_known(names: Sequence[str], known: Sequence[str], refusal: str) -> None:
+    """Raises SettingError for a name that is not among those; see `among`."""
     for name in names:
         if name not in known:
-            raise SettingError(
-                f"the detector {kind!r} has no label {name!r}; {closest(name, list(known))}"
-            )
-    return tuple(name for name in known if name in names)
+            raise SettingError(f"{refusal} {name!r}; {closest(name, list(known))}")
+
+
+def checked_floor(given: Any, default: float) -> float:
+    """The floor that was given, else the default. Raises SettingError unless it is in (0, 1)."""
+    return number("score_floor", default if given is None else given, 0, 1, above=True)

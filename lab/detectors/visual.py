@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.settings import among, number
+from lab.detectors.settings import among, checked_floor
 from lab.errors import SettingError
 from lab.frame import Frame
 
@@ -50,9 +50,8 @@ class Visual(Detector):
     def __init__(
         self, *, labels: Sequence[str] | None = None, score_floor: float | None = None
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        self._floor = number("score_floor", floor, 0, 1, above=True)
-        self.labels = among(labels, LABELS, "visual")
+        self._floor = checked_floor(score_floor, self.default_score_floor)
+        self.labels = among(labels, LABELS, "the detector 'visual' has no label")
         self.batch_size = 8
 
     def recipe(self) -> dict[str, Any]:

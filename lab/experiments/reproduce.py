@@ -157,7 +157,8 @@ def _infer(
     seed: int,
 ) -> dict[str, Any]:
     """Some samples anew: how far their scores moved, and what that would change."""
-    from lab.detectors.make import detector_settings, make_detector
+    from lab.detectors.make import detector_settings
+    from lab.runs.make_detector import make_detector
     from lab.video.media import sha256
     from lab.video.sources.file import FileSource
 

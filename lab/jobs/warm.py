@@ -7,43 +7,51 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lab.detectors.detector import Detector
+
 Settings = dict[str, Any]
 _WORDS = ("labels", "prompt_mode")
 
 
 class WarmDetectors:
-    """The detectors of the last job. One that takes prompts is asked for others, not loaded again."""
+    """The detectors of the last job. One that takes prompts is asked for others, not loaded again.
+
+    Whatever they saw for one job is forgotten: every pass begins with `Detector.reset`.
+    """
 
     def __init__(self) -> None:
-        self._made: list[tuple[str, Any]] = []
+        self._made: list[tuple[str, Detector]] = []
 
     def get(
         self, wanted: Sequence[Settings], store: str | Path | None, titles: Sequence[str] = ()
-    ) -> list[Any]:
+    ) -> list[Detector]:
         """One detector for each of the settings (those of `make_detector`), in their order.
 
         titles: of the analyses they are for, so that an error says which one it is of.
         """
-        from lab.detectors.make import make_detector
+        # They bring the catalog, which a worker for pictures never loads.
         from lab.runs.analyze import naming
+        from lab.runs.make_detector import make_detector
 
         warm, self._made = self._made, []
-        found = [_take(warm, settings) for settings in wanted]
+        taken = [_take(warm, settings) for settings in wanted]
+        found: list[Detector] = []
         for _, unwanted in warm:  # makes room before anything is loaded
             unwanted.close()
         for i, settings in enumerate(wanted):
-            made = found[i]
+            made = taken[i]
             with naming(titles[i] if len(titles) > 1 else None):
                 if made is None:
-                    made = found[i] = make_detector(store=store, **settings)
+                    made = make_detector(store=store, **settings)
                 elif made.takes_prompts:
                     made.ask_for(settings.get("labels"), settings.get("prompt_mode"))
                     made.made_from = dict(settings)
+            found.append(made)
             self._made.append((_network(settings, made.takes_prompts), made))
         return found
 
 
-def _take(warm: list[tuple[str, Any]], settings: Settings) -> Any | None:
+def _take(warm: list[tuple[str, Detector]], settings: Settings) -> Detector | None:
     """A loaded detector that fits, taken out of the list."""
     for i, (network, made) in enumerate(warm):
         if network == _network(settings, made.takes_prompts):

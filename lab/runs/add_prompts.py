@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 
 from lab.detectors.detector import Detector
-from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.make import detector_settings
 from lab.detectors.open_vocabulary.prompts import check_prompts
 from lab.errors import DetectorError, SettingError, StoreError
 from lab.runs.analyze import check_same_clip
+from lab.runs.make_detector import make_detector
 from lab.runs.open_store import OpenedStore
 from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.runs.progress import Progress, Report, reporter

@@ -12,9 +12,10 @@ from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
-from lab.detectors.make import as_detector, detector_settings, make_detector
+from lab.detectors.make import as_detector, detector_settings
 from lab.errors import DetectorError, SettingError, SourceError
 from lab.runs.execute import PlannedRun
+from lab.runs.make_detector import make_detector
 from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.runs.run_pass import CatalogRegister, run_pass

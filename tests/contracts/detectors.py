@@ -36,6 +36,18 @@ TARGETS = (
     PLUGIN
     + """
 
+class Forgetful(Bright):
+    # With a memory and no reset: the first picture counts for all that follow.
+    is_stateful = True
+    first = None
+    def look(self, image):
+        self.first = float(image.mean()) if self.first is None else self.first
+        return super().look(np.full_like(image, (self.first + float(image.mean())) / 2))
+
+class Remembering(Forgetful):
+    def reset(self):
+        self.first = None
+
 class Seen:
     def __init__(self, share):
         self.present, self.confidence, self.box, self.label = share > 0.1, share, (0, 0, 1, 1), "light"
@@ -84,8 +96,11 @@ def cases(place):
         "python, detstream": lambda: Case(
             "python", {"target": place.target("InTheStyleOfDetstream"), "style": "detstream"}
         ),
+        "python, forgetful": lambda: Case("python", {"target": place.target("Forgetful")}),
+        "python, remembering": lambda: Case("python", {"target": place.target("Remembering")}),
         "remote": lambda: Case("remote", {"url": place.worker(), **QUICK}),
         "scenes": lambda: Case("scenes", {**clip, "weights": place.clip(), "scenes": ["river", "street"]}, 1e-5),
+        "ocr": lambda: Case("ocr"),
         "text": lambda: Case("text"),
         "visual": lambda: Case("visual"),
         "yolo": lambda: Case("yolo"),

@@ -13,10 +13,12 @@ import pytest
 
 from lab.app.cli.doctor import examine
 from lab.detection import Detections
-from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.detector import Detector
+from lab.detectors.make import detector_settings
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.frame import Frame
+from lab.runs.make_detector import make_detector
 from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of
@@ -63,6 +65,13 @@ def eight(samples):
         )
         frames.append(Frame(image, frame.index, frame.pts_us, 0.0))
     return frames[:8]
+
+
+@pytest.fixture(scope="module")
+def other_eight(samples):
+    """Frames of another clip, of another shape."""
+    frames = list(FileSource(samples / "cat_comes_and_goes.mp4").samples(0.5))[:8]
+    return [Frame(cv2.resize(f.image_bgr, (320, 180)), f.index, f.pts_us, 0.0) for f in frames]
 
 
 def check(found, frame, detector):
@@ -130,7 +139,7 @@ def test_eight_frames_give_eight_results_in_their_order(case, eight):
     assert any(len(one) for one in found), (
         "nothing was found on any frame; the suite says nothing of it"
     )
-    if not getattr(case.detector, "is_stateful", False):
+    if not case.detector.is_stateful:
         assert rows(found[0]) != rows(found[-1])
         assert_same(case.detector.detect(eight[::-1]), found[::-1], case)
 
@@ -138,6 +147,36 @@ def test_eight_frames_give_eight_results_in_their_order(case, eight):
 def test_batches_of_one_and_of_eight_are_equal(case, eight):
     one = [found for frame in eight for found in case.detector.detect([frame])]
     assert_same(one, case.detector.detect(eight), case)
+
+
+def in_a_pass(detector, frames):
+    """What a pass over a clip gives, bit for bit."""
+    detector.reset()
+    return [
+        (f.labels, f.confidence.tobytes(), f.box_xyxy_px.tobytes(), f.text, f.error, f.gated)
+        for start in range(0, len(frames), 3)
+        for f in detector.detect(frames[start : start + 3])
+    ]
+
+
+def test_a_pass_gives_the_same_after_itself_and_after_another_clip(case, eight, other_eight):
+    """`reset` comes before the first frame of a pass, and leaves nothing of the passes before."""
+    first = in_a_pass(case.detector, eight)
+    assert in_a_pass(case.detector, eight) == first
+    in_a_pass(case.detector, other_eight)
+    assert in_a_pass(case.detector, eight) == first
+    fresh = case.again()
+    assert in_a_pass(fresh, eight) == first
+    fresh.close()
+
+
+def test_every_member_of_the_contract_is_there(case):
+    assert isinstance(case.detector, Detector)
+    assert isinstance(case.detector.name, str)
+    for flag in ("is_stateful", "takes_windows", "takes_prompts"):
+        assert isinstance(getattr(case.detector, flag), bool)
+    assert case.detector.device in ("cpu", "cuda")
+    assert case.detector.weights_path is None or os.path.exists(case.detector.weights_path)
 
 
 def test_no_frames_give_no_results(case):
@@ -178,8 +217,8 @@ def test_the_same_settings_give_the_same_recipe_and_it_closes_twice(case):
 
 def test_a_recipe_and_what_is_recorded_beside_it_make_the_detector_again(case):
     recorded = {
-        "weights_path": getattr(case.detector, "weights_path", None),
-        "detector_settings": getattr(case.detector, "made_from", None),
+        "weights_path": case.detector.weights_path,
+        "detector_settings": case.detector.made_from,
     }
     recipe, environment = (
         json.loads(json.dumps(kept)) for kept in (case.detector.recipe(), recorded)

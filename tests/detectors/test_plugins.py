@@ -309,7 +309,7 @@ def test_a_broken_plugin_is_listed_with_its_error_and_hurts_nobody(site, text, p
 def test_naming_the_detectors_imports_none(site):
     site("bad-eyes", "bad", "raise SystemExit('imported')", "bad = bad:Bad\n")
     assert "bad" in detectors.names()
-    with pytest.raises(SettingError, match="unknown detector 'nobody'; known: bad, "):
+    with pytest.raises(SettingError, match=r"unknown detector 'nobody'; .*bad, "):
         detectors.get("nobody")
     assert "bad" not in sys.modules
 

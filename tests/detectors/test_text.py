@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lab.detectors.make import make_detector
 from lab.detectors.ocr import Text, matcher
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
@@ -185,3 +186,9 @@ def test_the_recipe_is_json_names_the_models_and_makes_the_same_detector():
 def test_settings_that_cannot_work_say_why(settings, words):
     with pytest.raises(SettingError, match=words):
         Text(**settings)
+
+
+def test_ocr_and_its_first_name_read_the_same_and_say_what_was_asked_for():
+    ocr, text = make_detector("ocr", labels=["exit"]), make_detector("text", labels=["exit"])
+    assert text.recipe() == ocr.recipe() | {"detector": "text"}
+    assert ocr.recipe()["detector"] == "ocr"

@@ -22,9 +22,9 @@ def run_analyze(args: argparse.Namespace) -> int:
             else "a file or a folder, or a document with --job"
         )
         raise SettingError(f"name {what}")
-    from lab.detectors.make import make_detector
     from lab.runs.analyze import analyze, resume
     from lab.runs.find_clips import find_clips
+    from lab.runs.make_detector import make_detector
     from lab.store.store import Store
 
     store = Store(args.store)

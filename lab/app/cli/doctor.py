@@ -59,7 +59,7 @@ def offline() -> Iterator[None]:
 
 
 def _detector(name: str, problem: str | None) -> str:
-    from lab.detectors.make import make_detector
+    from lab.runs.make_detector import make_detector
 
     package = detectors.package(name)
     if package is not None and problem is not None:

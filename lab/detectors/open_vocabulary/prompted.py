@@ -12,14 +12,11 @@ from lab.detection import Detections
 from lab.detectors.detector import Detector
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures, feature_hash
-from lab.detectors.settings import number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.letterbox import Letterbox
-from lab.detectors.yolo.suppression import NmsSettings, one_shape
-from lab.errors import DetectorError, SettingError
+from lab.detectors.yolo.suppression import STRIDE, NmsSettings, one_shape
+from lab.errors import DetectorError
 from lab.frame import Frame
-
-STRIDE = 32
 
 
 class Prompted(Detector):
@@ -63,10 +60,10 @@ class Prompted(Detector):
             "runtime": model.name,
             "precision": "f32",
             "image_size": image_size,
-            "nms_iou": keep.iou,
-            "most_boxes": keep.most,
+            "nms_iou": keep.nms_iou,
+            "most_boxes": keep.max_boxes,
             "processing_version": self.processing_version,
-            "score_floor": keep.floor,
+            "score_floor": keep.score_floor,
         }
         if texts is not None:
             self._recipe["text_encoder"] = texts.encoder
@@ -115,15 +112,3 @@ class Prompted(Detector):
         if self._model is not None:
             self._model.close()
         self._model = None
-
-
-def keeping(image_size: int, floor: float, nms_iou: float, most_boxes: int) -> NmsSettings:
-    """The settings that say what is kept. Raises SettingError if one is out of range."""
-    if not 0 < floor < 1:
-        raise SettingError(f"score_floor must be in (0, 1), got {floor}")
-    number("nms_iou", nms_iou, 1e-6, 1)
-    if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % STRIDE:
-        raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
-    if not isinstance(most_boxes, int) or most_boxes < 1:
-        raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
-    return NmsSettings(floor, nms_iou, most_boxes)

@@ -6,16 +6,14 @@ import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lab.detectors.open_vocabulary.prompts import tidy
+from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.weights.offline import is_offline
 from lab.errors import DetectorError, SettingError
-
-if TYPE_CHECKING:
-    from lab.store.store import Store
 
 CLIP = "clip:ViT-B/32"
 _CLIP_DIMENSIONS = 512
@@ -42,7 +40,7 @@ class TextFeatures:
         *,
         own: Mapping[str, np.ndarray],
         file: str | Path | None = None,
-        store: Store | None = None,
+        store: TextStore | None = None,
         encode: Encode | None = None,
         dimensions: int | None = None,
     ) -> None:
@@ -185,7 +183,7 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     return found
 
 
-def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: Store) -> None:
+def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: TextStore) -> None:
     """Raises SettingError if the embeddings are not as long as that encoder's are, as far as is known."""
     got = next((len(vector) for vector in vectors.values()), None)
     wanted = _CLIP_DIMENSIONS if encoder == CLIP else None

@@ -43,7 +43,7 @@ class WorldModel:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
 
 
 @lru_cache(maxsize=16)

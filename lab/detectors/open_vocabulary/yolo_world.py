@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.open_vocabulary.prompted import Prompted, keeping
+from lab.detectors.open_vocabulary.prompted import Prompted
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import CLIP, TextFeatures, clip_encoder
+from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.settings import checked_floor
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
-from lab.detectors.yolo.suppression import Found
+from lab.detectors.yolo.suppression import Found, nms_settings
 from lab.errors import DetectorError, SettingError, closest
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.world_model import WorldModel
-    from lab.store.store import Store
 
 DEFAULT_WEIGHTS = "yolov8s-worldv2.pt"
 PROCESSING_VERSION = 1
@@ -36,7 +37,7 @@ class YoloWorld(Prompted):
     embeddings: an .npz with `names` and `emb`, looked into before anything else.
     store: where text embeddings are kept.
 
-    Raises SettingError for prompts or settings that cannot be, DetectorError if the weights are
+    Raises SettingError for prompts or settings that are not valid, DetectorError if the weights are
     not YOLO-World's, or a prompt cannot be embedded here.
     """
 
@@ -56,12 +57,12 @@ class YoloWorld(Prompted):
         nms_iou: float = 0.7,
         most_boxes: int = 300,
         embeddings: str | Path | None = None,
-        store: Store | None = None,
+        store: TextStore | None = None,
     ) -> None:
         prompts = check_prompts(labels)
         choose_mode(prompt_mode, len(prompts))
-        floor = self.default_score_floor if score_floor is None else score_floor
-        keep = keeping(image_size, floor, nms_iou, most_boxes)
+        floor = checked_floor(score_floor, self.default_score_floor)
+        keep = nms_settings(image_size, floor, nms_iou, most_boxes)
         path = find_weights(weights or DEFAULT_WEIGHTS)
         model = _load(path, runtime or "onnx")
         texts = TextFeatures(
@@ -97,7 +98,7 @@ class YoloWorld(Prompted):
         return [one.detections(box, width_px, height_px) for one in found]
 
     def _take(self, found: Found, asked: range, boxes: np.ndarray, scores: np.ndarray) -> None:
-        for column in np.flatnonzero((scores >= self._keep.floor).any(axis=0)):
+        for column in np.flatnonzero((scores >= self._keep.score_floor).any(axis=0)):
             rows = self._keep.of_label(boxes, scores[:, column])
             found.add(self.labels[asked[column]], boxes, scores[:, column], rows)
 

@@ -10,18 +10,19 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.open_vocabulary.mobileclip import text_encoder
-from lab.detectors.open_vocabulary.prompted import Prompted, keeping
+from lab.detectors.open_vocabulary.prompted import Prompted
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures
-from lab.detectors.settings import among
+from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
+from lab.detectors.yolo.suppression import nms_settings
 from lab.errors import DetectorError, SettingError, closest
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.yoloe_model import YoloeModel
-    from lab.store.store import Store
 
 DEFAULT_WEIGHTS = "yoloe-11s-seg.pt"
 PROCESSING_VERSION = 1
@@ -45,7 +46,7 @@ class Yoloe(Prompted):
         all checkpoints of an encoder.
     store: where text embeddings are kept.
 
-    Raises SettingError for prompts or settings that cannot be, DetectorError if the weights are
+    Raises SettingError for prompts or settings that are not valid, DetectorError if the weights are
     not YOLOE's, or a prompt cannot be embedded here.
     """
 
@@ -65,13 +66,13 @@ class Yoloe(Prompted):
         nms_iou: float = 0.7,
         most_boxes: int = 300,
         embeddings: str | Path | None = None,
-        store: Store | None = None,
+        store: TextStore | None = None,
     ) -> None:
         if weights is None or labels is not None:  # before anything is downloaded
             check_prompts(labels)
         choose_mode(prompt_mode or "joint", 1)
-        floor = self.default_score_floor if score_floor is None else score_floor
-        keep = keeping(image_size, floor, nms_iou, most_boxes)
+        floor = checked_floor(score_floor, self.default_score_floor)
+        keep = nms_settings(image_size, floor, nms_iou, most_boxes)
         model = _load(find_weights(weights or DEFAULT_WEIGHTS), runtime or "torch")
         self._vocabulary = model.names if model.has_own_vocabulary else None
         texts = _texts(model, embeddings, store)
@@ -94,7 +95,9 @@ class Yoloe(Prompted):
             return
         mode = self._mode(prompt_mode, 1)
         names = None if labels is None else check_prompts(labels)
-        self.labels = among(names, list(dict.fromkeys(self._vocabulary)), self.kind)
+        self.labels = among(
+            names, list(dict.fromkeys(self._vocabulary)), "the detector 'yoloe' has no label"
+        )
         self.prompt_mode = mode
         self._columns = _places(self._vocabulary, self.labels)
         self._recipe |= {"prompt_mode": mode, "labels": list(self.labels)}
@@ -140,7 +143,7 @@ def _load(path: Path, runtime: str) -> YoloeModel:
 
 
 def _texts(
-    model: YoloeModel, embeddings: str | Path | None, store: Store | None
+    model: YoloeModel, embeddings: str | Path | None, store: TextStore | None
 ) -> TextFeatures | None:
     if model.has_own_vocabulary:
         if embeddings is not None:

@@ -55,7 +55,7 @@ class YoloeModel(UltralyticsModel):
         self.names = names
 
     def close(self) -> None:
-        """Let go of the network."""
+        """Release the network."""
         self._network = None
 
     def _unfit(self, path: Path, facts: Any) -> str | None:

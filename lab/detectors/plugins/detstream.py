@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.plugins.results import (
-    close_if_possible,
-    whole_picture,
-)
+from lab.detectors.plugins.calls import third_party_call
+from lab.detectors.plugins.memory import declare_memory
+from lab.detectors.plugins.results import close_if_possible, whole_picture
 from lab.errors import DetectorError
 from lab.frame import Frame
 
@@ -33,6 +32,8 @@ class DetstreamDetector:
     only_present: leave out what the detector itself calls absent. Unless set, its confidence
         counts whatever `present` says, so that thresholds can be chosen afterwards.
     whole_frame: its boxes mean nothing, if it has any.
+    is_stateful: what it finds depends on the frames before; False says that it has no memory.
+        Unless given, what the detector declares itself.
     """
 
     default_score_floor = 0.05
@@ -46,12 +47,14 @@ class DetstreamDetector:
         only_present: bool = False,
         whole_frame: bool = False,
         batch_size: int = 1,
+        is_stateful: bool | None = None,
     ) -> None:
         if not callable(getattr(made, "detect", None)):
             raise DetectorError(
                 f"a {type(made).__name__} has no detect(frame) as detstream's detectors do"
             )
         self._made, self._label, self._name = made, label, label or _own_name(made)
+        declare_memory(self, made, is_stateful)
         self._only_present, self._whole_frame = bool(only_present), bool(whole_frame)
         self.batch_size = batch_size
         self.labels = (self._name,) if self._name else _several_names(made)
@@ -60,7 +63,10 @@ class DetstreamDetector:
         """One result per frame; one that it cannot look at is failed, with the reason."""
         batch = getattr(self._made, "detect_batch", None)
         if len(frames) > 1 and callable(batch):
-            found = batch([frame.image_bgr for frame in frames])
+            with third_party_call() as call:
+                found = batch([frame.image_bgr for frame in frames])
+            if call.failure:
+                return [Detections.failed(f"detect_batch: {call.failure}")] * len(frames)
             if not isinstance(found, (list, tuple)) or len(found) != len(frames):
                 raise ValueError(
                     f"detect_batch gave {found!r:.80} for {len(frames)} frames, expected one Detection each"
@@ -77,9 +83,12 @@ class DetstreamDetector:
 
     def _look(self, frame: Frame) -> Detections:
         try:
-            found = self._made.detect(frame.image_bgr)
+            with third_party_call() as call:
+                found = self._made.detect(frame.image_bgr)
         except Exception as error:
             return Detections.failed(f"detect raised {type(error).__name__}: {error}"[:300])
+        if call.failure:
+            return Detections.failed(f"detect: {call.failure}")
         return self._detections(found, frame)
 
     def _detections(self, found: Any, frame: Frame) -> Detections:

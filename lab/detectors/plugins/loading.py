@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint
 from typing import Any
 
+from lab.detectors.plugins.calls import third_party_call
 from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, redact, secrets_of
 from lab.errors import DetectorError, LabError, SettingError
 from lab.registry import in_words, load
@@ -20,7 +21,8 @@ def load_target(target: str) -> Any:
             "give it with --set target=package.module:Name"
         )
     try:
-        return load(target, EntryPoint("python", target, "lab.detectors"))
+        with third_party_call():
+            return load(target, EntryPoint("python", target, "lab.detectors"))
     except LabError as error:
         if isinstance(error.__cause__, ModuleNotFoundError):
             raise LabError(f"{error}; install it, or name its folder in PYTHONPATH") from None
@@ -71,7 +73,8 @@ def call_factory(
 ) -> Any:
     """What the factory makes. An exception of the plugin becomes DetectorError."""
     try:
-        return factory(**given)
+        with third_party_call():
+            return factory(**given)
     except LabError:
         raise
     except (Exception, SystemExit) as error:

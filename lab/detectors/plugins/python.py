@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
@@ -33,23 +33,30 @@ def from_target(*, target: str = "", style: str = "lab", **settings: Any) -> Det
         `stream-infer` for algorithms with `init()` and `run(frames)`; see `lab.adapters`.
     settings: for what the target makes, and for the adapter of its style.
     """
-    from lab.detectors.plugins.python import ADAPTERS
-
     if style not in STYLES:
         raise SettingError(f"unknown style {style!r}; {closest(style, list(STYLES))}")
     factory = load_target(target)
     what = f"plugin {target!r}"
-    adapter = ADAPTERS.get(style)
-    if adapter is None:
-        made = call_factory(what, factory, arguments(what, factory, settings), settings)
-    else:
-        options = named_parameters(adapter)[1:]
-        own = {k: v for k, v in settings.items() if k in options}
-        rest = {k: v for k, v in settings.items() if k not in own or k in named_parameters(factory)}
-        made = call_factory(what, factory, arguments(what, factory, rest, also=options), settings)
-        made = call_factory(what, partial(adapter, made), own, settings)
+    make_again = partial(_make, what, factory, ADAPTERS.get(style), settings)
     all_settings = {"target": target, "style": style, **settings}
-    return complete("python", made, all_settings, _package_of_target(target), what=what)
+    package = _package_of_target(target)
+    return complete("python", make_again(), all_settings, package, what=what, make_again=make_again)
+
+
+def _make(
+    what: str,
+    factory: Callable[..., Any],
+    adapter: Callable[..., Any] | None,
+    settings: Mapping[str, Any],
+) -> Any:
+    """What the target makes, in the adapter of its style."""
+    if adapter is None:
+        return call_factory(what, factory, arguments(what, factory, settings), settings)
+    options = named_parameters(adapter)[1:]
+    own = {k: v for k, v in settings.items() if k in options}
+    rest = {k: v for k, v in settings.items() if k not in own or k in named_parameters(factory)}
+    made = call_factory(what, factory, arguments(what, factory, rest, also=options), settings)
+    return call_factory(what, partial(adapter, made), own, settings)
 
 
 def _package_of_target(target: str) -> dict[str, str]:

@@ -7,6 +7,8 @@ from typing import Any
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.plugins.calls import third_party_call
+from lab.detectors.plugins.memory import PluginMemory
 from lab.detectors.plugins.pictures import copied
 from lab.detectors.plugins.results import close_if_possible
 from lab.frame import Frame
@@ -20,6 +22,7 @@ class ReadyMadeDetector(Detector):
 
     def __init__(self, made: Any) -> None:
         self._made = made
+        self._memory = PluginMemory(f"the detector {type(made).__name__}", made, None)
         for member in _MEMBERS:
             value = getattr(made, member, getattr(Detector, member))
             setattr(self, member, value)
@@ -32,7 +35,12 @@ class ReadyMadeDetector(Detector):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """What the object returns; raises what it raises."""
-        found: list[Detections] = self._made.detect(copied(frames))
+        self._memory.note_use()
+        with third_party_call() as call:
+            found: list[Detections] = self._made.detect(copied(frames))
+        if call.failure:
+            expected = frames[-1:] if self.takes_windows else frames
+            return [Detections.failed(call.failure) for _ in expected]
         return found
 
     def recipe(self) -> dict[str, Any]:
@@ -41,8 +49,7 @@ class ReadyMadeDetector(Detector):
 
     def reset(self) -> None:
         """See `lab.detectors.detector.Detector`."""
-        if callable(reset := getattr(self._made, "reset", None)):
-            reset()
+        self._memory.forget()
 
     def ask_for(self, labels: Sequence[str] | None, prompt_mode: str | None = None) -> None:
         """See `lab.detectors.detector.Detector`."""

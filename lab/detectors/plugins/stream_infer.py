@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lab.detection import Detections
+from lab.detectors.plugins.loading import load_target
+from lab.detectors.plugins.memory import declare_memory
 from lab.detectors.plugins.results import (
     ResultError,
     close_if_possible,
@@ -36,7 +38,8 @@ class StreamInferAlgo:
         are understood: see `lab.detectors.plugins.results.detections_of`.
     init: the settings that `init` is called with.
     whole_frame: its boxes mean nothing, if it has any.
-    is_stateful: what it says depends on the windows before.
+    is_stateful: its result depends on the windows before; False says that it has no memory.
+        Unless given, what the algorithm declares itself.
     """
 
     default_score_floor = 0.05
@@ -53,7 +56,7 @@ class StreamInferAlgo:
         to_detections: ToDetections | str | None = None,
         init: Mapping[str, Any] | None = None,
         whole_frame: bool = False,
-        is_stateful: bool = False,
+        is_stateful: bool | None = None,
     ) -> None:
         if not callable(getattr(algo, "run", None)):
             raise DetectorError(
@@ -70,7 +73,8 @@ class StreamInferAlgo:
             self._recipe["to_detections"] = _place_of(to_detections)
         self._to_detections = _function(to_detections)
         self._algo, self._label, self._names = algo, label, names
-        self._whole_frame, self.is_stateful = bool(whole_frame), bool(is_stateful)
+        self._whole_frame = bool(whole_frame)
+        declare_memory(self, algo, is_stateful)
         self.labels = tuple(names or ()) or ((label,) if label and to_detections is None else ())
         if callable(begin := getattr(algo, "init", None)):
             begin(**(init or {}))
@@ -107,8 +111,6 @@ def _own_names(algo: Any) -> Any:
 
 def _function(given: ToDetections | str | None) -> ToDetections | None:
     if isinstance(given, str):
-        from lab.detectors.plugins.loading import load_target
-
         found: ToDetections = load_target(given)
         return found
     if given is not None and not callable(given):

@@ -1,4 +1,4 @@
-"""Whether what a plugin answered about a frame can be believed, and kept."""
+"""Whether the result of a plugin for a frame is valid, and what of it is kept."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from lab.detection import Detections
 
 
-class AnswerError(ValueError):
-    """Why an answer cannot be used, in words that follow "returned"."""
+class InvalidResult(ValueError):
+    """Why a result cannot be used, in words that follow "returned"."""
 
 
 def checked(
@@ -23,14 +23,14 @@ def checked(
     declared: Collection[str] = (),
     asked: Collection[str] = (),
 ) -> Detections:
-    """The answer as the log takes it: boxes clipped to the picture, nothing below the floor.
+    """The result as the log takes it: boxes clipped to the picture, nothing below the floor.
 
     declared: the labels that may come; empty if any may. asked: those to keep; empty for all.
 
-    Raises AnswerError for an answer that is no `Detections` or holds what cannot be.
+    Raises InvalidResult for anything but `Detections`, and for values that are not valid.
     """
     if not isinstance(found, Detections):
-        raise AnswerError(f"{type(found).__name__} for a frame, expected Detections")
+        raise InvalidResult(f"{type(found).__name__} for a frame, expected Detections")
     if found.error is not None:
         return Detections.failed(str(found.error)[:300])
     if found.gated is not None:
@@ -43,7 +43,7 @@ def checked(
         or box_xyxy_px.shape != (n, 4)
         or (text is not None and len(text) != n)
     ):
-        raise AnswerError(
+        raise InvalidResult(
             f"{n} labels with confidence of shape {confidence.shape} and boxes of shape "
             f"{box_xyxy_px.shape}, expected ({n},) and ({n}, 4)"
         )
@@ -51,7 +51,7 @@ def checked(
         _check_row(label, score, box, declared)
     for one in text or []:
         if one is not None and not isinstance(one, str):
-            raise AnswerError(f"a text of type {type(one).__name__}, expected str or None")
+            raise InvalidResult(f"a text of type {type(one).__name__}, expected str or None")
     keep = [
         i for i in range(n) if confidence[i] >= score_floor and (not asked or labels[i] in asked)
     ]
@@ -68,20 +68,20 @@ def _numbers(values: Any) -> np.ndarray:
     try:
         return np.asarray(values, dtype=np.float32)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise AnswerError(f"{type(values).__name__} that holds no numbers: {error}") from None
+        raise InvalidResult(f"{type(values).__name__} that holds no numbers: {error}") from None
 
 
 def _check_row(label: Any, score: np.float32, box: np.ndarray, declared: Collection[str]) -> None:
     if not isinstance(label, str) or not label:
-        raise AnswerError(f"the label {label!r} of type {type(label).__name__}, expected a name")
+        raise InvalidResult(f"the label {label!r} of type {type(label).__name__}, expected a name")
     if declared and label not in declared:
         known = ", ".join(list(declared)[:8]) + (", ..." if len(declared) > 8 else "")
-        raise AnswerError(f"the label {label!r}, which it did not declare; declared: {known}")
+        raise InvalidResult(f"the label {label!r}, which it did not declare; declared: {known}")
     if not 0 <= score <= 1:  # NaN is in no range
-        raise AnswerError(f"confidence {score:g} for {label!r}, expected 0 to 1")
+        raise InvalidResult(f"confidence {score:g} for {label!r}, expected 0 to 1")
     if not np.isfinite(box).all():
-        raise AnswerError(f"the box {box.tolist()} for {label!r}, expected finite pixels")
+        raise InvalidResult(f"the box {box.tolist()} for {label!r}, expected finite pixels")
     if box[2] < box[0] or box[3] < box[1]:
-        raise AnswerError(
+        raise InvalidResult(
             f"the box {box.tolist()} for {label!r}, expected left, top, right, bottom in pixels"
         )

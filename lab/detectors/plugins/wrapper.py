@@ -1,4 +1,4 @@
-"""What a plugin gives, made a full detector; every answer of it is checked.
+"""What a plugin gives, made a full detector; every result of it is checked.
 
 A plugin needs only `detect(frames) -> list[Detections]`; `complete` adds the rest of
 `lab.detectors.detector.Detector`.
@@ -7,7 +7,8 @@ A plugin needs only `detect(frames) -> list[Detections]`; `complete` adds the re
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 from typing import Any
 
@@ -15,10 +16,14 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.plugins.calls import LOST_BOXES, third_party_call
+from lab.detectors.plugins.memory import PluginMemory
 from lab.detectors.plugins.pictures import copied
+from lab.detectors.plugins.results import close_if_possible
 from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, on_record, redact, secrets_of
-from lab.detectors.plugins.validation import AnswerError, checked
-from lab.errors import DetectorError, LabError, SettingError, closest
+from lab.detectors.plugins.validation import InvalidResult, checked
+from lab.detectors.settings import check_known
+from lab.errors import DetectorError, LabError, SettingError
 from lab.frame import Frame
 from lab.registry import in_words
 
@@ -32,28 +37,37 @@ def complete(
     package: Mapping[str, str] | None = None,
     *,
     what: str | None = None,
+    make_again: Callable[[], Any] | None = None,
 ) -> Detector:
-    """A full detector around what a plugin made; every answer of it is checked.
+    """A full detector around what a plugin made; every result of it is checked.
 
     package: `name` and `version` of where it comes from. what: how messages call it.
+    make_again: makes another like it, for a plugin that does not say how it forgets what it was
+        shown; None for an object that was handed over.
 
-    Raises DetectorError if it has no `detect`, or an attribute that cannot be; SettingError for
+    Raises DetectorError if it has no `detect`, or an attribute that is not valid; SettingError for
     labels that it does not know.
     """
-    return PluginDetector(
-        name, made, dict(settings), dict(package or {}), what or f"plugin {name!r}"
-    )
+    what = what or f"plugin {name!r}"
+    memory = PluginMemory(what, made, make_again)
+    return PluginDetector(name, memory, dict(settings), dict(package or {}), what)
 
 
 class PluginDetector(Detector):
-    """See `complete`. A wrong answer, or an exception, is a failed frame that says why."""
+    """See `complete`. A result that is not valid, or an exception, is a failed frame that says why."""
 
     def __init__(
-        self, name: str, made: Any, settings: dict[str, Any], package: dict[str, str], what: str
+        self,
+        name: str,
+        memory: PluginMemory,
+        settings: dict[str, Any],
+        package: dict[str, str],
+        what: str,
     ) -> None:
+        made = memory.made
         if not callable(getattr(made, "detect", None)):
             raise DetectorError(f"{what} made a {type(made).__name__}, which has no detect(frames)")
-        self._made, self._what = made, what
+        self._memory, self._what, self._is_closed = memory, what, False
         self._secrets = secrets_of(settings)
         self.default_score_floor = self._number("default_score_floor", 0.05)
         self.default_threshold = self._number("default_threshold", 0.4)
@@ -99,37 +113,51 @@ class PluginDetector(Detector):
             return []
         expected = list(frames[-1:] if self.takes_windows else frames)
         try:
-            answer = self._made.detect(copied(frames))
+            self._check_open()
+            self._memory.note_use()
+            with third_party_call() as call:
+                returned = self._memory.made.detect(copied(frames))
         except (Exception, SystemExit) as error:
             return self._all_failed(expected, f"raised {in_words(error)}")
-        if not isinstance(answer, (list, tuple)):
-            kind = type(answer).__name__
+        if not isinstance(returned, (list, tuple)):
+            kind = type(returned).__name__
             return self._all_failed(expected, f"returned {kind}, expected list[Detections]")
-        if len(answer) != len(expected):
+        if len(returned) != len(expected):
             wanted = (
                 "1, for the last frame of the window" if self.takes_windows else str(len(expected))
             )
-            return self._all_failed(expected, f"returned {len(answer)} results, expected {wanted}")
-        return [self._checked(found, frame) for found, frame in zip(answer, expected, strict=True)]
+            return self._all_failed(
+                expected, f"returned {len(returned)} results, expected {wanted}"
+            )
+        results = [
+            self._checked(found, frame) for found, frame in zip(returned, expected, strict=True)
+        ]
+        if call.failure and not any(LOST_BOXES in (one.error or "") for one in results):
+            return self._all_failed(expected, f"returned results, but {call.failure}")
+        return results
 
     def reset(self) -> None:
         """See `lab.detectors.detector.Detector`."""
-        if callable(reset := getattr(self._made, "reset", None)):
-            reset()
+        self._check_open()
+        self._memory.forget()
 
     def close(self) -> None:
         """Close what the plugin made, once; what goes wrong there changes no result."""
-        made, self._made = self._made, _Closed()
+        if self._is_closed:
+            return
+        self._is_closed = True
         try:
-            if callable(close := getattr(made, "close", None)):
-                close()
+            with third_party_call():
+                close_if_possible(self._memory.made)
         except (Exception, SystemExit) as error:
-            import warnings
-
             words = redact(
                 f"{self._what} raised {in_words(error)} when it was closed", self._secrets
             )
             warnings.warn(words, RuntimeWarning, stacklevel=2)
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise DetectorError("it has been closed")
 
     def _checked(self, found: Any, frame: Frame) -> Detections:
         assert frame.image_bgr is not None
@@ -143,7 +171,7 @@ class PluginDetector(Detector):
                 declared=self._declared,
                 asked=self._asked,
             )
-        except AnswerError as error:
+        except InvalidResult as error:
             return self._failed(f"returned {error}")
 
     def _failed(self, words: str) -> Detections:
@@ -154,7 +182,7 @@ class PluginDetector(Detector):
 
     def _attribute(self, name: str, default: Any) -> Any:
         try:
-            return getattr(self._made, name, default)
+            return getattr(self._memory.made, name, default)
         except Exception as error:
             raise DetectorError(f"{self._what}: reading {name} raised {in_words(error)}") from None
 
@@ -185,11 +213,8 @@ class PluginDetector(Detector):
         asked = _label_names(self._what, labels, SettingError)
         if not asked:
             raise SettingError("no label given; name one or more, or leave labels out for all")
-        for label in asked:
-            if self._declared and label not in self._declared:
-                raise SettingError(
-                    f"{self._what} does not know {label!r}; {closest(label, list(self._declared))}"
-                )
+        if self._declared:
+            check_known(asked, self._declared, f"{self._what} does not know")
         return asked
 
     def _score_floor(self, given: Any, recipe: Mapping[str, Any]) -> float:
@@ -197,11 +222,6 @@ class PluginDetector(Detector):
         if not _is_share(floor):
             raise SettingError(f"score_floor must be in (0, 1), got {floor!r}")
         return float(floor)
-
-
-class _Closed:
-    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        raise DetectorError("it has been closed")
 
 
 def _is_share(value: Any) -> bool:

@@ -22,7 +22,7 @@ from lab.detectors.services.cloud_vision_response import (
     read_picture,
 )
 from lab.detectors.services.image_encoding import picture_base64
-from lab.detectors.services.response import BadAnswer, mapping, rows
+from lab.detectors.services.response import InvalidResponse, mapping, rows
 from lab.errors import SettingError, closest
 from lab.frame import Frame
 
@@ -144,12 +144,12 @@ class CloudVision(Detector):
             )
             answers = rows(mapping(answer, "the answer").get("responses"), "responses")
             if len(answers) != len(few):
-                raise BadAnswer(f"it has {len(answers)} responses to {len(few)} pictures")
+                raise InvalidResponse(f"it has {len(answers)} responses to {len(few)} pictures")
         except ServiceError as error:
             if error.status in (401, 403) or (error.status == 400 and "API key" in str(error)):
                 self._refusal = str(error)
             return [str(error)] * len(few)
-        except BadAnswer as error:
+        except InvalidResponse as error:
             return [self._wrong(error)] * len(few)
         return list(answers)
 
@@ -167,11 +167,11 @@ class CloudVision(Detector):
             found = read_picture(
                 answer, self._features, self._filter, width_px, height_px, self._floor
             )
-        except BadAnswer as error:
+        except InvalidResponse as error:
             return Detections.failed(self._wrong(error))
         return found.detections(with_text="text" in self._features)
 
-    def _wrong(self, error: BadAnswer) -> str:
+    def _wrong(self, error: InvalidResponse) -> str:
         return self._service.redact(f"{self._service.name} answered wrongly: {error}")
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lab.detectors.services.response import (
-    BadAnswer,
     Found,
+    InvalidResponse,
     confidence_of,
     mapping,
     number,
@@ -68,7 +68,7 @@ def _test(label: str) -> tuple[bool, Callable[[str], bool]]:
 
 
 def picture_error(answer: dict[str, Any]) -> str | None:
-    """Why the service did not look at this picture; None if it did. Raises BadAnswer."""
+    """Why the service did not look at this picture; None if it did. Raises InvalidResponse."""
     if not answer.get("error"):
         return None
     error = mapping(answer["error"], "error")
@@ -85,7 +85,7 @@ def read_picture(
     height_px: int,
     score_floor: float,
 ) -> Found:
-    """What one entry of `responses` says. Raises BadAnswer if it cannot be used."""
+    """What one entry of `responses` says. Raises InvalidResponse if it cannot be used."""
     found = Found(width_px, height_px, score_floor)
     if "objects" in features:
         for what, row in _rows(answer, "localizedObjectAnnotations"):
@@ -123,7 +123,7 @@ def _box(row: dict[str, Any], kind: str, what: str, x_px: float, y_px: float) ->
         mapping(row.get("boundingPoly"), f"{what}.boundingPoly").get(kind), f"{what}.{kind}"
     )
     if not corners:
-        raise BadAnswer(f"{what}.{kind} is empty")
+        raise InvalidResponse(f"{what}.{kind} is empty")
     x = [number(corner.get("x", 0), f"{what}.{kind}.x") * x_px for corner in corners]
     y = [number(corner.get("y", 0), f"{what}.{kind}.y") * y_px for corner in corners]
     return [min(x), min(y), max(x), max(y)]

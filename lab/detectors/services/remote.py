@@ -17,15 +17,15 @@ from lab.detectors.services.address import check_url, secret_from
 from lab.detectors.services.client import Service, ServiceError
 from lab.detectors.services.image_encoding import IMAGE_FORMATS, picture_base64
 from lab.detectors.services.response import (
-    BadAnswer,
     Found,
+    InvalidResponse,
     confidence_of,
     mapping,
     number,
     rows,
     words,
 )
-from lab.detectors.settings import wanted
+from lab.detectors.settings import check_known, wanted
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
@@ -92,7 +92,7 @@ class Remote(Detector):
             self._known = _labels_of(info)
             self._box_format = _box_format_of(info, "xywh_fraction")
             self.labels = _wanted(labels, self._known)
-        except (ServiceError, BadAnswer) as error:
+        except (ServiceError, InvalidResponse) as error:
             self._service.close()
             why = self._service.redact(str(error))
             raise DetectorError(f"{why}; start a worker there, or give its url") from None
@@ -129,7 +129,7 @@ class Remote(Detector):
         health = mapping(self._service.get("/ai/health"), f"/ai/health of the {self._service.name}")
         status = health.get("status", "healthy")
         if status not in ("healthy", "ok"):
-            raise BadAnswer(f"{self._service.name} says that its status is {status!r}")
+            raise InvalidResponse(f"{self._service.name} says that its status is {status!r}")
         return mapping(self._service.get("/ai/info"), f"/ai/info of the {self._service.name}")
 
     def _look(self, frame: Frame) -> Detections:
@@ -146,7 +146,7 @@ class Remote(Detector):
             return self._read(answer, image.shape[1], image.shape[0])
         except ServiceError as error:
             return Detections.failed(str(error))
-        except BadAnswer as error:
+        except InvalidResponse as error:
             return Detections.failed(
                 self._service.redact(f"{self._service.name} answered wrongly: {error}")
             )
@@ -162,7 +162,7 @@ class Remote(Detector):
         names = ("detections", _RESULT_KEYS.get(self._analysis_type, self._analysis_type))
         key = next((name for name in names if name in answer), None)
         if key is None:
-            raise BadAnswer(f"it has no {' and no '.join(repr(n) for n in names)}")
+            raise InvalidResponse(f"it has no {' and no '.join(repr(n) for n in names)}")
         found = Found(width_px, height_px, self._floor)
         scale = _Scale(_box_format_of(answer, self._box_format), answer, width_px, height_px)
         for i, row in enumerate(rows(answer[key], key)):
@@ -171,7 +171,9 @@ class Remote(Detector):
             confidence = confidence_of(row.get("confidence"), f"{what}.confidence")
             box = scale.box_xyxy_px(row.get("bbox"), f"{what}.bbox")
             if self._known is not None and label not in self._known:
-                raise BadAnswer(f"{what}.label is {label!r}, which its /ai/info does not name")
+                raise InvalidResponse(
+                    f"{what}.label is {label!r}, which its /ai/info does not name"
+                )
             if not self.labels or label in self.labels:
                 found.add(label, confidence, box, what)
         return found.detections()
@@ -193,17 +195,17 @@ class _Scale:
             for i, name in enumerate(("image_width", "image_height")):
                 size = number(answer[name], name) if name in answer else self._factors[i]
                 if size < 1:
-                    raise BadAnswer(f"{name} is {size:g}")
+                    raise InvalidResponse(f"{name} is {size:g}")
                 self._factors[i] /= size
 
     def box_xyxy_px(self, value: Any, what: str) -> list[float]:
         a, b, c, d = self._numbers(value, what)
         if not self._corners:
             if c < 0 or d < 0:
-                raise BadAnswer(f"{what} has a negative size")
+                raise InvalidResponse(f"{what} has a negative size")
             c, d = a + c, b + d
         if self._fractions and any(abs(v) > 2 for v in (a, b, c, d)):
-            raise BadAnswer(
+            raise InvalidResponse(
                 f"{what} is no fraction of the picture; a worker that answers in pixels says so in bbox_format"
             )
         x, y = self._factors
@@ -212,7 +214,7 @@ class _Scale:
     def _numbers(self, value: Any, what: str) -> list[float]:
         if self._corners:
             if not isinstance(value, list) or len(value) != 4:
-                raise BadAnswer(
+                raise InvalidResponse(
                     f"{what} is not a list of four numbers, as its bbox_format {self._format} says"
                 )
             return [number(v, f"{what}[{i}]") for i, v in enumerate(value)]
@@ -241,7 +243,7 @@ def _check(
 def _box_format_of(told: dict[str, Any], otherwise: str) -> str:
     given = told.get("bbox_format", otherwise)
     if given not in BOX_FORMATS:
-        raise BadAnswer(f"bbox_format is {given!r}; known: {', '.join(BOX_FORMATS)}")
+        raise InvalidResponse(f"bbox_format is {given!r}; known: {', '.join(BOX_FORMATS)}")
     return str(given)
 
 
@@ -249,7 +251,7 @@ def _labels_of(info: dict[str, Any]) -> tuple[str, ...] | None:
     if info.get("labels") is None:
         return None
     if not isinstance(info["labels"], list):
-        raise BadAnswer("labels in /ai/info is not a list")
+        raise InvalidResponse("labels in /ai/info is not a list")
     return (
         tuple(dict.fromkeys(words(label, "a label in /ai/info") for label in info["labels"]))
         or None
@@ -260,9 +262,8 @@ def _wanted(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tupl
     asked = wanted(labels)
     if asked is None:
         return known or ()
-    for label in asked:
-        if known is not None and label not in known:
-            raise SettingError(f"the worker does not know {label!r}; {closest(label, list(known))}")
+    if known is not None:
+        check_known(asked, known, "the worker does not know")
     return tuple(asked)
 
 

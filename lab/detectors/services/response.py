@@ -12,7 +12,7 @@ import numpy as np
 from lab.detection import Detections
 
 
-class BadAnswer(Exception):
+class InvalidResponse(Exception):
     """An answer that cannot be used; its text says which part, and why."""
 
 
@@ -36,12 +36,12 @@ class Found:
         what: str,
         text: str | None = None,
     ) -> None:
-        """Keep a detection from the floor on, its box clipped. Raises BadAnswer for a box outside."""
+        """Keep a detection from the floor on, its box clipped. Raises InvalidResponse for a box outside."""
         x1, y1, x2, y2 = box_xyxy_px
         if x2 < x1 or y2 < y1:
-            raise BadAnswer(f"{what} has a box of negative size")
+            raise InvalidResponse(f"{what} has a box of negative size")
         if x2 < 0 or y2 < 0 or x1 > self.width_px or y1 > self.height_px:
-            raise BadAnswer(f"{what} has a box outside the picture")
+            raise InvalidResponse(f"{what} has a box outside the picture")
         if confidence < self.score_floor:
             return
         limits = (self.width_px, self.height_px, self.width_px, self.height_px)
@@ -62,44 +62,44 @@ class Found:
 
 
 def number(value: Any, what: str) -> float:
-    """A finite number. Raises BadAnswer."""
+    """A finite number. Raises InvalidResponse."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadAnswer(f"{what} is not a number")
+        raise InvalidResponse(f"{what} is not a number")
     try:
         given = float(value)
     except OverflowError:
         given = math.inf
     if not math.isfinite(given):
-        raise BadAnswer(f"{what} is not a finite number")
+        raise InvalidResponse(f"{what} is not a finite number")
     return given
 
 
 def confidence_of(value: Any, what: str) -> float:
-    """A number in [0, 1]. Raises BadAnswer."""
+    """A number in [0, 1]. Raises InvalidResponse."""
     given = number(value, what)
     if not 0 <= given <= 1:
-        raise BadAnswer(f"{what} is {given:g}, outside [0, 1]")
+        raise InvalidResponse(f"{what} is {given:g}, outside [0, 1]")
     return given
 
 
 def words(value: Any, what: str) -> str:
-    """A text that is not empty. Raises BadAnswer."""
+    """A text that is not empty. Raises InvalidResponse."""
     if not isinstance(value, str) or not value.strip():
-        raise BadAnswer(f"{what} is not a text")
+        raise InvalidResponse(f"{what} is not a text")
     if len(value) > 1000:
-        raise BadAnswer(f"{what} is longer than 1000 characters")
+        raise InvalidResponse(f"{what} is longer than 1000 characters")
     return value
 
 
 def mapping(value: Any, what: str) -> dict[str, Any]:
-    """A JSON object. Raises BadAnswer."""
+    """A JSON object. Raises InvalidResponse."""
     if not isinstance(value, dict):
-        raise BadAnswer(f"{what} is not an object")
+        raise InvalidResponse(f"{what} is not an object")
     return value
 
 
 def rows(value: Any, what: str) -> list[dict[str, Any]]:
-    """A list of JSON objects. Raises BadAnswer."""
+    """A list of JSON objects. Raises InvalidResponse."""
     if not isinstance(value, list):
-        raise BadAnswer(f"{what} is not a list")
+        raise InvalidResponse(f"{what} is not a list")
     return [mapping(row, f"{what}[{i}]") for i, row in enumerate(value)]

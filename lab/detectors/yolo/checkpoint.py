@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lab.detectors.error_lines import first_line
 from lab.errors import DetectorError
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
@@ -133,7 +134,7 @@ def _restricted_load(path: Path) -> dict[str, Any]:
     except Exception as error:
         cause = error.__cause__ or error
         asked = re.search(r"GLOBAL ([\w.]+)", str(cause))
-        why = f"it asks for {asked[1]}" if asked else _first_line(cause)
+        why = f"it asks for {asked[1]}" if asked else first_line(cause)
         raise DetectorError(f"{path} cannot be loaded safely ({why}); {_EXPECTED}") from None
     if not isinstance(checkpoint, dict):
         raise DetectorError(f"{path} holds {type(checkpoint).__name__}; {_EXPECTED}")
@@ -320,17 +321,12 @@ def _unpickle(path: Path, file: Any, asked: list[str]) -> Any:
         ) from None
     except Exception as error:
         raise DetectorError(
-            f"{path} is not a checkpoint ({_first_line(error)}); {_EXPECTED}"
+            f"{path} is not a checkpoint ({first_line(error)}); {_EXPECTED}"
         ) from None
 
 
 def _kind(value: Any) -> str:
     return "weights without it" if isinstance(value, dict) else type(value).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__
 
 
 def ultralytics() -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.error_lines import first_line
 from lab.detectors.yolo.export_facts import ExportFacts, read_onnx_metadata, read_yaml_metadata
 from lab.detectors.yolo.outputs import Raw, from_rows, from_yolov5
 from lab.errors import DetectorError
@@ -84,7 +85,7 @@ class OnnxModel(_Exported):
             )
         except Exception as error:
             raise DetectorError(
-                f"{path} is not an ONNX model, or it is cut off ({_first_line(error)})"
+                f"{path} is not an ONNX model, or it is cut off ({first_line(error)})"
             ) from None
         inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
@@ -159,7 +160,7 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
         shapes = [[_dimensions(port) for port in side] for side in ports]
     except Exception as error:
         raise DetectorError(
-            f"{xml} is not an OpenVINO model, or it is cut off ({_first_line(error)})"
+            f"{xml} is not an OpenVINO model, or it is cut off ({first_line(error)})"
         ) from None
     if len(shapes[0]) != 1:
         raise DetectorError(f"{path} takes {len(shapes[0])} inputs, expected one")
@@ -168,8 +169,3 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
 
 def _dimensions(port: Any) -> list[int | None]:
     return [d.get_length() if d.is_static else None for d in port.get_partial_shape()]
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__

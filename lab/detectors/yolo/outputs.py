@@ -93,9 +93,9 @@ class Picture:
         """What is kept, in pixels of the picture. scores: (n, labels)."""
         found: list[str] = []
         kept_scores, kept_rows = [], []
-        for column in np.flatnonzero((scores >= keep.floor).any(axis=0)):
-            rows = np.flatnonzero(scores[:, column] >= keep.floor)
-            best = self.best(rows, scores[rows, column], keep.iou, keep.most)
+        for column in np.flatnonzero((scores >= keep.score_floor).any(axis=0)):
+            rows = np.flatnonzero(scores[:, column] >= keep.score_floor)
+            best = self.best(rows, scores[rows, column], keep.nms_iou, keep.max_boxes)
             found += [labels[column]] * len(best)
             kept_scores.append(scores[rows[best], column])
             kept_rows.append(rows[best])

@@ -1,4 +1,4 @@
-"""From a network's dense answer to detections: floor, and suppression label by label."""
+"""From a network's dense output to detections: floor, and suppression label by label."""
 
 from __future__ import annotations
 
@@ -8,25 +8,44 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.settings import number
 from lab.detectors.yolo.letterbox import Letterbox, non_maximum_suppression
+from lab.errors import SettingError
+from lab.frame import Frame
+
+STRIDE = 32
 
 
 @dataclass(frozen=True)
 class NmsSettings:
-    """What is kept of a dense answer. floor: weaker scores are not. iou, most: per label."""
+    """What is kept of a dense output. nms_iou, max_boxes: of each label by itself."""
 
-    floor: float
-    iou: float
-    most: int
+    score_floor: float
+    nms_iou: float
+    max_boxes: int
 
     def of_label(
         self, boxes: np.ndarray, scores: np.ndarray, *, suppress: bool = True
     ) -> np.ndarray:
         """Positions of one label's detections, best first. boxes: (n, 4) xyxy. scores: (n,)."""
-        rows = np.flatnonzero(scores >= self.floor)
+        rows = np.flatnonzero(scores >= self.score_floor)
         if not suppress:
-            return rows[np.argsort(-scores[rows])[: self.most]]
-        return rows[non_maximum_suppression(boxes[rows], scores[rows], self.iou, self.most)]
+            return rows[np.argsort(-scores[rows])[: self.max_boxes]]
+        return rows[
+            non_maximum_suppression(boxes[rows], scores[rows], self.nms_iou, self.max_boxes)
+        ]
+
+
+def nms_settings(
+    image_size: int, score_floor: float, nms_iou: float, most_boxes: int
+) -> NmsSettings:
+    """The settings that YOLO detectors share. Raises SettingError if one is out of range."""
+    number("nms_iou", nms_iou, 1e-6, 1)
+    if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % STRIDE:
+        raise SettingError(f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}")
+    if not isinstance(most_boxes, int) or most_boxes < 1:
+        raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
+    return NmsSettings(score_floor, nms_iou, most_boxes)
 
 
 @dataclass
@@ -56,9 +75,9 @@ class Found:
         )
 
 
-def one_shape(frames: Sequence[object]) -> tuple[int, int]:
+def one_shape(frames: Sequence[Frame]) -> tuple[int, int]:
     """Height and width of a batch's pictures. Raises ValueError if they differ or are missing."""
-    images = [frame.image_bgr for frame in frames]  # type: ignore[attr-defined]
+    images = [frame.image_bgr for frame in frames]
     shapes = {image.shape for image in images if image is not None}
     if len(shapes) != 1 or any(image is None for image in images):
         raise ValueError(f"a batch holds pictures of one shape, got {sorted(shapes)}")

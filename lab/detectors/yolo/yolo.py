@@ -10,12 +10,12 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
-from lab.detectors.settings import number, wanted
+from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
-from lab.detectors.yolo.suppression import NmsSettings
+from lab.detectors.yolo.suppression import nms_settings, one_shape
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
@@ -56,16 +56,8 @@ class Yolo(Detector):
         nms_iou: float = 0.7,
         most_boxes: int = 300,
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        if not 0 < floor < 1:
-            raise SettingError(f"score_floor must be in (0, 1), got {floor}")
-        number("nms_iou", nms_iou, 1e-6, 1)
-        if not isinstance(image_size, int) or not 32 <= image_size <= 4096 or image_size % 32:
-            raise SettingError(
-                f"image_size must be a multiple of 32 from 32 to 4096, got {image_size}"
-            )
-        if not isinstance(most_boxes, int) or most_boxes < 1:
-            raise SettingError(f"most_boxes must be a whole number, 1 or more, got {most_boxes!r}")
+        floor = checked_floor(score_floor, self.default_score_floor)
+        self._keep = nms_settings(image_size, floor, nms_iou, most_boxes)
         if class_name is not None:
             if labels is not None:
                 raise SettingError("give class_name (one class) or labels (several), not both")
@@ -76,9 +68,8 @@ class Yolo(Detector):
         self._model = _load(path, runtime)
         self.device = self._model.device
         self._size = self._model.fixed_size_px or (image_size, image_size)
-        self.labels = _known(labels, self._model.names)
+        self.labels = among(labels, self._model.names, "the model does not know")
         self._columns = np.array([self._model.names.index(label) for label in self.labels])
-        self._keep = NmsSettings(floor, nms_iou, most_boxes)
         # On a CPU two at a time took as long as two in turn (17.6 and 17.8 ms), and more memory.
         self.batch_size = 1
         self._recipe = {
@@ -103,10 +94,7 @@ class Yolo(Detector):
         """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
         if not frames:
             return []
-        shapes = {frame.image_bgr.shape for frame in frames if frame.image_bgr is not None}
-        if len(shapes) != 1 or any(frame.image_bgr is None for frame in frames):
-            raise ValueError(f"a batch holds pictures of one shape, got {sorted(shapes)}")
-        height, width = shapes.pop()[:2]
+        height, width = one_shape(frames)
         stride = None if self._model.fixed_size_px else self._model.stride
         box = Letterbox.fit(width, height, self._size, stride)
         batch = np.stack([box.apply(frame.image_bgr) for frame in frames])  # type: ignore[arg-type]
@@ -170,13 +158,3 @@ def _load(path: Path, runtime: str) -> Any:
     from lab.detectors.yolo.exported_model import OnnxModel, OpenVinoModel
 
     return (OnnxModel if runtime == "onnx" else OpenVinoModel)(path)
-
-
-def _known(labels: Sequence[str] | None, names: tuple[str, ...]) -> tuple[str, ...]:
-    asked = wanted(labels)
-    if asked is None:
-        return names
-    for label in asked:
-        if label not in names:
-            raise SettingError(f"the model does not know {label!r}; {closest(label, list(names))}")
-    return tuple(name for name in names if name in asked)

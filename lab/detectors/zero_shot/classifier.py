@@ -9,8 +9,10 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.settings import among, checked_floor
+from lab.detectors.yolo.suppression import one_shape
 from lab.detectors.zero_shot.encoder import ClipEncoder, TextCache
-from lab.errors import DetectorError, SettingError, closest
+from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 
 PROCESSING_VERSION = 1
@@ -43,14 +45,12 @@ class PromptClassifier(Detector):
         score_floor: float | None,
         text_cache: TextCache | None,
     ) -> None:
-        floor = self.default_score_floor if score_floor is None else score_floor
-        if isinstance(floor, bool) or not isinstance(floor, int | float) or not 0 < floor < 1:
-            raise SettingError(f"score_floor must be in (0, 1), got {floor!r}")
+        floor = checked_floor(score_floor, self.default_score_floor)
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
             raise SettingError(f"top must be a whole number, 1 or more, got {top!r}")
         self.classes = tuple(prompts)
-        self.labels = _known(labels, self.classes)
-        self._floor, self._top = float(floor), top
+        self.labels = among(labels, self.classes, "the list does not have")
+        self._floor, self._top = floor, top
         encoder = ClipEncoder(model, weights, text_cache=text_cache)
         self._encoder: ClipEncoder | None = encoder
         self.weights_path, self.device = encoder.weights_path, encoder.device
@@ -88,10 +88,10 @@ class PromptClassifier(Detector):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
-        pictures = _pictures(frames)
-        if not pictures:
+        if not frames:
             return []
-        height, width = pictures[0].shape[:2]
+        height, width = one_shape(frames)
+        pictures = [frame.image_bgr for frame in frames if frame.image_bgr is not None]
         if not height or not width:
             return [Detections.failed("the picture has no pixels")] * len(frames)
         return self._look(frames, pictures)
@@ -130,25 +130,3 @@ def _class_vectors(encoder: ClipEncoder, prompts: Sequence[Sequence[str]]) -> np
         )
     scaled: np.ndarray = means / lengths
     return scaled
-
-
-def _pictures(frames: Sequence[Frame]) -> list[np.ndarray]:
-    pictures = [frame.image_bgr for frame in frames if frame.image_bgr is not None]
-    shapes = sorted({picture.shape for picture in pictures})
-    if len(pictures) != len(frames) or len(shapes) > 1:
-        raise ValueError(f"a batch holds pictures of one shape, got {shapes}")
-    return pictures
-
-
-def _known(labels: Sequence[str] | None, classes: tuple[str, ...]) -> tuple[str, ...]:
-    if labels is None:
-        return classes
-    if isinstance(labels, str) or not all(isinstance(label, str) for label in labels):
-        raise SettingError(f"labels must be a list of names, got {labels!r}")
-    wanted = [label.strip() for label in labels]
-    if not wanted:
-        raise SettingError("no label given; name one or more, or leave labels out for all")
-    for label in wanted:
-        if label not in classes:
-            raise SettingError(f"the list does not have {label!r}; {closest(label, list(classes))}")
-    return tuple(name for name in classes if name in wanted)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import models_folder
 from lab.detectors.weights.offline import is_offline
 from lab.errors import DetectorError, SettingError, closest
@@ -122,11 +123,6 @@ def check_weights_file(path: Path) -> None:
         raise DetectorError(
             f"{path} holds no weights; expected the state dict of an open_clip model"
         )
-
-
-def first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return text[0][:160] if text else type(error).__name__
 
 
 def _file(weights: str) -> Path | None:

@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.zero_shot.clip_weights import (
     check_weights_file,
     find_clip_weights,
-    first_line,
     open_clip,
 )
 from lab.errors import DetectorError
@@ -164,7 +164,7 @@ class ClipEncoder:
         return np.stack([np.asarray(found[text], np.float32) for text in texts])
 
     def close(self) -> None:
-        """Let go of the model; calling it twice is fine."""
+        """Release the model; calling it twice is fine."""
         self._network = None
 
     def _encode(self, method: str, batch: Any) -> np.ndarray:

@@ -9,6 +9,8 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.make import detector_settings, make_detector
+from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.zero_shot.brand_lists import load_brands
 from lab.detectors.zero_shot.classifier import PromptClassifier
 from lab.detectors.zero_shot.crops import crop_boxes
@@ -51,10 +53,13 @@ class Logos(PromptClassifier):
     boxes_from: that detector's name and settings, `{"name": "yolo", "labels": ["car"]}`, or its
         recipe. boxes_threshold: weaker boxes are not looked at. The surest 20 of a frame are.
     top: the largest number of brands of one picture (or box), of the whole list.
+    store: for the other detector, if that keeps text embeddings.
     model, weights, text_cache: see `lab.detectors.zero_shot.encoder.ClipEncoder`.
 
     Raises SettingError for a wrong setting or list, DetectorError for weights that cannot be used.
     """
+
+    uses_store = True
 
     def __init__(
         self,
@@ -70,6 +75,7 @@ class Logos(PromptClassifier):
         model: str = "ViT-B-32",
         weights: str | None = None,
         text_cache: TextCache | None = None,
+        store: TextStore | None = None,
     ) -> None:
         checked = load_brands(brands)
         none = check_prompts(NO_LOGO if negative is None else negative, "negative")
@@ -89,7 +95,7 @@ class Logos(PromptClassifier):
             "on": on, "whole_frame": on == "frame",
         }  # fmt: skip
         if boxes_from is not None:
-            self._inner = _box_detector(boxes_from)
+            self._inner = _box_detector(boxes_from, store)
             self.batch_size = self._inner.batch_size
             self.is_stateful = self._inner.is_stateful
             self._recipe |= {
@@ -151,12 +157,10 @@ def _check_place(on: str, boxes_from: Any, threshold: Any) -> None:
         )
 
 
-def _box_detector(settings: Mapping[str, Any]) -> Detector:
+def _box_detector(settings: Mapping[str, Any], store: TextStore | None) -> Detector:
     """The detector whose boxes are cut out, from its settings or its recipe."""
-    from lab.detectors.make import detector_settings, make_detector
-
     inner = make_detector(
-        **(dict(settings) if "name" in settings else detector_settings(settings, {}))
+        store=store, **(dict(settings) if "name" in settings else detector_settings(settings, {}))
     )
     if inner.recipe().get("whole_frame") or inner.takes_windows:
         inner.close()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lab.detectors.detector import Detector
-from lab.detectors.make import make_detector
 from lab.errors import LabError, SettingError, StoreError
 from lab.jobs.document.checks import check_secrets, narrowed, rule_for
 from lab.jobs.document.document import JobAnalysis, JobDocument
@@ -19,6 +18,7 @@ from lab.jobs.document.schema import at
 from lab.jobs.document.sinks import Row, prepare, rows_of, write
 from lab.rules.rule import Rule
 from lab.runs.analyze import Analysis, analyze_all
+from lab.runs.make_detector import make_detector
 from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.store.store import Store

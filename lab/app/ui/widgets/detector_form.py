@@ -21,7 +21,8 @@ _WORDS = {
     "yoloe": "anything that can be said in words, or its own vocabulary",
     "logos": "brands, by CLIP",
     "scenes": "what kind of place it is, by CLIP",
-    "text": "writing that can be read",
+    "ocr": "writing that can be read",
+    "text": "the first name of ocr, for runs that have it",
     "motion": "whatever moves",
     "visual": "colours, brightness, contrast, sharpness",
     "remote": "a worker elsewhere, over HTTP",
@@ -261,6 +262,6 @@ def _plugin(name: str) -> Settings | None:
 
 
 _FORMS: dict[str, Callable[[str], Settings | None]] = {
-    "yolo": _yolo, "yolo-world": _prompted, "yoloe": _prompted, "logos": _logos, "scenes": _scenes, "text": _text,
+    "yolo": _yolo, "yolo-world": _prompted, "yoloe": _prompted, "logos": _logos, "scenes": _scenes, "ocr": _text, "text": _text,
     "motion": _motion, "visual": _visual, "remote": _remote, "cloud-vision": _cloud,
 }  # fmt: skip

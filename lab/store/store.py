@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation import utc_now
+from lab.config import load_config
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
@@ -29,20 +29,16 @@ Row = dict[str, Any]
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
 
 
-def default_folder() -> Path:
-    """LAB_STORE, or `lab_store` in the working folder."""
-    return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
-
-
 class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     """Everything that was seen. Cheap to make; the folder appears at the first write.
 
-    folder: None takes LAB_STORE, or `lab_store` here. Its methods raise StoreError if the
-    catalog cannot be used.
+    folder: None takes the one that `lab.config` names: LAB_STORE, `store` in the nearest
+    lab.toml, or `lab_store` in the current folder. Its methods raise StoreError if the catalog
+    cannot be used.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder).absolute() if folder is not None else default_folder()
+        self.folder = load_config().store if folder is None else Path(folder).absolute()
         self.catalog = Catalog(self.folder)
 
     @classmethod

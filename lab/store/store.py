@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,20 @@ Row = dict[str, Any]
 
 
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that is about to begin.
+
+    threshold: where its rule starts. recorded: kept beside the recipe, such as `weights_path`,
+    where to find the weights on resuming.
+    """
+
+    run_id: str
+    recipe: Mapping[str, Any]
+    threshold: float
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
@@ -93,7 +107,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         return rows[0]
 
     def all_media(self) -> list[Row]:
-        rows = self._rows("SELECT * FROM media ORDER BY added_utc, path")
+        rows = self.catalog.rows("SELECT * FROM media ORDER BY added_utc, path")
         for row in rows:
             row.update({**json.loads(row.pop("facts")), "path": row["path"]})
             row["name"] = Path(row["path"]).name
@@ -120,27 +134,37 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         threshold: float,
         **recorded: Any,
     ) -> None:
-        """A row for a run that is about to begin; committed before its first part.
+        """A row for a run that is about to begin; committed before its first part."""
+        self.create_runs([NewRun(run_id, recipe, threshold, recorded)])
 
-        threshold: where its rule starts. recorded: kept beside the recipe, such as
-        `weights_path`, where to find the weights on resuming.
+    def create_runs(self, runs: Sequence[NewRun], resumed: Sequence[str] = ()) -> None:
+        """Rows for the runs of one pass that is about to begin, in one transaction.
+
+        resumed: ids of runs that go on in the same pass; they are running again. Either all rows
+        are kept, or none is changed.
         """
+        machine, now = environment(), utc_now()
         with self.catalog.transaction() as db:
-            db.execute(
-                """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
-                environment, default_threshold, state, created_utc)
-                VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
-                [
-                    run_id,
-                    recipe["media_id"],
-                    json.dumps(recipe),
-                    recipe_hash(recipe),
-                    protocol_hash(recipe),
-                    json.dumps({**environment(), **recorded}),
-                    threshold,
-                    utc_now(),
-                ],
-            )
+            for run in runs:
+                db.execute(
+                    """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
+                    environment, default_threshold, state, created_utc)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
+                    [
+                        run.run_id,
+                        run.recipe["media_id"],
+                        json.dumps(run.recipe),
+                        recipe_hash(run.recipe),
+                        protocol_hash(run.recipe),
+                        json.dumps({**machine, **run.recorded}),
+                        run.threshold,
+                        now,
+                    ],
+                )
+            for run_id in resumed:
+                db.execute(
+                    "UPDATE runs SET state = 'running', error = NULL WHERE run_id = ?", [run_id]
+                )
 
     def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:
         """A run was looked through for more labels: it is now what it would be with all of them.
@@ -159,8 +183,12 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def delete_run(self, run_id: str) -> None:
         """Forget a run that never began; its log is not touched."""
+        self.delete_runs([run_id])
+
+    def delete_runs(self, run_ids: Sequence[str]) -> None:
+        """Forget runs that never began, in one transaction; their logs are not touched."""
         with self.catalog.transaction() as db:
-            db.execute("DELETE FROM runs WHERE run_id = ?", [run_id])
+            db.execute("DELETE FROM runs WHERE list_contains(?, run_id)", [list(run_ids)])
 
     def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
         with self.catalog.transaction() as db:
@@ -181,7 +209,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def runs(self, *, media_id: str | None = None) -> list[Row]:
         """Newest first. A run in state running whose log nobody holds is `interrupted`."""
-        rows = self._rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
+        rows = self.catalog.rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
         out = []
         for row in rows:
             if media_id is not None and row["media_id"] != media_id:
@@ -222,7 +250,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
             )
 
     def rules(self) -> list[Row]:
-        rows = self._rows("SELECT * FROM rules ORDER BY saved_utc DESC")
+        rows = self.catalog.rows("SELECT * FROM rules ORDER BY saved_utc DESC")
         return [{**row, "rule": Rule.from_dict(json.loads(row["rule"]))} for row in rows]
 
     def save_sightings(
@@ -255,21 +283,13 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def sightings(self, run_id: str | None = None) -> list[Row]:
         """Stored sightings with their clip's path and site, in order of time."""
-        return self._rows(
+        return self.catalog.rows(
             """SELECT s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
             m.clock_correction_s, r.recipe_hash, r.protocol_hash
             FROM sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)
             WHERE ? IS NULL OR s.run_id = ? ORDER BY m.path, s.onset_us, s.label""",
             [run_id, run_id],
         )
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        if not (self.folder / "catalog.duckdb").exists():
-            return []
-        with self.catalog.transaction() as db:
-            result = db.execute(sql, list(values))
-            names = [column[0] for column in result.description or []]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def new_run_id() -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
 
 Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted", "silenced"]
-_MAX = 400
+MAX_DECISIONS = 400
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,10 @@ class Decision:
         }  # fmt: skip
 
 
-def decisions(run: Run, label: str, rule: Rule, *, most: int = _MAX) -> list[Decision]:
-    """The decisions of a rule over one label, in order of time (the first `most`).
+def decisions(
+    run: Run, label: str, rule: Rule, *, most: int | None = MAX_DECISIONS
+) -> list[Decision]:
+    """The decisions of a rule over one label, in order of time: the first `most`, or all for None.
 
     Raises SettingError for an unknown label, or thresholds below the run's floor.
     """

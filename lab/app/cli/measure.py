@@ -247,7 +247,9 @@ def _decisions(args: argparse.Namespace) -> int:
     rule = rule_of(args, run)
     labels = split(args.label) or rule.wanted(run.labels)
     rows = [
-        {"label": label, **d.to_dict()} for label in labels for d in decisions(run, label, rule)
+        {"label": label, **d.to_dict()}
+        for label in labels
+        for d in decisions(run, label, rule, most=None)
     ]
     if args.json:
         print(json.dumps(rows, indent=1))

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.frame import Frame
 from lab.rules.rule import Debounce
 from lab.rules.tracker import Tracker
@@ -57,12 +58,8 @@ class ListSource:
         return (f for f in self.frames if after_us is None or f.pts_us > after_us)
 
 
-class ScriptedDetector:
+class ScriptedDetector(Detector):
     """Answers with `answers[frame.index]`; an exception there is raised."""
-
-    default_score_floor = 0.05
-    default_threshold = 0.4
-    batch_size = 1
 
     def __init__(self, answers, labels=("x",), batch_size=1):
         self.answers, self.labels, self.batch_size = answers, tuple(labels), batch_size
@@ -80,9 +77,6 @@ class ScriptedDetector:
 
     def recipe(self):
         return {"detector": "scripted", "labels": list(self.labels), "score_floor": 0.05}
-
-    def close(self):
-        pass
 
 
 def scores_of(n, seen, high=0.9, low=0.0):

@@ -14,8 +14,7 @@ from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
-from lab.detectors.make import detector_settings, make_detector
-from lab.detectors.plugins.wrapper import complete
+from lab.detectors.make import as_detector, detector_settings, make_detector
 from lab.errors import DetectorError, SettingError, SourceError
 from lab.runs.progress import Report
 from lab.runs.run import Run
@@ -51,22 +50,16 @@ class Analysis:
             return self.name
         if isinstance(self.detector, str):
             return self.detector
-        return str(
-            getattr(self.detector, "made_from", {}).get("name") or type(self.detector).__name__
-        )
+        if isinstance(self.detector, Detector):
+            return self.detector.name
+        return type(self.detector).__name__
 
     def make(self, store: Store) -> Detector:
         if isinstance(self.detector, str):
             return make_detector(self.detector, store=store, **self.settings)
         if self.settings:
             raise SettingError("a detector that is made already takes no labels or settings")
-        if hasattr(self.detector, "recipe"):
-            return self.detector
-        if not callable(getattr(self.detector, "detect", None)):
-            raise SettingError(
-                f"detector must be a registered name or an object with detect(frames), got {self.detector!r}"
-            )
-        return complete(type(self.detector).__name__, self.detector, {})
+        return as_detector(self.detector)
 
     def sampling(self) -> Sampling:
         return Sampling(
@@ -183,8 +176,8 @@ def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> Pl
         )
     recipe = make_recipe(media_id, given, sampling=sampling, gate=gate_recipe(gate))
     recorded = {
-        "weights_path": getattr(looker, "weights_path", None),
-        "detector_settings": getattr(looker, "made_from", None),
+        "weights_path": looker.weights_path,
+        "detector_settings": looker.made_from,
         "analysis": one.title,
         "pass_id": pass_id,
     }
@@ -223,8 +216,8 @@ def resume(
     media = probe(run.media_path, source)
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")
-    looker = detector or make_detector(
-        store=store, **detector_settings(run.recipe, run.environment)
+    looker = as_detector(
+        detector or make_detector(store=store, **detector_settings(run.recipe, run.environment))
     )
     sampling, gate = sampling_of(run.recipe), make_gate(run.recipe.get("gate"))
     now = make_recipe(media.media_id, looker.recipe(), sampling=sampling, gate=gate_recipe(gate))

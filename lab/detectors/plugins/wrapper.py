@@ -63,7 +63,9 @@ class PluginDetector(Detector):
         self.is_stateful = bool(self._attribute("is_stateful", False))
         self.takes_windows = bool(self._attribute("takes_windows", False))
         recipe = self._own_recipe()
-        self._declared: tuple[str, ...] = _label_names(what, self._attribute("labels", None) or (), DetectorError)
+        self._declared: tuple[str, ...] = _label_names(
+            what, self._attribute("labels", None) or (), DetectorError
+        )
         self._asked: tuple[str, ...] = self._labels_asked(settings.get("labels"))
         self.labels = tuple(
             label

@@ -1,72 +1,200 @@
-"""Settings of the app: `lab.toml` in the working folder, with the environment over it.
+"""Settings: the nearest `lab.toml`, the environment over it, and an argument over both.
 
-store = "/data/lab_store"            # LAB_STORE
+store = "lab_store"                  # LAB_STORE; relative to the file that says so
+models = "models"                    # LAB_MODELS
 media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
 max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
+offline = false                      # LAB_OFFLINE
+
+The command line, notebooks, the app and its workers all read them here. The file is looked for in
+the current folder and then upwards. A relative path in it is relative to the file; one in the
+environment, in an argument or by default is relative to the current folder.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lab.errors import SettingError, SourceError, closest
 
+FILE_NAME = "lab.toml"
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_videos"
+# Switches of other programs: where one of them forbids downloads, nothing is downloaded.
+_OFFLINE_TOO = ("YOLO_OFFLINE", "HF_HUB_OFFLINE")
+_TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """media_roots: folders under which a browser user may name files, resolved."""
+    """Every setting, and where its value came from.
+
+    store: the folder of the store. models: the folder of weights. media_roots: folders under
+    which a user of the app may name files, resolved; the samples are always among them.
+    max_upload_bytes: the largest upload. offline: nothing is downloaded. file: the `lab.toml`
+    that was read, or None. origins: by setting, `default`, `argument`, the path of the file or
+    the name of the variable.
+    """
 
     store: Path
+    models: Path = Path("models")
     media_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 4 << 30
+    offline: bool = False
+    file: Path | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def allowed(self, path: str | Path) -> Path:
-        """A path that a browser user named, resolved. Raises SourceError outside media_roots."""
+        """A path that a user of the app named, resolved.
+
+        Raises SourceError outside media_roots.
+        """
         resolved = Path(path).expanduser().resolve()
         if not any(resolved.is_relative_to(root) for root in self.media_roots):
             roots = ", ".join(map(str, self.media_roots)) or "none are configured"
             raise SourceError(
-                f"{path} is not under the media_roots ({roots}); see the guide on settings"
+                f"{path} is not under the media_roots ({roots}); add its folder to media_roots "
+                f"in {FILE_NAME}, or to LAB_MEDIA_ROOTS"
             )
         return resolved
 
 
-def load_config(folder: Path | None = None, environ: Mapping[str, str] | None = None) -> Config:
-    """Raises SettingError for a file that is no TOML, unknown keys and wrong values."""
-    folder = folder or Path.cwd()
+@dataclass(frozen=True)
+class _Setting:
+    """kind: what a value must be, in words. check: whether a value of the file is that.
+
+    parse: the text of the variable as such a value; raises ValueError.
+    """
+
+    variable: str
+    default: Any
+    kind: str
+    check: Callable[[Any], bool]
+    parse: Callable[[str], Any]
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _flag(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in (*_TRUE, *_FALSE):
+        raise ValueError(text)
+    return word in _TRUE
+
+
+def _paths(text: str) -> list[str]:
+    return [part for part in text.split(os.pathsep) if part]
+
+
+_SETTINGS = {
+    "store": _Setting("LAB_STORE", "lab_store", "a path", _is_path, str),
+    "models": _Setting("LAB_MODELS", "models", "a path", _is_path, str),
+    "media_roots": _Setting(
+        "LAB_MEDIA_ROOTS",
+        [],
+        "a list of paths",
+        lambda value: isinstance(value, list) and all(map(_is_path, value)),
+        _paths,
+    ),
+    "max_upload_bytes": _Setting(
+        "LAB_MAX_UPLOAD_BYTES", 4 << 30, "a whole number above 0", _is_size, int
+    ),
+    "offline": _Setting(
+        "LAB_OFFLINE", False, "true or false", lambda value: isinstance(value, bool), _flag
+    ),
+}
+
+
+def load_config(
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    *,
+    store: str | Path | None = None,
+) -> Config:
+    """The settings that hold in `folder` (the current one, unless given).
+
+    environ: the environment, unless given. store: an argument, which wins over both.
+
+    Raises SettingError for a file that is not valid TOML or cannot be read, for unknown keys and
+    for values of a wrong type.
+    """
+    folder = Path.cwd() if folder is None else Path(folder).absolute()
     environ = os.environ if environ is None else environ
-    path = folder / "lab.toml"
+    file = find_file(folder)
+    written = {} if file is None else _read(file)
     values: dict[str, Any] = {}
-    if path.exists():
-        try:
-            values = tomllib.loads(path.read_text())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise SettingError(f"{path} is not valid TOML: {error}") from None
-        known = [f.name for f in fields(Config)]
-        for key in values:
-            if key not in known:
-                raise SettingError(f"unknown setting {key!r} in {path}; {closest(key, known)}")
-    if environ.get("LAB_MEDIA_ROOTS"):
-        values["media_roots"] = environ["LAB_MEDIA_ROOTS"].split(os.pathsep)
-    if environ.get("LAB_MAX_UPLOAD_BYTES"):
-        values["max_upload_bytes"] = environ["LAB_MAX_UPLOAD_BYTES"]
-    store = environ.get("LAB_STORE") or values.get("store") or "lab_store"
-    try:
-        limit = int(values.get("max_upload_bytes", 4 << 30))
-    except (TypeError, ValueError):
-        raise SettingError(
-            f"max_upload_bytes must be a number, got {values['max_upload_bytes']!r}"
-        ) from None
-    roots = tuple(Path(root).expanduser().resolve() for root in values.get("media_roots", []))
+    origins: dict[str, str] = {}
+    bases: dict[str, Path] = {}
+    for name, setting in _SETTINGS.items():
+        text = environ.get(setting.variable)
+        if name == "store" and store is not None:
+            values[name], origins[name], bases[name] = str(store), "argument", folder
+        elif text:  # empty is the same as not set
+            values[name] = _from_environment(setting, text)
+            origins[name], bases[name] = setting.variable, folder
+        elif file is not None and name in written:
+            values[name], origins[name], bases[name] = written[name], str(file), file.parent
+        else:
+            values[name], origins[name], bases[name] = setting.default, "default", folder
+
+    for variable in _OFFLINE_TOO:
+        if environ.get(variable, "").strip().lower() in _TRUE and not values["offline"]:
+            values["offline"], origins["offline"] = True, variable
+
+    def absolute(name: str, path: str) -> Path:
+        return (bases[name] / Path(path).expanduser()).absolute()
+
+    roots = tuple(absolute("media_roots", root).resolve() for root in values["media_roots"])
     return Config(
-        store=(folder / Path(store).expanduser()).absolute(),
+        store=absolute("store", values["store"]),
+        models=absolute("models", values["models"]),
         media_roots=(*roots, SAMPLES),
-        max_upload_bytes=limit,
+        max_upload_bytes=values["max_upload_bytes"],
+        offline=values["offline"],
+        file=file,
+        origins=origins,
     )
+
+
+def find_file(folder: Path) -> Path | None:
+    """The nearest `lab.toml`, from `folder` upwards."""
+    for place in (folder, *folder.parents):
+        if (place / FILE_NAME).is_file():
+            return place / FILE_NAME
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"{path} is not valid TOML: {error}; correct it") from None
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}; make it readable") from None
+    for key, value in values.items():
+        setting = _SETTINGS.get(key)
+        if setting is None:
+            raise SettingError(f"{path}: unknown setting {key!r}; {closest(key, list(_SETTINGS))}")
+        if not setting.check(value):
+            raise SettingError(f"{path}: {key} must be {setting.kind}, got {value!r}")
+    return values
+
+
+def _from_environment(setting: _Setting, text: str) -> Any:
+    try:
+        value = setting.parse(text)
+    except ValueError:
+        value = None
+    if value is None or not setting.check(value):
+        raise SettingError(f"{setting.variable} must be {setting.kind}, got {text!r}")
+    return value

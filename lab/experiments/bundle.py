@@ -66,7 +66,7 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         "split": split or (experiment.row["figures"] or {}).get("split"),
         "definitions": DEFINITIONS,
         "figures": found.to_dict() if found is not None else None,
-        "audits": [a.to_dict() for a in experiment.store.audits() if a.rule_hash == rule.rule_hash],
+        "audits": [a for a in experiment.store.audits() if a["rule_hash"] == rule.rule_hash],
         "weights_path": run.weights_path,
         "detector_settings": run.environment.get("detector_settings"),
     }

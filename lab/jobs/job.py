@@ -15,7 +15,11 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 class Job:
     """One thing to do. done, total: steps; total None if unknown; begun_at: those done before.
 
-    error: what went wrong, in words. result: what the worker gave back.
+    error: what went wrong, in words. result: what the worker gave back. started, ended: seconds
+    of the monotonic clock.
+
+    It is queued, then perhaps running, then ended for good; `begin` and `end` may be called from
+    any thread.
     """
 
     kind: str
@@ -32,6 +36,7 @@ class Job:
     started: float | None = None
     ended: float | None = None
     finished: threading.Event = field(default_factory=threading.Event)
+    _guard: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def is_active(self) -> bool:
@@ -53,6 +58,28 @@ class Job:
             return None
         return max(0, self.total - self.done) / max(1e-6, self.rate_hz)
 
+    def begin(self) -> bool:
+        """From queued to running. False if it was cancelled before."""
+        with self._guard:
+            if self.state != "queued":
+                return False
+            self.state, self.started = "running", time.monotonic()
+            return True
+
+    def drop(self) -> bool:
+        """From queued to cancelled. False if it has begun, or ended."""
+        with self._guard:
+            if self.state != "queued":
+                return False
+            self._end("cancelled", None)
+            return True
+
     def end(self, state: State, error: str | None = None) -> None:
+        """For good: a job that has ended stays as it is."""
+        with self._guard:
+            if self.is_active:
+                self._end(state, error)
+
+    def _end(self, state: State, error: str | None) -> None:
         self.state, self.error, self.ended = state, error, time.monotonic()
         self.finished.set()

@@ -1,6 +1,7 @@
 """The worker: a process that does jobs which it reads, a JSON line each, from standard input.
 
-It answers on standard output, a JSON line for each step: `progress`, then `done` or `failed`.
+It answers on standard output, a JSON line for each step: `progress`, then `done`, `cancelled` or
+`failed`.
 It ends when its standard input closes, so it never outlives who started it.
 """
 
@@ -21,17 +22,15 @@ from lab.runs.progress import Progress
 
 _REPORT_EVERY_S = 0.25
 _KINDS = (
-    *(
-        "analyze",
-        "resume",
-        "prompts",
-        "describe",
-        "weights",
-        "models",
-        "probe",
-        "pictures",
-        "playable",
-    ),
+    "analyze",
+    "resume",
+    "prompts",
+    "describe",
+    "weights",
+    "models",
+    "probe",
+    "pictures",
+    "playable",
     "sweep",
 )
 Job = dict[str, Any]
@@ -39,7 +38,7 @@ Emit = Callable[..., None]
 
 
 class _Cancelled(Exception):
-    """Ends a download in the middle; its part stays."""
+    """Ends a job that was cancelled, before it begins or in the middle."""
 
 
 class _Worker:
@@ -58,7 +57,10 @@ class _Worker:
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
         runs = analyze_all(
             job["path"],
-            [Analysis(detector=looker, **one) for looker, one in zip(made, wanted, strict=True)],
+            [
+                Analysis(detector=detector, **one)
+                for detector, one in zip(made, wanted, strict=True)
+            ],
             store=job["store"],
             progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
@@ -73,15 +75,15 @@ class _Worker:
 
         store = Store(job["store"])
         run = Run(store, job["run_id"])
-        looker = None
+        detector = None
         if run.recipe.get("prompt_mode") == "independent" and not run.log.adding:
-            (looker,) = self._warm.get([settings_for(run, job["prompts"])], job["store"])
+            (detector,) = self._warm.get([settings_for(run, job["prompts"])], job["store"])
         return add_prompts(
             store,
             job["run_id"],
             job["prompts"],
             from_s=job.get("from_s"),
-            detector=looker,
+            detector=detector,
             progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         ).summary()
@@ -101,10 +103,7 @@ class _Worker:
                 last = now
                 emit(done=done, total=total)
 
-        try:
-            return {"path": str(fetch(job["weights"], report))}
-        except _Cancelled:
-            return {"path": None}
+        return {"path": str(fetch(job["weights"], report))}  # what came before a cancel stays
 
     def models(self, job: Job, emit: Emit) -> Job:
         """What lies in the models folder. Here, since large files are hashed and runtimes asked."""
@@ -182,8 +181,14 @@ class _Worker:
         from lab.video.browser_copy import make_playable
 
         out = Store(job["store"]).playable_file(job["media_id"])
+
+        def report(done: int, total: int | None) -> None:
+            if job["job_id"] in self.cancelled:
+                raise _Cancelled
+            emit(done=done, total=total)
+
         if not out.exists():
-            make_playable(job["path"], out, lambda done, total: emit(done=done, total=total))
+            make_playable(job["path"], out, report)
         return {"path": str(out)}
 
 
@@ -244,7 +249,11 @@ def serve() -> int:
         try:
             if job["kind"] not in kinds:
                 raise LabError(f"unknown job {job['kind']!r}; {closest(job['kind'], list(kinds))}")
+            if job.get("job_id") in worker.cancelled:
+                raise _Cancelled
             emit("done", result=kinds[job["kind"]](job, emit))
+        except _Cancelled:
+            emit("cancelled")
         except LabError as error:
             emit("failed", error=str(error))
         except Exception as error:

@@ -40,5 +40,5 @@ class OpenedStore:
 
 
 def open_store(folder: str | Path | None = None) -> OpenedStore:
-    """The store in `folder`, in LAB_STORE, or in `lab_store` here."""
+    """The store in `folder`; without one, that of the settings (see `lab.config`)."""
     return OpenedStore(Store(folder))

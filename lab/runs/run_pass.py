@@ -35,11 +35,8 @@ class CatalogRegister:
             for one in planned
             if one.run_id in self.recorded
         ]
-        if fresh:
-            self.store.create_runs(fresh, self.media)
-        for one in planned:
-            if one.run_id not in self.recorded:
-                self.store.set_run_state(one.run_id, "running")
+        resumed = [one.run_id for one in planned if one.run_id not in self.recorded]
+        self.store.create_runs(fresh, media=self.media, resumed=resumed)
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
         for one in outcomes:

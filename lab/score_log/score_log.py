@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -44,6 +45,7 @@ DETECTIONS = pa.schema(
         ("text", pa.string()),
     ]
 )
+_PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
 ADDED = "added"  # the subfolder of labels that were looked for later, a log each
 
 
@@ -146,15 +148,25 @@ class ScoreLog:
         return self.pts_us[self.ok]
 
 
+def part_number(file: Path) -> tuple[bool, int] | None:
+    """Whether a part's file is of a compacted part, and its number, of any number of digits.
+
+    None for a file that is not a part's.
+    """
+    name = _PART_NAME.fullmatch(file.name)
+    return None if name is None else (bool(name[1]), int(name[2]))
+
+
 def part_files(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[tuple[Path, Path]]:
     """(samples, detections) of the parts that count, in order."""
     manifest = read_manifest(folder) if manifest is None else manifest
     through = manifest.get("compacted_through", 0)
     found = []
-    for samples in sorted(folder.glob("samples-*.parquet")):
-        name = samples.stem.removeprefix("samples-")
-        compacted = name.startswith("c")
-        number = int(name.lstrip("c"))
+    for samples in folder.glob("samples-*.parquet"):
+        part = part_number(samples)
+        if part is None:
+            continue  # somebody's copy, say
+        compacted, number = part
         if (compacted and number == through) or (not compacted and number > through):
             found.append((not compacted, number, samples))
     return [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,15 +17,27 @@ from filelock import FileLock, Timeout
 from lab.detection import Detections
 from lab.errors import StoreError
 from lab.frame import Frame, FrameStamp
-from lab.score_log.score_log import DETECTIONS, FORMAT, SAMPLES, part_files, read_log, read_manifest
+from lab.score_log.score_log import (
+    DETECTIONS,
+    FORMAT,
+    SAMPLES,
+    part_files,
+    part_number,
+    read_log,
+    read_manifest,
+)
+
+if sys.platform != "win32":
+    import fcntl
 
 _PART_SAMPLES = 2000
+_LOOKED_AT_S = 1.0
 
 
 class ScoreLogWriter:
     """Appends to a run's log; holds its lock for life. A context manager.
 
-    Raises StoreError if another process holds the lock.
+    Raises StoreError if another process holds the lock for more than a moment.
     """
 
     def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -32,7 +45,8 @@ class ScoreLogWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
         try:
-            self._lock.acquire(timeout=0)
+            # Not at once: somebody may be looking whether it is held, which takes an instant.
+            self._lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.005)
         except Timeout:
             run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
             raise StoreError(
@@ -44,7 +58,8 @@ class ScoreLogWriter:
                 raise StoreError(f"{folder} has parts but no manifest.json; restore it from a copy")
             write_manifest(folder, {"format": FORMAT, "compacted_through": 0, **manifest})
         self._remove_leftovers()
-        self._number = max([0, *(int(f.stem[-5:]) for f in folder.glob("samples-*.parquet"))])
+        parts = map(part_number, folder.glob("samples-*.parquet"))
+        self._number = max([0, *(part[1] for part in parts if part is not None)])
         self.first_reason: str | None = None  # why the first sample failed that did
         self._samples: list[tuple[Any, ...]] = []
         self._detections: list[tuple[int, Detections]] = []
@@ -155,7 +170,8 @@ class ScoreLogWriter:
     def _remove_leftovers(self) -> None:
         counted = {file for pair in part_files(self.folder) for file in pair}
         for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
-            if file not in counted:
+            ours = part_number(file) is not None or file.name == "manifest.json.part"
+            if ours and file not in counted:
                 file.unlink(missing_ok=True)
 
 
@@ -168,12 +184,32 @@ def _is_whole(path: Path) -> bool:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is writing this log."""
+    """Whether a process is writing this log.
+
+    Looking holds nobody up: a writer tries again for a moment, see `ScoreLogWriter`.
+    """
+    if sys.platform == "win32":  # it has no shared locks
+        return _is_locked_for_long(folder)
+    try:
+        handle = os.open(folder / "lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that those who look do not take each other for a writer.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _is_locked_for_long(folder: Path) -> bool:
     if not (folder / "lock").exists():
         return False
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.005)
     except Timeout:
         return True
     lock.release()

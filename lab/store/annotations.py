@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
 from lab.annotation import Annotation, Coverage, Verdict
-from lab.errors import SettingError
+from lab.errors import SettingError, StoreError
+from lab.store.catalog import Catalog, cannot_write, rows
 
 if TYPE_CHECKING:
-    from lab.store.catalog import Catalog
+    import duckdb
 
+AnyRecord = Annotation | Coverage | Verdict
 Record = TypeVar("Record", Annotation, Coverage, Verdict)
 _TABLES: dict[type, str] = {Annotation: "annotations", Coverage: "coverage", Verdict: "verdicts"}
 _KEYS: dict[type, str] = {
@@ -40,40 +44,68 @@ class AnnotationRows:
         """By media and time."""
         return self._records(Verdict, media_id)
 
-    def add_records(self, records: Iterable[Annotation | Coverage | Verdict]) -> int:
+    def add_records(self, records: Iterable[AnyRecord]) -> int:
         """Keep records, all or none; one with a known id replaces it. Returns how many."""
-        by_type: dict[type, list[Any]] = {}
-        for record in records:
-            by_type.setdefault(type(record), []).append(record)
-        if not by_type:
-            return 0
-        with self.catalog.transaction() as db:
-            for kind, rows in by_type.items():
-                names = [f.name for f in fields(kind)]
-                columns = {n: [getattr(r, n) for r in rows] for n in names}
-                # One table handed over whole: a hundred thousand rows take a moment, not minutes.
-                given = pa.table(columns)
-                db.register("given", given)
-                db.execute(
-                    f"INSERT OR REPLACE INTO {_TABLES[kind]} ({', '.join(names)}) "
-                    f"SELECT {', '.join(names)} FROM given"
-                )
-                db.unregister("given")
-        return sum(len(rows) for rows in by_type.values())
+        return self.change_records(add=records)[0]
 
     def delete_records(self, ids: Sequence[str]) -> int:
         """Forget annotations, coverage or verdicts by id. Returns how many there were."""
-        count = 0
-        with self.catalog.transaction() as db:
-            for kind, table in _TABLES.items():
-                gone = db.execute(
-                    f"DELETE FROM {table} WHERE list_contains(?, {_KEYS[kind]}) RETURNING 1",
-                    [list(ids)],
-                ).fetchall()
-                count += len(gone)
-        return count
+        return self.change_records(delete=ids)[1]
 
-    def check_records(self, records: Iterable[Annotation | Coverage | Verdict]) -> None:
+    def change_records(
+        self,
+        *,
+        add: Iterable[AnyRecord] = (),
+        delete: Sequence[str] = (),
+        media_id: str | None = None,
+    ) -> tuple[int, int]:
+        """Forget records and keep others, in one transaction: all of it is done, or nothing.
+
+        delete: ids of annotations, coverage or verdicts; media_id: only those of this clip.
+        Returns how many were added, and how many deleted.
+        """
+        by_type: dict[type, list[Any]] = {}
+        for record in add:
+            by_type.setdefault(type(record), []).append(record)
+        if not by_type and not delete:
+            return 0, 0
+        with self.catalog.transaction() as db:
+            gone = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
+            for kind, records in by_type.items():
+                _insert(db, kind, records)
+            # Under the lock and before the commit: who reads this version, and then the records,
+            # waits for them.
+            try:
+                self.annotations_version_file.write_text(uuid.uuid4().hex)
+            except OSError as error:
+                raise StoreError(cannot_write(self.catalog.folder, error)) from None
+        return sum(map(len, by_type.values())), gone
+
+    @property
+    def annotations_version(self) -> str | None:
+        """Another one after every change, by whatever process; None before the first.
+
+        Read it before the records: they may be newer than it, never older.
+        """
+        try:
+            return self.annotations_version_file.read_text()
+        except FileNotFoundError:
+            return None
+
+    @property
+    def annotations_version_file(self) -> Path:
+        return self.catalog.folder / "annotations.version"
+
+    def all_records(self) -> tuple[list[Annotation], list[Coverage], list[Verdict]]:
+        """Annotations, coverage and verdicts as they are at one moment."""
+        with self.catalog.reading() as db:
+            return (
+                _select(db, Annotation, None),
+                _select(db, Coverage, None),
+                _select(db, Verdict, None),
+            )
+
+    def check_records(self, records: Iterable[AnyRecord]) -> None:
         """Raises SettingError for a record of a media that is not here, or outside it."""
         media = {row["media_id"]: row for row in self.all_media()}
         for r in records:
@@ -89,17 +121,46 @@ class AnnotationRows:
     def all_media(self) -> list[dict[str, Any]]:
         raise NotImplementedError
 
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        raise NotImplementedError
-
     def _records(self, kind: type[Record], media_id: str | None) -> list[Record]:
-        names = ", ".join(f.name for f in fields(kind))
-        rows = self._rows(
-            f"SELECT {names} FROM {_TABLES[kind]} WHERE ? IS NULL OR media_id = ? "
-            "ORDER BY media_id, start_us, end_us",
-            [media_id, media_id],
-        )
-        return [kind(**row) for row in rows]
+        with self.catalog.reading() as db:
+            return _select(db, kind, media_id)
+
+
+def _select(
+    db: duckdb.DuckDBPyConnection | None, kind: type[Record], media_id: str | None
+) -> list[Record]:
+    names = ", ".join(f.name for f in fields(kind))
+    found = rows(
+        db,
+        f"SELECT {names} FROM {_TABLES[kind]} WHERE ? IS NULL OR media_id = ? "
+        "ORDER BY media_id, start_us, end_us",
+        [media_id, media_id],
+    )
+    return [kind(**row) for row in found]
+
+
+def _insert(db: duckdb.DuckDBPyConnection, kind: type, records: Sequence[Any]) -> None:
+    names = [f.name for f in fields(kind)]
+    columns = {n: [getattr(r, n) for r in records] for n in names}
+    # One table handed over whole: a hundred thousand rows take a moment, not minutes.
+    given = pa.table(columns)
+    db.register("given", given)
+    db.execute(
+        f"INSERT OR REPLACE INTO {_TABLES[kind]} ({', '.join(names)}) "
+        f"SELECT {', '.join(names)} FROM given"
+    )
+    db.unregister("given")
+
+
+def _delete(
+    db: duckdb.DuckDBPyConnection, kind: type, ids: Sequence[str], media_id: str | None
+) -> int:
+    gone = db.execute(
+        f"DELETE FROM {_TABLES[kind]} WHERE list_contains(?, {_KEYS[kind]}) "
+        "AND (? IS NULL OR media_id = ?) RETURNING 1",
+        [list(ids), media_id, media_id],
+    ).fetchall()
+    return len(gone)
 
 
 def as_json(record: Annotation | Coverage | Verdict) -> dict[str, Any]:
@@ -111,8 +172,8 @@ def as_json(record: Annotation | Coverage | Verdict) -> dict[str, Any]:
     return row
 
 
-def of_json(row: dict[str, Any]) -> Annotation | Coverage | Verdict:
-    """A record from the page. Raises SettingError for what cannot be meant."""
+def from_json(row: dict[str, Any]) -> Annotation | Coverage | Verdict:
+    """A record from the page. Raises SettingError for one that is not valid."""
     kinds: dict[str, Any] = {"annotation": Annotation, "coverage": Coverage, "verdict": Verdict}
     kind = kinds.get(str(row.get("kind")))
     if kind is None:

@@ -14,8 +14,9 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from filelock import BaseFileLock, FileLock, Timeout
@@ -82,6 +83,23 @@ class Catalog:
                 connection.close()
 
     @contextlib.contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A transaction for `rows`; None where there is no catalog, which is not made then.
+
+        Raises as `transaction` does.
+        """
+        if not self.exists:
+            yield None
+            return
+        with self.transaction() as db:
+            yield db
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """The rows of one query, by column name; none where there is no catalog."""
+        with self.reading() as db:
+            return rows(db, sql, values)
+
+    @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         if not self._mutex.acquire(timeout=self._wait_s):
             raise StoreError(
@@ -93,7 +111,7 @@ class Catalog:
                 try:
                     self._holder.write_text(f"{os.getpid()} {_command()}")
                 except OSError as error:
-                    raise StoreError(_cannot_write(self.folder, error)) from None
+                    raise StoreError(cannot_write(self.folder, error)) from None
                 yield
             finally:
                 lock.release()
@@ -124,7 +142,7 @@ class Catalog:
                 f"{self._held_by()}; wait for it or stop it"
             ) from None
         except OSError as error:
-            raise StoreError(_cannot_write(self.folder, error)) from None
+            raise StoreError(cannot_write(self.folder, error)) from None
 
     def _held_by(self) -> str:
         try:
@@ -150,7 +168,18 @@ class Catalog:
             time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
 
 
-def _cannot_write(folder: Path, error: OSError) -> str:
+def rows(
+    db: duckdb.DuckDBPyConnection | None, sql: str, values: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """The rows of a query, by column name; none for None, which `Catalog.reading` may give."""
+    if db is None:
+        return []
+    result = db.execute(sql, list(values))
+    names = [column[0] for column in result.description or []]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def cannot_write(folder: Path, error: OSError) -> str:
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         return (
             f"the store {folder} cannot be written ({error.strerror}); choose another with --store"

@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.annotation import utc_now
 from lab.errors import SettingError, closest
-from lab.tuning.audit import Audit
 
 if TYPE_CHECKING:
     from lab.rules.rule import Rule
     from lab.store.catalog import Catalog
-from lab.annotation import utc_now
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
@@ -24,9 +23,6 @@ class ExperimentRows:
     """What was tried and concluded; a part of `Store`."""
 
     catalog: Catalog
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def add_entry(
         self,
@@ -58,7 +54,7 @@ class ExperimentRows:
                 """INSERT OR IGNORE INTO entries (entry_id, kind, run_id, title, parents, created_utc)
                 SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
             )
-        rows = self._rows(
+        rows = self.catalog.rows(
             "SELECT e.*, m.path FROM entries e JOIN runs r USING (run_id) LEFT JOIN media m USING "
             "(media_id) ORDER BY e.created_utc DESC, e.entry_id DESC"
         )
@@ -98,15 +94,18 @@ class ExperimentRows:
                 [*given.values(), utc_now(), entry_id],
             )
 
-    def add_audit(self, audit: Audit) -> None:
-        """Log a frozen rule and its sample; an audit is never changed."""
+    def add_audit(self, audit: Mapping[str, Any]) -> None:
+        """Log a frozen rule and its sample; an audit is never changed.
+
+        audit: as `lab.tuning.audit.Audit.to_dict` gives it.
+        """
         with self.catalog.transaction() as db:
             db.execute(
                 "INSERT INTO audits VALUES (?, ?, ?)",
-                [audit.audit_id, json.dumps(audit.to_dict()), utc_now()],
+                [audit["audit_id"], json.dumps(audit), utc_now()],
             )
 
-    def audits(self) -> list[Audit]:
-        """Newest first."""
-        rows = self._rows("SELECT audit FROM audits ORDER BY created_utc DESC")
-        return [Audit.from_dict(json.loads(row["audit"])) for row in rows]
+    def audits(self) -> list[dict[str, Any]]:
+        """Newest first, as `lab.tuning.audit.Audit.from_dict` takes them."""
+        rows = self.catalog.rows("SELECT audit FROM audits ORDER BY created_utc DESC")
+        return [json.loads(row["audit"]) for row in rows]

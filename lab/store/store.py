@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lab.annotation import utc_now
+from lab.config import load_config
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
@@ -29,11 +29,6 @@ Row = dict[str, Any]
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
 
 
-def default_folder() -> Path:
-    """LAB_STORE, or `lab_store` in the working folder."""
-    return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
-
-
 @dataclass(frozen=True)
 class NewRun:
     """A run that is about to begin.
@@ -45,18 +40,19 @@ class NewRun:
     run_id: str
     recipe: Mapping[str, Any]
     threshold: float
-    recorded: Mapping[str, Any]
+    recorded: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     """Everything that was seen. Cheap to make; the folder appears at the first write.
 
-    folder: None takes LAB_STORE, or `lab_store` here. Its methods raise StoreError if the
-    catalog cannot be used.
+    folder: None takes the one that `lab.config` names: LAB_STORE, `store` in the nearest
+    lab.toml, or `lab_store` in the current folder. Its methods raise StoreError if the catalog
+    cannot be used.
     """
 
     def __init__(self, folder: str | Path | None = None) -> None:
-        self.folder = Path(folder).absolute() if folder is not None else default_folder()
+        self.folder = load_config().store if folder is None else Path(folder).absolute()
         self.catalog = Catalog(self.folder)
 
     @classmethod
@@ -98,7 +94,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         return rows[0]
 
     def all_media(self) -> list[Row]:
-        rows = self._rows("SELECT * FROM media ORDER BY added_utc, path")
+        rows = self.catalog.rows("SELECT * FROM media ORDER BY added_utc, path")
         for row in rows:
             row.update({**json.loads(row.pop("facts")), "path": row["path"]})
             row["name"] = Path(row["path"]).name
@@ -124,10 +120,17 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         """A row for one run; see `create_runs`."""
         self.create_runs([NewRun(run_id, recipe, threshold, recorded)])
 
-    def create_runs(self, runs: Sequence[NewRun], media: Media | None = None) -> None:
-        """Rows for runs that are about to begin, all of them or none; before their first parts.
+    def create_runs(
+        self,
+        runs: Sequence[NewRun],
+        *,
+        media: Media | None = None,
+        resumed: Sequence[str] = (),
+    ) -> None:
+        """Rows for the runs of a pass that is about to begin, all of them or none is changed.
 
-        media: of all of them; its facts are kept with them.
+        media: of all of them; its facts are kept with them. resumed: ids of runs that go on in
+        the same pass; they are running again.
         """
         now, here = utc_now(), environment()
         with self.catalog.transaction() as db:
@@ -148,6 +151,10 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                         run.threshold,
                         now,
                     ],
+                )
+            for run_id in resumed:
+                db.execute(
+                    "UPDATE runs SET state = 'running', error = NULL WHERE run_id = ?", [run_id]
                 )
 
     def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:
@@ -190,7 +197,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def runs(self, *, media_id: str | None = None) -> list[Row]:
         """Newest first. A run in state running whose log nobody holds is `interrupted`."""
-        rows = self._rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
+        rows = self.catalog.rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
         out = []
         for row in rows:
             if media_id is not None and row["media_id"] != media_id:
@@ -231,7 +238,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
             )
 
     def rules(self) -> list[Row]:
-        rows = self._rows("SELECT * FROM rules ORDER BY saved_utc DESC")
+        rows = self.catalog.rows("SELECT * FROM rules ORDER BY saved_utc DESC")
         return [{**row, "rule": Rule.from_dict(json.loads(row["rule"]))} for row in rows]
 
     def save_sightings(
@@ -264,21 +271,13 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     def sightings(self, run_id: str | None = None) -> list[Row]:
         """Stored sightings with their clip's path and site, in order of time."""
-        return self._rows(
+        return self.catalog.rows(
             """SELECT s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
             m.clock_correction_s, r.recipe_hash, r.protocol_hash
             FROM sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)
             WHERE ? IS NULL OR s.run_id = ? ORDER BY m.path, s.onset_us, s.label""",
             [run_id, run_id],
         )
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
-        if not (self.folder / "catalog.duckdb").exists():
-            return []
-        with self.catalog.transaction() as db:
-            result = db.execute(sql, list(values))
-            names = [column[0] for column in result.description or []]
-            return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def new_run_id() -> str:

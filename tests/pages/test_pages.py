@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 import lab
 from lab.app.server import state as desks
+from lab.tuning.audit import Audit
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["source", "run", "tune", "measure", "compare", "sightings", "experiments"]
@@ -173,7 +174,7 @@ def test_an_audit_is_drawn_and_logged(store, samples):
     page.run()
     next(b for b in page.button if b.label == "Freeze the rule and draw").click().run()
     assert not page.exception
-    (audit,) = runs[0].store.audits()
+    (audit,) = map(Audit.from_dict, runs[0].store.audits())
     assert set(audit.drawn) == {r.media["media_id"] for r in runs[2:]}
     assert audit.rule_hash == runs[0].default_rule.rule_hash
 

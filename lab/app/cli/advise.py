@@ -70,16 +70,18 @@ def _queue(args: argparse.Namespace) -> int:
 
 
 def _audit(args: argparse.Namespace) -> int:
-    from lab.tuning.audit import audit_figures, new_audit
+    from lab.tuning.audit import Audit, audit_figures, new_audit
 
     runs, truth, rule, label = _given(args)
     store = runs[0].store
     known = [
-        a for a in store.audits() if a.label == label and a.protocol_hash == runs[0].protocol_hash
+        a
+        for a in map(Audit.from_dict, store.audits())
+        if a.label == label and a.protocol_hash == runs[0].protocol_hash
     ]
     if args.draw is not None:
         audit = new_audit(runs, truth, rule, label, args.draw, args.seed)
-        store.add_audit(audit)
+        store.add_audit(audit.to_dict())
     elif known:
         audit = known[0]
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lab.config import Config, load_config
 from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
 from lab.score_log.recipe import environment
@@ -19,14 +20,30 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
     """Sections of names and values, for people and for programs."""
     import lab
 
-    here = environment()
-    store = Store(folder)
+    machine = environment()
+    config = load_config(store=folder)
     return {
-        "versions": {"lab": lab.__version__, "python": here["python"], **here["packages"]},
+        "versions": {"lab": lab.__version__, "python": machine["python"], **machine["packages"]},
+        "settings": _settings(config),
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
-        "store": _store(store),
+        "store": _store(Store(config.store)),
     }
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Each setting with its value and where it came from."""
+    values = {
+        "store": str(config.store),
+        "models": str(config.models),
+        "media_roots": [str(root) for root in config.media_roots],
+        "max_upload_bytes": config.max_upload_bytes,
+        "offline": config.offline,
+    }
+    rows: dict[str, Any] = {
+        name: {"value": value, "origin": config.origins[name]} for name, value in values.items()
+    }
+    return {"file": None if config.file is None else str(config.file), **rows}
 
 
 def _decoder(name: str) -> str:

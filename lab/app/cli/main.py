@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from lab.app.cli import advise, job, measure, models, phrases, records
+from lab.app.cli import advise, job, measure, media, models, phrases, records
 from lab.app.cli import experiments as notebook
 from lab.app.cli import prompts as asking
 from lab.app.cli.analyze import run_analyze
@@ -30,8 +30,16 @@ def _doctor(args: argparse.Namespace) -> int:
         for section, rows in report.items():
             print(f"{section}:")
             for name, value in rows.items():
-                print(f"  {name}: {value}")
+                print(f"  {name}: {_in_words(value)}")
     return 1 if report["store"].get("problems") else 0
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, dict):  # a setting
+        return f"{_in_words(value['value'])} (from: {value['origin']})"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _worker(args: argparse.Namespace) -> int:
@@ -98,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     e = command("export", run_export, "Stored sightings, or effort, as CSV.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
-    groups = (measure, advise, records, notebook, asking, phrases, job)
+    groups = (measure, advise, records, media, notebook, asking, phrases, job)
     measured = [sub for group in groups for sub in group.add(command)]
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
@@ -106,7 +114,9 @@ def build_parser() -> argparse.ArgumentParser:
     command("worker", _worker, "Do jobs read from standard input; used by the app.",
             "lab worker < jobs.jsonl")  # fmt: skip
     for sub in (a, s, e, d, *measured):
-        sub.add_argument("--store", metavar="DIR", help="default: LAB_STORE, or ./lab_store")
+        sub.add_argument(
+            "--store", metavar="DIR", help="default: LAB_STORE, store in lab.toml, or ./lab_store"
+        )
         sub.add_argument("--json", action="store_true", help="a result for programs")
     return parser
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.app.cli.media import find_media
+
 Command = Callable[..., argparse.ArgumentParser]
 
 
@@ -48,7 +50,7 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
     media = store.all_media()
     records, notes = records_of(
         rows, media, annotator=args.annotator, watched=args.watched,
-        only_media=_media(args.media, media) if args.media else None,
+        only_media=find_media(args.media, media) if args.media else None,
     )  # fmt: skip
     count = store.add_records(records)
     result = {
@@ -67,18 +69,6 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
     return 0
 
 
-def _media(name: str, media: list[dict[str, Any]]) -> dict[str, Any]:
-    from lab.errors import SettingError, closest
-
-    found = [m for m in media if name in (m["media_id"], m["name"], m["path"], m["relative_path"])]
-    if len(found) != 1:
-        what = "several clips are" if found else "no clip is"
-        raise SettingError(
-            f"{what} called {name!r} here; {closest(name, [m['name'] for m in media])}"
-        )
-    return found[0]
-
-
 def _annotations(args: argparse.Namespace) -> int:
     from lab.formats.annotations.files import write_coverage, write_rows
     from lab.store.annotations import as_json
@@ -86,7 +76,7 @@ def _annotations(args: argparse.Namespace) -> int:
 
     store = Store(args.store)
     media = store.all_media()
-    chosen = [_media(args.media, media)] if args.media else media
+    chosen = [find_media(args.media, media)] if args.media else media
     marks, watched = store.annotations(), store.coverage()
     if args.annotator:
         marks = [a for a in marks if a.annotator == args.annotator]

@@ -12,45 +12,53 @@ from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.store.annotations import as_json, of_json
+from lab.store.annotations import as_json, from_json
 
 if TYPE_CHECKING:
     from lab.store.store import Store
 
+Records = tuple[list[Annotation], list[Coverage], list[Verdict]]
 _MAX_MOMENTS = 200
 _MAX_RECORDS = 2000
 
 
 class AnnotationCache:
-    """What is annotated, kept in memory until the catalog's file changes."""
+    """What is annotated, kept in memory until it changes."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._guard = threading.Lock()
-        self._kept: tuple[Any, list[Annotation], list[Coverage], list[Verdict]] | None = None
-        self._truths: dict[tuple[Any, str | None], Truth] = {}
+        self._kept: tuple[str | None, Records] | None = None
+        self._truths: dict[tuple[str | None, str | None], Truth] = {}
 
-    def records(self) -> tuple[list[Annotation], list[Coverage], list[Verdict]]:
+    def records(self) -> Records:
         """All of the store."""
-        mark = self._mark()
-        with self._guard:
-            if self._kept is not None and self._kept[0] == mark:
-                return self._kept[1:]
-        found = self.store.annotations(), self.store.coverage(), self.store.verdicts()
-        with self._guard:
-            # Reading touches the file, too: the mark is of after it.
-            self._kept = (self._mark(), *found)
-            self._truths.clear()
-        return found
+        return self._read()[1]
 
     def truth(self, annotator: str | None = None) -> Truth:
         """What is annotated, ready to be measured against."""
-        records = self.records()
+        version, records = self._read()
+        key = (version, annotator)
         with self._guard:
-            key = (self._kept[0] if self._kept else None, annotator)
-            if key not in self._truths:
-                self._truths[key] = Truth.from_records(*records, annotator=annotator)
-            return self._truths[key]
+            if key in self._truths:
+                return self._truths[key]
+        made = Truth.from_records(*records, annotator=annotator)
+        with self._guard:
+            if self._kept is not None and self._kept[0] == version:
+                self._truths[key] = made
+        return made
+
+    def _read(self) -> tuple[str | None, Records]:
+        """The records with their version, which is read before them: they may only be newer."""
+        version = self.store.annotations_version
+        with self._guard:
+            if self._kept is not None and self._kept[0] == version:
+                return self._kept
+        records = self.store.all_records()
+        with self._guard:
+            self._kept = (version, records)
+            self._truths.clear()
+        return version, records
 
     def of_media(self, media_id: str) -> dict[str, Any]:
         """What the player draws of one clip."""
@@ -61,25 +69,20 @@ class AnnotationCache:
         return sorted({r.annotator for rows in self.records() for r in rows})
 
     def change(self, media_id: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """Add and delete records of one clip; gives what the clip has then.
+        """Add and delete records of one clip, all or nothing; gives what the clip has then.
 
         asked: `add`, a list of records, and `delete`, a list of ids. Raises SettingError.
         """
-        given, gone = asked.get("add", []), asked.get("delete", [])
+        given, deleted = asked.get("add", []), asked.get("delete", [])
         if (
             not isinstance(given, list)
-            or not isinstance(gone, list)
-            or len(given) + len(gone) > _MAX_RECORDS
+            or not isinstance(deleted, list)
+            or len(given) + len(deleted) > _MAX_RECORDS
         ):
             raise SettingError(f"add and delete must be lists of at most {_MAX_RECORDS} records")
-        records = [of_json({**row, "media_id": media_id}) for row in given]
+        records = [from_json({**row, "media_id": media_id}) for row in given]
         self.store.check_records(records)
-        mine = {r["id"] for r in self.of_media(media_id)["records"]}
-        if gone:
-            self.store.delete_records([i for i in map(str, gone) if i in mine])
-        self.store.add_records(records)
-        with self._guard:
-            self._kept = None
+        self.store.change_records(add=records, delete=list(map(str, deleted)), media_id=media_id)
         return self.of_media(media_id)
 
     def figures(
@@ -90,9 +93,9 @@ class AnnotationCache:
         From the same function as in Python: `lab.evaluate`.
         """
         known = self.truth(annotator)
-        here = known.by_media.get(run.media["media_id"], {})
-        labels = [label for label in rule.wanted(run.labels) if label in here]
-        others = sorted(set(here) - set(run.labels))
+        annotated = known.by_media.get(run.media["media_id"], {})
+        labels = [label for label in rule.wanted(run.labels) if label in annotated]
+        others = sorted(set(annotated) - set(run.labels))
         notes = (
             [f"{', '.join(others[:5])}: annotated, but this run did not look for it"]
             if others
@@ -104,19 +107,12 @@ class AnnotationCache:
             found = evaluate(run, known, rule, labels=labels, matching=Matching(tiou=tiou))
         except LabError as error:
             return {"problem": str(error)}
-        row = shown(found)
+        row = evaluation_json(found)
         row["notes"] += notes
         return row
 
-    def _mark(self) -> Any:
-        try:
-            facts = self.store.catalog.path.stat()
-        except OSError:
-            return None
-        return facts.st_mtime_ns, facts.st_size
 
-
-def shown(found: Evaluation) -> dict[str, Any]:
+def evaluation_json(found: Evaluation) -> dict[str, Any]:
     """An evaluation as the player shows it."""
     moments = found.moments
     return {

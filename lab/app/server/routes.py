@@ -24,6 +24,7 @@ from lab.runs.run import Run
 
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
+_MAX_DECISIONS = 400  # unless more are asked for
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -51,8 +52,8 @@ def routes(at: AppState | None = None) -> list[Route]:
         if not media_id.isalnum():
             raise HTTPException(404, "no such media")
         file = await pictures.get(media_id, int(pts_us))
-        if file is None:
-            raise HTTPException(404, "no picture of that moment")
+        if isinstance(file, str):
+            raise HTTPException(404, file)
         return FileResponse(file, headers=_IMMUTABLE)
 
     async def log(request: Request) -> Response:
@@ -88,16 +89,18 @@ def routes(at: AppState | None = None) -> list[Route]:
         run = await run_in_threadpool(here.run, str(asked["run_id"]))
         rule = Rule.from_dict(asked["rule"])
         found = await run_in_threadpool(run.find_decisions, str(asked["label"]), rule)
-        return JSONResponse([d.to_dict() for d in found])
+        # How many there are in all: the page says "400 of N", or asks for `most`: null.
+        most = asked.get("most", _MAX_DECISIONS)
+        headers = {"X-Decisions-Total": str(len(found))}
+        return JSONResponse([d.to_dict() for d in found[:most]], headers=headers)
 
     async def explain(request: Request) -> Response:
         asked = await request.json()
         rule, moment = Rule.from_dict(asked["rule"]), float(asked["pts_s"])
         rows = await run_in_threadpool(here.explain, str(asked["run_id"]), asked["label"], rule)
         before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
-        return JSONResponse(
-            before[-1] if before else {"state": "closed", "reason": "before the first sample"}
-        )
+        found = before[-1] if before else {"state": "closed", "reason": "before the first sample"}
+        return JSONResponse({"run_id": str(asked["run_id"]), **found})
 
     async def offset(request: Request) -> Response:
         asked = await request.json()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from functools import cache
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from lab.app.server.annotations import AnnotationCache
 from lab.config import Config, load_config
 from lab.errors import SettingError
+from lab.jobs.engine import Engine
+from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
 from lab.rules.explain import explain
 from lab.rules.rule import Rule
@@ -27,13 +30,15 @@ class AppState:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.store = Store(config.store)
-        self.engine = LocalEngine()
+        self.engine: Engine = LocalEngine()
+        self.retry_after_s = 10.0  # then what a worker could not make is asked for again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # where each run was looked at last, seconds
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
-        self._wanted: set[tuple[str, int]] = set()
+        self._wanted: dict[tuple[str, int], Job] = {}
+        self._copies: dict[str, Job] = {}
         self._guard = threading.Lock()
 
     def run(self, run_id: str) -> Run:
@@ -93,11 +98,17 @@ class AppState:
 
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
         """Have a worker make them; they are there when the page is looked at again."""
+        now, folder = time.monotonic(), self.store.pictures_folder(media_id)
         with self._guard:
-            fresh = [t for t in pts_us if (media_id, t) not in self._wanted]
-            self._wanted |= {(media_id, t) for t in fresh}
-        if fresh:
-            self.engine.submit(
+            fresh = [
+                t
+                for t in pts_us
+                if self._may_ask(self._wanted.get((media_id, t)), now)
+                and not (folder / f"{t}.jpg").exists()
+            ]
+            if not fresh:
+                return
+            job = self.engine.submit(
                 "pictures",
                 f"pictures of {media_id}",
                 store=str(self.store.folder),
@@ -105,6 +116,27 @@ class AppState:
                 path=path,
                 pts_us=fresh,
             )
+            self._wanted.update({(media_id, t): job for t in fresh})
+
+    def want_copy(self, media: dict[str, Any]) -> Job:
+        """The job that makes a clip's copy for the browser; a failed one is tried again later."""
+        media_id = media["media_id"]
+        with self._guard:
+            job = self._copies.get(media_id)
+            if self._may_ask(job, time.monotonic()):
+                job = self._copies[media_id] = self.engine.submit(
+                    "playable",
+                    f"copy of {media['name']} for the browser",
+                    media_id=media_id,
+                    path=media["path"],
+                    store=str(self.store.folder),
+                )
+        assert job is not None
+        return job
+
+    def _may_ask(self, job: Job | None, now: float) -> bool:
+        """Whether there was no such job, or it ended some time ago without what was wanted."""
+        return job is None or (job.ended is not None and now - job.ended >= self.retry_after_s)
 
     def replay(
         self, run_id: str, rule: Rule, *, tiou: float = 0.5, annotator: str | None = None
@@ -123,6 +155,7 @@ class AppState:
             if not rule.of(label).box_filter.passes_all
         }
         return {
+            "run_id": run.run_id,
             "sightings": [s.to_dict() for s in sightings],
             "rule_hash": rule.rule_hash,
             "filtered_scores": filtered,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 
 from lab.app.server.state import AppState
@@ -15,32 +16,45 @@ class Pictures:
     """Gives the file of a picture, waiting for a worker where there is none yet."""
 
     def __init__(self, app_state: AppState) -> None:
-        self._desk = app_state
+        self._app_state = app_state
         self._waiting: dict[str, set[int]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._failed: dict[tuple[str, int], tuple[float, str]] = {}
 
-    async def get(self, media_id: str, pts_us: int) -> Path | None:
-        file = self._desk.store.pictures_folder(media_id) / f"{pts_us}.jpg"
+    async def get(self, media_id: str, pts_us: int) -> Path | str:
+        """The file, or why there is none; that is tried again after a pause."""
+        file = self._app_state.store.pictures_folder(media_id) / f"{pts_us}.jpg"
         if file.exists():
             return file
+        failed_s, reason = self._failed.get((media_id, pts_us), (-1e9, ""))
+        if time.monotonic() - failed_s < self._app_state.retry_after_s:
+            return reason
         self._waiting.setdefault(media_id, set()).add(pts_us)
         task = self._tasks.get(media_id)
         if task is None or task.done():
             task = self._tasks[media_id] = asyncio.create_task(self._make(media_id))
         await asyncio.wait({task}, timeout=_MAX_WAIT_S)
-        return file if file.exists() else None
+        if file.exists():
+            return file
+        return self._failed.get((media_id, pts_us), (0.0, "the picture is still being made"))[1]
 
     async def _make(self, media_id: str) -> None:
         while media_id in self._waiting:
             await asyncio.sleep(_GATHER_S)
             times = sorted(self._waiting.pop(media_id))
-            path = (await asyncio.to_thread(self._desk.media, media_id))["path"]
-            job = self._desk.engine.submit(
+            path = (await asyncio.to_thread(self._app_state.media, media_id))["path"]
+            job = self._app_state.engine.submit(
                 "pictures",
                 f"pictures of {Path(path).name}",
-                store=str(self._desk.store.folder),
+                store=str(self._app_state.store.folder),
                 media_id=media_id,
                 path=path,
                 pts_us=times,
             )
             await asyncio.to_thread(job.finished.wait, _MAX_WAIT_S)
+            folder = self._app_state.store.pictures_folder(media_id)
+            for pts_us in times:
+                self._failed.pop((media_id, pts_us), None)
+                if job.finished.is_set() and not (folder / f"{pts_us}.jpg").exists():
+                    reason = job.error or "no picture could be decoded at that moment"
+                    self._failed[media_id, pts_us] = (time.monotonic(), reason)

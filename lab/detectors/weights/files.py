@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lab.config import load_config
 from lab.errors import DetectorError, closest
 
 FACTS_FILE, PINS_FILE = ".facts.json", ".pinned.json"
@@ -53,8 +54,8 @@ SUFFIXES = (".onnx", ".pt")
 
 
 def models_folder() -> Path:
-    """Where weights are kept: LAB_MODELS, or `models` in the working folder."""
-    return Path(os.environ.get("LAB_MODELS", "models")).absolute()
+    """Where weights are kept: the setting `models`."""
+    return load_config().models
 
 
 def is_openvino_folder(path: Path) -> bool:

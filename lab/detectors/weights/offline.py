@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
-VARIABLES = ("LAB_OFFLINE", "YOLO_OFFLINE", "HF_HUB_OFFLINE")
+from lab.config import load_config
 
 
 def is_offline() -> bool:
-    """Whether one of the variables forbids downloads."""
-    return any(
-        os.environ.get(n, "").strip().lower() in ("1", "true", "yes", "on") for n in VARIABLES
-    )
+    """Whether the setting `offline`, or a variable of other programs, forbids downloads."""
+    return load_config().offline

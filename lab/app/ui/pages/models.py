@@ -14,12 +14,10 @@ from lab.app.ui.shared import here, plain, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.lists_tab import edit_lists
-from lab.detectors.models_folder import folder_fingerprint
+from lab.app.ui.widgets.model_list import WAIT_S, ask, listing, newest_rows
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
 from lab.jobs.job import Job
-
-_WAIT_S = 2.0  # a folder that is known is listed in less
 
 
 def models() -> None:
@@ -49,16 +47,19 @@ def _here(app_state: AppState) -> None:
         "Weights are never uploaded through this page: a checkpoint is a program, so who puts one "
         "there must be at home on this machine. The default, `yolo11n`, came with the installation."
     )
-    job = _listing(app_state)
+    job = listing(app_state)
+    if job.is_active:
+        with st.spinner("Looking at the models folder…"):
+            job.finished.wait(WAIT_S)
     if job.state == "failed":
         st.error(plain(job.error or "the folder could not be looked at"))
         if st.button("Look again"):
-            _ask(app_state)
+            ask(app_state)
             st.rerun()
     if job.is_active:
         st.caption("Looking at what is new in the folder; large files take a while.")
         st.fragment(_until_listed, run_every=0.5)(job)
-    rows = _newest_rows(app_state)
+    rows = newest_rows(app_state)
     if rows is None:
         return
     if not rows:
@@ -67,40 +68,9 @@ def _here(app_state: AppState) -> None:
     _table(rows)
 
 
-def _listing(app_state: AppState) -> Job:
-    """The job that lists the folder as it is now. A worker does it, once for each state of it.
-
-    This process reads only names, sizes and times: hashing gigabytes, or asking a runtime what an
-    export holds, would stop every page.
-    """
-    mark = folder_fingerprint()
-    for job in app_state.engine.jobs():
-        if job.kind == "models" and job.payload["mark"] == mark and job.state != "cancelled":
-            return job
-    job = _ask(app_state, mark)
-    with st.spinner("Looking at the models folder…"):
-        job.finished.wait(_WAIT_S)
-    return job
-
-
-def _ask(app_state: AppState, mark: str | None = None) -> Job:
-    return app_state.engine.submit(
-        "models", "list the models", mark=mark or folder_fingerprint(), folder=str(models_folder())
-    )
-
-
 def _until_listed(job: Job) -> None:
     if not job.is_active:
         st.rerun()
-
-
-def _newest_rows(app_state: AppState) -> list[dict[str, Any]] | None:
-    folder = str(models_folder())
-    for job in app_state.engine.jobs():
-        if job.kind == "models" and job.payload["folder"] == folder and job.result is not None:
-            rows: list[dict[str, Any]] = job.result["models"]
-            return rows
-    return None
 
 
 def _table(rows: list[dict[str, Any]]) -> None:

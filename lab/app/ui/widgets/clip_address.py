@@ -17,24 +17,13 @@ def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None
         return f"/api/media/{media['media_id']}/file", ""
     if app_state.store.playable_file(media["media_id"]).exists():
         return f"/api/media/{media['media_id']}/file?copy=1", ""
-    jobs = [
-        j
-        for j in app_state.engine.jobs()
-        if j.kind == "playable" and j.payload["media_id"] == media["media_id"]
-    ]
-    if not jobs:
-        jobs = [
-            app_state.engine.submit(
-                "playable",
-                f"copy of {media['name']} for the browser",
-                media_id=media["media_id"],
-                path=media["path"],
-                store=str(app_state.store.folder),
-            )
-        ]
-    if jobs[0].state == "failed":
-        return None, f"No copy could be made for the browser: {jobs[0].error}"
-    share = f" {100 * jobs[0].done // jobs[0].total} %" if jobs[0].total else ""
+    job = app_state.want_copy(media)
+    if job.state == "failed":
+        return None, (
+            f"No copy could be made for the browser: {job.error}; it is tried again "
+            f"{app_state.retry_after_s:.0f} s later, when the page is opened again"
+        )
+    share = f" {100 * job.done // job.total} %" if job.total else ""
     return None, f"Making a copy that the browser can play…{share}"
 
 

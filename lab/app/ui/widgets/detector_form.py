@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.ui.shared import finish, here
+from lab.app.ui.widgets.model_list import listing, newest_rows
 from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
 from lab.detectors.registered import detectors
 from lab.detectors.zero_shot.saved_lists import named_lists
@@ -60,11 +61,12 @@ def _labels(settings_text: str, settings: Settings) -> list[str] | None:
     return result["labels"] if result else None
 
 
-@st.cache_data(show_spinner=False, ttl=5)
 def _models() -> list[dict[str, Any]]:
-    from lab.detectors.models_folder import list_models
-
-    return [info.to_dict() for info in list_models()]
+    app_state = here()
+    job = listing(app_state)
+    if job.is_active:
+        finish(job, "Looking at the models folder…")
+    return newest_rows(app_state) or []
 
 
 def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ()) -> str | None:

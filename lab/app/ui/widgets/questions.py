@@ -79,7 +79,7 @@ def show_audit(app_state: AppState, picked: Selection) -> None:
     protocol = picked.runs[0].protocol_hash
     mine = [
         a
-        for a in app_state.store.audits()
+        for a in map(Audit.from_dict, app_state.store.audits())
         if a.label == picked.label and a.protocol_hash == protocol
     ]
     for audit in mine:
@@ -96,7 +96,7 @@ def show_audit(app_state: AppState, picked: Selection) -> None:
             made = new_audit(
                 picked.runs, app_state.truth.truth(), picked.rule, picked.label, clips, seed
             )
-            app_state.store.add_audit(made)
+            app_state.store.add_audit(made.to_dict())
             st.rerun()
 
 
@@ -221,7 +221,8 @@ def _next_of_queue(
 def _next_of_audit(
     app_state: AppState, asking: dict[str, Any]
 ) -> tuple[str, dict[str, Any]] | None:
-    audit = next((a for a in app_state.store.audits() if a.audit_id == asking["audit_id"]), None)
+    kept = map(Audit.from_dict, app_state.store.audits())
+    audit = next((a for a in kept if a.audit_id == asking["audit_id"]), None)
     if audit is None:
         raise SettingError("the audit is no longer in the store")
     watched = _watched(app_state, audit)

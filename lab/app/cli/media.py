@@ -1,0 +1,164 @@
+"""`media`: the clips of a store; where and when they were recorded."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+from lab.errors import SettingError, closest
+
+Command = Callable[..., argparse.ArgumentParser]
+_START_EXAMPLE = "2026-05-01T06:00:00+02:00"
+
+
+def _media(args: argparse.Namespace) -> int:
+    from lab.store.store import Store
+
+    store = Store(args.store)
+    values = {
+        name: value
+        for name, value in (
+            ("site", args.site),
+            ("start", args.start),
+            ("clock_correction_s", args.clock_correction_s),
+        )
+        if value is not None
+    }
+    if args.action == "set":
+        row = _set(store, args.clip, values)
+        print(json.dumps(row, indent=1) if args.json else _line(row))
+        return 0
+    if args.clip is not None or values:
+        raise SettingError("a clip and its values are given to `lab media set CLIP --site ...`")
+    rows = [media_row(media) for media in store.all_media()]
+    if args.json:
+        print(json.dumps(rows, indent=1))
+    for row in [] if args.json else rows:
+        print(_line(row))
+    return 0
+
+
+def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]:
+    if clip is None:
+        raise SettingError("no clip given; name one: lab media set CLIP --site ...")
+    if not values:
+        raise SettingError("nothing to set; give --site, --start or --clock-correction-s")
+    media = find_media(clip, store.all_media())
+    changes: dict[str, Any] = {}
+    if "site" in values:
+        changes["site"] = values["site"].strip() or None
+    if "start" in values:
+        changes |= parse_start(values["start"])
+    if "clock_correction_s" in values:
+        if not math.isfinite(values["clock_correction_s"]):
+            raise SettingError(
+                "--clock-correction-s must be a finite number of seconds, "
+                f"got {values['clock_correction_s']}"
+            )
+        changes["clock_correction_s"] = values["clock_correction_s"]
+    store.edit_media(media["media_id"], **changes)
+    return media_row(store.media(media["media_id"]))
+
+
+def parse_start(text: str) -> dict[str, Any]:
+    """What the store keeps of a start time; an empty text forgets it.
+
+    text: ISO 8601 with the UTC offset of the place. Raises SettingError.
+    """
+    if not text.strip():
+        return {"start_utc": None, "utc_offset_s": None, "start_source": None}
+    try:
+        local = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise SettingError(f"--start must be like {_START_EXAMPLE}, got {text!r}") from None
+    offset = local.utcoffset()
+    if offset is None:
+        raise SettingError(
+            f"--start must carry its UTC offset, like {_START_EXAMPLE}, got {text!r}"
+        )
+    try:
+        start_utc = local.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise SettingError(f"--start must be a date of our time, got {text!r}") from None
+    return {
+        "start_utc": start_utc,
+        "utc_offset_s": round(offset.total_seconds()),
+        "start_source": "entered",
+    }
+
+
+def media_row(media: dict[str, Any]) -> dict[str, Any]:
+    """A clip as JSON gives it. start: local time with its UTC offset, as the camera had it."""
+    start = None
+    if media["start_utc"] is not None:
+        offset = timezone(timedelta(seconds=media["utc_offset_s"] or 0))
+        start = media["start_utc"].replace(tzinfo=UTC).astimezone(offset).isoformat()
+    return {
+        "media_id": media["media_id"],
+        "name": media["name"],
+        "path": media["path"],
+        "relative_path": media["relative_path"],
+        "duration_s": media["duration_s"],
+        "site": media["site"],
+        "start": start,
+        "start_source": media["start_source"],
+        "clock_correction_s": media["clock_correction_s"] or 0.0,
+        "is_present": Path(media["path"]).is_file(),
+    }
+
+
+def _line(row: dict[str, Any]) -> str:
+    facts = [
+        f"{row['duration_s']:.1f} s",
+        f"site {row['site'] or 'unknown'}",
+        f"start {row['start'] or 'unknown'}",
+    ]
+    if row["clock_correction_s"]:
+        facts.append(f"clock {row['clock_correction_s']:+g} s")
+    if not row["is_present"]:
+        facts.append("the file is not there")
+    return f"{row['media_id']}  {row['path']}: {', '.join(facts)}"
+
+
+def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The one clip with this id, name or path.
+
+    Raises SettingError if there is not just one.
+    """
+    known = (name, str(Path(name).absolute()), str(Path(name).resolve()))
+    found = [
+        m
+        for m in media
+        if name in (m["media_id"], m["name"], m["relative_path"]) or m["path"] in known
+    ]
+    if len(found) != 1:
+        if found:
+            ids = ", ".join(m["media_id"] for m in found)
+            raise SettingError(f"{len(found)} clips are called {name!r}; give an id: {ids}")
+        raise SettingError(
+            f"no clip is called {name!r} here; {closest(name, [m['name'] for m in media])}"
+        )
+    return found[0]
+
+
+def add(command: Command) -> list[argparse.ArgumentParser]:
+    m = command("media", _media, "The clips of the store; set a clip's site, start and clock.",
+                "lab media set IMG_0001.MP4 --site creek --start 2026-05-01T06:00:00+02:00")  # fmt: skip
+    m.add_argument("action", nargs="?", choices=["list", "set"], default="list")
+    m.add_argument("clip", nargs="?", metavar="CLIP", help="its id, name or path")
+    m.add_argument("--site", help="where it was recorded; '' forgets it")
+    m.add_argument(
+        "--start", metavar="TIME", help=f"at media time 0, like {_START_EXAMPLE}; '' forgets it"
+    )
+    m.add_argument(
+        "--clock-correction-s",
+        type=float,
+        metavar="SECONDS",
+        help="added to the camera's clock: 3.5 if it was 3.5 s slow",
+    )
+    return [m]

@@ -1,0 +1,116 @@
+"""The app's process: what it leaves to workers, and what it tries again."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lab
+from lab.app.server.state import AppState
+from lab.app.server.thumbnails import Pictures
+from lab.app.ui.widgets.clip_address import clip_address
+from lab.config import Config
+from lab.detectors.weights.find import find_weights
+from tests.builders import make_run, scores_of
+
+ROOT = Path(__file__).parents[2]
+
+WALK = """
+import json, sys
+from streamlit.testing.v1 import AppTest
+from lab.app.server.state import app_state
+for name in ["source", "run", "models", "tune", "measure", "compare", "sightings", "experiments"]:
+    page = AppTest.from_file(sys.argv[1], default_timeout=120).run()
+    page = page if name == "source" else page.switch_page(f"pages/{name}.py").run()
+    assert not page.exception, (name, page.exception)
+kinds = sorted({job.kind for job in app_state().engine.jobs()})
+heavy = sorted({"onnxruntime", "torch", "openvino", "ultralytics"} & set(sys.modules))
+mapped = [w for w in ("onnxruntime", "libtorch", "openvino") if w in open("/proc/self/maps").read()]
+app_state().engine.close()
+print(json.dumps({"kinds": kinds, "heavy": heavy, "mapped": mapped}))
+"""
+
+
+@pytest.fixture
+def app_state(tmp_path):
+    made = AppState(Config(store=tmp_path / "store"))
+    yield made
+    made.engine.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
+def test_the_pages_load_no_model_runtime_into_the_apps_process(samples, tmp_path):
+    """The models folder holds weights that nobody hashed yet; a worker looks at them."""
+    (tmp_path / "models").mkdir()
+    shutil.copy(find_weights(None), tmp_path / "models" / "own.onnx")
+    lab.open_store(tmp_path / "store").store.add_media(lab.probe(samples / "nothing.mp4"))
+    env = os.environ | {
+        "LAB_STORE": str(tmp_path / "store"),
+        "LAB_MODELS": str(tmp_path / "models"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", WALK, str(ROOT / "app.py")],
+        env=env, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "models" in found["kinds"]
+    assert (found["heavy"], found["mapped"]) == ([], [])
+
+
+def test_a_picture_that_could_not_be_made_is_tried_again_after_a_pause(
+    app_state, samples, tmp_path
+):
+    clip = tmp_path / "clip.mp4"
+    shutil.copy(samples / "nothing.mp4", clip)
+    media_id = app_state.store.add_media(lab.probe(clip))["media_id"]
+    pictures = Pictures(app_state)
+    clip.rename(tmp_path / "away.mp4")
+    reason = asyncio.run(pictures.get(media_id, 0))
+    assert "no such file" in reason
+    assert asyncio.run(pictures.get(media_id, 0)) == reason
+    assert len(app_state.engine.jobs()) == 1
+    (tmp_path / "away.mp4").rename(clip)
+    app_state.retry_after_s = 0.0
+    assert asyncio.run(pictures.get(media_id, 0)).is_file()
+
+
+def test_pictures_of_a_page_are_asked_for_again_after_a_pause(app_state, samples, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    app_state.want_pictures("m", str(clip), [0])
+    assert app_state.engine.jobs()[0].finished.wait(60)
+    app_state.want_pictures("m", str(clip), [0])
+    assert [job.state for job in app_state.engine.jobs()] == ["failed"]
+    shutil.copy(samples / "nothing.mp4", clip)
+    app_state.retry_after_s = 0.0
+    app_state.want_pictures("m", str(clip), [0])
+    assert app_state.engine.jobs()[0].finished.wait(60)
+    assert [job.state for job in app_state.engine.jobs()] == ["done", "failed"]
+    app_state.want_pictures("m", str(clip), [0])
+    assert len(app_state.engine.jobs()) == 2
+
+
+def test_a_copy_for_the_browser_says_why_it_failed_and_is_tried_again(app_state, tmp_path):
+    clip = tmp_path / "broken.avi"
+    clip.write_bytes(b"not a video")
+    media = {"media_id": "m", "path": str(clip), "name": "broken.avi", "is_browser_playable": False}
+    assert "Making a copy" in clip_address(app_state, media)[1]
+    assert app_state.engine.jobs()[0].finished.wait(60)
+    address, text = clip_address(app_state, media)
+    assert address is None
+    assert "No copy could be made" in text
+    assert "tried again" in text
+    assert len(app_state.engine.jobs()) == 1
+    app_state.retry_after_s = 0.0
+    clip_address(app_state, media)
+    assert len(app_state.engine.jobs()) == 2
+
+
+def test_answers_about_a_run_carry_its_id(app_state, tmp_path):
+    run = make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0)
+    assert app_state.replay(run.run_id, run.default_rule)["run_id"] == run.run_id

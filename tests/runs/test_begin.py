@@ -1,0 +1,114 @@
+"""A run that could not begin leaves nothing: no row, no folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import lab
+from lab.errors import LabError, StoreError
+from lab.store.store import NewRun, Store
+from tests.builders import make_run, scores_of
+
+LOCKER = """
+import sys
+from lab.store.store import Store
+with Store(sys.argv[1]).catalog.transaction():
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+class ThenLocked:
+    """A detector, with another process that locks the catalog once the clip is in it."""
+
+    default_score_floor, default_threshold, batch_size = 0.05, 0.5, 1
+    is_stateful = takes_windows = False
+
+    def __init__(self, store):
+        self.store, self.holder = store, None
+
+    @property
+    def labels(self):
+        if self.holder is None and len(self.store.all_media()) > 1:
+            self.holder = subprocess.Popen(
+                [sys.executable, "-c", LOCKER, str(self.store.folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            self.holder.stdout.readline()
+        return ("x",)
+
+    def recipe(self):
+        return {"detector": "scripted", "labels": ["x"], "score_floor": 0.05}
+
+    def detect(self, frames):
+        raise AssertionError("the run must not begin")
+
+    def close(self):
+        if self.holder is not None:
+            self.holder.communicate()
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with one run in it."""
+    return make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0).store
+
+
+def contents(store):
+    """What a run leaves: its row and its folder."""
+    return [r["run_id"] for r in store.runs()], sorted(
+        p.name for p in (store.folder / "logs").iterdir()
+    )
+
+
+def test_a_locked_catalog_leaves_neither_a_folder_nor_a_row(store, samples):
+    before = contents(store)
+    impatient = Store(store.folder)
+    impatient.catalog._wait_s = 0.3
+    detector = ThenLocked(store)
+    try:
+        with pytest.raises(StoreError, match="locked"):
+            lab.analyze(samples / "nothing.mp4", detector=detector, store=impatient, progress=False)
+    finally:
+        detector.close()
+    assert detector.holder is not None
+    assert contents(store) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_leaves_nothing(store, samples):
+    before = contents(store)
+    (store.folder / "logs").chmod(0o500)
+    try:
+        with pytest.raises(LabError):
+            lab.analyze(samples / "nothing.mp4", detector="visual", store=store, progress=False)
+    finally:
+        (store.folder / "logs").chmod(0o700)
+    assert contents(store) == before
+
+
+def test_logs_that_cannot_be_made_leave_no_row(store, samples):
+    """Where the folder of the logs should be, there is a file."""
+    (store.folder / "logs").rename(store.folder / "kept")
+    (store.folder / "logs").write_text("in the way")
+    rows = [r["run_id"] for r in store.runs()]
+    with pytest.raises(LabError):
+        lab.analyze(samples / "nothing.mp4", detector="visual", store=store, progress=False)
+    assert [r["run_id"] for r in store.runs()] == rows
+    assert (store.folder / "logs").read_text() == "in the way"
+
+
+def test_runs_of_one_pass_are_all_kept_or_none(store):
+    (old,) = store.runs()
+    recipe = {**old["recipe"]}
+    good, bad = NewRun("new-1", recipe, 0.5), NewRun(old["run_id"], recipe, 0.5)
+    with pytest.raises(Exception, match=r"(?i)duplicate|constraint"):
+        store.create_runs([good, bad])
+    assert [r["run_id"] for r in store.runs()] == [old["run_id"]]
+    store.create_runs([good, NewRun("new-2", recipe, 0.5, {"pass_id": "p"})])
+    assert {r["run_id"] for r in store.runs()} == {old["run_id"], "new-1", "new-2"}
+    store.delete_runs(["new-1", "new-2"])
+    assert [r["run_id"] for r in store.runs()] == [old["run_id"]]

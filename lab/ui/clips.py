@@ -12,13 +12,13 @@ from lab.analysis import find_clips
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
 from lab.media import identify
-from lab.ui.parts import asset, clock, finish, here, plain, size
+from lab.ui.parts import asset, clock, finish, here, plain, script, size
 
 _uploader = st.components.v2.component(
     "lab_uploader",
     html=asset("uploader/uploader.html"),
     css=asset("uploader/uploader.css"),
-    js=asset("uploader/uploader.js"),
+    js=script("uploader/uploader.js"),
 )
 
 

@@ -13,7 +13,7 @@ from lab.rule import Rule
 from lab.run import Run
 from lab.score_log import mark_of
 from lab.server.desk import Desk
-from lab.ui.parts import asset, here
+from lab.ui.parts import asset, here, script
 from lab.ui.phrasings import phrasings
 from lab.ui.selection import protocol_name
 from lab.ui.tune import clip_address
@@ -22,7 +22,7 @@ _duet = st.components.v2.component(
     "lab_duet",
     html=asset("duet/duet.html"),
     css=asset("duet/duet.css"),
-    js=asset("player/words.js", "duet/duet.js"),
+    js=script("duet/duet.js"),
 )
 _MOST_POINTS = 4000
 SIDES, PHRASINGS = "Two runs or rules", "Phrasings"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lab.server.desk import Desk, desk
 
 _WAIT_S = 120.0
 ASSETS = Path(__file__).parent
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.M)
+_EXPORT = re.compile(r"^export (?!default)", re.M)
 
 
 def here() -> Desk:
@@ -27,6 +30,28 @@ def here() -> Desk:
 def asset(*names: str) -> str:
     """Texts of a component, one after the other."""
     return "\n".join((ASSETS / name).read_text() for name in names)
+
+
+def script(name: str) -> str:
+    """A component's module with all that it imports, as one: Streamlit takes a single text.
+
+    Modules import each other as `import { a, b } from "./file.js";` and keep their names, which
+    must differ within a component: Node's syntax check in the tests finds two that are alike.
+    """
+    texts: dict[Path, str] = {}
+
+    def add(file: Path) -> None:
+        if file in texts:
+            return
+        texts[file] = ""  # its turn has come: modules may import each other
+        text = file.read_text()
+        for imported in _IMPORT.findall(text):
+            add((file.parent / imported).resolve())
+        del texts[file]
+        texts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    add((ASSETS / name).resolve())
+    return "\n".join(texts.values())
 
 
 def finish(job: Job, text: str) -> dict[str, Any] | None:

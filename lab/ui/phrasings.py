@@ -14,7 +14,7 @@ from lab.run import Run
 from lab.score_log import added_folders, mark_of
 from lab.server.desk import Desk
 from lab.truth import Truth
-from lab.ui.parts import asset
+from lab.ui.parts import asset, script
 from lab.ui.selection import protocol_name
 from lab.ui.tune import clip_address, is_waiting
 
@@ -23,7 +23,7 @@ _panels = st.components.v2.component(
     "lab_phrases",
     html=asset("phrases/phrases.html"),
     css=asset("phrases/phrases.css"),
-    js=asset("player/words.js", "phrases/table.js", "phrases/lanes.js", "phrases/phrases.js"),
+    js=script("phrases/phrases.js"),
 )
 
 

@@ -17,7 +17,7 @@ from lab.run import Run
 from lab.score_log import mark_of
 from lab.server.desk import Desk
 from lab.ui.gated import gate_line
-from lab.ui.parts import asset, here
+from lab.ui.parts import asset, here, script
 from lab.ui.prompts import add_panel
 from lab.ui.snippets import as_command, as_python, as_yaml
 
@@ -25,16 +25,7 @@ _player = st.components.v2.component(
     "lab_player",
     html=asset("player/player.html"),
     css=asset("player/player.css"),
-    js=asset(
-        "player/words.js",
-        "player/model.js",
-        "player/stage.js",
-        "player/timeline.js",
-        "player/controls.js",
-        "player/annotate.js",
-        "player/results.js",
-        "player/main.js",
-    ),
+    js=script("player/main.js"),
 )
 
 

@@ -1,5 +1,7 @@
 // One video, drawn twice: both sides are on the same frame by construction.
-class Duet {
+import { element, seconds } from "../player/formatting.js";
+
+export class Duet {
   constructor(root) {
     this.root = root; this.video = root.querySelector("video");
     this.sides = ["left", "right"].map((name) => ({ canvas: root.querySelector(`.${name}`) }));

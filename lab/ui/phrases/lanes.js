@@ -1,7 +1,10 @@
 // Small multiples: one lane of scores for each phrase, over one axis of time.
+import { seconds } from "../player/formatting.js";
+
+export const THERE = "#22c55e", FAILED = "#ef4444", UNSEEN = "#94a3b8";
 const LANE = 54, AXIS = 20, STRIP = 18;
 
-class Lanes {
+export class Lanes {
   constructor(owner, canvas) {
     this.owner = owner; this.canvas = canvas;
     canvas.onpointerdown = (e) => { canvas.setPointerCapture(e.pointerId); this.isDragging = true; owner.seek(this.timeAt(e)); };

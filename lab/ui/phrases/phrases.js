@@ -1,9 +1,12 @@
 // One video, drawn once for each phrase: all panels are on the same frame by construction.
-const COLOURS = ["#0ea5e9", "#f59e0b", "#e879f9", "#a3a33a", "#8b5cf6", "#14b8a6"];
-const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4], NEAR_US = 1500;
-const THERE = "#22c55e", FAILED = "#ef4444", UNSEEN = "#94a3b8";
+import { element, seconds } from "../player/formatting.js";
+import { FAILED, Lanes, THERE, UNSEEN } from "./lanes.js";
+import { fillMoments, fillTable } from "./table.js";
 
-class Phrases {
+export const COLOURS = ["#0ea5e9", "#f59e0b", "#e879f9", "#a3a33a", "#8b5cf6", "#14b8a6"];
+export const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4], NEAR_US = 1500;
+
+export class Phrases {
   constructor(root) {
     this.root = root; this.pts_us = 0; this.presented = 0; this.panels = []; this.log = null;
     for (const name of ["video", ".bar", ".note", ".lanes", ".legend", "table", ".source", ".moments"]) this[name.replace(".", "")] = root.querySelector(name);

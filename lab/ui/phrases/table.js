@@ -1,5 +1,7 @@
 // The figures of each phrase, as Python worked them out, and the moments of most disagreement.
-function fillTable(owner) {
+import { element, seconds } from "../player/formatting.js";
+
+export function fillTable(owner) {
   const { rows, best, truth } = owner.data;
   const rate = (v) => (v === null ? "–" : v.toFixed(2)), share = (v) => (v === null ? "–" : `${(100 * v).toFixed(1)} %`);
   const columns = [
@@ -20,7 +22,7 @@ function fillTable(owner) {
   owner.source.textContent = truth ? `Against ${truth.annotations} annotation${truth.annotations === 1 ? "" : "s"} of “${truth.label}” (${seconds(truth.present_s)}), ${seconds(truth.watched_s)} watched. ★ best of its column; intervals 95 %.` : "★ best of its column. Choose annotations above to see AUC, precision and recall.";
 }
 
-function cellOf(owner, row, name, show, isBest) {
+export function cellOf(owner, row, name, show, isBest) {
   const td = element("td", { className: isBest ? "best" : "" });
   td.dataset.name = name;
   if (isBest) td.title = "Best of this column";
@@ -37,7 +39,7 @@ function cellOf(owner, row, name, show, isBest) {
   return td;
 }
 
-function fillMoments(owner) {
+export function fillMoments(owner) {
   const all = owner.data.moments;
   owner.moments.replaceChildren(...all.map((m) => {
     const sorted = Object.entries(m.scores).sort((a, b) => b[1] - a[1]), ends = [sorted[0], sorted.at(-1)];

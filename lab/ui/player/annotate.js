@@ -1,7 +1,10 @@
 // Marking what is true: presences, what was watched, verdicts on sightings. The server keeps it.
-const KINDS = { missed: "missed", false: "false", split: "split", merged: "merged", early: "begins early", late: "begins late", ends_early: "ends early", ends_late: "ends late", censored: "cut by an end", below_resolution: "below resolution", not_analysed: "not analysed" };
+import { element, seconds } from "./formatting.js";
+import { LANE_PX } from "./timeline.js";
 
-class Annotate {
+export const KINDS = { missed: "missed", false: "false", split: "split", merged: "merged", early: "begins early", late: "begins late", ends_early: "ends early", ends_late: "ends late", censored: "cut by an end", below_resolution: "below resolution", not_analysed: "not analysed" };
+
+export class Annotate {
   constructor(model, stage, timeline, root) {
     Object.assign(this, { model, stage, timeline, root });
     this.records = []; this.undoing = []; this.pending = null; this.watching = null; this.ask = null;
@@ -259,10 +262,10 @@ class Annotate {
   }
 }
 
-function rate(v, digits = 2) { return v === null || v === undefined ? "–" : v.toFixed(digits); }
+export function rate(v, digits = 2) { return v === null || v === undefined ? "–" : v.toFixed(digits); }
 
 // How much of the media lies in at least one stretch.
-function covered_us(stretches) {
+export function covered_us(stretches) {
   let total = 0, reached = -Infinity;
   for (const r of stretches.slice().sort((a, b) => a.start_us - b.start_us)) { total += Math.max(0, r.end_us - Math.max(r.start_us, reached)); reached = Math.max(reached, r.end_us); }
   return total;

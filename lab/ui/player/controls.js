@@ -1,5 +1,7 @@
 // The settings of the rule, and playback.
-const FIELDS = [
+import { element, seconds } from "./formatting.js";
+
+export const FIELDS = [
   ["Presence"],
   ["enter_threshold", "Enter at", 0.01, 1, 0.01],
   ["exit_threshold", "Exit below", 0.01, 1, 0.01],
@@ -11,9 +13,9 @@ const FIELDS = [
   ["Alerts"],
   ["cooldown_s", "Cooldown", 0, 600, 1],
 ];
-const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+export const SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 
-class Controls {
+export class Controls {
   constructor(model, stage, timeline, root) {
     Object.assign(this, { model, stage, timeline, root });
     this.side = root.querySelector(".side"); this.bar = root.querySelector(".transport");

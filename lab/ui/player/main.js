@@ -1,4 +1,11 @@
 // Streamlit calls this again at every rerun: all state lives on the element.
+import { Annotate } from "./annotate.js";
+import { Controls } from "./controls.js";
+import { Model } from "./model.js";
+import { Results } from "./results.js";
+import { Stage } from "./stage.js";
+import { Timeline } from "./timeline.js";
+
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   let lab = parentElement.lab;

@@ -1,7 +1,7 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
-const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6", "#f472b6", "#84cc16", "#fb923c", "#64748b"];
+export const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6", "#f472b6", "#84cc16", "#fb923c", "#64748b"];
 
-class Model extends EventTarget {
+export class Model extends EventTarget {
   constructor() {
     super();
     this.log = null; this.rule = null; this.seen = []; this.answer = null; this.error = null;
@@ -156,7 +156,7 @@ class Model extends EventTarget {
   }
 }
 
-function inside(polygon, [x, y]) {
+export function inside(polygon, [x, y]) {
   let hit = false, [x0, y0] = polygon[polygon.length - 1];
   for (const [x1, y1] of polygon) {
     if ((y1 > y) !== (y0 > y) && x < (x0 - x1) * (y - y1) / (y0 - y1) + x1) hit = !hit;

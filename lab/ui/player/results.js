@@ -1,5 +1,7 @@
 // The table of sightings, the figures, and why.
-class Results {
+import { element, seconds } from "./formatting.js";
+
+export class Results {
   constructor(model, stage, root) {
     Object.assign(this, { model, stage, root });
     this.table = root.querySelector(".rows table"); this.figures = root.querySelector(".figures"); this.why = root.querySelector(".why");

@@ -1,5 +1,5 @@
 // The video and the boxes over it. Time is media time: pts = the browser's mediaTime - offset.
-class Stage {
+export class Stage {
   constructor(model, root) {
     this.model = model; this.video = root.querySelector("video");
     this.canvas = root.querySelector(".overlay"); this.message = root.querySelector(".message");

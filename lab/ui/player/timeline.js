@@ -1,7 +1,7 @@
 // The zoomable timeline: a lane per label with its curve, thresholds, sightings and failures.
-const LANE_PX = 62, AXIS_PX = 20, NOTE_PX = 16;
+export const LANE_PX = 62, AXIS_PX = 20, NOTE_PX = 16;
 
-class Timeline {
+export class Timeline {
   constructor(model, stage, root) {
     this.model = model; this.stage = stage; this.canvas = root.querySelector(".timeline"); this.root = root;
     this.from = 0; this.to = 1;

@@ -1,8 +1,10 @@
 // One video, drawn twice: both sides are on the same frame by construction.
 import { element, seconds } from "../player/formatting.js";
+import { Requests } from "../player/requests.js";
 
 export class Duet {
   constructor(root) {
+    this.requests = new Requests();
     this.root = root; this.video = root.querySelector("video");
     this.sides = ["left", "right"].map((name) => ({ canvas: root.querySelector(`.${name}`) }));
     this.strip = root.querySelector(".strip"); this.bar = root.querySelector(".bar"); this.note = root.querySelector(".note");
@@ -27,15 +29,22 @@ export class Duet {
     if (other) { if (data.src) this.video.src = data.src; else this.video.removeAttribute("src"); }
     ["a", "b"].forEach((k) => { this.root.querySelector(`.${k}`).textContent = data[k].name; });
     this.sides.forEach((s, i) => { s.spec = data[i ? "b" : "a"]; s.log = null; });
-    for (const side of this.sides) {
-      const answer = await fetch(`/api/runs/${side.spec.run_id}/log?v=${side.spec.log_v}`);
-      if (!answer.ok) { this.note.textContent = await answer.text(); return; }
-      if (this.data !== data) return;
-      side.log = await answer.json(); side.boxes = new Map();
-      side.log.sample.forEach((s, i) => { if (side.log.labels[side.log.label[i]] === side.spec.label) side.boxes.set(s, [...(side.boxes.get(s) || []), i]); });
-    }
-    this.root.dataset.ready = "yes";
+    delete this.root.dataset.ready;
+    const loaded = await Promise.all(this.sides.map((side, i) => this.loadSide(side, i)));
+    if (loaded.every(Boolean)) this.root.dataset.ready = "yes";
     this.draw();
+  }
+
+  // Whether the log that is to be shown has come.
+  async loadSide(side, i) {
+    const { run_id, log_v } = side.spec;
+    const answer = await this.requests.send(i, `/api/runs/${run_id}/log?v=${log_v}`);
+    if (!answer) return false;
+    if (!answer.ok) { this.note.textContent = answer.body; return false; }
+    const log = side.log = answer.body;
+    side.boxes = new Map();
+    log.sample.forEach((s, at) => { if (log.labels[log.label[at]] === side.spec.label) side.boxes.set(s, [...(side.boxes.get(s) || []), at]); });
+    return true;
   }
 
   get pts_us() { return this.media_us - (this.data.browser_offset_us || 0); }

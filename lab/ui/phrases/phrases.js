@@ -1,5 +1,6 @@
 // One video, drawn once for each phrase: all panels are on the same frame by construction.
 import { element, seconds } from "../player/formatting.js";
+import { jsonPost, Requests } from "../player/requests.js";
 import { FAILED, Lanes, THERE, UNSEEN } from "./lanes.js";
 import { fillMoments, fillTable } from "./table.js";
 
@@ -8,7 +9,7 @@ export const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 4], NEAR_US = 1500;
 
 export class Phrases {
   constructor(root) {
-    this.root = root; this.pts_us = 0; this.presented = 0; this.panels = []; this.log = null;
+    this.root = root; this.pts_us = 0; this.presented = 0; this.panels = []; this.log = null; this.requests = new Requests();
     for (const name of ["video", ".bar", ".note", ".lanes", ".legend", "table", ".source", ".moments"]) this[name.replace(".", "")] = root.querySelector(name);
     const next = (_, frame) => { this.present(frame.mediaTime * 1e6); this.video.requestVideoFrameCallback(next); };
     this.video.requestVideoFrameCallback(next);
@@ -36,18 +37,21 @@ export class Phrases {
     this.clip = clip;
     this.buildPanels(); fillTable(this); fillMoments(this);
     const address = `/api/runs/${data.run_id}/log?v=${data.log_v}`;
-    if (address !== this.address) {
-      this.log = null;
-      const answer = await fetch(address).catch((problem) => ({ ok: false, text: () => `the app does not answer (${problem.message}); is it still running?` }));
-      if (this.data !== data) return;
-      if (!answer.ok) { this.say(await answer.text()); return; }
-      const log = await answer.json();
-      if (this.data !== data) return;
-      this.address = address; this.log = log;
-    }
+    if (address !== this.address && !await this.loadLog(address)) return;
     this.panels.forEach((p) => this.take(p));
     this.root.dataset.ready = "yes";
     this.draw();
+  }
+
+  // Whether the log that is to be shown has come; until then nothing of another is.
+  async loadLog(address) {
+    this.log = this.address = null;
+    for (const panel of this.panels) panel.score.textContent = panel.state.textContent = "";
+    const answer = await this.requests.send("log", address);
+    if (!answer) return false;
+    if (!answer.ok) { this.say(answer.body); return false; }
+    this.address = address; this.log = answer.body;
+    return true;
   }
 
   loadClip(data, at_us) {
@@ -116,11 +120,11 @@ export class Phrases {
   // Media time of the frame that the browser shows now.
   present(media_us) {
     const d = this.data;
-    if (!d || !d.src) return;
+    if (!d || !d.src || this.video.readyState === 0) return;
     this.presented += 1;
     if (this.offset_us === null || this.offset_us === undefined) { // the first frame presented is the first of the file
       this.offset_us = Math.round(media_us) - d.first_pts_us;
-      fetch(`/api/media/${d.media_id}/offset`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ offset_us: this.offset_us }) });
+      fetch(`/api/media/${d.media_id}/offset`, jsonPost({ offset_us: this.offset_us }));
       if (this.wanted !== undefined) { const s = this.wanted; this.wanted = undefined; this.seek(s); }
     }
     this.pts_us = media_us - this.offset_us;

@@ -1,5 +1,6 @@
 // Marking what is true: presences, what was watched, verdicts on sightings. The server keeps it.
 import { element, seconds } from "./formatting.js";
+import { jsonPost, Requests } from "./requests.js";
 import { LANE_PX } from "./timeline.js";
 
 export const KINDS = { missed: "missed", false: "false", split: "split", merged: "merged", early: "begins early", late: "begins late", ends_early: "ends early", ends_late: "ends late", censored: "cut by an end", below_resolution: "below resolution", not_analysed: "not analysed" };
@@ -12,6 +13,8 @@ export class Annotate {
     if (sessionStorage.getItem("lab-blind")) { model.blind = true; root.classList.add("blind"); }
     this.panel = root.querySelector(".annotate"); this.figures = root.querySelector(".truth");
     timeline.annotate = this; model.annotate = this;
+    this.requests = new Requests(); this.waiting = new Map();
+    model.addEventListener("opened", () => this.open());
     model.addEventListener("log", () => this.load());
     for (const name of ["rule", "scope", "blind"]) model.addEventListener(name, () => this.show());
     for (const name of ["sightings", "blind"]) model.addEventListener(name, () => this.showFigures());
@@ -19,12 +22,29 @@ export class Annotate {
     this.build();
   }
 
-  async load() {
+  // Another run; of another clip, nothing of the one before is left.
+  open() {
     const id = this.model.data.media_id;
-    if (this.loaded === id) { this.show(); return; }
-    this.loaded = id; this.records = []; this.undoing = []; this.pending = this.watching = null;
-    const answer = await fetch(`/api/media/${id}/annotations`);
-    if (answer.ok && this.loaded === id) this.take(await answer.json());
+    if (this.media_id !== id) {
+      this.requests.cancelAll();
+      Object.assign(this, { media_id: id, isAsked: false, records: [], undoing: [], pending: null, watching: null, drag: null });
+      this.say("");
+    }
+    this.showFigures();
+    this.showTime();
+  }
+
+  async load() {
+    this.show();
+    if (this.isAsked) return;
+    this.isAsked = true;
+    await this.reload();
+  }
+
+  async reload() {
+    const answer = await this.requests.send("annotations", `/api/media/${this.media_id}/annotations`);
+    // What was changed since is shown already: an older answer must not take it back.
+    if (answer?.ok && !this.waiting.get(this.media_id)) this.take(answer.body);
   }
 
   take(answer) { this.records = answer.records; this.annotators = answer.annotators; this.show(); this.timeline.draw(); }
@@ -38,20 +58,29 @@ export class Annotate {
     this.timeline.draw();
     const undo = { add: [...gone, ...replaced], remove: fresh.filter((f) => !replaced.some((r) => r.id === f.id)).map((f) => f.id) };
     if (remember) this.undoing.push(undo);
-    // Of the clip on which it was made, in the order in which it was made.
-    const id = this.model.data.media_id;
-    this.waiting = (this.waiting || 0) + 1;
-    this.queue = (this.queue || Promise.resolve()).then(async () => {
-      const answer = await fetch(`/api/media/${id}/annotations`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ add: fresh, delete: remove }) });
-      if (this.loaded !== id) return;
-      if (!answer.ok) { this.undoing = this.undoing.filter((u) => u !== undo); this.say(await answer.text()); const now = await fetch(`/api/media/${id}/annotations`); if (now.ok) this.take(await now.json()); return; }
-      this.say("");
-      // What was changed since is shown already: an older answer must not take it back.
-      if (this.waiting > 1) return;
-      this.take(await answer.json());
-      this.model.replay();
-    }).catch((problem) => this.say(`not kept: ${problem.message}`)).finally(() => { this.waiting--; });
+    const id = this.media_id;
+    this.count(id, 1);
+    this.queue = (this.queue || Promise.resolve()).then(() => this.save(id, { add: fresh, delete: remove }, undo));
     return this.queue;
+  }
+
+  count(id, change) { this.waiting.set(id, (this.waiting.get(id) || 0) + change); }
+
+  // Of the clip on which it was made, in the order in which it was made.
+  async save(id, change, undo) {
+    let problem = null, kept = null;
+    try {
+      const answer = await fetch(`/api/media/${id}/annotations`, jsonPost(change));
+      if (answer.ok) kept = await answer.json(); else problem = await answer.text();
+    } catch (error) { problem = `not kept: ${error.message}`; }
+    this.count(id, -1);
+    if (this.media_id !== id) return;
+    this.say(problem || "");
+    if (!kept) { this.undoing = this.undoing.filter((u) => u !== undo); await this.reload(); return; }
+    if (this.waiting.get(id)) return;
+    this.requests.cancel("annotations");
+    this.take(kept);
+    this.model.replay();
   }
 
   undo() { const last = this.undoing.pop(); if (last) this.change(last.add, last.remove, false); else this.say("Nothing to undo."); }

@@ -20,10 +20,19 @@ export class Controls {
     Object.assign(this, { model, stage, timeline, root });
     this.side = root.querySelector(".side"); this.bar = root.querySelector(".transport");
     this.linked = true;
+    model.addEventListener("opened", () => this.reset());
     for (const name of ["log", "blind"]) model.addEventListener(name, () => this.build());
     for (const name of ["rule", "sightings", "zone", "failed"]) model.addEventListener(name, () => this.show());
     model.addEventListener("time", () => this.showTime());
     this.buildTransport();
+  }
+
+  reset() {
+    this.inputs = this.builtFor = null;
+    this.linked = true;
+    this.problem = element("div", { className: "note error", role: "alert" });
+    this.side.replaceChildren(this.problem);
+    this.showTime();
   }
 
   build() {
@@ -32,10 +41,9 @@ export class Controls {
     const now = `${m.data.run_id} ${m.seen.map((x) => x.name).sort().join("\n")} ${Boolean(m.blind)}`;
     if (this.builtFor === now) { this.show(); return; }
     this.builtFor = now;
-    this.side.replaceChildren();
+    this.side.replaceChildren(this.problem);
     this.inputs = {};
-    this.problem = element("div", { className: "note error", role: "alert" });
-    this.side.append(this.problem, element("h4", { textContent: "Labels" }));
+    this.side.append(element("h4", { textContent: "Labels" }));
     this.chips = element("div", { className: "chips" });
     const order = m.blind ? m.seen.slice().sort((a, b) => (a.name < b.name ? -1 : 1)) : m.seen;
     for (const { name, peak } of order.slice(0, 24)) {
@@ -126,6 +134,7 @@ export class Controls {
 
   show() {
     const m = this.model;
+    if (this.problem) this.problem.textContent = m.error || "";
     if (!this.inputs || !m.rule) return;
     const { debounce: d, box_filter: f } = m.edited(), every = m.answer ? m.answer.interval_s : m.data.interval_s;
     if (d.exit_threshold !== d.enter_threshold) this.linked = false;
@@ -149,7 +158,6 @@ export class Controls {
     this.include.textContent = drawing && drawing.kind === "include" ? "Finish zone" : "Draw zone";
     this.exclude.textContent = drawing && drawing.kind === "exclude" ? "Finish exclusion" : "Draw exclusion";
     this.zoneNote.textContent = drawing ? "Click the corners in the picture; Enter finishes, Esc drops it." : `${f.include.length} zone(s), ${f.exclude.length} exclusion(s). A box is where the middle of its lower edge is.`;
-    this.problem.textContent = m.error || "";
   }
 
   bothWays(name, value, every) {
@@ -162,7 +170,7 @@ export class Controls {
   }
 
   buildTransport() {
-    const { stage, model } = this;
+    const { stage } = this;
     const button = (text, title, act) => { const b = element("button", { textContent: text, title, ariaLabel: title }); b.onclick = () => { act(); this.root.focus({ preventScroll: true }); }; this.bar.append(b); return b; };
     this.play = button("▶", "Play or pause (space)", () => stage.toggle());
     button("◀|", "Frame back (left arrow)", () => stage.step(-1));

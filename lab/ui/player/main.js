@@ -30,15 +30,15 @@ export default function (component) {
   if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state || lab.logV !== data.log_v) {
     const same = lab.run === data.run_id, rule = same ? model.rule : data.rule, at = stage.pts_s, reload = lab.src !== data.src || !same;
     Object.assign(lab, { run: data.run_id, src: data.src, state: data.state, logV: data.log_v, ruleN: same ? lab.ruleN : data.rule_n });
-    if (reload) stage.load(data); else stage.data = data;
+    if (!same) clearTimeout(lab.heading);
     model.load({ ...data, rule });
+    if (reload) stage.load(data); else stage.data = data;
     if (reload) timeline.whole();
     if (same && reload) stage.seek(at);
   }
   if (data.rule_n !== lab.ruleN) {
     lab.ruleN = data.rule_n;
-    model.rule = structuredClone(data.rule);
-    model.changed();
+    model.setRule(data.rule);
   }
   lab.annotate.setAsk(data.ask || null);
   if (!data.src) stage.tell(data.src_wait);

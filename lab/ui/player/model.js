@@ -1,29 +1,51 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
+import { Requests } from "./requests.js";
+
 export const PALETTE = ["#0ea5e9", "#f59e0b", "#22c55e", "#e879f9", "#ef4444", "#a3a33a", "#8b5cf6", "#14b8a6", "#f472b6", "#84cc16", "#fb923c", "#64748b"];
 
 export class Model extends EventTarget {
   constructor() {
     super();
     this.log = null; this.rule = null; this.seen = []; this.answer = null; this.error = null;
-    this.busy = false; this.dirty = false; this.scope = ""; this.curves = new Map();
+    this.isOutdated = false; this.scope = ""; this.curves = new Map(); this.requests = new Requests();
   }
 
   say(name, detail) { this.dispatchEvent(new CustomEvent(name, { detail })); }
 
-  async load(data) {
+  load(data) {
+    const isOther = !this.data || this.data.run_id !== data.run_id;
     this.data = data;
     this.rule = structuredClone(data.rule);
-    await this.fetchLog();
+    if (isOther) this.clear();
+    this.fetchLog();
+  }
+
+  // Nothing of the run before is left, and what was asked for it does not count any more.
+  clear() {
+    this.requests.cancelAll();
+    Object.assign(this, { log: null, answer: null, error: null, seen: [], scope: "", isOutdated: false });
+    this.curves.clear();
+    this.say("opened");
+  }
+
+  // Another rule for the same run.
+  setRule(rule) {
+    this.requests.cancel("replay");
+    this.rule = structuredClone(rule);
+    this.changed();
   }
 
   async fetchLog() {
-    const d = this.data;
-    const done = d.state === "done" ? `?v=${d.log_v || 1}` : "";
-    const answer = await fetch(`/api/runs/${d.run_id}/log${done}`);
-    if (!answer.ok) { this.fail(await answer.text()); return; }
-    this.take(await answer.json());
+    clearTimeout(this.polling);
+    const { run_id, state, log_v } = this.data;
+    const version = state === "done" ? `?v=${log_v || 1}` : "";
+    const answer = await this.requests.send("log", `/api/runs/${run_id}/log${version}`);
+    if (!answer) return;
+    if (!answer.ok) { this.fail(answer.body); return; }
+    this.take(answer.body);
     // A run that is not done may go on, here or elsewhere.
-    if (this.log.state !== "done" || this.log.adding.length) setTimeout(() => this.data === d && this.fetchLog(), this.log.state === "running" || this.log.adding.length ? 1500 : 5000);
+    const isActive = this.log.state === "running" || this.log.adding.length > 0;
+    if (this.log.state !== "done" || isActive) this.polling = setTimeout(() => this.fetchLog(), isActive ? 1500 : 5000);
   }
 
   take(log) {
@@ -80,26 +102,21 @@ export class Model extends EventTarget {
 
   changed() { this.say("rule"); this.replay(); }
 
-  // The server decides. One question at a time; the newest rule wins.
+  // The server decides. One question at a time; the newest rule is asked last.
   async replay() {
-    if (this.busy) { this.dirty = true; return; }
-    this.busy = true;
-    try {
-      do {
-        this.dirty = false;
-        const answer = await fetch("/api/replay", {
-          method: "POST", headers: { "Content-Type": "application/json" },
-          body: JSON.stringify({ run_id: this.data.run_id, rule: this.rule, tiou: this.data.tiou || 0.5, annotator: this.data.annotator || null }),
-        });
-        if (!answer.ok) { this.fail(await answer.text()); continue; }
-        this.answer = await answer.json();
-        this.error = null;
-        this.curves.clear();
-        this.say("sightings");
-      } while (this.dirty);
-    } catch (problem) {
-      this.fail(`the app does not answer (${problem.message}); is it still running?`);
-    } finally { this.busy = false; }
+    if (this.requests.isPending("replay")) { this.isOutdated = true; return; }
+    this.isOutdated = false;
+    const { run_id, tiou, annotator } = this.data;
+    const asked = { run_id, rule: this.rule, tiou: tiou || 0.5, annotator: annotator || null };
+    const answer = await this.requests.post("replay", "/api/replay", asked);
+    if (!answer) return;
+    if (answer.ok) {
+      this.answer = answer.body;
+      this.error = null;
+      this.curves.clear();
+      this.say("sightings");
+    } else this.fail(answer.body);
+    if (this.isOutdated) this.replay();
   }
 
   fail(text) { this.error = text; this.say("failed"); }

@@ -6,6 +6,8 @@ export class Results {
     Object.assign(this, { model, stage, root });
     this.table = root.querySelector(".rows table"); this.figures = root.querySelector(".figures"); this.why = root.querySelector(".why");
     model.addEventListener("sightings", () => { this.show(); this.ask(); this.showDecisions(); });
+    model.addEventListener("opened", () => this.clear());
+    model.addEventListener("rule", () => { for (const kind of ["explain", "decisions"]) model.requests.cancel(kind); });
     model.addEventListener("failed", () => root.classList.add("stale"));
     model.addEventListener("blind", () => { this.ask(); });
     this.decided = element("details", {}, element("summary", { textContent: "All decisions, and what would have turned each" }));
@@ -13,6 +15,14 @@ export class Results {
     this.decided.append(this.list); root.querySelector(".decided").append(this.decided);
     this.decided.addEventListener("toggle", () => this.showDecisions());
     model.addEventListener("time", () => { this.mark(); this.ask(); });
+  }
+
+  // Nothing of the run before is left.
+  clear() {
+    clearTimeout(this.timer);
+    for (const part of [this.table, this.figures, this.why, this.list]) part.replaceChildren();
+    this.root.classList.remove("stale");
+    delete this.root.dataset.sightings; delete this.root.dataset.ruleHash;
   }
 
   show() {
@@ -68,14 +78,15 @@ export class Results {
   // Why: asked of the server for the label in scope (or the first shown), not while playing.
   ask() {
     clearTimeout(this.timer);
+    this.model.requests.cancel("explain");
     if (!this.stage.video.paused) return;
     this.timer = setTimeout(async () => {
       const m = this.model, label = m.scope || m.shown()[0];
       if (!label || !m.log || !m.log.pts_us.length) { this.why.textContent = ""; return; }
       const pts_s = this.stage.pts_s;
-      const answer = await fetch("/api/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run_id: m.data.run_id, rule: m.rule, label, pts_s }) });
-      if (!answer.ok) return;
-      const row = await answer.json();
+      const answer = await m.requests.post("explain", "/api/explain", { run_id: m.data.run_id, rule: m.rule, label, pts_s });
+      if (!answer?.ok) return;
+      const row = answer.body;
       if (m.blind) { this.why.textContent = ""; return; }
       this.why.replaceChildren(element("b", { textContent: `Why, ${label} at ${seconds(row.pts_s ?? pts_s)}: ${row.state}. ` }), row.reason);
     }, 120);
@@ -85,11 +96,10 @@ export class Results {
   async showDecisions() {
     const m = this.model, label = m.scope || m.shown()[0];
     if (!this.decided.open || !label || m.blind) return;
-    const mine = this.asked = Symbol(label);
-    const answer = await fetch("/api/decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run_id: m.data.run_id, rule: m.rule, label }) });
-    if (mine !== this.asked) return;
-    if (!answer.ok) { this.list.textContent = await answer.text(); return; }
-    const rows = await answer.json(), words = { opened: "opened", not_opened: "not opened", closed: "closed", merged: "merged", dropped: "dropped", alerted: "alerted", silenced: "silenced" };
+    const answer = await m.requests.post("decisions", "/api/decisions", { run_id: m.data.run_id, rule: m.rule, label });
+    if (!answer) return;
+    if (!answer.ok) { this.list.textContent = answer.body; return; }
+    const rows = answer.body, words = { opened: "opened", not_opened: "not opened", closed: "closed", merged: "merged", dropped: "dropped", alerted: "alerted", silenced: "silenced" };
     this.list.replaceChildren(...(rows.length ? rows.map((d) => {
       const row = element("button", { className: "decision", title: "Go there" }, element("span", { textContent: seconds(d.pts_s) }), element("b", { textContent: words[d.kind] }), element("span", { textContent: d.reason }), element("span", { className: "turned", textContent: d.turned_by ? `otherwise with ${d.turned_by}` : "" }));
       row.onclick = () => { this.stage.seek(d.pts_s); this.stage.canvas.scrollIntoView({ block: "nearest", behavior: "smooth" }); };

@@ -1,4 +1,6 @@
 // The video and the boxes over it. Time is media time: pts = the browser's mediaTime - offset.
+import { jsonPost } from "./requests.js";
+
 export class Stage {
   constructor(model, root) {
     this.model = model; this.video = root.querySelector("video");
@@ -11,10 +13,11 @@ export class Stage {
     this.canvas.addEventListener("click", (e) => this.click(e));
     this.canvas.addEventListener("dblclick", () => this.endZone(true));
     new ResizeObserver(() => this.draw()).observe(this.canvas);
-    for (const name of ["rule", "sightings", "log"]) model.addEventListener(name, () => this.draw());
+    for (const name of ["opened", "rule", "sightings", "log"]) model.addEventListener(name, () => this.draw());
   }
 
   load(data) {
+    if (this.data?.run_id !== data.run_id) this.clear();
     this.data = data;
     this.offset_us = data.browser_offset_us;
     const [w, h] = data.size_px;
@@ -24,13 +27,20 @@ export class Stage {
     if (data.src) { this.tell("Loading the clip…"); this.video.src = data.src; } else { this.video.removeAttribute("src"); this.tell(data.src_wait); }
   }
 
+  // Nothing of the run before is left.
+  clear() {
+    Object.assign(this, { loop: null, drawing: null, heading: undefined, wanted: undefined });
+    this.canvas.dataset.boxes = 0;
+  }
+
   tell(text) { this.message.hidden = !text; this.message.textContent = text || ""; }
 
   present(media_us) {
+    if (this.video.readyState === 0) return; // of the clip before: nothing of this one is loaded yet
     if (this.offset_us === null || this.offset_us === undefined) {
       // The first frame that the browser presents is the first of the file.
       this.offset_us = Math.round(media_us) - this.data.first_pts_us;
-      fetch(`/api/media/${this.data.media_id}/offset`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ offset_us: this.offset_us }) });
+      fetch(`/api/media/${this.data.media_id}/offset`, jsonPost({ offset_us: this.offset_us }));
       if (this.wanted !== undefined) { const s = this.wanted; this.wanted = undefined; this.seek(s); }
     }
     this.pts_us = media_us - this.offset_us;

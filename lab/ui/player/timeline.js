@@ -6,7 +6,7 @@ export class Timeline {
     this.model = model; this.stage = stage; this.canvas = root.querySelector(".timeline"); this.root = root;
     this.from = 0; this.to = 1;
     const redraw = () => { if (!this.queued) { this.queued = true; requestAnimationFrame(() => { this.queued = false; this.draw(); }); } };
-    for (const name of ["rule", "sightings", "log", "time", "blind"]) model.addEventListener(name, redraw);
+    for (const name of ["opened", "rule", "sightings", "log", "time", "blind"]) model.addEventListener(name, redraw);
     new ResizeObserver(redraw).observe(this.canvas);
     const c = this.canvas;
     c.addEventListener("wheel", (e) => { e.preventDefault(); if (e.shiftKey) this.pan(e.deltaY / 800); else this.zoom(e.deltaY > 0 ? 1.25 : 0.8, this.time(e)); redraw(); }, { passive: false });
@@ -45,6 +45,7 @@ export class Timeline {
 
   draw() {
     const m = this.model, c = this.canvas;
+    if (!m.log) c.getContext("2d").clearRect(0, 0, c.width, c.height);
     if (!m.log || !this.full) return;
     const lanes = m.shown(), ratio = devicePixelRatio || 1;
     const on = m.seen.filter((s) => m.isOn(s.name)).length, more = on > lanes.length;

@@ -15,7 +15,7 @@ from lab.server.desk import Desk, desk
 _WAIT_S = 120.0
 ASSETS = Path(__file__).parent
 _IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.M)
-_EXPORT = re.compile(r"^export (?!default)", re.M)
+_EXPORT = re.compile(r"^export ((?:async function|function|class|const) (\w+))", re.M)
 
 
 def here() -> Desk:
@@ -35,22 +35,25 @@ def asset(*names: str) -> str:
 def script(name: str) -> str:
     """A component's module with all that it imports, as one: Streamlit takes a single text.
 
-    Modules import each other as `import { a, b } from "./file.js";` and keep their names, which
-    must differ within a component: Node's syntax check in the tests finds two that are alike.
+    Modules import each other as `import { a, b } from "./file.js";`, not in a circle, and export
+    with the declaration. Names that are exported differ within a component; others are private.
     """
     texts: dict[Path, str] = {}
 
     def add(file: Path) -> None:
         if file in texts:
             return
-        texts[file] = ""  # its turn has come: modules may import each other
         text = file.read_text()
         for imported in _IMPORT.findall(text):
             add((file.parent / imported).resolve())
-        del texts[file]
-        texts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
+        body = _EXPORT.sub(r"\1", _IMPORT.sub("", text))
+        names = ", ".join(exported[1] for exported in _EXPORT.findall(text))
+        texts[file] = f"const {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n"
+        if file == entry:
+            texts[file] = body
 
-    add((ASSETS / name).resolve())
+    entry = (ASSETS / name).resolve()
+    add(entry)
     return "\n".join(texts.values())
 
 

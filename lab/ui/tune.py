@@ -146,23 +146,23 @@ def show_player(desk: Desk, run: Run, rule: Rule, ask: dict[str, Any] | None = N
     result = _player(
         key="player",
         data=data,
-        on_told_change=lambda: None,
+        on_rule_change=lambda: None,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
-    return _told(getattr(result, "told", None), run, rule)
+    return _rule_of(getattr(result, "rule", None), run, rule)
 
 
-def _told(text: str | None, run: Run, rule: Rule) -> Rule:
+def _rule_of(text: str | None, run: Run, rule: Rule) -> Rule:
     """What the player says of its rule, if it speaks of this run and of this loading of a rule.
 
     The component keeps its last word over a switch of run or rule; that word is then stale.
     """
     try:
-        told = json.loads(text) if text else {}
-        if told.get("run_id") != run.run_id or told.get("rule_n") != st.session_state.rule_n:
+        said = json.loads(text) if text else {}
+        if said.get("run_id") != run.run_id or said.get("rule_n") != st.session_state.rule_n:
             return rule
-        new = Rule.from_dict(told["rule"])
+        new = Rule.from_dict(said["rule"])
         new.check_floor(run.recipe["score_floor"])
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{error}. The last rule that can be answered stays in use.")

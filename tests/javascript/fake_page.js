@@ -1,123 +1,8 @@
-// As much of a browser's page as the components touch; it lays nothing out and draws nothing.
+// A page of fake elements, and what else the components look for in a browser.
 import { webcrypto } from "node:crypto";
 
-const NOT_ATTRIBUTES = new Set(["children", "parent", "dataset", "style", "classList"]);
-
-class FakeStyle {
-  setProperty(name, value) { this[name] = value; }
-}
-
-class FakeClassList {
-  constructor(owner) { this.owner = owner; }
-  get names() { return new Set(this.owner.className.split(" ").filter(Boolean)); }
-  set names(names) { this.owner.className = [...names].join(" "); }
-  contains(name) { return this.names.has(name); }
-  add(name) { this.toggle(name, true); }
-  remove(name) { this.toggle(name, false); }
-  toggle(name, isOn = !this.contains(name)) {
-    const { names } = this;
-    if (isOn) names.add(name);
-    else names.delete(name);
-    this.names = names;
-  }
-}
-
-export class FakeElement extends EventTarget {
-  constructor(tag) {
-    super();
-    this.tagName = tag.toUpperCase();
-    this.children = [];
-    this.parent = null;
-    this.className = "";
-    this.hidden = false;
-    this.dataset = {};
-    this.style = new FakeStyle();
-    this.attributes = new Map();
-    this.classList = new FakeClassList(this);
-    this.clientWidth = 100;
-    this.clientHeight = 50;
-    this.drawn = [];
-  }
-
-  append(...children) {
-    for (const child of children) {
-      if (child instanceof FakeElement) child.parent = this;
-      this.children.push(child);
-    }
-  }
-
-  prepend(...children) {
-    const before = this.children;
-    this.children = [];
-    this.append(...children, ...before);
-  }
-
-  replaceChildren(...children) {
-    this.children = [];
-    this.append(...children);
-  }
-
-  get lastChild() {
-    const last = this.children.length - 1, owner = this;
-    return { set textContent(text) { owner.children[last] = text; } };
-  }
-
-  get options() { return this.children.filter((child) => child.tagName === "OPTION"); }
-
-  get textContent() {
-    return this.children.map((child) => child.textContent ?? String(child)).join("");
-  }
-
-  set textContent(text) { this.children = text === "" ? [] : [String(text)]; }
-
-  setAttribute(name, value) { this.attributes.set(name, String(value)); }
-  getAttribute(name) { return this.attributes.get(name) ?? null; }
-  removeAttribute(name) {
-    this.attributes.delete(name);
-    if (!NOT_ATTRIBUTES.has(name)) delete this[name];
-  }
-
-  matches(selectors) {
-    return selectors.split(",").map((one) => one.trim()).some((selector) => {
-      const [tag, ...classes] = selector.split(".");
-      const isTag = !tag || tag.toUpperCase() === this.tagName;
-      return isTag && classes.every((name) => this.classList.contains(name));
-    });
-  }
-
-  querySelectorAll(selector) {
-    const steps = selector.split(" "), below = (element) =>
-      element.children.filter((c) => c instanceof FakeElement).flatMap((c) => [c, ...below(c)]);
-    let found = [this];
-    for (const step of steps) found = found.flatMap(below).filter((e) => e.matches(step));
-    return found;
-  }
-
-  querySelector(selector) { return this.querySelectorAll(selector)[0] ?? null; }
-  get parentElement() { return this.parent; }
-  getRootNode() { return { activeElement: null }; }
-  getBoundingClientRect() {
-    return { left: 0, top: 0, width: this.clientWidth, height: this.clientHeight };
-  }
-
-  // Keeps the calls, so that a test can see what was drawn.
-  getContext() {
-    const { drawn } = this;
-    return new Proxy({}, {
-      get: (kept, name) => {
-        if (name in kept) return kept[name];
-        if (name === "measureText") return (text) => ({ width: 6 * text.length });
-        return (...given) => { drawn.push([name, ...given]); };
-      },
-    });
-  }
-
-  focus() {}
-  blur() {}
-  click() { this.onclick?.({ target: this }); }
-  scrollIntoView() {}
-  setPointerCapture() {}
-}
+import { FakeClock } from "./fake_clock.js";
+import { FakeElement } from "./fake_element.js";
 
 class FakeVideo extends FakeElement {
   constructor() {
@@ -125,11 +10,21 @@ class FakeVideo extends FakeElement {
     Object.assign(this, { paused: true, seeking: false, readyState: 2, currentTime: 0 });
   }
 
-  requestVideoFrameCallback(present) { this.present = present; }
-  showFrame(mediaTime) { this.present(0, { mediaTime }); }
+  requestVideoFrameCallback(present) {
+    this.present = present;
+  }
+  showFrame(mediaTime) {
+    this.present(0, { mediaTime });
+  }
   load() {}
-  async play() { this.paused = false; this.dispatchEvent(new Event("play")); }
-  pause() { this.paused = true; this.dispatchEvent(new Event("pause")); }
+  async play() {
+    this.paused = false;
+    this.dispatchEvent(new Event("play"));
+  }
+  pause() {
+    this.paused = true;
+    this.dispatchEvent(new Event("pause"));
+  }
 }
 
 export function make(tag, className = "", ...children) {
@@ -148,11 +43,14 @@ function makeStorage() {
   };
 }
 
-// Put the page's names where the components look for them.
+// Put the page's names where the components look for them. Gives the page's clock.
 export function openPage() {
   globalThis.crypto ??= webcrypto; // the oldest Node that is supported has neither
   globalThis.CustomEvent ??= class extends Event {
-    constructor(name, { detail } = {}) { super(name); this.detail = detail; }
+    constructor(name, { detail } = {}) {
+      super(name);
+      this.detail = detail;
+    }
   };
   Object.assign(globalThis, {
     document: { createElement: (tag) => make(tag) },
@@ -161,29 +59,61 @@ export function openPage() {
     devicePixelRatio: 1,
     innerHeight: 800,
     getComputedStyle: () => ({ color: "#000", getPropertyValue: () => "#fff" }),
-    ResizeObserver: class { observe() {} },
-    requestAnimationFrame: (draw) => { draw(); },
+    ResizeObserver: class {
+      observe() {}
+    },
+    requestAnimationFrame: (draw) => {
+      draw();
+    },
     addEventListener: () => {},
   });
+  return new FakeClock();
 }
 
 export function playerPage() {
-  return make("div", "lab",
+  return make(
+    "div",
+    "lab",
     make("div", "stage", make("video"), make("canvas", "overlay"), make("div", "message")),
-    make("div", "transport"), make("div", "side"), make("canvas", "timeline"),
-    make("div", "annotate"), make("div", "truth"), make("div", "why"), make("div", "decided"),
-    make("div", "figures"), make("div", "rows", make("table")));
+    make("div", "transport"),
+    make("div", "side"),
+    make("canvas", "timeline"),
+    make("div", "annotate"),
+    make("div", "truth"),
+    make("div", "why"),
+    make("div", "decided"),
+    make("div", "figures"),
+    make("div", "rows", make("table")),
+  );
 }
 
 export function duetPage() {
-  return make("div", "duet", make("video"),
-    make("figcaption", "a"), make("canvas", "left"),
-    make("figcaption", "b"), make("canvas", "right"),
-    make("div", "bar"), make("canvas", "strip"), make("div", "note"));
+  return make(
+    "div",
+    "duet",
+    make("video"),
+    make("figcaption", "a"),
+    make("canvas", "left"),
+    make("figcaption", "b"),
+    make("canvas", "right"),
+    make("div", "bar"),
+    make("canvas", "strip"),
+    make("div", "note"),
+  );
 }
 
 export function phrasesPage() {
-  return make("div", "phrases", make("video"), make("div", "panels"), make("div", "bar"),
-    make("div", "note"), make("canvas", "tracks lanes"), make("div", "legend"),
-    make("table", "figures"), make("div", "source"), make("div", "moments"));
+  return make(
+    "div",
+    "phrases",
+    make("video"),
+    make("div", "panels"),
+    make("div", "bar"),
+    make("div", "note"),
+    make("canvas", "tracks"),
+    make("div", "legend"),
+    make("table", "figures"),
+    make("div", "source"),
+    make("div", "moments"),
+  );
 }

@@ -23,9 +23,14 @@ export class FakeServer {
   // Answer a request; the body comes at once, or when the test calls what this gives back.
   async answer(request, body, { status = 200, holdBody = false } = {}) {
     let send = () => {};
-    const held = new Promise((resolve) => { send = resolve; });
+    const held = new Promise((resolve) => {
+      send = resolve;
+    });
     if (!holdBody) send();
-    const read = async (shape) => { await held; return shape(body); };
+    const read = async (shape) => {
+      await held;
+      return shape(body);
+    };
     request.resolve({
       ok: status < 400,
       status,
@@ -33,12 +38,17 @@ export class FakeServer {
       text: () => read(String),
     });
     await settle();
-    return async () => { send(); await settle(); };
+    return async () => {
+      send();
+      await settle();
+    };
   }
 }
 
 // Let everything that waits for a promise go on.
 export async function settle() {
   for (let i = 0; i < 20; i++) await Promise.resolve();
-  await new Promise((resolve) => { setImmediate(resolve); });
+  await new Promise((resolve) => {
+    setImmediate(resolve);
+  });
 }

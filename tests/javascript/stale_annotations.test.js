@@ -16,9 +16,11 @@ beforeEach(() => {
   parentElement = make("div", "", playerPage());
 });
 
-const open = (data) => { show({ data, parentElement, setStateValue: () => {} }); };
+const open = (data) => {
+  show({ data, parentElement, setStateValue: () => {} });
+};
 const annotationsOf = (run, method) => server.to(`/api/media/media-of-${run}/annotations`, method);
-const idsShown = () => parentElement.lab.annotate.records.map((r) => r.id);
+const idsShown = () => parentElement.player.annotations.records.map((r) => r.id);
 
 async function openWithLog(run) {
   open(makeData(run));
@@ -26,7 +28,8 @@ async function openWithLog(run) {
 }
 
 const records = (...ids) => ({
-  records: ids.map((id) => makeAnnotation(id, 0, 1_000_000)), annotators: ["me"],
+  records: ids.map((id) => makeAnnotation(id, 0, 1_000_000)),
+  annotators: ["me"],
 });
 
 test("late annotations of clip A are not shown with clip B", async () => {
@@ -39,7 +42,9 @@ test("late annotations of clip A are not shown with clip B", async () => {
 
 test("nor are those whose body was still under way", async () => {
   await openWithLog("A");
-  const sendRest = await server.answer(annotationsOf("A").at(-1), records("a1"), { holdBody: true });
+  const sendRest = await server.answer(annotationsOf("A").at(-1), records("a1"), {
+    holdBody: true,
+  });
   await openWithLog("B");
   await server.answer(annotationsOf("B").at(-1), records("b1"));
   await sendRest();
@@ -56,11 +61,14 @@ test("those of clip A are gone as soon as clip B opens", async () => {
 test("what was marked on clip A and is saved late stays with clip A", async () => {
   await openWithLog("A");
   await server.answer(annotationsOf("A", "GET").at(-1), records());
-  parentElement.lab.annotate.change([makeAnnotation("a1", 0, 1_000_000)], []);
+  parentElement.player.annotations.change([makeAnnotation("a1", 0, 1_000_000)], []);
   await openWithLog("B");
   await server.answer(annotationsOf("B", "GET").at(-1), records("b1"));
   const [saved] = annotationsOf("A", "POST");
-  assert.deepEqual(saved.body.add.map((r) => r.id), ["a1"]);
+  assert.deepEqual(
+    saved.body.add.map((r) => r.id),
+    ["a1"],
+  );
   await server.answer(saved, records("a1"));
   assert.deepEqual(idsShown(), ["b1"]);
 });
@@ -76,22 +84,22 @@ test("two runs of one clip share its annotations", async () => {
 
 test("the table, the reasons and the boxes of run A are gone as soon as run B opens", async () => {
   await openWithLog("A");
-  const { root } = parentElement.lab;
+  const { root } = parentElement.player;
   root.querySelector(".why").textContent = "Why, cat";
   root.dataset.sightings = "1";
-  parentElement.lab.stage.loop = [1, 2];
+  parentElement.player.stage.loop = [1, 2];
   open(makeData("B"));
   assert.equal(root.querySelector(".why").textContent, "");
   assert.equal(root.querySelector(".rows table").children.length, 0);
   assert.equal(root.dataset.sightings, undefined);
-  assert.equal(parentElement.lab.stage.loop, null);
+  assert.equal(parentElement.player.stage.loop, null);
   assert.equal(Number(root.querySelector(".overlay").dataset.boxes), 0);
 });
 
 test("a frame of clip A that is presented after B opened does not set B's clock", async () => {
   open(makeData("A"));
   open(makeData("B", { browser_offset_us: null }));
-  const { video } = parentElement.lab.stage;
+  const { video } = parentElement.player.stage;
   video.readyState = 0; // nothing of B is loaded yet
   video.showFrame(5);
   assert.equal(server.to("/api/media/media-of-B/offset").length, 0);

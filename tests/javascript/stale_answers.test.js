@@ -9,7 +9,9 @@ import { FakeServer, settle } from "./fake_server.js";
 const { Model } = await component("player/model.js");
 
 let server;
-beforeEach(() => { server = new FakeServer(); });
+beforeEach(() => {
+  server = new FakeServer();
+});
 
 const logOf = (run) => server.to(`/api/runs/${run}/log`).at(-1);
 const replayOf = (run) => server.to("/api/replay").findLast((r) => r.body.run_id === run);
@@ -21,7 +23,10 @@ test("a slow log of run A does not overwrite that of run B", async () => {
   await server.answer(logOf("B"), makeLog("B", [[1, "dog", 0.9]]));
   await server.answer(logOf("A"), makeLog("A", [[1, "cat", 0.9]]));
   assert.equal(model.log.run_id, "B");
-  assert.deepEqual(model.seen.map((s) => s.name), ["dog"]);
+  assert.deepEqual(
+    model.labels.map((s) => s.name),
+    ["dog"],
+  );
 });
 
 test("nor does one whose body was still under way", async () => {
@@ -53,7 +58,10 @@ test("late sightings of run A are not shown with run B", async () => {
   await server.answer(replayA, makeAnswer([makeSighting("cat", 1, 2)]));
   assert.equal(model.answer, null);
   await server.answer(replayOf("B"), makeAnswer([makeSighting("dog", 3, 4)]));
-  assert.deepEqual(model.answer.sightings.map((s) => s.label), ["dog"]);
+  assert.deepEqual(
+    model.answer.sightings.map((s) => s.label),
+    ["dog"],
+  );
 });
 
 test("when run B opens, nothing of run A is left", async () => {
@@ -66,7 +74,13 @@ test("when run B opens, nothing of run A is left", async () => {
   model.load(makeData("B"));
   await settle();
   assert.deepEqual(
-    { log: model.log, answer: model.answer, seen: model.seen, scope: model.scope, error: model.error },
-    { log: null, answer: null, seen: [], scope: "", error: null },
+    {
+      log: model.log,
+      answer: model.answer,
+      labels: model.labels,
+      scope: model.scope,
+      error: model.error,
+    },
+    { log: null, answer: null, labels: [], scope: "", error: null },
   );
 });

@@ -18,13 +18,24 @@ beforeEach(() => {
 
 const logOf = (run) => server.to(`/api/runs/${run}/log`).at(-1);
 const clip = {
-  media_id: "m", src: "/clip.mp4", src_wait: "", first_pts_us: 0, end_us: 10_000_000,
-  browser_offset_us: 0, size_px: [100, 50], frame_rate: 10,
+  media_id: "m",
+  src: "/clip.mp4",
+  src_wait: "",
+  first_pts_us: 0,
+  end_us: 10_000_000,
+  browser_offset_us: 0,
+  size_px: [100, 50],
+  frame_rate: 10,
 };
 
 function side(run_id) {
   return {
-    run_id, log_v: 1, name: run_id, label: "cat", enter_threshold: 0.5, exit_threshold: 0.5,
+    run_id,
+    log_v: 1,
+    name: run_id,
+    label: "cat",
+    enter_threshold: 0.5,
+    exit_threshold: 0.5,
     sightings: [],
   };
 }
@@ -43,7 +54,10 @@ test("a late log of a former side is not drawn as that of the new one", async ()
   await server.answer(logOf("B"), makeLog("B", []));
   await server.answer(logOf("B2"), makeLog("B2", []));
   await sendRest();
-  assert.deepEqual(duet.sides.map((s) => s.log.run_id), ["B", "B2"]);
+  assert.deepEqual(
+    duet.sides.map((s) => s.log.run_id),
+    ["B", "B2"],
+  );
 });
 
 test("a late refusal of a former side is not shown", async () => {
@@ -63,19 +77,30 @@ test("the comparison is ready only with the logs of both present sides", async (
   assert.equal(parentElement.duet.root.dataset.ready, "yes");
   openDuet(parentElement, "B", "B2");
   assert.equal(parentElement.duet.root.dataset.ready, undefined);
-  assert.deepEqual(parentElement.duet.sides.map((s) => s.log), [null, null]);
+  assert.deepEqual(
+    parentElement.duet.sides.map((s) => s.log),
+    [null, null],
+  );
 });
 
 function openPhrases(parentElement, run_id, phrases = ["cat", "dog"]) {
   const panels = phrases.map((phrase) => ({
-    phrase, enter_threshold: 0.5, exit_threshold: 0.5, sightings: [], left_out: [],
+    phrase,
+    enter_threshold: 0.5,
+    exit_threshold: 0.5,
+    sightings: [],
+    left_out: [],
   }));
   const data = { ...clip, run_id, log_v: 1, panels, rows: [], best: {}, truth: null, moments: [] };
   showPhrases({ data, parentElement });
   return parentElement.phrases;
 }
 
-const phraseLog = (run) => makeLog(run, [[0, "cat", run === "A" ? 0.3 : 0.9], [0, "dog", 0.2]]);
+const phraseLog = (run) =>
+  makeLog(run, [
+    [0, "cat", run === "A" ? 0.3 : 0.9],
+    [0, "dog", 0.2],
+  ]);
 
 test("late scores of run A are not drawn in the panels of run B", async () => {
   const parentElement = make("div", "", phrasesPage());

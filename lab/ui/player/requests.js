@@ -1,8 +1,12 @@
 // Requests to the app whose answers count only while what they were asked for is still shown.
 export class Requests {
-  constructor() { this.pending = new Map(); }
+  constructor() {
+    this.pending = new Map();
+  }
 
-  isPending(kind) { return this.pending.has(kind); }
+  isPending(kind) {
+    return this.pending.has(kind);
+  }
 
   // The answer, { ok, body }; null when a newer request of its kind, or cancel(), came before it.
   async send(kind, address, options = {}) {
@@ -24,7 +28,9 @@ export class Requests {
     return answer;
   }
 
-  post(kind, address, value) { return this.send(kind, address, jsonPost(value)); }
+  post(kind, address, value) {
+    return this.send(kind, address, jsonPost(value));
+  }
 
   cancel(kind) {
     this.pending.get(kind)?.abort();

@@ -32,6 +32,7 @@ test("a point is inside a polygon with a corner that goes in", () => {
   assert.equal(isInside(L_SHAPE, [0.75, 0.75]), true);
   assert.equal(isInside(L_SHAPE, [0.75, 0.25]), false);
   assert.equal(isInside(L_SHAPE, [1.5, 0.75]), false);
+  assert.equal(isInside(L_SHAPE, [-0.5, 0.75]), false);
 });
 
 test("a box counts where the middle of its lower edge is", () => {

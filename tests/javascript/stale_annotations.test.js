@@ -51,6 +51,13 @@ test("nor are those whose body was still under way", async () => {
   assert.deepEqual(idsShown(), ["b1"]);
 });
 
+test("nor are those that come before clip B has asked for its own", async () => {
+  await openWithLog("A");
+  open(makeData("B"));
+  await server.answer(annotationsOf("A").at(-1), records("a1"));
+  assert.deepEqual(idsShown(), []);
+});
+
 test("those of clip A are gone as soon as clip B opens", async () => {
   await openWithLog("A");
   await server.answer(annotationsOf("A").at(-1), records("a1"));

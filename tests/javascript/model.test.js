@@ -138,6 +138,7 @@ test("a run that goes on is asked again, and only as long as it is shown", async
   model.load(makeData("B"));
   clock.tick(10_000);
   assert.equal(logs().length, 2);
+  assert.equal(server.to("/api/runs/B/log").length, 1);
 });
 
 test("a run that rests is asked more seldom, one that is done no more", async () => {

@@ -158,3 +158,18 @@ test("a verdict replaces the one before, with the annotation that came of it", (
   assert.equal(verdictOn(annotations, sighting), "accepted");
   assert.equal(verdictOn(annotations, makeSighting("cat", 5, 6)), undefined);
 });
+
+test("a sighting that is accepted again keeps one annotation", () => {
+  annotations.records = [accepted];
+  const { add: added, remove } = verdictChange(annotations, sighting, "accepted");
+  assert.equal(added.length, 2);
+  assert.deepEqual(remove, ["a"]);
+});
+
+test("changes wait for the one before, also when its answer is slow", async () => {
+  add(makeAnnotation("a", 0, 10));
+  await settle();
+  add(makeAnnotation("b", 0, 10));
+  await settle();
+  assert.equal(saves().length, 1);
+});

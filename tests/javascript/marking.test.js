@@ -148,3 +148,10 @@ test("an edge is taken at the foot of its track, dragged, and can be undone", as
   page.press("z");
   assert.equal(page.records.find((r) => r.id === "a").end_us, 4_000_000);
 });
+
+test("who watches the whole clip while the queue asks was not led by it", () => {
+  const ask = { media_id: "media-of-A", label: "cat", start_us: 0, end_us: 1, origin: "queue" };
+  page.say(makeData("A", { ask }));
+  page.press("v");
+  assert.equal(page.records[0].origin, "independent");
+});

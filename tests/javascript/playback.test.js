@@ -213,3 +213,11 @@ test("a seek from the page is done once", () => {
   page.say(makeData("A", { seek: { t: 3, n: 2 } }));
   assert.equal(page.player.stage.target_s, 3);
 });
+
+test("more samples of the same run leave the rule as it was edited", () => {
+  page.player.model.edit(({ debounce }) => {
+    debounce.exit_frames = 5;
+  });
+  page.say(makeData("A", { log_v: 2 }));
+  assert.equal(page.player.model.rule.default.debounce.exit_frames, 5);
+});

@@ -191,3 +191,14 @@ test("moments are listed with the phrases that are farthest apart", async () => 
   first.onclick();
   assert.equal(phrases.player.target_s, 6);
 });
+
+test("a frame that is presented before the clip is loaded is another clip's", async () => {
+  const phrases = await openPhrases({ browser_offset_us: null });
+  const { video } = phrases.player;
+  video.readyState = 0;
+  video.showFrame(5);
+  assert.equal(phrases.player.offset_us, null);
+  video.readyState = 2;
+  video.showFrame(0);
+  assert.equal(phrases.player.offset_us, -1_000_000);
+});

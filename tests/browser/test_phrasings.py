@@ -59,7 +59,7 @@ def test_all_panels_show_the_frame_that_is_sought(page, server, cats):
     open_phrasings(page, server)
     until(page, lambda: of_panels(page, "picture") == ["yes"] * 3)
     assert page.locator(".phrases video").count() == 1
-    assert page.locator("canvas.lanes").get_attribute("data-lanes") == "3"
+    assert page.locator("canvas.tracks").get_attribute("data-tracks") == "3"
     found = compare_phrases(cats, ["cat", "person", "dog"])
     peak = next(r["peak_s"] for r in found.rows if r["phrase"] == "cat")
     page.get_by_role("button", name="Go to the peak of cat").click()
@@ -84,7 +84,7 @@ def test_all_panels_show_the_frame_that_is_sought(page, server, cats):
     if after is not None:
         page.keyboard.press("]")
         until(page, lambda: abs(playhead(page) - after) < 0.02)
-    line = page.locator("canvas.lanes").bounding_box()
+    line = page.locator("canvas.tracks").bounding_box()
     page.mouse.click(line["x"] + line["width"] / 2, line["y"] + 30)
     middle = (cats.media["first_pts_us"] + cats.media["end_us"]) / 2e6
     until(page, lambda: abs(playhead(page) - middle) < 0.15)
@@ -109,7 +109,7 @@ def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path)
         assert f1[0] == ("–" if row["f1"] is None else f"{row['f1']:.2f}")
     best = page.locator("tr", has_text="cat").locator("td[data-name=auc]")
     assert best.get_attribute("class") == "best"
-    assert page.locator("canvas.lanes").get_attribute("data-truth") == "1"
+    assert page.locator("canvas.tracks").get_attribute("data-truth") == "1"
     page.get_by_text("Against 1 annotation of “cat”").wait_for()
     with page.expect_download() as waited:
         page.get_by_role("button", name="Table as CSV").click()

@@ -89,10 +89,9 @@ def routes(at: AppState | None = None) -> list[Route]:
         run = await run_in_threadpool(here.run, str(asked["run_id"]))
         rule = Rule.from_dict(asked["rule"])
         found = await run_in_threadpool(run.find_decisions, str(asked["label"]), rule)
-        # How many there are in all: the page says "400 of N", or asks for `most`: null.
-        most = asked.get("most", _MAX_DECISIONS)
-        headers = {"X-Decisions-Total": str(len(found))}
-        return JSONResponse([d.to_dict() for d in found[:most]], headers=headers)
+        most = asked.get("most", _MAX_DECISIONS)  # null asks for all
+        rows = [d.to_dict() for d in found[:most]]
+        return JSONResponse({"run_id": run.run_id, "total": len(found), "decisions": rows})
 
     async def explain(request: Request) -> Response:
         asked = await request.json()

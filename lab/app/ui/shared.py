@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from lab.jobs.job import Job
 
 _WAIT_S = 120.0
 COMPONENTS = Path(__file__).parent / "components"
+_IMPORT = re.compile(r'^import \{[^}]*\} from "(\.[^"]*)";\n', re.M)
+_EXPORT = re.compile(r"^export ((?:async function|function|class|const) (\w+))", re.M)
 
 
 def here() -> AppState:
@@ -27,6 +30,31 @@ def here() -> AppState:
 def asset(*names: str) -> str:
     """Texts of a component, one after the other."""
     return "\n".join((COMPONENTS / name).read_text() for name in names)
+
+
+def script(name: str) -> str:
+    """A component's module with all that it imports, as one: Streamlit takes a single text.
+
+    Modules import each other as `import { a, b } from "./file.js";`, not in a circle, and export
+    with the declaration. Names that are exported differ within a component; others are private.
+    """
+    texts: dict[Path, str] = {}
+
+    def add(file: Path) -> None:
+        if file in texts:
+            return
+        text = file.read_text()
+        for imported in _IMPORT.findall(text):
+            add((file.parent / imported).resolve())
+        body = _EXPORT.sub(r"\1", _IMPORT.sub("", text))
+        names = ", ".join(exported[1] for exported in _EXPORT.findall(text))
+        texts[file] = f"const {{ {names} }} = (() => {{\n{body}return {{ {names} }};\n}})();\n"
+        if file == entry:
+            texts[file] = body
+
+    entry = (COMPONENTS / name).resolve()
+    add(entry)
+    return "\n".join(texts.values())
 
 
 def finish(job: Job, text: str) -> dict[str, Any] | None:

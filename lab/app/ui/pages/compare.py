@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, here
+from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.selection import protocol_name
@@ -22,7 +22,7 @@ _duet = st.components.v2.component(
     "lab_duet",
     html=asset("duet/duet.html"),
     css=asset("duet/duet.css"),
-    js=asset("player/words.js", "duet/duet.js"),
+    js=script("duet/duet.js"),
 )
 _MAX_POINTS = 4000
 SIDES, PHRASINGS = "Two runs or rules", "Phrasings"

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.ui.shared import asset, clock, finish, here, plain, size
+from lab.app.ui.shared import asset, clock, finish, here, plain, script, size
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
 from lab.runs.find_clips import find_clips
@@ -18,7 +18,7 @@ _uploader = st.components.v2.component(
     "lab_uploader",
     html=asset("uploader/uploader.html"),
     css=asset("uploader/uploader.css"),
-    js=asset("uploader/uploader.js"),
+    js=script("uploader/uploader.js"),
 )
 
 

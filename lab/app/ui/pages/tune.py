@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, here
+from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
@@ -26,16 +26,7 @@ _player = st.components.v2.component(
     "lab_player",
     html=asset("player/player.html"),
     css=asset("player/player.css"),
-    js=asset(
-        "player/words.js",
-        "player/model.js",
-        "player/stage.js",
-        "player/timeline.js",
-        "player/controls.js",
-        "player/annotate.js",
-        "player/results.js",
-        "player/main.js",
-    ),
+    js=script("player/main.js"),
 )
 
 
@@ -118,11 +109,11 @@ def show_player(
     result = _player(
         key="player",
         data=data,
-        on_told_change=lambda: None,
+        on_rule_change=lambda: None,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
-    return rule_from_player(result.get("told"), run, rule)
+    return rule_from_player(result.get("rule"), run, rule)
 
 
 def sliders() -> list[list[Any]]:

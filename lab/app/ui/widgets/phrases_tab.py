@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset
+from lab.app.ui.shared import asset, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
@@ -23,7 +23,7 @@ _panels = st.components.v2.component(
     "lab_phrases",
     html=asset("phrases/phrases.html"),
     css=asset("phrases/phrases.css"),
-    js=asset("player/words.js", "phrases/table.js", "phrases/lanes.js", "phrases/phrases.js"),
+    js=script("phrases/phrases.js"),
 )
 
 

@@ -1,98 +1,209 @@
-// One video, drawn twice: both sides are on the same frame by construction.
-class Duet {
+// Two runs or rules over one video, drawn twice: both sides are on the same frame by construction.
+import { clampToClip, frameDuration, nextTime, videoTime } from "../player/clip_time.js";
+import { button, contextOf, drawLine, element } from "../player/elements.js";
+import { seconds } from "../player/formatting.js";
+import { pressKey } from "../player/keyboard.js";
+import { Requests } from "../player/requests.js";
+import { FOUND, Side } from "./side.js";
+
+const UNPLAYABLE = "This browser cannot play the clip; the differences below are complete.";
+const DIFFERENT = "#f59e0b";
+const PLAYHEAD_COLOUR = "#ef4444";
+const FAR_ENOUGH_S = 0.05;
+
+export class Duet {
   constructor(root) {
-    this.root = root; this.video = root.querySelector("video");
-    this.sides = ["left", "right"].map((name) => ({ canvas: root.querySelector(`.${name}`) }));
-    this.strip = root.querySelector(".strip"); this.bar = root.querySelector(".bar"); this.note = root.querySelector(".note");
-    const next = (_, frame) => { this.media_us = frame.mediaTime * 1e6; this.draw(); this.video.requestVideoFrameCallback(next); };
-    this.video.requestVideoFrameCallback(next);
-    const button = (text, title, act) => { const b = element("button", { textContent: text, title, ariaLabel: title }); b.onclick = act; this.bar.append(b); return b; };
-    this.play = button("▶", "Play or pause (space)", () => this.toggle());
-    button("◀|", "Frame back (left arrow)", () => this.step(-1)); button("|▶", "Frame forward (right arrow)", () => this.step(1));
-    button("[", "Previous difference ([)", () => this.jump(-1)); button("]", "Next difference (])", () => this.jump(1));
-    this.time = element("span", { className: "time" }); this.bar.append(this.time);
-    this.strip.onpointerdown = (e) => { const r = this.strip.getBoundingClientRect(), d = this.data; this.seek((d.first_pts_us + (e.clientX - r.left) / r.width * (d.end_us - d.first_pts_us)) / 1e6); };
-    for (const name of ["play", "pause"]) this.video.addEventListener(name, () => { this.play.textContent = this.video.paused ? "▶" : "❚❚"; });
-    this.video.addEventListener("error", () => { if (this.data.src) this.note.textContent = "This browser cannot play the clip; the differences below are complete."; });
-    root.addEventListener("keydown", (e) => { const acts = { " ": () => this.toggle(), ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), "[": () => this.jump(-1), "]": () => this.jump(1) }; if (acts[e.key] && !(e.key === " " && e.composedPath()[0].tagName === "BUTTON")) { e.preventDefault(); acts[e.key](); } });
-    new ResizeObserver(() => this.draw()).observe(this.strip);
+    this.root = root;
+    this.requests = new Requests();
+    this.media_us = 0;
+    this.video = root.querySelector("video");
+    this.sides = [
+      new Side(root.querySelector(".a"), root.querySelector(".left")),
+      new Side(root.querySelector(".b"), root.querySelector(".right")),
+    ];
+    this.strip = root.querySelector(".strip");
+    this.bar = root.querySelector(".bar");
+    this.note = root.querySelector(".note");
+    this.build();
+    this.listen();
   }
 
-  async load(data) {
-    const other = !this.data || this.data.src !== data.src;
-    this.data = data; this.media_us = data.first_pts_us + (data.browser_offset_us || 0);
-    this.note.textContent = data.src ? "" : data.src_wait;
-    if (other) { if (data.src) this.video.src = data.src; else this.video.removeAttribute("src"); }
-    ["a", "b"].forEach((k) => { this.root.querySelector(`.${k}`).textContent = data[k].name; });
-    this.sides.forEach((s, i) => { s.spec = data[i ? "b" : "a"]; s.log = null; });
-    for (const side of this.sides) {
-      const answer = await fetch(`/api/runs/${side.spec.run_id}/log?v=${side.spec.log_v}`);
-      if (!answer.ok) { this.note.textContent = await answer.text(); return; }
-      if (this.data !== data) return;
-      side.log = await answer.json(); side.boxes = new Map();
-      side.log.sample.forEach((s, i) => { if (side.log.labels[side.log.label[i]] === side.spec.label) side.boxes.set(s, [...(side.boxes.get(s) || []), i]); });
+  build() {
+    const add = (text, title, act) => {
+      const made = button(text, title, act);
+      this.bar.append(made);
+      return made;
+    };
+    this.play = add("▶", "Play or pause (space)", () => this.toggle());
+    add("◀|", "Frame back (left arrow)", () => this.step(-1));
+    add("|▶", "Frame forward (right arrow)", () => this.step(1));
+    add("[", "Previous difference ([)", () => this.jump(-1));
+    add("]", "Next difference (])", () => this.jump(1));
+    this.time = element("span", { className: "time" });
+    this.bar.append(this.time);
+  }
+
+  listen() {
+    const { root, strip, video } = this;
+    const next = (_, frame) => {
+      this.present(frame.mediaTime * 1e6);
+      video.requestVideoFrameCallback(next);
+    };
+    video.requestVideoFrameCallback(next);
+    for (const name of ["play", "pause"]) {
+      video.addEventListener(name, () => {
+        this.play.textContent = video.paused ? "▶" : "❚❚";
+      });
     }
-    this.root.dataset.ready = "yes";
+    video.addEventListener("error", () => {
+      if (this.data.src) this.note.textContent = UNPLAYABLE;
+    });
+    strip.onpointerdown = (event) => this.seek(this.timeAt(event));
+    root.addEventListener("keydown", (event) => this.press(event));
+    new ResizeObserver(() => this.draw()).observe(strip);
+  }
+
+  press(event) {
+    pressKey(event, {
+      " ": () => this.toggle(),
+      ArrowLeft: () => this.step(-1),
+      ArrowRight: () => this.step(1),
+      "[": () => this.jump(-1),
+      "]": () => this.jump(1),
+    });
+  }
+
+  // ---- what Python says
+
+  async load(data) {
+    const isOtherVideo = this.data?.src !== data.src;
+    this.data = data;
+    this.media_us = data.first_pts_us + this.offset_us;
+    this.note.textContent = data.src ? "" : data.src_wait;
+    if (isOtherVideo) this.loadVideo(data.src);
+    delete this.root.dataset.ready;
+    const loaded = await Promise.all([
+      this.loadSide(this.sides[0], "a"),
+      this.loadSide(this.sides[1], "b"),
+    ]);
+    if (loaded.every(Boolean)) this.root.dataset.ready = "yes";
     this.draw();
   }
 
-  get pts_us() { return this.media_us - (this.data.browser_offset_us || 0); }
-  seek(s) { const d = this.data, at = Math.min(d.end_us / 1e6 - 0.001, Math.max(d.first_pts_us / 1e6, s)); this.media_us = at * 1e6 + (d.browser_offset_us || 0); if (d.src) this.video.currentTime = Math.max(0, at + (d.browser_offset_us || 0) / 1e6 + 0.0005); this.draw(); }
-  step(n) { this.video.pause(); this.seek(this.pts_us / 1e6 + n / (this.data.frame_rate || 25)); }
-  toggle() { if (this.video.paused) this.video.play().catch(() => {}); else this.video.pause(); }
-  jump(way) { const now = this.pts_us / 1e6, all = this.data.differences; const next = way > 0 ? all.find((d) => d.start_s > now + 0.05) : all.findLast((d) => d.start_s < now - 0.05); if (next) this.seek(next.start_s); }
+  loadVideo(src) {
+    if (src) this.video.src = src;
+    else this.video.removeAttribute("src");
+  }
+
+  // name: a or b. Whether the log that is to be shown has come.
+  async loadSide(side, name) {
+    side.setSpec(this.data[name]);
+    const { run_id, log_v } = side.spec;
+    const answer = await this.requests.send(name, `/api/runs/${run_id}/log?v=${log_v}`);
+    if (!answer) return false;
+    if (!answer.ok) {
+      this.note.textContent = answer.body;
+      return false;
+    }
+    side.setLog(answer.body);
+    return true;
+  }
+
+  // ---- time
+
+  get offset_us() {
+    return this.data.browser_offset_us || 0;
+  }
+
+  get pts_s() {
+    return (this.media_us - this.offset_us) / 1e6;
+  }
+
+  present(media_us) {
+    if (this.video.readyState === 0) return; // a frame of the clip before: this one is not loaded
+    this.media_us = media_us;
+    this.draw();
+  }
+
+  timeAt(event) {
+    const { left, width } = this.strip.getBoundingClientRect();
+    const { first_pts_us, end_us } = this.data;
+    return (first_pts_us + ((event.clientX - left) / width) * (end_us - first_pts_us)) / 1e6;
+  }
+
+  seek(pts_s) {
+    const at_s = clampToClip(this.data, pts_s);
+    this.media_us = at_s * 1e6 + this.offset_us;
+    if (this.data.src) this.video.currentTime = videoTime(at_s, this.offset_us);
+    this.draw();
+  }
+
+  step(frames) {
+    this.video.pause();
+    this.seek(this.pts_s + frames * frameDuration(this.data));
+  }
+
+  toggle() {
+    if (this.video.paused) this.video.play().catch(() => {});
+    else this.video.pause();
+  }
+
+  // To the next difference in a direction.
+  jump(direction) {
+    const starts = this.data.differences.map((difference) => difference.start_s);
+    const start_s = nextTime(starts, this.pts_s, direction, FAR_ENOUGH_S);
+    if (start_s !== undefined) this.seek(start_s);
+  }
+
+  // ---- drawing
 
   draw() {
     if (!this.data) return;
-    const d = this.data, ratio = devicePixelRatio || 1;
-    this.time.textContent = `${seconds(this.pts_us / 1e6)} / ${seconds(d.end_us / 1e6)}`;
-    for (const side of this.sides) this.drawSide(side, ratio);
-    this.drawStrip(ratio);
+    this.time.textContent = `${seconds(this.pts_s)} / ${seconds(this.data.end_us / 1e6)}`;
+    const isShowing = this.data.src && this.video.readyState >= 2;
+    const view = {
+      pts_s: this.pts_s,
+      size_px: this.data.size_px,
+      video: isShowing ? this.video : null,
+    };
+    for (const side of this.sides) side.draw(view);
+    this.drawStrip();
   }
 
-  drawSide(side, ratio) {
-    const c = side.canvas, w = c.clientWidth, h = Math.round(w * this.data.size_px[1] / this.data.size_px[0]);
-    if (!w) return;
-    if (c.width !== Math.round(w * ratio)) { c.width = Math.round(w * ratio); c.height = Math.round(h * ratio); }
-    const g = c.getContext("2d");
-    g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    if (this.data.src && this.video.readyState >= 2) g.drawImage(this.video, 0, 0, w, h); else { g.fillStyle = "#000"; g.fillRect(0, 0, w, h); }
-    if (!side.log) return;
-    const pts = side.log.pts_us;
-    let low = 0, high = pts.length;
-    while (low < high) { const mid = (low + high) >> 1; if (pts[mid] <= this.pts_us + 1500) low = mid + 1; else high = mid; }
-    const at = low - 1;
-    c.dataset.boxes = 0;
-    if (at < 0) return;
-    g.globalAlpha = this.pts_us - pts[at] < 1500 ? 1 : 0.5;
-    for (const i of side.boxes.get(at) || []) {
-      const conf = side.log.confidence[i], [x1, y1, x2, y2] = side.log.box.slice(4 * i, 4 * i + 4), over = conf >= side.spec.enter_threshold;
-      if (conf < side.spec.exit_threshold) continue;
-      const [pw, ph] = this.data.size_px;
-      g.strokeStyle = "#0ea5e9"; g.lineWidth = over ? 2.5 : 1.5; g.setLineDash(over ? [] : [6, 3]);
-      g.strokeRect(x1 / pw * w, y1 / ph * h, (x2 - x1) / pw * w, (y2 - y1) / ph * h);
-      g.setLineDash([]); g.font = "600 12px sans-serif"; g.fillStyle = "#0ea5e9"; g.fillText(conf.toFixed(2), x1 / pw * w + 3, Math.max(12, y1 / ph * h - 4));
-      c.dataset.boxes = Number(c.dataset.boxes) + 1;
+  drawStrip() {
+    const { first_pts_us, end_us, differences } = this.data;
+    const { clientWidth: width, clientHeight: height } = this.strip;
+    const x = (time_s) => ((time_s * 1e6 - first_pts_us) / (end_us - first_pts_us)) * width;
+    const g = contextOf(this.strip, width, height);
+    const ink = getComputedStyle(this.root).color;
+    g.font = "11px sans-serif";
+    this.sides.forEach(({ spec }, i) => {
+      g.fillStyle = ink;
+      g.fillText(i ? "B" : "A", 4, 20 + i * 22);
+      g.fillStyle = FOUND;
+      for (const { onset_s, offset_s } of spec.sightings) {
+        g.fillRect(x(onset_s), 8 + i * 22, Math.max(2, x(offset_s) - x(onset_s)), 14);
+      }
+    });
+    g.fillStyle = DIFFERENT;
+    for (const { start_s, end_s } of differences) {
+      g.fillRect(x(start_s), 54, Math.max(3, x(end_s) - x(start_s)), 10);
     }
-    g.globalAlpha = 1;
-    if (side.spec.sightings.some((s) => s.onset_s * 1e6 <= this.pts_us + 1500 && this.pts_us <= s.offset_s * 1e6 + 1500)) { g.strokeStyle = "#22c55e"; g.lineWidth = 4; g.strokeRect(2, 2, w - 4, h - 4); }
-  }
-
-  drawStrip(ratio) {
-    const c = this.strip, d = this.data, w = c.clientWidth, h = c.clientHeight;
-    c.width = Math.round(w * ratio); c.height = Math.round(h * ratio);
-    const g = c.getContext("2d"), x = (s) => (s * 1e6 - d.first_pts_us) / (d.end_us - d.first_pts_us) * w, ink = getComputedStyle(this.root).color;
-    g.setTransform(ratio, 0, 0, ratio, 0, 0); g.font = "11px sans-serif";
-    this.sides.forEach((side, i) => { g.fillStyle = ink; g.fillText(i ? "B" : "A", 4, 20 + i * 22); g.fillStyle = "#0ea5e9"; for (const s of side.spec?.sightings || []) g.fillRect(x(s.onset_s), 8 + i * 22, Math.max(2, x(s.offset_s) - x(s.onset_s)), 14); });
-    for (const f of d.differences) { g.fillStyle = "#f59e0b"; g.fillRect(x(f.start_s), 54, Math.max(3, x(f.end_s) - x(f.start_s)), 10); }
-    g.strokeStyle = "#ef4444"; g.beginPath(); g.moveTo(x(this.pts_us / 1e6), 0); g.lineTo(x(this.pts_us / 1e6), h); g.stroke();
+    g.strokeStyle = PLAYHEAD_COLOUR;
+    g.lineWidth = 1;
+    drawLine(g, x(this.pts_s), 0, x(this.pts_s), height);
   }
 }
 
 export default function (component) {
   const { data, parentElement } = component;
-  if (!parentElement.duet) parentElement.duet = new Duet(parentElement.querySelector(".duet"));
-  const duet = parentElement.duet, key = JSON.stringify([data.a, data.b, data.src]);
-  if (key !== duet.key) { duet.key = key; duet.load(data); }
-  if (data.seek && data.seek.n !== duet.seekN) { duet.seekN = data.seek.n; duet.seek(data.seek.t); }
+  parentElement.duet ||= new Duet(parentElement.querySelector(".duet"));
+  const { duet } = parentElement;
+  const shown = JSON.stringify([data.a, data.b, data.src]);
+  if (shown !== duet.shown) duet.load(data);
+  duet.shown = shown;
+  if (data.seek && data.seek.n !== duet.seekCount) {
+    duet.seekCount = data.seek.n;
+    duet.seek(data.seek.t);
+  }
 }

@@ -1,39 +1,108 @@
-// Streamlit calls this again at every rerun: all state lives on the element.
-export default function (component) {
-  const { data, parentElement, setStateValue } = component;
-  let lab = parentElement.lab;
-  if (!lab) {
-    const root = parentElement.querySelector(".lab"), model = new Model();
-    const stage = new Stage(model, root), timeline = new Timeline(model, stage, root);
-    lab = parentElement.lab = { root, model, stage, timeline, controls: new Controls(model, stage, timeline, root), annotate: new Annotate(model, stage, timeline, root), results: new Results(model, stage, root) };
-    root.addEventListener("keydown", (e) => lab.controls.key(e));
-    // With the run and the loading it belongs to, so that a stale word is known as one.
-    model.addEventListener("released", () => lab.report("told", JSON.stringify({ run_id: lab.run, rule_n: lab.ruleN, rule: model.rule })));
-    model.addEventListener("log", () => { if (model.log.state !== lab.state) lab.report("run_state", model.log.state); });
-    model.addEventListener("answered", (e) => lab.report("answered", String(e.detail)));
-    // Where the viewer looks is where more prompts are looked for first.
-    model.addEventListener("time", () => {
-      clearTimeout(lab.heading);
-      lab.heading = setTimeout(() => fetch(`/api/runs/${lab.run}/playhead`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ pts_s: stage.pts_s }) }).catch(() => {}), 400);
-    });
+// The player. Streamlit calls this again at every rerun: all state lives on the element.
+import { AnnotatePanel } from "./annotate_panel.js";
+import { AnnotationBands } from "./annotation_bands.js";
+import { Annotations } from "./annotations.js";
+import { Keyboard } from "./keyboard.js";
+import { Marking } from "./marking.js";
+import { Model } from "./model.js";
+import { Reasons } from "./reasons.js";
+import { jsonPost } from "./requests.js";
+import { Results } from "./results.js";
+import { RulePanel } from "./rule_panel.js";
+import { Stage } from "./stage.js";
+import { Timeline } from "./timeline.js";
+import { Transport } from "./transport.js";
+import { TruthFigures } from "./truth_figures.js";
+
+const PLAYHEAD_AFTER_MS = 400;
+
+export class Player {
+  constructor(root) {
+    this.root = root;
+    this.report = () => {};
+    this.shown = {}; // what Python last said
+    const model = (this.model = new Model());
+    const stage = (this.stage = new Stage(model, root));
+    this.timeline = new Timeline(model, stage, root);
+    this.annotations = new Annotations(localStorage.getItem("lab-annotator") || "me");
+    this.marking = new Marking(model, stage, this.annotations);
+    this.bands = new AnnotationBands(this.marking, this.timeline);
+    this.annotatePanel = new AnnotatePanel(this.marking, root);
+    this.rulePanel = new RulePanel(model, stage, root);
+    this.transport = new Transport(model, stage, this.timeline, root);
+    this.truthFigures = new TruthFigures(model, stage, root);
+    this.results = new Results(model, stage, this.marking, root);
+    this.reasons = new Reasons(model, stage, root);
+    this.keyboard = new Keyboard(this);
+    this.listen();
     root.focus({ preventScroll: true });
   }
-  lab.report = setStateValue;
-  const { model, stage, timeline } = lab;
-  if (lab.run !== data.run_id || lab.src !== data.src || lab.state !== data.state || lab.logV !== data.log_v) {
-    const same = lab.run === data.run_id, rule = same ? model.rule : data.rule, at = stage.pts_s, reload = lab.src !== data.src || !same;
-    Object.assign(lab, { run: data.run_id, src: data.src, state: data.state, logV: data.log_v, ruleN: same ? lab.ruleN : data.rule_n });
-    if (reload) stage.load(data); else stage.data = data;
-    model.load({ ...data, rule });
-    if (reload) timeline.whole();
-    if (same && reload) stage.seek(at);
+
+  listen() {
+    const { model, root } = this;
+    root.addEventListener("keydown", (event) => this.keyboard.press(event));
+    model.addEventListener("released", () => this.reportRule());
+    model.addEventListener("log", () => {
+      if (model.log.state !== this.shown.state) this.report("run_state", model.log.state);
+    });
+    model.addEventListener("answered", (event) => this.report("answered", String(event.detail)));
+    model.addEventListener("opened", () => clearTimeout(this.playheadTimer));
+    model.addEventListener("time", () => this.reportPlayheadSoon());
   }
-  if (data.rule_n !== lab.ruleN) {
-    lab.ruleN = data.rule_n;
-    model.rule = structuredClone(data.rule);
-    model.changed();
+
+  // With the run and the loading of a rule it belongs to, so that a stale one is known as such.
+  reportRule() {
+    const { run_id, rule_n } = this.shown;
+    this.report("rule", JSON.stringify({ run_id, rule_n, rule: this.model.rule }));
   }
-  lab.annotate.setAsk(data.ask || null);
-  if (!data.src) stage.tell(data.src_wait);
-  if (data.seek && data.seek.n !== lab.seekN) { lab.seekN = data.seek.n; stage.seek(data.seek.t); stage.video.play().catch(() => {}); }
+
+  // Where the viewer looks is where more prompts are looked for first.
+  reportPlayheadSoon() {
+    clearTimeout(this.playheadTimer);
+    this.playheadTimer = setTimeout(() => {
+      const { run_id } = this.shown;
+      const playhead = jsonPost({ pts_s: this.stage.pts_s });
+      fetch(`/api/runs/${run_id}/playhead`, playhead).catch(() => {});
+    }, PLAYHEAD_AFTER_MS);
+  }
+
+  // What Python says now.
+  show(data) {
+    const { model, shown, stage } = this;
+    const isSameRun = shown.run_id === data.run_id;
+    const isReloaded = ["run_id", "src", "state", "log_v"].some(
+      (name) => shown[name] !== data[name],
+    );
+    const isOtherRule = isSameRun && shown.rule_n !== data.rule_n;
+    const isOtherSeek = data.seek && shown.seek?.n !== data.seek.n;
+    this.shown = { ...data, seek: data.seek || shown.seek };
+    if (isReloaded) this.open(data, shown);
+    if (isOtherRule) model.setRule(data.rule);
+    this.marking.setQuestion(data.ask || null);
+    if (!data.src) stage.showMessage(data.src_wait);
+    if (isOtherSeek) {
+      stage.seek(data.seek.t);
+      stage.video.play().catch(() => {});
+    }
+  }
+
+  // A run, or the same with another video or more samples: then rule and playhead stay.
+  open(data, before) {
+    const { model, stage, timeline } = this;
+    const isSameRun = before.run_id === data.run_id;
+    const isOtherVideo = !isSameRun || before.src !== data.src;
+    const { pts_s } = stage;
+    model.load({ ...data, rule: isSameRun ? model.rule : data.rule });
+    if (isOtherVideo) stage.load(data);
+    else stage.data = data;
+    if (isOtherVideo) timeline.showAll();
+    if (isOtherVideo && isSameRun) stage.seek(pts_s);
+  }
+}
+
+export default function (component) {
+  const { data, parentElement, setStateValue } = component;
+  parentElement.player ||= new Player(parentElement.querySelector(".lab"));
+  parentElement.player.report = setStateValue;
+  parentElement.player.show(data);
 }

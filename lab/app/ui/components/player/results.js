@@ -1,97 +1,160 @@
-// The table of sightings, the figures, and why.
-class Results {
-  constructor(model, stage, root) {
-    Object.assign(this, { model, stage, root });
-    this.table = root.querySelector(".rows table"); this.figures = root.querySelector(".figures"); this.why = root.querySelector(".why");
-    model.addEventListener("sightings", () => { this.show(); this.ask(); this.showDecisions(); });
+// The figures and the table of sightings.
+import { isWithin } from "./clip_time.js";
+import { button, element, tableHead } from "./elements.js";
+import { counted, rate, seconds } from "./formatting.js";
+import { verdictOn } from "./verdicts.js";
+
+const MOST_LABELS = 12;
+const HEADS = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End", "Right?"];
+const ENDS = {
+  exit: "left",
+  end: "still there at the end",
+  cancelled: "run was cancelled",
+  error: "run broke off",
+};
+const NO_SIGHTING =
+  "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; " +
+  "“Weak boxes” shows what lies below.";
+
+export class Results {
+  constructor(model, stage, marking, root) {
+    Object.assign(this, { model, stage, marking, root });
+    this.table = root.querySelector(".rows table");
+    this.figures = root.querySelector(".figures");
+    model.addEventListener("opened", () => this.clear());
+    model.addEventListener("sightings", () => this.show());
     model.addEventListener("failed", () => root.classList.add("stale"));
-    model.addEventListener("blind", () => { this.ask(); });
-    this.decided = element("details", {}, element("summary", { textContent: "All decisions, and what would have turned each" }));
-    this.list = element("div", { className: "list" });
-    this.decided.append(this.list); root.querySelector(".decided").append(this.decided);
-    this.decided.addEventListener("toggle", () => this.showDecisions());
-    model.addEventListener("time", () => { this.mark(); this.ask(); });
+    model.addEventListener("time", () => this.markCurrent());
+  }
+
+  // Nothing of the run before is left.
+  clear() {
+    this.table.replaceChildren();
+    this.figures.replaceChildren();
+    this.root.classList.remove("stale");
+    delete this.root.dataset.sightings;
+    delete this.root.dataset.ruleHash;
   }
 
   show() {
-    const { model: m } = this, { sightings, figures: f } = m.answer;
+    const { sightings, rule_hash } = this.model.answer;
     this.root.classList.remove("stale");
-    const figure = (value, text) => element("div", {}, element("b", { textContent: value }), element("span", { textContent: text }));
-    this.figures.replaceChildren(
-      figure(f.sightings, "sightings"),
-      figure(seconds(f.presence_s), `presence${f.by_label.length > 1 ? " of any label" : ""} (at most ${seconds(f.presence_most_s)})`),
-      figure(seconds(f.analysed_s), `analysed: ${f.samples} samples, ${f.failed} failed, ${f.gated || this.model.data.gate ? `${f.gated} gated, ` : ""}${f.gaps} gaps`),
-      figure(f.alerts_per_hour === null ? "–" : f.alerts_per_hour.toFixed(1), `alerts an hour (${f.alerts} in all)`),
-    );
-    if (f.by_label.length > 1) this.figures.append(element("div", { className: "by" }, ...f.by_label.slice(0, 12).map((b) => element("span", { textContent: `${b.label}: ${b.sightings} sighting${b.sightings === 1 ? "" : "s"}, ${seconds(b.presence_s)}, ${b.alerts_per_hour === null ? "–" : b.alerts_per_hour.toFixed(1)} alerts an hour` }))));
-    const heads = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End", "Right?"];
-    const body = sightings.map((s) => this.row(s));
-    if (!body.length) {
-      const text = !m.log.pts_us.length ? "No samples yet." : !m.seen.length ? "Nothing was detected above the score floor in this run." : m.log.pts_us.length ? "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; “Weak boxes” shows what lies below." : "No samples yet.";
-      body.push(element("tr", {}, element("td", { className: "empty", colSpan: heads.length, textContent: text })));
-    }
-    this.table.replaceChildren(element("thead", {}, element("tr", {}, ...heads.map((h, i) => element("th", { textContent: h, className: i === 7 ? "wide" : "" })))), element("tbody", {}, ...body));
+    this.showFigures();
+    const rows = sightings.map((sighting) => this.row(sighting));
+    const heads = HEADS.map((text) => {
+      return element("th", { textContent: text, className: text === "End" ? "wide" : "" });
+    });
+    const body = element("tbody", {}, ...(rows.length ? rows : [this.emptyRow()]));
+    this.table.replaceChildren(tableHead(...heads), body);
     this.root.dataset.sightings = sightings.length;
-    this.root.dataset.ruleHash = m.answer.rule_hash;
-    this.mark();
+    this.root.dataset.ruleHash = rule_hash;
+    this.markCurrent();
   }
 
-  row(s) {
-    const peak_us = Math.round(s.peak_s * 1e6), id = this.model.data.media_id;
-    const image = element("img", { loading: "lazy", alt: "", src: `/api/pictures/${id}/${peak_us}.jpg` });
-    const ends = { exit: "left", end: "still there at the end", cancelled: "run was cancelled", error: "run broke off" };
-    const cells = [s.label, (s.censored_left ? "≤ " : "") + seconds(s.onset_s), (s.censored_right ? "≥ " : "") + seconds(s.offset_s), seconds(s.duration_s), s.peak_confidence.toFixed(2), s.alert_s === null ? "silenced" : seconds(s.alert_s)];
-    const row = element("tr", { className: "hit", tabIndex: 0, title: `between ${seconds(s.onset_earliest_s)} and ${seconds(s.offset_latest_s)}` }, element("td", {}, image), ...cells.map((c) => element("td", { textContent: c })), element("td", { className: "wide", textContent: ends[s.close_reason] }), this.judge(s));
-    row.sighting = s;
-    row.onclick = () => { this.stage.seek(s.onset_s); this.stage.canvas.scrollIntoView({ block: "nearest", behavior: "smooth" }); };
-    row.onkeydown = (e) => { if (e.key === "Enter") { e.stopPropagation(); row.onclick(); } };
+  showFigures() {
+    const { figures } = this.model.answer;
+    const parts = figureTexts(figures, this.model.data.gate).map(([value, text]) =>
+      element(
+        "div",
+        {},
+        element("b", { textContent: value }),
+        element("span", { textContent: text }),
+      ),
+    );
+    this.figures.replaceChildren(...parts);
+    if (figures.by_label.length < 2) return;
+    const lines = figures.by_label
+      .slice(0, MOST_LABELS)
+      .map((label) => element("span", { textContent: labelText(label) }));
+    this.figures.append(element("div", { className: "by" }, ...lines));
+  }
+
+  emptyRow() {
+    const { log, labels } = this.model;
+    let text = NO_SIGHTING;
+    if (!labels.length) text = "Nothing was detected above the score floor in this run.";
+    if (!log.pts.length) text = "No samples yet.";
+    const cell = { className: "empty", colSpan: HEADS.length, textContent: text };
+    return element("tr", {}, element("td", cell));
+  }
+
+  row(sighting) {
+    const { onset_s, onset_earliest_s, offset_latest_s, peak_s, close_reason } = sighting;
+    const picture = `${this.model.data.media_id}/${Math.round(peak_s * 1e6)}.jpg`;
+    const image = element("img", { loading: "lazy", alt: "", src: `/api/pictures/${picture}` });
+    const limits = `between ${seconds(onset_earliest_s)} and ${seconds(offset_latest_s)}`;
+    const row = element(
+      "tr",
+      { className: "sighting", tabIndex: 0, title: limits },
+      element("td", {}, image),
+      ...sightingTexts(sighting).map((text) => element("td", { textContent: text })),
+      element("td", { className: "wide", textContent: ENDS[close_reason] }),
+      this.verdictCell(sighting),
+    );
+    row.sighting = sighting;
+    row.onclick = () => this.stage.goTo(onset_s);
+    row.onkeydown = (event) => {
+      if (event.key !== "Enter") return;
+      event.stopPropagation();
+      row.onclick();
+    };
     return row;
   }
 
   // Accept or reject, and which it is already.
-  judge(s) {
-    const a = this.model.annotate, at = Math.round(s.onset_s * 1e6), to = Math.round(s.offset_s * 1e6);
-    const known = a && a.records.find((r) => r.kind === "verdict" && r.label === s.label && r.start_us === at && r.end_us === to);
-    const button = (text, title, verdict) => { const b = element("button", { textContent: text, title, ariaLabel: title, ariaPressed: String(known?.verdict === verdict) }); b.onclick = (e) => { e.stopPropagation(); a.verdict(s, verdict); }; return b; };
-    return element("td", { className: "judge" }, button("✓", "Right", "accepted"), button("✗", "Wrong", "rejected"));
+  verdictCell(sighting) {
+    const known = verdictOn(this.marking.annotations, sighting);
+    const verdictButton = (text, title, verdict) => {
+      const made = button(text, title, (event) => {
+        event.stopPropagation();
+        this.marking.judgeSighting(sighting, verdict);
+      });
+      made.setAttribute("aria-pressed", known === verdict);
+      return made;
+    };
+    const accept = verdictButton("✓", "Right", "accepted");
+    const reject = verdictButton("✗", "Wrong", "rejected");
+    return element("td", { className: "judge" }, accept, reject);
   }
 
-  mark() {
-    const now = this.stage.pts_s;
-    for (const row of this.table.querySelectorAll("tr.hit")) {
-      row.classList.toggle("now", row.sighting.onset_s <= now + 0.002 && now <= row.sighting.offset_s + 0.002);
+  // Which rows are of the playhead.
+  markCurrent() {
+    const now_s = this.stage.pts_s;
+    for (const row of this.table.querySelectorAll("tr.sighting")) {
+      row.classList.toggle("now", isWithin(row.sighting, now_s, 0.002));
     }
   }
+}
 
-  // Why: asked of the server for the label in scope (or the first shown), not while playing.
-  ask() {
-    clearTimeout(this.timer);
-    if (!this.stage.video.paused) return;
-    this.timer = setTimeout(async () => {
-      const m = this.model, label = m.scope || m.shown()[0];
-      if (!label || !m.log || !m.log.pts_us.length) { this.why.textContent = ""; return; }
-      const pts_s = this.stage.pts_s;
-      const answer = await fetch("/api/explain", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run_id: m.data.run_id, rule: m.rule, label, pts_s }) });
-      if (!answer.ok) return;
-      const row = await answer.json();
-      if (m.blind) { this.why.textContent = ""; return; }
-      this.why.replaceChildren(element("b", { textContent: `Why, ${label} at ${seconds(row.pts_s ?? pts_s)}: ${row.state}. ` }), row.reason);
-    }, 120);
-  }
+// [value, what it is] of each figure.
+export function figureTexts(figures, isGated) {
+  const { samples, failed, gated, gaps, by_label } = figures;
+  const counts = [`${samples} samples`, `${failed} failed`];
+  if (gated || isGated) counts.push(`${gated} gated`);
+  counts.push(`${gaps} gaps`);
+  const any = by_label.length > 1 ? " of any label" : "";
+  const most = seconds(figures.presence_most_s);
+  return [
+    [figures.sightings, "sightings"],
+    [seconds(figures.presence_s), `presence${any} (at most ${most})`],
+    [seconds(figures.analysed_s), `analysed: ${counts.join(", ")}`],
+    [rate(figures.alerts_per_hour, 1), `alerts an hour (${figures.alerts} in all)`],
+  ];
+}
 
-  // The trace as a list: one row a decision, of the label in scope.
-  async showDecisions() {
-    const m = this.model, label = m.scope || m.shown()[0];
-    if (!this.decided.open || !label || m.blind) return;
-    const mine = this.asked = Symbol(label);
-    const answer = await fetch("/api/decisions", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ run_id: m.data.run_id, rule: m.rule, label }) });
-    if (mine !== this.asked) return;
-    if (!answer.ok) { this.list.textContent = await answer.text(); return; }
-    const rows = await answer.json(), words = { opened: "opened", not_opened: "not opened", closed: "closed", merged: "merged", dropped: "dropped", alerted: "alerted", silenced: "silenced" };
-    this.list.replaceChildren(...(rows.length ? rows.map((d) => {
-      const row = element("button", { className: "decision", title: "Go there" }, element("span", { textContent: seconds(d.pts_s) }), element("b", { textContent: words[d.kind] }), element("span", { textContent: d.reason }), element("span", { className: "turned", textContent: d.turned_by ? `otherwise with ${d.turned_by}` : "" }));
-      row.onclick = () => { this.stage.seek(d.pts_s); this.stage.canvas.scrollIntoView({ block: "nearest", behavior: "smooth" }); };
-      return row;
-    }) : [element("span", { className: "note", textContent: `No decision about ${label} in this clip: it never came near the threshold.` })]));
-  }
+export function labelText({ label, sightings, presence_s, alerts_per_hour }) {
+  const alerts = `${rate(alerts_per_hour, 1)} alerts an hour`;
+  return `${label}: ${counted(sightings, "sighting")}, ${seconds(presence_s)}, ${alerts}`;
+}
+
+// Label, onset, offset, duration, peak and alert of a row. A limit where the clip or run cuts it.
+export function sightingTexts(sighting) {
+  return [
+    sighting.label,
+    (sighting.censored_left ? "≤ " : "") + seconds(sighting.onset_s),
+    (sighting.censored_right ? "≥ " : "") + seconds(sighting.offset_s),
+    seconds(sighting.duration_s),
+    sighting.peak_confidence.toFixed(2),
+    sighting.alert_s === null ? "silenced" : seconds(sighting.alert_s),
+  ];
 }

@@ -1,133 +1,214 @@
-// The zoomable timeline: a lane per label with its curve, thresholds, sightings and failures.
-const LANE_PX = 62, AXIS_PX = 20, NOTE_PX = 16;
+// The zoomable timeline: a track per label with its scores, thresholds, sightings and failures.
+import { strokeCurve } from "./curve.js";
+import { contextOf, drawLine, onNextFrame } from "./elements.js";
+import { ticks } from "./formatting.js";
+import { TimeScale } from "./time_scale.js";
 
-class Timeline {
+export const TRACK_PX = 62;
+const AXIS_PX = 20;
+const NOTE_PX = 16;
+const FONT = "11px sans-serif";
+const LABEL_FONT = "600 12px sans-serif";
+const PLAYHEAD = "#ef4444";
+const FAILED = "#ef4444";
+const SKIPPED = "#94a3b8";
+const NO_TRACKS = "No label is chosen, or nothing was detected above the floor.";
+
+export class Timeline {
   constructor(model, stage, root) {
-    this.model = model; this.stage = stage; this.canvas = root.querySelector(".timeline"); this.root = root;
-    this.from = 0; this.to = 1;
-    const redraw = () => { if (!this.queued) { this.queued = true; requestAnimationFrame(() => { this.queued = false; this.draw(); }); } };
-    for (const name of ["rule", "sightings", "log", "time", "blind"]) model.addEventListener(name, redraw);
-    new ResizeObserver(redraw).observe(this.canvas);
-    const c = this.canvas;
-    c.addEventListener("wheel", (e) => { e.preventDefault(); if (e.shiftKey) this.pan(e.deltaY / 800); else this.zoom(e.deltaY > 0 ? 1.25 : 0.8, this.time(e)); redraw(); }, { passive: false });
-    c.addEventListener("pointerdown", (e) => {
-      c.setPointerCapture(e.pointerId);
-      const edge = this.edge(e);
-      if (edge) { this.annotate.startDrag(edge); return; }
-      this.dragging = true; stage.seek(this.time(e));
+    Object.assign(this, { model, stage, root });
+    this.canvas = root.querySelector(".timeline");
+    this.scale = new TimeScale();
+    this.bands = null; // draws the annotations, and lets their edges be dragged
+    this.redraw = onNextFrame(() => this.draw());
+    for (const name of ["opened", "rule", "sightings", "log", "time", "blind"]) {
+      model.addEventListener(name, this.redraw);
+    }
+    new ResizeObserver(this.redraw).observe(this.canvas);
+    this.listen();
+  }
+
+  listen() {
+    const { canvas } = this;
+    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    canvas.addEventListener("pointerdown", (event) => this.press(event));
+    canvas.addEventListener("pointermove", (event) => this.move(event));
+    canvas.addEventListener("pointerup", () => {
+      this.isDragging = false;
+      if (this.bands.drag) this.bands.endDrag();
     });
-    c.addEventListener("pointermove", (e) => {
-      if (this.annotate?.drag) this.annotate.moveDrag(this.time(e));
-      else if (this.dragging) stage.seek(this.time(e));
-      else c.style.cursor = this.edge(e) ? "ew-resize" : "crosshair";
-    });
-    c.addEventListener("pointerup", () => { if (this.annotate?.drag) this.annotate.endDrag(); this.dragging = false; });
-    c.addEventListener("dblclick", () => { this.whole(); redraw(); });
+    canvas.addEventListener("dblclick", () => this.showAll());
   }
 
-  edge(e) { const r = this.canvas.getBoundingClientRect(); return this.annotate?.edgeAt(e.clientX - r.left, e.clientY - r.top, this.model.shown()); }
-
-  whole() { const d = this.model.data; this.from = d.first_pts_us / 1e6; this.to = Math.max(this.from + 0.1, d.end_us / 1e6); this.full = [this.from, this.to]; }
-  x(s) { return (s - this.from) / (this.to - this.from) * this.width; }
-  time(e) { const r = this.canvas.getBoundingClientRect(); return this.from + (e.clientX - r.left) / r.width * (this.to - this.from); }
-
-  zoom(factor, around) {
-    const span = Math.min(this.full[1] - this.full[0], Math.max(0.5, (this.to - this.from) * factor));
-    const share = (around - this.from) / (this.to - this.from);
-    this.from = around - share * span; this.to = this.from + span;
-    this.pan(0);
+  wheel(event) {
+    event.preventDefault();
+    if (event.shiftKey) this.scale.pan(event.deltaY / 800);
+    else this.scale.zoom(event.deltaY > 0 ? 1.25 : 0.8, this.timeAt(event));
+    this.redraw();
   }
-  pan(share) {
-    const span = this.to - this.from;
-    this.from = Math.min(this.full[1] - span, Math.max(this.full[0], this.from + share * span));
-    this.to = this.from + span;
+
+  press(event) {
+    this.canvas.setPointerCapture(event.pointerId);
+    const edge = this.edgeAt(event);
+    if (edge) {
+      this.bands.startDrag(edge);
+      return;
+    }
+    this.isDragging = true;
+    this.stage.seek(this.timeAt(event));
   }
+
+  move(event) {
+    if (this.bands.drag) this.bands.moveDrag(this.timeAt(event));
+    else if (this.isDragging) this.stage.seek(this.timeAt(event));
+    else this.canvas.style.cursor = this.edgeAt(event) ? "ew-resize" : "crosshair";
+  }
+
+  timeAt(event) {
+    const { left, width } = this.canvas.getBoundingClientRect();
+    return this.scale.time(event.clientX - left, width);
+  }
+
+  // The edge of an annotation under the pointer.
+  edgeAt(event) {
+    const { left, top } = this.canvas.getBoundingClientRect();
+    return this.bands.edgeAt(event.clientX - left, event.clientY - top, this.model.trackLabels());
+  }
+
+  showAll() {
+    this.scale.showAll(this.model.data);
+    this.redraw();
+  }
+
+  // ---- drawing
 
   draw() {
-    const m = this.model, c = this.canvas;
-    if (!m.log || !this.full) return;
-    const lanes = m.shown(), ratio = devicePixelRatio || 1;
-    const on = m.seen.filter((s) => m.isOn(s.name)).length, more = on > lanes.length;
-    const height = AXIS_PX + Math.max(1, lanes.length) * LANE_PX + (more ? NOTE_PX : 0);
-    c.style.height = `${height}px`;
-    this.width = c.clientWidth;
-    if (!this.width) return;
-    c.width = Math.round(this.width * ratio); c.height = Math.round(height * ratio);
-    const g = c.getContext("2d"), style = getComputedStyle(this.root);
-    g.setTransform(ratio, 0, 0, ratio, 0, 0);
-    this.ink = style.color; this.paper = style.getPropertyValue("--st-background-color") || "#fff";
-    g.font = "11px sans-serif";
-    this.axis(g, height - (more ? NOTE_PX : 0));
-    lanes.forEach((label, i) => this.lane(g, label, i * LANE_PX));
-    if (!lanes.length) { g.fillStyle = this.ink; g.fillText("No label is chosen, or nothing was detected above the floor.", 10, 30); }
-    if (more) {
-      const text = `${lanes.length} of ${on} labels drawn; choose labels to see others`;
-      g.fillStyle = this.ink; g.fillText(text, Math.max(4, this.width - g.measureText(text).width - 4), height - 5);
-    }
-    const x = this.x(this.stage.pts_s);
-    g.strokeStyle = "#ef4444"; g.lineWidth = 1.5; g.beginPath(); g.moveTo(x, 0); g.lineTo(x, height); g.stroke();
+    const { canvas, model, root, scale } = this;
+    const labels = model.log ? model.trackLabels() : [];
+    const on = model.labels.filter(({ name }) => model.isOn(name)).length;
+    const isCut = on > labels.length;
+    const height = AXIS_PX + Math.max(1, labels.length) * TRACK_PX + (isCut ? NOTE_PX : 0);
+    canvas.style.height = `${height}px`;
+    scale.width = canvas.clientWidth;
+    if (!scale.width) return;
+    const g = contextOf(canvas, scale.width, height);
+    if (!model.log || !scale.full) return;
+    const style = getComputedStyle(root);
+    this.ink = style.color;
+    this.paper = style.getPropertyValue("--st-background-color") || "#fff";
+    g.font = FONT;
+    this.drawAxis(g, height - (isCut ? NOTE_PX : 0));
+    labels.forEach((label, i) => this.drawTrack(g, label, i * TRACK_PX));
+    g.fillStyle = this.ink;
+    if (!labels.length) g.fillText(NO_TRACKS, 10, 30);
+    if (isCut) this.drawNote(g, labels.length, on, height);
+    g.strokeStyle = PLAYHEAD;
+    g.lineWidth = 1.5;
+    const x = scale.x(this.stage.pts_s);
+    drawLine(g, x, 0, x, height);
   }
 
-  axis(g, height) {
-    const span = this.to - this.from, least = span / Math.max(2, this.width / 90);
-    const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600].find((s) => s >= least) || 7200;
-    g.fillStyle = this.ink; g.strokeStyle = this.ink;
-    for (let t = Math.ceil(this.from / step) * step; t <= this.to; t += step) {
-      const x = this.x(t);
-      g.globalAlpha = 0.15; g.fillRect(x, 0, 1, height - AXIS_PX); g.globalAlpha = 0.8;
-      const label = t >= 60 ? `${Math.floor(t / 60)}:${(t % 60).toFixed(step < 1 ? 1 : 0).padStart(step < 1 ? 4 : 2, "0")}` : `${t.toFixed(step < 1 ? 1 : 0)} s`;
-      if (x + g.measureText(label).width + 4 < this.width) g.fillText(label, x + 3, height - 6);
+  drawNote(g, drawn, on, height) {
+    const text = `${drawn} of ${on} labels drawn; choose labels to see others`;
+    g.fillText(text, Math.max(4, this.scale.width - g.measureText(text).width - 4), height - 5);
+  }
+
+  drawAxis(g, height) {
+    const { from, to, width } = this.scale;
+    g.fillStyle = this.ink;
+    for (const { time_s, text } of ticks(from, to, width)) {
+      const x = this.scale.x(time_s);
+      g.globalAlpha = 0.15;
+      g.fillRect(x, 0, 1, height - AXIS_PX);
+      g.globalAlpha = 0.8;
+      if (x + g.measureText(text).width + 4 < width) g.fillText(text, x + 3, height - 6);
     }
     g.globalAlpha = 1;
   }
 
-  lane(g, label, top) {
-    const m = this.model, base = top + LANE_PX - 4, tall = LANE_PX - 12, colour = m.colour(label), rule = m.of(label).debounce;
-    const y = (score) => base - score * tall;
-    for (const s of (m.answer && !m.blind ? m.answer.sightings : [])) {
-      if (s.label !== label) continue;
-      const x1 = this.x(s.onset_s), x2 = Math.max(x1 + 2, this.x(s.offset_s));
-      g.fillStyle = colour; g.globalAlpha = 0.16;
-      g.fillRect(this.x(s.onset_earliest_s), top + 4, this.x(s.offset_latest_s) - this.x(s.onset_earliest_s), LANE_PX - 8);
-      g.globalAlpha = s.alert_s === null ? 0.25 : 0.45;
-      g.fillRect(x1, top + 4, x2 - x1, 6);
-      g.globalAlpha = 0.22; g.fillRect(x1, top + 4, x2 - x1, LANE_PX - 8);
-      g.globalAlpha = 1;
-      if (s.alert_s !== null) { g.beginPath(); g.arc(this.x(s.alert_s), top + 7, 3, 0, 7); g.fillStyle = this.ink; g.fill(); }
+  drawTrack(g, label, top) {
+    const { model } = this;
+    const base = top + TRACK_PX - 4;
+    const y = (score) => base - score * (TRACK_PX - 12);
+    if (!model.isBlind) {
+      for (const sighting of model.sightings()) {
+        if (sighting.label === label) this.drawSighting(g, sighting, top);
+      }
+      this.drawCurve(g, label, y);
     }
-    if (!m.blind) this.curve(g, m.curve(label), y, colour);
-    this.annotate?.drawLane(g, label, top);
-    g.lineWidth = 1; g.strokeStyle = this.ink;
-    for (const [value, dash] of [[rule.enter_threshold, []], [rule.exit_threshold, [4, 4]]]) {
-      g.setLineDash(dash); g.globalAlpha = 0.7; g.beginPath(); g.moveTo(0, y(value)); g.lineTo(this.width, y(value)); g.stroke();
-    }
-    g.setLineDash([]); g.globalAlpha = 1;
-    g.fillStyle = "#ef4444";
-    for (const i of Object.keys(m.log.failed)) g.fillRect(this.x(m.pts[i] / 1e6) - 1, base - 4, 3, 8);
-    g.fillStyle = "#94a3b8"; // held back by a gate, or not looked at yet
-    for (const i of [...Object.keys(m.log.gated), ...(m.log.missing[label] || [])]) g.fillRect(this.x(m.pts[i] / 1e6), base + 1, Math.max(1, this.x((m.pts[+i + 1] || m.pts[i]) / 1e6) - this.x(m.pts[i] / 1e6)), 3);
-    g.font = "600 12px sans-serif";
-    const wide = g.measureText(label).width;
-    g.fillStyle = this.paper; g.globalAlpha = 0.8; g.fillRect(3, top + 10, wide + 7, 17); g.globalAlpha = 1;
-    g.fillStyle = this.ink; g.fillText(label, 6, top + 23); g.font = "11px sans-serif";
+    this.bands.drawTrack(g, label, top);
+    this.drawThresholds(g, model.ruleOf(label).debounce, y);
+    this.drawUnseen(g, label, base);
+    this.drawLabel(g, label, top);
   }
 
-  // One vertical stroke a pixel column (lowest to highest) where samples are dense.
-  curve(g, curve, y, colour) {
-    const m = this.model, pts = m.pts;
-    const first = Math.max(0, m.sampleAt(this.from * 1e6)), last = Math.min(pts.length - 1, m.sampleAt(this.to * 1e6) + 1);
-    g.strokeStyle = colour; g.lineWidth = 1.5; g.beginPath();
-    const dense = (last - first) > 2 * this.width;
-    let pen = false, column = -1, high = 0, low = 1;
-    for (let i = first; i <= last; i++) {
-      if (Number.isNaN(curve[i])) { pen = false; continue; }
-      const x = this.x(pts[i] / 1e6);
-      if (!dense) { if (pen) g.lineTo(x, y(curve[i])); else g.moveTo(x, y(curve[i])); pen = true; continue; }
-      if (Math.floor(x) !== column) {
-        if (column >= 0) { g.moveTo(column, y(low)); g.lineTo(column, y(high) - 1); }
-        column = Math.floor(x); high = low = curve[i];
-      } else { high = Math.max(high, curve[i]); low = Math.min(low, curve[i]); }
+  drawSighting(g, sighting, top) {
+    const x = (time_s) => this.scale.x(time_s);
+    const { onset_s, offset_s, onset_earliest_s, offset_latest_s, alert_s } = sighting;
+    const wide = Math.max(2, x(offset_s) - x(onset_s));
+    const least = x(onset_earliest_s);
+    g.fillStyle = this.model.colour(sighting.label);
+    g.globalAlpha = 0.16;
+    g.fillRect(least, top + 4, x(offset_latest_s) - least, TRACK_PX - 8);
+    g.globalAlpha = alert_s === null ? 0.25 : 0.45;
+    g.fillRect(x(onset_s), top + 4, wide, 6);
+    g.globalAlpha = 0.22;
+    g.fillRect(x(onset_s), top + 4, wide, TRACK_PX - 8);
+    g.globalAlpha = 1;
+    if (alert_s === null) return;
+    g.fillStyle = this.ink;
+    g.beginPath();
+    g.arc(x(alert_s), top + 7, 3, 0, 7);
+    g.fill();
+  }
+
+  drawCurve(g, label, y) {
+    const { scale } = this;
+    const { log } = this.model;
+    g.strokeStyle = this.model.colour(label);
+    g.lineWidth = 1.5;
+    strokeCurve(g, {
+      curve: this.model.curve(label),
+      x: (i) => scale.x(log.pts[i] / 1e6),
+      y,
+      first: Math.max(0, log.sampleAt(scale.from * 1e6)),
+      last: Math.min(log.pts.length - 1, log.sampleAt(scale.to * 1e6) + 1),
+      width: scale.width,
+    });
+  }
+
+  drawThresholds(g, { enter_threshold, exit_threshold }, y) {
+    g.lineWidth = 1;
+    g.strokeStyle = this.ink;
+    g.globalAlpha = 0.7;
+    drawLine(g, 0, y(enter_threshold), this.scale.width, y(enter_threshold));
+    g.setLineDash([4, 4]);
+    drawLine(g, 0, y(exit_threshold), this.scale.width, y(exit_threshold));
+    g.setLineDash([]);
+    g.globalAlpha = 1;
+  }
+
+  // Samples that failed, and those that were held back by a gate or not looked at yet.
+  drawUnseen(g, label, base) {
+    const { log } = this.model;
+    const x = (i) => this.scale.x(log.pts[i] / 1e6);
+    g.fillStyle = FAILED;
+    for (const i of log.failures()) g.fillRect(x(i) - 1, base - 4, 3, 8);
+    g.fillStyle = SKIPPED;
+    for (const i of log.skipped(label)) {
+      const wide = i + 1 < log.pts.length ? x(i + 1) - x(i) : 0;
+      g.fillRect(x(i), base + 1, Math.max(1, wide), 3);
     }
-    g.stroke();
+  }
+
+  drawLabel(g, label, top) {
+    g.font = LABEL_FONT;
+    g.fillStyle = this.paper;
+    g.globalAlpha = 0.8;
+    g.fillRect(3, top + 10, g.measureText(label).width + 7, 17);
+    g.globalAlpha = 1;
+    g.fillStyle = this.ink;
+    g.fillText(label, 6, top + 23);
+    g.font = FONT;
   }
 }

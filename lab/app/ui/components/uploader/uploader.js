@@ -1,34 +1,77 @@
 // Sends files straight to disk: nothing is held in memory, here or there.
+const MIB = 2 ** 20;
+
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".uploader");
-  root.report = (paths) => setTriggerValue("uploaded", paths);
-  root.limit = data.limit_bytes;
-  if (root.ready) return;
-  root.ready = true;
-  const input = root.querySelector("input"), list = root.querySelector("ul"), drop = root.querySelector("label");
-  const send = (file) => new Promise((resolve) => {
-    const bar = document.createElement("progress"), text = document.createElement("span"), item = document.createElement("li");
-    bar.max = 1; bar.value = 0;
+  parentElement.uploader ||= new Uploader(root);
+  Object.assign(parentElement.uploader, {
+    report: (paths) => setTriggerValue("uploaded", paths),
+    limit_bytes: data.limit_bytes,
+  });
+}
+
+export class Uploader {
+  constructor(root) {
+    this.input = root.querySelector("input");
+    this.list = root.querySelector("ul");
+    this.input.onchange = () => this.sendAll([...this.input.files]);
+    const drop = root.querySelector("label");
+    drop.ondragover = (event) => event.preventDefault();
+    drop.ondrop = (event) => {
+      event.preventDefault();
+      this.sendAll([...event.dataTransfer.files]);
+    };
+  }
+
+  // One after the other; those that were stored are reported together.
+  async sendAll(files) {
+    this.list.replaceChildren();
+    const paths = [];
+    for (const file of files) paths.push(await this.send(file));
+    this.input.value = "";
+    const stored = paths.filter(Boolean);
+    if (stored.length) this.report(stored);
+  }
+
+  // Where the file was stored, or null with the reason shown.
+  async send(file) {
+    const bar = document.createElement("progress");
+    const text = document.createElement("span");
+    const item = document.createElement("li");
+    bar.max = 1;
+    bar.value = 0;
     item.append(`${file.name} `, bar, " ", text);
-    list.append(item);
-    const stop = (words) => { text.textContent = words; text.className = "error"; resolve(null); };
-    if (file.size > root.limit) { stop(`is larger than the limit of ${Math.round(root.limit / 2 ** 20)} MiB`); return; }
+    this.list.append(item);
+    try {
+      if (file.size > this.limit_bytes) {
+        throw new Error(`is larger than the limit of ${Math.round(this.limit_bytes / MIB)} MiB`);
+      }
+      const path = await put(file, (loaded, total) => {
+        bar.value = loaded / total;
+        text.textContent = `${(loaded / MIB).toFixed(0)} of ${(total / MIB).toFixed(0)} MiB`;
+      });
+      bar.value = 1;
+      text.textContent = "stored";
+      return path;
+    } catch (problem) {
+      text.textContent = problem.message;
+      text.className = "error";
+      return null;
+    }
+  }
+}
+
+// fetch tells no progress of what it sends.
+function put(file, showProgress) {
+  return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", `/api/uploads/${encodeURIComponent(file.name)}`);
-    request.upload.onprogress = (e) => { bar.value = e.loaded / e.total; text.textContent = `${(e.loaded / 2 ** 20).toFixed(0)} of ${(e.total / 2 ** 20).toFixed(0)} MiB`; };
-    request.onload = () => { if (request.status === 200) { bar.value = 1; text.textContent = "stored"; resolve(JSON.parse(request.responseText).path); } else stop(request.responseText); };
-    request.onerror = () => stop("the connection was lost; try again");
+    request.upload.onprogress = (event) => showProgress(event.loaded, event.total);
+    request.onload = () => {
+      if (request.status === 200) resolve(JSON.parse(request.responseText).path);
+      else reject(new Error(request.responseText));
+    };
+    request.onerror = () => reject(new Error("the connection was lost; try again"));
     request.send(file);
   });
-  const sendAll = async (files) => {
-    list.replaceChildren();
-    const paths = [];
-    for (const file of files) paths.push(await send(file));
-    input.value = "";
-    const kept = paths.filter(Boolean);
-    if (kept.length) root.report(kept);
-  };
-  input.onchange = () => sendAll([...input.files]);
-  drop.ondragover = (e) => e.preventDefault();
-  drop.ondrop = (e) => { e.preventDefault(); sendAll([...e.dataTransfer.files]); };
 }

@@ -1,0 +1,120 @@
+// Annotations on the timeline: a band at the foot of each track; its edges can be dragged.
+import { drawLine } from "./elements.js";
+import { between, withEdge } from "./spans.js";
+import { TRACK_PX } from "./timeline.js";
+
+const EDGE_REACH_PX = 6;
+const BAND_REACH_PX = 18; // how far from the foot of a track an edge can be taken
+const ANNOTATED = "#16a34a";
+const ACCEPTED = "#86efac";
+const WATCHED = "#94a3b8";
+const WATCHED_FOR_QUEUE = "#a78bfa";
+const REJECTED = "#ef4444";
+
+export class AnnotationBands {
+  constructor(marking, timeline) {
+    Object.assign(this, { marking, timeline });
+    this.annotations = marking.annotations;
+    this.drag = null; // { edge, before, record }
+    timeline.bands = this;
+    marking.addEventListener("changed", timeline.redraw);
+    marking.model.addEventListener("opened", () => {
+      this.drag = null;
+    });
+  }
+
+  x(time_us) {
+    return this.timeline.scale.x(time_us / 1e6);
+  }
+
+  // ---- drawing
+
+  drawTrack(g, label, top) {
+    const foot = top + TRACK_PX - 3;
+    for (const record of this.annotations.find({ label })) this.drawRecord(g, record, top, foot);
+    const { pending, stage } = this.marking;
+    if (pending?.label === label)
+      this.drawPending(g, between(pending.start_us, stage.pts_us), foot);
+    g.globalAlpha = 1;
+  }
+
+  drawRecord(g, record, top, foot) {
+    const left = this.x(record.start_us);
+    const right = Math.max(left + 2, this.x(record.end_us));
+    if (record.kind === "coverage") {
+      g.globalAlpha = 0.55;
+      g.fillStyle = record.origin === "queue" ? WATCHED_FOR_QUEUE : WATCHED;
+      g.fillRect(left, foot, right - left, 3);
+    } else if (record.kind === "annotation") this.drawBand(g, record, [left, right], foot);
+    else if (record.verdict === "rejected") drawCross(g, left, right, top);
+  }
+
+  drawBand(g, { origin }, [left, right], foot) {
+    g.globalAlpha = 0.9;
+    g.fillStyle = origin === "accepted" ? ACCEPTED : ANNOTATED;
+    g.fillRect(left, foot - 8, right - left, 7);
+    if (right - left <= EDGE_REACH_PX) return;
+    g.fillStyle = this.timeline.ink;
+    for (const edge of [left, right - 1.5]) g.fillRect(edge, foot - 10, 1.5, 11);
+  }
+
+  drawPending(g, { start_us, end_us }, foot) {
+    g.globalAlpha = 0.6;
+    g.fillStyle = ANNOTATED;
+    g.fillRect(this.x(start_us), foot - 8, this.x(end_us) - this.x(start_us) + 2, 7);
+  }
+
+  // ---- dragging
+
+  // The edge under a point of the timeline; labels: those of its tracks.
+  edgeAt(x, y, labels) {
+    const track = Math.floor(y / TRACK_PX);
+    const label = labels[track];
+    if (!label || y - track * TRACK_PX < TRACK_PX - BAND_REACH_PX) return null;
+    const mine = this.annotations.findMine({ kind: "annotation", label });
+    const edges = mine.flatMap((record) =>
+      ["start_us", "end_us"].map((edge) => {
+        return { id: record.id, edge, distance: Math.abs(this.x(record[edge]) - x) };
+      }),
+    );
+    const near = edges.filter(({ distance }) => distance <= EDGE_REACH_PX);
+    return near.sort((a, b) => a.distance - b.distance)[0] || null;
+  }
+
+  startDrag({ id, edge }) {
+    const [before] = this.annotations.find({ id });
+    this.drag = { edge, before, record: before };
+  }
+
+  moveDrag(pts_s) {
+    const { stage, model } = this.marking;
+    const { edge, record } = this.drag;
+    this.drag.record = withEdge(record, edge, pts_s * 1e6, model.data);
+    this.replace(this.drag.record);
+    stage.seek(this.drag.record[edge] / 1e6);
+    this.timeline.draw();
+  }
+
+  endDrag() {
+    const { record, before } = this.drag;
+    this.drag = null;
+    this.replace(before); // so that it can be undone
+    if (record.start_us === before.start_us && record.end_us === before.end_us) return;
+    // Edges that a person has set are the person's own.
+    const origin = record.origin === "accepted" ? "independent" : record.origin;
+    this.annotations.change([{ ...record, origin }], []);
+  }
+
+  replace(record) {
+    const { annotations } = this;
+    annotations.records = annotations.records.map((r) => (r.id === record.id ? record : r));
+  }
+}
+
+function drawCross(g, left, right, top) {
+  g.globalAlpha = 0.9;
+  g.strokeStyle = REJECTED;
+  g.lineWidth = 2;
+  drawLine(g, left, top + 4, right, top + 12);
+  drawLine(g, right, top + 4, left, top + 12);
+}

@@ -1,0 +1,133 @@
+// The annotations of one clip: what people say is there, what they watched, and their verdicts.
+// A change is shown at once; what the server then keeps counts.
+import { jsonPost, Requests } from "./requests.js";
+import { coveredUs } from "./spans.js";
+
+export class Annotations extends EventTarget {
+  constructor(annotator) {
+    super();
+    this.annotator = annotator;
+    this.requests = new Requests();
+    this.saving = Promise.resolve(); // one change at a time, in the order in which they were made
+    this.unsaved = new Map(); // how many changes of a clip are under way
+    this.media_id = null;
+    this.forget();
+  }
+
+  emit(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  // Nothing of the clip before is left; whether it is another clip.
+  open(media_id) {
+    if (this.media_id === media_id) return false;
+    this.requests.cancelAll();
+    this.media_id = media_id;
+    this.forget();
+    return true;
+  }
+
+  forget() {
+    this.records = [];
+    this.undoable = [];
+    this.isAsked = false;
+  }
+
+  // Ask the server for them, once a clip.
+  async load() {
+    if (this.isAsked) return;
+    this.isAsked = true;
+    await this.reload();
+  }
+
+  async reload() {
+    const { media_id } = this;
+    const answer = await this.requests.send("annotations", `/api/media/${media_id}/annotations`);
+    // What was changed since is shown already: an older answer must not take it back.
+    if (answer?.ok && !this.unsaved.get(media_id)) this.setRecords(answer.body.records);
+  }
+
+  setRecords(records) {
+    this.records = records;
+    this.emit("changed");
+  }
+
+  // ---- what there is
+
+  // Records that agree with all that is asked.
+  find(asked) {
+    const isEqual = (record) => Object.entries(asked).every(([name, v]) => record[name] === v);
+    return this.records.filter(isEqual);
+  }
+
+  findMine(asked) {
+    return this.find({ ...asked, annotator: this.annotator });
+  }
+
+  // Of a label: how many annotations, and how much of the clip was watched, in per cent.
+  progress(label, { first_pts_us, end_us }) {
+    const watched_us = coveredUs(this.find({ kind: "coverage", label }));
+    const whole_us = end_us - first_pts_us;
+    const percent = whole_us > 0 ? Math.min(100, Math.round((100 * watched_us) / whole_us)) : 0;
+    return { marks: this.find({ kind: "annotation", label }).length, percent };
+  }
+
+  // ---- changes
+
+  // One change, with what undoes it. add: records, those with a known id in its place; remove: ids.
+  change(add, remove, { isUndone = false } = {}) {
+    const fresh = add.map((record) => ({ id: newId(), annotator: this.annotator, ...record }));
+    const ids = new Set([...remove, ...fresh.map((record) => record.id)]);
+    const before = this.records.filter((record) => ids.has(record.id));
+    const known = new Set(before.map((record) => record.id));
+    const made = fresh.map((record) => record.id).filter((id) => !known.has(id));
+    const undo = { add: before, remove: made };
+    if (!isUndone) this.undoable.push(undo);
+    this.setRecords([...this.records.filter((record) => !ids.has(record.id)), ...fresh]);
+    const { media_id } = this;
+    this.count(media_id, 1);
+    this.saving = this.saving.then(() => this.save(media_id, { add: fresh, delete: remove }, undo));
+    return this.saving;
+  }
+
+  // Whether there was anything to undo.
+  undo() {
+    const last = this.undoable.pop();
+    if (last) this.change(last.add, last.remove, { isUndone: true });
+    return Boolean(last);
+  }
+
+  async save(media_id, change, undo) {
+    const answer = await post(`/api/media/${media_id}/annotations`, change);
+    this.count(media_id, -1);
+    if (this.media_id !== media_id) return;
+    this.emit("saved", answer.ok ? "" : answer.body);
+    if (!answer.ok) {
+      this.undoable = this.undoable.filter((other) => other !== undo);
+      this.reload();
+    } else if (!this.unsaved.get(media_id)) {
+      this.requests.cancel("annotations");
+      this.setRecords(answer.body.records);
+      this.emit("kept");
+    }
+  }
+
+  count(media_id, change) {
+    this.unsaved.set(media_id, (this.unsaved.get(media_id) || 0) + change);
+  }
+}
+
+function newId() {
+  return crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+}
+
+// A change is sent also when another clip is opened meanwhile.
+async function post(address, value) {
+  try {
+    const response = await fetch(address, jsonPost(value));
+    const body = response.ok ? await response.json() : await response.text();
+    return { ok: response.ok, body };
+  } catch (problem) {
+    return { ok: false, body: `not kept: ${problem.message}` };
+  }
+}

@@ -1,0 +1,42 @@
+// Numbers and times as people read them.
+
+// 12.30 s, 4:05.00; a dash where there is no time.
+export function seconds(s) {
+  if (s === null || s === undefined) return "–";
+  const hundredths = Math.round(Math.abs(s) * 100);
+  const minutes = Math.floor(hundredths / 6000);
+  const rest = ((hundredths - 6000 * minutes) / 100).toFixed(2);
+  const sign = s < 0 && hundredths > 0 ? "-" : "";
+  return sign + (minutes ? `${minutes}:${rest.padStart(5, "0")}` : `${rest} s`);
+}
+
+export function rate(value, digits = 2) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits);
+}
+
+// "1 sample", "2 samples".
+export function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];
+const TICK_PX = 90;
+
+// Times and texts of an axis that is width_px long.
+export function ticks(from_s, to_s, width_px) {
+  const least_s = (to_s - from_s) / Math.max(2, width_px / TICK_PX);
+  const step_s = TICK_STEPS_S.find((s) => s >= least_s) || 7200;
+  const made = [];
+  for (let n = Math.ceil(from_s / step_s - 1e-9); n * step_s <= to_s + 1e-9; n++) {
+    made.push({ time_s: n * step_s, text: tickText(n * step_s, step_s < 1 ? 1 : 0) });
+  }
+  return made;
+}
+
+function tickText(time_s, digits) {
+  const shown = Number(time_s.toFixed(digits));
+  if (shown < 60) return `${shown.toFixed(digits)} s`;
+  const minutes = Math.floor(shown / 60);
+  const rest = (shown - 60 * minutes).toFixed(digits);
+  return `${minutes}:${rest.padStart(digits ? 4 : 2, "0")}`;
+}

@@ -1,0 +1,152 @@
+// What is drawn over the video: boxes or scores of the current sample, and zones.
+import { NEAR_US } from "./clip_time.js";
+import { contextOf } from "./elements.js";
+
+const LONGEST_GAP_US = 3e6; // after that, the last sample says nothing about the picture
+const MOST_SCORES = 8;
+const LONGEST_TEXT = 30;
+const LABEL_FONT = "600 12px sans-serif";
+const FLAG_FONT = "600 13px sans-serif";
+const INCLUDED = "#22c55e";
+const EXCLUDED = "#ef4444";
+const FILTERED_OUT = "#999";
+const DASHES = { over: [], between: [6, 3], under: [2, 3] };
+
+export class Overlay {
+  constructor(model, stage) {
+    Object.assign(this, { model, stage, canvas: stage.canvas });
+  }
+
+  draw() {
+    const { canvas, model, stage } = this;
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (!width) return;
+    const g = contextOf(canvas, width, height);
+    const { data } = stage;
+    const isShown = model.log && data?.src;
+    if (!isShown || model.isBlind) canvas.dataset.boxes = 0;
+    if (!isShown) return;
+    this.drawZones(g, width, height);
+    if (!stage.areBoxesOn || model.isBlind) return;
+    const [pictureWidth, pictureHeight] = data.size_px;
+    this.drawSample(g, width / pictureWidth, height / pictureHeight);
+  }
+
+  // Between samples the last one is shown, faint.
+  drawSample(g, scaleX, scaleY) {
+    const { log } = this.model;
+    const { pts_us } = this.stage;
+    const position = log.sampleAt(pts_us);
+    this.canvas.dataset.boxes = 0;
+    if (position < 0) return;
+    this.drawFlags(g, position);
+    const age_us = pts_us - log.pts[position];
+    const next_us = (log.pts[position + 1] ?? Infinity) - log.pts[position];
+    const isExact = age_us < NEAR_US;
+    if (!isExact && age_us >= Math.min(next_us, LONGEST_GAP_US)) return;
+    const opacity = isExact ? 1 : 0.45;
+    const found = log.detectionsAt(position).filter(({ label }) => this.model.isOn(label));
+    g.globalAlpha = opacity;
+    this.canvas.dataset.boxes = log.whole_frame
+      ? this.drawScores(g, found, opacity)
+      : found.filter((detection) => this.drawBox(g, detection, scaleX, scaleY)).length;
+    g.globalAlpha = 1;
+  }
+
+  drawFlags(g, position) {
+    const { failed, gated } = this.model.log;
+    if (position in failed) drawFlag(g, `failed sample: ${failed[position]}`, "#b91c1c");
+    if (position in gated) drawFlag(g, `not looked at: ${gated[position]}`, "#475569");
+  }
+
+  // Whether the box was drawn.
+  drawBox(g, detection, scaleX, scaleY) {
+    const { model, stage } = this;
+    const isCounted = model.passes(detection);
+    const level = isCounted
+      ? levelOf(detection.confidence, model.ruleOf(detection.label))
+      : "under";
+    if (level === "under" && !stage.areWeakBoxesOn) return false;
+    const colour = model.colour(detection.label);
+    const [x1, y1, x2, y2] = detection.box;
+    g.strokeStyle = isCounted ? colour : FILTERED_OUT;
+    g.lineWidth = level === "over" ? 2.5 : 1.5;
+    g.setLineDash(DASHES[level]);
+    g.strokeRect(x1 * scaleX, y1 * scaleY, (x2 - x1) * scaleX, (y2 - y1) * scaleY);
+    g.setLineDash([]);
+    this.drawCaption(g, detection, isCounted ? colour : "#777", x1 * scaleX, y1 * scaleY);
+    return true;
+  }
+
+  drawCaption(g, { label, confidence, text }, colour, x, y) {
+    const read = text && text !== label ? ` “${text.slice(0, LONGEST_TEXT)}”` : "";
+    const caption = `${label} ${confidence.toFixed(2)}${read}`;
+    g.font = LABEL_FONT;
+    const width = g.measureText(caption).width + 8;
+    const left = Math.max(0, Math.min(x, this.canvas.clientWidth - width));
+    const top = Math.max(0, y - 17);
+    g.fillStyle = colour;
+    g.fillRect(left, top, width, 17);
+    g.fillStyle = "#000";
+    g.fillText(caption, left + 4, top + 12.5);
+  }
+
+  // Scores of the whole picture: the strongest, as bars. How many were drawn.
+  drawScores(g, found, opacity) {
+    const rows = found.sort((a, b) => b.confidence - a.confidence).slice(0, MOST_SCORES);
+    g.font = LABEL_FONT;
+    rows.forEach(({ label, confidence }, i) => {
+      const top = 8 + i * 20;
+      const level = levelOf(confidence, this.model.ruleOf(label));
+      g.globalAlpha = opacity;
+      g.fillStyle = "rgba(0,0,0,.6)";
+      g.fillRect(8, top, 200, 18);
+      g.fillStyle = this.model.colour(label);
+      g.globalAlpha = level === "over" ? opacity : opacity / 2;
+      g.fillRect(8, top, 200 * confidence, 18);
+      g.fillStyle = "#fff";
+      g.globalAlpha = 1;
+      g.fillText(`${label} ${confidence.toFixed(2)}`, 13, top + 13);
+    });
+    return rows.length;
+  }
+
+  drawZones(g, width, height) {
+    const { include, exclude } = this.model.shownRule().box_filter;
+    const toPage = (zone) => zone.map(([x, y]) => [x * width, y * height]);
+    for (const zone of include) drawZone(g, toPage(zone), INCLUDED, true);
+    for (const zone of exclude) drawZone(g, toPage(zone), EXCLUDED, true);
+    const { drawing } = this.stage;
+    if (!drawing) return;
+    drawZone(g, toPage(drawing.points), drawing.kind === "include" ? INCLUDED : EXCLUDED, false);
+  }
+}
+
+// Where a score lies: over the enter threshold, under the exit threshold, or between.
+function levelOf(confidence, { debounce }) {
+  if (confidence >= debounce.enter_threshold) return "over";
+  return confidence >= debounce.exit_threshold ? "between" : "under";
+}
+
+function drawFlag(g, text, colour) {
+  g.fillStyle = colour;
+  g.font = FLAG_FONT;
+  g.fillRect(8, 8, g.measureText(text).width + 16, 24);
+  g.fillStyle = "#fff";
+  g.fillText(text, 16, 25);
+}
+
+function drawZone(g, points, colour, isClosed) {
+  g.beginPath();
+  points.forEach(([x, y], i) => (i ? g.lineTo(x, y) : g.moveTo(x, y)));
+  g.fillStyle = `${colour}26`;
+  if (isClosed) {
+    g.closePath();
+    g.fill();
+  }
+  g.strokeStyle = colour;
+  g.lineWidth = 2;
+  g.stroke();
+  g.fillStyle = colour;
+  for (const [x, y] of points) g.fillRect(x - 3, y - 3, 6, 6);
+}

@@ -1,0 +1,115 @@
+// Why: what the rule thinks at the playhead, and each of its decisions. Asked of the server.
+import { element, note } from "./elements.js";
+import { seconds } from "./formatting.js";
+
+const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
+const DECISIONS = {
+  opened: "opened",
+  not_opened: "not opened",
+  closed: "closed",
+  merged: "merged",
+  dropped: "dropped",
+  alerted: "alerted",
+  silenced: "silenced",
+};
+
+export class Reasons {
+  constructor(model, stage, root) {
+    Object.assign(this, { model, stage });
+    this.why = root.querySelector(".why");
+    this.list = element("div", { className: "list" });
+    const summary = { textContent: "Decisions, and what would have turned each" };
+    this.decided = element("details", {}, element("summary", summary), this.list);
+    root.querySelector(".decided").append(this.decided);
+    this.decided.addEventListener("toggle", () => this.showDecisions());
+    model.addEventListener("opened", () => this.clear());
+    model.addEventListener("rule", () => this.cancel());
+    model.addEventListener("sightings", () => this.showDecisions());
+    for (const name of ["sightings", "blind", "time"]) {
+      model.addEventListener(name, () => this.explainSoon());
+    }
+  }
+
+  // Nothing of the run before is left.
+  clear() {
+    this.cancel();
+    this.why.replaceChildren();
+    this.list.replaceChildren();
+  }
+
+  // What was asked of another rule does not count any more; the sightings of this one ask again.
+  cancel() {
+    clearTimeout(this.timer);
+    for (const kind of ["explain", "decisions"]) this.model.requests.cancel(kind);
+  }
+
+  // What the server is asked about; null where there is nothing to explain.
+  asked() {
+    const { model } = this;
+    const label = model.explainedLabel();
+    if (!label || !model.log?.pts.length) return null;
+    return { run_id: model.data.run_id, rule: model.rule, label };
+  }
+
+  // At the playhead, not while playing.
+  explainSoon() {
+    clearTimeout(this.timer);
+    this.model.requests.cancel("explain");
+    if (this.stage.video.paused) this.timer = setTimeout(() => this.explain(), EXPLAIN_AFTER_MS);
+  }
+
+  async explain() {
+    const asked = this.asked();
+    if (!asked || this.model.isBlind) {
+      this.why.textContent = "";
+      return;
+    }
+    const { pts_s } = this.stage;
+    const answer = await this.model.requests.post("explain", "/api/explain", { ...asked, pts_s });
+    if (!answer?.ok) return;
+    const { state, reason, pts_s: sample_s } = answer.body;
+    const text = `Why, ${asked.label} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
+    this.why.replaceChildren(element("b", { textContent: text }), reason);
+  }
+
+  // One row a decision about the label in scope; the first ones, unless all are asked for.
+  async showDecisions(limit = {}) {
+    const asked = this.asked();
+    if (!this.decided.open || !asked || this.model.isBlind) return;
+    const question = { ...asked, ...limit };
+    const answer = await this.model.requests.post("decisions", "/api/decisions", question);
+    if (!answer) return;
+    if (!answer.ok) {
+      this.list.textContent = answer.body;
+      return;
+    }
+    const { decisions, total } = answer.body;
+    this.list.replaceChildren(...this.decisionRows(asked.label, decisions));
+    if (decisions.length < total) this.list.append(this.showAll(decisions.length, total));
+  }
+
+  showAll(shown, total) {
+    const textContent = `The first ${shown} of ${total} decisions are shown. Show all`;
+    const more = element("button", { className: "more", textContent });
+    more.onclick = () => this.showDecisions({ most: null });
+    return more;
+  }
+
+  decisionRows(label, decisions) {
+    const none = `No decision about ${label} in this clip: it never came near the threshold.`;
+    if (!decisions.length) return [note(none)];
+    return decisions.map(({ pts_s, kind, reason, turned_by }) => {
+      const turned = turned_by ? `otherwise with ${turned_by}` : "";
+      const row = element(
+        "button",
+        { className: "decision", title: "Go there" },
+        element("span", { textContent: seconds(pts_s) }),
+        element("b", { textContent: DECISIONS[kind] }),
+        element("span", { textContent: reason }),
+        element("span", { className: "turned", textContent: turned }),
+      );
+      row.onclick = () => this.stage.goTo(pts_s);
+      return row;
+    });
+  }
+}

@@ -1,0 +1,49 @@
+// Requests to the app whose answers count only while what they were asked for is still shown.
+export class Requests {
+  constructor() {
+    this.pending = new Map();
+  }
+
+  isPending(kind) {
+    return this.pending.has(kind);
+  }
+
+  // The answer, { ok, body }; null when a newer request of its kind, or cancel(), came before it.
+  async send(kind, address, options = {}) {
+    this.cancel(kind);
+    const mine = new AbortController();
+    this.pending.set(kind, mine);
+    const isCurrent = () => this.pending.get(kind) === mine;
+    let answer;
+    try {
+      const response = await fetch(address, { ...options, signal: mine.signal });
+      const body = response.ok ? await response.json() : await response.text();
+      answer = { ok: response.ok, body };
+    } catch (problem) {
+      const body = `the app does not answer (${problem.message}); is it still running?`;
+      answer = { ok: false, body };
+    }
+    if (!isCurrent()) return null;
+    this.pending.delete(kind);
+    return answer;
+  }
+
+  post(kind, address, value) {
+    return this.send(kind, address, jsonPost(value));
+  }
+
+  cancel(kind) {
+    this.pending.get(kind)?.abort();
+    this.pending.delete(kind);
+  }
+
+  cancelAll() {
+    for (const kind of [...this.pending.keys()]) this.cancel(kind);
+  }
+}
+
+// What fetch needs to send a value as JSON.
+export function jsonPost(value) {
+  const headers = { "Content-Type": "application/json" };
+  return { method: "POST", headers, body: JSON.stringify(value) };
+}

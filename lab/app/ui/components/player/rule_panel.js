@@ -1,0 +1,226 @@
+// The settings of the rule.
+import { button, element, note } from "./elements.js";
+import { limitsOf, secondsAndSamples, setSetting, typedNumber } from "./rule_settings.js";
+import { ZonePanel } from "./zone_panel.js";
+
+const MOST_CHIPS = 24;
+
+export class RulePanel {
+  constructor(model, stage, root) {
+    Object.assign(this, { model, stage });
+    this.side = root.querySelector(".side");
+    this.problem = element("div", { className: "note error", role: "alert" });
+    this.reset();
+    model.addEventListener("opened", () => this.reset());
+    for (const name of ["log", "blind"]) model.addEventListener(name, () => this.build());
+    for (const name of ["rule", "sightings", "zone", "failed"]) {
+      model.addEventListener(name, () => this.show());
+    }
+  }
+
+  // Nothing of the run before is left.
+  reset() {
+    this.inputs = null;
+    this.builtFor = null;
+    this.isLinked = true; // exit follows enter
+    this.problem.textContent = "";
+    this.side.replaceChildren(this.problem);
+  }
+
+  // ---- elements
+
+  build() {
+    const { model } = this;
+    if (!model.log) return;
+    const names = model.labels.map((label) => label.name).sort();
+    const shown = JSON.stringify([model.data.run_id, names, model.isBlind]);
+    if (this.builtFor !== shown) this.rebuild();
+    this.builtFor = shown;
+    this.show();
+  }
+
+  rebuild() {
+    this.inputs = {};
+    this.side.replaceChildren(
+      this.problem,
+      element("h4", { textContent: "Labels" }),
+      this.labelChips(),
+      ...this.scopeFields(),
+      ...this.settingFields(),
+      this.cooldownField(),
+    );
+    this.zones = new ZonePanel(this.model, this.stage);
+    this.side.append(...this.zones.elements);
+  }
+
+  labelChips() {
+    const { labels, isBlind } = this.model;
+    // Their order would say what the detector saw.
+    const ordered = isBlind ? [...labels].sort((a, b) => (a.name < b.name ? -1 : 1)) : labels;
+    const chips = ordered.slice(0, MOST_CHIPS).map((label) => this.labelChip(label));
+    if (labels.length > 1) {
+      const all = element("button", { className: "chip", textContent: "All" });
+      all.onclick = () => this.model.showAll();
+      chips.unshift(all);
+    }
+    this.chips = element("div", { className: "chips" }, ...chips);
+    const more = labels.length - MOST_CHIPS;
+    if (more > 0) this.chips.append(note(`and ${more} weaker ones, in the rule and the table`));
+    if (!labels.length) this.chips.append(note("Nothing was detected above the score floor."));
+    return this.chips;
+  }
+
+  labelChip({ name, peak }) {
+    const { data, isBlind } = this.model;
+    const dot = element("i");
+    dot.style.background = this.model.colour(name);
+    const score = peak > 0 ? `highest score ${peak.toFixed(2)}` : `never above ${data.score_floor}`;
+    const chip = element("button", { className: "chip", title: isBlind ? name : score }, dot, name);
+    chip.dataset.label = name;
+    chip.onclick = () => this.model.toggle(name);
+    return chip;
+  }
+
+  scopeFields() {
+    const { model } = this;
+    const every = element("option", { value: "", textContent: "every label" });
+    const own = model.labels.map(({ name }) =>
+      element("option", { value: name, textContent: `only ${name}` }),
+    );
+    this.scope = element("select", { ariaLabel: "Rule for" }, every, ...own);
+    this.scope.value = model.scope;
+    this.scope.onchange = () => this.setScope(this.scope.value);
+    this.scope.style.gridColumn = "2 / 4";
+    this.follow = element("button", { textContent: "Follow the common rule" });
+    this.follow.onclick = () => model.followCommonRule(model.scope);
+    return [element("label", { className: "field" }, "Rule for", this.scope), this.follow];
+  }
+
+  setScope(label) {
+    this.model.scope = label;
+    this.model.emit("scope");
+    this.isLinked = true;
+    this.show();
+    this.stage.draw();
+  }
+
+  settingFields() {
+    // [name, text, least, most, step, help] of what is declared; a text alone is a heading.
+    return this.model.data.sliders.flatMap(([name, text, least, most, step, help]) => {
+      if (!text) return [element("h4", { textContent: name })];
+      const field = this.settingField({ name, text, least, most, step });
+      field.title = help;
+      return name === "exit_threshold" ? [field, this.linkButton()] : [field];
+    });
+  }
+
+  settingField({ name, text, least, most, step }) {
+    const limits = limitsOf(name, least, this.model.data.score_floor);
+    const [min, max] = limits;
+    const range = element("input", { type: "range", min, max: most, step, ariaLabel: text });
+    const typedMost = max === Infinity ? "" : max;
+    const typed = { type: "number", min, max: typedMost, step, ariaLabel: `${text}, value` };
+    const number = element("input", typed);
+    const shown = element("span", { className: "shown" });
+    const take = (input) => {
+      const value = typedNumber(input.value, limits);
+      if (value !== null) this.set(name, value);
+    };
+    range.oninput = () => take(range);
+    range.onchange = () => this.model.emit("released");
+    number.onchange = () => {
+      take(number);
+      number.blur();
+      this.show();
+      this.model.emit("released");
+    };
+    range.dataset.setting = name;
+    this.inputs[name] = { range, number, shown };
+    return element("label", { className: "field" }, text, range, number, shown);
+  }
+
+  linkButton() {
+    this.link = button("Exit follows enter", "", () => {
+      this.isLinked = !this.isLinked;
+      if (this.isLinked) this.setExitToEnter();
+      this.show();
+    });
+    return this.link;
+  }
+
+  cooldownField() {
+    const { model } = this;
+    this.cooldownFrom = element(
+      "select",
+      { ariaLabel: "Cooldown from" },
+      element("option", { value: "start", textContent: "from the last alert" }),
+      element("option", {
+        value: "end",
+        textContent: "from the end of the last alerted sighting",
+      }),
+    );
+    this.cooldownFrom.onchange = () => {
+      model.edit(({ debounce }) => {
+        debounce.cooldown_from = this.cooldownFrom.value;
+      });
+      model.emit("released");
+    };
+    this.cooldownFrom.style.gridColumn = "2 / 4";
+    return element("label", { className: "field" }, "Counted", this.cooldownFrom);
+  }
+
+  // ---- values
+
+  set(name, value) {
+    this.model.edit(({ debounce }) => {
+      this.isLinked = setSetting(debounce, name, value, this.isLinked);
+    });
+  }
+
+  setExitToEnter() {
+    this.model.edit(({ debounce }) => {
+      debounce.exit_threshold = debounce.enter_threshold;
+    });
+    this.model.emit("released");
+  }
+
+  show() {
+    const { model } = this;
+    this.problem.textContent = model.error || "";
+    if (!this.inputs || !model.rule) return;
+    const { debounce, box_filter } = model.shownRule();
+    if (debounce.exit_threshold !== debounce.enter_threshold) this.isLinked = false;
+    this.showSettings(debounce);
+    this.link.setAttribute("aria-pressed", this.isLinked);
+    this.cooldownFrom.value = debounce.cooldown_from;
+    this.showLabels();
+    this.zones.show(box_filter);
+  }
+
+  // A field that is being used keeps what is in it.
+  showSettings(debounce) {
+    const every_s = this.model.answer?.interval_s ?? this.model.data.interval_s;
+    for (const [name, { range, number, shown }] of Object.entries(this.inputs)) {
+      const active = range.getRootNode().activeElement;
+      const value = debounce[name];
+      if (active !== range || Number(range.value) !== value) range.value = value;
+      if (active !== number) number.value = value;
+      shown.textContent = secondsAndSamples(debounce, name, every_s);
+    }
+  }
+
+  showLabels() {
+    const { model } = this;
+    const { labels, only } = model.rule;
+    const withOwn = (text, label) => (label in labels ? `${text} (own rule)` : text);
+    for (const chip of this.chips.querySelectorAll(".chip")) {
+      const { label } = chip.dataset;
+      chip.setAttribute("aria-pressed", label ? model.isOn(label) : only === null);
+      if (label) chip.lastChild.textContent = withOwn(label, label);
+    }
+    for (const option of this.scope.options) {
+      if (option.value) option.textContent = withOwn(`only ${option.value}`, option.value);
+    }
+    this.follow.hidden = !(model.scope in labels);
+  }
+}

@@ -1,0 +1,108 @@
+// Playback: the bar below the picture, and going from sighting to sighting.
+import { isWithin, nextTime } from "./clip_time.js";
+import { button, element } from "./elements.js";
+import { seconds } from "./formatting.js";
+
+const PLAYER_SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
+const SHORTEST_LOOP_S = 0.2;
+const NEAR_ONSET_S = 0.01;
+
+export class Transport {
+  constructor(model, stage, timeline, root) {
+    Object.assign(this, { model, stage, timeline, root });
+    this.bar = root.querySelector(".transport");
+    this.build();
+    for (const name of ["opened", "time"]) model.addEventListener(name, () => this.show());
+    for (const name of ["play", "pause"]) stage.video.addEventListener(name, () => this.show());
+    this.show();
+  }
+
+  build() {
+    const { stage } = this;
+    const add = (text, title, act) => {
+      const made = button(text, title, () => {
+        act();
+        this.root.focus({ preventScroll: true });
+      });
+      this.bar.append(made);
+      return made;
+    };
+    this.play = add("▶", "Play or pause (space)", () => stage.toggle());
+    add("◀|", "Frame back (left arrow)", () => stage.step(-1));
+    add("|▶", "Frame forward (right arrow)", () => stage.step(1));
+    add("[", "Previous sighting ([)", () => this.jump(-1));
+    add("]", "Next sighting (])", () => this.jump(1));
+    this.loop = add("Loop", "Loop this sighting (L)", () => this.toggleLoop());
+    this.time = element("span", { className: "time" });
+    this.speed = speedMenu(PLAYER_SPEEDS);
+    this.speed.onchange = () => {
+      stage.video.playbackRate = Number(this.speed.value);
+    };
+    this.bar.append(this.time, this.speed);
+    this.boxes = add("Boxes", "Boxes on or off (B)", () => this.toggleBoxes());
+    this.weakBoxes = add("Weak boxes", "Show boxes below the threshold (W)", () =>
+      this.toggleWeakBoxes(),
+    );
+    add("Zoom out", "Whole clip on the timeline (0)", () => this.zoomOut());
+  }
+
+  show() {
+    const { data, loop, pts_s, video, areBoxesOn, areWeakBoxesOn } = this.stage;
+    this.play.textContent = video.paused ? "▶" : "❚❚";
+    this.time.textContent = data ? `${seconds(pts_s)} / ${seconds(data.end_us / 1e6)}` : "";
+    this.boxes.setAttribute("aria-pressed", areBoxesOn);
+    this.weakBoxes.setAttribute("aria-pressed", areWeakBoxesOn);
+    this.loop.setAttribute("aria-pressed", Boolean(loop));
+  }
+
+  toggleBoxes() {
+    this.stage.areBoxesOn = !this.stage.areBoxesOn;
+    this.stage.draw();
+    this.show();
+  }
+
+  toggleWeakBoxes() {
+    this.stage.areWeakBoxesOn = !this.stage.areWeakBoxesOn;
+    this.stage.draw();
+    this.show();
+  }
+
+  zoomOut() {
+    this.timeline.showAll();
+  }
+
+  // To the next onset; a loop goes along. Where sightings are is what blind hides.
+  jump(direction) {
+    if (this.model.isBlind) return;
+    const all = this.model.sightings();
+    const onsets = all.map((sighting) => sighting.onset_s);
+    const onset_s = nextTime(onsets, this.stage.pts_s, direction, NEAR_ONSET_S, 0.05);
+    if (onset_s === undefined) return;
+    const { offset_s } = all.find((sighting) => sighting.onset_s === onset_s);
+    if (this.stage.loop) this.stage.loop = [onset_s, offset_s];
+    this.stage.seek(onset_s);
+  }
+
+  // The sighting here, or the next.
+  toggleLoop() {
+    if (this.model.isBlind) return;
+    const now_s = this.stage.pts_s;
+    const all = this.model.sightings();
+    const found =
+      all.find((sighting) => isWithin(sighting, now_s, NEAR_ONSET_S)) ||
+      all.find((sighting) => sighting.onset_s > now_s);
+    const isStarting = !this.stage.loop && found;
+    this.stage.loop = isStarting
+      ? [found.onset_s, Math.max(found.offset_s, found.onset_s + SHORTEST_LOOP_S)]
+      : null;
+    if (isStarting) this.stage.seek(found.onset_s);
+    this.show();
+  }
+}
+
+export function speedMenu(speeds) {
+  const options = speeds.map((speed) =>
+    element("option", { value: speed, textContent: `${speed}×`, selected: speed === 1 }),
+  );
+  return element("select", { ariaLabel: "Speed" }, ...options);
+}

@@ -1,0 +1,142 @@
+// The figures of the rule against the annotations.
+import { element, note, tableHead } from "./elements.js";
+import { rate, seconds } from "./formatting.js";
+
+const KINDS = {
+  missed: "missed",
+  false: "false",
+  split: "split",
+  merged: "merged",
+  early: "begins early",
+  late: "begins late",
+  ends_early: "ends early",
+  ends_late: "ends late",
+  censored: "cut by an end",
+  below_resolution: "below resolution",
+  not_analysed: "not analysed",
+};
+const COLUMNS = [
+  "Against the annotations",
+  "Found",
+  "False",
+  "Missed",
+  "Precision",
+  "Recall",
+  "F1",
+  "F1 .5:.95",
+  "False an hour",
+  "Onset error",
+  "Offset error",
+  "Delay",
+  "Watched",
+];
+const NOT_YET = "Annotate and say what you watched, and precision and recall follow the sliders.";
+const BLIND = "Blind: what the detector saw, sightings and figures are hidden.";
+
+export class TruthFigures {
+  constructor(model, stage, root) {
+    Object.assign(this, { model, stage, root });
+    this.place = root.querySelector(".truth");
+    for (const name of ["opened", "sightings", "blind"]) {
+      model.addEventListener(name, () => this.show());
+    }
+  }
+
+  show() {
+    const { model, root } = this;
+    const truth = model.answer?.truth;
+    root.dataset.f1 = truth?.overall?.f1 ?? "";
+    if (model.isBlind) this.place.replaceChildren(note(BLIND));
+    else if (!truth) this.place.replaceChildren(note(NOT_YET));
+    else if (truth.problem) this.place.replaceChildren(note(truth.problem, "note error"));
+    else this.place.replaceChildren(...this.parts(truth));
+  }
+
+  parts(truth) {
+    const figures = Object.values(truth.labels);
+    const refused = new Set(figures.flatMap((figure) => Object.values(figure.refused)));
+    const lines = [...refused, ...truth.notes];
+    return [
+      element("div", { className: "wide-table" }, figureTable(truth)),
+      ...lines.map((text) => element("div", { className: "note", textContent: text })),
+      this.moments(truth),
+    ];
+  }
+
+  moments({ moments, moments_left_out: more, labels }) {
+    const isNamed = Object.keys(labels).length > 1;
+    const links = moments.map((moment) => {
+      const { kind, start_s, label, text: title } = moment;
+      const text = `${KINDS[kind]} ${seconds(start_s)}${isNamed ? ` ${label}` : ""}`;
+      const link = element("button", { className: "chip", title, textContent: text });
+      link.dataset.kind = kind;
+      link.onclick = () => this.stage.goTo(start_s);
+      return link;
+    });
+    const rest = more ? [note(`and ${more} more`)] : [];
+    return element("div", { className: "chips moments" }, ...links, ...rest);
+  }
+}
+
+function figureTable({ labels, overall, macro }) {
+  const heads = COLUMNS.map((text) => element("th", { textContent: text }));
+  const rows = Object.entries(labels);
+  const body = rows.map(([label, figure]) => figureRow(label, figure));
+  if (rows.length > 1) body.push(figureRow("all labels", overall), meanRow(macro));
+  return element("table", {}, tableHead(...heads), element("tbody", {}, ...body));
+}
+
+function figureRow(label, figure) {
+  const plain = (text) => element("td", { textContent: text });
+  const below = figure.below_resolution;
+  return element(
+    "tr",
+    {},
+    plain(label),
+    plain(figure.tp),
+    plain(figure.fp),
+    plain(`${figure.fn}${below ? ` (${below} below resolution)` : ""}`),
+    rateCell(figure, "precision"),
+    rateCell(figure, "recall"),
+    rateCell(figure, "f1"),
+    plain(rate(figure.f1_mean)),
+    rateCell(figure, "false_per_hour", 1),
+    errorCell(figure, "onset_error"),
+    errorCell(figure, "offset_error"),
+    errorCell(figure, "delay"),
+    plain(seconds(figure.covered_s)),
+  );
+}
+
+function meanRow(macro) {
+  const means = ["precision", "recall", "f1", "f1_mean"].map((name) =>
+    element("td", { textContent: rate(macro[name]) }),
+  );
+  const empty = ["", "", ""].map(() => element("td"));
+  const label = element("td", { textContent: "mean of labels" });
+  return element("tr", {}, label, ...empty, ...means, element("td", { colSpan: 5 }));
+}
+
+function rateCell(figure, name, digits = 2) {
+  const value = figure[name];
+  const limits = figure[`${name}_interval`];
+  const why = figure.refused[name] || "nothing to divide by";
+  const cell = element("td", { title: value === null ? why : "with its 95 % interval" });
+  cell.append(element("b", { textContent: rate(value, digits) }));
+  const interval = limits?.map((limit) => rate(limit, digits)).join("–");
+  if (interval) cell.append(element("small", { textContent: ` ${interval}` }));
+  return cell;
+}
+
+function errorCell(figure, name) {
+  const { n, median_s, p05_s, p95_s } = figure[name];
+  if (!n) {
+    const title = figure.refused.onset_error || "no pair to compare";
+    return element("td", { title, textContent: "–" });
+  }
+  const range = `${p05_s.toFixed(2)} to ${p95_s.toFixed(2)} s`;
+  return element("td", {
+    title: `${n} edges; 5 % to 95 %: ${range}`,
+    textContent: `${median_s >= 0 ? "+" : ""}${median_s.toFixed(2)} s`,
+  });
+}

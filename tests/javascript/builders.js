@@ -1,0 +1,146 @@
+// Runs, logs and answers as the server sends them.
+export const EVERYTHING = {
+  min_area_fraction: 0,
+  max_area_fraction: 1,
+  include: [],
+  exclude: [],
+};
+
+// As Python declares them: name, title, least, most, step, help; a title alone is a heading.
+export const SLIDERS = [
+  ["Presence"],
+  ["enter_threshold", "Enter at", 0.01, 1, 0.01, "a sample is over from here"],
+  ["exit_threshold", "Exit below", 0.01, 1, 0.01, "a sample is under below this"],
+  ["enter_frames", "Enter after", 1, 30, 1, "samples over that open a sighting"],
+  ["enter_window", "…of the last", 1, 60, 1, "among so many samples"],
+  ["exit_frames", "Exit after", 1, 60, 1, "samples under that close it"],
+  ["min_duration_s", "At least", 0, 30, 0.1, "shorter ones are dropped"],
+  ["merge_gap_s", "Merge gap", 0, 30, 0.1, "a later one within it continues it"],
+  ["Alerts"],
+  ["cooldown_s", "Cooldown", 0, 600, 1, "silence after an alert"],
+];
+
+export function makeRule(debounce = {}) {
+  return {
+    default: {
+      debounce: {
+        enter_threshold: 0.5,
+        exit_threshold: 0.5,
+        enter_frames: 1,
+        enter_window: 1,
+        exit_frames: 1,
+        min_duration_s: 0,
+        merge_gap_s: 0,
+        cooldown_s: 0,
+        cooldown_from: "start",
+        ...debounce,
+      },
+      box_filter: structuredClone(EVERYTHING),
+    },
+    labels: {},
+    only: null,
+  };
+}
+
+// What Python tells the player: a clip of 10 s, 100 by 50 pixels.
+export function makeData(run_id, changes = {}) {
+  return {
+    run_id,
+    media_id: `media-of-${run_id}`,
+    state: "done",
+    log_v: 1,
+    rule: makeRule(),
+    rule_n: 1,
+    sliders: SLIDERS,
+    src: `/clips/${run_id}.mp4`,
+    src_wait: "",
+    first_pts_us: 0,
+    end_us: 10_000_000,
+    browser_offset_us: 0,
+    size_px: [100, 50],
+    frame_rate: 10,
+    interval_s: 1,
+    score_floor: 0.05,
+    gate: false,
+    seek: null,
+    ask: null,
+    ...changes,
+  };
+}
+
+// A log with one detection a row: [sample, label, confidence, box].
+export function makeLog(run_id, rows, changes = {}) {
+  const labels = [...new Set(rows.map((row) => row[1]))];
+  return {
+    run_id,
+    labels,
+    state: "done",
+    adding: [],
+    prompted: false,
+    whole_frame: false,
+    pts_us: Array.from({ length: 10 }, (_, i) => i * 1_000_000),
+    sample: rows.map((row) => row[0]),
+    label: rows.map((row) => labels.indexOf(row[1])),
+    confidence: rows.map((row) => row[2]),
+    box: rows.flatMap((row) => row[3] ?? [0, 0, 10, 10]),
+    failed: {},
+    gated: {},
+    missing: {},
+    ...changes,
+  };
+}
+
+export function makeSighting(label, onset_s, offset_s, changes = {}) {
+  return {
+    label,
+    onset_s,
+    offset_s,
+    onset_earliest_s: onset_s,
+    offset_latest_s: offset_s,
+    duration_s: offset_s - onset_s,
+    peak_s: onset_s,
+    peak_confidence: 0.9,
+    alert_s: onset_s,
+    censored_left: false,
+    censored_right: false,
+    close_reason: "exit",
+    ...changes,
+  };
+}
+
+export function makeAnswer(sightings = [], changes = {}) {
+  return {
+    sightings,
+    rule_hash: "hash",
+    interval_s: 1,
+    filtered_scores: {},
+    truth: null,
+    figures: {
+      sightings: sightings.length,
+      presence_s: 0,
+      presence_most_s: 0,
+      analysed_s: 10,
+      samples: 10,
+      failed: 0,
+      gated: 0,
+      gaps: 0,
+      alerts_per_hour: 0,
+      alerts: 0,
+      by_label: [],
+    },
+    ...changes,
+  };
+}
+
+export function makeAnnotation(id, start_us, end_us, changes = {}) {
+  return {
+    id,
+    kind: "annotation",
+    label: "cat",
+    annotator: "me",
+    origin: "independent",
+    start_us,
+    end_us,
+    ...changes,
+  };
+}

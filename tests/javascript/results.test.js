@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+
+import { makeAnswer, makeData, makeLog, makeSighting } from "./builders.js";
+import { component } from "./components.js";
+import { make, openPage, playerPage } from "./fake_page.js";
+import { FakeServer, settle } from "./fake_server.js";
+
+const { figureTexts, labelText, sightingTexts } = await component("player/results.js");
+const { default: show } = await component("player/main.js");
+
+const FIGURES = makeAnswer([makeSighting("cat", 1, 2)]).figures;
+
+test("a sighting is its times, its peak and its alert", () => {
+  const sighting = makeSighting("cat", 1, 63.5, { peak_confidence: 0.876, alert_s: 1.2 });
+  assert.deepEqual(sightingTexts(sighting), [
+    "cat",
+    "1.00 s",
+    "1:03.50",
+    "1:02.50",
+    "0.88",
+    "1.20 s",
+  ]);
+});
+
+test("a sighting that the clip or the run cuts has limits for times", () => {
+  const cut = { censored_left: true, censored_right: true, alert_s: null };
+  const texts = sightingTexts(makeSighting("cat", 0, 5, cut));
+  assert.deepEqual(texts.slice(1, 3), ["≤ 0.00 s", "≥ 5.00 s"]);
+  assert.equal(texts[5], "silenced");
+});
+
+test("figures say of what they are", () => {
+  const texts = figureTexts({ ...FIGURES, presence_s: 1, presence_most_s: 2, alerts: 3 }, false);
+  assert.deepEqual(texts, [
+    [1, "sightings"],
+    ["1.00 s", "presence (at most 2.00 s)"],
+    ["10.00 s", "analysed: 10 samples, 0 failed, 0 gaps"],
+    ["0.0", "alerts an hour (3 in all)"],
+  ]);
+});
+
+test("gated samples are named where there was a gate", () => {
+  assert.match(figureTexts(FIGURES, true)[2][1], /0 failed, 0 gated, 0 gaps/);
+  assert.match(figureTexts({ ...FIGURES, gated: 4 }, false)[2][1], /4 gated/);
+});
+
+test("a rate of no time is a dash", () => {
+  assert.equal(figureTexts({ ...FIGURES, alerts_per_hour: null }, false)[3][0], "–");
+  const label = { label: "cat", sightings: 1, presence_s: 3, alerts_per_hour: null };
+  assert.equal(labelText(label), "cat: 1 sighting, 3.00 s, – alerts an hour");
+});
+
+let server;
+let clock;
+let parentElement;
+beforeEach(async () => {
+  clock = openPage();
+  server = new FakeServer();
+  parentElement = make("div", "", playerPage());
+  show({ data: makeData("A"), parentElement, setStateValue: () => {} });
+  const [log] = server.to("/api/runs/A/log");
+  await server.answer(log, makeLog("A", [[1, "cat", 0.9]]));
+});
+
+const part = (selector) => parentElement.player.root.querySelector(selector);
+const answer = (body) => server.answer(server.to("/api/replay").at(-1), body);
+
+test("the table marks the sighting at the playhead", async () => {
+  await answer(makeAnswer([makeSighting("cat", 1, 2), makeSighting("cat", 4, 5)]));
+  parentElement.player.stage.video.showFrame(4.5);
+  const rows = part(".rows").querySelectorAll("tr.sighting");
+  assert.deepEqual(
+    rows.map((row) => row.classList.contains("now")),
+    [false, true],
+  );
+  assert.equal(
+    part(".rows").querySelectorAll("img")[1].src,
+    "/api/pictures/media-of-A/4000000.jpg",
+  );
+});
+
+test("an empty table says why", async () => {
+  await answer(makeAnswer([]));
+  assert.match(part(".rows").textContent, /No sighting with these settings/);
+});
+
+test("why is asked for the playhead when it rests, and not while playing", async () => {
+  await answer(makeAnswer([]));
+  const { stage } = parentElement.player;
+  const asked = () => server.to("/api/explain");
+  for (const time of [1, 2, 3]) stage.video.showFrame(time);
+  clock.tick(150);
+  assert.deepEqual(
+    asked().map((r) => [r.body.pts_s, r.body.label]),
+    [[3, "cat"]],
+  );
+  stage.video.paused = false;
+  stage.video.showFrame(4);
+  clock.tick(150);
+  assert.equal(asked().length, 1);
+});
+
+test("a late reason of another rule is not shown", async () => {
+  await answer(makeAnswer([]));
+  parentElement.player.stage.video.showFrame(3);
+  clock.tick(150);
+  const [late] = server.to("/api/explain");
+  parentElement.player.model.changed();
+  late.resolve({ ok: true, json: async () => ({ state: "present", reason: "old", pts_s: 3 }) });
+  await settle();
+  assert.equal(part(".why").textContent, "");
+});
+
+const FIGURE = {
+  tp: 3,
+  fp: 1,
+  fn: 0,
+  precision: 0.75,
+  precision_interval: [0.2, 0.99],
+  recall: null,
+  f1: null,
+  f1_mean: null,
+  false_per_hour: 1.25,
+  onset_error: { n: 3, median_s: 0.1, p05_s: -0.1, p95_s: 0.3 },
+  offset_error: { n: 3, median_s: -0.2, p05_s: -0.4, p95_s: 0 },
+  delay: { n: 0 },
+  covered_s: 65,
+  below_resolution: 2,
+  refused: { recall: "no stretch was watched for it" },
+};
+
+test("figures against the annotations have intervals, signs and reasons", async () => {
+  const truth = {
+    overall: { ...FIGURE, f1: 0.5 },
+    labels: { cat: FIGURE },
+    macro: {},
+    notes: ["of one clip"],
+    moments: [{ kind: "ends_late", start_s: 61, label: "cat", text: "0.4 s late" }],
+    moments_left_out: 4,
+  };
+  await answer(makeAnswer([], { truth }));
+  const cells = part(".truth")
+    .querySelectorAll("td")
+    .map((cell) => cell.textContent);
+  assert.deepEqual(cells, [
+    "cat",
+    "3",
+    "1",
+    "0 (2 below resolution)",
+    "0.75 0.20–0.99",
+    "–",
+    "–",
+    "–",
+    "1.3",
+    "+0.10 s",
+    "-0.20 s",
+    "–",
+    "1:05.00",
+  ]);
+  assert.match(part(".truth").textContent, /no stretch was watched for it.*of one clip/);
+  assert.match(part(".moments").textContent, /ends late 1:01\.00and 4 more/);
+  assert.equal(parentElement.player.root.dataset.f1, 0.5);
+});
+
+test("a refused rule is said in the panel, and the old table is marked", async () => {
+  await answer(makeAnswer([]));
+  parentElement.player.model.changed();
+  await server.answer(server.to("/api/replay").at(-1), "below the floor", { status: 400 });
+  assert.match(part(".side").textContent, /below the floor/);
+  assert.equal(parentElement.player.root.classList.contains("stale"), true);
+});

@@ -174,13 +174,14 @@ def count(
     )
     matched = p.partner >= 0
     tp, fn = int(matched.sum()), int(p.counted.sum() - matched.sum())
-    mine_ignored, _ = kernels.touches(p.edges, np.ascontiguousarray(p.truth[~p.counted]))
-    swallowed = ~matched & (mine_ignored > 0)
-    mine, theirs = kernels.touches(p.edges, np.ascontiguousarray(p.truth[p.counted]))
+    counted_truth = np.ascontiguousarray(p.truth[p.counted])
+    first, _, _ = kernels.candidates(p.edges, counted_truth, *matching.arguments)
+    uncounted = kernels.uncounted(p.edges, p.truth, p.counted, first)
+    sighting_hits, annotation_hits = kernels.touches(p.edges, counted_truth)
     is_covered = len(truth.covered) > 0
-    has_truth, has_sighting = bool(p.counted.any()), bool((~swallowed).any())
+    has_truth, has_sighting = bool(p.counted.any()), bool((~uncounted).any())
     in_seen, in_true = (
-        _segments(p.edges[~swallowed][:, 1:3], start_us),
+        _segments(p.edges[~uncounted][:, 1:3], start_us),
         _segments(p.truth[p.counted], start_us),
     )
     uncovered = len(truth.present) - len(np.unique(p.annotation[:, 0]))
@@ -192,13 +193,13 @@ def count(
     errors = _errors(p, presences)
     made = Counts(
         tp=tp,
-        fp=len(p.edges) - tp - int(swallowed.sum()),
+        fp=len(p.edges) - tp - int(uncounted.sum()),
         fn=fn,
         below_resolution=int((~p.counted & p.analysed).sum()),
         not_analysed=int((~p.analysed).sum()),
         ladder=_ladder(p, matching),
-        touching=int(((mine > 0) & ~swallowed).sum()),
-        touched=int((theirs > 0).sum()),
+        touching=int((sighting_hits > 0).sum()),
+        touched=int((annotation_hits > 0).sum()),
         clip_tp=int(is_covered and has_truth and has_sighting),
         clip_fp=int(is_covered and has_sighting and not has_truth),
         clip_fn=int(is_covered and has_truth and not has_sighting),

@@ -92,6 +92,17 @@ def test_collar_counts_agree_with_sed_eval(peers, seen, true, collar_s):
     assert len(true) - tp == theirs["Nfn"]
 
 
+@pytest.mark.parametrize("share", [0.07, 0.29, 0.57, 0.58])
+def test_an_offset_exactly_at_its_share_of_the_length_fits(share):
+    # In floating point 0.29 x 100 s is less than 29 s.
+    truth = np.array([[0, 100_000_000]], np.int64)
+    rule = Matching(criterion="collar", collar_s=0.5, collar_share=share)
+    off_us = round(share * 100) * 1_000_000
+    for late_us, found in ((0, [0]), (1, [-1])):
+        edges = exact(np.array([[0, 100_000_000 + off_us + late_us]], np.int64))
+        assert match(edges, truth, rule)[0].tolist() == found
+
+
 def test_an_edge_within_its_bracket_is_no_error():
     # Sampled each second: seen at 3 and 4, so it began in (2, 3] and ended in [4, 5).
     edges = np.array([[2, 3, 4, 5]], np.int64) * 1_000_000

@@ -181,8 +181,8 @@ def count(
     is_covered = len(truth.covered) > 0
     has_truth, has_sighting = bool(p.counted.any()), bool((~uncounted).any())
     in_seen, in_true = (
-        _segments(p.edges[~uncounted][:, 1:3], start_us),
-        _segments(p.truth[p.counted], start_us),
+        segments(p.edges[~uncounted][:, 1:3], start_us),
+        segments(p.truth[p.counted], start_us),
     )
     uncovered = len(truth.present) - len(np.unique(p.annotation[:, 0]))
     judged_true = judged_false = 0
@@ -261,12 +261,15 @@ def _ladder(p: Pairing, matching: Matching) -> np.ndarray:
     return out
 
 
-def _segments(presence: np.ndarray, start_us: int) -> np.ndarray:
-    """The 1 s segments in which it was there for any moment (sed_eval's floor and ceiling)."""
+def segments(presence: np.ndarray, start_us: int) -> np.ndarray:
+    """The 1 s segments in which it was there: int64 (k,), numbers from `start_us` on, sorted.
+
+    From the floor of the onset to the ceiling of the offset, as sed_eval takes them (Mesaros et
+    al., Applied Sciences 6 (2016) 162): an instant exactly on a whole second lies in none.
+    """
     if not len(presence):
         return _NO_TIMES
     first = (presence[:, 0] - start_us) // SEGMENT_US
-    last = np.maximum(first + 1, -((start_us - presence[:, 1]) // SEGMENT_US))
-    size = last - first
+    size = -((start_us - presence[:, 1]) // SEGMENT_US) - first
     steps = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     return np.unique(np.repeat(first, size) + steps)

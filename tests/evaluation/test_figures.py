@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lab.annotation import Annotation, Coverage, Verdict
+from lab.evaluation.counts import segments
 from lab.evaluation.evaluate import evaluate
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
@@ -156,9 +159,19 @@ def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
     assert found.covered_s == 56
 
 
+@st.composite
+def moments_and_spans(draw, limit=60):
+    """Disjoint stretches in quarters of a second, some of no length: int64 (n, 2) in microseconds."""
+    cuts = sorted(draw(st.sets(st.integers(0, 4 * limit), max_size=12)))
+    pairs = [(a, a if draw(st.booleans()) else b) for a, b in zip(cuts[::2], cuts[1::2])]
+    return np.array(pairs, np.int64).reshape(-1, 2) * 250_000
+
+
 def test_segments_are_those_of_sed_eval(tmp_path, peers):
     sed_eval = peers("sed_eval")
-    seen, true = [(5, 8), (20, 23), (40, 43)], [(5.5, 9.2), (30.0, 31.0), (41.0, 42.5)]
+    # At 50 and 52 one sample is seen: an instant on a whole second lies in no segment.
+    seen = [(5, 8), (20, 23), (40, 43), (50, 50), (52, 52)]
+    true = [(5.5, 9.2), (30.0, 31.0), (41.0, 42.5), (51.5, 52.5)]
     run = make_run(tmp_path, scores_of(60, seen), every_s=1.0)
     truth = make_truth(run, *true)
     metrics = sed_eval.sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
@@ -174,6 +187,28 @@ def test_segments_are_those_of_sed_eval(tmp_path, peers):
     ours = evaluate(run, truth, EACH).overall.counts
     assert (ours.segment_tp, ours.segment_fp, ours.segment_fn) == (
         theirs["Ntp"], theirs["Nfp"], theirs["Nfn"])  # fmt: skip
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(moments_and_spans(), moments_and_spans())
+def test_random_segments_are_those_of_sed_eval(peers, seen, true):
+    metrics = peers("sed_eval").sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
+    rows = [
+        [
+            {"event_onset": a / 1e6, "event_offset": b / 1e6, "event_label": "x", "file": "f"}
+            for a, b in spans.tolist()
+        ]
+        for spans in (true, seen)
+    ]
+    metrics.evaluate(*rows, evaluated_length_seconds=60)
+    theirs = metrics.class_wise["x"]
+    start_us = 700_000  # a media need not begin at 0
+    ours = [set(segments(spans + start_us, start_us).tolist()) for spans in (true, seen)]
+    assert len(ours[0] & ours[1]) == theirs["Ntp"]
+    assert len(ours[1] - ours[0]) == theirs["Nfp"]
+    assert len(ours[0] - ours[1]) == theirs["Nfn"]
 
 
 def test_runs_of_other_protocols_and_of_one_clip_twice_are_not_pooled(tmp_path):

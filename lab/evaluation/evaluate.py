@@ -65,7 +65,7 @@ class Evaluation:
             "macro": self.macro,
             "labels": {label: figures.to_dict() for label, figures in self.labels.items()},
             "clips": {
-                self.names[media_id]: {label: _short(f) for label, f in by_label.items()}
+                self.names[media_id]: {label: f.summary() for label, f in by_label.items()}
                 for media_id, by_label in self.clips.items()
             },
             "notes": list(self.notes),
@@ -82,26 +82,13 @@ class Evaluation:
 
         rows = []
         for label, figures in [*self.labels.items(), ("all", self.overall)]:
-            row: dict[str, Any] = {"label": label, **_short(figures)}
+            row: dict[str, Any] = {"label": label, **figures.summary()}
+            row["refused"] = "; ".join(dict.fromkeys(row["refused"].values()))
             for name in ("precision", "recall", "f1", "false_per_hour"):
                 limits = getattr(figures, f"{name}_interval") or (None, None)
                 row[f"{name}_low"], row[f"{name}_high"] = limits
             rows.append(row)
         return pd.DataFrame(rows)
-
-
-def _short(figures: Figures) -> dict[str, Any]:
-    c = figures.counts
-    return {
-        "tp": c.tp,
-        "fp": c.fp,
-        "fn": c.fn,
-        "precision": figures.precision,
-        "recall": figures.recall,
-        "f1": figures.f1,
-        "covered_s": figures.covered_s,
-        "false_per_hour": figures.false_per_hour,
-    }
 
 
 def evaluate(

@@ -211,6 +211,54 @@ def test_random_segments_are_those_of_sed_eval(peers, seen, true):
     assert len(ours[0] - ours[1]) == theirs["Nfn"]
 
 
+def nulls_without_a_reason(row, refused=None, group=""):
+    """Names of figures that are null in a row of JSON and have no reason, nor has their group."""
+    refused = row.get("refused", {}) if refused is None else refused
+    for name, value in row.items():
+        full = f"{group}{name}".removesuffix("_interval")
+        if isinstance(value, dict) and name != "refused":
+            if full not in refused:
+                yield from nulls_without_a_reason(value, refused, f"{full}.")
+        elif value is None and full not in refused:
+            yield full
+
+
+# Annotations and coverage, each (from, to, origin), of a run with sightings at 5 to 8 and at 20.
+NULL_FIGURES = {
+    "nothing was watched": ([(5, 8, "independent")], []),
+    "nothing is annotated": ([], [(0, 60, "independent")]),
+    "no sighting where it was watched": ([(52, 55, "independent")], [(50, 60, "independent")]),
+    "neither": ([], [(50, 60, "independent")]),
+    "no pair": ([(52, 55, "independent")], [(0, 60, "independent")]),
+    "all accepted": ([(5, 8, "accepted")], [(0, 60, "independent")]),
+    "cut on both sides": ([(5, 8, "independent")], [(6, 7, "independent")]),
+    "the queue alone": ([(5, 8, "queue")], [(4, 9, "queue")]),
+    "an instant": ([], [(20, 21, "independent")]),
+}
+
+
+@pytest.mark.parametrize("case", NULL_FIGURES)
+def test_every_figure_that_is_null_has_its_reason(tmp_path, case):
+    run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 20)]), every_s=1.0)
+    marks, watched = NULL_FIGURES[case]
+    truth = Truth.from_records(
+        [note(run, a, b, origin=origin) for a, b, origin in marks],
+        [cover(run, a, b, origin=origin) for a, b, origin in watched],
+    )
+    found = evaluate(run, truth, EACH)
+    row = found.to_dict(with_moments=False)
+    rows = [row["overall"], row["macro"], *row["labels"].values()]
+    rows += [r for by_label in row["clips"].values() for r in by_label.values()]
+    for one in rows:
+        assert list(nulls_without_a_reason(one)) == []
+        assert all(len(reason) > 20 for reason in one["refused"].values())
+    assert row["overall"]["refused"]
+    given = {name for name, value in row["overall"].items() if isinstance(value, float)}
+    assert not given & set(row["overall"]["refused"])
+    frame = found.to_frame()
+    assert (frame["refused"] != "").tolist() == frame.isna().any(axis=1).tolist()
+
+
 def test_runs_of_other_protocols_and_of_one_clip_twice_are_not_pooled(tmp_path):
     one = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=1.0, name="one")
     slower = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=2.0, name="two")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.errors import SettingError, closest
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
 from lab.evaluation.fragmentation import EvaluationEvent, moments
 from lab.evaluation.matching import Matching, Presences
-from lab.evaluation.truth import Truth
+from lab.evaluation.pooling import check_poolable, media_names, shared_labels
+from lab.evaluation.truth import LabelTruth, Truth
 from lab.rules import spans
+from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def evaluate(
     rule: the runs' default, unless given. labels: those to measure; all that truth and runs share.
     tiou: temporal IoU at which a sighting stands for an annotation; `matching` for other criteria.
 
-    Raises SettingError for runs that may not be pooled, truth that cannot be meant, or labels
+    Raises SettingError for runs that may not be pooled, truth that is not valid, or labels
     that are not there.
     """
     runs = check_poolable(runs)
@@ -128,16 +129,7 @@ def evaluate(
         watched = []
         for label in wanted:
             of_label = known.of(media_id, label)
-            presences = presences_of(run, label, rule)
-            made, pairing = count(
-                presences,
-                of_label,
-                matching,
-                pts_us=run.log.pts_of(label),
-                interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.analysed_of(label),
-                start_us=run.media["first_pts_us"],
-            )
+            made, pairing, presences = count_run(run, label, rule, of_label, matching)
             counts[label].append(made)
             origins[label] |= of_label.origins
             here.append(made)
@@ -146,7 +138,7 @@ def evaluate(
             pairings.append((media_id, label, presences, pairing))
         footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
-        clip_totals.append(with_covered(total(here), covered_us))
+        clip_totals.append(replace(total(here), covered_us=covered_us))
     notes += known.joined_note(clips, wanted)
     gated = sum(int(run.log.gated.sum()) for run in runs)
     if gated:
@@ -169,16 +161,40 @@ def evaluate(
     )
 
 
-def with_covered(counts: Counts, covered_us: int) -> Counts:
-    from dataclasses import replace
+def count_run(
+    run: Run,
+    label: str,
+    rule: Rule,
+    truth: LabelTruth,
+    matching: Matching,
+    *,
+    presences: Presences | None = None,
+    sampled: np.ndarray | None = None,
+    interval_s: float | None = None,
+) -> tuple[Counts, Pairing, Presences]:
+    """What a rule finds of a label in a run, counted against what is true of it.
 
-    return replace(counts, covered_us=covered_us)
+    truth: of the label, or of another one that stands for it. presences: what was found; by the
+    rule in the run, unless given. sampled: bool, one a sample of the log, what is taken as
+    analysed; the samples on which the label was looked for, unless given. interval_s: annotations
+    below it do not count; the run's own sampling interval, unless given.
+    """
+    if presences is None:
+        presences = presences_of(run, label, rule)
+    counts, pairing = count(
+        presences,
+        truth,
+        matching,
+        pts_us=run.log.pts_of(label) if sampled is None else run.log.pts_us[sampled],
+        interval_us=round((interval_s or run.sample_interval_s) * 1e6),
+        analysed=run.analysed_of(label) if sampled is None else run.spans_of(sampled),
+        start_us=run.media["first_pts_us"],
+    )
+    return counts, pairing, presences
 
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
     """What a rule finds of a label in a run, as columns."""
-    from lab.rules.replay import replay_rows
-
     one = rule.of(label)
     rule.check_floor(float(run.recipe["score_floor"]))
     pts_us = run.log.pts_of(label)
@@ -187,86 +203,3 @@ def presences_of(run: Run, label: str, rule: Rule) -> Presences:
     debounce = one.debounce.resolved(run.sample_interval_s)
     rows, n = replay_rows(pts_us, run.label_scores(label, rule), debounce)
     return Presences.from_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
-
-
-def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
-    """The runs as a list. Raises SettingError if their figures may not be added up."""
-    from lab.runs.run import Run
-
-    given = [runs] if isinstance(runs, Run) else list(runs)
-    if not given:
-        raise SettingError("there is no run to measure; analyse a clip first")
-    protocols = {run.protocol_hash: run for run in given}
-    if len(protocols) > 1:
-        one, other = list(protocols.values())[:2]
-        raise SettingError(
-            f"runs {one.run_id} and {other.run_id} have different protocols "
-            f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
-        )
-    seen: dict[str, Run] = {}
-    for run in given:
-        twin = seen.get(run.media["media_id"])
-        seen[run.media["media_id"]] = run
-        if twin is not None:
-            raise SettingError(
-                f"runs {twin.run_id} and {run.run_id} are of the same clip and protocol: it would "
-                "count twice; give one of them"
-            )
-    return given
-
-
-def protocol_difference(one: Run, other: Run) -> str:
-    """The settings in which two recipes differ, in words."""
-    left, right = one.recipe, other.recipe
-    names = [n for n in sorted({*left, *right} - {"media_id"}) if left.get(n) != right.get(n)]
-    return (
-        "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3])
-        or "none"
-    )
-
-
-def _brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
-
-
-def shared_labels(
-    runs: Sequence[Run], truth: Truth, rule: Rule, labels: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Labels that the rule looks for and the truth speaks of, and notes about the others."""
-    looked_for = rule.wanted(runs[0].labels)
-    media = {run.media["media_id"] for run in runs}
-    spoken = {label for m, by_label in truth.by_media.items() if m in media for label in by_label}
-    if labels is not None:
-        for label in labels:
-            if label not in looked_for:
-                raise SettingError(
-                    f"the rule finds no label {label!r}; {closest(label, looked_for)}"
-                )
-        return sorted(set(labels)), []
-    unknown = sorted(spoken - set(looked_for))
-    notes = [
-        f"label {label!r} is annotated but not looked for, so it is not measured; "
-        f"{closest(label, looked_for)}"
-        for label in unknown[:5]
-    ]
-    wanted = sorted(spoken & set(looked_for))
-    if not wanted and unknown:
-        raise SettingError(
-            f"no annotated label is one that the rule looks for: got {unknown[0]!r}; "
-            f"{closest(unknown[0], looked_for)}"
-        )
-    return wanted or looked_for, notes
-
-
-def media_names(runs: Iterable[Run]) -> dict[str, str]:
-    """media_id to a name that is one of its kind: the file's, or more of its path."""
-    names: dict[str, str] = {}
-    for run in runs:
-        row, parts = run.media, run.media_path.parts
-        rivals = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
-        n = 1
-        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in rivals):
-            n += 1
-        names[row["media_id"]] = "/".join(parts[-n:])
-    return names

@@ -53,7 +53,9 @@ def moments(
     def say(kind: Kind, span: np.ndarray, text: str) -> None:
         out.append(EvaluationEvent(kind, media_id, label, int(span[0]), int(span[1]), text))
 
-    touching = _overlaps(p)
+    from lab.evaluation import kernels
+
+    touching = kernels.touching_pairs(p.edges, p.truth)
     for j, span in enumerate(p.truth):
         if not p.counted[j]:
             length = (span[1] - span[0]) / 1e6
@@ -87,19 +89,6 @@ def moments(
         if cut:
             say("censored", span, f"cut at the {' and the '.join(cut)}")
     return sorted(out, key=lambda m: (m.start_us, m.kind))
-
-
-def _overlaps(p: Pairing) -> np.ndarray:
-    """Pairs (sighting piece, annotation piece) that touch: int64 (k, 2)."""
-    pairs = []
-    starts, ends = p.truth[:, 0], p.truth[:, 1]
-    for i, edge in enumerate(p.edges):
-        low = np.minimum(np.maximum(starts, edge[0]), edge[1])
-        high = np.minimum(np.maximum(ends, edge[2]), edge[3])
-        both = np.minimum(high, ends) - np.maximum(low, starts)
-        meets = (both > 0) | ((both == 0) & ((starts == ends) | (low == high)))
-        pairs += [(i, j) for j in np.flatnonzero(meets).tolist()]
-    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _edges(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.errors import SettingError, closest
-from lab.evaluation.counts import Counts, count
-from lab.evaluation.evaluate import presences_of
+from lab.evaluation.counts import Counts
+from lab.evaluation.evaluate import count_run
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import LabelTruth, Truth
@@ -119,7 +119,7 @@ def compare_phrases(
     phrases: two or more labels of the run. rule: the run's default, unless given; its `only` does
     not count, and neither do settings of labels that are not compared.
     truth, coverage: as of `lab.evaluate`. truth_label: whose annotations count for every phrase;
-    may be left out if `truth` speaks of one label on this clip. Without both, nothing is measured.
+    may be left out if `truth` is of one label on this clip. Without both, nothing is measured.
 
     Raises SettingError for unknown labels, a rule below the run's floor, or truth without the label.
     """
@@ -211,8 +211,8 @@ def _truth(
     here = sorted(known.by_media.get(media_id, {}))
     if label is None:
         if len(here) != 1:
-            spoken = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
-            raise SettingError(f"name the label whose annotations count; {spoken}")
+            annotated = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
+            raise SettingError(f"name the label whose annotations count; {annotated}")
         label = here[0]
     if label not in here:
         way = closest(label, here) if here else "annotate it on Tune first"
@@ -252,11 +252,11 @@ def _sides(
 
 
 def _of_scores(run: Run, phrase: str, curve: np.ndarray, threshold: float) -> dict[str, Any]:
-    looked = ~np.isnan(curve)
-    at = int(np.argmax(np.where(looked, curve, -1))) if looked.any() else None
+    analysed = ~np.isnan(curve)
+    at = int(np.argmax(np.where(analysed, curve, -1))) if analysed.any() else None
     return {
         "phrase": phrase,
-        "samples": int(looked.sum()),
+        "samples": int(analysed.sum()),
         "threshold": float(threshold),
         "peak_score": None if at is None else float(curve[at]),
         "peak_s": None if at is None or curve[at] == 0 else run.log.pts_us[at].item() / 1e6,
@@ -282,15 +282,7 @@ def _of_truth(
     names = ("tp", "fp", "fn", *_RATES, *(f"{name}_interval" for name in _RATES))
     if known is None:
         return dict.fromkeys(names)
-    made, _ = count(
-        presences_of(run, phrase, rule),
-        known,
-        matching,
-        pts_us=run.log.pts_of(phrase),
-        interval_us=round(run.sample_interval_s * 1e6),
-        analysed=run.analysed_of(phrase),
-        start_us=run.media["first_pts_us"],
-    )
+    made, _, _ = count_run(run, phrase, rule, known, matching)
     figures = Figures(made, known.origins).to_dict()
     return {name: figures[name] for name in names}
 

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.errors import SettingError
-from lab.evaluation.counts import count
+from lab.evaluation.counts import total
+from lab.evaluation.evaluate import count_run
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.pooling import check_poolable
 from lab.evaluation.truth import Truth
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
+from lab.tuning.sweep import the_label
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
@@ -41,9 +44,6 @@ def thin(
 
     Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
     """
-    from lab.evaluation.evaluate import check_poolable
-    from lab.tuning.sweep import the_label
-
     runs = check_poolable(runs)
     known = Truth.coerce(truth, runs, coverage)
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
@@ -119,14 +119,8 @@ def _phase(
             continue
         rows, n = replay_rows(pts_us, scores, debounce)
         presences = Presences.from_rows(rows[:n], pts_us, start_us, end_us)
-        made, pairing = count(
-            presences,
-            truth.of(run.media["media_id"], label),
-            matching,
-            pts_us=times,
-            interval_us=round(run.sample_interval_s * 1e6),
-            analysed=run.analysed_of(label),
-            start_us=start_us,
+        made, pairing, _ = count_run(
+            run, label, rule, truth.of(run.media["media_id"], label), matching, presences=presences
         )
         counts.append(made)
         paired = np.flatnonzero(pairing.partner >= 0)
@@ -135,16 +129,12 @@ def _phase(
         seen = pairing.edges[paired, 2] - pairing.edges[paired, 1]
         true = np.diff(pairing.truth[pairing.partner[paired]], axis=1).ravel()
         bias += ((seen - true) / 1e6).tolist()
-    from lab.evaluation.counts import total
-
     return {"counts": total(counts), "bias": bias, "taken": taken}
 
 
 def _row(
     interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]
 ) -> dict[str, Any]:
-    from lab.evaluation.counts import total
-
     joint = Figures(total([e["counts"] for e in each]))
     single = [Figures(e["counts"]) for e in each]
     delays = joint.counts.delays_us

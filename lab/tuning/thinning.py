@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lab.evaluation.truth import Truth
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 from lab.tuning.sweep import the_label
+from lab.video.time_grid import choose
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
@@ -74,12 +76,11 @@ def thin(
 def thinned(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
     """Positions of the samples that a coarser grid takes, by the sampler's own rule.
 
-    The grid begins at sample `phase`; each point takes the first sample at or after it.
+    pts_us: int64 (n,), rising. The grid (`lab.video.time_grid`) begins at sample `phase`, in ticks
+    of a microsecond.
     """
-    if phase >= len(pts_us):
-        return np.zeros(0, np.int64)
-    points = np.arange(int(pts_us[phase]), int(pts_us[-1]) + 1, max(1, round(interval_s * 1e6)))
-    return np.unique(np.searchsorted(pts_us, points - 1000))
+    taken = choose(pts_us[phase:].tolist(), interval_s, Fraction(1, 1_000_000))
+    return phase + np.array(taken, np.int64)
 
 
 def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:

@@ -11,6 +11,7 @@ from lab.app.server.annotations import AnnotationCache
 from lab.config import Config, load_config
 from lab.errors import SettingError
 from lab.jobs.local import LocalEngine
+from lab.rules import spans
 from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -152,11 +153,7 @@ def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
 
 def _union_s(spans_us: list[tuple[int, int]]) -> float:
     """Seconds that lie in at least one span."""
-    total, reached = 0, -(2**62)
-    for start, end in sorted(spans_us):
-        total += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return total / 1e6
+    return spans.total_us(spans.union(spans_us)) / 1e6
 
 
 @cache

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.annotation import Annotation, Coverage, Verdict
@@ -12,6 +12,7 @@ from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Debounce
 from tests.builders import make_run, make_truth, scores_of
+from tests.random_examples import examples
 
 EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
@@ -189,9 +190,7 @@ def test_segments_are_those_of_sed_eval(tmp_path, peers):
         theirs["Ntp"], theirs["Nfp"], theirs["Nfn"])  # fmt: skip
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(100)
 @given(moments_and_spans(), moments_and_spans())
 def test_random_segments_are_those_of_sed_eval(peers, seen, true):
     metrics = peers("sed_eval").sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)

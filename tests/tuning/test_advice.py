@@ -48,8 +48,8 @@ def study(rng, sites=5, clips=8, seconds=240):
     return out
 
 
-def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals():
-    repetitions = 200
+@pytest.mark.parametrize("repetitions", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals(repetitions):
     held, intervals = [], []
     for seed in range(repetitions):
         swept = sweep_footage(study(np.random.default_rng(seed)), "x", GRID, floor=0.05)

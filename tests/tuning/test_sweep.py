@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import maximum_bipartite_matching
@@ -17,6 +17,7 @@ from lab.tuning.curve import threshold_curve
 from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import load_sweep, sweep_footage
 from tests.builders import make_footage, make_run, make_truth
+from tests.random_examples import examples
 
 EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
@@ -31,13 +32,14 @@ def cases(draw, n=40):
     return scores, present, covered
 
 
-def random_matching(draw_from):
+def matchings():
     return st.builds(
         Matching,
         criterion=st.sampled_from(["tiou", "collar"]),
-        tiou=st.sampled_from([0.2, 0.5]),
-        collar_s=st.sampled_from([0.5, 2.0]),
-        edges=draw_from,
+        tiou=st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.7]),
+        collar_s=st.sampled_from([0.0, 0.5, 2.0]),
+        collar_share=st.sampled_from([0.0, 0.1, 0.29, 0.5, 0.7]),
+        edges=st.sampled_from(["bracket", "observed", "held"]),
     )
 
 
@@ -51,9 +53,20 @@ EXACTLY_AT_THE_LIMIT = (
 
 
 @example(EXACTLY_AT_THE_LIMIT, Matching(tiou=0.2))
-@settings(max_examples=150, deadline=None)
-@given(cases(), random_matching(st.sampled_from(["bracket", "observed", "held"])))
+@examples(150)
+@given(cases(), matchings())
 def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
+    check_curve_against_sweep(case, matching)
+
+
+@pytest.mark.long
+@examples(10_000)
+@given(cases(), matchings())
+def test_a_long_search_finds_no_curve_that_differs_from_the_sweep(case, matching):
+    check_curve_against_sweep(case, matching)
+
+
+def check_curve_against_sweep(case, matching):
     scores, present, covered = case
     footage = make_footage(scores, present, covered=covered)
     if not footage.covered_us:
@@ -105,18 +118,8 @@ def counted_by_trying_all(edges, footage, matching):
     return [tp, int((~nothing | ok.any(axis=1)).sum()) - tp, annotations - tp]
 
 
-@settings(max_examples=150, deadline=None)
-@given(
-    cases(),
-    st.builds(
-        Matching,
-        criterion=st.sampled_from(["tiou", "collar"]),
-        tiou=st.sampled_from([0.1, 0.2, 0.3, 0.7]),
-        collar_s=st.sampled_from([0.5, 2.0]),
-        collar_share=st.sampled_from([0.0, 0.1, 0.29, 0.7]),
-        edges=st.sampled_from(["bracket", "observed", "held"]),
-    ),
-)
+@examples(100)
+@given(cases(), matchings())
 def test_a_curve_counts_what_trying_all_pairs_counts(case, matching):
     scores, present, covered = case
     footage = make_footage(scores, present, covered=covered)
@@ -143,7 +146,7 @@ SMALL = RuleGrid(
 )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@examples(6)
 @given(case=cases())
 def test_a_sweep_counts_what_evaluate_counts_for_each_rule(case, tmp_path_factory):
     scores, present, covered = case

@@ -20,10 +20,10 @@ from scipy import stats
 
 from lab.errors import SettingError
 from lab.evaluation.rates import LEVEL, Interval, proportion_interval
+from lab.rules.rule import Rule
 
 if TYPE_CHECKING:
     from lab.evaluation.truth import Truth
-    from lab.rules.rule import Rule
     from lab.runs.run import Run
 
 
@@ -74,10 +74,10 @@ class Audit:
 
 def unwatched(runs: Sequence[Run], truth: Truth, label: str) -> list[Run]:
     """Runs whose clip nobody annotated or watched for the label."""
-    spoken = {
+    annotated = {
         r.media_id for rows in (truth.annotations, truth.coverage) for r in rows if r.label == label
     }
-    return [run for run in runs if run.media["media_id"] not in spoken]
+    return [run for run in runs if run.media["media_id"] not in annotated]
 
 
 def new_audit(
@@ -100,8 +100,8 @@ def new_audit(
 
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
     """The population's figures, from the drawn clips among `runs` that were watched for it."""
+    # Here, for the store reads audits: a circle until it gives their rows alone.
     from lab.evaluation.evaluate import evaluate
-    from lab.rules.rule import Rule
 
     watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
     drawn = [r for r in runs if r.media["media_id"] in watched & set(audit.drawn)]

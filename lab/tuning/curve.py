@@ -15,6 +15,7 @@ import numpy as np
 
 from lab.evaluation.matching import Matching
 from lab.evaluation.rates import rates_of
+from lab.rules.box_filter import BoxFilter
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage
@@ -59,7 +60,6 @@ def threshold_curve(
     footage: list[Footage], matching: Matching | None = None, *, floor: float = 0.0
 ) -> Curve:
     """The curve over clips. Thresholds below `floor` are left out: the log cannot answer them."""
-    from lab.rules.box_filter import BoxFilter
     from lab.tuning.threshold_sweep import count_changes
 
     matching = matching or Matching()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.evaluation.counts import resolvable
+from lab.evaluation.pooling import media_names
 from lab.evaluation.truth import NOTHING, LabelTruth, Truth
 from lab.rules import spans
 from lab.rules.box_filter import BoxFilter
@@ -87,8 +88,6 @@ class Footage:
 
 def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
     """One for each run that has samples, also where nothing was annotated."""
-    from lab.evaluation.evaluate import media_names
-
     names = media_names(runs)
     out = []
     for run in runs:

@@ -53,7 +53,7 @@ def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals(re
     held, intervals = [], []
     for seed in range(repetitions):
         swept = sweep_footage(study(np.random.default_rng(seed)), "x", GRID, floor=0.05)
-        folds = make_folds(swept, seed)
+        folds = make_folds(swept.names, swept.sites, swept.nights, seed)
         assert folds.by == "site"
         for site in set(swept.sites):
             assert len({f for f, s in zip(folds.fold, swept.sites) if s == site}) == 1
@@ -207,13 +207,13 @@ def test_nights_are_held_out_where_there_is_one_site_and_clips_where_nights_are_
         )
         for i in range(6)
     ]
-    folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
+    folds = make_folds([c.name for c in clips], [c.site for c in clips], [c.night for c in clips])
     assert (folds.by, len(folds.names)) == ("night", 3)
     clips = [
         make_footage(scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s")
         for i in range(6)
     ]
-    folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
+    folds = make_folds([c.name for c in clips], [c.site for c in clips], [c.night for c in clips])
     assert (folds.by, len(folds.names)) == ("clip", 6)
 
 

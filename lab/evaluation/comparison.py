@@ -15,7 +15,7 @@ from lab.errors import SettingError, closest
 from lab.evaluation.evaluate import count_run, presences_of
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.pooling import check_poolable, media_names
-from lab.evaluation.rates import ratio
+from lab.evaluation.rates import NOTHING_COUNTED, ratio
 from lab.evaluation.resampling import paired_gain
 from lab.evaluation.seconds import NO_KAPPA, kappa, seconds_table
 from lab.evaluation.truth import Truth
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Kind = Literal["gained", "lost", "split", "merged", "shifted"]
 _SHIFT_US = 500_000
 NO_SECOND = "no second was analysed by both: there is nothing to compare"
+ONE_CLIP = "one clip only: the gain in F1 has no interval, for there is nothing to resample"
 NO_PRESENCE = "neither side has a sighting in what both analysed"
 
 
@@ -288,12 +289,15 @@ def _gain(
     sums = counts.sum(axis=0)
     f1 = [ratio(2 * int(s[0]), int(2 * s[0] + s[1] + s[2])) for s in sums]
     gain, interval = paired_gain(two, one, seed)
+    refused = {}
     if len(rows) == 1:
-        notes.append(
-            "one clip only: the gain in F1 has no interval, for there is nothing to resample"
-        )
+        refused["gain_interval"] = ONE_CLIP
+        notes.append(ONE_CLIP)
+    refused |= {
+        name: NOTHING_COUNTED for name, value in zip("ab", f1, strict=True) if value is None
+    }
     return {
         "a": f1[0], "b": f1[1], "gain": gain, "clips": len(rows),
         "gain_interval": list(interval) if len(rows) > 1 else None,
-        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(),
+        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(), "refused": refused,
     }  # fmt: skip

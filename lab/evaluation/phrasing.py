@@ -27,6 +27,12 @@ _APART_US = 2_000_000
 _RATES = ("precision", "recall", "f1")
 _MORE_IS_BETTER = ("peak_score", "mean_inside", "auc", *_RATES)
 _LESS_IS_BETTER = ("mean_outside",)
+NO_TRUTH = "no truth was given, or it has no such label: give truth, and the label that counts"
+NO_SAMPLE = "the phrase was not looked for on any sample"
+NO_SCORE = "its score is 0 on every sample"
+NO_SHARED_SAMPLE = "no sample was looked at for all of the phrases"
+NO_SAMPLE_INSIDE = "no shared sample lies in an annotated presence"
+NO_SAMPLE_OUTSIDE = "no shared sample lies in what was watched and outside the annotations"
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Phrasing:
         `peak_score`, `peak_s`, `sightings`, `presence_s`. Of the samples that all phrases share:
         `share_over`, and against the truth `mean_inside`, `mean_outside`, `auc`. Of its sightings
         against the truth: `precision`, `recall`, `f1`, each with `..._interval` (95 %), and
-        `tp`, `fp`, `fn`. What cannot be said is None.
+        `tp`, `fp`, `fn`. What is None has its reason in `refused`.
     disagreements: the samples that differ most, the furthest apart first, 2 s or more from another.
     truth: the label, how many annotations it has here, how long was watched; None without truth.
     sightings: phrase to its sightings under `rule`. notes: what a reader must know.
@@ -90,7 +96,7 @@ class Phrasing:
         """One row a phrase, as for a CSV; intervals as `..._low` and `..._high`."""
         flat = []
         for row in self.rows:
-            out = {k: v for k, v in row.items() if not k.endswith("_interval")}
+            out = {k: v for k, v in row.items() if k != "refused" and not k.endswith("_interval")}
             for name in _RATES:
                 out[f"{name}_low"], out[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
             flat.append(out)
@@ -147,6 +153,7 @@ def compare_phrases(
         }
         row |= _of_samples(curves[phrase], shared, sides, row["threshold"])
         row |= _of_truth(run, phrase, used, known, matching)
+        row["refused"] = _reasons(row, known) | row["refused"]
         rows.append(row)
     apart = _disagreements(run.log.pts_us, shared, curves)
     return Phrasing(run.run_id, used, tuple(rows), apart, about, sightings, tuple(notes))
@@ -281,10 +288,26 @@ def _of_truth(
     """Rates of one phrase against the annotations of another label; None without truth."""
     names = ("tp", "fp", "fn", *_RATES, *(f"{name}_interval" for name in _RATES))
     if known is None:
-        return dict.fromkeys(names)
+        return dict.fromkeys(names) | {"refused": dict.fromkeys(_RATES, NO_TRUTH)}
     made, _, _ = count_run(run, phrase, rule, known, matching)
     figures = Figures(made, known.origins).to_dict()
-    return {name: figures[name] for name in names}
+    refused = {name: why for name, why in figures["refused"].items() if name in _RATES}
+    return {name: figures[name] for name in names} | {"refused": refused}
+
+
+def _reasons(row: Mapping[str, Any], known: LabelTruth | None) -> dict[str, str]:
+    """Why figures of scores are None; those against the truth have their own reasons."""
+    inside = NO_TRUTH if known is None else NO_SAMPLE_INSIDE
+    outside = NO_TRUTH if known is None else NO_SAMPLE_OUTSIDE
+    why = {
+        "peak_score": NO_SAMPLE,
+        "peak_s": NO_SAMPLE if row["peak_score"] is None else NO_SCORE,
+        "share_over": NO_SHARED_SAMPLE,
+        "mean_inside": inside,
+        "mean_outside": outside,
+        "auc": inside if row["mean_inside"] is None else outside,
+    }
+    return {name: reason for name, reason in why.items() if row[name] is None}
 
 
 def _disagreements(

@@ -19,12 +19,22 @@ import numpy as np
 from scipy import stats
 
 from lab.errors import SettingError
-from lab.evaluation.rates import LEVEL, Interval, proportion_interval
+from lab.evaluation.rates import (
+    LEVEL,
+    NO_ANNOTATION,
+    NO_SIGHTING,
+    NO_TIME,
+    Interval,
+    proportion_interval,
+)
 from lab.rules.rule import Rule
 
 if TYPE_CHECKING:
     from lab.evaluation.truth import Truth
     from lab.runs.run import Run
+
+UNWATCHED_STRATUM = "of some stratum no drawn clip is watched yet: watch at least two of each"
+ONE_CLIP_OF_A_STRATUM = "of some stratum only one drawn clip is watched yet: watch another one"
 
 
 @dataclass(frozen=True)
@@ -173,7 +183,7 @@ def estimate(
 
     counts: media_id to tp, fp, fn of the drawn clips that are watched. hours: likewise. Clips that
     are not watched yet are left out, and the figures say how many; a stratum without two watched
-    clips gives no interval.
+    clips gives no interval. refused: which figures are None, and why.
     """
     done = [
         (
@@ -201,7 +211,23 @@ def estimate(
             _ratio(done, top, bottom, bounded=name != "false_per_hour") if usable else (None, None)
         )
         row[name], row[f"{name}_interval"] = value, None if interval is None else list(interval)
-    return row
+    return row | {"refused": _refused(row, usable)}
+
+
+def _refused(row: Mapping[str, Any], usable: bool) -> dict[str, str]:
+    """Which figures are None, and why."""
+    why = {
+        "precision": NO_SIGHTING,
+        "recall": NO_ANNOTATION,
+        "false_per_hour": NO_TIME,
+        **dict.fromkeys(("precision_interval", "recall_interval"), ONE_CLIP_OF_A_STRATUM),
+        "false_per_hour_interval": ONE_CLIP_OF_A_STRATUM,
+    }
+    return {
+        name: why[name] if usable else UNWATCHED_STRATUM
+        for name, value in row.items()
+        if value is None and not (name.endswith("_interval") and row[name[:-9]] is None)
+    }
 
 
 def _ratio(

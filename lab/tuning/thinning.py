@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
 MAX_PHASES = 25
+NO_WHOLE_PAIR = (
+    "every sighting that stands for an annotation is cut by an end of the clip or of what was "
+    "watched, so its duration is not known"
+)
 
 
 def thin(
@@ -42,7 +46,8 @@ def thin(
     A rule's counts of samples are kept as seconds, so they mean the same at each interval. Each
     interval is taken at all its phase offsets (25 evenly chosen ones, if there are more); rates
     are of the counts of all phases together, `..._low` and `..._high` the worst and best phase.
-    computing: share of the samples that a detector would have had to look at.
+    computing: share of the samples that a detector would have had to look at. refused: which
+    figures are None, and why.
 
     Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
     """
@@ -152,6 +157,12 @@ def _row(
         row[f"{name}_low"], row[f"{name}_high"] = (
             (min(values), max(values)) if values else (None, None)
         )
+    refused = {n: why for n, why in joint.refused.items() if n in ("recall", "precision", "f1")}
+    if not len(delays):
+        refused["delay_s"] = joint.refused["delay"]
+    if not bias:
+        refused["duration_bias_s"] = NO_WHOLE_PAIR if joint.counts.tp else joint.refused["delay"]
+    row["refused"] = refused
     row["delay_s"] = float(np.mean(delays) / 1e6) if len(delays) else None
     row["duration_bias_s"] = float(np.mean(bias)) if bias else None
     samples = sum(len(run.log.analysed_pts_us) for run in runs)

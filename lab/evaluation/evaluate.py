@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
-from lab.evaluation.fragmentation import EvaluationEvent, moments
+from lab.evaluation.fragmentation import EvaluationEvent, fragmentation_events
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.pooling import check_poolable, media_names, shared_labels
 from lab.evaluation.truth import LabelTruth, Truth
@@ -48,13 +48,18 @@ class Evaluation:
         return macro(self.labels.values())
 
     @property
-    def moments(self) -> list[EvaluationEvent]:
+    def events(self) -> list[EvaluationEvent]:
         """The fragmentation report, by media and time."""
         return [
-            moment
+            event
             for media_id, label, presences, pairing in self._pairings
-            for moment in moments(pairing, presences, self.matching, media_id, label)
+            for event in fragmentation_events(pairing, presences, self.matching, media_id, label)
         ]
+
+    @property
+    def moments(self) -> list[EvaluationEvent]:
+        """The same as `events`, by the name that JSON has for them."""
+        return self.events
 
     def to_dict(self, *, with_moments: bool = True) -> dict[str, Any]:
         """What `lab evaluate --json` prints."""
@@ -72,9 +77,7 @@ class Evaluation:
             "notes": list(self.notes),
         }
         if with_moments:
-            row["moments"] = [
-                {"media": self.names[m.media_id], **m.to_dict()} for m in self.moments
-            ]
+            row["moments"] = [{"media": self.names[e.media_id], **e.to_dict()} for e in self.events]
         return row
 
     def to_frame(self) -> pd.DataFrame:
@@ -114,10 +117,10 @@ def evaluate(
     that are not there.
     """
     runs = check_poolable(runs)
-    known = Truth.coerce(truth, runs, coverage, annotator=annotator)
+    truth = Truth.coerce(truth, runs, coverage, annotator=annotator)
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
     matching = matching or Matching(tiou=tiou)
-    wanted, notes = shared_labels(runs, known, rule, labels)
+    wanted, notes = shared_labels(runs, truth, rule, labels)
     clips: dict[str, dict[str, Figures]] = {}
     pairings: list[tuple[str, str, Presences, Pairing]] = []
     counts: dict[str, list[Counts]] = {label: [] for label in wanted}
@@ -128,7 +131,7 @@ def evaluate(
         here: list[Counts] = []
         watched = []
         for label in wanted:
-            of_label = known.of(media_id, label)
+            of_label = truth.of(media_id, label)
             made, pairing, presences = count_run(run, label, rule, of_label, matching)
             counts[label].append(made)
             origins[label] |= of_label.origins
@@ -139,7 +142,7 @@ def evaluate(
         footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
         clip_totals.append(replace(total(here), covered_us=covered_us))
-    notes += known.joined_note(clips, wanted)
+    notes += truth.joined_note(clips, wanted)
     gated = sum(int(run.log.gated.sum()) for run in runs)
     if gated:
         notes.append(
@@ -155,7 +158,7 @@ def evaluate(
         },
         clips=clips,
         names=media_names(runs),
-        notes=(*known.notes, *notes),
+        notes=(*truth.notes, *notes),
         run_ids=tuple(run.run_id for run in runs),
         _pairings=tuple(pairings),
     )

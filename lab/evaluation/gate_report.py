@@ -66,11 +66,11 @@ def gate_report(
     """
     if not run.recipe.get("gate"):
         raise SettingError(f"run {run.run_id} has no gate; make one with --gate motion")
-    known = Truth.coerce(truth, [run], None)
+    truth = Truth.coerce(truth, [run], None)
     wanted = run.default_rule if rule is None else Rule.coerce(rule)
     media_id = run.media["media_id"]
     annotated_labels = [
-        x for x in labels or wanted.wanted(run.labels) if len(known.of(media_id, x).covered)
+        x for x in labels or wanted.wanted(run.labels) if len(truth.of(media_id, x).covered)
     ]
     effort = run.effort()
     other = _without_gate(run)
@@ -80,7 +80,7 @@ def gate_report(
         effort.gated,
         effort.gated_s,
         {
-            label: _cost(run, other, known, wanted, label, Matching(tiou=tiou))
+            label: _cost(run, other, truth, wanted, label, Matching(tiou=tiou))
             for label in annotated_labels
         },
     )
@@ -92,17 +92,17 @@ NO_UNGATED_RUN = (
 
 
 def _cost(
-    run: Run, other: Run | None, known: Truth, rule: Rule, label: str, matching: Matching
+    run: Run, other: Run | None, truth: Truth, rule: Rule, label: str, matching: Matching
 ) -> dict[str, Any]:
     analysed = run.log.ok_of(label)
-    with_hidden = _figures(run, known, rule, label, matching, analysed | run.log.gated)
-    without_hidden = _figures(run, known, rule, label, matching, analysed)
+    with_hidden = _figures(run, truth, rule, label, matching, analysed | run.log.gated)
+    without_hidden = _figures(run, truth, rule, label, matching, analysed)
     recalls: dict[str, Figures | None] = {
         "recall": with_hidden,
         "recall_looked_at": without_hidden,
         "recall_without_gate": None
         if other is None
-        else _figures(other, known, rule, label, matching, other.log.ok_of(label)),
+        else _figures(other, truth, rule, label, matching, other.log.ok_of(label)),
     }
     return {
         "annotations": with_hidden.counts.annotations,
@@ -117,10 +117,10 @@ def _cost(
 
 
 def _figures(
-    run: Run, known: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray
+    run: Run, truth: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray
 ) -> Figures:
     """Figures in which `sampled` (bool, one a sample) is what was analysed."""
-    of_label = known.of(run.media["media_id"], label)
+    of_label = truth.of(run.media["media_id"], label)
     counts, _, _ = count_run(run, label, rule, of_label, matching, sampled=sampled)
     return Figures(counts, of_label.origins)
 

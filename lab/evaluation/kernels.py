@@ -121,7 +121,7 @@ def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
                 left[i] = which[e]
                 right[which[e]] = i
                 break
-    seen = np.full(m, -1, np.int64)
+    visited = np.full(m, -1, np.int64)
     stack = np.empty(n + 1, np.int64)
     at = np.empty(n + 1, np.int64)
     took = np.empty(n + 1, np.int64)
@@ -138,9 +138,9 @@ def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
                 continue
             k = which[at[depth]]
             at[depth] += 1
-            if seen[k] == root:
+            if visited[k] == root:
                 continue
-            seen[k] = root
+            visited[k] = root
             took[depth] = k
             if right[k] < 0:
                 for d in range(depth, -1, -1):

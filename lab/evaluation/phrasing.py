@@ -136,13 +136,13 @@ def compare_phrases(
     found = run.find(used)
     sightings = {phrase: tuple(s for s in found if s.label == phrase) for phrase in phrases}
     notes = _notes(run, phrases, given)
-    known, about = None, None
+    of_label, about = None, None
     if truth is not None or truth_label is not None:
-        known, about, said = _truth(run, truth, truth_label, coverage, annotator)
+        of_label, about, said = _truth(run, truth, truth_label, coverage, annotator)
         notes += said
     shared = np.logical_and.reduce([run.log.ok_of(phrase) for phrase in phrases])
     curves = {phrase: _curve(run, phrase, used) for phrase in phrases}
-    sides = _sides(run.log.pts_us, shared, known)
+    sides = _sides(run.log.pts_us, shared, of_label)
     matching = matching or Matching()
     rows = []
     for phrase in phrases:
@@ -152,8 +152,8 @@ def compare_phrases(
             "presence_s": sum(s.duration_s for s in sightings[phrase]),
         }
         row |= _of_samples(curves[phrase], shared, sides, row["threshold"])
-        row |= _of_truth(run, phrase, used, known, matching)
-        row["refused"] = _reasons(row, known) | row["refused"]
+        row |= _of_truth(run, phrase, used, of_label, matching)
+        row["refused"] = _reasons(row, of_label) | row["refused"]
         rows.append(row)
     apart = _disagreements(run.log.pts_us, shared, curves)
     return Phrasing(run.run_id, used, tuple(rows), apart, about, sightings, tuple(notes))
@@ -177,16 +177,16 @@ def auc(inside: np.ndarray, outside: np.ndarray) -> float | None:
 def _checked(run: Run, phrases: Sequence[str]) -> list[str]:
     if isinstance(phrases, str):
         raise SettingError(f"phrases must be a list of labels, got the text {phrases!r}")
-    known = list(run.labels)
+    labels = list(run.labels)
     for phrase in phrases:
-        if phrase not in known:
+        if phrase not in labels:
             raise SettingError(
-                f"run {run.run_id} has no label {phrase!r}; {closest(phrase, known)}"
+                f"run {run.run_id} has no label {phrase!r}; {closest(phrase, labels)}"
             )
     chosen = list(dict.fromkeys(phrases))
     if len(chosen) < 2:
         raise SettingError(
-            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(known[:8])}"
+            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(labels[:8])}"
         )
     return chosen
 
@@ -214,8 +214,8 @@ def _truth(
 ) -> tuple[LabelTruth, dict[str, Any], list[str]]:
     """What is known of one label on this clip, in words for a reader, and notes."""
     media_id = run.media["media_id"]
-    known = Truth.coerce(truth, [run], coverage, annotator=annotator)
-    here = sorted(known.by_media.get(media_id, {}))
+    everywhere = Truth.coerce(truth, [run], coverage, annotator=annotator)
+    here = sorted(everywhere.by_media.get(media_id, {}))
     if label is None:
         if len(here) != 1:
             annotated = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
@@ -224,14 +224,14 @@ def _truth(
     if label not in here:
         way = closest(label, here) if here else "annotate it on Tune first"
         raise SettingError(f"nobody annotated {label!r} on {run.media['name']}; {way}")
-    of_label = known.of(media_id, label)
+    of_label = everywhere.of(media_id, label)
     about = {
         "label": label,
         "annotations": len(of_label.present),
         "present_s": spans.total_us(of_label.present) / 1e6,
         "watched_s": spans.total_us(of_label.covered) / 1e6,
     }
-    notes = [*known.notes, *known.joined_note([media_id], [label])]
+    notes = [*everywhere.notes, *everywhere.joined_note([media_id], [label])]
     if not len(of_label.covered):
         notes.append(f"{label}: {Figures(Counts(), of_label.origins).refused['f1']}")
     return of_label, about, notes
@@ -245,16 +245,19 @@ def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
 
 
 def _sides(
-    pts_us: np.ndarray, shared: np.ndarray, known: LabelTruth | None
+    pts_us: np.ndarray, shared: np.ndarray, of_label: LabelTruth | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """bool (n,) twice: shared samples inside an annotated presence, and watched ones outside.
 
     Where something was watched, only that counts on both sides.
     """
-    if known is None:
+    if of_label is None:
         return np.zeros_like(shared), np.zeros_like(shared)
-    present, watched = spans.contains(known.present, pts_us), spans.contains(known.covered, pts_us)
-    inside = shared & present & (watched if len(known.covered) else True)
+    present, watched = (
+        spans.contains(of_label.present, pts_us),
+        spans.contains(of_label.covered, pts_us),
+    )
+    inside = shared & present & (watched if len(of_label.covered) else True)
     return inside, shared & watched & ~present
 
 
@@ -283,22 +286,22 @@ def _of_samples(
 
 
 def _of_truth(
-    run: Run, phrase: str, rule: Rule, known: LabelTruth | None, matching: Matching
+    run: Run, phrase: str, rule: Rule, of_label: LabelTruth | None, matching: Matching
 ) -> dict[str, Any]:
     """Rates of one phrase against the annotations of another label; None without truth."""
     names = ("tp", "fp", "fn", *_RATES, *(f"{name}_interval" for name in _RATES))
-    if known is None:
+    if of_label is None:
         return dict.fromkeys(names) | {"refused": dict.fromkeys(_RATES, NO_TRUTH)}
-    made, _, _ = count_run(run, phrase, rule, known, matching)
-    figures = Figures(made, known.origins).to_dict()
+    made, _, _ = count_run(run, phrase, rule, of_label, matching)
+    figures = Figures(made, of_label.origins).to_dict()
     refused = {name: why for name, why in figures["refused"].items() if name in _RATES}
     return {name: figures[name] for name in names} | {"refused": refused}
 
 
-def _reasons(row: Mapping[str, Any], known: LabelTruth | None) -> dict[str, str]:
+def _reasons(row: Mapping[str, Any], of_label: LabelTruth | None) -> dict[str, str]:
     """Why figures of scores are None; those against the truth have their own reasons."""
-    inside = NO_TRUTH if known is None else NO_SAMPLE_INSIDE
-    outside = NO_TRUTH if known is None else NO_SAMPLE_OUTSIDE
+    inside = NO_TRUTH if of_label is None else NO_SAMPLE_INSIDE
+    outside = NO_TRUTH if of_label is None else NO_SAMPLE_OUTSIDE
     why = {
         "peak_score": NO_SAMPLE,
         "peak_s": NO_SAMPLE if row["peak_score"] is None else NO_SCORE,

@@ -252,8 +252,8 @@ def _ratio(
     reach = float(stats.t.ppf((1 + LEVEL) / 2, max(1, freedom))) * float(np.sqrt(variance))
     if not bounded:
         return ratio, (max(0.0, ratio - reach), ratio + reach)
-    seen = int(sum(v[:, bottom].sum() for _, v in done))
-    exact = proportion_interval(round(ratio * seen), seen) if seen else None
+    counted = int(sum(v[:, bottom].sum() for _, v in done))
+    exact = proportion_interval(round(ratio * counted), counted) if counted else None
     census = all(len(v) == s.size for s, v in done)
     if 0 < ratio < 1 and variance > 0:
         centre, spread = np.log(ratio / (1 - ratio)), reach / (ratio * (1 - ratio))

@@ -304,10 +304,10 @@ def _next_below(
         dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction
     ]
     scores = [f.scores(box).astype(np.float64) for f in footage for box in areas]
-    seen = np.unique(np.concatenate([*scores, [floor]]))
-    seen = seen[seen >= floor]
-    at = np.searchsorted(seen, np.asarray(grid.enter_threshold, np.float64)) - 1
-    return np.where(at >= 0, seen[np.maximum(at, 0)], floor)
+    levels = np.unique(np.concatenate([*scores, [floor]]))
+    levels = levels[levels >= floor]
+    at = np.searchsorted(levels, np.asarray(grid.enter_threshold, np.float64)) - 1
+    return np.where(at >= 0, levels[np.maximum(at, 0)], floor)
 
 
 def _count_clip(

@@ -1,4 +1,4 @@
-"""What if fewer frames had been looked at: a dense run, thinned over all phase offsets."""
+"""What if fewer frames had been looked at: a dense run, subsampled over all phase offsets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
 MAX_PHASES = 25
 NO_WHOLE_PAIR = (
     "every sighting that stands for an annotation is cut by an end of the clip or of what was "
-    "watched, so its duration is not known"
+    "watched, so its duration is not truth"
 )
 
 
@@ -52,9 +52,9 @@ def thin(
     Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
     """
     runs = check_poolable(runs)
-    known = Truth.coerce(truth, runs, coverage)
+    truth = Truth.coerce(truth, runs, coverage)
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
-    label, _ = the_label(runs, known, rule, label)
+    label, _ = the_label(runs, truth, rule, label)
     dense_s = runs[0].sample_interval_s
     wanted_s = sorted({float(i) for i in intervals_s if i > dense_s * 1.001})
     if not wanted_s:
@@ -71,14 +71,14 @@ def thin(
         )
         debounce = in_seconds.resolved(interval_s)
         each = [
-            _phase(runs, known, label, rule, debounce, interval_s, int(p), matching or Matching())
+            _phase(runs, truth, label, rule, debounce, interval_s, int(p), matching or Matching())
             for p in phases
         ]
         rows.append(_row(interval_s, debounce, each, runs))
     return rows
 
 
-def thinned(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
+def subsample(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
     """Positions of the samples that a coarser grid takes, by the sampler's own rule.
 
     pts_us: int64 (n,), rising. The grid (`lab.video.time_grid`) begins at sample `phase`, in ticks
@@ -116,7 +116,7 @@ def _phase(
     counts, bias, taken = [], [], 0
     for run in runs:
         times = run.log.pts_of(label)
-        keep = thinned(times, interval_s, phase)
+        keep = subsample(times, interval_s, phase)
         taken += len(keep)
         pts_us = np.ascontiguousarray(times[keep])
         scores = np.ascontiguousarray(run.label_scores(label, rule)[keep])
@@ -129,12 +129,12 @@ def _phase(
             run, label, rule, truth.of(run.media["media_id"], label), matching, presences=presences
         )
         counts.append(made)
-        paired = np.flatnonzero(pairing.partner >= 0)
+        paired = np.flatnonzero(pairing.match_of >= 0)
         whole = ~pairing.is_cut(presences, 0)[paired] & ~pairing.is_cut(presences, 1)[paired]
         paired = paired[whole]
-        seen = pairing.edges[paired, 2] - pairing.edges[paired, 1]
-        true = np.diff(pairing.truth[pairing.partner[paired]], axis=1).ravel()
-        bias += ((seen - true) / 1e6).tolist()
+        found_us = pairing.edges[paired, 2] - pairing.edges[paired, 1]
+        true_us = np.diff(pairing.truth[pairing.match_of[paired]], axis=1).ravel()
+        bias += ((found_us - true_us) / 1e6).tolist()
     return {"counts": total(counts), "bias": bias, "taken": taken}
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import time
 
 import numpy as np
 import pytest
@@ -209,16 +208,13 @@ def test_no_annotations_at_all_and_a_single_one(run):
     assert one.overall.recall_interval[0] == pytest.approx(0.025)
 
 
-def test_a_hundred_thousand_rows_are_read_and_stored(run):
-    text = HEAD + "".join(
-        f"clip.mp4,x,{i * 5e-4:.6f},{i * 5e-4 + 2e-4:.6f}\n" for i in range(100_000)
-    )
-    began = time.monotonic()
+@pytest.mark.parametrize("n", [5_000, pytest.param(100_000, marks=pytest.mark.long)])
+def test_many_thousand_rows_are_read_and_stored(run, n):
+    text = HEAD + "".join(f"clip.mp4,x,{i * 5e-4:.6f},{i * 5e-4 + 2e-4:.6f}\n" for i in range(n))
     rows = read_rows(text.encode(), "many.csv")
     records, _ = records_of(rows, run.store.all_media())
-    assert run.store.add_records(records) == 100_000
-    assert len(run.store.annotations()) == 100_000
-    assert time.monotonic() - began < 120
+    assert run.store.add_records(records) == n
+    assert len(run.store.annotations()) == n
 
 
 MARKS = [(1.5, 2.25), (10.0, 20.0)]

@@ -15,7 +15,7 @@ from lab.tuning.queue import committee, questions
 from lab.tuning.recommend import held_out_counts, recommend
 from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import sweep_footage
-from lab.tuning.thinning import thinned
+from lab.tuning.thinning import subsample
 from lab.video.sources.file import FileSource
 from tests.builders import make_footage, make_run, make_truth, scores_of
 
@@ -288,16 +288,16 @@ def test_thinning_takes_the_samples_that_the_sampler_takes(samples, every_s):
     clip = samples / "cat_then_person.mp4"
     dense = np.array([frame.pts_us for frame in FileSource(clip).samples(0)], np.int64)
     coarse = [frame.pts_us for frame in FileSource(clip).samples(every_s)]
-    assert dense[thinned(dense, every_s, 0)].tolist() == coarse
+    assert dense[subsample(dense, every_s, 0)].tolist() == coarse
     # From another sample on, the grid begins there.
-    assert thinned(dense, every_s, 3)[0] == 3
-    assert thinned(dense, every_s, len(dense)).tolist() == []
+    assert subsample(dense, every_s, 3)[0] == 3
+    assert subsample(dense, every_s, len(dense)).tolist() == []
 
 
 def test_thinning_does_not_drift(samples):
     # 9,000 thirds of a second; in whole microseconds the last one would be 3 ms too early.
     pts_us = np.arange(300_000, dtype=np.int64) * 10_000
-    kept = thinned(pts_us, 1 / 3, 0)
+    kept = subsample(pts_us, 1 / 3, 0)
     assert len(kept) == 9_000
     expected = -(-(np.arange(len(kept)) * 1_000_000 - 3_000) // 30_000)
     assert (kept == np.maximum(0, expected)).all()

@@ -106,11 +106,11 @@ def _ours(name, clip):
     from lab.video.sources.file import FileSource
 
     detector = lab.make_detector("yolo")
-    frames = [next(FileSource(clip).samples(0))] * detector.batch_size
+    frames = [next(FileSource(clip).frames(0))] * detector.batch_size
     detector.detect(frames)
     if name == "sampler alone":
         begun = time.perf_counter()
-        assert sum(1 for _ in FileSource(clip).samples(1)) == SECONDS
+        assert sum(1 for _ in FileSource(clip).frames(1)) == SECONDS
         return time.perf_counter() - begun
     if name == "inference alone":
         begun = time.perf_counter()

@@ -87,12 +87,12 @@ def several(clip: Path, folder: Path) -> None:
         ]
 
     made = {a.title: lab.make_detector(a.detector, **a.settings) for a in analyses()}
-    frames = list(FileSource(clip).samples(0.2))
+    frames = list(FileSource(clip).frames(0.2))
     made["objects"].detect(frames[:1])
-    decode_s = timed(lambda: list(FileSource(clip).samples(0.2)))
+    decode_s = timed(lambda: list(FileSource(clip).frames(0.2)))
     alone = {}
     for one in analyses():
-        mine = list(FileSource(clip).samples(one.interval_s))
+        mine = list(FileSource(clip).frames(one.interval_s))
         size = made[one.title].batch_size
         alone[one.title] = timed(
             lambda m=mine, t=one.title, n=size: [
@@ -151,7 +151,7 @@ def main() -> None:
     args = parser.parse_args()
     from lab.video.sources.file import FileSource
 
-    frames = list(FileSource(args.clip).samples(1.0))[: args.frames]
+    frames = list(FileSource(args.clip).frames(1.0))[: args.frames]
     if args.weights and args.embeddings:
         prompts(args, frames, args.repeats)
     else:

@@ -57,7 +57,7 @@ _PUBLIC = {
     "gate_report": "lab.evaluation.gate_report",
     "make_detector": "lab.runs.analyze",
     "open_store": "lab.runs.open_store",
-    "probe": "lab.video.media",
+    "probe": "lab.video.probe",
     "recommend": "lab.tuning.recommend",
     "resume": "lab.runs.analyze",
     "sweep": "lab.tuning.sweep",
@@ -78,7 +78,7 @@ if TYPE_CHECKING:
     from lab.runs.open_store import open_store
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
-    from lab.video.media import probe
+    from lab.video.probe import probe
 
 
 def __getattr__(name: str) -> Any:

@@ -9,6 +9,16 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+@dataclass(frozen=True)
+class FrameStamp:
+    """A frame without its picture: all that a score log keeps of it. Fields as in `Frame`."""
+
+    index: int
+    pts_us: int
+    wall_time: float
+    error: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Frame:
     """A frame that the sampler chose.
@@ -38,6 +48,10 @@ class Frame:
             )
         if self.index < 0:
             raise ValueError(f"index must be 0 or more, got {self.index}")
+
+    @property
+    def stamp(self) -> FrameStamp:
+        return FrameStamp(self.index, self.pts_us, self.wall_time, self.error)
 
     @property
     def pts_s(self) -> float:

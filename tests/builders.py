@@ -1,15 +1,23 @@
 """Builders and fakes, in one place."""
 
+import dataclasses
 import hashlib
+from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
+from lab.detectors.make import as_detector
 from lab.frame import Frame
 from lab.rules.rule import Debounce
 from lab.rules.tracker import Tracker
+from lab.runs.pipeline import AnalysisTask, run_tasks
+from lab.video.sampling import EVERY_FRAME, WindowSampler
+from lab.video.source import Sample, Source
 
 
 def make_frame(
@@ -41,28 +49,52 @@ def closed(events):
     return [event.sighting for event in events if event.kind == "closed"]
 
 
-class ListSource:
-    """Gives the frames it was handed."""
+class ListSource(Source):
+    """Gives the frames it was handed, as if their times were microseconds of a clip."""
+
+    name = "frames in a list"
+    can_seek = True
 
     def __init__(self, frames):
-        self.frames = frames
+        self.listed = frames
 
-    def __enter__(self):
-        return self
+    def media(self):
+        times = [f.pts_us for f in self.listed] or [0]
+        media = make_media(self.name, (times[-1] + 1) / 1e6)
+        return dataclasses.replace(media, first_pts_us=times[0], end_us=times[-1] + 1)
 
-    def __exit__(self, *exc):
-        return None
+    def samples(self, samplings, after_us=None):
+        after_us = after_us or [None] * len(samplings)
+        samplers = [WindowSampler(one, Fraction(1, 1_000_000)) for one in samplings]
+        for frame in self.listed:
+            windows = [sampler.take(frame.index, frame.pts_us) for sampler in samplers]
+            fresh = [after is None or frame.pts_us > after for after in after_us]
+            yield Sample(frame, tuple(w if f else None for w, f in zip(windows, fresh)))
 
-    def samples(self, every_s, after_us=None):
-        return (f for f in self.frames if after_us is None or f.pts_us > after_us)
+    def reopen(self):
+        return ListSource(self.listed)
+
+    def frames_at(self, pts_us):
+        times = [f.pts_us for f in self.listed]
+        chosen = sorted({max(0, bisect_right(times, t) - 1) for t in pts_us})
+        return (self.listed[i] for i in chosen)
+
+    def frames_by_index(self, indices):
+        return (f for f in self.listed if f.index in set(indices))
+
+    def stretches(self, indices, most):
+        return [list(indices[i : i + most]) for i in range(0, len(indices), most)]
 
 
-class ScriptedDetector:
+def analyse(source, detector, log, **options):
+    """Every frame of a source through a detector into a log; the task when it is done."""
+    task = AnalysisTask(as_detector(detector), log, EVERY_FRAME, **options)
+    run_tasks(source.samples([EVERY_FRAME], [task.shown_after_us]), [task])
+    return task
+
+
+class ScriptedDetector(Detector):
     """Answers with `answers[frame.index]`; an exception there is raised."""
-
-    default_score_floor = 0.05
-    default_threshold = 0.4
-    batch_size = 1
 
     def __init__(self, answers, labels=("x",), batch_size=1):
         self.answers, self.labels, self.batch_size = answers, tuple(labels), batch_size
@@ -80,9 +112,6 @@ class ScriptedDetector:
 
     def recipe(self):
         return {"detector": "scripted", "labels": list(self.labels), "score_floor": 0.05}
-
-    def close(self):
-        pass
 
 
 def scores_of(n, seen, high=0.9, low=0.0):

@@ -11,6 +11,29 @@ from lab.frame import Frame
 KINDS = ("motion",)
 
 
+class Gate(Protocol):
+    """Decides which frames are worth an expensive detector.
+
+    It is given every frame of a pass, in order: it may learn from those that it holds back, too.
+    """
+
+    def check(self, frame: Frame) -> str | None:
+        """Why the frame is held back; None if it goes to the detector."""
+        ...
+
+    def look(self, frame: Frame) -> str | None:
+        """The old name of `check`."""
+        ...
+
+    def settings(self) -> Mapping[str, Any]:
+        """Everything that it decides by, as JSON values, with its `kind`."""
+        ...
+
+    def reset(self) -> None:
+        """Forget every frame that it was given. Called before the first frame of every pass."""
+        ...
+
+
 def make_gate(wanted: str | Mapping[str, Any] | None) -> Gate | None:
     """A gate by name, or by its settings with `kind`; None for none.
 
@@ -43,15 +66,3 @@ def make_gate(wanted: str | Mapping[str, Any] | None) -> Gate | None:
 def gate_recipe(gate: Gate | None) -> dict[str, Any] | None:
     """Everything that the gate's decisions depend on, as JSON values."""
     return None if gate is None else dict(gate.settings())
-
-
-class Gate(Protocol):
-    """Decides which frames are worth an expensive detector."""
-
-    def look(self, frame: Frame) -> str | None:
-        """Why the frame is held back; None if it goes to the detector."""
-        ...
-
-    def settings(self) -> Mapping[str, Any]:
-        """Everything that it decides by, as JSON values, with its `kind`."""
-        ...

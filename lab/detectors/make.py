@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
+from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
@@ -23,14 +24,34 @@ def make_detector(
     """
     given = dict(settings)
     is_built_in = detectors.package(name) is None and name != "python"
-    if is_built_in and getattr(detectors.get(name), "uses_store", False):
+    if is_built_in and detectors.get(name).uses_store:
         given["store"] = Store.coerce(store)
     made = make(name, given)
     if is_built_in:
         # A plugin's settings may hold secrets; its recipe says which may be kept.
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
-        made.made_from = {"name": name, **plain}  # type: ignore[attr-defined]
+        made.made_from = {"name": name, **plain}
     return made
+
+
+def as_detector(made: Any) -> Detector:
+    """A detector with every member of the contract, from an object that has some of them.
+
+    made: a `Detector`, given back as it is; or an object with `detect(frames)`. With `recipe()`
+    it keeps its recipe and its results are taken as they are; without one it is completed as a
+    plugin is, and its results are checked.
+
+    Raises SettingError if it has no `detect`, DetectorError if one of its members is not valid.
+    """
+    if isinstance(made, Detector):
+        return made
+    if isinstance(made, type) or not callable(getattr(made, "detect", None)):
+        raise SettingError(
+            f"detector must be a registered name or an object with detect(frames), got {made!r:.80}"
+        )
+    if callable(getattr(made, "recipe", None)):
+        return ReadyMadeDetector(made)
+    return complete(type(made).__name__, made, {})
 
 
 def detector_settings(

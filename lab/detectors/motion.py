@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.settings import among, number, whole_number
 from lab.frame import Frame
 
@@ -90,7 +91,7 @@ class MotionMeter:
             cv2.MORPH_ELLIPSE, (_NOISE_KERNEL_PX, _NOISE_KERNEL_PX)
         )
 
-    def look(self, image_bgr: np.ndarray, pts_us: int) -> Moving:
+    def measure(self, image_bgr: np.ndarray, pts_us: int) -> Moving:
         """image_bgr: uint8 (height, width, 3), BGR. pts_us: its time in the media."""
         if image_bgr.shape != self._shape or pts_us < self._last_us:
             self._begin(image_bgr.shape)
@@ -130,7 +131,7 @@ class MotionMeter:
         return Moving(None, share, np.clip(boxes, 0, limit).astype(np.float32))
 
 
-class Motion:
+class Motion(Detector):
     """Boxes of what moves; each has the share of the whole picture that moves as confidence.
 
     So the score of a frame is the share that moves, whichever box it is taken from. When the
@@ -184,13 +185,17 @@ class Motion:
         """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
         return [self._detections(frame) for frame in frames]
 
-    def close(self) -> None:
+    def reset(self) -> None:
+        """See `lab.detectors.detector.Detector`."""
         self._meter = MotionMeter(self._settings)
+
+    def close(self) -> None:
+        self.reset()
 
     def _detections(self, frame: Frame) -> Detections:
         if frame.image_bgr is None:
             raise ValueError(f"frame {frame.index} has no picture: {frame.error}")
-        moving = self._meter.look(frame.image_bgr, frame.pts_us)
+        moving = self._meter.measure(frame.image_bgr, frame.pts_us)
         if moving.warming_up is not None:
             of = self._settings.warm_up_samples
             return Detections.held_back(f"warming up: {moving.warming_up} of {of} samples")
@@ -235,18 +240,23 @@ class MotionGate:
             width_px=width_px,
             least_region_fraction=least_region_fraction,
         )
+        self.reset()
+
+    def reset(self) -> None:
+        """See `lab.detectors.gate.Gate`."""
         self._meter = MotionMeter(self._settings)
         self._moved_us = 0
         self._since_motion = 0
 
     def look(self, frame: Frame) -> str | None:
-        """None if the frame goes to the detector, else why it does not.
+        """The old name of `check`."""
+        return self.check(frame)
 
-        Show it every frame, in order: it learns from those that it holds back, too.
-        """
+    def check(self, frame: Frame) -> str | None:
+        """See `lab.detectors.gate.Gate`."""
         if frame.image_bgr is None:
             return None
-        moving = self._meter.look(frame.image_bgr, frame.pts_us)
+        moving = self._meter.measure(frame.image_bgr, frame.pts_us)
         if moving.warming_up is not None or moving.share >= self._least_share:
             self._moved_us, self._since_motion = frame.pts_us, 0
             return None

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.settings import number, wanted, whole_number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.exported_model import threads
@@ -31,7 +32,7 @@ _MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or b
 _GREY = 114
 
 
-class Text:
+class Text(Detector):
     """Reads text; a label is a word to look for in it, or a regular expression.
 
     labels: `Exit` is found in any text that holds it, whatever the case and the white space;

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.settings import among, number
 from lab.errors import SettingError
 from lab.frame import Frame
@@ -29,7 +30,7 @@ _SEED = 7
 _STOP = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 30, 0.1)
 
 
-class Visual:
+class Visual(Detector):
     """Measures each picture; a label is one series, its confidence the value.
 
     brightness: mean luma / 255. contrast: standard deviation of the luma / 127.5 (RMS contrast).
@@ -70,9 +71,6 @@ class Visual:
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
         return [self._detections(frame) for frame in frames]
-
-    def close(self) -> None:
-        return None
 
     def _detections(self, frame: Frame) -> Detections:
         image_bgr = frame.image_bgr

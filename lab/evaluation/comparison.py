@@ -148,7 +148,7 @@ def compare(
         found["a"] += len(in_a.edges)
         found["b"] += len(in_b.edges)
         differences += _differences(one, two, in_a, in_b)
-        both = spans.intersection(one.analysed_of(label), two.analysed_of(label_b))
+        both = spans.intersection(one.series(label).analysed, two.series(label_b).analysed)
         table += seconds_table(in_a.edges[:, 1:3], in_b.edges[:, 1:3], both)
         scatter.append(_paired_scores(one, two, (label, first), (label_b, second)))
     media_of = np.concatenate([np.full(len(t), i) for i, (_, t) in enumerate(scatter)])
@@ -197,8 +197,8 @@ def _paired_scores(
     one: Run, two: Run, a: tuple[str, Rule], b: tuple[str, Rule]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Samples of A with the nearest of B, if it lies within half of the longer interval."""
-    pts_a, pts_b = one.log.pts_of(a[0]), two.log.pts_of(b[0])
-    scores_a, scores_b = one.label_scores(*a), two.label_scores(*b)
+    pts_a, pts_b = one.series(a[0]).pts_us, two.series(b[0]).pts_us
+    scores_a, scores_b = one.series(*a).scores, two.series(*b).scores
     if not len(pts_a) or not len(pts_b):
         return np.zeros((0, 2)), np.zeros(0, np.int64)
     right = np.clip(np.searchsorted(pts_b, pts_a), 0, len(pts_b) - 1)

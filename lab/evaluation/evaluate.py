@@ -17,6 +17,7 @@ from lab.evaluation.truth import LabelTruth, Truth
 from lab.rules import spans
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
+from lab.rules.series import ScoreSeries
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -184,25 +185,29 @@ def count_run(
     """
     if presences is None:
         presences = presences_of(run, label, rule)
+    series = run.series(label, rule)
     counts, pairing = count(
         presences,
         truth,
         matching,
-        pts_us=run.log.pts_of(label) if sampled is None else run.log.pts_us[sampled],
-        interval_us=round((interval_s or run.sample_interval_s) * 1e6),
-        analysed=run.analysed_of(label) if sampled is None else run.spans_of(sampled),
-        start_us=run.media["first_pts_us"],
+        pts_us=series.pts_us if sampled is None else series.sample_pts_us[sampled],
+        interval_us=round((interval_s or series.interval_s) * 1e6),
+        analysed=series.analysed if sampled is None else series.spans_of(sampled),
+        start_us=series.start_us,
     )
     return counts, pairing, presences
 
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
     """What a rule finds of a label in a run, as columns."""
-    one = rule.of(label)
-    rule.check_floor(float(run.recipe["score_floor"]))
-    pts_us = run.log.pts_of(label)
-    if not len(pts_us):
+    series = run.series(label, rule)
+    rule.check_floor(series.score_floor)
+    return presences_in(series, rule.of(label).debounce)
+
+
+def presences_in(series: ScoreSeries, debounce: Debounce) -> Presences:
+    """What a debounce finds in the scores of a label, as columns."""
+    if not len(series.pts_us):
         return Presences.of_sightings([])
-    debounce = one.debounce.resolved(run.sample_interval_s)
-    rows, n = replay_rows(pts_us, run.label_scores(label, rule), debounce)
-    return Presences.from_rows(rows[:n], pts_us, run.media["first_pts_us"], run.end_us)
+    rows, n = replay_rows(series.pts_us, series.scores, series.resolve(debounce))
+    return Presences.from_rows(rows[:n], series.pts_us, series.start_us, series.end_us)

@@ -94,7 +94,7 @@ NO_UNGATED_RUN = (
 def _cost(
     run: Run, other: Run | None, truth: Truth, rule: Rule, label: str, matching: Matching
 ) -> dict[str, Any]:
-    analysed = run.log.ok_of(label)
+    analysed = run.series(label).scored
     with_hidden = _figures(run, truth, rule, label, matching, analysed | run.log.gated)
     without_hidden = _figures(run, truth, rule, label, matching, analysed)
     recalls: dict[str, Figures | None] = {
@@ -102,7 +102,7 @@ def _cost(
         "recall_looked_at": without_hidden,
         "recall_without_gate": None
         if other is None
-        else _figures(other, truth, rule, label, matching, other.log.ok_of(label)),
+        else _figures(other, truth, rule, label, matching, other.series(label).scored),
     }
     return {
         "annotations": with_hidden.counts.annotations,

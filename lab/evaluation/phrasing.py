@@ -140,7 +140,7 @@ def compare_phrases(
     if truth is not None or truth_label is not None:
         of_label, about, said = _truth(run, truth, truth_label, coverage, annotator)
         notes += said
-    shared = np.logical_and.reduce([run.log.ok_of(phrase) for phrase in phrases])
+    shared = np.logical_and.reduce([run.series(phrase).scored for phrase in phrases])
     curves = {phrase: _curve(run, phrase, used) for phrase in phrases}
     sides = _sides(run.log.pts_us, shared, of_label)
     matching = matching or Matching()
@@ -201,7 +201,7 @@ def _notes(run: Run, phrases: list[str], given: Rule) -> list[str]:
     unfinished = [phrase for phrase in phrases if phrase in run.log.adding]
     if unfinished:
         notes.append(f"not looked for everywhere yet: {', '.join(unfinished)}")
-    if len({run.log.ok_of(phrase).tobytes() for phrase in phrases}) > 1:
+    if len({run.series(phrase).scored.tobytes() for phrase in phrases}) > 1:
         notes.append(
             "the phrases were not looked for on the same samples: shares, means and AUC are of the "
             "samples that all of them share; peaks and sightings are of each one's own"
@@ -240,7 +240,7 @@ def _truth(
 def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
     """float64, shape of the log's samples; NaN where the phrase was not looked at."""
     out = np.full(len(run.log.pts_us), np.nan)
-    out[run.log.ok_of(phrase)] = run.label_scores(phrase, rule)
+    out[run.series(phrase).scored] = run.series(phrase, rule).scores
     return out
 
 

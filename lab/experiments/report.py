@@ -105,9 +105,9 @@ def score_chart(
     )[:most]
     chart = go.Figure()
     for label in labels:
-        seconds = run.log.pts_of(label) / 1e6
+        seconds = run.series(label).pts_us / 1e6
         chart.add_trace(
-            go.Scatter(x=seconds, y=run.label_scores(label, rule), name=label, mode="lines")
+            go.Scatter(x=seconds, y=run.series(label, rule).scores, name=label, mode="lines")
         )
         present = experiment.truth.of(run.media["media_id"], label).present / 1e6
         for a, b in present[:300].tolist():

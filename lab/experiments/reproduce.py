@@ -16,19 +16,14 @@ from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError, StoreError
 from lab.rules.replay import replay
 from lab.rules.rule import Rule
+from lab.rules.series import ScoreSeries
 from lab.score_log.score_log import ScoreLog, read_log
-from lab.sighting import FinishReason
 
 SHARE = 0.01
 _MIN = 5
 _FACTS = ("title", "rule", "rule_hash", "protocol_hash", "recipe", "media", "state")
 _MAX_BYTES = 4 << 30
 _LOG_FILE = re.compile(r"log/(added/\d+/)?[\w-]+\.(json|parquet)")
-_REASON: dict[str, FinishReason] = {
-    "cancelled": "cancelled",
-    "failed": "error",
-    "interrupted": "error",
-}
 
 
 def reproduce(
@@ -126,26 +121,29 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
     return facts, stored
 
 
+def _series(facts: Mapping[str, Any], log: ScoreLog, label: str) -> ScoreSeries:
+    """As `Run.series` makes it, from a bundle."""
+    return ScoreSeries.from_log(
+        log,
+        label,
+        Rule.from_dict(facts["rule"]).of(label).box_filter,
+        recipe=facts["recipe"],
+        media=facts["media"][0],
+        state=facts["state"],
+    )
+
+
 def _sightings(
     facts: Mapping[str, Any], log: ScoreLog, changed: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
     """As `Run.find` does, from a bundle. changed: scores to take instead, by label."""
-    rule, recipe, media = Rule.from_dict(facts["rule"]), facts["recipe"], facts["media"][0]
-    interval = float(recipe["every_s"]) or (
-        float(np.median(np.diff(log.pts_us)) / 1e6) if len(log.pts_us) > 1 else 1.0
-    )
-    done = facts["state"] == "done" or not len(log.pts_us)
-    end_us = media["end_us"] if done else int(log.pts_us[-1])
-    size = media["width_px"], media["height_px"]
+    rule = Rule.from_dict(facts["rule"])
     out = []
     for label in rule.wanted(log.labels):
-        one = rule.of(label)
-        scores = changed[label] if label in changed else log.scores(label, one.box_filter, size)
-        found = replay(
-            label, log.pts_of(label), scores, one.debounce.resolved(interval),
-            start_us=media["first_pts_us"], end_us=end_us, reason=_REASON.get(facts["state"], "end"),
-        )  # fmt: skip
-        out += [s.to_dict() for s in found]
+        series = _series(facts, log, label)
+        if label in changed:
+            series = series.with_scores(changed[label])
+        out += [s.to_dict() for s in replay(series, rule.of(label).debounce)]
     return out
 
 
@@ -236,9 +234,10 @@ def _differences(
     changed: dict[str, np.ndarray] = {}
     for label in rule.wanted(log.labels):
         one = rule.of(label)
-        before = log.scores(label, one.box_filter, size)
+        series = _series(facts, log, label)
+        before = series.scores
         after = before.copy()
-        position = {t: i for i, t in enumerate(log.pts_of(label).tolist())}
+        position = {t: i for i, t in enumerate(series.pts_us.tolist())}
         for pts_us in chosen_us:
             found, i = seen.get(pts_us), position.get(pts_us)
             if found is None or found.error is not None or i is None:

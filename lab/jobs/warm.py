@@ -36,17 +36,17 @@ class WarmDetectors:
             with naming(titles[i] if len(titles) > 1 else None):
                 if made is None:
                     made = found[i] = make_detector(store=store, **settings)
-                elif hasattr(made, "ask_for"):
+                elif made.takes_prompts:
                     made.ask_for(settings.get("labels"), settings.get("prompt_mode"))
                     made.made_from = dict(settings)
-            self._made.append((_network(settings, hasattr(made, "ask_for")), made))
+            self._made.append((_network(settings, made.takes_prompts), made))
         return found
 
 
 def _take(warm: list[tuple[str, Any]], settings: Settings) -> Any | None:
     """A loaded detector that fits, taken out of the list."""
     for i, (network, made) in enumerate(warm):
-        if network == _network(settings, hasattr(made, "ask_for")):
+        if network == _network(settings, made.takes_prompts):
             del warm[i]
             return made
     return None

@@ -136,7 +136,7 @@ class _Worker:
     def probe(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
-        from lab.video.media import probe
+        from lab.video.probe import probe
 
         store = Store(job["store"])
         media = probe(job["path"])

@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
+from lab.rules.series import ScoreSeries
 from lab.rules.spans import true_runs
 
-if TYPE_CHECKING:
-    from lab.runs.run import Run
-
 Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted", "silenced"]
-_MAX = 400
 
 
 @dataclass(frozen=True)
@@ -46,28 +43,25 @@ class Decision:
         }  # fmt: skip
 
 
-def decisions(run: Run, label: str, rule: Rule, *, most: int = _MAX) -> list[Decision]:
-    """The decisions of a rule over one label, in order of time (the first `most`).
+def decisions(series: ScoreSeries, debounce: Debounce) -> list[Decision]:
+    """The decisions of a rule over one label, in order of time.
 
-    Raises SettingError for an unknown label, or thresholds below the run's floor.
+    Raises SettingError for a threshold below the run's score floor.
     """
-    rule.wanted(run.labels)
-    rule.check_floor(float(run.recipe["score_floor"]))
-    debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
-    trial = _Trial(
-        run.log.pts_of(label), run.label_scores(label, rule), float(run.recipe["score_floor"])
-    )
+    Rule.coerce(debounce).check_floor(series.score_floor)
+    trial = _Trial(series)
     if not len(trial.pts):
         return []
-    found = [*trial.not_opened(debounce), *trial.of_sightings(debounce)]
-    return sorted(found, key=lambda d: (d.pts_us, d.start_us))[:most]
+    counts = series.resolve(debounce)
+    found = [*trial.not_opened(counts), *trial.of_sightings(counts)]
+    return sorted(found, key=lambda d: (d.pts_us, d.start_us))
 
 
 class _Trial:
     """Scores of one label, and rules tried on them."""
 
-    def __init__(self, pts_us: np.ndarray, scores: np.ndarray, floor: float) -> None:
-        self.pts, self.scores, self.floor = pts_us, scores, floor
+    def __init__(self, series: ScoreSeries) -> None:
+        self.pts, self.scores, self.floor = series.pts_us, series.scores, series.score_floor
 
     def rows(self, debounce: Debounce) -> np.ndarray:
         rows, n = replay_rows(self.pts, self.scores, debounce)

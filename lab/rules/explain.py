@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from lab.rules.rule import Debounce, Rule
+from lab.rules.rule import Debounce, LabelRule, Rule
+from lab.rules.series import ScoreSeries
 from lab.rules.tracker import LabelTracker, Tracker
 from lab.sighting import Event
 
-if TYPE_CHECKING:
-    from lab.runs.run import Run
 
+def explain(series: ScoreSeries, rule: LabelRule) -> list[dict[str, Any]]:
+    """One row per sample of the run: pts_s, score, state, reason.
 
-def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
-    """One row per sample: pts_s, score, state, reason.
-
-    state: `closed`, `entering`, `open`, `leaving`, `ended` (waiting for the merge gap to pass)
-    `failed`, or `gated` (held back from the detector). Raises SettingError for an unknown label.
+    state: `closed`, `entering`, `open`, `leaving`, `ended` (waiting for the merge gap to pass),
+    `failed`, or `gated` (held back from the detector).
     """
-    rule.wanted(run.labels)
-    debounce = rule.of(label).debounce.resolved(run.sample_interval_s)
-    only = Rule(default=rule.of(label), only=(label,))
-    tracker = Tracker(only, every_s=run.sample_interval_s, start_us=run.media["first_pts_us"])
-    scores = iter(run.label_scores(label, rule))
+    debounce, label = series.resolve(rule.debounce), series.label
+    only = Rule(default=rule, only=(label,))
+    tracker = Tracker(only, every_s=series.interval_s, start_us=series.start_us)
+    scores = iter(series.scores)
     rows = []
-    looked = run.log.ok_of(label)
-    for position, pts_us in enumerate(run.log.pts_us.tolist()):
-        if not looked[position]:
-            rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_looked(run, label, position)})
+    for position, pts_us in enumerate(series.sample_pts_us.tolist()):
+        if not series.scored[position]:
+            rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_scored(series, position)})
             continue
         score = float(next(scores))
         before = _Before(tracker.of(label))
@@ -44,15 +40,12 @@ def explain(run: Run, label: str, rule: Rule) -> list[dict[str, Any]]:
     return rows
 
 
-def _not_looked(run: Run, label: str, position: int) -> dict[str, str]:
-    """State and reason of a sample on which the label was not looked at."""
-    log = run.log
-    if log.gated[position]:
-        return {"state": "gated", "reason": f"gated ({log.reasons[position]}): it moves no streak"}
-    why = log.reasons.get(position) or (
-        "not looked at yet" if label in log.adding else f"{label} was not looked at"
-    )
-    return {"state": "failed", "reason": f"failed sample ({why}): it moves no streak"}
+def _not_scored(series: ScoreSeries, position: int) -> dict[str, str]:
+    """State and reason of a sample on which the label has no score."""
+    state = "gated" if series.gated[position] else "failed"
+    what = "gated" if series.gated[position] else "failed sample"
+    why = series.why_not_scored(position)
+    return {"state": state, "reason": f"{what} ({why}): it moves no streak"}
 
 
 class _Before:

@@ -12,42 +12,27 @@ from typing import Any
 import numpy as np
 
 from lab.rules.rule import Debounce, seconds_to_us
-from lab.sighting import FinishReason, Sighting
+from lab.rules.series import ScoreSeries
+from lab.sighting import Sighting
 
 _NONE = -1
 _OPEN_AT_END = 1
 
 
-def replay(
-    label: str,
-    pts_us: np.ndarray,
-    scores: np.ndarray,
-    debounce: Debounce,
-    *,
-    start_us: int | None = None,
-    end_us: int | None = None,
-    reason: FinishReason = "end",
-) -> list[Sighting]:
-    """The sightings of one label.
-
-    pts_us: int64, shape (n,), rising: the analysed samples (failed ones left out).
-    scores: float32, shape (n,).
-    debounce: resolved to counts.
-    start_us, end_us: where the media begins and ends (first and last sample, unless given).
-    reason: why the log ends.
-    """
-    n = len(pts_us)
+def replay(series: ScoreSeries, debounce: Debounce) -> list[Sighting]:
+    """The sightings of one label. debounce: resolved to counts, or in seconds."""
+    pts_us, scores, n = series.pts_us, series.scores, len(series.pts_us)
     if n == 0:
         return []
-    rows, count = replay_rows(pts_us, scores, debounce)
-    start = int(pts_us[0]) if start_us is None else min(start_us, int(pts_us[0]))
-    end = int(pts_us[-1]) if end_us is None else max(end_us, int(pts_us[-1]))
+    rows, count = replay_rows(pts_us, scores, series.resolve(debounce))
+    start = min(series.start_us, int(pts_us[0]))
+    end = max(series.end_us, int(pts_us[-1]))
     out = []
     for onset, confirmed, offset, closed, peak, alert, ended in rows[:count].tolist():
         at_end = ended == _OPEN_AT_END
         out.append(
             Sighting(
-                label=label,
+                label=series.label,
                 onset_us=int(pts_us[onset]),
                 confirmed_us=int(pts_us[confirmed]),
                 offset_us=int(pts_us[offset]),
@@ -56,7 +41,7 @@ def replay(
                 offset_latest_us=int(pts_us[offset + 1]) if offset + 1 < n else end,
                 peak_us=int(pts_us[peak]),
                 peak_confidence=float(scores[peak]),
-                close_reason=reason if at_end else "exit",
+                close_reason=series.end_reason if at_end else "exit",
                 censored_left=onset == 0,
                 censored_right=at_end,
                 alert_us=None if alert == _NONE else int(pts_us[alert]),

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
-from lab.detectors.make import detector_settings, make_detector
-from lab.detectors.plugins.wrapper import complete
+from lab.detectors.make import as_detector, detector_settings, make_detector
 from lab.errors import DetectorError, SettingError, SourceError
+from lab.runs.execute import PlannedRun
 from lab.runs.progress import Report
 from lab.runs.run import Run
-from lab.runs.run_pass import PlannedRun, RunPass
-from lab.score_log.recipe import make_recipe, recipe_hash
+from lab.runs.run_pass import CatalogRegister, run_pass
+from lab.score_log.recipe import DECODER_VERSION, make_recipe, recipe_hash
 from lab.store.store import Store, new_run_id
-from lab.video.media import probe
+from lab.video.media import Media
+from lab.video.registered import open_source
 from lab.video.sampling import Sampling
-from lab.video.sources.file import FileSource
+from lab.video.source import Source
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,31 +50,25 @@ class Analysis:
             return self.name
         if isinstance(self.detector, str):
             return self.detector
-        return str(
-            getattr(self.detector, "made_from", {}).get("name") or type(self.detector).__name__
-        )
+        if isinstance(self.detector, Detector):
+            return self.detector.name
+        return type(self.detector).__name__
 
     def make(self, store: Store) -> Detector:
         if isinstance(self.detector, str):
             return make_detector(self.detector, store=store, **self.settings)
         if self.settings:
             raise SettingError("a detector that is made already takes no labels or settings")
-        if hasattr(self.detector, "recipe"):
-            return self.detector
-        if not callable(getattr(self.detector, "detect", None)):
-            raise SettingError(
-                f"detector must be a registered name or an object with detect(frames), got {self.detector!r}"
-            )
-        return complete(type(self.detector).__name__, self.detector, {})
+        return as_detector(self.detector)
 
     def sampling(self) -> Sampling:
         return Sampling(
-            interval_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step
+            every_s=self.interval_s, frame_count=self.frame_count, frame_step=self.frame_step
         )
 
 
 def analyze(
-    path: str | Path,
+    source: str | Path | Source,
     *,
     detector: str | Detector = "yolo",
     every_s: float = 0.2,
@@ -89,6 +82,8 @@ def analyze(
 ) -> Run:
     """Run a detector over a clip and keep the score log.
 
+    source: the path of a video file, an address that a source plugin opens, or a
+        `lab.video.source.Source`.
     detector: a registered name, with its `settings` (weights, runtime, image_size,
         score_floor), or one that is made already.
     every_s: seconds between samples; 0 for every frame.
@@ -104,12 +99,12 @@ def analyze(
         settings["labels"] = labels
     one = Analysis(detector=detector, settings=settings, interval_s=every_s, gate=gate)
     return analyze_all(
-        path, [one], store=store, progress=progress, reuse=reuse, cancelled=cancelled
+        source, [one], store=store, progress=progress, reuse=reuse, cancelled=cancelled
     )[0]
 
 
 def analyze_all(
-    path: str | Path,
+    source: str | Path | Source,
     analyses: Sequence[Analysis],
     *,
     store: Store | str | Path | None = None,
@@ -119,36 +114,60 @@ def analyze_all(
 ) -> list[Run]:
     """Run several analyses over one decode of a clip; one run for each, in their order.
 
+    source: as for `analyze`.
+
     Each keeps its own log with exact times, its effort and its outcome: one that fails does not
     stop the others. Runs of one pass know each other by `Run.pass_id`. Names must be unique.
 
     Raises as `analyze` does; DetectorError only if every analysis failed.
     """
     _check_names(analyses)
-    if not isinstance(path, str | os.PathLike):
-        raise SourceError(f"a clip is named by its path, got {path!r}")
-    opened = time.monotonic()
+    begun = time.monotonic()
     kept = Store.coerce(store)
-    source = FileSource(path)
-    media = probe(path, source)
-    opening_s = time.monotonic() - opened
-    pass_id = uuid.uuid4().hex[:8]
-    runs: dict[str, Run | None] = {}
-    plans = []
     with ExitStack() as stack:
+        opened = stack.enter_context(_open(source))
+        media = opened.media()
+        opening_s = time.monotonic() - begun
+        pass_id = uuid.uuid4().hex[:8] if len(analyses) > 1 else None
+        register = CatalogRegister(kept, media)
+        runs: dict[str, Run | None] = {}
+        planned = []
         for one in analyses:
             with naming(one.title if len(analyses) > 1 else None):
-                plan = _plan(kept, media.media_id, one, pass_id if len(analyses) > 1 else None)
+                plan = _plan(kept, media.media_id, one)
             if isinstance(one.detector, str):
                 stack.callback(plan.detector.close)
             runs[plan.run_id] = _finished(kept, recipe_hash(plan.recipe)) if reuse else None
             if runs[plan.run_id] is None:
-                plans.append(plan)
-        if plans:
-            kept.add_media(media)
-            made = RunPass(kept, source, media, plans, progress, cancelled).go(opening_s)
+                planned.append(plan)
+                register.recorded[plan.run_id] = {
+                    "weights_path": plan.detector.weights_path,
+                    "detector_settings": plan.detector.made_from,
+                    "analysis": one.title,
+                    "pass_id": pass_id,
+                }
+        if planned:
+            made = run_pass(
+                opened,
+                planned,
+                register,
+                progress=progress,
+                cancelled=cancelled,
+                opening_s=opening_s,
+            )
             runs.update({run.run_id: run for run in made})
     return [run for run in runs.values() if run is not None]
+
+
+@contextmanager
+def _open(source: str | Path | Source) -> Iterator[Source]:
+    """A source that is opened here is closed here; one that was handed over stays open."""
+    opened = open_source(source)
+    if opened is source:
+        yield opened
+        return
+    with opened:
+        yield opened
 
 
 @contextmanager
@@ -173,27 +192,18 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
             raise SettingError(f"two analyses are named {title!r}; give each a name of its own")
 
 
-def _plan(store: Store, media_id: str, one: Analysis, pass_id: str | None) -> PlannedRun:
+def _plan(store: Store, media_id: str, one: Analysis) -> PlannedRun:
     sampling, gate = one.sampling(), make_gate(one.gate)
-    looker = one.make(store)
-    given = looker.recipe()
+    detector = one.make(store)
+    given = detector.recipe()
     if missing := [name for name in ("detector", "labels", "score_floor") if name not in given]:
         raise SettingError(
-            f"the recipe of {one.title!r} has no {', '.join(missing)}; see lab.detectors.detector.Detector"
+            f"the recipe of {one.title!r} has no {', '.join(missing)}; "
+            "see lab.detectors.detector.Detector"
         )
     recipe = make_recipe(media_id, given, sampling=sampling, gate=gate_recipe(gate))
-    recorded = {
-        "weights_path": getattr(looker, "weights_path", None),
-        "detector_settings": getattr(looker, "made_from", None),
-        "analysis": one.title,
-        "pass_id": pass_id,
-    }
     run_id = new_run_id()
-
-    def begin() -> None:
-        store.create_run(run_id, recipe, looker.default_threshold, **recorded)
-
-    return PlannedRun(run_id, recipe, looker, sampling, begin, gate)
+    return PlannedRun(run_id, store.log_folder(run_id), recipe, detector, sampling, gate)
 
 
 def resume(
@@ -206,7 +216,8 @@ def resume(
 ) -> Run:
     """Go on with a cancelled, failed or interrupted run, from its last part.
 
-    store: as `lab.open_store` gives it, or its folder.
+    store: as `lab.open_store` gives it, or its folder. detector: one that is loaded already and
+    stays so.
 
     Raises SettingError if it is done, or the detector or clip is no longer the same.
     """
@@ -219,26 +230,45 @@ def resume(
                 f"run {run.run_id} is {run.state}, but for {names}: ask for these prompts again"
             )
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
-    source = FileSource(run.media_path)
-    media = probe(run.media_path, source)
+    if run.recipe.get("decoder_version") != DECODER_VERSION:
+        raise SettingError(
+            f"run {run.run_id} was begun by a version of the lab that sampled frames otherwise "
+            f"(decoder_version {run.recipe.get('decoder_version')}, here {DECODER_VERSION}); "
+            "start a new run"
+        )
+    with ExitStack() as stack:
+        source = stack.enter_context(_open(run.media["path"]))
+        media = check_same_clip(run, source)
+        if detector is None:
+            settings = detector_settings(run.recipe, run.environment)
+            detector = make_detector(store=store, **settings)
+            stack.callback(detector.close)
+        loaded = as_detector(detector)
+        sampling, gate = sampling_of(run.recipe), make_gate(run.recipe.get("gate"))
+        now = make_recipe(
+            media.media_id, loaded.recipe(), sampling=sampling, gate=gate_recipe(gate)
+        )
+        if recipe_hash(now) != run.recipe_hash:
+            raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
+        folder = store.log_folder(run.run_id)
+        plan = PlannedRun(run.run_id, folder, run.recipe, loaded, sampling, gate)
+        register = CatalogRegister(store, media)
+        (made,) = run_pass(source, [plan], register, progress=progress, cancelled=cancelled)
+    return made
+
+
+def check_same_clip(run: Run, source: Source) -> Media:
+    """The source's media. Raises SourceError if it is not the one that the run is of."""
+    media = source.media()
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")
-    looker = detector or make_detector(
-        store=store, **detector_settings(run.recipe, run.environment)
-    )
-    sampling, gate = sampling_of(run.recipe), make_gate(run.recipe.get("gate"))
-    now = make_recipe(media.media_id, looker.recipe(), sampling=sampling, gate=gate_recipe(gate))
-    if recipe_hash(now) != run.recipe_hash:
-        raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
-    begin = partial(store.set_run_state, run.run_id, "running")
-    plan = PlannedRun(run.run_id, run.recipe, looker, sampling, begin, gate)
-    return RunPass(store, source, media, [plan], progress, cancelled).go(0.0)[0]
+    return media
 
 
 def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
     """The sampling that a recipe was made with."""
     kept = {name: recipe[name] for name in ("frame_count", "frame_step") if name in recipe}
-    return Sampling(interval_s=recipe["every_s"], **kept)
+    return Sampling(every_s=recipe["every_s"], **kept)
 
 
 def _finished(store: Store, wanted: str) -> Run | None:

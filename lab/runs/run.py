@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lab.rules.box_filter import BoxFilter
+from lab.rules.decisions import Decision, decisions
+from lab.rules.explain import explain
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
+from lab.rules.series import ScoreSeries
 from lab.score_log.effort import Effort, analysed_spans, effort_of
+from lab.score_log.recipe import sample_interval_s
 from lab.score_log.score_log import ScoreLog, read_log
-from lab.sighting import FinishReason, Sighting
+from lab.sighting import Sighting
 from lab.store.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_END_REASON: dict[str, FinishReason] = {
-    "cancelled": "cancelled",
-    "failed": "error",
-    "interrupted": "error",
-}
+_KEPT_FILTERS = 4  # box filters a label, whose scores are kept
 
 
 class Run:
@@ -45,6 +46,7 @@ class Run:
         self._row = store.run(run_id) if row is None else row
         self.run_id: str = self._row["run_id"]
         self.media: dict[str, Any] = store.media(self._row["media_id"]) if media is None else media
+        self._series: dict[tuple[str, BoxFilter], ScoreSeries] = {}
 
     @classmethod
     def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
@@ -107,18 +109,10 @@ class Run:
         begun = tuple(self.recipe["labels"])
         return (*begun, *(label for label in self.log.labels if label not in begun))
 
-    @property
+    @cached_property
     def sample_interval_s(self) -> float:
-        """every_s; the median distance of samples where every frame was one; their mean distance
-        where several frames were given at a time.
-        """
-        every_s = float(self.recipe["every_s"])
-        if self.recipe.get("frame_count", 1) > 1 and len(self.log.pts_us) > 1:
-            span_us = int(self.log.pts_us[-1] - self.log.pts_us[0])
-            return span_us / 1e6 / (len(self.log.pts_us) - 1)
-        if every_s > 0 or len(self.log.pts_us) < 2:
-            return every_s or 1.0
-        return float(np.median(np.diff(self.log.pts_us)) / 1e6)
+        """See `lab.score_log.recipe.sample_interval_s`."""
+        return sample_interval_s(self.recipe, self.log.pts_us)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -148,15 +142,26 @@ class Run:
     @cached_property
     def analysed(self) -> np.ndarray:
         """The stretches that were analysed: int64 (k, 2) in microseconds."""
-        return self.spans_of(self.log.ok)
+        return analysed_spans(
+            self.log.pts_us, self.log.ok, self.end_us, float(self.recipe["every_s"])
+        )
 
-    def analysed_of(self, label: str) -> np.ndarray:
-        """The stretches in which this label was looked at: int64 (k, 2) in microseconds."""
-        return self.spans_of(self.log.ok_of(label)) if label in self.log.missing else self.analysed
+    def series(self, label: str, rule: Rule | Debounce | None = None) -> ScoreSeries:
+        """One label's scores over the samples, after the box filter that the rule has for it.
 
-    def spans_of(self, ok: np.ndarray) -> np.ndarray:
-        """The stretches that these samples (bool, one each) stand for: int64 (k, 2)."""
-        return analysed_spans(self.log.pts_us, ok, self.end_us, float(self.recipe["every_s"]))
+        Kept for the run, so that a rule that leaves the boxes alone costs nothing anew. Raises
+        SettingError for a label that the run did not look for.
+        """
+        box_filter = BoxFilter() if rule is None else Rule.coerce(rule).of(label).box_filter
+        key = (label, box_filter)
+        if key not in self._series:
+            of_label = [k for k in self._series if k[0] == label]
+            for old in of_label[: len(of_label) + 1 - _KEPT_FILTERS]:
+                del self._series[old]
+            self._series[key] = ScoreSeries.from_log(
+                self.log, label, box_filter, recipe=self.recipe, media=self.media, state=self.state
+            )
+        return self._series[key]
 
     def find(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> list[Sighting]:
         """The sightings of a rule, by label and time. No model runs.
@@ -167,29 +172,13 @@ class Run:
         rule.check_floor(float(self.recipe["score_floor"]))
         found: list[Sighting] = []
         for label in rule.wanted(self.labels):
-            found += replay(
-                label,
-                self.log.pts_of(label),
-                self.label_scores(label, rule),
-                rule.of(label).debounce.resolved(self.sample_interval_s),
-                start_us=self.media["first_pts_us"],
-                end_us=self.end_us,
-                reason="cancelled"
-                if label in self.log.adding
-                else _END_REASON.get(self.state, "end"),
-            )
+            found += replay(self.series(label, rule), rule.of(label).debounce)
         return found
 
     @property
     def end_us(self) -> int:
         """Where the media ends; a run that did not reach it ends at its last sample."""
-        if self.state == "done" or not len(self.log.pts_us):
-            return int(self.media["end_us"])
-        return int(self.log.pts_us[-1])
-
-    def label_scores(self, label: str, rule: Rule) -> np.ndarray:
-        """float32, one score for each of `log.pts_of(label)`, after the label's box filter."""
-        return self.log.scores(label, rule.of(label).box_filter, self.size_px)
+        return self.log.end_us(int(self.media["end_us"]), self.state)
 
     def sightings(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> pd.DataFrame:
         """One row per sighting, times in seconds. See `lab.sighting.Sighting`."""
@@ -239,11 +228,9 @@ class Run:
         """State and reason of the tracker at every sample. See `lab.rules.explain`."""
         import pandas as pd
 
-        from lab.rules.explain import explain
-
-        return pd.DataFrame(
-            explain(self, label, self.default_rule if rule is None else Rule.coerce(rule))
-        )
+        wanted = self.default_rule if rule is None else Rule.coerce(rule)
+        wanted.wanted(self.labels)
+        return pd.DataFrame(explain(self.series(label, wanted), wanted.of(label)))
 
     def decisions(self, label: str, rule: Rule | Debounce | None = None) -> pd.DataFrame:
         """What a rule decided, why, and the smallest change that would have turned it.
@@ -252,11 +239,15 @@ class Run:
         """
         import pandas as pd
 
-        from lab.rules.decisions import decisions
-
-        wanted = self.default_rule if rule is None else Rule.coerce(rule)
         columns = ["pts_s", "kind", "start_s", "end_s", "reason", "turned_by", "setting", "value"]
-        return pd.DataFrame([d.to_dict() for d in decisions(self, label, wanted)], columns=columns)
+        rows = [d.to_dict() for d in self.find_decisions(label, rule)]
+        return pd.DataFrame(rows, columns=columns)
+
+    def find_decisions(self, label: str, rule: Rule | Debounce | None = None) -> list[Decision]:
+        """The decisions of a rule over one label, in order of time."""
+        wanted = self.default_rule if rule is None else Rule.coerce(rule)
+        wanted.wanted(self.labels)
+        return decisions(self.series(label, wanted), wanted.of(label).debounce)
 
     def save_sightings(
         self, rule: Rule | Debounce | dict[str, Any] | None = None, name: str | None = None

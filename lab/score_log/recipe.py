@@ -11,9 +11,12 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 from lab.video.sampling import Sampling
 
-DECODER_VERSION = 1
+# 2: a sample is early by at most half a frame (in an AVI it could be a whole one before).
+DECODER_VERSION = 2
 _RECORDED = (
     "av numpy opencv-python-headless onnxruntime openvino torch ultralytics-opencv-headless duckdb"
 )
@@ -30,7 +33,7 @@ def make_recipe(
     return {
         "media_id": media_id,
         **detector,
-        "every_s": float(sampling.interval_s),
+        "every_s": float(sampling.every_s),
         **sampling.to_dict(),
         "gate": None if gate is None else dict(gate),
         "decoder_version": DECODER_VERSION,
@@ -46,6 +49,20 @@ def recipe_hash(recipe: Mapping[str, Any]) -> str:
 def protocol_hash(recipe: Mapping[str, Any]) -> str:
     """The recipe without its media: runs of one protocol may be pooled."""
     return recipe_hash({k: v for k, v in recipe.items() if k != "media_id"})
+
+
+def sample_interval_s(recipe: Mapping[str, Any], pts_us: np.ndarray) -> float:
+    """The interval, in seconds, by which settings in seconds become counts of samples.
+
+    every_s of the recipe; the median distance of the samples where every frame was one; their
+    mean distance where several frames were given at a time. pts_us: int64 (n,), all samples.
+    """
+    every_s = float(recipe["every_s"])
+    if len(pts_us) < 2:
+        return every_s or 1.0
+    if recipe.get("frame_count", 1) > 1:
+        return int(pts_us[-1] - pts_us[0]) / 1e6 / (len(pts_us) - 1)
+    return every_s if every_s > 0 else float(np.median(np.diff(pts_us)) / 1e6)
 
 
 @cache

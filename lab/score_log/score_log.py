@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -101,14 +102,43 @@ class ScoreLog:
             raise SettingError(
                 f"the run has no label {label!r}; {closest(label, list(self.labels))}"
             )
-        rows = self.label == self.labels.index(label)
+        rows = self._rows_of(label)
         sample, confidence = self.sample[rows], self.confidence[rows]
         if box_filter is not None and not box_filter.passes_all:
             keep = box_filter.mask(self.box_xyxy_px[rows], *size_px)
             sample, confidence = sample[keep], confidence[keep]
         scores = np.zeros(len(self.pts_us), np.float32)
         np.maximum.at(scores, sample, confidence)
-        return scores[self.ok_of(label)]
+        return scores if label not in self.missing and self._is_whole else scores[self.ok_of(label)]
+
+    @cached_property
+    def _by_label(self) -> tuple[np.ndarray, np.ndarray]:
+        """The detections' positions label by label, and where each label's begin."""
+        order = np.argsort(self.label, kind="stable")
+        return order, np.searchsorted(self.label[order], np.arange(len(self.labels) + 1))
+
+    @cached_property
+    def _is_whole(self) -> bool:
+        return bool(self.ok.all())
+
+    def _rows_of(self, label: str) -> np.ndarray:
+        """The positions of the label's detections, so that no other label's are touched."""
+        order, begins = self._by_label
+        at = self.labels.index(label)
+        return order[begins[at] : begins[at + 1]]
+
+    def end_us(self, media_end_us: int, state: str) -> int:
+        """Where the media ends; the log of a run that did not reach it ends at its last sample."""
+        if state == "done" or not len(self.pts_us):
+            return media_end_us
+        return int(self.pts_us[-1])
+
+    def reasons_of(self, label: str) -> Mapping[int, str]:
+        """Why samples have no score of this label, by position; those looked at later included."""
+        if label not in self.adding:
+            return self.reasons
+        later = np.flatnonzero(~self.ok_of(label)).tolist()
+        return {**dict.fromkeys(later, "not looked at yet"), **self.reasons}
 
     @property
     def analysed_pts_us(self) -> np.ndarray:

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from lab.detection import Detections
 from lab.errors import StoreError
-from lab.frame import Frame
+from lab.frame import Frame, FrameStamp
 from lab.score_log.score_log import DETECTIONS, FORMAT, SAMPLES, part_files, read_log, read_manifest
 
 _PART_SAMPLES = 2000
@@ -73,7 +73,7 @@ class ScoreLogWriter:
         log = read_log(self.folder)
         return int(log.pts_us[-1]) if len(log.pts_us) else None
 
-    def add(self, frame: Frame, detections: Detections) -> None:
+    def add(self, frame: Frame | FrameStamp, detections: Detections) -> None:
         """One sample; times must rise."""
         reason = frame.error or detections.error
         held_back = None if reason else detections.gated

@@ -6,7 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,20 @@ _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correct
 def default_folder() -> Path:
     """LAB_STORE, or `lab_store` in the working folder."""
     return Path(os.environ.get("LAB_STORE") or "lab_store").absolute()
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run that is about to begin.
+
+    threshold: where its rule starts. recorded: kept beside the recipe, such as `weights_path`,
+    where to find the weights on resuming.
+    """
+
+    run_id: str
+    recipe: Mapping[str, Any]
+    threshold: float
+    recorded: Mapping[str, Any]
 
 
 class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
@@ -74,20 +88,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     def add_media(self, media: Media, relative_path: str | None = None) -> Row:
         """Keep a clip's facts; a clip that is known by its identity keeps what was entered."""
         with self.catalog.transaction() as db:
-            db.execute(
-                """INSERT INTO media (media_id, path, relative_path, size_bytes, facts, added_utc)
-                VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
-                relative_path = coalesce(excluded.relative_path, media.relative_path)""",
-                [
-                    media.media_id,
-                    media.path,
-                    relative_path,
-                    media.size_bytes,
-                    json.dumps(media.to_dict()),
-                    utc_now(),
-                ],
-            )
+            _put_media(db, media, relative_path)
         return self.media(media.media_id)
 
     def media(self, media_id: str) -> Row:
@@ -118,33 +119,36 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     # runs
 
     def create_run(
-        self,
-        run_id: str,
-        recipe: Mapping[str, Any],
-        threshold: float,
-        **recorded: Any,
+        self, run_id: str, recipe: Mapping[str, Any], threshold: float, **recorded: Any
     ) -> None:
-        """A row for a run that is about to begin; committed before its first part.
+        """A row for one run; see `create_runs`."""
+        self.create_runs([NewRun(run_id, recipe, threshold, recorded)])
 
-        threshold: where its rule starts. recorded: kept beside the recipe, such as
-        `weights_path`, where to find the weights on resuming.
+    def create_runs(self, runs: Sequence[NewRun], media: Media | None = None) -> None:
+        """Rows for runs that are about to begin, all of them or none; before their first parts.
+
+        media: of all of them; its facts are kept with them.
         """
+        now, here = utc_now(), environment()
         with self.catalog.transaction() as db:
-            db.execute(
-                """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
-                environment, default_threshold, state, created_utc)
-                VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
-                [
-                    run_id,
-                    recipe["media_id"],
-                    json.dumps(recipe),
-                    recipe_hash(recipe),
-                    protocol_hash(recipe),
-                    json.dumps({**environment(), **recorded}),
-                    threshold,
-                    utc_now(),
-                ],
-            )
+            if media is not None:
+                _put_media(db, media, None)
+            for run in runs:
+                db.execute(
+                    """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
+                    environment, default_threshold, state, created_utc)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?)""",
+                    [
+                        run.run_id,
+                        run.recipe["media_id"],
+                        json.dumps(run.recipe),
+                        recipe_hash(run.recipe),
+                        protocol_hash(run.recipe),
+                        json.dumps({**here, **run.recorded}),
+                        run.threshold,
+                        now,
+                    ],
+                )
 
     def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:
         """A run was looked through for more labels: it is now what it would be with all of them.
@@ -161,16 +165,17 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                 [json.dumps(recipe), recipe_hash(recipe), protocol_hash(recipe), run_id],
             )
 
-    def delete_run(self, run_id: str) -> None:
-        """Forget a run that never began; its log is not touched."""
-        with self.catalog.transaction() as db:
-            db.execute("DELETE FROM runs WHERE run_id = ?", [run_id])
-
     def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
         with self.catalog.transaction() as db:
             db.execute(
                 "UPDATE runs SET state = ?, error = ? WHERE run_id = ?", [state, error, run_id]
             )
+
+    def delete_runs(self, run_ids: Iterable[str]) -> None:
+        """Forget runs that never began; their logs are not touched."""
+        with self.catalog.transaction() as db:
+            for run_id in run_ids:
+                db.execute("DELETE FROM runs WHERE run_id = ?", [run_id])
 
     def finish_run(
         self, run_id: str, state: str, *, error: str | None, effort: Row, elapsed_s: float
@@ -279,3 +284,20 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 def new_run_id() -> str:
     """Sorts by time, and is one of its kind."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
+
+
+def _put_media(db: Any, media: Media, relative_path: str | None) -> None:
+    db.execute(
+        """INSERT INTO media (media_id, path, relative_path, size_bytes, facts, added_utc)
+        VALUES (?, ?, ?, ?, ?, ?)
+        ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
+        relative_path = coalesce(excluded.relative_path, media.relative_path)""",
+        [
+            media.media_id,
+            media.path,
+            relative_path,
+            media.size_bytes,
+            json.dumps(media.to_dict()),
+            utc_now(),
+        ],
+    )

@@ -15,6 +15,7 @@ from lab.evaluation.pooling import media_names
 from lab.evaluation.truth import NOTHING, LabelTruth, Truth
 from lab.rules import spans
 from lab.rules.box_filter import BoxFilter
+from lab.rules.rule import LabelRule, Rule
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
@@ -91,19 +92,19 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
     names = media_names(runs)
     out = []
     for run in runs:
-        media = run.media
-        if not len(run.log.pts_of(label)):
+        media, series = run.media, run.series(label)
+        if not len(series.pts_us):
             continue
         out.append(
             Footage.made(
                 names[media["media_id"]],
-                run.log.pts_of(label),
+                series.pts_us,
                 partial(_scores, run, label),
                 truth.of(media["media_id"], label) if truth else NOTHING,
-                start_us=media["first_pts_us"],
-                end_us=run.end_us,
-                interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.analysed_of(label),
+                start_us=series.start_us,
+                end_us=series.end_us,
+                interval_us=series.interval_us,
+                analysed=series.analysed,
                 media_id=media["media_id"],
                 site=media["site"],
                 night=_night(media),
@@ -113,7 +114,8 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
 
 
 def _scores(run: Run, label: str, box_filter: BoxFilter) -> np.ndarray:
-    return run.log.scores(label, box_filter, run.size_px)
+    rule = Rule(default=LabelRule(box_filter=box_filter))
+    return run.series(label, rule).scores
 
 
 def _night(media: dict) -> str | None:  # type: ignore[type-arg]

@@ -10,12 +10,11 @@ import numpy as np
 
 from lab.errors import SettingError
 from lab.evaluation.counts import total
-from lab.evaluation.evaluate import count_run
+from lab.evaluation.evaluate import count_run, presences_in
 from lab.evaluation.figures import Figures
-from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.matching import Matching
 from lab.evaluation.pooling import check_poolable
 from lab.evaluation.truth import Truth
-from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 from lab.tuning.sweep import the_label
 from lab.video.time_grid import choose
@@ -115,16 +114,12 @@ def _phase(
 ) -> dict[str, Any]:
     counts, bias, taken = [], [], 0
     for run in runs:
-        times = run.log.pts_of(label)
-        keep = subsample(times, interval_s, phase)
+        series = run.series(label, rule)
+        keep = subsample(series.pts_us, interval_s, phase)
         taken += len(keep)
-        pts_us = np.ascontiguousarray(times[keep])
-        scores = np.ascontiguousarray(run.label_scores(label, rule)[keep])
-        start_us, end_us = run.media["first_pts_us"], run.end_us
-        if not len(pts_us):
+        if not len(keep):
             continue
-        rows, n = replay_rows(pts_us, scores, debounce)
-        presences = Presences.from_rows(rows[:n], pts_us, start_us, end_us)
+        presences = presences_in(series.at(keep), debounce)
         made, pairing, _ = count_run(
             run, label, rule, truth.of(run.media["media_id"], label), matching, presences=presences
         )

@@ -62,7 +62,7 @@ def make_playable(
     import av
 
     source = FileSource(path)
-    total = source.sample_count(Sampling(interval_s=0))
+    total = source.sample_count(Sampling(every_s=0))
     part = out.with_name(f"{out.stem}.part{os.getpid()}.mp4")
     out.parent.mkdir(parents=True, exist_ok=True)
     tick = Fraction(1, 90_000)
@@ -70,7 +70,7 @@ def make_playable(
     try:
         with av.open(str(part), "w", options={"movflags": "faststart"}) as container:
             stream = None
-            for done, frame in enumerate(source.samples(0)):
+            for done, frame in enumerate(source.frames(0)):
                 if frame.image_bgr is None:
                     continue
                 image = _even(frame.image_bgr)

@@ -112,7 +112,9 @@ def demuxed(
 
 
 def picture(frame: av.VideoFrame, index: int, pts_us: int) -> Frame:
-    """A decoded frame as BGR, upright."""
+    """A decoded frame as BGR, upright; one that the decoder marks as corrupt is a failed frame."""
+    if frame.is_corrupt:
+        return Frame(None, index, pts_us, time.time(), "frame is damaged: the decoder marks it")
     image: np.ndarray = frame.to_ndarray(format="bgr24")
     turns = round(frame.rotation / 90) % 4
     if turns:

@@ -10,7 +10,6 @@ from typing import Any
 from lab.frame import Frame
 from lab.video.container import checked_path, open_video
 from lab.video.packet_index import PacketIndex
-from lab.video.sources.file import FileSource
 from lab.video.time_grid import to_us
 
 _BLOCK_BYTES = 1 << 20
@@ -78,14 +77,11 @@ def sha256(path: str | Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def probe(path: str | Path, source: FileSource | None = None) -> Media:
-    """Read a file's facts: one pass over its packets, one frame decoded.
+def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Media:
+    """The facts of a file. first: its first frame as it was decoded, None if it has none.
 
-    source: the same file, if it is already open. Raises SourceError.
+    Raises SourceError.
     """
-    source = source or FileSource(path)
-    index = source.index
-    first = next(source.samples(10**6), None)
     with open_video(path) as (container, stream):
         context = stream.codec_context
         rotation = _rotation(context, container, stream)

@@ -15,7 +15,7 @@ from typing import Any
 
 from lab.errors import SourceError
 from lab.video.container import open_video
-from lab.video.time_grid import choose, to_us
+from lab.video.time_grid import to_us
 
 # Decoders whose keyframe flag means that decoding can start there, and that take the order to
 # skip frames packet by packet. Not GIF (frames build on each other), nor dav1d (it looks ahead).
@@ -143,15 +143,6 @@ class PacketIndex:
         return bool(steps) and (max(steps) - min(steps)) * self.time_base > max(
             Fraction(2, 1000), 2 * self.time_base
         )
-
-    def targets(self, every_s: float, after_us: int | None = None) -> list[Target]:
-        """The samples of the grid, in time order; only those after `after_us` if given."""
-        times = [self.pts_of(i) for i in self.shown]
-        return [
-            Target(index, times[index], self.shown[index])
-            for index in choose(times, every_s, self.time_base)
-            if after_us is None or to_us(times[index], self.time_base) > after_us
-        ]
 
     def keyframe_for(self, target: Target, skip: int = 0) -> int:
         """The last keyframe from which `target` can be decoded, or one `skip` further back."""

@@ -1,6 +1,6 @@
-"""The sampling of an analysis: which frames it is given, and how many at a time.
+"""Sampling: which frames an analysis is given, and how many at a time.
 
-Several analyses of one clip share one decode; each has a sampling of its own.
+Several analyses of one clip share one decode; each has its own sampling.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Sampling:
     """When an analysis is called, and with which frames.
 
     frame_step: one frame in so many counts: those whose index is a multiple of it.
-    interval_s: seconds between calls, on the time grid of `lab.video.time_grid.TimeGrid` over the frames that
+    every_s: seconds between calls, on the time grid of `lab.video.time_grid.TimeGrid` over the frames that
         count; 0 is a call at each of them.
     frame_count: how many frames a call gets: the one that the grid chose and those that count
         before it. There is no call before so many have been seen.
@@ -31,14 +31,14 @@ class Sampling:
     The names are those of Stream Infer (`load_algo`). Raises SettingError for values out of range.
     """
 
-    interval_s: float = 0.2
+    every_s: float = 0.2
     frame_count: int = 1
     frame_step: int = 1
 
     def __post_init__(self) -> None:
-        interval(self.interval_s)
-        if self.interval_s > _MAX_S:
-            raise SettingError(f"every_s must be at most a day ({_MAX_S}), got {self.interval_s}")
+        interval(self.every_s)
+        if self.every_s > _MAX_S:
+            raise SettingError(f"every_s must be at most a day ({_MAX_S}), got {self.every_s}")
         for name in ("frame_count", "frame_step"):
             value = getattr(self, name)
             if (
@@ -60,10 +60,15 @@ class Sampling:
         """How many frames before the last one of a window its first one lies."""
         return (self.frame_count - 1) * self.frame_step
 
-    def windows(self, pts: Iterable[int], time_base: Fraction) -> list[Window]:
-        """The frames of every call, by index, for frames at `pts` ticks in presentation order."""
-        picker = WindowSampler(self, time_base)
-        found = (picker.take(index, ticks) for index, ticks in enumerate(pts))
+    def windows(
+        self, pts: Iterable[int], time_base: Fraction, frame_ticks: Fraction | int | None = None
+    ) -> list[Window]:
+        """The frames of every call, by index, for frames at `pts` ticks in presentation order.
+
+        frame_ticks: the usual distance of frames, if known; see `lab.video.time_grid.TimeGrid`.
+        """
+        sampler = WindowSampler(self, time_base, frame_ticks)
+        found = (sampler.take(index, ticks) for index, ticks in enumerate(pts))
         return [window for window in found if window is not None]
 
     def to_dict(self) -> dict[str, float | int]:
@@ -72,19 +77,27 @@ class Sampling:
         return {name: value for name, value in given.items() if value != 1}
 
 
+EVERY_FRAME = Sampling(every_s=0)
+
+
 class WindowSampler:
     """Tells frame after frame, in presentation order, whether a call is due, and with which."""
 
-    def __init__(self, sampling: Sampling, time_base: Fraction) -> None:
-        self._rhythm = sampling
-        self._grid = TimeGrid(sampling.interval_s, time_base)
+    def __init__(
+        self,
+        sampling: Sampling,
+        time_base: Fraction,
+        frame_ticks: Fraction | int | None = None,
+    ) -> None:
+        self._sampling = sampling
+        self._grid = TimeGrid(sampling.every_s, time_base, frame_ticks)
         self._last: deque[int] = deque(maxlen=sampling.frame_count)
 
     def take(self, index: int, pts: int) -> Window | None:
         """The indices of the window that ends in this frame; None if no call is due."""
-        if index % self._rhythm.frame_step:
+        if index % self._sampling.frame_step:
             return None
         self._last.append(index)
         chosen = self._grid.takes(pts)
-        full = len(self._last) == self._rhythm.frame_count
+        full = len(self._last) == self._sampling.frame_count
         return tuple(self._last) if chosen and full else None

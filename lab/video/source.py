@@ -1,48 +1,113 @@
-"""The contract of a source."""
+"""The contract of a source: where frames come from."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Self
 
+from lab.errors import SourceError
 from lab.frame import Frame
+from lab.video.media import Media
 from lab.video.sampling import Sampling, Window
 
 
-class Shot(NamedTuple):
-    """A frame, and for each analysis the window that it completes, or None."""
+class Sample(NamedTuple):
+    """A frame, and for each analysis the window of frames that it completes, or None."""
 
     frame: Frame
     windows: tuple[Window | None, ...]
 
 
-class Source(Protocol):
-    """Where frames come from: a context manager that yields its samples in time order.
+class Source(ABC):
+    """Where frames come from, in time order; a context manager.
 
-    A frame that could not be decoded is yielded with its `error`; it is never left out.
+    A frame that could not be decoded is given with its `error`; it is never left out.
+
+    name: what people call it. It holds no password or key, for it is shown and stored.
+    is_live: frames come at their own pace whether or not somebody takes them; see `LiveSource`.
+    can_seek: any frame can be had again: `frames_at`, `frames_by_index` and `stretches` work.
     """
 
-    def __enter__(self) -> Source: ...
+    name: str
+    is_live: bool = False
+    can_seek: bool = False
 
-    def __exit__(self, *exc: object) -> None: ...
+    def __enter__(self) -> Self:
+        return self
 
-    def samples(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
-        """The frames that the grid of `every_s` chooses, those after `after_us` if given."""
-        ...
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    @abstractmethod
+    def media(self) -> Media:
+        """What is known of it: identity, size of the picture, first time and end.
+
+        Raises SourceError if it cannot be read.
+        """
+
+    @abstractmethod
+    def samples(
+        self, samplings: Sequence[Sampling], after_us: Sequence[int | None] | None = None
+    ) -> Iterator[Sample]:
+        """Every frame that one of the analyses needs, once.
+
+        samplings: one for each analysis. after_us: for each of them the time up to which it has
+        been served already, None if it has not. Called again it begins again, if `reopen` may.
+        """
+
+    def frames(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
+        """The frames that the time grid of `every_s` chooses, those after `after_us` if given."""
+        for sample in self.samples([Sampling(every_s=every_s)], [after_us]):
+            yield sample.frame
+
+    def sample_count(self, sampling: Sampling) -> int | None:
+        """How many samples to expect; None if only reading it can tell."""
+        return None
+
+    def reopen(self) -> Self:
+        """The same source from its beginning; a live one from now on.
+
+        Raises SourceError if it is no longer there, or cannot be had twice.
+        """
+        raise SourceError(f"{self.name} can be read once only; open it again")
+
+    def frames_at(self, pts_us: Sequence[int]) -> Iterator[Frame]:
+        """The frames presented at these times, or last before them, in time order."""
+        raise self._cannot_seek()
+
+    def frames_by_index(self, indices: Sequence[int]) -> Iterator[Frame]:
+        """Frames by their position among those presented, which must rise."""
+        raise self._cannot_seek()
+
+    def stretches(self, indices: Sequence[int], most: int) -> list[list[int]]:
+        """Frames in groups, of at most `most`, that are best decoded together, in their order.
+
+        indices: positions among the frames presented, rising.
+        """
+        raise self._cannot_seek()
+
+    def close(self) -> None:  # noqa: B027 (most sources hold nothing between calls)
+        """Release what it holds; calling it twice is fine."""
+
+    def _cannot_seek(self) -> SourceError:
+        return SourceError(f"{self.name} has no frames to go back to; record it to a file first")
 
 
-def shots(
-    source: Source, samplings: Sequence[Sampling], after_us: Sequence[int | None]
-) -> Iterator[Shot]:
-    """Every frame that one of the analyses needs, once, in time order.
+class LiveSource(Source):
+    """A source whose frames do not wait: what a camera or a stream adds.
 
-    after_us: for each analysis, the time up to which it has been called already.
+    lag_s: seconds between the newest frame that was received and the last one that was taken.
+    received, skipped: frames so far; skipped ones came while others were being analysed.
+    reconnects: how often the connection was lost and made again.
     """
-    several = getattr(source, "shots", None)
-    if several is not None:
-        yield from several(samplings, after_us)
-        return
-    if len(samplings) != 1 or not samplings[0].is_plain:
-        raise TypeError(f"{type(source).__name__} cannot serve several analyses")
-    for frame in source.samples(samplings[0].interval_s, after_us[0]):
-        yield Shot(frame, ((frame.index,),))
+
+    is_live = True
+    lag_s: float = 0.0
+    received: int = 0
+    skipped: int = 0
+    reconnects: int = 0
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End `samples` after the frame under way; may be called from another thread."""

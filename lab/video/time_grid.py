@@ -29,17 +29,24 @@ def interval(every_s: float) -> Fraction:
 class TimeGrid:
     """Decides for each frame in turn whether it is a sample.
 
-    TimeGrid points are first_pts + k * every_s, where first_pts is that of the first presented
-    frame. A point takes the first frame at or after it; a frame up to max(1 ms, one tick) early
-    satisfies it; a frame is sampled at most once, however many points it satisfies.
+    Grid points are first_pts + k * every_s, where first_pts is that of the first presented
+    frame. A point takes the first frame at or after it. A frame that is early by at most
+    max(1 ms, one tick), and by at most half the distance of frames, satisfies it too: times are
+    rounded to ticks. A frame is sampled at most once, however many points it satisfies.
 
     every_s: seconds; 0 samples every frame.
     time_base: seconds a tick.
+    frame_ticks: the usual distance of frames in ticks; None or 0 where it is not known. In an
+        AVI a tick is a whole frame, so that without it a frame too early would be taken.
     """
 
-    def __init__(self, every_s: float, time_base: Fraction) -> None:
+    def __init__(
+        self, every_s: float, time_base: Fraction, frame_ticks: Fraction | int | None = None
+    ) -> None:
         every = interval(every_s)
         early = max(Fraction(1, 1000), time_base)
+        if frame_ticks:
+            early = min(early, Fraction(frame_ticks) * time_base / 2)
         # All in units of 1 / (the common denominator) seconds, so that integers suffice.
         unit = every.denominator * time_base.denominator * early.denominator
         self._tick = int(time_base * unit)
@@ -61,9 +68,14 @@ class TimeGrid:
         return True
 
 
-def choose(pts: Iterable[int], every_s: float, time_base: Fraction) -> list[int]:
+def choose(
+    pts: Iterable[int],
+    every_s: float,
+    time_base: Fraction,
+    frame_ticks: Fraction | int | None = None,
+) -> list[int]:
     """Positions of the samples among frames at `pts` ticks, in presentation order."""
-    grid = TimeGrid(every_s, time_base)
+    grid = TimeGrid(every_s, time_base, frame_ticks)
     return [i for i, ticks in enumerate(pts) if grid.takes(ticks)]
 
 

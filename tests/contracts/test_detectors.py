@@ -56,7 +56,7 @@ def case(request, place):
 def eight(samples):
     """Frames of a clip with a cat and a person, each with a word written on it."""
     frames = []
-    for i, frame in enumerate(FileSource(samples / "cat_then_person.mp4").samples(1.2)):
+    for i, frame in enumerate(FileSource(samples / "cat_then_person.mp4").frames(1.2)):
         image = frame.image_bgr.copy()
         cv2.putText(
             image, f"EXIT {i}", (20 + 30 * i, 60), cv2.FONT_HERSHEY_SIMPLEX, 2.0, (0, 0, 255), 5

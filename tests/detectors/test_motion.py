@@ -11,6 +11,7 @@ from lab.detectors.motion import Motion, MotionGate
 from lab.errors import SettingError
 from lab.frame import Frame
 from lab.rules.replay import replay
+from lab.rules.series import ScoreSeries
 from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 
@@ -191,7 +192,7 @@ def test_a_gates_settings_are_checked(settings):
 
 def test_the_gate_holds_back_a_still_scene_after_the_hold_and_says_why():
     gate = MotionGate()
-    reasons = [gate.look(f) for f in frames_of(still(40))]
+    reasons = [gate.check(f) for f in frames_of(still(40))]
     # 8 samples of warming up, then 2 s = 10 samples of hold.
     assert reasons[:18] == [None] * 18
     assert set(reasons[18:]) == {"nothing moved: 0.0000 of the picture, least 0.002"}
@@ -202,7 +203,7 @@ def test_the_gate_lets_motion_pass_and_holds_it_in_media_time():
     for i in (40, 41):
         paint(pictures[i], (40, 40, 80, 80))
     gate = MotionGate(hold_s=3.0)
-    passed = [gate.look(f) is None for f in frames_of(pictures)]
+    passed = [gate.check(f) is None for f in frames_of(pictures)]
     assert passed[30:40] == [False] * 10
     assert passed[40:57] == [True] * 17
     assert passed[57:] == [False] * 23
@@ -212,7 +213,7 @@ def test_the_hold_is_never_fewer_than_its_samples():
     pictures = list(still(60))
     paint(pictures[40], (40, 40, 80, 80))
     gate = MotionGate()
-    passed = [gate.look(f) is None for f in frames_of(pictures, every_us=5_000_000)]
+    passed = [gate.check(f) is None for f in frames_of(pictures, every_us=5_000_000)]
     assert passed[39] is False
     assert passed[40:49] == [True] * 9
     assert passed[49:] == [False] * 11
@@ -221,8 +222,8 @@ def test_the_hold_is_never_fewer_than_its_samples():
 def test_a_frame_without_a_picture_passes():
     gate = MotionGate()
     for frame in frames_of(still(40)):
-        gate.look(frame)
-    assert gate.look(make_frame(40, 40 * EVERY_US, error="broken")) is None
+        gate.check(frame)
+    assert gate.check(make_frame(40, 40 * EVERY_US, error="broken")) is None
 
 
 def test_a_gates_settings_are_json_and_name_its_kind():
@@ -234,12 +235,12 @@ def test_a_gates_settings_are_json_and_name_its_kind():
 def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
     gate = MotionGate()
     kept = np.array(
-        [gate.look(frame) is None for frame in FileSource(visits.media_path).samples(0.2)]
+        [gate.check(frame) is None for frame in FileSource(visits.media_path).frames(0.2)]
     )
     times, values = visits.log.pts_us, visits.log.scores("person")
     rule = lab.Debounce(enter_threshold=0.4)
-    full = replay("person", times, values, rule)
-    gated = replay("person", times[kept], values[kept], rule)
+    full = replay(ScoreSeries.from_arrays("person", times, values), rule)
+    gated = replay(ScoreSeries.from_arrays("person", times[kept], values[kept]), rule)
     assert kept.mean() <= 0.75
     assert len(full) == len(gated) == 6
     for a, b in zip(full, gated, strict=True):
@@ -249,5 +250,5 @@ def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
 
 def test_where_something_always_moves_nothing_is_held_back(clips):
     gate = MotionGate()
-    frames = FileSource(clips / "vtest.avi").samples(0.5)
-    assert all(gate.look(frame) is None for frame in frames)
+    frames = FileSource(clips / "vtest.avi").frames(0.5)
+    assert all(gate.check(frame) is None for frame in frames)

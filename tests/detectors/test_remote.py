@@ -403,7 +403,7 @@ def test_timeouts_in_a_sighting_are_failed_samples_and_do_not_move_it(samples, t
             clip, detector=detector, store=tmp_path, every_s=every_s, progress=False
         )
     cat = next(s for s in whole.find() if s.label == "cat")
-    frames = list(FileSource(clip).samples(every_s))
+    frames = list(FileSource(clip).frames(every_s))
     inside = [i for i, f in enumerate(frames) if cat.onset_s + 0.5 < f.pts_s < cat.offset_s - 0.5]
     first = next(i for i in inside if i % 8 == 3 and i + 1 in inside)
     lost = [first, first + 1]  # two of the eight frames of one batch

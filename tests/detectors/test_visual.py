@@ -90,7 +90,7 @@ def test_a_value_of_0_is_no_detection():
 
 
 def test_every_series_of_a_real_picture_is_in_range_with_the_whole_picture_as_its_box(samples):
-    frame = next(FileSource(samples / "cat_then_person.mp4").samples(1.0))
+    frame = next(FileSource(samples / "cat_then_person.mp4").frames(1.0))
     (answer,) = Visual().detect([frame])
     height, width = frame.image_bgr.shape[:2]
     assert set(answer.labels) <= set(LABELS)
@@ -101,7 +101,7 @@ def test_every_series_of_a_real_picture_is_in_range_with_the_whole_picture_as_it
 
 
 def test_the_same_frame_gives_the_same_numbers_alone_in_a_batch_and_again(samples):
-    frames = list(FileSource(samples / "cat_then_person.mp4").samples(0.8))[:8]
+    frames = list(FileSource(samples / "cat_then_person.mp4").frames(0.8))[:8]
     detector = Visual()
     alone = [a for f in frames for a in detector.detect([f])]
     cv2.setRNGSeed(99)

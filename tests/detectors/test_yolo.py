@@ -72,7 +72,7 @@ def test_a_labels_detections_do_not_depend_on_the_labels_asked_for():
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])
 def test_the_batch_size_changes_no_bit(samples, runtime):
-    frames = list(FileSource(samples / "cat_then_person.mp4").samples(0.8))[:8]
+    frames = list(FileSource(samples / "cat_then_person.mp4").frames(0.8))[:8]
     detector = Yolo(runtime=runtime)
     one = [d for f in frames for d in detector.detect([f])]
     eight = detector.detect(frames)

@@ -66,7 +66,7 @@ def bus():
 @pytest.fixture(scope="module")
 def walker(clips):
     """A frame of a real clip with a person in it."""
-    frames = FileSource(clips / "one-by-one-person-detection.mp4").samples(10)
+    frames = FileSource(clips / "one-by-one-person-detection.mp4").frames(10)
     return next(f for f in frames if f.pts_s >= 30)
 
 
@@ -74,7 +74,7 @@ def walker(clips):
 def cats(samples):
     """Three frames with a cat, which the network takes for a dog as well."""
     return [
-        f for f in FileSource(samples / "cat_then_person.mp4").samples(1.0) if 2 <= f.pts_s <= 5
+        f for f in FileSource(samples / "cat_then_person.mp4").frames(1.0) if 2 <= f.pts_s <= 5
     ][:3]
 
 
@@ -252,7 +252,7 @@ def test_a_table_is_found_where_it_stands(make, clips, vocabulary):
     detector = make(["table"], embeddings=vocabulary)
     frames = [
         f
-        for f in FileSource(clips / "one-by-one-person-detection.mp4").samples(1.0)
+        for f in FileSource(clips / "one-by-one-person-detection.mp4").frames(1.0)
         if f.pts_s in (2, 47, 138)
     ]
     assert len(frames) == 3

@@ -99,7 +99,7 @@ def logo_classes():
 
 @pytest.fixture(scope="module")
 def clip_frames(samples):
-    return list(FileSource(samples / "cat_then_person.mp4").samples(0.8))[:8]
+    return list(FileSource(samples / "cat_then_person.mp4").frames(0.8))[:8]
 
 
 def test_scores_are_those_of_open_clip_and_sum_to_one(tiny, logos, clip_frames):

@@ -226,7 +226,7 @@ def plugins(monkeypatch):
     monkeypatch.setitem(sys.modules, "tests.test_job_document", sys.modules[__name__])
     return lambda which, **more: {
         "detector": "python",
-        "settings": {"target": f"tests.test_job_document:{which}"},
+        "settings": {"target": f"tests.jobs.test_job_document:{which}"},
         **more,
     }
 
@@ -415,7 +415,7 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(document, says, tmp_pa
     [
         ([{"detector": "visual", "rules": {"only": ["brightnes"]}}], r"analyses\[0\].rules: the detector has no label 'brightnes'"),
         ([{"detector": "yolo", "settings": {"image_size": 100}}], r"analyses\[0\]: image_size must be a multiple"),
-        ([{"detector": "visual"}, {"detector": "python", "settings": {"target": "tests.test_job_document:Keyed", "api_key": "abcd"},
+        ([{"detector": "visual"}, {"detector": "python", "settings": {"target": "tests.jobs.test_job_document:Keyed", "api_key": "abcd"},
                                    "rules": {"default": {"confidence_threshold": 0.01}}}],
          r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score_floor 0.05"),
     ],
@@ -548,7 +548,11 @@ class Keyed:
 
 
 def keyed(path, store="kept", **settings):
-    given = {"target": "tests.test_job_document:Keyed", "api_key": "${LAB_TEST_KEY}", **settings}
+    given = {
+        "target": "tests.jobs.test_job_document:Keyed",
+        "api_key": "${LAB_TEST_KEY}",
+        **settings,
+    }
     return job(path, sampling={"every_s": 1}, analyses=[{"name": "keyed", "detector": "python", "settings": given}],
                sinks=[{"type": "store", "name": "r"}, {"type": "json", "path": "out.json"}], store=store)  # fmt: skip
 
@@ -572,7 +576,7 @@ def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(
     assert "hunter2" not in exported.stdout
     assert (
         yaml.safe_load(exported.stdout)["analyses"][0]["settings"]["target"]
-        == "tests.test_job_document:Keyed"
+        == "tests.jobs.test_job_document:Keyed"
     )
 
 

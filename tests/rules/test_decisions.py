@@ -57,7 +57,7 @@ def test_merging_and_dropping_are_decisions_too(tmp_path):
 def test_the_named_change_opens_what_was_not_opened(tmp_path_factory, scores, enter, leave, gap):
     run = make_run(tmp_path_factory.mktemp("d"), scores, every_s=1.0)
     base = Debounce(enter_threshold=0.5, enter_frames=enter, exit_frames=leave, merge_gap_s=gap)
-    for d in decisions(run, "x", Rule.coerce(base)):
+    for d in decisions(run.series("x"), base):
         if d.kind != "not_opened" or d.setting is None:
             continue
         whole = d.setting.endswith(("frames", "window"))

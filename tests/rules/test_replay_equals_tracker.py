@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce
+from lab.rules.series import ScoreSeries
 from lab.rules.tracker import Tracker
 from tests.random_examples import examples
 
@@ -68,6 +69,11 @@ def check_replay(debounce, scores, steps, margin_us, reason):
     streamed = [event.sighting for event in events if event.kind == "closed"]
 
     assert (
-        replay("fox", pts_us, scores, debounce, start_us=start, end_us=end, reason=reason)
+        replay(
+            ScoreSeries.from_arrays(
+                "fox", pts_us, scores, start_us=start, end_us=end, end_reason=reason
+            ),
+            debounce,
+        )
         == streamed
     )

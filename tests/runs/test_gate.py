@@ -106,7 +106,7 @@ def test_held_back_samples_move_no_streak(made):
     assert whole.close_reason == "end"
     shown = np.flatnonzero(~run.log.gated)
     assert whole.offset_us == run.log.pts_us[shown[-1]]
-    rows = explain(run, "x", rule)
+    rows = explain(run.series("x", rule), Rule.coerce(rule).of("x"))
     assert all(
         (row["state"] == "gated") == held for row, held in zip(rows, run.log.gated, strict=True)
     )

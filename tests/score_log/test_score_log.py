@@ -1,16 +1,18 @@
 """The score log on disk: parts, damage, compaction, locks; and the loop that fills it."""
 
+import weakref
+
 import numpy as np
 import pytest
 
 from lab.detection import Detections
-from lab.errors import DetectorError, StoreError
+from lab.errors import StoreError
 from lab.rules.box_filter import BoxFilter
-from lab.runs.pipeline import analyse
 from lab.score_log.effort import effort_of
 from lab.score_log.score_log import part_files, read_log, read_manifest
 from lab.score_log.writer import ScoreLogWriter, write_manifest
-from tests.builders import ListSource, ScriptedDetector, make_detections, make_frame
+from lab.video.source import Sample
+from tests.builders import ListSource, ScriptedDetector, analyse, make_detections, make_frame
 
 SEEN = make_detections(("x", 0.7, (0, 0, 10, 10)), ("x", 0.9, (0, 0, 30, 40)))
 
@@ -100,9 +102,9 @@ def test_a_failed_sample_is_no_sample_without_detections(tmp_path):
     frames = [make_frame(0, 0), make_frame(1, 100_000, error="broken"), make_frame(2, 200_000)]
     run_detector = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
     with writer(tmp_path) as log:
-        progress = analyse(ListSource(frames), ScriptedDetector(run_detector), log, every_s=0)
+        task = analyse(ListSource(frames), ScriptedDetector(run_detector), log)
     read = read_log(tmp_path)
-    assert (progress.samples, progress.failed) == (3, 2)
+    assert (task.progress.samples, task.progress.failed) == (3, 2)
     assert read.ok.tolist() == [True, False, False]
     assert dict(read.reasons) == {1: "broken", 2: "NMS ran out of time"}
     assert len(read.scores("x")) == 1
@@ -112,14 +114,19 @@ def test_a_detector_that_raises_gives_failed_samples(tmp_path):
     frames = [make_frame(i, i * 1000) for i in range(3)]
     detector = ScriptedDetector({0: SEEN, 1: RuntimeError("out of memory"), 2: SEEN})
     with writer(tmp_path) as log:
-        analyse(ListSource(frames), detector, log, every_s=0)
+        analyse(ListSource(frames), detector, log)
     assert read_log(tmp_path).reasons == {1: "detector: out of memory"}
 
 
-def test_a_detector_that_fails_on_all_ends_the_run(tmp_path):
+@pytest.mark.parametrize("undecodable", [False, True])
+def test_a_detector_that_fails_on_all_it_was_given_has_failed(tmp_path, undecodable):
+    frames = [make_frame(0, 0), make_frame(1, 9)]
+    if undecodable:
+        frames.append(make_frame(2, 18, error="broken"))
     detector = ScriptedDetector({0: RuntimeError("no"), 1: RuntimeError("no")})
-    with writer(tmp_path) as log, pytest.raises(DetectorError, match="all 2 samples"):
-        analyse(ListSource([make_frame(0, 0), make_frame(1, 9)]), detector, log, every_s=0)
+    with writer(tmp_path) as log:
+        task = analyse(ListSource(frames), detector, log)
+    assert task.error == "the detector failed on all 2 samples: detector: no"
 
 
 def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):
@@ -129,7 +136,6 @@ def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):
             ListSource([make_frame(0, 0, size_px=(64, 48))]),
             ScriptedDetector({0: over}),
             log,
-            every_s=0,
         )
     assert read_log(tmp_path).box_xyxy_px.tolist() == [[0, 10, 64, 48], [1, 2, 3, 4]]
 
@@ -138,7 +144,7 @@ def test_batches_hold_one_shape(tmp_path):
     frames = [make_frame(i, i * 1000, size_px=(64, 48) if i < 3 else (32, 32)) for i in range(5)]
     detector = ScriptedDetector(dict.fromkeys(range(5), SEEN), batch_size=2)
     with writer(tmp_path) as log:
-        analyse(ListSource(frames), detector, log, every_s=0)
+        analyse(ListSource(frames), detector, log)
     assert detector.batches == [[0, 1], [2], [3, 4]]
 
 
@@ -148,11 +154,47 @@ def test_a_source_that_breaks_is_told_and_what_was_seen_is_kept(tmp_path):
         raise OSError("disk gone")
 
     class Source(ListSource):
-        def samples(self, every_s, after_us=None):
-            return broken()
+        def samples(self, samplings, after_us=None):
+            return (Sample(frame, ((frame.index,),)) for frame in broken())
 
     with writer(tmp_path) as log, pytest.raises(OSError, match="disk gone"):
-        analyse(Source([]), ScriptedDetector({0: SEEN}), log, every_s=0)
+        analyse(Source([]), ScriptedDetector({0: SEEN}), log)
+
+
+def test_a_frame_that_a_gate_holds_back_waits_without_its_picture(tmp_path):
+    class Nothing:
+        alive = 0
+
+        def check(self, frame):
+            weakref.finalize(frame.image_bgr, self._gone)
+            Nothing.alive += 1
+            return "nothing moved" if frame.index else None
+
+        def _gone(self):
+            Nothing.alive -= 1
+
+        def settings(self):
+            return {"kind": "nothing"}
+
+        def reset(self):
+            pass
+
+    def frames():
+        for i in range(200):
+            yield make_frame(i, i * 1000)
+            most.append(Nothing.alive)
+
+    class Source(ListSource):
+        def samples(self, samplings, after_us=None):
+            return (Sample(frame, ((frame.index,),)) for frame in frames())
+
+    most = []
+    detector = ScriptedDetector({0: SEEN}, batch_size=8)
+    with writer(tmp_path) as log:
+        task = analyse(Source([]), detector, log, gate=Nothing())
+    assert (task.progress.samples, task.progress.gated) == (200, 199)
+    assert max(most) < 20
+    assert read_log(tmp_path).pts_us.tolist() == [i * 1000 for i in range(200)]
 
 
 def test_effort_leaves_out_failures_and_gaps():
@@ -176,8 +218,6 @@ def test_effort_leaves_out_failures_and_gaps():
 def test_a_detector_that_answers_wrongly_gives_failed_samples_that_say_so(tmp_path, answer, words):
     detector = ScriptedDetector({})
     detector.detect = lambda frames: answer
-    with (
-        ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log,
-        pytest.raises(DetectorError, match=words),
-    ):
-        analyse(ListSource([make_frame(0, 0)]), detector, log, every_s=0)
+    with ScoreLogWriter(tmp_path / "log", {"labels": ["x"]}) as log:
+        task = analyse(ListSource([make_frame(0, 0)]), detector, log)
+    assert words in task.error

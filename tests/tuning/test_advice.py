@@ -286,8 +286,8 @@ def test_the_queue_asks_where_rules_disagree_and_is_renewed_after_an_answer():
 @pytest.mark.parametrize("every_s", [0.1, 0.2, 0.35, 0.5, 1.7])
 def test_thinning_takes_the_samples_that_the_sampler_takes(samples, every_s):
     clip = samples / "cat_then_person.mp4"
-    dense = np.array([frame.pts_us for frame in FileSource(clip).samples(0)], np.int64)
-    coarse = [frame.pts_us for frame in FileSource(clip).samples(every_s)]
+    dense = np.array([frame.pts_us for frame in FileSource(clip).frames(0)], np.int64)
+    coarse = [frame.pts_us for frame in FileSource(clip).frames(every_s)]
     assert dense[subsample(dense, every_s, 0)].tolist() == coarse
     # From another sample on, the grid begins there.
     assert subsample(dense, every_s, 3)[0] == 3

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lab.video.container import open_video
-from lab.video.media import probe
+from lab.video.packet_index import Target
+from lab.video.probe import probe
 from lab.video.sources.file import FileSource
 from lab.video.time_grid import choose
 
@@ -49,8 +50,10 @@ def linear(path):
 
 def check(path, every_s):
     frames, time_base = linear(path)
-    expected = choose([pts for pts, _ in frames], every_s, time_base)
-    got = list(FileSource(path).samples(every_s))
+    times = [pts for pts, _ in frames]
+    steps = sorted(b - a for a, b in pairwise(times))
+    expected = choose(times, every_s, time_base, steps[len(steps) // 2])
+    got = list(FileSource(path).frames(every_s))
     assert [f.index for f in got] == expected
     for frame in got:
         pts, image = frames[frame.index]
@@ -88,7 +91,9 @@ def test_a_stream_that_is_cut_before_its_first_keyframe(encode):
 
 def test_only_what_pays_is_decoded(encode):
     source = FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"]))
-    plan = source.index.plan(source.index.targets(2.0))
+    shown = source.index.shown
+    wanted = [f.index for f in source.frames(2.0)]
+    plan = source.index.plan([Target(i, source.index.pts_of(shown[i]), shown[i]) for i in wanted])
     assert len(plan) == 6
     assert all(segment.end - segment.start <= 5 for segment in plan)
 
@@ -98,7 +103,7 @@ def test_rotation_metadata_is_honoured(encode, h264):
     upright = encode("upright.png", "-frames:v", "1", source=str(turned))
     import cv2
 
-    frame = next(FileSource(turned).samples(1))
+    frame = next(FileSource(turned).frames(1))
     assert frame.image_bgr.shape == (320, 240, 3)
     assert np.abs(cv2.imread(str(upright)).astype(int) - frame.image_bgr).mean() < 3
     media = probe(turned)
@@ -113,8 +118,8 @@ def test_damaged_frames_fail_and_the_rest_is_whole(h264, tmp_path):
     )
     damaged = tmp_path / "damaged.mp4"
     damaged.write_bytes(data)
-    good = {f.index: f for f in FileSource(h264).samples(0)}
-    got = list(FileSource(damaged).samples(0))
+    good = {f.index: f for f in FileSource(h264).frames(0)}
+    got = list(FileSource(damaged).frames(0))
     assert len(got) == len(good)
     failed = [f for f in got if f.error]
     assert failed
@@ -129,7 +134,7 @@ def test_a_truncated_file_gives_what_is_there_and_says_where_it_ends(encode, h26
     whole = encode("fast.mp4", "-c", "copy", "-movflags", "faststart", source=str(h264))
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
-    assert 20 < sum(f.error is None for f in FileSource(cut).samples(0.2)) < 50
+    assert 20 < sum(f.error is None for f in FileSource(cut).frames(0.2)) < 50
     assert "cut off" in probe(cut).warning
 
 
@@ -139,8 +144,8 @@ def test_a_time_is_asked_for_and_the_frame_presented_then_comes(h264):
 
 
 def test_going_on_after_a_time_gives_the_rest(h264):
-    whole = [f.index for f in FileSource(h264).samples(0.5)]
-    rest = [f.index for f in FileSource(h264).samples(0.5, after_us=3_000_000)]
+    whole = [f.index for f in FileSource(h264).frames(0.5)]
+    rest = [f.index for f in FileSource(h264).frames(0.5, after_us=3_000_000)]
     assert rest == [i for i in whole if i > 90]
 
 
@@ -157,14 +162,14 @@ def test_odd_sizes_are_read(tmp_path, size_px):
             image = np.full((height, width, 3), 77, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
         container.mux(stream.encode(None))
-    assert [f.image_bgr.shape for f in FileSource(path).samples(0)] == [(height, width, 3)] * 2
+    assert [f.image_bgr.shape for f in FileSource(path).frames(0)] == [(height, width, 3)] * 2
 
 
 def test_an_avi_with_reordered_frames_has_times_in_order(encode):
     """AVI stores decoding times only; the n-th frame presented has the n-th time."""
     path = encode("reordered.avi", *X264, "-bf", "3")
-    frames = list(FileSource(path).samples(0))
-    reference = list(FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"])).samples(0))
+    frames = list(FileSource(path).frames(0))
+    reference = list(FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"])).frames(0))
     assert [f.index for f in frames] == list(range(len(reference)))
     assert [b.pts_us > a.pts_us for a, b in pairwise(frames)] == [True] * (len(frames) - 1)
     close = [
@@ -183,7 +188,7 @@ def test_random_damage_never_breaks_the_order(encode, tmp_path, name, seed):
         data[at : at + 40] = dice.integers(0, 256, 40, np.uint8).tobytes()
     damaged = tmp_path / name
     damaged.write_bytes(data)
-    frames = list(FileSource(damaged).samples(0.2))
+    frames = list(FileSource(damaged).frames(0.2))
     assert [f.index for f in frames] == sorted({f.index for f in frames})
     assert sum(f.error is None for f in frames) > 10
 
@@ -201,3 +206,45 @@ def test_a_cut_is_noticed_in_each_container(encode, tmp_path, name):
     cut = tmp_path / name
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10 + 1])
     assert re.search("cut off|breaks off", probe(cut).warning)
+
+
+@pytest.mark.parametrize("every_s", [0.2, 0.5, 0.7])
+def test_an_avi_gives_the_frames_that_an_mp4_of_the_same_pictures_gives(encode, every_s):
+    options = ("-t", "6", "-r", "10", "-pix_fmt", "yuv420p", "-g", "10", "-bf", "0")
+    avi = encode("tens.avi", *options, "-c:v", "mpeg4")
+    mp4 = encode("tens.mp4", "-c", "copy", source=str(avi))
+    assert [f.index for f in FileSource(avi).frames(every_s)] == [
+        f.index for f in FileSource(mp4).frames(every_s)
+    ]
+
+
+def test_vtest_is_sampled_on_the_grid(clips):
+    times = [f.pts_us for f, _ in zip(FileSource(clips / "vtest.avi").frames(0.5), range(5))]
+    assert times == [0, 500_000, 1_000_000, 1_500_000, 2_000_000]
+
+
+@pytest.fixture(scope="session")
+def lossy(encode):
+    """A transport stream of which some packets were lost on the way."""
+    whole = encode("whole.ts", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "30", "-bf", "2")
+    packets = [whole.read_bytes()[i : i + 188] for i in range(0, whole.stat().st_size, 188)]
+    path = whole.with_name("lossy.ts")
+    path.write_bytes(b"".join(p for i, p in enumerate(packets) if i % 97 != 50 or p[1] & 0x40))
+    return path
+
+
+@pytest.mark.parametrize("in_line", [False, True])
+def test_frames_that_the_decoder_marks_as_corrupt_are_failed_frames(encode, lossy, in_line):
+    corrupt = set()
+    with open_video(lossy) as (container, stream):
+        stream.codec_context.thread_type = "NONE"
+        for packet in container.demux(stream):
+            corrupt |= {frame.pts for frame in packet.decode() if frame.is_corrupt}
+    source = FileSource(lossy)
+    if in_line:
+        source.index.distrust_times()
+    frames = list(source.frames(0))
+    failed = [f for f in frames if f.error is not None]
+    assert len(corrupt) >= 5
+    assert {f.pts_us for f in failed} == {round(pts * 1e6 / 90_000) for pts in corrupt}
+    assert len(frames) > 2 * len(failed)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from fractions import Fraction
-from itertools import count
+from itertools import count, pairwise
 from math import floor
 
 import av
@@ -124,7 +124,9 @@ def windows_by_hand(ticks, time_base, interval_s, frame_count, frame_step):
     if interval_s == 0:
         chosen = counting
     else:
-        early = max(Fraction(1, 1000), time_base)
+        steps = sorted(b - a for a, b in pairwise(ticks))
+        half_a_frame = steps[len(steps) // 2] * time_base / 2
+        early = min(max(Fraction(1, 1000), time_base), half_a_frame)
         point, points = Fraction(0), []
         while point - early <= times[counting[-1]]:
             points.append(point)
@@ -161,6 +163,7 @@ def decoded(monkeypatch):
         return real(frame, index, pts_us)
 
     monkeypatch.setattr("lab.video.decoder.picture", spy)
+    monkeypatch.setattr("lab.video.sources.file.picture", spy)
     return times
 
 
@@ -324,9 +327,9 @@ def test_a_detector_with_a_memory_is_resumed_to_an_unbroken_log(encode, tmp_path
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"interval_s": -1}, "every_s must be 0 or more"),
-        ({"interval_s": float("nan")}, "every_s must be a number"),
-        ({"interval_s": 100_000}, "at most a day"),
+        ({"every_s": -1}, "every_s must be 0 or more"),
+        ({"every_s": float("nan")}, "every_s must be a number"),
+        ({"every_s": 100_000}, "at most a day"),
         ({"frame_count": 0}, "frame_count must be a whole number from 1 to 1000"),
         ({"frame_count": 2.0}, "frame_count must be a whole number"),
         ({"frame_step": True}, "frame_step must be a whole number"),

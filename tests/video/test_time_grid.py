@@ -18,9 +18,11 @@ BASES = [
 ]
 
 
-def brute_force(pts, every_s, time_base):
+def brute_force(pts, every_s, time_base, frame_ticks=None):
     """Walk the grid points; each takes the first frame at or after it."""
     every, early = Fraction(str(every_s)), max(Fraction(1, 1000), time_base)
+    if frame_ticks is not None:
+        early = min(early, frame_ticks * time_base / 2)
     seconds = [(p - pts[0]) * time_base for p in pts]
     taken, k = set(), 0
     while pts and k * every - early <= seconds[-1]:
@@ -35,13 +37,15 @@ def brute_force(pts, every_s, time_base):
     steps=st.lists(st.integers(1, 400), max_size=80),
     every_s=st.sampled_from([0.04, 0.1, 0.2, 0.3, 1.0, 2.5]),
     time_base=st.sampled_from(BASES),
+    frame_ticks=st.sampled_from([None, 1, 2, 33]),
 )
-def test_sampling_equals_the_rational_reference(start, steps, every_s, time_base):
+def test_sampling_equals_the_rational_reference(start, steps, every_s, time_base, frame_ticks):
     pts = [start]
     for step in steps:
         pts.append(pts[-1] + step)
     pts = [p for p in pts if (p - start) * time_base < 300]
-    assert choose(pts, every_s, time_base) == brute_force(pts, every_s, time_base)
+    expected = brute_force(pts, every_s, time_base, frame_ticks)
+    assert choose(pts, every_s, time_base, frame_ticks) == expected
 
 
 def test_a_float_grid_would_drift_where_this_does_not():

@@ -242,13 +242,12 @@ def _other_rule(args: argparse.Namespace, run: Any) -> Any:
 
 def _decisions(args: argparse.Namespace) -> int:
     from lab.formats.csv import to_csv
-    from lab.rules.decisions import decisions
 
     (run,) = runs_of(args, [args.run])
     rule = rule_of(args, run)
     labels = split(args.label) or rule.wanted(run.labels)
     rows = [
-        {"label": label, **d.to_dict()} for label in labels for d in decisions(run, label, rule)
+        {"label": label, **d.to_dict()} for label in labels for d in run.find_decisions(label, rule)
     ]
     if args.json:
         print(json.dumps(rows, indent=1))

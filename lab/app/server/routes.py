@@ -19,7 +19,6 @@ from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import LabError
-from lab.rules.decisions import decisions
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -88,7 +87,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         asked = await request.json()
         run = await run_in_threadpool(here.run, str(asked["run_id"]))
         rule = Rule.from_dict(asked["rule"])
-        found = await run_in_threadpool(decisions, run, str(asked["label"]), rule)
+        found = await run_in_threadpool(run.find_decisions, str(asked["label"]), rule)
         return JSONResponse([d.to_dict() for d in found])
 
     async def explain(request: Request) -> Response:

@@ -79,7 +79,7 @@ class AppState:
         run = self.run(run_id)
         key = (run, rule.rule_hash, label)
         if self._explained[0] != key:
-            self._explained = (key, explain(run, label, rule))
+            self._explained = (key, explain(run.series(label, rule), rule.of(label)))
         return self._explained[1]
 
     def media(self, media_id: str) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class AppState:
         effort = run.effort()
         hours = effort.analysed_s / 3600
         filtered = {
-            label: [round(float(v), 4) for v in run.label_scores(label, rule)]
+            label: [round(float(v), 4) for v in run.series(label, rule).scores]
             for label in rule.wanted(run.labels)
             if not rule.of(label).box_filter.passes_all
         }

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures, feature_hash
 from lab.detectors.settings import number
@@ -21,7 +22,7 @@ from lab.frame import Frame
 STRIDE = 32
 
 
-class Prompted:
+class Prompted(Detector):
     """A detector of prompts; a subclass brings the network and says what it sees in a batch.
 
     kind: the detector's name. processing_version: of what the subclass does with the answer.
@@ -29,11 +30,11 @@ class Prompted:
 
     default_score_floor = 0.01
     default_threshold = 0.1
+    takes_prompts = True
     uses_store = True
     example = {"labels": ["person"]}  # for looking whether it is ready
     kind: str
     processing_version: int
-    labels: tuple[str, ...]
     prompt_mode: str
 
     def __init__(
@@ -45,13 +46,14 @@ class Prompted:
         keep: NmsSettings,
         texts: TextFeatures | None,
     ) -> None:
-        """model: has `name` (the runtime), perhaps `device`, and `close()`. texts: None if the
+        """model: has `name` (the runtime), `device` and `close()`. texts: None if the
         network's vocabulary is its own.
         """
         self.weights_path = str(path.absolute())
         self._model: Any = model
         # On a CPU two at a time take as long as two in turn.
-        self.batch_size = 8 if getattr(model, "device", "cpu") == "cuda" else 1
+        self.device = model.device
+        self.batch_size = 8 if self.device == "cuda" else 1
         self._size, self._keep, self._texts = image_size, keep, texts
         self._text = np.zeros((0, 0), np.float32)
         self._recipe: dict[str, Any] = {

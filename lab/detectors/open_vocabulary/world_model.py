@@ -23,6 +23,7 @@ class WorldModel:
     """What a checkpoint knows: `names` with their own `text` features (n, dimensions), `strides`."""
 
     name: str
+    device = "cpu"
 
     def __init__(self, names: tuple[str, ...], text: np.ndarray, strides: list[int]) -> None:
         self.names, self.text, self.strides = names, text, strides

@@ -34,7 +34,6 @@ class YoloeModel(UltralyticsModel):
             )
         self.path, self.proposal_floor = path, PROPOSAL_FLOOR
         setattr(head, "conf", PROPOSAL_FLOOR)  # noqa: B010 - a float, which torch's types forbid
-        self.device: str = self._device
         self.is_prompt_free = hasattr(head, "lrpc")
         self.has_own_vocabulary = self.is_prompt_free or bool(head.is_fused)
         self.encoder: str = getattr(self._network, "text_model", None) or DEFAULT_ENCODER

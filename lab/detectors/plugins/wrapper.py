@@ -15,6 +15,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.plugins.pictures import copied
 from lab.detectors.plugins.secrets import WRAPPER_SETTINGS, on_record, redact, secrets_of
 from lab.detectors.plugins.validation import AnswerError, checked
 from lab.errors import DetectorError, LabError, SettingError, closest
@@ -44,11 +45,8 @@ def complete(
     )
 
 
-class PluginDetector:
+class PluginDetector(Detector):
     """See `complete`. A wrong answer, or an exception, is a failed frame that says why."""
-
-    default_score_floor = 0.05
-    default_threshold = 0.4
 
     def __init__(
         self, name: str, made: Any, settings: dict[str, Any], package: dict[str, str], what: str
@@ -65,18 +63,20 @@ class PluginDetector:
         self.is_stateful = bool(self._attribute("is_stateful", False))
         self.takes_windows = bool(self._attribute("takes_windows", False))
         recipe = self._own_recipe()
-        self._declared = _label_names(what, self._attribute("labels", None) or (), DetectorError)
-        self._asked = self._labels_asked(settings.get("labels"))
+        self._declared: tuple[str, ...] = _label_names(
+            what, self._attribute("labels", None) or (), DetectorError
+        )
+        self._asked: tuple[str, ...] = self._labels_asked(settings.get("labels"))
         self.labels = tuple(
             label
             for label in self._declared or self._asked
             if not self._asked or label in self._asked
         )
-        self._floor = self._score_floor(settings.get("score_floor"), recipe)
+        self._floor: float = self._score_floor(settings.get("score_floor"), recipe)
         recorded, left_out = on_record(
             {k: v for k, v in settings.items() if k not in WRAPPER_SETTINGS or v is not None}
         )
-        self._recipe = {
+        self._recipe: dict[str, Any] = {
             **recipe,
             "detector": name,
             "labels": list(self.labels),
@@ -84,6 +84,10 @@ class PluginDetector:
             "plugin": package,
             "settings": recorded,
         } | ({"unrecorded_settings": left_out} if left_out else {})
+
+    @property
+    def name(self) -> str:
+        return str(self._recipe["detector"])
 
     def recipe(self) -> dict[str, Any]:
         copied: dict[str, Any] = json.loads(json.dumps(self._recipe))
@@ -95,7 +99,7 @@ class PluginDetector:
             return []
         expected = list(frames[-1:] if self.takes_windows else frames)
         try:
-            answer = self._made.detect(list(frames))
+            answer = self._made.detect(copied(frames))
         except (Exception, SystemExit) as error:
             return self._all_failed(expected, f"raised {in_words(error)}")
         if not isinstance(answer, (list, tuple)):
@@ -107,6 +111,11 @@ class PluginDetector:
             )
             return self._all_failed(expected, f"returned {len(answer)} results, expected {wanted}")
         return [self._checked(found, frame) for found, frame in zip(answer, expected, strict=True)]
+
+    def reset(self) -> None:
+        """See `lab.detectors.detector.Detector`."""
+        if callable(reset := getattr(self._made, "reset", None)):
+            reset()
 
     def close(self) -> None:
         """Close what the plugin made, once; what goes wrong there changes no result."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.services.address import check_url, secret_from
 from lab.detectors.services.client import Service, ServiceError
 from lab.detectors.services.cloud_vision_response import (
@@ -33,7 +34,7 @@ MAX_PICTURES = 16  # of one request, as the service allows
 MAX_REQUEST_BYTES = 9_500_000  # it allows 10 MB of JSON
 
 
-class CloudVision:
+class CloudVision(Detector):
     """Asks Google Cloud Vision for objects, logos and text. Each picture and feature is billed.
 
     features: any of `objects`, `logos`, `text`.

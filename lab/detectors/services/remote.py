@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.services.address import check_url, secret_from
 from lab.detectors.services.client import Service, ServiceError
 from lab.detectors.services.image_encoding import IMAGE_FORMATS, picture_base64
@@ -33,7 +34,7 @@ BOX_FORMATS = ("xywh_fraction", "xywh_px", "xyxy_fraction", "xyxy_px")
 _RESULT_KEYS = {"object_detection": "objects", "logo_detection": "logos", "text_detection": "text"}
 
 
-class Remote:
+class Remote(Detector):
     """Sends each frame to a worker and takes what it answers.
 
     url: where the worker is, without `/ai/analyze`.

@@ -22,6 +22,7 @@ class _Exported:
     """What exports have in common; `facts` says what they are."""
 
     suppressed = False
+    device = "cpu"
     facts: ExportFacts
 
     @property

@@ -35,8 +35,8 @@ class UltralyticsModel:
         network, self.names, self.task, _ = load_network(path)
         import torch
 
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = network.fuse(verbose=False).eval().to(self._device)
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        network = network.fuse(verbose=False).eval().to(self.device)
         head = network.model[-1]
         self.suppressed = bool(getattr(head, "end2end", False))
         if self.suppressed:
@@ -53,7 +53,7 @@ class UltralyticsModel:
     def forward(self, batch: np.ndarray) -> Raw:
         """float32 (b, 3, h, w) to boxes and scores, see `Raw`."""
         with self._torch.inference_mode():
-            out = self._network(self._torch.from_numpy(batch).to(self._device))
+            out = self._network(self._torch.from_numpy(batch).to(self.device))
             out = out[0] if isinstance(out, list | tuple) else out
             prototypes = None
             if self.task == "segment":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.settings import number, wanted
 from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
@@ -22,7 +23,7 @@ PROCESSING_VERSION = 1
 RUNTIMES = ("onnx", "openvino", "torch")
 
 
-class Yolo:
+class Yolo(Detector):
     """Finds objects of the classes that its weights were trained for.
 
     Of a segmentation model a box is drawn tightly around each mask, of a model for rotated boxes
@@ -73,6 +74,7 @@ class Yolo:
         self.weights_path = str(path.absolute())
         runtime = runtime or _own_runtime(path)
         self._model = _load(path, runtime)
+        self.device = self._model.device
         self._size = self._model.fixed_size_px or (image_size, image_size)
         self.labels = _known(labels, self._model.names)
         self._columns = np.array([self._model.names.index(label) for label in self.labels])
@@ -115,7 +117,7 @@ class Yolo:
         return [self._detections(raw, i, box, width, height) for i in range(len(frames))]
 
     def close(self) -> None:
-        self._model = None  # type: ignore[assignment]
+        self._model = None
 
     def _detections(self, raw: Raw, i: int, box: Letterbox, width: int, height: int) -> Detections:
         scores = raw.scores[i][:, self._columns]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.zero_shot.encoder import ClipEncoder, TextCache
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
@@ -15,7 +16,7 @@ from lab.frame import Frame
 PROCESSING_VERSION = 1
 
 
-class PromptClassifier:
+class PromptClassifier(Detector):
     """Scores pictures against classes of prompts and one negative class.
 
     A class is the mean of its prompts' unit vectors, made a unit vector again. Scores are the
@@ -52,8 +53,7 @@ class PromptClassifier:
         self._floor, self._top = float(floor), top
         encoder = ClipEncoder(model, weights, text_cache=text_cache)
         self._encoder: ClipEncoder | None = encoder
-        if encoder.weights_path is not None:
-            self.weights_path = encoder.weights_path
+        self.weights_path, self.device = encoder.weights_path, encoder.device
         self._vectors = _class_vectors(encoder, [*prompts.values(), negative])
         self._recipe = {
             **encoder.recipe(),

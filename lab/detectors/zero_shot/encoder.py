@@ -79,7 +79,7 @@ class ClipEncoder:
         import torch
 
         self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         wanted: dict[str, Any] = {
             k: found.published[k] for k in ("mean", "std", "interpolation") if k in found.published
         }
@@ -95,7 +95,7 @@ class ClipEncoder:
             raise DetectorError(
                 f"{found.path} does not fit the model {model} ({first_line(error)})"
             ) from None
-        self._network = network.float().eval().to(self._device)
+        self._network = network.float().eval().to(self.device)
         self._tokenizer = package.get_tokenizer(model)
         self._read_preprocessing()
         self.scale = float(self._network.logit_scale.detach().exp())
@@ -172,6 +172,6 @@ class ClipEncoder:
             raise DetectorError("the encoder is closed; make another")
         exact = self._torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
         with self._torch.inference_mode(), exact:
-            out = getattr(self._network, method)(batch.to(self._device), normalize=True)
+            out = getattr(self._network, method)(batch.to(self.device), normalize=True)
         vectors: np.ndarray = out.cpu().numpy()
         return vectors

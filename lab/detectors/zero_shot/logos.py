@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.detector import own_pictures
+from lab.detectors.detector import Detector
 from lab.detectors.zero_shot.brand_lists import load_brands
 from lab.detectors.zero_shot.classifier import PromptClassifier
 from lab.detectors.zero_shot.crops import crop_boxes
@@ -82,7 +82,7 @@ class Logos(PromptClassifier):
             prompts=prompts, negative=none, labels=labels, top=top, score_floor=score_floor,
             model=model, weights=weights, text_cache=text_cache,
         )  # fmt: skip
-        self._inner: Any = None
+        self._inner: Detector | None = None
         self._threshold = float(boxes_threshold)
         self._recipe |= {
             "detector": "logos", "brands": checked, "templates": list(LOGO_TEMPLATES), "negative": none,
@@ -91,11 +91,16 @@ class Logos(PromptClassifier):
         if boxes_from is not None:
             self._inner = _box_detector(boxes_from)
             self.batch_size = self._inner.batch_size
-            self.is_stateful = bool(getattr(self._inner, "is_stateful", False))
+            self.is_stateful = self._inner.is_stateful
             self._recipe |= {
                 "boxes_from": self._inner.recipe(), "boxes_threshold": self._threshold,
                 "boxes_most": _MAX_CROPS, "boxes_margin": _MARGIN,
             }  # fmt: skip
+
+    def reset(self) -> None:
+        """See `lab.detectors.detector.Detector`."""
+        if self._inner is not None:
+            self._inner.reset()
 
     def close(self) -> None:
         super().close()
@@ -106,7 +111,7 @@ class Logos(PromptClassifier):
         if self._inner is None:
             return super()._look(frames, pictures)
         height, width = pictures[0].shape[:2]
-        found = self._inner.detect(own_pictures(self._inner, frames))
+        found = self._inner.detect(frames)
         cuts = [
             crop_boxes(f, width, height, threshold=self._threshold, most=_MAX_CROPS, margin=_MARGIN)
             for f in found
@@ -146,14 +151,14 @@ def _check_place(on: str, boxes_from: Any, threshold: Any) -> None:
         )
 
 
-def _box_detector(settings: Mapping[str, Any]) -> Any:
+def _box_detector(settings: Mapping[str, Any]) -> Detector:
     """The detector whose boxes are cut out, from its settings or its recipe."""
     from lab.detectors.make import detector_settings, make_detector
 
     inner = make_detector(
         **(dict(settings) if "name" in settings else detector_settings(settings, {}))
     )
-    if inner.recipe().get("whole_frame") or getattr(inner, "takes_windows", False):
+    if inner.recipe().get("whole_frame") or inner.takes_windows:
         inner.close()
         raise SettingError(
             "boxes_from must name a detector with boxes; this one scores whole pictures or windows"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import SettingError, SourceError
-from lab.video.media import Media, probe
+from lab.video.media import Media
 from lab.video.sources.file import FileSource
 
 
@@ -42,7 +42,7 @@ def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
     ):
         if path.is_file():
             source = FileSource(path)
-            return FoundMedia(probe(path, source), source.frame_times_us())
+            return FoundMedia(source.media(), source.frame_times_us())
     return None
 
 

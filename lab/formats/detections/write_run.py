@@ -44,7 +44,7 @@ def write_run(
     samples: in order of time. every_s: seconds between them; 0 for every frame.
     """
     store.add_media(media, relative_path)
-    recipe = make_recipe(media.media_id, detector, sampling=Sampling(interval_s=every_s))
+    recipe = make_recipe(media.media_id, detector, sampling=Sampling(every_s=every_s))
     run_id = new_run_id()
     manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
     with ScoreLogWriter(store.log_folder(run_id), manifest) as log:

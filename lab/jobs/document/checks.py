@@ -38,9 +38,7 @@ def check_document(job: JobDocument) -> None:
                     f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
                 )
         with at(place):
-            Sampling(
-                interval_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step
-            )
+            Sampling(every_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step)
         with at(f"{place}.gate"):
             make_gate(one.gate)
         _check_settings(one, f"{place}.settings")

@@ -6,6 +6,8 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,17 +17,19 @@ from lab.frame import Frame
 from lab.video.container import open_video
 from lab.video.packet_index import PacketIndex, Segment, Target, read_index
 from lab.video.sampling import Sampling, Window, WindowSampler
-from lab.video.source import Shot
-from lab.video.time_grid import TimeGrid, to_us
+from lab.video.source import Sample, Source
+from lab.video.time_grid import to_us
 
 if TYPE_CHECKING:
     import av
 from lab.video.decoder import Decoder, demuxed, picture
+from lab.video.media import Media, read_facts
 
+_LONG_S = 86_400  # a grid of which the first frame alone is a sample
 _RETRIES = (0, 1, 4)  # how many keyframes further back a frame is looked for
 
 
-class FileSource:
+class FileSource(Source):
     """A video file.
 
     Raises SourceError if it is no video that can be read.
@@ -33,6 +37,7 @@ class FileSource:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.name = self.path.name
         self.index: PacketIndex = read_index(path)
         if self.index.linear is None:
             first = self._first_presented()
@@ -41,36 +46,42 @@ class FileSource:
             elif first:
                 self.index.start_at(first[0])
 
-    def __enter__(self) -> FileSource:
-        return self
+    @cached_property
+    def frame_ticks(self) -> Fraction | None:
+        """The usual distance of frames in ticks; None if it is not known."""
+        times = self._times() if self.index.linear is None else self.index.times_in_order
+        if steps := sorted(b - a for a, b in pairwise(times)):
+            return Fraction(steps[len(steps) // 2])
+        with open_video(self.path) as (_, stream):
+            rate = stream.average_rate
+        return 1 / (rate * self.index.time_base) if rate else None
 
-    def __exit__(self, *exc: object) -> None:
-        return None
+    def media(self) -> Media:
+        """See `lab.video.source.Source`. One frame is decoded."""
+        return read_facts(self.path, self.index, next(self.frames(_LONG_S), None))
 
-    def samples(self, every_s: float, after_us: int | None = None) -> Iterator[Frame]:
+    def reopen(self) -> FileSource:
+        """The file as it is now."""
+        return FileSource(self.path)
+
+    def samples(
+        self, samplings: Sequence[Sampling], after_us: Sequence[int | None] | None = None
+    ) -> Iterator[Sample]:
         """See `lab.video.source.Source`. Decodes from keyframes where that pays, else in line."""
+        after = after_us or [None] * len(samplings)
         if self.index.linear is not None:
-            yield from self._in_line(every_s, after_us)
+            yield from self._samples_in_line(samplings, after)
             return
-        yield from self._segments(self.index.targets(every_s, after_us))
-
-    def shots(
-        self, samplings: Sequence[Sampling], after_us: Sequence[int | None]
-    ) -> Iterator[Shot]:
-        """See `lab.video.source.shots`: every frame that an analysis needs, decoded once."""
-        if self.index.linear is not None:
-            yield from self._shots_in_line(samplings, after_us)
-            return
-        times = [self.index.pts_of(i) for i in self.index.shown]
+        times = self._times()
         due: list[dict[int, Window]] = []
-        for sampling, after in zip(samplings, after_us, strict=True):
-            windows = sampling.windows(times, self.index.time_base)
-            if after is not None:
-                windows = [w for w in windows if self._us(times[w[-1]]) > after]
+        for sampling, begun in zip(samplings, after, strict=True):
+            windows = sampling.windows(times, self.index.time_base, self.frame_ticks)
+            if begun is not None:
+                windows = [w for w in windows if self._us(times[w[-1]]) > begun]
             due.append({window[-1]: window for window in windows})
         needed = sorted({i for ends in due for window in ends.values() for i in window})
         for frame in self._segments([Target(i, times[i], self.index.shown[i]) for i in needed]):
-            yield Shot(frame, tuple(ends.get(frame.index) for ends in due))
+            yield Sample(frame, tuple(ends.get(frame.index) for ends in due))
 
     def frames_by_index(self, indices: Sequence[int]) -> Iterator[Frame]:
         """Frames by their position among those presented, which must rise."""
@@ -85,20 +96,33 @@ class FileSource:
             [Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices]
         )
 
-    def keyframe_of(self, index: int) -> int:
-        """The packet from which this frame is decoded; frames of one are best decoded together."""
-        position = self.index.shown[index]
-        return self.index.keyframe_for(Target(index, self.index.pts_of(position), position))
+    def stretches(self, indices: Sequence[int], most: int) -> list[list[int]]:
+        """See `lab.video.source.Source`: frames that are decoded from one keyframe."""
+        if not self.index.can_seek:
+            return [list(indices)] if indices else []
+        found: list[list[int]] = []
+        last_key = None
+        for index in indices:
+            position = self.index.shown[index]
+            key = self.index.keyframe_for(Target(index, self.index.pts_of(position), position))
+            if not found or key != last_key or len(found[-1]) >= most:
+                found.append([])
+            found[-1].append(index)
+            last_key = key
+        return found
 
     def _us(self, pts: int) -> int:
         return to_us(pts, self.index.time_base)
 
+    def _times(self) -> list[int]:
+        """The ticks of every frame that is presented, in order."""
+        return [self.index.pts_of(i) for i in self.index.shown]
+
     def sample_count(self, sampling: Sampling) -> int | None:
-        """How many calls to expect; None if only decoding can tell."""
+        """See `lab.video.source.Source`: None if only decoding can tell."""
         if self.index.linear is not None:
             return None
-        times = [self.index.pts_of(i) for i in self.index.shown]
-        return len(sampling.windows(times, self.index.time_base))
+        return len(sampling.windows(self._times(), self.index.time_base, self.frame_ticks))
 
     def frame_times_us(self) -> list[int]:
         """The presentation time of every frame, in order; decodes only if packets do not tell."""
@@ -106,7 +130,7 @@ class FileSource:
             return [to_us(pts, self.index.time_base) for _, pts, _ in self._all_frames()]
         return [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
 
-    def frames_at(self, pts_us: list[int]) -> Iterator[Frame]:
+    def frames_at(self, pts_us: Sequence[int]) -> Iterator[Frame]:
         """The frames presented at these times (or just before), in time order."""
         if self.index.linear is not None:
             yield from self._nearest_in_line(sorted(set(pts_us)))
@@ -171,28 +195,20 @@ class FileSource:
         pts_us = to_us(target.pts, self.index.time_base)
         return Frame(None, target.index, pts_us, time.time(), "frame could not be decoded")
 
-    def _in_line(self, every_s: float, after_us: int | None) -> Iterator[Frame]:
-        """Decode every frame; for files whose packets do not tell the times."""
-        grid = TimeGrid(every_s, self.index.time_base)
-        last_pts: int | None = None
-        for index, pts, frame in self._all_frames():
-            if last_pts is not None and pts <= last_pts:
-                continue
-            last_pts = pts
-            pts_us = to_us(pts, self.index.time_base)
-            if grid.takes(pts) and (after_us is None or pts_us > after_us):
-                yield picture(frame, index, pts_us)
-
-    def _shots_in_line(
+    def _samples_in_line(
         self, samplings: Sequence[Sampling], after_us: Sequence[int | None]
-    ) -> Iterator[Shot]:
-        pickers = [WindowSampler(sampling, self.index.time_base) for sampling in samplings]
+    ) -> Iterator[Sample]:
+        """Decode every frame; for files whose packets do not tell the times."""
+        samplers = [
+            WindowSampler(sampling, self.index.time_base, self.frame_ticks)
+            for sampling in samplings
+        ]
         last_pts: int | None = None
         for index, pts, frame in self._all_frames():
             if last_pts is not None and pts <= last_pts:
                 continue
             last_pts, pts_us = pts, self._us(pts)
-            windows = [picker.take(index, pts) for picker in pickers]
+            windows = [sampler.take(index, pts) for sampler in samplers]
             due = tuple(
                 w if after is None or pts_us > after else None
                 for w, after in zip(windows, after_us, strict=True)
@@ -200,7 +216,7 @@ class FileSource:
             # A later window may go back to this frame.
             behind = any(r.frame_count > 1 and index % r.frame_step == 0 for r in samplings)
             if behind or any(due):
-                yield Shot(picture(frame, index, pts_us), due)
+                yield Sample(picture(frame, index, pts_us), due)
 
     def _nearest_in_line(self, wanted_us: list[int]) -> Iterator[Frame]:
         waiting = deque(wanted_us)

@@ -155,7 +155,7 @@ def _analysis_form() -> Analysis | None:
         st.error("The analysis needs a name of 1 to 100 characters.")
         return None
     try:
-        Sampling(interval_s=every_s, frame_count=int(count), frame_step=int(step))
+        Sampling(every_s=every_s, frame_count=int(count), frame_step=int(step))
     except SettingError as error:
         st.error(str(error))
         return None

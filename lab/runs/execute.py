@@ -1,0 +1,224 @@
+"""Analysing a source into score logs. No catalog is touched here, so that a process or a machine
+elsewhere can do it and return the logs' parts.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from lab.detectors.detector import Detector
+from lab.detectors.gate import Gate
+from lab.errors import LabError
+from lab.runs.pipeline import AnalysisTask, run_tasks
+from lab.runs.progress import Progress
+from lab.score_log.effort import effort_of
+from lab.score_log.score_log import read_log
+from lab.score_log.writer import ScoreLogWriter
+from lab.video.media import Media
+from lab.video.sampling import Sampling
+from lab.video.source import Source
+
+State = Literal["done", "cancelled", "failed"]
+
+
+@dataclass
+class PlannedRun:
+    """A run to be done, new or gone on with.
+
+    folder: the place for its log; what lies there already is not analysed again.
+    """
+
+    run_id: str
+    folder: Path
+    recipe: dict[str, Any]
+    detector: Detector
+    sampling: Sampling
+    gate: Gate | None = None
+    is_new: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.is_new = not self.folder.exists()
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        return {"run_id": self.run_id, "labels": list(self.detector.labels), "recipe": self.recipe}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended, and what was analysed (as of `lab.score_log.effort.Effort`)."""
+
+    run_id: str
+    state: State
+    error: str | None
+    effort: dict[str, Any]
+    elapsed_s: float
+
+
+class RunRegister(Protocol):
+    """Is told of the runs of a pass while their logs are locked."""
+
+    def begin(self, planned: Sequence[PlannedRun]) -> None:
+        """All logs are locked, nothing is written yet. Registers all of the runs or none."""
+        ...
+
+    def close(self, outcomes: Sequence[Outcome]) -> None:
+        """All logs are whole on disk."""
+        ...
+
+    def withdraw(self, planned: Sequence[PlannedRun]) -> None:
+        """These left nothing behind: forget that they were begun."""
+        ...
+
+
+class NoRegister:
+    """For analyses whose logs somebody else registers."""
+
+    def begin(self, planned: Sequence[PlannedRun]) -> None:
+        pass
+
+    def close(self, outcomes: Sequence[Outcome]) -> None:
+        pass
+
+    def withdraw(self, planned: Sequence[PlannedRun]) -> None:
+        pass
+
+
+def execute(
+    source: Source,
+    planned: Sequence[PlannedRun],
+    *,
+    media: Media,
+    register: RunRegister | None = None,
+    report: Callable[[Progress], None] | None = None,
+    cancelled: Callable[[], bool] = lambda: False,
+    opening_s: float = 0.0,
+) -> list[Outcome]:
+    """Analyse from where each log ends; one outcome for each, in their order.
+
+    One whose detector failed on everything is `failed`, and the others are not. opening_s:
+    seconds that were spent on the source before; they count as spent on the runs.
+
+    Raises whatever ends all of them: a source that breaks, a full disk, a register that cannot
+    be reached, KeyboardInterrupt. A new run that could not begin leaves no folder; nor does one
+    that found the disk full before anything was logged.
+    """
+    book = register or NoRegister()
+    began = time.monotonic() - opening_s
+    has_begun = False
+    try:
+        with ExitStack() as stack:
+            tasks = [
+                AnalysisTask(
+                    one.detector,
+                    stack.enter_context(ScoreLogWriter(one.folder, one.manifest)),
+                    one.sampling,
+                    one.run_id,
+                    one.gate,
+                )
+                for one in planned
+            ]
+            book.begin(planned)
+            has_begun = True
+            return _analyse(source, planned, tasks, media, book, report, cancelled, began)
+    except BaseException as problem:
+        if not has_begun or isinstance(problem, OSError):
+            left = [one for one in planned if one.is_new and not _has_parts(one.folder)]
+            for one in left:
+                shutil.rmtree(one.folder, ignore_errors=True)
+            if has_begun:
+                book.withdraw(left)
+        if not isinstance(problem, OSError):
+            raise
+        ids = " ".join(one.run_id for one in planned)
+        why = problem.strerror or str(problem)
+        raise LabError(f"run {ids} stopped: {why}; fix that, then resume or repeat it") from None
+
+
+def _analyse(
+    source: Source,
+    planned: Sequence[PlannedRun],
+    tasks: Sequence[AnalysisTask],
+    media: Media,
+    register: RunRegister,
+    report: Callable[[Progress], None] | None,
+    cancelled: Callable[[], bool],
+    began: float,
+) -> list[Outcome]:
+    """Under the logs' locks, with the runs registered: analyse, and close them however it ends."""
+
+    def close(state: State, error: str | None = None) -> list[Outcome]:
+        spent_s = time.monotonic() - began
+        shared_s = max(0.0, spent_s - sum(task.detect_s for task in tasks)) / len(tasks)
+        outcomes = [
+            _outcome(one, task, media, state, error, task.detect_s + shared_s)
+            for one, task in zip(planned, tasks, strict=True)
+        ]
+        register.close(outcomes)
+        return outcomes
+
+    try:
+        for one, task in zip(planned, tasks, strict=True):
+            _go_on(one, task, source)
+        samples = source.samples(
+            [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
+        )
+        is_whole = run_tasks(samples, tasks, report=report, cancelled=cancelled)
+        for task in tasks:
+            task.log.compact()
+    except KeyboardInterrupt:
+        close("cancelled")
+        raise KeyboardInterrupt(" ".join(one.run_id for one in planned)) from None
+    except Exception as problem:
+        _close_quietly(close, str(problem) or type(problem).__name__)
+        raise
+    return close("done" if is_whole and not cancelled() else "cancelled")
+
+
+def _close_quietly(close: Callable[..., object], error: str) -> None:
+    """The error that ended the runs is told, not another one that it brought about."""
+    try:
+        close("failed", error)
+    except (LabError, OSError):
+        return
+
+
+def _go_on(one: PlannedRun, task: AnalysisTask, source: Source) -> None:
+    """Begin after what the log has already."""
+    task.log.set_damaged_aside()
+    before = read_log(one.folder)
+    task.after_us = task.log.last_pts_us()
+    task.analysed = int(before.ok.sum())
+    task.progress = Progress(
+        one.run_id,
+        samples=len(before.pts_us),
+        failed=int((~before.ok & ~before.gated).sum()),
+        gated=int(before.gated.sum()),
+        total=source.sample_count(one.sampling),
+    )
+
+
+def _outcome(
+    one: PlannedRun,
+    task: AnalysisTask,
+    media: Media,
+    state: State,
+    error: str | None,
+    elapsed_s: float,
+) -> Outcome:
+    log = read_log(one.folder)
+    last_us = int(log.pts_us[-1]) if len(log.pts_us) else media.first_pts_us
+    end_us = media.end_us if state == "done" and task.error is None else last_us
+    effort = effort_of(log.pts_us, log.ok, end_us, one.recipe["every_s"], log.gated)
+    ended: State = "failed" if task.error else state
+    return Outcome(one.run_id, ended, error or task.error, effort.to_dict(), elapsed_s)
+
+
+def _has_parts(folder: Path) -> bool:
+    return next(folder.glob("samples-*.parquet"), None) is not None

@@ -11,8 +11,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.random_examples import use_profile
+
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
+
+use_profile()
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"

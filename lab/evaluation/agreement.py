@@ -1,7 +1,4 @@
-"""Whether two annotators say the same: agreement, and kappa per second.
-
-Cohen, Educational and Psychological Measurement 20 (1960) 37: agreement beyond chance.
-"""
+"""Whether two annotators say the same: agreement, and kappa per second."""
 
 from __future__ import annotations
 
@@ -14,9 +11,8 @@ from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError, closest
 from lab.evaluation.matching import Matching, match
 from lab.evaluation.rates import ratio
+from lab.evaluation.seconds import NO_KAPPA, kappa, seconds_table
 from lab.rules import spans
-
-SECOND_US = 1_000_000
 
 
 def agreement(
@@ -30,15 +26,16 @@ def agreement(
     """Per label and over all, on what both have watched.
 
     For each label: `seconds` compared, `agreement` (share of them), `kappa`, and presences that
-    both marked (`both`), or only one of them (`only_one`, `only_other`), at the temporal IoU.
+    both marked (`both`), or only one of them (`only_one`, `only_other`), at the temporal IoU;
+    `refused` says why kappa is None.
 
     Raises SettingError if they have watched nothing in common.
     """
     marks, watched = list(annotations), list(coverage)
     for name in (one, other):
-        known = sorted({c.annotator for c in watched})
-        if name not in known:
-            raise SettingError(f"{name!r} has watched nothing here; {closest(name, known)}")
+        annotators = sorted({c.annotator for c in watched})
+        if name not in annotators:
+            raise SettingError(f"{name!r} has watched nothing here; {closest(name, annotators)}")
     rows: dict[str, dict[str, Any]] = {}
     table_all = np.zeros((2, 2), np.int64)
     for label in sorted({c.label for c in watched}):
@@ -48,7 +45,7 @@ def agreement(
             both = spans.intersection(sides[0][1], sides[1][1])
             if not len(both):
                 continue
-            table += _seconds(sides[0][0], sides[1][0], both)
+            table += seconds_table(sides[0][0], sides[1][0], both)
             events += _events(sides[0][0], sides[1][0], both, tiou)
         if table.sum():
             rows[label] = _row(table, events)
@@ -67,45 +64,31 @@ def agreement(
 def _of(
     marks: list[Annotation], watched: list[Coverage], media_id: str, label: str, name: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    def mine(r: Annotation | Coverage) -> bool:
+    def is_own(r: Annotation | Coverage) -> bool:
         return r.media_id == media_id and r.label == label and r.annotator == name
 
     return (
-        spans.union((a.start_us, a.end_us) for a in marks if mine(a)),
-        spans.union((c.start_us, c.end_us) for c in watched if mine(c)),
+        spans.union((a.start_us, a.end_us) for a in marks if is_own(a)),
+        spans.union((c.start_us, c.end_us) for c in watched if is_own(c)),
     )
-
-
-def _seconds(one: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray:
-    """Seconds by what each said: 2 x 2, absent and present. A second is what its middle is."""
-    at = np.concatenate([np.arange(a + SECOND_US // 2, b, SECOND_US) for a, b in both.tolist()])
-    said = [spans.contains(marked, at) for marked in (one, other)]
-    table = np.zeros((2, 2), np.int64)
-    np.add.at(table, (said[0].astype(int), said[1].astype(int)), 1)
-    return table
 
 
 def _events(one: np.ndarray, other: np.ndarray, both: np.ndarray, tiou: float) -> np.ndarray:
     left, right = spans.intersection(one, both), spans.intersection(other, both)
-    partner, _ = match(np.ascontiguousarray(left[:, [0, 0, 1, 1]]), right, Matching(tiou=tiou))
-    n = int((partner >= 0).sum())
+    match_of, _ = match(np.ascontiguousarray(left[:, [0, 0, 1, 1]]), right, Matching(tiou=tiou))
+    n = int((match_of >= 0).sum())
     return np.array([n, len(left) - n, len(right) - n])
 
 
 def _row(table: np.ndarray, events: np.ndarray) -> dict[str, Any]:
-    from statsmodels.stats.inter_rater import cohens_kappa
-
-    n = int(table.sum())
-    result = cohens_kappa(table) if table.sum(axis=0).all() and table.sum(axis=1).all() else None
+    n, beyond_chance = int(table.sum()), kappa(table)
     return {
         "seconds": n,
         "agreement": ratio(int(np.trace(table)), n),
-        # Where one of them never (or always) saw it, there is nothing beyond chance to measure.
-        "kappa": float(result.kappa) if result is not None else None,
-        "kappa_interval": [float(result.kappa_low), float(result.kappa_upp)]
-        if result is not None
-        else None,
+        "kappa": None if beyond_chance is None else beyond_chance[0],
+        "kappa_interval": None if beyond_chance is None else list(beyond_chance[1]),
         "both": int(events[0]),
         "only_one": int(events[1]),
         "only_other": int(events[2]),
+        "refused": {"kappa": NO_KAPPA} if beyond_chance is None else {},
     }

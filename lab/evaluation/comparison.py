@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from lab.errors import SettingError, closest
-from lab.evaluation.counts import count
-from lab.evaluation.evaluate import check_poolable, media_names, presences_of
+from lab.evaluation.evaluate import count_run, presences_of
 from lab.evaluation.matching import Matching, Presences
+from lab.evaluation.pooling import check_poolable, media_names
+from lab.evaluation.rates import NOTHING_COUNTED, ratio
+from lab.evaluation.resampling import paired_gain
+from lab.evaluation.seconds import NO_KAPPA, kappa, seconds_table
 from lab.evaluation.truth import Truth
 from lab.rules import spans
 from lab.rules.rule import Debounce, Rule
@@ -26,6 +29,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["gained", "lost", "split", "merged", "shifted"]
 _SHIFT_US = 500_000
+NO_SECOND = "no second was analysed by both: there is nothing to compare"
+ONE_CLIP = "one clip only: the gain in F1 has no interval, for there is nothing to resample"
+NO_PRESENCE = "neither side has a sighting in what both analysed"
 
 
 @dataclass(frozen=True)
@@ -138,11 +144,12 @@ def compare(
         )
     scatter, found, differences, table = [], {"a": 0, "b": 0}, [], np.zeros((2, 2), np.int64)
     for one, two in pairs:
-        seen = presences_of(one, label, first), presences_of(two, label_b, second)
-        found["a"] += len(seen[0].edges)
-        found["b"] += len(seen[1].edges)
-        differences += _differences(one, two, *seen)
-        table += _seconds((one.series(label).analysed, two.series(label_b).analysed), *seen)
+        in_a, in_b = presences_of(one, label, first), presences_of(two, label_b, second)
+        found["a"] += len(in_a.edges)
+        found["b"] += len(in_b.edges)
+        differences += _differences(one, two, in_a, in_b)
+        both = spans.intersection(one.series(label).analysed, two.series(label_b).analysed)
+        table += seconds_table(in_a.edges[:, 1:3], in_b.edges[:, 1:3], both)
         scatter.append(_paired_scores(one, two, (label, first), (label_b, second)))
     media_of = np.concatenate([np.full(len(t), i) for i, (_, t) in enumerate(scatter)])
     return Comparison(
@@ -202,61 +209,49 @@ def _paired_scores(
     return np.stack([scores_a[keep], scores_b[near[keep]]], axis=1).astype(np.float64), pts_a[keep]
 
 
-def _seconds(analysed: tuple[np.ndarray, np.ndarray], a: Presences, b: Presences) -> np.ndarray:
-    """Seconds that both analysed, by what each has: 2 x 2, absent and present."""
-    both = spans.intersection(*analysed)
-    at = np.concatenate(
-        [np.arange(s + 500_000, e, 1_000_000) for s, e in both.tolist()] or [np.zeros(0, np.int64)]
-    )
-    table = np.zeros((2, 2), np.int64)
-    said = [spans.contains(p.edges[:, 1:3], at).astype(int) for p in (a, b)]
-    np.add.at(table, (said[0], said[1]), 1)
-    return table
-
-
 def _agreement(table: np.ndarray) -> dict[str, Any]:
+    """Of seconds as of `seconds_table`; `refused` says why a figure is None."""
     n, either = int(table.sum()), int(table.sum() - table[0, 0])
-    chance = float((table.sum(axis=0) * table.sum(axis=1)).sum() / n**2) if n else 1.0
-    same = float(np.trace(table) / n) if n else None
-    return {
+    beyond_chance = kappa(table)
+    row: dict[str, Any] = {
         "seconds": n,
-        "same": same,
-        "kappa": (same - chance) / (1 - chance) if same is not None and chance < 1 else None,
-        "presence_iou": float(table[1, 1] / either) if either else None,
+        "same": ratio(int(np.trace(table)), n),
+        "kappa": None if beyond_chance is None else beyond_chance[0],
+        "presence_iou": ratio(int(table[1, 1]), either),
     }
+    why = {"same": NO_SECOND, "kappa": NO_KAPPA, "presence_iou": NO_PRESENCE}
+    refused = {name: why[name] if n else NO_SECOND for name in why if row[name] is None}
+    return row | {"refused": refused}
 
 
 def _differences(one: Run, two: Run, a: Presences, b: Presences) -> list[Difference]:
+    from lab.evaluation import kernels
+
     media_id, out = one.media["media_id"], []
     slack = _SHIFT_US + round(1e6 * (one.sample_interval_s + two.sample_interval_s))
 
-    def say(kind: Kind, start: int, end: int, text: str) -> None:
+    def add(kind: Kind, start: int, end: int, text: str) -> None:
         out.append(Difference(kind, media_id, int(start), int(end), text))
 
-    starts, ends = b.edges[:, 0], b.edges[:, 3]
-    touching = [np.flatnonzero((starts <= e[3]) & (ends >= e[0])) for e in a.edges]
-    owners: dict[int, list[int]] = {}
-    for i, mine in enumerate(touching):
-        for j in mine.tolist():
-            owners.setdefault(j, []).append(i)
-    for i, mine in enumerate(touching):
-        span = a.edges[i, 1], a.edges[i, 2]
-        if not len(mine):
-            say("lost", *span, "only A has a sighting")
-        elif len(mine) > 1:
-            say("split", *span, f"one sighting of A is {len(mine)} of B")
-        elif len(owners[int(mine[0])]) == 1:
-            first, last = b.edges[mine[0], 1] - span[0], b.edges[mine[0], 2] - span[1]
-            if max(abs(first), abs(last)) > slack:
-                say(
-                    "shifted", *span, f"onset {first / 1e6:+.2f} s, offset {last / 1e6:+.2f} s in B"
-                )
-    for j in range(len(b.edges)):
-        of_a = owners.get(j, [])
-        if not of_a:
-            say("gained", b.edges[j, 1], b.edges[j, 2], "only B has a sighting")
-        elif len(of_a) > 1:
-            say("merged", b.edges[j, 1], b.edges[j, 2], f"{len(of_a)} sightings of A are one of B")
+    # A sighting of B may be anywhere within its brackets.
+    pairs = kernels.touching_pairs(a.edges, np.ascontiguousarray(b.edges[:, [0, 3]]))
+    of_a = np.bincount(pairs[:, 0], minlength=len(a.edges))
+    of_b = np.bincount(pairs[:, 1], minlength=len(b.edges))
+    for i, (_, onset, offset, _) in enumerate(a.edges.tolist()):
+        if of_a[i] == 0:
+            add("lost", onset, offset, "only A has a sighting")
+        elif of_a[i] > 1:
+            add("split", onset, offset, f"one sighting of A is {of_a[i]} of B")
+    for j, (_, onset, offset, _) in enumerate(b.edges.tolist()):
+        if of_b[j] == 0:
+            add("gained", onset, offset, "only B has a sighting")
+        elif of_b[j] > 1:
+            add("merged", onset, offset, f"{of_b[j]} sightings of A are one of B")
+    for i, j in pairs[(of_a[pairs[:, 0]] == 1) & (of_b[pairs[:, 1]] == 1)].tolist():
+        first, last = (b.edges[j, 1:3] - a.edges[i, 1:3]).tolist()
+        if max(abs(first), abs(last)) > slack:
+            text = f"onset {first / 1e6:+.2f} s, offset {last / 1e6:+.2f} s in B"
+            add("shifted", a.edges[i, 1], a.edges[i, 2], text)
     return sorted(out, key=lambda d: d.start_us)
 
 
@@ -272,9 +267,6 @@ def _gain(
     notes: list[str],
 ) -> dict[str, Any] | None:
     """F1 of both and the gain of B, over clips that were watched for A's label."""
-    from lab.evaluation.rates import ratio
-    from lab.evaluation.resampling import paired_gain
-
     known = Truth.coerce(truth, [one for one, _ in pairs], coverage, annotator=annotator)
     notes += known.notes
     rows = []
@@ -283,16 +275,9 @@ def _gain(
         if not len(of_label.covered):
             continue
         sides = []
+        interval_s = max(run.sample_interval_s for run in pair)
         for run, (label, rule) in zip(pair, (a, b), strict=True):
-            made, _ = count(
-                presences_of(run, label, rule),
-                of_label,
-                matching,
-                pts_us=run.series(label).pts_us,
-                interval_us=round(max(p.sample_interval_s for p in pair) * 1e6),
-                analysed=run.series(label).analysed,
-                start_us=run.media["first_pts_us"],
-            )
+            made, _, _ = count_run(run, label, rule, of_label, matching, interval_s=interval_s)
             sides.append((made.tp, made.fp, made.fn))
         rows.append(sides)
     if not rows:
@@ -304,12 +289,15 @@ def _gain(
     sums = counts.sum(axis=0)
     f1 = [ratio(2 * int(s[0]), int(2 * s[0] + s[1] + s[2])) for s in sums]
     gain, interval = paired_gain(two, one, seed)
+    refused = {}
     if len(rows) == 1:
-        notes.append(
-            "one clip only: the gain in F1 has no interval, for there is nothing to resample"
-        )
+        refused["gain_interval"] = ONE_CLIP
+        notes.append(ONE_CLIP)
+    refused |= {
+        name: NOTHING_COUNTED for name, value in zip("ab", f1, strict=True) if value is None
+    }
     return {
         "a": f1[0], "b": f1[1], "gain": gain, "clips": len(rows),
         "gain_interval": list(interval) if len(rows) > 1 else None,
-        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(),
+        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(), "refused": refused,
     }  # fmt: skip

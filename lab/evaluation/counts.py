@@ -92,11 +92,11 @@ def total(counts: list[Counts]) -> Counts:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Pieces of sightings and annotations inside covered stretches, and who stands for whom.
+    """Segments of sightings and annotations inside covered stretches, and who stands for whom.
 
     edges: (n, 4). sighting: (n, 3), position of the sighting, whether cut left, cut right.
     truth: (m, 2). annotation: (m, 3), likewise. counted: (m,) False below the resolution.
-    copied: (m,). partner: (n,) annotation piece or -1. tious: (n,).
+    copied: (m,). match_of: (n,) annotation segment or -1. tious: (n,).
     """
 
     edges: np.ndarray
@@ -106,7 +106,7 @@ class Pairing:
     counted: np.ndarray
     analysed: np.ndarray
     copied: np.ndarray
-    partner: np.ndarray
+    match_of: np.ndarray
     tious: np.ndarray
 
     def is_cut(self, presences: Presences, side: int) -> np.ndarray:
@@ -141,15 +141,15 @@ def pair(
     edges, sighting = kernels.clip_edges(matching.taken(presences.edges), covered)
     present = np.ascontiguousarray(truth.present[:, [0, 0, 1, 1]])
     cut, annotation = kernels.clip_edges(present, covered)
-    pieces = np.ascontiguousarray(cut[:, [0, 3]])
-    long_enough, analysed = resolvable(pieces, pts_us, interval_us)
+    true_segments = np.ascontiguousarray(cut[:, [0, 3]])
+    long_enough, analysed = resolvable(true_segments, pts_us, interval_us)
     counted = long_enough & analysed
     where = np.flatnonzero(counted)
-    partner, tious = match(edges, np.ascontiguousarray(pieces[counted]), matching)
-    partner = np.where(partner >= 0, where[partner] if len(where) else -1, -1)
+    match_of, tious = match(edges, np.ascontiguousarray(true_segments[counted]), matching)
+    match_of = np.where(match_of >= 0, where[match_of] if len(where) else -1, -1)
     return Pairing(
-        edges, sighting, pieces, annotation, counted, analysed | ~long_enough,
-        truth.copied[annotation[:, 0]], partner, tious,
+        edges, sighting, true_segments, annotation, counted, analysed | ~long_enough,
+        truth.copied[annotation[:, 0]], match_of, tious,
     )  # fmt: skip
 
 
@@ -172,46 +172,50 @@ def count(
     p = pair(
         presences, truth, matching, pts_us=pts_us, interval_us=interval_us, covered=truth.covered
     )
-    matched = p.partner >= 0
+    matched = p.match_of >= 0
     tp, fn = int(matched.sum()), int(p.counted.sum() - matched.sum())
-    mine_ignored, _ = kernels.touches(p.edges, np.ascontiguousarray(p.truth[~p.counted]))
-    swallowed = ~matched & (mine_ignored > 0)
-    mine, theirs = kernels.touches(p.edges, np.ascontiguousarray(p.truth[p.counted]))
+    counted_truth = np.ascontiguousarray(p.truth[p.counted])
+    first, _, _ = kernels.candidates(p.edges, counted_truth, *matching.arguments)
+    uncounted = kernels.uncounted(p.edges, p.truth, p.counted, first)
+    sighting_hits, annotation_hits = kernels.touches(p.edges, counted_truth)
     is_covered = len(truth.covered) > 0
-    has_truth, has_sighting = bool(p.counted.any()), bool((~swallowed).any())
-    in_seen, in_true = (
-        _segments(p.edges[~swallowed][:, 1:3], start_us),
-        _segments(p.truth[p.counted], start_us),
+    has_truth, has_sighting = bool(p.counted.any()), bool((~uncounted).any())
+    found_in, true_in = (
+        segments(p.edges[~uncounted][:, 1:3], start_us),
+        segments(p.truth[p.counted], start_us),
     )
     uncovered = len(truth.present) - len(np.unique(p.annotation[:, 0]))
     judged_true = judged_false = 0
     if not is_covered:
-        right, _ = kernels.touches(presences.edges, truth.present)
-        wrong, _ = kernels.touches(presences.edges, truth.rejected)
-        judged_true, judged_false = int((right > 0).sum()), int(((right == 0) & (wrong > 0)).sum())
+        accepted, _ = kernels.touches(presences.edges, truth.present)
+        rejected, _ = kernels.touches(presences.edges, truth.rejected)
+        judged_true, judged_false = (
+            int((accepted > 0).sum()),
+            int(((accepted == 0) & (rejected > 0)).sum()),
+        )
     errors = _errors(p, presences)
     made = Counts(
         tp=tp,
-        fp=len(p.edges) - tp - int(swallowed.sum()),
+        fp=len(p.edges) - tp - int(uncounted.sum()),
         fn=fn,
         below_resolution=int((~p.counted & p.analysed).sum()),
         not_analysed=int((~p.analysed).sum()),
         ladder=_ladder(p, matching),
-        touching=int(((mine > 0) & ~swallowed).sum()),
-        touched=int((theirs > 0).sum()),
+        touching=int((sighting_hits > 0).sum()),
+        touched=int((annotation_hits > 0).sum()),
         clip_tp=int(is_covered and has_truth and has_sighting),
         clip_fp=int(is_covered and has_sighting and not has_truth),
         clip_fn=int(is_covered and has_truth and not has_sighting),
         clip_tn=int(is_covered and not has_truth and not has_sighting),
-        segment_tp=len(np.intersect1d(in_seen, in_true, assume_unique=True)),
-        segment_fp=len(np.setdiff1d(in_seen, in_true, assume_unique=True)),
-        segment_fn=len(np.setdiff1d(in_true, in_seen, assume_unique=True)),
+        segment_tp=len(np.intersect1d(found_in, true_in, assume_unique=True)),
+        segment_fp=len(np.setdiff1d(found_in, true_in, assume_unique=True)),
+        segment_fn=len(np.setdiff1d(true_in, found_in, assume_unique=True)),
         covered_us=spans.total_us(spans.intersection(truth.covered, analysed)),
         judged_true=judged_true,
         judged_false=judged_false,
         uncovered=uncovered,
         copied=int((p.copied & p.counted).sum()),
-        tious=p.tious[matched & ~p.copied[p.partner]] if len(p.truth) else np.zeros(0),
+        tious=p.tious[matched & ~p.copied[p.match_of]] if len(p.truth) else np.zeros(0),
         **errors,
     )
     return made, p
@@ -230,12 +234,12 @@ def offset_errors(edges: np.ndarray, end_us: np.ndarray) -> np.ndarray:
 
 
 def _errors(p: Pairing, presences: Presences) -> dict[str, np.ndarray]:
-    rows = np.flatnonzero(p.partner >= 0)
-    mate = p.partner[rows]
-    own = ~p.copied[mate]
-    left = own & ~p.is_cut(presences, 0)[rows] & (p.annotation[mate, 1] == 0)
-    right = own & ~p.is_cut(presences, 1)[rows] & (p.annotation[mate, 2] == 0)
-    edges, truth = p.edges[rows], p.truth[mate]
+    rows = np.flatnonzero(p.match_of >= 0)
+    matches = p.match_of[rows]
+    own = ~p.copied[matches]
+    left = own & ~p.is_cut(presences, 0)[rows] & (p.annotation[matches, 1] == 0)
+    right = own & ~p.is_cut(presences, 1)[rows] & (p.annotation[matches, 2] == 0)
+    edges, truth = p.edges[rows], p.truth[matches]
     confirmed = presences.confirmed_us[p.sighting[rows, 0]]
     return {
         "onset_errors_us": onset_errors(edges, truth[:, 0])[left],
@@ -255,17 +259,20 @@ def _ladder(p: Pairing, matching: Matching) -> np.ndarray:
     for i, tiou in enumerate(TIOUS):
         keep = ratio >= tiou
         starts = np.concatenate([[0], np.cumsum(np.bincount(left[keep], minlength=len(p.edges)))])
-        partner, _ = kernels.largest_matching(starts.astype(np.int64), which[keep], len(truth))
-        out[i] = int((partner >= 0).sum())
+        match_of, _ = kernels.largest_matching(starts.astype(np.int64), which[keep], len(truth))
+        out[i] = int((match_of >= 0).sum())
     return out
 
 
-def _segments(presence: np.ndarray, start_us: int) -> np.ndarray:
-    """The 1 s segments in which it was there for any moment (sed_eval's floor and ceiling)."""
+def segments(presence: np.ndarray, start_us: int) -> np.ndarray:
+    """The 1 s segments in which it was there: int64 (k,), numbers from `start_us` on, sorted.
+
+    From the floor of the onset to the ceiling of the offset, as sed_eval takes them (Mesaros et
+    al., Applied Sciences 6 (2016) 162): an instant exactly on a whole second lies in none.
+    """
     if not len(presence):
         return _NO_TIMES
     first = (presence[:, 0] - start_us) // SEGMENT_US
-    last = np.maximum(first + 1, -((start_us - presence[:, 1]) // SEGMENT_US))
-    size = last - first
+    size = -((start_us - presence[:, 1]) // SEGMENT_US) - first
     steps = np.arange(size.sum()) - np.repeat(np.cumsum(size) - size, size)
     return np.unique(np.repeat(first, size) + steps)

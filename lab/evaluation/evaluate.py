@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.errors import SettingError, closest
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
-from lab.evaluation.fragmentation import EvaluationEvent, moments
+from lab.evaluation.fragmentation import EvaluationEvent, fragmentation_events
 from lab.evaluation.matching import Matching, Presences
-from lab.evaluation.truth import Truth
+from lab.evaluation.pooling import check_poolable, media_names, shared_labels
+from lab.evaluation.truth import LabelTruth, Truth
 from lab.rules import spans
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
@@ -49,13 +49,18 @@ class Evaluation:
         return macro(self.labels.values())
 
     @property
-    def moments(self) -> list[EvaluationEvent]:
+    def events(self) -> list[EvaluationEvent]:
         """The fragmentation report, by media and time."""
         return [
-            moment
+            event
             for media_id, label, presences, pairing in self._pairings
-            for moment in moments(pairing, presences, self.matching, media_id, label)
+            for event in fragmentation_events(pairing, presences, self.matching, media_id, label)
         ]
+
+    @property
+    def moments(self) -> list[EvaluationEvent]:
+        """The same as `events`, by the name that JSON has for them."""
+        return self.events
 
     def to_dict(self, *, with_moments: bool = True) -> dict[str, Any]:
         """What `lab evaluate --json` prints."""
@@ -67,15 +72,13 @@ class Evaluation:
             "macro": self.macro,
             "labels": {label: figures.to_dict() for label, figures in self.labels.items()},
             "clips": {
-                self.names[media_id]: {label: _short(f) for label, f in by_label.items()}
+                self.names[media_id]: {label: f.summary() for label, f in by_label.items()}
                 for media_id, by_label in self.clips.items()
             },
             "notes": list(self.notes),
         }
         if with_moments:
-            row["moments"] = [
-                {"media": self.names[m.media_id], **m.to_dict()} for m in self.moments
-            ]
+            row["moments"] = [{"media": self.names[e.media_id], **e.to_dict()} for e in self.events]
         return row
 
     def to_frame(self) -> pd.DataFrame:
@@ -84,26 +87,13 @@ class Evaluation:
 
         rows = []
         for label, figures in [*self.labels.items(), ("all", self.overall)]:
-            row: dict[str, Any] = {"label": label, **_short(figures)}
+            row: dict[str, Any] = {"label": label, **figures.summary()}
+            row["refused"] = "; ".join(dict.fromkeys(row["refused"].values()))
             for name in ("precision", "recall", "f1", "false_per_hour"):
                 limits = getattr(figures, f"{name}_interval") or (None, None)
                 row[f"{name}_low"], row[f"{name}_high"] = limits
             rows.append(row)
         return pd.DataFrame(rows)
-
-
-def _short(figures: Figures) -> dict[str, Any]:
-    c = figures.counts
-    return {
-        "tp": c.tp,
-        "fp": c.fp,
-        "fn": c.fn,
-        "precision": figures.precision,
-        "recall": figures.recall,
-        "f1": figures.f1,
-        "covered_s": figures.covered_s,
-        "false_per_hour": figures.false_per_hour,
-    }
 
 
 def evaluate(
@@ -124,14 +114,14 @@ def evaluate(
     rule: the runs' default, unless given. labels: those to measure; all that truth and runs share.
     tiou: temporal IoU at which a sighting stands for an annotation; `matching` for other criteria.
 
-    Raises SettingError for runs that may not be pooled, truth that cannot be meant, or labels
+    Raises SettingError for runs that may not be pooled, truth that is not valid, or labels
     that are not there.
     """
     runs = check_poolable(runs)
-    known = Truth.coerce(truth, runs, coverage, annotator=annotator)
+    truth = Truth.coerce(truth, runs, coverage, annotator=annotator)
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
     matching = matching or Matching(tiou=tiou)
-    wanted, notes = shared_labels(runs, known, rule, labels)
+    wanted, notes = shared_labels(runs, truth, rule, labels)
     clips: dict[str, dict[str, Figures]] = {}
     pairings: list[tuple[str, str, Presences, Pairing]] = []
     counts: dict[str, list[Counts]] = {label: [] for label in wanted}
@@ -142,17 +132,8 @@ def evaluate(
         here: list[Counts] = []
         watched = []
         for label in wanted:
-            of_label = known.of(media_id, label)
-            presences = presences_of(run, label, rule)
-            made, pairing = count(
-                presences,
-                of_label,
-                matching,
-                pts_us=run.series(label).pts_us,
-                interval_us=round(run.sample_interval_s * 1e6),
-                analysed=run.series(label).analysed,
-                start_us=run.media["first_pts_us"],
-            )
+            of_label = truth.of(media_id, label)
+            made, pairing, presences = count_run(run, label, rule, of_label, matching)
             counts[label].append(made)
             origins[label] |= of_label.origins
             here.append(made)
@@ -161,8 +142,8 @@ def evaluate(
             pairings.append((media_id, label, presences, pairing))
         footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
-        clip_totals.append(with_covered(total(here), covered_us))
-    notes += known.joined_note(clips, wanted)
+        clip_totals.append(replace(total(here), covered_us=covered_us))
+    notes += truth.joined_note(clips, wanted)
     gated = sum(int(run.log.gated.sum()) for run in runs)
     if gated:
         notes.append(
@@ -178,16 +159,43 @@ def evaluate(
         },
         clips=clips,
         names=media_names(runs),
-        notes=(*known.notes, *notes),
+        notes=(*truth.notes, *notes),
         run_ids=tuple(run.run_id for run in runs),
         _pairings=tuple(pairings),
     )
 
 
-def with_covered(counts: Counts, covered_us: int) -> Counts:
-    from dataclasses import replace
+def count_run(
+    run: Run,
+    label: str,
+    rule: Rule,
+    truth: LabelTruth,
+    matching: Matching,
+    *,
+    presences: Presences | None = None,
+    sampled: np.ndarray | None = None,
+    interval_s: float | None = None,
+) -> tuple[Counts, Pairing, Presences]:
+    """What a rule finds of a label in a run, counted against what is true of it.
 
-    return replace(counts, covered_us=covered_us)
+    truth: of the label, or of another one that stands for it. presences: what was found; by the
+    rule in the run, unless given. sampled: bool, one a sample of the log, what is taken as
+    analysed; the samples on which the label was looked for, unless given. interval_s: annotations
+    below it do not count; the run's own sampling interval, unless given.
+    """
+    if presences is None:
+        presences = presences_of(run, label, rule)
+    series = run.series(label, rule)
+    counts, pairing = count(
+        presences,
+        truth,
+        matching,
+        pts_us=series.pts_us if sampled is None else series.sample_pts_us[sampled],
+        interval_us=round((interval_s or series.interval_s) * 1e6),
+        analysed=series.analysed if sampled is None else series.spans_of(sampled),
+        start_us=series.start_us,
+    )
+    return counts, pairing, presences
 
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
@@ -203,86 +211,3 @@ def presences_in(series: ScoreSeries, debounce: Debounce) -> Presences:
         return Presences.of_sightings([])
     rows, n = replay_rows(series.pts_us, series.scores, series.resolve(debounce))
     return Presences.from_rows(rows[:n], series.pts_us, series.start_us, series.end_us)
-
-
-def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
-    """The runs as a list. Raises SettingError if their figures may not be added up."""
-    from lab.runs.run import Run
-
-    given = [runs] if isinstance(runs, Run) else list(runs)
-    if not given:
-        raise SettingError("there is no run to measure; analyse a clip first")
-    protocols = {run.protocol_hash: run for run in given}
-    if len(protocols) > 1:
-        one, other = list(protocols.values())[:2]
-        raise SettingError(
-            f"runs {one.run_id} and {other.run_id} have different protocols "
-            f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
-        )
-    seen: dict[str, Run] = {}
-    for run in given:
-        twin = seen.get(run.media["media_id"])
-        seen[run.media["media_id"]] = run
-        if twin is not None:
-            raise SettingError(
-                f"runs {twin.run_id} and {run.run_id} are of the same clip and protocol: it would "
-                "count twice; give one of them"
-            )
-    return given
-
-
-def protocol_difference(one: Run, other: Run) -> str:
-    """The settings in which two recipes differ, in words."""
-    left, right = one.recipe, other.recipe
-    names = [n for n in sorted({*left, *right} - {"media_id"}) if left.get(n) != right.get(n)]
-    return (
-        "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3])
-        or "none"
-    )
-
-
-def _brief(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 40 else text[:37] + "…"
-
-
-def shared_labels(
-    runs: Sequence[Run], truth: Truth, rule: Rule, labels: Sequence[str] | None
-) -> tuple[list[str], list[str]]:
-    """Labels that the rule looks for and the truth speaks of, and notes about the others."""
-    looked_for = rule.wanted(runs[0].labels)
-    media = {run.media["media_id"] for run in runs}
-    spoken = {label for m, by_label in truth.by_media.items() if m in media for label in by_label}
-    if labels is not None:
-        for label in labels:
-            if label not in looked_for:
-                raise SettingError(
-                    f"the rule finds no label {label!r}; {closest(label, looked_for)}"
-                )
-        return sorted(set(labels)), []
-    unknown = sorted(spoken - set(looked_for))
-    notes = [
-        f"label {label!r} is annotated but not looked for, so it is not measured; "
-        f"{closest(label, looked_for)}"
-        for label in unknown[:5]
-    ]
-    wanted = sorted(spoken & set(looked_for))
-    if not wanted and unknown:
-        raise SettingError(
-            f"no annotated label is one that the rule looks for: got {unknown[0]!r}; "
-            f"{closest(unknown[0], looked_for)}"
-        )
-    return wanted or looked_for, notes
-
-
-def media_names(runs: Iterable[Run]) -> dict[str, str]:
-    """media_id to a name that is one of its kind: the file's, or more of its path."""
-    names: dict[str, str] = {}
-    for run in runs:
-        row, parts = run.media, run.media_path.parts
-        rivals = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
-        n = 1
-        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in rivals):
-            n += 1
-        names[row["media_id"]] = "/".join(parts[-n:])
-    return names

@@ -10,7 +10,17 @@ import numpy as np
 
 from lab.evaluation.counts import Counts
 from lab.evaluation.matching import TIOUS
-from lab.evaluation.rates import Interval, f1_interval, proportion_interval, rate_interval, ratio
+from lab.evaluation.rates import (
+    NO_ANNOTATION,
+    NO_SIGHTING,
+    NOTHING_COUNTED,
+    Interval,
+    f1_interval,
+    proportion_interval,
+    rate_interval,
+    ratio,
+    refused_rates,
+)
 
 NO_COVERAGE = (
     "no stretch was watched for it: without coverage nobody knows what was missed; "
@@ -24,6 +34,19 @@ ONLY_COPIED = (
     "all edges were accepted from sightings, so they agree with the machine by themselves; "
     "annotate some independently"
 )
+_TIMES = {
+    "onset_error": "onset_errors_us",
+    "offset_error": "offset_errors_us",
+    "delay": "delays_us",
+}
+NO_PAIR = "no sighting stands for an annotation, so there are no edges to compare"
+ALL_CUT = (
+    "of all pairs this edge is cut by an end of the clip or of what was watched, or was accepted "
+    "from a sighting: nothing is known of its error"
+)
+NO_SEGMENT_SEEN = "no segment of 1 s has a sighting in it"
+NO_SEGMENT_TRUE = "no segment of 1 s has an annotation in it"
+NO_SEGMENT = "no segment of 1 s has a sighting or an annotation in it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,16 +123,66 @@ class Figures:
 
     @property
     def refused(self) -> dict[str, str]:
-        """What is not said, and why."""
-        c, out = self.counts, {}
+        """Every figure that is null, and why; those of a group as `overlap.recall`."""
+        c = self.counts
         if not self.is_covered:
             why = ONLY_QUEUE if self.is_only_queue else NO_COVERAGE
-            out = dict.fromkeys(("recall", "f1", "f1_mean", "false_per_hour"), why)
-            if self.precision is None:
-                out["precision"] = why
-        elif c.tp and not len(c.tious):
-            out = dict.fromkeys(("mean_tiou", "onset_error", "offset_error", "delay"), ONLY_COPIED)
-        return out
+            return {name: why for name, value in self._values() if value is None}
+        why_not = refused_rates(c.tp, c.fp, c.fn, self.covered_s / 3600) | {
+            "f1_mean": NOTHING_COUNTED,
+            **{f"{group}.precision": NO_SIGHTING for group in ("overlap", "clips")},
+            **{f"{group}.recall": NO_ANNOTATION for group in ("overlap", "clips")},
+            "segments.precision": NO_SEGMENT_SEEN,
+            "segments.recall": NO_SEGMENT_TRUE,
+            "segments.f1": NO_SEGMENT,
+        }
+        of_pairs = NO_PAIR if not c.tp else ALL_CUT if len(c.tious) else ONLY_COPIED
+        return {
+            name: why_not.get(name, of_pairs) for name, value in self._values() if value is None
+        }
+
+    def _values(self) -> Iterable[tuple[str, Any]]:
+        """Every figure that may be null, by the name that `refused` gives it."""
+        c = self.counts
+        for name in ("precision", "recall", "f1", "f1_mean", "false_per_hour", "mean_tiou"):
+            yield name, getattr(self, name)
+        for name in ("onset_error", "offset_error", "delay"):
+            yield name, len(getattr(c, _TIMES[name])) or None
+        for group, row in self._groups().items():
+            for name in ("precision", "recall", "f1"):
+                if name in row:
+                    yield f"{group}.{name}", row[name]
+
+    @property
+    def mean_tiou(self) -> float | None:
+        """Of the pairs whose edges are a person's own."""
+        return float(self.counts.tious.mean()) if len(self.counts.tious) else None
+
+    def _groups(self) -> dict[str, dict[str, Any]]:
+        """Figures by any overlap, by whole clips, and by segments of 1 s."""
+        c = self.counts
+        clip_seen, clip_true = c.clip_tp + c.clip_fp, c.clip_tp + c.clip_fn
+        return {
+            "overlap": {
+                "precision": ratio(c.touching, c.sightings),
+                "precision_interval": _listed(proportion_interval(c.touching, c.sightings)),
+                "recall": ratio(c.touched, c.annotations),
+                "recall_interval": _listed(proportion_interval(c.touched, c.annotations)),
+            },
+            "clips": {
+                "tp": c.clip_tp, "fp": c.clip_fp, "fn": c.clip_fn, "tn": c.clip_tn,
+                "precision": ratio(c.clip_tp, clip_seen),
+                "precision_interval": _listed(proportion_interval(c.clip_tp, clip_seen)),
+                "recall": ratio(c.clip_tp, clip_true),
+                "recall_interval": _listed(proportion_interval(c.clip_tp, clip_true)),
+            },
+            "segments": {
+                "tp": c.segment_tp, "fp": c.segment_fp, "fn": c.segment_fn,
+                "precision": ratio(c.segment_tp, c.segment_tp + c.segment_fp),
+                "recall": ratio(c.segment_tp, c.segment_tp + c.segment_fn),
+                "f1": ratio(2 * c.segment_tp, 2 * c.segment_tp + c.segment_fp + c.segment_fn),
+            },
+        }  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """JSON values: counts, rates each with its `..._interval`, errors in seconds."""
@@ -118,13 +191,10 @@ class Figures:
         for name in ("precision", "recall", "f1"):
             row[name] = getattr(self, name)
             row[f"{name}_interval"] = _listed(getattr(self, f"{name}_interval"))
-        clip_found = proportion_interval(c.clip_tp, c.clip_tp + c.clip_fn)
         return row | {
             "f1_mean": self.f1_mean,
-            "mean_tiou": float(c.tious.mean()) if len(c.tious) else None,
-            "onset_error": _errors(c.onset_errors_us),
-            "offset_error": _errors(c.offset_errors_us),
-            "delay": _errors(c.delays_us),
+            "mean_tiou": self.mean_tiou,
+            **{name: _errors(getattr(c, times)) for name, times in _TIMES.items()},
             "covered_s": self.covered_s,
             "false_per_hour": self.false_per_hour,
             "false_per_hour_interval": _listed(self.false_per_hour_interval),
@@ -132,26 +202,18 @@ class Figures:
             "not_analysed": c.not_analysed,
             "uncovered": c.uncovered,
             "tp_by_tiou": {f"{t:.2f}": int(n) for t, n in zip(TIOUS, c.ladder, strict=True)},
-            "overlap": {
-                "precision": ratio(c.touching, c.sightings),
-                "precision_interval": _listed(proportion_interval(min(c.touching, c.sightings), c.sightings)),
-                "recall": ratio(c.touched, c.annotations),
-                "recall_interval": _listed(proportion_interval(c.touched, c.annotations)),
-            },
-            "clips": {
-                "tp": c.clip_tp, "fp": c.clip_fp, "fn": c.clip_fn, "tn": c.clip_tn,
-                "precision": ratio(c.clip_tp, c.clip_tp + c.clip_fp),
-                "precision_interval": _listed(proportion_interval(c.clip_tp, c.clip_tp + c.clip_fp)),
-                "recall": ratio(c.clip_tp, c.clip_tp + c.clip_fn),
-                "recall_interval": _listed(clip_found),
-            },
-            "segments": {
-                "tp": c.segment_tp, "fp": c.segment_fp, "fn": c.segment_fn,
-                "precision": ratio(c.segment_tp, c.segment_tp + c.segment_fp),
-                "recall": ratio(c.segment_tp, c.segment_tp + c.segment_fn),
-                "f1": ratio(2 * c.segment_tp, 2 * c.segment_tp + c.segment_fp + c.segment_fn),
-            },
+            **self._groups(),
             "refused": self.refused,
+        }
+
+    def summary(self) -> dict[str, Any]:
+        """Counts and rates alone, with the reasons for those that are null."""
+        c, refused = self.counts, self.refused
+        rates = {name: getattr(self, name) for name in ("precision", "recall", "f1")}
+        return {
+            "tp": c.tp, "fp": c.fp, "fn": c.fn, **rates, "covered_s": self.covered_s,
+            "false_per_hour": self.false_per_hour,
+            "refused": {n: refused[n] for n in (*rates, "false_per_hour") if n in refused},
         }  # fmt: skip
 
 
@@ -159,11 +221,15 @@ def macro(figures: Iterable[Figures]) -> dict[str, Any]:
     """Unweighted means over labels; a label without a figure is left out, and named by number."""
     given = list(figures)
     row: dict[str, Any] = {"labels": len(given)}
+    refused: dict[str, str] = {}
     for name in ("precision", "recall", "f1", "f1_mean"):
         values = [v for f in given if (v := getattr(f, name)) is not None]
         row[name] = float(np.mean(values)) if values else None
         row[f"{name}_labels"] = len(values)
-    return row
+        if not values:
+            why = dict.fromkeys(f.refused[name] for f in given)
+            refused[name] = "; ".join(why) or "there is no label"
+    return row | {"refused": refused}
 
 
 def _errors(errors_us: np.ndarray) -> dict[str, Any]:

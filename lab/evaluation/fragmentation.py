@@ -1,4 +1,4 @@
-"""The fragmentation report: what went wrong, each a moment to look at.
+"""The fragmentation report: what went wrong, each an event to look at.
 
 After Ward, Lukowicz and Gellersen, ACM TIST 2 (2011) 6: one kind does not exclude another.
 """
@@ -44,62 +44,51 @@ class EvaluationEvent:
         return row
 
 
-def moments(
+def fragmentation_events(
     p: Pairing, presences: Presences, matching: Matching, media_id: str, label: str
 ) -> list[EvaluationEvent]:
     """In order of time."""
     out: list[EvaluationEvent] = []
 
-    def say(kind: Kind, span: np.ndarray, text: str) -> None:
+    def add(kind: Kind, span: np.ndarray, text: str) -> None:
         out.append(EvaluationEvent(kind, media_id, label, int(span[0]), int(span[1]), text))
 
-    touching = _overlaps(p)
+    from lab.evaluation import kernels
+
+    touching = kernels.touching_pairs(p.edges, p.truth)
     for j, span in enumerate(p.truth):
         if not p.counted[j]:
             length = (span[1] - span[0]) / 1e6
             if p.analysed[j]:
-                say(
+                add(
                     "below_resolution",
                     span,
                     f"lasts {length:.2f} s, less than the sampling interval",
                 )
             else:
-                say("not_analysed", span, "no sample in it was analysed")
+                add("not_analysed", span, "no sample in it was analysed")
             continue
         rows = touching[touching[:, 1] == j, 0]
         if not len(rows):
-            say("missed", span, "no sighting")
+            add("missed", span, "no sighting")
             continue
         if len(rows) > 1:
-            say("split", span, f"{len(rows)} sightings for one presence")
+            add("split", span, f"{len(rows)} sightings for one presence")
         others = touching[np.isin(touching[:, 0], rows[[0, -1]])]
-        _edges(p, presences, matching, j, rows, others, say)
+        _edges(p, presences, matching, j, rows, others, add)
     for i, edge in enumerate(p.edges):
         rows = touching[touching[:, 0] == i, 1]
         span = edge[1:3]
         if not len(rows):
-            say("false", span, "nothing is annotated there")
+            add("false", span, "nothing is annotated there")
         elif p.counted[rows].sum() > 1:
-            say("merged", span, f"one sighting over {int(p.counted[rows].sum())} presences")
+            add("merged", span, f"one sighting over {int(p.counted[rows].sum())} presences")
         cut = [
             text for side, text in enumerate(("beginning", "end")) if p.is_cut(presences, side)[i]
         ]
         if cut:
-            say("censored", span, f"cut at the {' and the '.join(cut)}")
+            add("censored", span, f"cut at the {' and the '.join(cut)}")
     return sorted(out, key=lambda m: (m.start_us, m.kind))
-
-
-def _overlaps(p: Pairing) -> np.ndarray:
-    """Pairs (sighting piece, annotation piece) that touch: int64 (k, 2)."""
-    pairs = []
-    starts, ends = p.truth[:, 0], p.truth[:, 1]
-    for i, edge in enumerate(p.edges):
-        low = np.minimum(np.maximum(starts, edge[0]), edge[1])
-        high = np.minimum(np.maximum(ends, edge[2]), edge[3])
-        both = np.minimum(high, ends) - np.maximum(low, starts)
-        meets = (both > 0) | ((both == 0) & ((starts == ends) | (low == high)))
-        pairs += [(i, j) for j in np.flatnonzero(meets).tolist()]
-    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 def _edges(
@@ -109,7 +98,7 @@ def _edges(
     j: int,
     rows: np.ndarray,
     others: np.ndarray,
-    say: Any,
+    add: Any,
 ) -> None:
     """Early or late; not where the sighting reaches over from a neighbour, which `merged` says."""
     tolerance = round(matching.edge_tolerance_s * 1e6)
@@ -122,9 +111,9 @@ def _edges(
         error = int(onset_errors(p.edges[[first]], span[:1])[0])
         if abs(error) > tolerance:
             kind, word = ("early", "before") if error < 0 else ("late", "after")
-            say(kind, span, f"begins {abs(error) / 1e6:.2f} s {word} it")
+            add(kind, span, f"begins {abs(error) / 1e6:.2f} s {word} it")
     if not (into_next or p.is_cut(presences, 1)[last] or p.annotation[j, 2]):
         error = int(offset_errors(p.edges[[last]], span[1:])[0])
         if abs(error) > tolerance:
             kind, word = ("ends_early", "before") if error < 0 else ("ends_late", "after")
-            say(kind, span, f"ends {abs(error) / 1e6:.2f} s {word} it")
+            add(kind, span, f"ends {abs(error) / 1e6:.2f} s {word} it")

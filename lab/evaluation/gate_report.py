@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lab.errors import SettingError
+from lab.evaluation.evaluate import count_run
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Debounce, Rule
-
-if TYPE_CHECKING:
-    from lab.runs.run import Run
+from lab.runs.run import Run
+from lab.score_log.recipe import recipe_hash
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class GateReport:
     `annotations`, `recall` where a presence on which every sample was held back counts as missed,
     `recall_looked_at` over those on which the detector looked at least once, `hidden` (how many it
     never looked at), and `recall_without_gate` of a run that is the same but for the gate, None if
-    the store has none.
+    the store has none; `refused`, which of these are None, and why.
     """
 
     gate: Mapping[str, Any]
@@ -66,10 +66,12 @@ def gate_report(
     """
     if not run.recipe.get("gate"):
         raise SettingError(f"run {run.run_id} has no gate; make one with --gate motion")
-    known = Truth.coerce(truth, [run], None)
+    truth = Truth.coerce(truth, [run], None)
     wanted = run.default_rule if rule is None else Rule.coerce(rule)
     media_id = run.media["media_id"]
-    spoken = [x for x in labels or wanted.wanted(run.labels) if len(known.of(media_id, x).covered)]
+    annotated_labels = [
+        x for x in labels or wanted.wanted(run.labels) if len(truth.of(media_id, x).covered)
+    ]
     effort = run.effort()
     other = _without_gate(run)
     return GateReport(
@@ -77,55 +79,54 @@ def gate_report(
         effort.samples,
         effort.gated,
         effort.gated_s,
-        {label: _cost(run, other, known, wanted, label, Matching(tiou=tiou)) for label in spoken},
+        {
+            label: _cost(run, other, truth, wanted, label, Matching(tiou=tiou))
+            for label in annotated_labels
+        },
     )
+
+
+NO_UNGATED_RUN = (
+    "no finished run is the same but for the gate; analyse the clip without --gate to compare"
+)
 
 
 def _cost(
-    run: Run, other: Run | None, known: Truth, rule: Rule, label: str, matching: Matching
+    run: Run, other: Run | None, truth: Truth, rule: Rule, label: str, matching: Matching
 ) -> dict[str, Any]:
-    looked = run.series(label).scored
-    sampled = looked | run.log.gated
-    with_hidden = _figures(run, known, rule, label, matching, sampled)
-    seen = _figures(run, known, rule, label, matching, looked)
-    whole = (
-        None
+    analysed = run.series(label).scored
+    with_hidden = _figures(run, truth, rule, label, matching, analysed | run.log.gated)
+    without_hidden = _figures(run, truth, rule, label, matching, analysed)
+    recalls: dict[str, Figures | None] = {
+        "recall": with_hidden,
+        "recall_looked_at": without_hidden,
+        "recall_without_gate": None
         if other is None
-        else _figures(other, known, rule, label, matching, other.series(label).scored)
-    )
+        else _figures(other, truth, rule, label, matching, other.series(label).scored),
+    }
     return {
         "annotations": with_hidden.counts.annotations,
-        "hidden": seen.counts.not_analysed - with_hidden.counts.not_analysed,
-        "recall": with_hidden.recall,
-        "recall_looked_at": seen.recall,
-        "recall_without_gate": None if whole is None else whole.recall,
+        "hidden": without_hidden.counts.not_analysed - with_hidden.counts.not_analysed,
+        **{name: None if f is None else f.recall for name, f in recalls.items()},
+        "refused": {
+            name: NO_UNGATED_RUN if f is None else f.refused["recall"]
+            for name, f in recalls.items()
+            if f is None or f.recall is None
+        },
     }
 
 
 def _figures(
-    run: Run, known: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray
+    run: Run, truth: Truth, rule: Rule, label: str, matching: Matching, sampled: np.ndarray
 ) -> Figures:
     """Figures in which `sampled` (bool, one a sample) is what was analysed."""
-    from lab.evaluation.counts import count
-    from lab.evaluation.evaluate import presences_of
-
-    counts, _ = count(
-        presences_of(run, label, rule),
-        known.of(run.media["media_id"], label),
-        matching,
-        pts_us=run.log.pts_us[sampled],
-        interval_us=round(run.sample_interval_s * 1e6),
-        analysed=run.series(label).spans_of(sampled),
-        start_us=run.media["first_pts_us"],
-    )
-    return Figures(counts)
+    of_label = truth.of(run.media["media_id"], label)
+    counts, _, _ = count_run(run, label, rule, of_label, matching, sampled=sampled)
+    return Figures(counts, of_label.origins)
 
 
 def _without_gate(run: Run) -> Run | None:
     """A finished run of the store that differs in nothing but the gate."""
-    from lab.runs.run import Run
-    from lab.score_log.recipe import recipe_hash
-
     wanted = recipe_hash({**run.recipe, "gate": None})
     rows = run.store.runs(media_id=run.media["media_id"])
     found = next((r for r in rows if r["recipe_hash"] == wanted and r["state"] == "done"), None)

@@ -15,7 +15,7 @@ _jit = njit(cache=True, nogil=True)
 
 @_jit
 def clip_edges(edges, covered):  # type: ignore[no-untyped-def]
-    """The pieces of sightings inside covered stretches; and which sighting, cut left, cut right."""
+    """The segments of sightings inside covered stretches; and which sighting, cut left, cut right."""
     n, k = len(edges), len(covered)
     out = np.empty((n + k, 4), np.int64)
     source = np.empty((n + k, 3), np.int64)
@@ -47,6 +47,14 @@ def nearest_edges(edge, start, end):  # type: ignore[no-untyped-def]
 
 
 @_jit
+def meets(edge, start, end):  # type: ignore[no-untyped-def]
+    """Whether a presence touches an annotation: they share time, or one of them is a moment in it."""
+    s, e = nearest_edges(edge, start, end)
+    both = min(e, end) - max(s, start)
+    return both > 0 or (both == 0 and (s == e or start == end))
+
+
+@_jit
 def fits(edge, start, end, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
     """Whether a sighting may stand for an annotation, and their temporal IoU."""
     s, e = nearest_edges(edge, start, end)
@@ -60,7 +68,8 @@ def fits(edge, start, end, mode, tiou, collar_us, share):  # type: ignore[no-unt
         ratio = both / joined
     if mode == TIOU:
         return both >= 0 and ratio >= tiou and (both > 0 or joined == 0), ratio
-    reach = max(float(collar_us), share * (end - start))
+    # A thousandth of a microsecond makes up for floating point: 0.29 x 100 s is less than 29 s.
+    reach = max(float(collar_us), share * (end - start) + 1e-3)
     return abs(s - start) <= collar_us and abs(e - end) <= reach, ratio
 
 
@@ -102,7 +111,7 @@ def candidates(edges, truth, mode, tiou, collar_us, share):  # type: ignore[no-u
 
 @_jit
 def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
-    """Kuhn's augmenting paths: for each left node its partner or -1, as many as possible."""
+    """Kuhn's augmenting paths: for each left node its match or -1, as many as possible."""
     n = len(first) - 1
     left = np.full(n, -1, np.int64)
     right = np.full(m, -1, np.int64)
@@ -112,7 +121,7 @@ def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
                 left[i] = which[e]
                 right[which[e]] = i
                 break
-    seen = np.full(m, -1, np.int64)
+    visited = np.full(m, -1, np.int64)
     stack = np.empty(n + 1, np.int64)
     at = np.empty(n + 1, np.int64)
     took = np.empty(n + 1, np.int64)
@@ -129,9 +138,9 @@ def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
                 continue
             k = which[at[depth]]
             at[depth] += 1
-            if seen[k] == root:
+            if visited[k] == root:
                 continue
-            seen[k] = root
+            visited[k] = root
             took[depth] = k
             if right[k] < 0:
                 for d in range(depth, -1, -1):
@@ -145,45 +154,73 @@ def largest_matching(first, which, m):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def touches(edges, truth):  # type: ignore[no-untyped-def]
-    """For each sighting, how many annotations its presence touches; and the other way round."""
+def touching_pairs(edges, truth):  # type: ignore[no-untyped-def]
+    """Sightings and annotations that touch: int64 (k, 2), positions, in order."""
     n, m = len(edges), len(truth)
-    mine = np.zeros(n, np.int64)
-    theirs = np.zeros(m, np.int64)
-    j = 0
+    out = np.empty((n + m + 8, 2), np.int64)
+    count = j = 0
     for i in range(n):
         while j < m and truth[j, 1] < edges[i, 0]:
             j += 1
         k = j
         while k < m and truth[k, 0] <= edges[i, 3]:
-            s, e = nearest_edges(edges[i], truth[k, 0], truth[k, 1])
-            both = min(e, truth[k, 1]) - max(s, truth[k, 0])
-            if both > 0 or (both == 0 and truth[k, 0] == truth[k, 1]) or (both == 0 and s == e):
-                mine[i] += 1
-                theirs[k] += 1
+            if meets(edges[i], truth[k, 0], truth[k, 1]):
+                if count == len(out):
+                    more = np.empty((2 * count, 2), np.int64)
+                    more[:count] = out
+                    out = more
+                out[count, 0] = i
+                out[count, 1] = k
+                count += 1
             k += 1
-    return mine, theirs
+    return out[:count]
+
+
+@_jit
+def touches(edges, truth):  # type: ignore[no-untyped-def]
+    """For each sighting, how many annotations it touches; and the other way round."""
+    sighting_hits = np.zeros(len(edges), np.int64)
+    annotation_hits = np.zeros(len(truth), np.int64)
+    pairs = touching_pairs(edges, truth)
+    for p in range(len(pairs)):
+        sighting_hits[pairs[p, 0]] += 1
+        annotation_hits[pairs[p, 1]] += 1
+    return sighting_hits, annotation_hits
+
+
+@_jit
+def uncounted(edges, truth, counted, first):  # type: ignore[no-untyped-def]
+    """bool (n,): sightings that count as nothing, as the annotations do that they touch.
+
+    counted: bool (m,), False for annotations below the resolution of the samples. first: as of
+    `candidates` with those that count. A sighting that touches one that counts, or that could
+    stand for one, is counted: otherwise the figures would depend on which of several equally
+    large matchings is taken.
+    """
+    out = np.zeros(len(edges), np.bool_)
+    pairs = touching_pairs(edges, truth)
+    for p in range(len(pairs)):
+        if not counted[pairs[p, 1]]:
+            out[pairs[p, 0]] = first[pairs[p, 0]] == first[pairs[p, 0] + 1]
+    for p in range(len(pairs)):
+        if counted[pairs[p, 1]]:
+            out[pairs[p, 0]] = False
+    return out
 
 
 @_jit
 def count_matches(edges, truth, counted, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
-    """tp, fp, fn over pieces of sightings; annotations that are not counted swallow what fits them.
+    """tp, fp, fn over segments of sightings, inside covered stretches.
 
     counted: bool (m,), False for annotations below the resolution of the samples.
     """
     real = truth[counted]
     first, which, _ = candidates(edges, real, mode, tiou, collar_us, share)
-    left, _ = largest_matching(first, which, len(real))
-    tp = 0
-    for i in range(len(left)):
-        if left[i] >= 0:
-            tp += 1
+    match_of, _ = largest_matching(first, which, len(real))
+    tp = (match_of >= 0).sum()
     fp = len(edges) - tp
     if len(real) < len(truth):
-        mine, _ = touches(edges, truth[~counted])
-        for i in range(len(edges)):
-            if left[i] < 0 and mine[i] > 0:
-                fp -= 1
+        fp -= uncounted(edges, truth, counted, first).sum()
     return tp, fp, len(real) - tp
 
 
@@ -215,8 +252,8 @@ def count_grid(edges, gaps_us, leasts_us, covered, truth, counted, mode, tiou, c
     for g in range(len(gaps_us)):
         for d in range(len(leasts_us)):
             kept = chain(edges, gaps_us[g], leasts_us[d])
-            pieces, _ = clip_edges(kept, covered)
-            tp, fp, fn = count_matches(pieces, truth, counted, mode, tiou, collar_us, share)
+            segments, _ = clip_edges(kept, covered)
+            tp, fp, fn = count_matches(segments, truth, counted, mode, tiou, collar_us, share)
             out[g, d, 0] = tp
             out[g, d, 1] = fp
             out[g, d, 2] = fn

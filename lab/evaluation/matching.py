@@ -121,14 +121,14 @@ def match(
     from lab.evaluation import kernels
 
     first, which, ratio = kernels.candidates(edges, truth, *matching.arguments)
-    partner, _ = kernels.largest_matching(first, which, len(truth))
+    match_of, _ = kernels.largest_matching(first, which, len(truth))
     if len(which) > len(edges) or (np.diff(first) > 1).any() or len(np.unique(which)) < len(which):
-        partner = _best_of_largest(first, which, ratio, partner, len(truth))
+        match_of = _best_of_largest(first, which, ratio, match_of, len(truth))
     tious = np.zeros(len(edges))
-    for i in np.flatnonzero(partner >= 0).tolist():
+    for i in np.flatnonzero(match_of >= 0).tolist():
         row = slice(first[i], first[i + 1])
-        tious[i] = ratio[row][which[row] == partner[i]][0]
-    return partner, tious
+        tious[i] = ratio[row][which[row] == match_of[i]][0]
+    return match_of, tious
 
 
 def warm_up() -> None:
@@ -142,7 +142,7 @@ def warm_up() -> None:
 
 
 def _best_of_largest(
-    first: np.ndarray, which: np.ndarray, ratio: np.ndarray, partner: np.ndarray, m: int
+    first: np.ndarray, which: np.ndarray, ratio: np.ndarray, match_of: np.ndarray, m: int
 ) -> np.ndarray:
     """Where partners compete, the assignment with the largest sum of IoU among the largest ones."""
     from scipy.optimize import linear_sum_assignment
@@ -153,7 +153,7 @@ def _best_of_largest(
     left = np.repeat(np.arange(n), np.diff(first))
     graph = coo_array((np.ones(len(which)), (left, n + which)), shape=(n + m, n + m))
     _, group = connected_components(graph, directed=False)
-    out = partner.copy()
+    out = match_of.copy()
     sizes = np.bincount(group)
     for g in np.flatnonzero(sizes > 2).tolist():
         edge = group[left] == g

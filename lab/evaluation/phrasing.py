@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.errors import SettingError, closest
-from lab.evaluation.counts import Counts, count
-from lab.evaluation.evaluate import presences_of
+from lab.evaluation.counts import Counts
+from lab.evaluation.evaluate import count_run
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import LabelTruth, Truth
@@ -27,6 +27,12 @@ _APART_US = 2_000_000
 _RATES = ("precision", "recall", "f1")
 _MORE_IS_BETTER = ("peak_score", "mean_inside", "auc", *_RATES)
 _LESS_IS_BETTER = ("mean_outside",)
+NO_TRUTH = "no truth was given, or it has no such label: give truth, and the label that counts"
+NO_SAMPLE = "the phrase was not looked for on any sample"
+NO_SCORE = "its score is 0 on every sample"
+NO_SHARED_SAMPLE = "no sample was looked at for all of the phrases"
+NO_SAMPLE_INSIDE = "no shared sample lies in an annotated presence"
+NO_SAMPLE_OUTSIDE = "no shared sample lies in what was watched and outside the annotations"
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Phrasing:
         `peak_score`, `peak_s`, `sightings`, `presence_s`. Of the samples that all phrases share:
         `share_over`, and against the truth `mean_inside`, `mean_outside`, `auc`. Of its sightings
         against the truth: `precision`, `recall`, `f1`, each with `..._interval` (95 %), and
-        `tp`, `fp`, `fn`. What cannot be said is None.
+        `tp`, `fp`, `fn`. What is None has its reason in `refused`.
     disagreements: the samples that differ most, the furthest apart first, 2 s or more from another.
     truth: the label, how many annotations it has here, how long was watched; None without truth.
     sightings: phrase to its sightings under `rule`. notes: what a reader must know.
@@ -90,7 +96,7 @@ class Phrasing:
         """One row a phrase, as for a CSV; intervals as `..._low` and `..._high`."""
         flat = []
         for row in self.rows:
-            out = {k: v for k, v in row.items() if not k.endswith("_interval")}
+            out = {k: v for k, v in row.items() if k != "refused" and not k.endswith("_interval")}
             for name in _RATES:
                 out[f"{name}_low"], out[f"{name}_high"] = row[f"{name}_interval"] or (None, None)
             flat.append(out)
@@ -119,7 +125,7 @@ def compare_phrases(
     phrases: two or more labels of the run. rule: the run's default, unless given; its `only` does
     not count, and neither do settings of labels that are not compared.
     truth, coverage: as of `lab.evaluate`. truth_label: whose annotations count for every phrase;
-    may be left out if `truth` speaks of one label on this clip. Without both, nothing is measured.
+    may be left out if `truth` is of one label on this clip. Without both, nothing is measured.
 
     Raises SettingError for unknown labels, a rule below the run's floor, or truth without the label.
     """
@@ -130,13 +136,13 @@ def compare_phrases(
     found = run.find(used)
     sightings = {phrase: tuple(s for s in found if s.label == phrase) for phrase in phrases}
     notes = _notes(run, phrases, given)
-    known, about = None, None
+    of_label, about = None, None
     if truth is not None or truth_label is not None:
-        known, about, said = _truth(run, truth, truth_label, coverage, annotator)
+        of_label, about, said = _truth(run, truth, truth_label, coverage, annotator)
         notes += said
     shared = np.logical_and.reduce([run.series(phrase).scored for phrase in phrases])
     curves = {phrase: _curve(run, phrase, used) for phrase in phrases}
-    sides = _sides(run.log.pts_us, shared, known)
+    sides = _sides(run.log.pts_us, shared, of_label)
     matching = matching or Matching()
     rows = []
     for phrase in phrases:
@@ -146,7 +152,8 @@ def compare_phrases(
             "presence_s": sum(s.duration_s for s in sightings[phrase]),
         }
         row |= _of_samples(curves[phrase], shared, sides, row["threshold"])
-        row |= _of_truth(run, phrase, used, known, matching)
+        row |= _of_truth(run, phrase, used, of_label, matching)
+        row["refused"] = _reasons(row, of_label) | row["refused"]
         rows.append(row)
     apart = _disagreements(run.log.pts_us, shared, curves)
     return Phrasing(run.run_id, used, tuple(rows), apart, about, sightings, tuple(notes))
@@ -170,16 +177,16 @@ def auc(inside: np.ndarray, outside: np.ndarray) -> float | None:
 def _checked(run: Run, phrases: Sequence[str]) -> list[str]:
     if isinstance(phrases, str):
         raise SettingError(f"phrases must be a list of labels, got the text {phrases!r}")
-    known = list(run.labels)
+    labels = list(run.labels)
     for phrase in phrases:
-        if phrase not in known:
+        if phrase not in labels:
             raise SettingError(
-                f"run {run.run_id} has no label {phrase!r}; {closest(phrase, known)}"
+                f"run {run.run_id} has no label {phrase!r}; {closest(phrase, labels)}"
             )
     chosen = list(dict.fromkeys(phrases))
     if len(chosen) < 2:
         raise SettingError(
-            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(known[:8])}"
+            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(labels[:8])}"
         )
     return chosen
 
@@ -207,24 +214,24 @@ def _truth(
 ) -> tuple[LabelTruth, dict[str, Any], list[str]]:
     """What is known of one label on this clip, in words for a reader, and notes."""
     media_id = run.media["media_id"]
-    known = Truth.coerce(truth, [run], coverage, annotator=annotator)
-    here = sorted(known.by_media.get(media_id, {}))
+    everywhere = Truth.coerce(truth, [run], coverage, annotator=annotator)
+    here = sorted(everywhere.by_media.get(media_id, {}))
     if label is None:
         if len(here) != 1:
-            spoken = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
-            raise SettingError(f"name the label whose annotations count; {spoken}")
+            annotated = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
+            raise SettingError(f"name the label whose annotations count; {annotated}")
         label = here[0]
     if label not in here:
         way = closest(label, here) if here else "annotate it on Tune first"
         raise SettingError(f"nobody annotated {label!r} on {run.media['name']}; {way}")
-    of_label = known.of(media_id, label)
+    of_label = everywhere.of(media_id, label)
     about = {
         "label": label,
         "annotations": len(of_label.present),
         "present_s": spans.total_us(of_label.present) / 1e6,
         "watched_s": spans.total_us(of_label.covered) / 1e6,
     }
-    notes = [*known.notes, *known.joined_note([media_id], [label])]
+    notes = [*everywhere.notes, *everywhere.joined_note([media_id], [label])]
     if not len(of_label.covered):
         notes.append(f"{label}: {Figures(Counts(), of_label.origins).refused['f1']}")
     return of_label, about, notes
@@ -238,25 +245,28 @@ def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
 
 
 def _sides(
-    pts_us: np.ndarray, shared: np.ndarray, known: LabelTruth | None
+    pts_us: np.ndarray, shared: np.ndarray, of_label: LabelTruth | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """bool (n,) twice: shared samples inside an annotated presence, and watched ones outside.
 
     Where something was watched, only that counts on both sides.
     """
-    if known is None:
+    if of_label is None:
         return np.zeros_like(shared), np.zeros_like(shared)
-    present, watched = spans.contains(known.present, pts_us), spans.contains(known.covered, pts_us)
-    inside = shared & present & (watched if len(known.covered) else True)
+    present, watched = (
+        spans.contains(of_label.present, pts_us),
+        spans.contains(of_label.covered, pts_us),
+    )
+    inside = shared & present & (watched if len(of_label.covered) else True)
     return inside, shared & watched & ~present
 
 
 def _of_scores(run: Run, phrase: str, curve: np.ndarray, threshold: float) -> dict[str, Any]:
-    looked = ~np.isnan(curve)
-    at = int(np.argmax(np.where(looked, curve, -1))) if looked.any() else None
+    analysed = ~np.isnan(curve)
+    at = int(np.argmax(np.where(analysed, curve, -1))) if analysed.any() else None
     return {
         "phrase": phrase,
-        "samples": int(looked.sum()),
+        "samples": int(analysed.sum()),
         "threshold": float(threshold),
         "peak_score": None if at is None else float(curve[at]),
         "peak_s": None if at is None or curve[at] == 0 else run.log.pts_us[at].item() / 1e6,
@@ -276,23 +286,31 @@ def _of_samples(
 
 
 def _of_truth(
-    run: Run, phrase: str, rule: Rule, known: LabelTruth | None, matching: Matching
+    run: Run, phrase: str, rule: Rule, of_label: LabelTruth | None, matching: Matching
 ) -> dict[str, Any]:
     """Rates of one phrase against the annotations of another label; None without truth."""
     names = ("tp", "fp", "fn", *_RATES, *(f"{name}_interval" for name in _RATES))
-    if known is None:
-        return dict.fromkeys(names)
-    made, _ = count(
-        presences_of(run, phrase, rule),
-        known,
-        matching,
-        pts_us=run.series(phrase).pts_us,
-        interval_us=round(run.sample_interval_s * 1e6),
-        analysed=run.series(phrase).analysed,
-        start_us=run.media["first_pts_us"],
-    )
-    figures = Figures(made, known.origins).to_dict()
-    return {name: figures[name] for name in names}
+    if of_label is None:
+        return dict.fromkeys(names) | {"refused": dict.fromkeys(_RATES, NO_TRUTH)}
+    made, _, _ = count_run(run, phrase, rule, of_label, matching)
+    figures = Figures(made, of_label.origins).to_dict()
+    refused = {name: why for name, why in figures["refused"].items() if name in _RATES}
+    return {name: figures[name] for name in names} | {"refused": refused}
+
+
+def _reasons(row: Mapping[str, Any], of_label: LabelTruth | None) -> dict[str, str]:
+    """Why figures of scores are None; those against the truth have their own reasons."""
+    inside = NO_TRUTH if of_label is None else NO_SAMPLE_INSIDE
+    outside = NO_TRUTH if of_label is None else NO_SAMPLE_OUTSIDE
+    why = {
+        "peak_score": NO_SAMPLE,
+        "peak_s": NO_SAMPLE if row["peak_score"] is None else NO_SCORE,
+        "share_over": NO_SHARED_SAMPLE,
+        "mean_inside": inside,
+        "mean_outside": outside,
+        "auc": inside if row["mean_inside"] is None else outside,
+    }
+    return {name: reason for name, reason in why.items() if row[name] is None}
 
 
 def _disagreements(

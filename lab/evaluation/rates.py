@@ -11,6 +11,10 @@ import numpy as np
 from scipy import special
 
 LEVEL = 0.95
+NO_SIGHTING = "the rule has no sighting in what was watched: a share of none cannot be given"
+NO_ANNOTATION = "nothing that counts is annotated in what was watched, so nothing could be missed"
+NOTHING_COUNTED = "neither a sighting nor an annotation counts in what was watched"
+NO_TIME = "nothing of what was watched was analysed, so there is no time to divide by"
 Interval = tuple[float, float]
 
 
@@ -48,6 +52,20 @@ def f1_interval(tp: int, fp: int, fn: int, level: float = LEVEL) -> Interval | N
 def ratio(part: float, whole: float) -> float | None:
     """None where there is nothing to divide by: a rate of nothing is not 0."""
     return part / whole if whole else None
+
+
+def refused_rates(tp: int, fp: int, fn: int, hours: float) -> dict[str, str]:
+    """Why rates of these counts are null: figure to reason, for those that are."""
+    out = {}
+    if not tp + fp:
+        out["precision"] = NO_SIGHTING
+    if not tp + fn:
+        out["recall"] = NO_ANNOTATION
+    if not tp + fp + fn:
+        out["f1"] = NOTHING_COUNTED
+    if not hours > 0:
+        out["false_per_hour"] = NO_TIME
+    return out
 
 
 def rates_of(totals: np.ndarray, hours: float) -> dict[str, np.ndarray]:

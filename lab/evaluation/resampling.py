@@ -11,14 +11,23 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lab.evaluation.rates import LEVEL, Interval, rates_of
+from lab.evaluation.rates import (
+    LEVEL,
+    Interval,
+    f1_interval,
+    proportion_interval,
+    rate_interval,
+    rates_of,
+    refused_rates,
+)
 
 RESAMPLES = 4000
 _RATES = ("precision", "recall", "f1", "false_per_hour")
 
 
 def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Figures of counts by group, each with an interval from resampled groups.
+    """Figures of counts by group, each with an interval from resampled groups; `refused` says why
+    one is None.
 
     per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
     """
@@ -42,13 +51,12 @@ def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> 
             interval = _at_least_exact(name, interval, per_group.sum(axis=0), float(hours.sum()))
         row[name] = None if np.isnan(value) else value
         row[f"{name}_interval"] = None if interval is None else list(interval)
+    row["refused"] = refused_rates(row["tp"], row["fp"], row["fn"], float(hours.sum()))
     return row
 
 
 def _at_least_exact(name: str, found: Interval, totals: np.ndarray, hours: float) -> Interval:
     """Never narrower than if every sighting stood for itself: all groups alike is not certainty."""
-    from lab.evaluation.rates import f1_interval, proportion_interval, rate_interval
-
     tp, fp, fn = (int(v) for v in totals)
     exact = {
         "precision": lambda: proportion_interval(tp, tp + fp),

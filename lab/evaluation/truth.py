@@ -10,12 +10,13 @@ import numpy as np
 
 from lab.annotation import Annotation, Coverage, Verdict
 from lab.errors import SettingError
+from lab.formats.annotations.table import read_table
+from lab.formats.placing import count_of, place, whole
 from lab.rules import spans
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.store.store import Store
-from lab.formats.placing import count_of, place, whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +26,8 @@ class LabelTruth:
     present: int64 (m, 2), sorted, disjoint: where it was there.
     copied: bool (m,), the edges are those of a sighting, so edge errors mean nothing.
     covered: int64 (k, 2), what was watched for it. rejected: stretches that somebody looked at
-        because a rule saw it there, and it was not. origins: how the coverage came about. joined: how
-    many annotations overlapped another one of the label; together they are one presence.
+        because a rule saw it there, and it was not. origins: how the coverage came about.
+    joined: how many annotations overlapped another one of the label; together they are one presence.
     """
 
     present: np.ndarray
@@ -88,26 +89,27 @@ class Truth:
     ) -> Truth:
         """Truth from records.
 
-        A label's presence is one at a time: overlapping annotations of it become one. include_queue: also count stretches that were watched as answers to the queue;
-        they were chosen because they are hard, so figures over them are no estimate.
+        A label's presence is one at a time: overlapping annotations of it become one.
+        include_queue: also count stretches that were watched as answers to the queue; they were
+        chosen because they are hard, so figures over them are no estimate.
         annotator: only this one's; all, unless given.
         """
         notes = list(notes)
         chosen = [a for a in annotations if annotator in (None, a.annotator)]
         watched = [c for c in coverage if annotator in (None, c.annotator)]
-        looked = [v for v in verdicts if annotator in (None, v.annotator)]
-        records: list[Annotation | Coverage | Verdict] = [*chosen, *watched, *looked]
+        judged = [v for v in verdicts if annotator in (None, v.annotator)]
+        records: list[Annotation | Coverage | Verdict] = [*chosen, *watched, *judged]
         keys = {(r.media_id, r.label) for r in records}
         marks: dict[tuple[str, str], list[Annotation]] = {key: [] for key in keys}
         cover: dict[tuple[str, str], list[Coverage]] = {key: [] for key in keys}
-        wrong: dict[tuple[str, str], list[Verdict]] = {key: [] for key in keys}
+        rejected: dict[tuple[str, str], list[Verdict]] = {key: [] for key in keys}
         for a in chosen:
             marks[a.media_id, a.label].append(a)
         for c in watched:
             cover[c.media_id, c.label].append(c)
-        for v in looked:
+        for v in judged:
             if v.verdict == "rejected":
-                wrong[v.media_id, v.label].append(v)
+                rejected[v.media_id, v.label].append(v)
         by_media: dict[str, dict[str, LabelTruth]] = {}
         for media_id, label in sorted(keys):
             key = media_id, label
@@ -117,7 +119,7 @@ class Truth:
                 present=present,
                 copied=copied,
                 covered=spans.union((c.start_us, c.end_us) for c in counted),
-                rejected=spans.union((v.start_us, v.end_us) for v in wrong[key]),
+                rejected=spans.union((v.start_us, v.end_us) for v in rejected[key]),
                 origins=frozenset(c.origin for c in cover[key]),
                 joined=joined,
             )
@@ -143,9 +145,10 @@ class Truth:
         truth: a Truth; a path of a CSV, or a data frame, with columns `media`, `label`,
             `start_s`, `end_s`; None for the annotations in the runs' store.
         coverage: likewise a CSV or data frame; without it the media that the truth names are
-            taken as wholly watched for the labels that it names.
+            taken as wholly watched for the labels that it names, unless all their rows were
+            accepted from sightings or answer the queue.
 
-        Raises SettingError for rows that cannot be meant, each with its line.
+        Raises SettingError for rows that are not valid, each with its line.
         """
         runs = list(runs)
         if isinstance(truth, Truth):
@@ -154,9 +157,12 @@ class Truth:
             if not runs:
                 raise SettingError("there is no run to take annotations for; give a truth file")
             return cls.from_store(runs[0].store, **options)
-        from lab.formats.annotations.table import read_table
+        return cls._from_table(truth, [run.media for run in runs], coverage, **options)
 
-        media = [run.media for run in runs]
+    @classmethod
+    def _from_table(
+        cls, truth: Any, media: list[Mapping[str, Any]], coverage: Any, **options: Any
+    ) -> Truth:
         table = read_table(truth)
         if not table:
             raise SettingError(
@@ -175,45 +181,71 @@ class Truth:
             for m, row in rows
             if row["start_us"] is not None
         ]
-        labels = sorted({row["label"] for _, row in rows})
         if coverage is None:
-            named = {m["media_id"]: m for m, _ in rows}
-            notes.append(
-                f"no coverage was given: {count_of(len(named), 'media', 'media')} named by the truth "
-                f"taken as wholly watched for {', '.join(labels)}"
-            )
-            origins: dict[tuple[str, str], set[str]] = {}
-            for m, row in rows:
-                origins.setdefault((m["media_id"], row["label"]), set()).add(row["origin"])
-            watched = [
-                # Answers to the queue alone do not mean that all of it was watched for its own sake.
-                whole(
-                    m,
-                    label,
-                    origin="queue"
-                    if origins.get((m["media_id"], label)) == {"queue"}
-                    else "independent",
-                )
-                for m in named.values()
-                for label in labels
-            ]
+            watched, more = _assumed_coverage(rows, options.get("annotator"))
         else:
-            covered, more = place(read_table(coverage), media)
-            notes += more
-            watched = [
-                whole(m, row["label"], row["annotator"], row["origin"])
-                if row["start_us"] is None
-                else Coverage(
-                    media_id=m["media_id"],
-                    label=row["label"],
-                    start_us=row["start_us"],
-                    end_us=row["end_us"],
-                    annotator=row["annotator"],
-                    origin=row["origin"],
-                )
-                for m, row in covered
-            ]
-        return cls.from_records(annotations, watched, notes=notes, **options)
+            placed, more = place(read_table(coverage), media)
+            watched = [_stated_coverage(m, row) for m, row in placed]
+        return cls.from_records(annotations, watched, notes=[*notes, *more], **options)
+
+
+def _stated_coverage(media: Mapping[str, Any], row: Mapping[str, Any]) -> Coverage:
+    """Of a row of a coverage file; one without times is the whole media."""
+    if row["start_us"] is None:
+        return whole(media, row["label"], row["annotator"], row["origin"])
+    return Coverage(
+        media_id=media["media_id"],
+        label=row["label"],
+        start_us=row["start_us"],
+        end_us=row["end_us"],
+        annotator=row["annotator"],
+        origin=row["origin"],
+    )
+
+
+def _assumed_coverage(
+    rows: list[tuple[Mapping[str, Any], dict[str, Any]]], annotator: str | None
+) -> tuple[list[Coverage], list[str]]:
+    """What a truth file without coverage means: the media that it names were watched, wholly.
+
+    Rows that were accepted from sightings, or answer the queue, do not mean that: whoever made
+    them looked at single moments. A row without times does, whatever its origin.
+    """
+    named: dict[str, Mapping[str, Any]] = {}
+    origins: dict[tuple[str, str | None], set[str]] = {}
+    for m, row in rows:
+        named[m["media_id"]] = m
+        origin = "independent" if row["start_us"] is None else row["origin"]
+        if row["start_us"] is None and row["origin"] == "queue":
+            origin = "queue"
+        for label in (row["label"], None):  # None: of the media, whatever the label
+            origins.setdefault((m["media_id"], label), set()).add(origin)
+    labels = sorted({row["label"] for _, row in rows})
+    watched: list[Coverage] = []
+    unwatched: set[str] = set()
+    for media_id, m in named.items():
+        for label in labels:
+            made_by = origins.get((media_id, label)) or origins[media_id, None]
+            if made_by - {"accepted", "queue"}:
+                watched.append(whole(m, label, annotator or "me"))
+            elif "queue" in made_by:
+                watched.append(whole(m, label, annotator or "me", "queue"))
+            else:
+                unwatched.add(media_id)
+    notes = []
+    taken = len({c.media_id for c in watched})
+    if taken:
+        notes.append(
+            f"no coverage was given: {count_of(taken, 'media', 'media')} named by the truth "
+            f"taken as wholly watched for {', '.join(sorted({c.label for c in watched}))}"
+        )
+    if unwatched:
+        notes.append(
+            f"{count_of(len(unwatched), 'media', 'media')} not taken as watched where all rows are "
+            "sightings that were accepted: they do not say what was missed; give --coverage (in "
+            "Python coverage=), or a row without times for what was watched"
+        )
+    return watched, notes
 
 
 def _presence(marks: list[Annotation]) -> tuple[np.ndarray, np.ndarray, int]:

@@ -17,7 +17,7 @@ from lab.formats.annotations.files import write_coverage, write_rows
 from lab.formats.csv import to_csv
 from lab.rules.describe import describe
 from lab.rules.rule import Rule
-from lab.runs.run import SIGHTING_COLUMNS, Run
+from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
 from lab.score_log.score_log import added_folders, part_files
 from lab.video.media import sha256
 
@@ -74,7 +74,7 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bundle:
         bundle.writestr("bundle.json", json.dumps(facts, indent=1, default=str))
         bundle.writestr("METHODS.md", methods(facts))
-        bundle.writestr("sightings.csv", to_csv(sightings, SIGHTING_COLUMNS))
+        bundle.writestr("sightings.csv", to_csv(sightings, RULE_SIGHTING_COLUMNS))
         bundle.writestr("sightings.json", json.dumps(sightings))
         bundle.writestr("annotations.csv", write_rows(marks, watched, [run.media], "csv"))
         bundle.writestr("coverage.csv", write_coverage(watched, [run.media]))

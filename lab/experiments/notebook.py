@@ -43,7 +43,7 @@ def notebook_of(experiment: Experiment) -> str:
         new_markdown_cell("## Against the annotations"),
         new_code_cell(
             "found = lab.evaluate(run, rule=rule)\n"
-            "for note in [*found.notes, *found.overall.refused.values()]:\n    print(note)\n"
+            "for note in [*found.notes, *dict.fromkeys(found.overall.refused.values())]:\n    print(note)\n"
             "found.to_frame()"
         ),
         new_code_cell("import pandas as pd\n\npd.DataFrame([m.to_dict() for m in found.moments])"),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.annotation import Coverage
 from lab.errors import SettingError, closest
-
-if TYPE_CHECKING:
-    pass
-
 
 _BEYOND_END_US = 1_000_000
 

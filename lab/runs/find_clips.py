@@ -6,28 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lab.errors import SettingError, SourceError
-
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".mp4",
-        ".m4v",
-        ".mov",
-        ".mkv",
-        ".webm",
-        ".avi",
-        ".ts",
-        ".m2ts",
-        ".mts",
-        ".mpg",
-        ".mpeg",
-        ".flv",
-        ".gif",
-        ".wmv",
-        ".asf",
-        ".ogv",
-        ".3gp",
-    ]
-)
+from lab.video.container import VIDEO_SUFFIXES
 
 
 def find_clips(paths: Iterable[str | Path]) -> list[Path]:

@@ -30,9 +30,9 @@ class OpenedStore:
         """One row a stored sighting, times in seconds."""
         import pandas as pd
 
-        from lab.store.tables import SIGHTING_COLUMNS, sighting_rows
+        from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
 
-        return pd.DataFrame(sighting_rows(self.store), columns=SIGHTING_COLUMNS)
+        return pd.DataFrame(sighting_rows(self.store), columns=STORED_SIGHTING_COLUMNS)
 
     def run(self, run_id: str) -> Run:
         """A run by its id, or the beginning of it."""

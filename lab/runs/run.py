@@ -184,7 +184,7 @@ class Run:
         """One row per sighting, times in seconds. See `lab.sighting.Sighting`."""
         import pandas as pd
 
-        return pd.DataFrame([s.to_dict() for s in self.find(rule)], columns=SIGHTING_COLUMNS)
+        return pd.DataFrame([s.to_dict() for s in self.find(rule)], columns=RULE_SIGHTING_COLUMNS)
 
     def scores(self) -> pd.DataFrame:
         """One row per sample: pts_s, frame_index, failed, and a column of scores per label.
@@ -278,7 +278,7 @@ class Run:
         return Path(self.media["path"])
 
 
-SIGHTING_COLUMNS = [
+RULE_SIGHTING_COLUMNS = [
     "label",
     "onset_s",
     "confirmed_s",

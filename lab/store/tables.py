@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.store.store import Store
 
-SIGHTING_COLUMNS = [
+STORED_SIGHTING_COLUMNS = [
     "media", "site", "label", "onset_s", "offset_s", "duration_s", "onset_earliest_s",
     "offset_latest_s", "onset_utc", "confirmed_s", "closed_s", "peak_s", "peak_confidence",
     "alert_s", "close_reason", "censored_left", "censored_right", "run_id", "recipe_hash",
@@ -44,7 +44,7 @@ def _sighting(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["start_utc"] is not None:
         after = timedelta(microseconds=row["onset_us"], seconds=row["clock_correction_s"] or 0)
         out["onset_utc"] = (row["start_utc"] + after).isoformat() + "Z"
-    return {name: out.get(name) for name in SIGHTING_COLUMNS}
+    return {name: out.get(name) for name in STORED_SIGHTING_COLUMNS}
 
 
 def effort_rows(store: Store) -> list[dict[str, Any]]:

@@ -19,12 +19,22 @@ import numpy as np
 from scipy import stats
 
 from lab.errors import SettingError
-from lab.evaluation.rates import LEVEL, Interval, proportion_interval
+from lab.evaluation.rates import (
+    LEVEL,
+    NO_ANNOTATION,
+    NO_SIGHTING,
+    NO_TIME,
+    Interval,
+    proportion_interval,
+)
+from lab.rules.rule import Rule
 
 if TYPE_CHECKING:
     from lab.evaluation.truth import Truth
-    from lab.rules.rule import Rule
     from lab.runs.run import Run
+
+UNWATCHED_STRATUM = "of some stratum no drawn clip is watched yet: watch at least two of each"
+ONE_CLIP_OF_A_STRATUM = "of some stratum only one drawn clip is watched yet: watch another one"
 
 
 @dataclass(frozen=True)
@@ -74,10 +84,10 @@ class Audit:
 
 def unwatched(runs: Sequence[Run], truth: Truth, label: str) -> list[Run]:
     """Runs whose clip nobody annotated or watched for the label."""
-    spoken = {
+    annotated = {
         r.media_id for rows in (truth.annotations, truth.coverage) for r in rows if r.label == label
     }
-    return [run for run in runs if run.media["media_id"] not in spoken]
+    return [run for run in runs if run.media["media_id"] not in annotated]
 
 
 def new_audit(
@@ -100,8 +110,8 @@ def new_audit(
 
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
     """The population's figures, from the drawn clips among `runs` that were watched for it."""
+    # Here, for the store reads audits: a circle until it gives their rows alone.
     from lab.evaluation.evaluate import evaluate
-    from lab.rules.rule import Rule
 
     watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
     drawn = [r for r in runs if r.media["media_id"] in watched & set(audit.drawn)]
@@ -173,7 +183,7 @@ def estimate(
 
     counts: media_id to tp, fp, fn of the drawn clips that are watched. hours: likewise. Clips that
     are not watched yet are left out, and the figures say how many; a stratum without two watched
-    clips gives no interval.
+    clips gives no interval. refused: which figures are None, and why.
     """
     done = [
         (
@@ -201,7 +211,23 @@ def estimate(
             _ratio(done, top, bottom, bounded=name != "false_per_hour") if usable else (None, None)
         )
         row[name], row[f"{name}_interval"] = value, None if interval is None else list(interval)
-    return row
+    return row | {"refused": _refused(row, usable)}
+
+
+def _refused(row: Mapping[str, Any], usable: bool) -> dict[str, str]:
+    """Which figures are None, and why."""
+    why = {
+        "precision": NO_SIGHTING,
+        "recall": NO_ANNOTATION,
+        "false_per_hour": NO_TIME,
+        **dict.fromkeys(("precision_interval", "recall_interval"), ONE_CLIP_OF_A_STRATUM),
+        "false_per_hour_interval": ONE_CLIP_OF_A_STRATUM,
+    }
+    return {
+        name: why[name] if usable else UNWATCHED_STRATUM
+        for name, value in row.items()
+        if value is None and not (name.endswith("_interval") and row[name[:-9]] is None)
+    }
 
 
 def _ratio(
@@ -226,8 +252,8 @@ def _ratio(
     reach = float(stats.t.ppf((1 + LEVEL) / 2, max(1, freedom))) * float(np.sqrt(variance))
     if not bounded:
         return ratio, (max(0.0, ratio - reach), ratio + reach)
-    seen = int(sum(v[:, bottom].sum() for _, v in done))
-    exact = proportion_interval(round(ratio * seen), seen) if seen else None
+    counted = int(sum(v[:, bottom].sum() for _, v in done))
+    exact = proportion_interval(round(ratio * counted), counted) if counted else None
     census = all(len(v) == s.size for s, v in done)
     if 0 < ratio < 1 and variance > 0:
         centre, spread = np.log(ratio / (1 - ratio)), reach / (ratio * (1 - ratio))

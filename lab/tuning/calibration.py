@@ -82,8 +82,8 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
     from sklearn.linear_model import LogisticRegression
 
     scores, there, clip_of = samples_with_truth(footage)
-    seen = scores > 0
-    scores, there, clip_of = scores[seen], there[seen], clip_of[seen]
+    scored = scores > 0
+    scores, there, clip_of = scores[scored], there[scored], clip_of[scored]
     positives = int(there.sum())
     if not positives or positives == len(there):
         what = "none lies" if not positives else "every one lies"

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from lab.errors import SettingError
 from lab.evaluation.rates import rates_of
-from lab.tuning.rule_grid import SETTINGS
-from lab.tuning.sweep import Sweep
+from lab.tuning.rule_grid import SETTINGS, RuleGrid
+
+
+class MeasuredRules(Protocol):
+    """What a choice needs to know of rules that were counted; `lab.tuning.sweep.Sweep` is one."""
+
+    @property
+    def grid(self) -> RuleGrid: ...
+    @property
+    def settings(self) -> Mapping[str, np.ndarray]: ...
+    @property
+    def counts(self) -> np.ndarray: ...
+    @property
+    def totals(self) -> np.ndarray: ...
+    @property
+    def covered_us(self) -> np.ndarray: ...
+    @property
+    def hours(self) -> float: ...
+    @property
+    def below(self) -> np.ndarray: ...
+    @property
+    def floor(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +78,7 @@ class Choice:
     enter_threshold: float | None = None
 
 
-def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
+def choose(sweep: MeasuredRules, goal: Goal, clips: np.ndarray | None = None) -> Choice:
     """The rule that serves the goal best over some clips (bool mask; all, unless given).
 
     Among equals the one whose neighbours in the grid do best: the middle of a plateau holds
@@ -73,7 +94,7 @@ def choose(sweep: Sweep, goal: Goal, clips: np.ndarray | None = None) -> Choice:
     return _centred(sweep, *choose_of(totals, hours, goal, sweep.grid.shape))
 
 
-def _centred(sweep: Sweep, position: int, met: bool, best: np.ndarray) -> Choice:
+def _centred(sweep: MeasuredRules, position: int, met: bool, best: np.ndarray) -> Choice:
     """Move along the thresholds to the middle of the plateau, in units of the score.
 
     A gap between scores that occur has no threshold of the grid in it, however wide it is; any

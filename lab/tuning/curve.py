@@ -15,6 +15,7 @@ import numpy as np
 
 from lab.evaluation.matching import Matching
 from lab.evaluation.rates import rates_of
+from lab.rules.box_filter import BoxFilter
 
 if TYPE_CHECKING:
     from lab.tuning.footage import Footage
@@ -59,8 +60,7 @@ def threshold_curve(
     footage: list[Footage], matching: Matching | None = None, *, floor: float = 0.0
 ) -> Curve:
     """The curve over clips. Thresholds below `floor` are left out: the log cannot answer them."""
-    from lab.rules.box_filter import BoxFilter
-    from lab.tuning.threshold_sweep import clip_changes
+    from lab.tuning.threshold_sweep import count_changes
 
     matching = matching or Matching()
     scores, changes, annotations, covered_us = [], [], 0, 0
@@ -69,7 +69,7 @@ def threshold_curve(
             continue
         covered_us += clip.covered_us
         annotations += int(clip.counted.sum())
-        values, steps = clip_changes(clip, clip.scores(BoxFilter()), matching)
+        values, steps = count_changes(clip, clip.scores(BoxFilter()), matching)
         keep = (values > 0) & (values >= floor)
         scores.append(values[keep])
         changes.append(steps[keep])

@@ -6,11 +6,10 @@ Whole sites where there are several, else whole nights, else whole clips (Robert
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from lab.tuning.sweep import Sweep
 
 MAX_FOLDS = 10
 
@@ -29,16 +28,23 @@ class Folds:
     seed: int
 
 
-def make_folds(sweep: Sweep, seed: int = 0) -> Folds:
-    """Whole sites where there are several; else whole nights; else whole clips."""
-    sites, nights = set(sweep.sites), set(sweep.nights)
-    if len(sites) > 1:
+def make_folds(
+    clips: Sequence[str],
+    sites: Sequence[str | None],
+    nights: Sequence[str | None],
+    seed: int = 0,
+) -> Folds:
+    """Whole sites where there are several; else whole nights; else whole clips.
+
+    clips, sites, nights: the name, site and night of each clip.
+    """
+    if len(set(sites)) > 1:
         # A clip without a site belongs to no known group: it stands for itself.
-        by, keys = "site", [s or f"clip {n}" for s, n in zip(sweep.sites, sweep.names, strict=True)]
-    elif len(nights) > 1 and None not in nights:
-        by, keys = "night", [str(n) for n in sweep.nights]
+        by, keys = "site", [s or f"clip {n}" for s, n in zip(sites, clips, strict=True)]
+    elif len(set(nights)) > 1 and None not in nights:
+        by, keys = "night", [str(n) for n in nights]
     else:
-        by, keys = "clip", list(sweep.names)
+        by, keys = "clip", list(clips)
     names, group = np.unique(np.array(keys, object).astype(str), return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     place = np.empty(len(names), np.int64)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lab.evaluation.counts import resolvable
+from lab.evaluation.pooling import media_names
 from lab.evaluation.truth import NOTHING, LabelTruth, Truth
 from lab.rules import spans
 from lab.rules.box_filter import BoxFilter
@@ -66,8 +67,8 @@ class Footage:
         whole = np.array([[start_us, end_us]], np.int64)
         present = np.ascontiguousarray(truth.present[:, [0, 0, 1, 1]])
         cut, _ = kernels.clip_edges(present, truth.covered)
-        pieces = np.ascontiguousarray(cut[:, [0, 3]])
-        long_enough, seen = resolvable(pieces, pts_us, interval_us)
+        true_segments = np.ascontiguousarray(cut[:, [0, 3]])
+        long_enough, analysed_in = resolvable(true_segments, pts_us, interval_us)
         watched = spans.intersection(truth.covered, whole if analysed is None else analysed)
         return cls(
             media_id=media_id or name,
@@ -79,8 +80,8 @@ class Footage:
             start_us=start_us,
             end_us=end_us,
             interval_us=interval_us,
-            present=pieces,
-            counted=long_enough & seen,
+            present=true_segments,
+            counted=long_enough & analysed_in,
             covered=truth.covered,
             covered_us=spans.total_us(watched),
         )
@@ -88,8 +89,6 @@ class Footage:
 
 def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
     """One for each run that has samples, also where nothing was annotated."""
-    from lab.evaluation.evaluate import media_names
-
     names = media_names(runs)
     out = []
     for run in runs:

@@ -20,9 +20,7 @@ from lab.tuning.choice import Choice, Goal, choose
 from lab.tuning.folds import Folds, make_folds
 from lab.tuning.sweep import Sweep
 
-_FITTED = ("tp", "fp", "fn", "precision", "recall", "f1", "false_per_hour")
-
-
+_FITTED = ("tp", "fp", "fn", "precision", "recall", "f1", "false_per_hour", "refused")
 _FEW_ANNOTATIONS, _FEW_GROUPS = 10, 4
 
 
@@ -68,7 +66,7 @@ class Recommendation:
 def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recommendation:
     """The best rule of a sweep under a goal, with held-out figures."""
     goal = Goal(kind=goal) if isinstance(goal, str) else goal  # type: ignore[arg-type]
-    folds = make_folds(sweep, seed)
+    folds = make_folds(sweep.names, sweep.sites, sweep.nights, seed)
     best = choose(sweep, goal)
     held, chosen = held_out_counts(sweep, goal, folds)
     per_group = np.stack([held[folds.group == g].sum(axis=0) for g in range(len(folds.names))])

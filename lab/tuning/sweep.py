@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,8 +20,12 @@ import numpy as np
 
 from lab.errors import LabError, SettingError
 from lab.evaluation.matching import Matching, edges_of_rows
-from lab.evaluation.rates import rates_of
+from lab.evaluation.pooling import check_poolable, shared_labels
+from lab.evaluation.rates import rates_of, refused_rates
+from lab.evaluation.truth import Truth
+from lab.rules.replay import compiled_loop
 from lab.rules.rule import Debounce, LabelRule, Rule, seconds_to_us
+from lab.tuning.choice import Goal, choose, middle_of
 from lab.tuning.footage import Footage, footage_of
 from lab.tuning.pareto import pareto_front
 from lab.tuning.rule_grid import SETTINGS, RuleGrid, columns_of, exit_of
@@ -84,8 +90,6 @@ class Sweep:
 
     def alike(self, position: int) -> int:
         """The middle one of the rules that count the same as this one."""
-        from lab.tuning.choice import middle_of
-
         same = (self.totals == self.totals[position]).all(axis=1)
         return middle_of(same.reshape(self.grid.shape))
 
@@ -124,6 +128,7 @@ class Sweep:
             **{name: float(self.settings[name][position]) for name in SETTINGS},
             "tp": tp, "fp": fp, "fn": fn,
             **{k: None if np.isnan(v) else float(v) for k, v in figures.items()},
+            "refused": refused_rates(tp, fp, fn, self.hours),
         }  # fmt: skip
 
     def to_frame(self) -> pd.DataFrame:
@@ -138,8 +143,6 @@ class Sweep:
 
     def to_dict(self) -> dict[str, Any]:
         """What `lab sweep --json` prints of a label: the front and the best, not every rule."""
-        from lab.tuning.choice import Goal, choose
-
         return {
             "rules": len(self),
             "clips": list(self.names),
@@ -155,8 +158,6 @@ class Sweep:
 
     def save(self, path: Path) -> None:
         """As a file that `load_sweep` reads."""
-        import json
-
         facts = {
             "label": self.label, "grid": self.grid.to_dict(), "media_ids": self.media_ids,
             "names": self.names, "sites": self.sites, "nights": self.nights, "floor": self.floor,
@@ -172,9 +173,6 @@ class Sweep:
 
 def load_sweep(path: Path) -> Sweep:
     """Raises LabError if it is not there or not whole."""
-    import json
-    import zipfile
-
     try:
         with np.load(path, allow_pickle=False) as file:
             facts, counts, covered_us = (
@@ -216,16 +214,13 @@ def sweep(
 
     Raises SettingError where `evaluate` does, for too many rules, or without covered footage.
     """
-    from lab.evaluation.evaluate import check_poolable, shared_labels
-    from lab.evaluation.truth import Truth
-
     runs = check_poolable(runs)
-    known = Truth.coerce(truth, runs, coverage, annotator=annotator)
+    truth = Truth.coerce(truth, runs, coverage, annotator=annotator)
     rule = runs[0].default_rule if base is None else Rule.coerce(base)
-    label, notes = the_label(runs, known, rule, label)
-    shared_labels(runs, known, rule, [label])
-    notes += known.joined_note((run.media["media_id"] for run in runs), [label])
-    footage = footage_of(runs, known, label)
+    label, notes = the_label(runs, truth, rule, label)
+    shared_labels(runs, truth, rule, [label])
+    notes += truth.joined_note((run.media["media_id"] for run in runs), [label])
+    footage = footage_of(runs, truth, label)
     check_covered(footage, label)
     return sweep_footage(
         footage,
@@ -234,18 +229,16 @@ def sweep(
         floor=max(float(run.recipe["score_floor"]) for run in runs),
         matching=matching or Matching(tiou=tiou),
         base=rule.of(label),
-        notes=(*known.notes, *notes),
+        notes=(*truth.notes, *notes),
         progress=progress,
         cancelled=cancelled,
     )
 
 
 def the_label(
-    runs: Sequence[Run], truth: Any, rule: Rule, label: str | None
+    runs: Sequence[Run], truth: Truth, rule: Rule, label: str | None
 ) -> tuple[str, list[str]]:
     """The label that is asked for, or the only one there is."""
-    from lab.evaluation.evaluate import shared_labels
-
     if label is not None:
         return label, []
     labels, notes = shared_labels(runs, truth, rule, None)
@@ -311,10 +304,10 @@ def _next_below(
         dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction
     ]
     scores = [f.scores(box).astype(np.float64) for f in footage for box in areas]
-    seen = np.unique(np.concatenate([*scores, [floor]]))
-    seen = seen[seen >= floor]
-    at = np.searchsorted(seen, np.asarray(grid.enter_threshold, np.float64)) - 1
-    return np.where(at >= 0, seen[np.maximum(at, 0)], floor)
+    levels = np.unique(np.concatenate([*scores, [floor]]))
+    levels = levels[levels >= floor]
+    at = np.searchsorted(levels, np.asarray(grid.enter_threshold, np.float64)) - 1
+    return np.where(at >= 0, levels[np.maximum(at, 0)], floor)
 
 
 def _count_clip(
@@ -327,7 +320,6 @@ def _count_clip(
 ) -> np.ndarray:
     """int32 (rules, 3) in the grid's order."""
     from lab.evaluation import kernels
-    from lab.rules.replay import compiled_loop
 
     loop = compiled_loop()
     gaps = np.array([seconds_to_us(v) for v in grid.merge_gap_s], np.int64)

@@ -1,25 +1,33 @@
-"""What if fewer frames had been looked at: a dense run, thinned over all phase offsets."""
+"""What if fewer frames had been looked at: a dense run, subsampled over all phase offsets."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lab.errors import SettingError
-from lab.evaluation.counts import count
-from lab.evaluation.evaluate import presences_in
+from lab.evaluation.counts import total
+from lab.evaluation.evaluate import count_run, presences_in
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching
+from lab.evaluation.pooling import check_poolable
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Debounce, Rule
+from lab.tuning.sweep import the_label
+from lab.video.time_grid import choose
 
 if TYPE_CHECKING:
     from lab.runs.run import Run
 
 INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
 MAX_PHASES = 25
+NO_WHOLE_PAIR = (
+    "every sighting that stands for an annotation is cut by an end of the clip or of what was "
+    "watched, so its duration is not truth"
+)
 
 
 def thin(
@@ -37,17 +45,15 @@ def thin(
     A rule's counts of samples are kept as seconds, so they mean the same at each interval. Each
     interval is taken at all its phase offsets (25 evenly chosen ones, if there are more); rates
     are of the counts of all phases together, `..._low` and `..._high` the worst and best phase.
-    computing: share of the samples that a detector would have had to look at.
+    computing: share of the samples that a detector would have had to look at. refused: which
+    figures are None, and why.
 
     Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
     """
-    from lab.evaluation.evaluate import check_poolable
-    from lab.tuning.sweep import the_label
-
     runs = check_poolable(runs)
-    known = Truth.coerce(truth, runs, coverage)
+    truth = Truth.coerce(truth, runs, coverage)
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
-    label, _ = the_label(runs, known, rule, label)
+    label, _ = the_label(runs, truth, rule, label)
     dense_s = runs[0].sample_interval_s
     wanted_s = sorted({float(i) for i in intervals_s if i > dense_s * 1.001})
     if not wanted_s:
@@ -64,22 +70,21 @@ def thin(
         )
         debounce = in_seconds.resolved(interval_s)
         each = [
-            _phase(runs, known, label, rule, debounce, interval_s, int(p), matching or Matching())
+            _phase(runs, truth, label, rule, debounce, interval_s, int(p), matching or Matching())
             for p in phases
         ]
         rows.append(_row(interval_s, debounce, each, runs))
     return rows
 
 
-def thinned(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
+def subsample(pts_us: np.ndarray, interval_s: float, phase: int) -> np.ndarray:
     """Positions of the samples that a coarser grid takes, by the sampler's own rule.
 
-    The grid begins at sample `phase`; each point takes the first sample at or after it.
+    pts_us: int64 (n,), rising. The grid (`lab.video.time_grid`) begins at sample `phase`, in ticks
+    of a microsecond.
     """
-    if phase >= len(pts_us):
-        return np.zeros(0, np.int64)
-    points = np.arange(int(pts_us[phase]), int(pts_us[-1]) + 1, max(1, round(interval_s * 1e6)))
-    return np.unique(np.searchsorted(pts_us, points - 1000))
+    taken = choose(pts_us[phase:].tolist(), interval_s, Fraction(1, 1_000_000))
+    return phase + np.array(taken, np.int64)
 
 
 def in_seconds_of(debounce: Debounce, every_s: float) -> Debounce:
@@ -110,38 +115,27 @@ def _phase(
     counts, bias, taken = [], [], 0
     for run in runs:
         series = run.series(label, rule)
-        times = series.pts_us
-        keep = thinned(times, interval_s, phase)
+        keep = subsample(series.pts_us, interval_s, phase)
         taken += len(keep)
         if not len(keep):
             continue
         presences = presences_in(series.at(keep), debounce)
-        made, pairing = count(
-            presences,
-            truth.of(run.media["media_id"], label),
-            matching,
-            pts_us=times,
-            interval_us=round(run.sample_interval_s * 1e6),
-            analysed=series.analysed,
-            start_us=series.start_us,
+        made, pairing, _ = count_run(
+            run, label, rule, truth.of(run.media["media_id"], label), matching, presences=presences
         )
         counts.append(made)
-        paired = np.flatnonzero(pairing.partner >= 0)
+        paired = np.flatnonzero(pairing.match_of >= 0)
         whole = ~pairing.is_cut(presences, 0)[paired] & ~pairing.is_cut(presences, 1)[paired]
         paired = paired[whole]
-        seen = pairing.edges[paired, 2] - pairing.edges[paired, 1]
-        true = np.diff(pairing.truth[pairing.partner[paired]], axis=1).ravel()
-        bias += ((seen - true) / 1e6).tolist()
-    from lab.evaluation.counts import total
-
+        found_us = pairing.edges[paired, 2] - pairing.edges[paired, 1]
+        true_us = np.diff(pairing.truth[pairing.match_of[paired]], axis=1).ravel()
+        bias += ((found_us - true_us) / 1e6).tolist()
     return {"counts": total(counts), "bias": bias, "taken": taken}
 
 
 def _row(
     interval_s: float, debounce: Debounce, each: list[dict[str, Any]], runs: Sequence[Run]
 ) -> dict[str, Any]:
-    from lab.evaluation.counts import total
-
     joint = Figures(total([e["counts"] for e in each]))
     single = [Figures(e["counts"]) for e in each]
     delays = joint.counts.delays_us
@@ -158,6 +152,12 @@ def _row(
         row[f"{name}_low"], row[f"{name}_high"] = (
             (min(values), max(values)) if values else (None, None)
         )
+    refused = {n: why for n, why in joint.refused.items() if n in ("recall", "precision", "f1")}
+    if not len(delays):
+        refused["delay_s"] = joint.refused["delay"]
+    if not bias:
+        refused["duration_bias_s"] = NO_WHOLE_PAIR if joint.counts.tp else joint.refused["delay"]
+    row["refused"] = refused
     row["delay_s"] = float(np.mean(delays) / 1e6) if len(delays) else None
     row["duration_bias_s"] = float(np.mean(bias)) if bias else None
     samples = sum(len(run.log.analysed_pts_us) for run in runs)

@@ -21,6 +21,14 @@ _DEMUXERS = (
 )
 MAX_PIXELS = 8192 * 8192
 
+# File names that are taken for videos where a whole folder or list is searched.
+VIDEO_SUFFIXES = frozenset(
+    (
+        ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
+        ".flv", ".gif", ".wmv", ".asf", ".ogv", ".3gp",
+    )
+)  # fmt: skip
+
 
 def checked_path(path: str | Path) -> Path:
     """A file that exists and holds something. Raises SourceError."""

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lab.annotation import Annotation, Coverage, Verdict
+from lab.evaluation.counts import segments
 from lab.evaluation.evaluate import evaluate
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Debounce
 from tests.builders import make_run, make_truth, scores_of
+from tests.random_examples import examples
 
 EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
@@ -156,9 +160,19 @@ def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
     assert found.covered_s == 56
 
 
+@st.composite
+def moments_and_spans(draw, limit=60):
+    """Disjoint stretches in quarters of a second, some of no length: int64 (n, 2) in microseconds."""
+    cuts = sorted(draw(st.sets(st.integers(0, 4 * limit), max_size=12)))
+    pairs = [(a, a if draw(st.booleans()) else b) for a, b in zip(cuts[::2], cuts[1::2])]
+    return np.array(pairs, np.int64).reshape(-1, 2) * 250_000
+
+
 def test_segments_are_those_of_sed_eval(tmp_path, peers):
     sed_eval = peers("sed_eval")
-    seen, true = [(5, 8), (20, 23), (40, 43)], [(5.5, 9.2), (30.0, 31.0), (41.0, 42.5)]
+    # At 50 and 52 one sample is seen: an instant on a whole second lies in no segment.
+    seen = [(5, 8), (20, 23), (40, 43), (50, 50), (52, 52)]
+    true = [(5.5, 9.2), (30.0, 31.0), (41.0, 42.5), (51.5, 52.5)]
     run = make_run(tmp_path, scores_of(60, seen), every_s=1.0)
     truth = make_truth(run, *true)
     metrics = sed_eval.sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
@@ -174,6 +188,74 @@ def test_segments_are_those_of_sed_eval(tmp_path, peers):
     ours = evaluate(run, truth, EACH).overall.counts
     assert (ours.segment_tp, ours.segment_fp, ours.segment_fn) == (
         theirs["Ntp"], theirs["Nfp"], theirs["Nfn"])  # fmt: skip
+
+
+@examples(100)
+@given(moments_and_spans(), moments_and_spans())
+def test_random_segments_are_those_of_sed_eval(peers, seen, true):
+    metrics = peers("sed_eval").sound_event.SegmentBasedMetrics(["x"], time_resolution=1.0)
+    rows = [
+        [
+            {"event_onset": a / 1e6, "event_offset": b / 1e6, "event_label": "x", "file": "f"}
+            for a, b in spans.tolist()
+        ]
+        for spans in (true, seen)
+    ]
+    metrics.evaluate(*rows, evaluated_length_seconds=60)
+    theirs = metrics.class_wise["x"]
+    start_us = 700_000  # a media need not begin at 0
+    ours = [set(segments(spans + start_us, start_us).tolist()) for spans in (true, seen)]
+    assert len(ours[0] & ours[1]) == theirs["Ntp"]
+    assert len(ours[1] - ours[0]) == theirs["Nfp"]
+    assert len(ours[0] - ours[1]) == theirs["Nfn"]
+
+
+def nulls_without_a_reason(row, refused=None, group=""):
+    """Names of figures that are null in a row of JSON and have no reason, nor has their group."""
+    refused = row.get("refused", {}) if refused is None else refused
+    for name, value in row.items():
+        full = f"{group}{name}".removesuffix("_interval")
+        if isinstance(value, dict) and name != "refused":
+            if full not in refused:
+                yield from nulls_without_a_reason(value, refused, f"{full}.")
+        elif value is None and full not in refused:
+            yield full
+
+
+# Annotations and coverage, each (from, to, origin), of a run with sightings at 5 to 8 and at 20.
+NULL_FIGURES = {
+    "nothing was watched": ([(5, 8, "independent")], []),
+    "nothing is annotated": ([], [(0, 60, "independent")]),
+    "no sighting where it was watched": ([(52, 55, "independent")], [(50, 60, "independent")]),
+    "neither": ([], [(50, 60, "independent")]),
+    "no pair": ([(52, 55, "independent")], [(0, 60, "independent")]),
+    "all accepted": ([(5, 8, "accepted")], [(0, 60, "independent")]),
+    "cut on both sides": ([(5, 8, "independent")], [(6, 7, "independent")]),
+    "the queue alone": ([(5, 8, "queue")], [(4, 9, "queue")]),
+    "an instant": ([], [(20, 21, "independent")]),
+}
+
+
+@pytest.mark.parametrize("case", NULL_FIGURES)
+def test_every_figure_that_is_null_has_its_reason(tmp_path, case):
+    run = make_run(tmp_path, scores_of(60, [(5, 8), (20, 20)]), every_s=1.0)
+    marks, watched = NULL_FIGURES[case]
+    truth = Truth.from_records(
+        [note(run, a, b, origin=origin) for a, b, origin in marks],
+        [cover(run, a, b, origin=origin) for a, b, origin in watched],
+    )
+    found = evaluate(run, truth, EACH)
+    row = found.to_dict(with_moments=False)
+    rows = [row["overall"], row["macro"], *row["labels"].values()]
+    rows += [r for by_label in row["clips"].values() for r in by_label.values()]
+    for one in rows:
+        assert list(nulls_without_a_reason(one)) == []
+        assert all(len(reason) > 20 for reason in one["refused"].values())
+    assert row["overall"]["refused"]
+    given = {name for name, value in row["overall"].items() if isinstance(value, float)}
+    assert not given & set(row["overall"]["refused"])
+    frame = found.to_frame()
+    assert (frame["refused"] != "").tolist() == frame.isna().any(axis=1).tolist()
 
 
 def test_runs_of_other_protocols_and_of_one_clip_twice_are_not_pooled(tmp_path):

@@ -4,13 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import SettingError
 from lab.evaluation import kernels
 from lab.evaluation.matching import Matching, match
 from lab.evaluation.rates import f1_interval, proportion_interval, rate_interval
+from tests.random_examples import examples
 
 
 @st.composite
@@ -44,7 +45,7 @@ def best_by_trying_all(seen, true, fits):
     return best
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(presences(4), presences(4), st.sampled_from([0.1, 0.3, 0.5, 0.75]))
 def test_matching_by_iou_is_the_best_that_trying_all_finds(seen, true, least):
     partner, tious = match(exact(seen), true, Matching(tiou=least))
@@ -55,7 +56,7 @@ def test_matching_by_iou_is_the_best_that_trying_all_finds(seen, true, least):
     assert len(set(taken.tolist())) == len(taken)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(presences(4), presences(4), st.sampled_from([0.0, 1.0, 3.0]), st.sampled_from([0.0, 0.5]))
 def test_matching_by_collar_is_the_best_that_trying_all_finds(seen, true, collar_s, share):
     def fits(a, b):
@@ -67,9 +68,7 @@ def test_matching_by_collar_is_the_best_that_trying_all_finds(seen, true, collar
     assert (partner >= 0).sum() == best_by_trying_all(seen, true, fits)[0]
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(100)
 @given(presences(12, 400), presences(12, 400), st.sampled_from([0.5, 2.0, 8.0]))
 def test_collar_counts_agree_with_sed_eval(peers, seen, true, collar_s):
     sed_eval = peers("sed_eval")
@@ -92,6 +91,17 @@ def test_collar_counts_agree_with_sed_eval(peers, seen, true, collar_s):
     assert len(true) - tp == theirs["Nfn"]
 
 
+@pytest.mark.parametrize("share", [0.07, 0.29, 0.57, 0.58])
+def test_an_offset_exactly_at_its_share_of_the_length_fits(share):
+    # In floating point 0.29 x 100 s is less than 29 s.
+    truth = np.array([[0, 100_000_000]], np.int64)
+    rule = Matching(criterion="collar", collar_s=0.5, collar_share=share)
+    off_us = round(share * 100) * 1_000_000
+    for late_us, found in ((0, [0]), (1, [-1])):
+        edges = exact(np.array([[0, 100_000_000 + off_us + late_us]], np.int64))
+        assert match(edges, truth, rule)[0].tolist() == found
+
+
 def test_an_edge_within_its_bracket_is_no_error():
     # Sampled each second: seen at 3 and 4, so it began in (2, 3] and ended in [4, 5).
     edges = np.array([[2, 3, 4, 5]], np.int64) * 1_000_000
@@ -102,7 +112,7 @@ def test_an_edge_within_its_bracket_is_no_error():
     assert match(observed.taken(edges), truth, observed)[1][0] == pytest.approx(1 / 2.7)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(presences(8), st.integers(0, 12), st.integers(0, 12))
 def test_a_chain_merges_what_begins_within_the_gap_and_drops_what_is_short(seen, gap, least):
     out = kernels.chain(exact(seen), gap * 1_000_000, least * 1_000_000)

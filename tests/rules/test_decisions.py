@@ -3,13 +3,14 @@
 import dataclasses
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
 from lab.rules.decisions import decisions
 from lab.rules.rule import Debounce, Rule
 from tests.builders import make_run, scores_of
+from tests.random_examples import examples
 
 
 def of_kind(run, rule, kind):
@@ -48,9 +49,7 @@ def test_merging_and_dropping_are_decisions_too(tmp_path):
     assert (dropped["setting"], dropped["value"]) == ("min_duration_s", 2.0)
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(25)
 @given(
     scores=st.lists(st.sampled_from([0.0, 0.2, 0.4, 0.6, 0.8]), min_size=30, max_size=30),
     enter=st.integers(1, 3), leave=st.integers(1, 3), gap=st.sampled_from([0.0, 3.0]),

@@ -1,13 +1,15 @@
 """The fast form gives what the streaming form gives, on logs built to sit on the limits."""
 
 import numpy as np
-from hypothesis import given, settings
+import pytest
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce
 from lab.rules.series import ScoreSeries
 from lab.rules.tracker import Tracker
+from tests.random_examples import examples
 
 ON_THE_LIMITS = [0.0, 0.1, 0.3, 0.5, float(np.float32(0.7)), 0.7, 1.0]
 
@@ -31,15 +33,29 @@ def debounces(draw):
     )
 
 
-@settings(max_examples=3000, deadline=None)
-@given(
+LOGS = given(
     debounce=debounces(),
     scores=st.lists(st.sampled_from(ON_THE_LIMITS), max_size=60),
     steps=st.lists(st.sampled_from([100_000, 100_000, 100_000, 300_000, 99_999]), min_size=60),
     margin_us=st.sampled_from([0, 50_000]),
     reason=st.sampled_from(["end", "cancelled", "error"]),
 )
+
+
+@examples(400)
+@LOGS
 def test_replay_gives_the_trackers_sightings(debounce, scores, steps, margin_us, reason):
+    check_replay(debounce, scores, steps, margin_us, reason)
+
+
+@pytest.mark.long
+@examples(5000)
+@LOGS
+def test_a_long_search_finds_no_replay_that_differs(debounce, scores, steps, margin_us, reason):
+    check_replay(debounce, scores, steps, margin_us, reason)
+
+
+def check_replay(debounce, scores, steps, margin_us, reason):
     pts_us = np.cumsum(np.array([1_000_000, *steps])[: len(scores)], dtype=np.int64)
     scores = np.array(scores, np.float32)
     start = 1_000_000 - margin_us

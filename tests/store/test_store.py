@@ -16,7 +16,7 @@ from lab.app.cli.doctor import check_health
 from lab.errors import SettingError, StoreError
 from lab.formats.csv import to_csv
 from lab.store.store import Store
-from lab.store.tables import SIGHTING_COLUMNS, sighting_rows
+from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
 
 SECONDS = os.environ.get("LAB_TEST_STORE_SECONDS", "20")
 WRITER = """
@@ -160,7 +160,7 @@ def test_saving_the_same_rules_sightings_twice_keeps_one_set(quick_run):
     assert quick_run.save_sightings(rule, "=cmd()") == 2
     rows = sighting_rows(quick_run.store)
     assert len(rows) == 2
-    table = list(csv.DictReader(io.StringIO(to_csv(rows, SIGHTING_COLUMNS))))
+    table = list(csv.DictReader(io.StringIO(to_csv(rows, STORED_SIGHTING_COLUMNS))))
     assert table[0]["rule_name"] == "'=cmd()"
     assert float(table[0]["onset_s"]) == pytest.approx(1.6)
     assert table[0]["recipe_hash"] == quick_run.recipe_hash

@@ -15,6 +15,8 @@ from lab.tuning.queue import committee, questions
 from lab.tuning.recommend import held_out_counts, recommend
 from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import sweep_footage
+from lab.tuning.thinning import subsample
+from lab.video.sources.file import FileSource
 from tests.builders import make_footage, make_run, make_truth, scores_of
 
 GRID = RuleGrid(
@@ -46,12 +48,12 @@ def study(rng, sites=5, clips=8, seconds=240):
     return out
 
 
-def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals():
-    repetitions = 200
+@pytest.mark.parametrize("repetitions", [20, pytest.param(200, marks=pytest.mark.long)])
+def test_folds_never_split_a_site_and_held_out_figures_lie_in_their_intervals(repetitions):
     held, intervals = [], []
     for seed in range(repetitions):
         swept = sweep_footage(study(np.random.default_rng(seed)), "x", GRID, floor=0.05)
-        folds = make_folds(swept, seed)
+        folds = make_folds(swept.names, swept.sites, swept.nights, seed)
         assert folds.by == "site"
         for site in set(swept.sites):
             assert len({f for f, s in zip(folds.fold, swept.sites) if s == site}) == 1
@@ -205,13 +207,13 @@ def test_nights_are_held_out_where_there_is_one_site_and_clips_where_nights_are_
         )
         for i in range(6)
     ]
-    folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
+    folds = make_folds([c.name for c in clips], [c.site for c in clips], [c.night for c in clips])
     assert (folds.by, len(folds.names)) == ("night", 3)
     clips = [
         make_footage(scores_of(60, [(10, 20)]), [(10, 20)], name=f"c{i}", site="s")
         for i in range(6)
     ]
-    folds = make_folds(sweep_footage(clips, "x", GRID, floor=0.05))
+    folds = make_folds([c.name for c in clips], [c.site for c in clips], [c.night for c in clips])
     assert (folds.by, len(folds.names)) == ("clip", 6)
 
 
@@ -279,6 +281,26 @@ def test_the_queue_asks_where_rules_disagree_and_is_renewed_after_an_answer():
     again = questions([answered], "x", rules)
     assert all(q.peak_us != asked[0].peak_us for q in again)
     assert committee(swept, LabelRule(), 0.05)
+
+
+@pytest.mark.parametrize("every_s", [0.1, 0.2, 0.35, 0.5, 1.7])
+def test_thinning_takes_the_samples_that_the_sampler_takes(samples, every_s):
+    clip = samples / "cat_then_person.mp4"
+    dense = np.array([frame.pts_us for frame in FileSource(clip).frames(0)], np.int64)
+    coarse = [frame.pts_us for frame in FileSource(clip).frames(every_s)]
+    assert dense[subsample(dense, every_s, 0)].tolist() == coarse
+    # From another sample on, the grid begins there.
+    assert subsample(dense, every_s, 3)[0] == 3
+    assert subsample(dense, every_s, len(dense)).tolist() == []
+
+
+def test_thinning_does_not_drift(samples):
+    # 9,000 thirds of a second; in whole microseconds the last one would be 3 ms too early.
+    pts_us = np.arange(300_000, dtype=np.int64) * 10_000
+    kept = subsample(pts_us, 1 / 3, 0)
+    assert len(kept) == 9_000
+    expected = -(-(np.arange(len(kept)) * 1_000_000 - 3_000) // 30_000)
+    assert (kept == np.maximum(0, expected)).all()
 
 
 def test_thinning_costs_recall_and_delay_and_saves_computing(tmp_path):

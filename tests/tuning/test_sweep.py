@@ -1,17 +1,25 @@
 """A sweep counts what `evaluate` counts, rule by rule; the curve is that of every threshold."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import maximum_bipartite_matching
 
 import lab
-from lab.evaluation.matching import Matching
+from lab.evaluation.matching import Matching, edges_of_rows
+from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce
 from lab.tuning.curve import threshold_curve
 from lab.tuning.rule_grid import RuleGrid
 from lab.tuning.sweep import load_sweep, sweep_footage
 from tests.builders import make_footage, make_run, make_truth
+from tests.random_examples import examples
+
+EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
 
 @st.composite
@@ -24,19 +32,41 @@ def cases(draw, n=40):
     return scores, present, covered
 
 
-def random_matching(draw_from):
+def matchings():
     return st.builds(
         Matching,
         criterion=st.sampled_from(["tiou", "collar"]),
-        tiou=st.sampled_from([0.2, 0.5]),
-        collar_s=st.sampled_from([0.5, 2.0]),
-        edges=draw_from,
+        tiou=st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.7]),
+        collar_s=st.sampled_from([0.0, 0.5, 2.0]),
+        collar_share=st.sampled_from([0.0, 0.1, 0.29, 0.5, 0.7]),
+        edges=st.sampled_from(["bracket", "observed", "held"]),
     )
 
 
-@settings(max_examples=150, deadline=None)
-@given(cases(), random_matching(st.sampled_from(["bracket", "observed", "held"])))
+# At .1 two sightings could stand for the last annotation, one of them exactly at the limit; the
+# other one touches an annotation below the resolution as well.
+EXACTLY_AT_THE_LIMIT = (
+    [0.0] * 24 + [0.1] * 7 + [0.0] * 6 + [0.3] + [0.0] * 2,
+    [(0, 0.5), (1, 1.5), (23, 23.5), (28, 38)],
+    [(0, 40)],
+)
+
+
+@example(EXACTLY_AT_THE_LIMIT, Matching(tiou=0.2))
+@examples(150)
+@given(cases(), matchings())
 def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
+    check_curve_against_sweep(case, matching)
+
+
+@pytest.mark.long
+@examples(10_000)
+@given(cases(), matchings())
+def test_a_long_search_finds_no_curve_that_differs_from_the_sweep(case, matching):
+    check_curve_against_sweep(case, matching)
+
+
+def check_curve_against_sweep(case, matching):
     scores, present, covered = case
     footage = make_footage(scores, present, covered=covered)
     if not footage.covered_us:
@@ -57,13 +87,66 @@ def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
     assert curve.counts[::-1].tolist() == swept.totals.tolist()
 
 
+def test_a_sighting_that_could_stand_for_an_annotation_counts_whoever_is_chosen():
+    scores, present, covered = EXACTLY_AT_THE_LIMIT
+    footage = make_footage(scores, present, covered=covered)
+    curve = threshold_curve([footage], Matching(tiou=0.2))
+    assert curve.counts.tolist() == [[1, 0, 0], [1, 1, 0]]
+
+
+def counted_by_trying_all(edges, footage, matching):
+    """tp, fp, fn of sightings by the definition alone: pairs as many as trying all finds."""
+    ok = np.zeros((len(edges), len(footage.present)), bool)
+    meets = np.zeros_like(ok)
+    for i, edge in enumerate(edges.tolist()):
+        for j, (start, end) in enumerate(footage.present.tolist()):
+            s, e = min(max(start, edge[0]), edge[1]), min(max(end, edge[2]), edge[3])
+            both, joined = min(e, end) - max(s, start), max(e, end) - min(s, start)
+            meets[i, j] = both > 0 or (both == 0 and (s == e or start == end))
+            if matching.criterion == "tiou":
+                fit = meets[i, j] and (
+                    joined == 0 or Fraction(both, joined) >= Fraction(str(matching.tiou))
+                )
+            else:
+                reach = Fraction(str(matching.collar_share)) * (end - start)
+                collar = round(matching.collar_s * 1e6)
+                fit = abs(s - start) <= collar and abs(e - end) <= max(collar, reach)
+            ok[i, j] = fit and footage.counted[j]
+    annotations = int(footage.counted.sum())
+    tp = int((maximum_bipartite_matching(csr_array(ok), perm_type="column") >= 0).sum())
+    nothing = meets[:, ~footage.counted].any(axis=1) & ~meets[:, footage.counted].any(axis=1)
+    return [tp, int((~nothing | ok.any(axis=1)).sum()) - tp, annotations - tp]
+
+
+@examples(100)
+@given(cases(), matchings())
+def test_a_curve_counts_what_trying_all_pairs_counts(case, matching):
+    scores, present, covered = case
+    footage = make_footage(scores, present, covered=covered)
+    if not footage.covered_us:
+        return
+    curve = threshold_curve([footage], matching)
+    scores = np.float32(scores)
+    for threshold, counts in zip(curve.thresholds, curve.counts.tolist()):
+        rows, n = replay_rows(footage.pts_us, scores, EACH.changed(enter_threshold=threshold))
+        edges = matching.taken(edges_of_rows(rows[:n], footage.pts_us, 0, footage.end_us))
+        segments = [
+            np.clip(edge, a, b)
+            for edge in edges
+            for a, b in footage.covered
+            if edge[1] <= b and edge[2] >= a
+        ]
+        segments = np.array(segments, np.int64).reshape(-1, 4)
+        assert counts == counted_by_trying_all(segments, footage, matching)
+
+
 SMALL = RuleGrid(
     enter_threshold=[0.1, 0.3, 0.5], exit_share=[0.5, 1.0], enter_frames=[1, 2], exit_frames=[1, 3],
     merge_gap_s=[0, 2, 6], min_duration_s=[0, 1, 4],
 )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@examples(6)
 @given(case=cases())
 def test_a_sweep_counts_what_evaluate_counts_for_each_rule(case, tmp_path_factory):
     scores, present, covered = case

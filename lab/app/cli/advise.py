@@ -116,7 +116,9 @@ def _thin(args: argparse.Namespace) -> int:
     rows = thin(runs, truth, rule, label=label)
     say_notes(args.notes)
     print(
-        json.dumps(rows, indent=1) if args.json else to_csv(rows, list(rows[0])),
+        json.dumps(rows, indent=1)
+        if args.json
+        else to_csv(rows, [name for name in rows[0] if name != "refused"]),
         end="\n" if args.json else "",
     )
     return 0

@@ -187,9 +187,10 @@ def _recommend(args: argparse.Namespace) -> int:
         held = row["held_out"]
         what = f"held out by {row['held_out_by']}" if held else "on the footage it was chosen on"
         for name in ("precision", "recall", "f1", "false_per_hour"):
-            value = (held or row["fitted"])[name]
+            given = held or row["fitted"]
+            value = given[name]
             limits = held[f"{name}_interval"] if held else None
-            text = "cannot be said" if value is None else f"{value:.3f}"
+            text = f"cannot be said: {given['refused'][name]}" if value is None else f"{value:.3f}"
             print(
                 f"  {name} ({what}): {text}"
                 + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")

@@ -111,6 +111,8 @@ def _gate(args: argparse.Namespace) -> int:
         text = f"{label}: {row['annotations']} annotated, {row['hidden']} never looked at"
         text += "" if recall is None else f", recall {recall:.3f}"
         print(text + ("" if whole is None else f", without the gate {whole:.3f}"))
+        for why in dict.fromkeys(row["refused"].values()):
+            print(f"  not given: {why}")
     return 0
 
 

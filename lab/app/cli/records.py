@@ -103,6 +103,8 @@ def _agreement(args: argparse.Namespace) -> int:
         kappa = "–" if row["kappa"] is None else f"{row['kappa']:.3f}"
         print(f"{label}: {row['agreement']:.1%} of {row['seconds']} s, kappa {kappa}; both {row['both']}, "
               f"only {args.one} {row['only_one']}, only {args.other} {row['only_other']}")  # fmt: skip
+        for why in row["refused"].values():
+            print(f"  not given: {why}")
     return 0
 
 

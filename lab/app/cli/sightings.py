@@ -12,7 +12,7 @@ from lab.app.cli.rule_options import note_unfinished, rule_of
 
 def run_sightings(args: argparse.Namespace) -> int:
     from lab.formats.csv import to_csv
-    from lab.runs.run import SIGHTING_COLUMNS, Run
+    from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
 
     run = Run(Store(args.store), args.run)
@@ -24,7 +24,7 @@ def run_sightings(args: argparse.Namespace) -> int:
     if output == "json":
         print(json.dumps(rows, indent=1))
     elif output == "csv":
-        print(to_csv(rows, SIGHTING_COLUMNS), end="")
+        print(to_csv(rows, RULE_SIGHTING_COLUMNS), end="")
     else:
         _print_table(rows)
     for part in run.log.damaged:
@@ -47,12 +47,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 def run_export(args: argparse.Namespace) -> int:
     from lab.formats.csv import to_csv
     from lab.store.store import Store
-    from lab.store.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, sighting_rows
+    from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
 
     store = Store(args.store)
     if args.what == "effort":
         rows, columns = effort_rows(store), EFFORT_COLUMNS
     else:
-        rows, columns = sighting_rows(store), SIGHTING_COLUMNS
+        rows, columns = sighting_rows(store), STORED_SIGHTING_COLUMNS
     print(json.dumps(rows, indent=1, default=str) if args.json else to_csv(rows, columns), end="")
     return 0

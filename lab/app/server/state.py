@@ -14,6 +14,7 @@ from lab.errors import SettingError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
+from lab.rules import spans
 from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -185,11 +186,7 @@ def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
 
 def _union_s(spans_us: list[tuple[int, int]]) -> float:
     """Seconds that lie in at least one span."""
-    total, reached = 0, -(2**62)
-    for start, end in sorted(spans_us):
-        total += max(0, end - max(start, reached))
-        reached = max(reached, end)
-    return total / 1e6
+    return spans.total_us(spans.union(spans_us)) / 1e6
 
 
 @cache

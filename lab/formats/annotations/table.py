@@ -12,6 +12,7 @@ from typing import Any
 
 from lab.annotation import ORIGINS
 from lab.errors import SettingError, closest
+from lab.formats.csv import to_csv
 
 COLUMNS = ("media", "label", "start_s", "end_s")
 _MORE = ("annotator", "origin", "media_id")
@@ -65,7 +66,7 @@ def read_table(given: Any) -> list[dict[str, Any]]:
 
     Each: media, label, start_us, end_us (None for both: watched, nothing there), annotator,
     origin, media_id (or None), where (for messages). Raises SettingError for the first row that
-    cannot be meant, with its line.
+    is not valid, with its line.
     """
     if isinstance(given, str | Path):
         return _of_text(decode(read_file(given), str(given)), str(given))
@@ -159,7 +160,6 @@ def _word(value: Any) -> str:
 
 def write_table(rows: Iterable[Mapping[str, Any]]) -> str:
     """CSV of rows with media, label, start_us, end_us, annotator, origin, media_id."""
-    from lab.formats.csv import to_csv
 
     def seconds(us: int | None) -> str:
         return "" if us is None else f"{us / 1e6:.6f}".rstrip("0").rstrip(".")

@@ -56,20 +56,22 @@ def import_detections(
         try:
             found = find_media(media_name, videos)
             times = sorted({r["pts_us"] for r in rows})
-            looked = _looked_at(
+            analysed_us = _analysed_us(
                 times, rows, every_s, found.media.end_us if found else None, media_name
             )
-            media = found.media if found else made_media(media_name, looked[-1] / 1e6 + 1e-6, 25.0)
+            media = (
+                found.media if found else made_media(media_name, analysed_us[-1] / 1e6 + 1e-6, 25.0)
+            )
             if found and times[-1] > media.end_us:
                 raise SettingError(
                     f"a detection at {times[-1] / 1e6:g} s lies beyond the end of {media.name}"
                 )
-            at: dict[int, list[dict[str, Any]]] = {t: [] for t in looked}
+            at: dict[int, list[dict[str, Any]]] = {t: [] for t in analysed_us}
             for r in rows:
                 if r["label"]:
                     at[r["pts_us"]].append(r)
-            samples = [Sample(i, t, _columns(at[t])) for i, t in enumerate(looked)]
-            steps = np.diff(looked)
+            samples = [Sample(i, t, _columns(at[t])) for i, t in enumerate(analysed_us)]
+            steps = np.diff(analysed_us)
             typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
             out.runs.append(
                 write_run(
@@ -141,7 +143,7 @@ def _number(text: Any, where: str) -> float:
     return value
 
 
-def _looked_at(
+def _analysed_us(
     times: list[int],
     rows: list[dict[str, Any]],
     every_s: float | None,

@@ -21,21 +21,9 @@ from lab.formats.detections.media import find_media, made_media
 from lab.formats.detections.write_run import Sample, write_run
 from lab.runs.run import Run
 from lab.store.store import Store
+from lab.video.container import VIDEO_SUFFIXES
 
-_VIDEOS = (
-    ".mp4",
-    ".m4v",
-    ".mov",
-    ".mkv",
-    ".webm",
-    ".avi",
-    ".ts",
-    ".mpg",
-    ".mpeg",
-    ".wmv",
-    ".asf",
-    ".3gp",
-)
+_GIF = ".gif"  # a picture for MegaDetector
 _THRESHOLD = 0.2
 
 
@@ -74,7 +62,7 @@ def import_megadetector(
     images = 0
     for entry in given["images"]:
         name = str(entry.get("file", "")).replace("\\", "/")
-        if not name.lower().endswith(_VIDEOS):
+        if Path(name).suffix.lower() not in VIDEO_SUFFIXES - {_GIF}:
             images += 1
             continue
         if entry.get("failure"):

@@ -15,11 +15,14 @@ from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.sighting import Sighting
-from lab.store.tables import SIGHTING_COLUMNS, sighting_rows
+from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
 
 Row = dict[str, Any]
 # Those of the store's rows are left out: a sink need not have put them there.
-COLUMNS = ["analysis", *(c for c in SIGHTING_COLUMNS if c not in ("sighting_id", "saved_utc"))]
+COLUMNS = [
+    "analysis",
+    *(c for c in STORED_SIGHTING_COLUMNS if c not in ("sighting_id", "saved_utc")),
+]
 
 
 def rows_of(

@@ -15,7 +15,7 @@ from lab.app.ui.shared import here
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
-from lab.store.tables import EFFORT_COLUMNS, SIGHTING_COLUMNS, effort_rows, sighting_rows
+from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
 
 _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_s",
           "peak_confidence", "alert_s", "close_reason", "rule_name", "run_id"]  # fmt: skip
@@ -38,7 +38,7 @@ def stored_sightings() -> None:
     first.markdown(f"**{len(rows)} of {len(raw)} sightings.** Click one to replay it.")
     second.download_button(
         "Sightings as CSV",
-        to_csv(rows, SIGHTING_COLUMNS),
+        to_csv(rows, STORED_SIGHTING_COLUMNS),
         "sightings.csv",
         "text/csv",
         width="stretch",

@@ -1,0 +1,94 @@
+"""Which runs may be measured together, which labels of them, and what their clips are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lab.errors import SettingError, closest
+from lab.evaluation.truth import Truth
+from lab.rules.rule import Rule
+from lab.runs.run import Run
+
+
+def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
+    """The runs as a list. Raises SettingError if their figures may not be added up."""
+    given = [runs] if isinstance(runs, Run) else list(runs)
+    if not given:
+        raise SettingError("there is no run to measure; analyse a clip first")
+    protocols = {run.protocol_hash: run for run in given}
+    if len(protocols) > 1:
+        one, other = list(protocols.values())[:2]
+        raise SettingError(
+            f"runs {one.run_id} and {other.run_id} have different protocols "
+            f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
+        )
+    by_media: dict[str, Run] = {}
+    for run in given:
+        twin = by_media.get(run.media["media_id"])
+        by_media[run.media["media_id"]] = run
+        if twin is not None:
+            raise SettingError(
+                f"runs {twin.run_id} and {run.run_id} are of the same clip and protocol: it would "
+                "count twice; give one of them"
+            )
+    return given
+
+
+def protocol_difference(one: Run, other: Run) -> str:
+    """The settings in which two recipes differ, in words."""
+    left, right = one.recipe, other.recipe
+    names = [n for n in sorted({*left, *right} - {"media_id"}) if left.get(n) != right.get(n)]
+    return (
+        "; ".join(f"{n}: {_brief(left.get(n))} and {_brief(right.get(n))}" for n in names[:3])
+        or "none"
+    )
+
+
+def _brief(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 40 else text[:37] + "…"
+
+
+def shared_labels(
+    runs: Sequence[Run], truth: Truth, rule: Rule, labels: Sequence[str] | None
+) -> tuple[list[str], list[str]]:
+    """Labels that the rule looks for and that are annotated or watched, and notes about the others."""
+    looked_for = rule.wanted(runs[0].labels)
+    media = {run.media["media_id"] for run in runs}
+    annotated = {
+        label for m, by_label in truth.by_media.items() if m in media for label in by_label
+    }
+    if labels is not None:
+        for label in labels:
+            if label not in looked_for:
+                raise SettingError(
+                    f"the rule finds no label {label!r}; {closest(label, looked_for)}"
+                )
+        return sorted(set(labels)), []
+    unknown = sorted(annotated - set(looked_for))
+    notes = [
+        f"label {label!r} is annotated but not looked for, so it is not measured; "
+        f"{closest(label, looked_for)}"
+        for label in unknown[:5]
+    ]
+    wanted = sorted(annotated & set(looked_for))
+    if not wanted and unknown:
+        raise SettingError(
+            f"no annotated label is one that the rule looks for: got {unknown[0]!r}; "
+            f"{closest(unknown[0], looked_for)}"
+        )
+    return wanted or looked_for, notes
+
+
+def media_names(runs: Iterable[Run]) -> dict[str, str]:
+    """media_id to a name that is one of its kind: the file's, or more of its path."""
+    names: dict[str, str] = {}
+    for run in runs:
+        row, parts = run.media, run.media_path.parts
+        rivals = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
+        n = 1
+        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in rivals):
+            n += 1
+        names[row["media_id"]] = "/".join(parts[-n:])
+    return names

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import lab
 from lab.commands import advise, asking, job, measure, models, notebook, phrases, records
 from lab.commands.rules import add_rule_options, note_unfinished, rule_of, split
 from lab.errors import LabError, SettingError
@@ -180,6 +181,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lab", description="Detect once, decide later: when was X there?"
     )
+    parser.add_argument("--version", action="version", version=f"lab {lab.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name: str, run: Callable[[argparse.Namespace], int], text: str, example: str) -> Any:

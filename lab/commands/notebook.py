@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.errors import LabError
+from lab.extras import need
+
 Command = Callable[..., argparse.ArgumentParser]
 _SUFFIX = {"notebook": ".ipynb", "report": ".html", "bundle": ".zip"}
 
@@ -30,10 +33,12 @@ def _experiments(args: argparse.Namespace) -> int:
     experiment = Experiment.load(store, args.entry)
     out = Path(args.out or f"{experiment.entry_id}{_SUFFIX[args.format]}")
     if args.format == "notebook":
+        need("a notebook of an entry", "notebook", "nbformat", error=LabError)
         from lab.experiments.notebook import notebook_of
 
         out.write_text(notebook_of(experiment))
     elif args.format == "report":
+        need("a report of an entry", "notebook", "jinja2", "markdown_it", "plotly", error=LabError)
         from lab.experiments.report import report_of
 
         out.write_text(report_of(experiment))

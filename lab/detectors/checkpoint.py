@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lab.errors import DetectorError
+from lab.extras import install
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MOST_PICKLE_BYTES = 256 << 20
@@ -108,7 +109,7 @@ def _restricted_load(path: Path) -> dict[str, Any]:
     if not is_able or not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         raise DetectorError(
             "checkpoints need torch 2.6 and ultralytics 8.4.190 or newer, which load them without "
-            "running their code: pip install -r requirements.txt"
+            f"running their code: {install('torch')}"
         )
     try:
         with _plain_name(path.absolute()) as file:

@@ -16,19 +16,20 @@ from lab.detectors.catalogue import TASKS
 from lab.detectors.export_facts import unknown_task
 from lab.detectors.outputs import Raw, from_rows
 from lab.errors import DetectorError
+from lab.extras import broken, need
 
 
 def ultralytics() -> Any:
     """The package, told never to install anything or to report home."""
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ.setdefault("YOLO_VERBOSE", "false")
+    what = "a checkpoint (.pt)"
+    need(what, "torch", "torch", "ultralytics")
     try:
         import ultralytics as package
         import ultralytics.utils.downloads
     except ImportError as error:
-        raise DetectorError(
-            f"checkpoints need ultralytics and torch ({error}): pip install -r requirements.txt"
-        ) from None
+        raise broken(what, "ultralytics", error) from None
     return package
 
 

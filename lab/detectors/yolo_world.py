@@ -16,6 +16,7 @@ from lab.detectors.prompts import check_prompts, choose_mode
 from lab.detectors.text_features import CLIP, TextFeatures, clip_encoder
 from lab.detectors.weights import find_weights
 from lab.errors import DetectorError, SettingError, closest
+from lab.extras import need
 
 if TYPE_CHECKING:
     from lab.detectors.world_model import WorldModel
@@ -62,6 +63,7 @@ class YoloWorld(Prompted):
         choose_mode(prompt_mode, len(prompts))
         floor = self.default_score_floor if score_floor is None else score_floor
         keep = keeping(image_size, floor, nms_iou, most_boxes)
+        need("detector 'yolo-world'", "prompts", "torch", "ultralytics")
         path = find_weights(weights or DEFAULT_WEIGHTS)
         model = _load(path, runtime or "onnx")
         texts = TextFeatures(CLIP, own=model.own, dimensions=model.text.shape[-1], file=embeddings, store=store, encode=clip_encoder())

@@ -18,6 +18,7 @@ from lab.detectors.prompts import check_prompts, choose_mode
 from lab.detectors.text_features import TextFeatures
 from lab.detectors.weights import find_weights
 from lab.errors import DetectorError, SettingError, closest
+from lab.extras import need
 
 if TYPE_CHECKING:
     from lab.detectors.yoloe_model import YoloeModel
@@ -72,6 +73,7 @@ class Yoloe(Prompted):
         choose_mode(prompt_mode or "joint", 1)
         floor = self.default_score_floor if score_floor is None else score_floor
         keep = keeping(image_size, floor, nms_iou, most_boxes)
+        need("detector 'yoloe'", "prompts", "torch", "ultralytics")
         model = _load(find_weights(weights or DEFAULT_WEIGHTS), runtime or "torch")
         self._vocabulary = model.names if model.has_own_vocabulary else None
         texts = _texts(model, embeddings, store)

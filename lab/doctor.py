@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab.errors import LabError
+from lab.extras import states
 from lab.recipe import environment
 from lab.registry import detectors
 from lab.store.store import Store, check_health
@@ -23,6 +24,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
     store = Store(folder)
     return {
         "versions": {"lab": lab.__version__, "python": here["python"], **here["packages"]},
+        "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
         "store": _store(store),

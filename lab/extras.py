@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable
 
 from lab.errors import DetectorError, LabError
 
+# What the extras bring beside the core, as modules.
+EXTRAS = {
+    "app": ("jinja2", "markdown_it", "nbformat", "plotly", "starlette", "streamlit"),
+    "notebook": ("ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
+    "ocr": ("rapidocr", "regex"),
+    "openvino": ("openvino",),
+    "prompts": ("onnx", "open_clip", "torch", "torchvision", "ultralytics"),
+    "torch": ("torch", "torchvision", "ultralytics"),
+}
 # Modules whose package has another name.
 _PACKAGES = {
     "markdown_it": "markdown-it-py",
@@ -24,21 +34,38 @@ def need(what: str, extra: str, *modules: str, error: type[LabError] = DetectorE
 
     what: what needs them, as the beginning of the message.
     """
-    missing = [_PACKAGES.get(name, name) for name in modules if not _is_installed(name)]
-    if missing:
+    if missing := _missing(modules):
         plural = "s" if len(missing) > 1 else ""
         raise error(f"{what} needs the package{plural} {_listed(missing)}: {install(extra)}")
 
 
+def states() -> dict[str, str]:
+    """Each extra as installed, or what is missing of it and the way out."""
+    return {extra: _state(extra, _missing(modules)) for extra, modules in EXTRAS.items()}
+
+
+def _state(extra: str, missing: list[str]) -> str:
+    return f"not installed (without {_listed(missing)}): {install(extra)}" if missing else "installed"
+
+
+def _missing(modules: Iterable[str]) -> list[str]:
+    return [package(name) for name in modules if not is_installed(name)]
+
+
 def broken(what: str, module: str, why: ImportError) -> DetectorError:
     """The error for a package that is installed and cannot be imported all the same."""
-    package = _PACKAGES.get(module, module)
+    name = package(module)
     return DetectorError(
-        f"{what} cannot import the package {package} ({why}); run: pip install --force-reinstall {package}"
+        f"{what} cannot import the package {name} ({why}); run: pip install --force-reinstall {name}"
     )
 
 
-def _is_installed(module: str) -> bool:
+def package(module: str) -> str:
+    """The package that a module comes from."""
+    return _PACKAGES.get(module, module)
+
+
+def is_installed(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
     except ValueError:  # imported, without saying from where

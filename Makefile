@@ -44,7 +44,8 @@ $(BIN)/python:
 
 # Write the locks anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest versions.
 COMPILE = "$(UV)" pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-lock: $(BIN)/python
+lock: | $(BIN)/python
+	@test -n "$(UV)" || { echo "make lock needs uv: pip install uv"; exit 1; }
 	$(COMPILE) $(UPGRADE) --extra all --extra test pyproject.toml -o locks/test.txt
 	$(COMPILE) $(UPGRADE) --extra all -c locks/test.txt pyproject.toml -o locks/all.txt
 	$(COMPILE) $(UPGRADE) --extra app -c locks/test.txt pyproject.toml -o locks/app.txt

@@ -1,36 +1,56 @@
 PYTHON ?= python3
+# What `make run` installs: app (small) or all (every detector).
+EXTRAS ?= app
 BIN := .venv/bin
-.PHONY: run test test-javascript lint bench clean
+# Where it is there, uv installs; else pip does. See the README.
+UV := $$(command -v uv || command -v $(BIN)/uv)
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+.PHONY: run test test-long test-javascript lint bench lock clean
+.SECONDARY:
 
-run: .venv/ready
+run: .venv/$(EXTRAS).ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
-test: .venv/ready .venv/peers/ready test-javascript
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# What a person waits for, with a fixed seed.
+test: .venv/test.ready .venv/peers/ready test-javascript
+	$(PYTEST) -m "not long"
+
+# Soaks, long searches, kills by the hundred, peers.
+test-long: .venv/test.ready .venv/peers/ready
+	$(PYTEST) -m long
 
 test-javascript:
 	@if command -v node >/dev/null; then node --test tests/javascript/*.test.js; \
 	elif [ "$$LAB_BROWSER_TESTS" = required ]; then echo "Node is not installed, and the JavaScript tests are required" >&2; exit 1; \
 	else echo "Node is not installed: the JavaScript tests are skipped"; fi
 
-lint: .venv/ready node_modules/ready
+lint: .venv/test.ready node_modules/ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	npm run --silent lint
 
-bench: .venv/ready .venv/peers/ready
+bench: .venv/test.ready .venv/peers/ready
 	for one in benchmarks/bench_*.py; do $(BIN)/python $$one || exit 1; done
 
-.venv/ready: requirements.txt pyproject.toml
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo "Sighting Lab needs Python 3.11 or newer; got $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv is missing; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q -r requirements.txt
-	$(BIN)/python -m pip install -q --no-deps -e .
+	$(PYTHON) -m venv .venv
+	@command -v uv >/dev/null || $(BIN)/python -m pip install -q uv || echo "uv cannot be had; pip installs instead"
+
+# Just the locked versions, checked by their hashes; what else is in .venv stays.
+.venv/%.ready: locks/%.txt pyproject.toml | $(BIN)/python
+	@if [ -n "$(UV)" ]; then set -x; \
+	  "$(UV)" pip install -q --python $(BIN)/python --require-hashes -r $< && \
+	  "$(UV)" pip install -q --python $(BIN)/python --no-deps -e .; \
+	else set -x; \
+	  $(BIN)/python -m pip install -q --require-hashes -r $< && \
+	  $(BIN)/python -m pip install -q --no-deps -e .; \
+	fi
 	touch $@
 
 # Other evaluation libraries, apart from ours: tests and benchmarks compare with them.
-.venv/peers/ready: tests/peers.txt .venv/ready
+.venv/peers/ready: tests/peers.txt .venv/test.ready
 	$(BIN)/python -m pip install -q --no-deps --upgrade --target .venv/peers -r tests/peers.txt
 	touch $@
 
@@ -38,6 +58,14 @@ node_modules/ready: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "npm is missing; on Debian or Ubuntu: apt-get install npm"; exit 1; }
 	npm ci --silent
 	touch $@
+
+# Write the locks anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest versions.
+COMPILE = "$(UV)" pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+lock: | $(BIN)/python
+	@test -n "$(UV)" || { echo "make lock needs uv: pip install uv"; exit 1; }
+	$(COMPILE) $(UPGRADE) --extra all --extra test pyproject.toml -o locks/test.txt
+	$(COMPILE) $(UPGRADE) --extra all -c locks/test.txt pyproject.toml -o locks/all.txt
+	$(COMPILE) $(UPGRADE) --extra app -c locks/test.txt pyproject.toml -o locks/app.txt
 
 clean:
 	rm -rf .venv node_modules

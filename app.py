@@ -1,6 +1,13 @@
 """The app: pages, /api and clips on one port. `streamlit run app.py` or `uvicorn app:app`."""
 
-import streamlit as st
+import sys
+
+from lab.extras import install
+
+try:
+    import streamlit as st
+except ModuleNotFoundError:
+    sys.exit(f"the app needs the package streamlit: {install('app')}")
 from starlette.middleware import Middleware
 from streamlit import runtime
 

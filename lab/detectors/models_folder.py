@@ -22,6 +22,7 @@ from lab.detectors.weights.files import (
     write_json,
 )
 from lab.errors import DetectorError
+from lab.extras import is_installed
 
 _FACTS_VERSION = 1
 
@@ -136,7 +137,9 @@ def _state(path: Path) -> list[Any]:
     from lab.detectors.yolo.export_facts import names_file
 
     files = folder_entries(path) if path.is_dir() else [path]
-    state: list[Any] = [_FACTS_VERSION]
+    # What could not be read for want of a package is read again once it is there.
+    can_read = not path.is_dir() or is_installed("openvino")
+    state: list[Any] = [_FACTS_VERSION if can_read else "unread"]
     for file in (*files, names_file(path)):
         with contextlib.suppress(OSError):
             stat = file.stat()

@@ -21,11 +21,11 @@ from lab.detectors.settings import checked_floor, wanted, whole_number
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError, SettingError
+from lab.extras import broken, need
 from lab.frame import Frame
 
 PROCESSING_VERSION = 1
 ANY_TEXT = "text"
-_PACKAGE = "rapidocr>=3.10"
 _LONGEST_TEXT = 200
 _MATCH_TIMEOUT_S = 0.5
 _MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or be enlarged
@@ -159,6 +159,7 @@ def matcher(label: str) -> Callable[[str], bool]:
     if not (len(label) >= 2 and label.startswith("/") and label.endswith("/")):
         word = tidy(label).casefold()
         return lambda text: word in text.casefold()
+    need(f"the expression {label}", "ocr", "regex")
     import regex  # its search can be given a time limit, which that of `re` cannot
 
     pattern = label[1:-1]
@@ -188,13 +189,12 @@ def _padded(image_bgr: np.ndarray) -> np.ndarray:
 
 def _load(image_size: int) -> tuple[Any, list[Path]]:
     """RapidOCR with its models in memory, and the models' files."""
+    need("detector 'ocr'", "ocr", "rapidocr", "regex")
     try:
         import rapidocr
         from rapidocr.inference_engine.base import FileInfo, InferSession
     except ImportError as error:
-        raise DetectorError(
-            f"detector 'ocr' needs the package rapidocr ({error}); run: pip install '{_PACKAGE}'"
-        ) from None
+        raise broken("detector 'ocr'", "rapidocr", error) from None
     engine = rapidocr.RapidOCR(
         params={
             "Global.log_level": "critical",
@@ -220,13 +220,13 @@ def _load(image_size: int) -> tuple[Any, list[Path]]:
     except Exception as error:
         raise DetectorError(
             f"RapidOCR {_rapidocr_version()} cannot read ({last_line(error)}); run: "
-            f"pip install --force-reinstall '{_PACKAGE}'"
+            "pip install --force-reinstall rapidocr"
         ) from None
     return engine, files
 
 
 def _checked(path: Path, sha256: str) -> Path:
-    way_out = f"run: pip install --force-reinstall '{_PACKAGE}'"
+    way_out = "run: pip install --force-reinstall rapidocr"
     if not path.is_file():
         raise DetectorError(f"no text model at {path}; {way_out}")
     got = weights_sha256(path)

@@ -400,11 +400,11 @@ def test_the_text_encoder_is_fetched_once_and_its_answer_kept(
     assert asked == ["/mobileclip_blt.ts"]
 
     encoder = torch.jit.load(str(models_folder / "mobileclip_blt.ts"))
-    import clip
+    import open_clip
 
     kept = store.embeddings("mobileclip:blt", ["horse"])["horse"]
     np.testing.assert_allclose(
-        kept, encoder(clip.tokenize(["horse"]))[0].detach().numpy(), atol=1e-6
+        kept, encoder(open_clip.tokenize(["horse"]))[0].detach().numpy(), atol=1e-6
     )
     assert set(store.embedding_names("mobileclip:blt")) == {*prompts, "horse"}
     (models_folder / "mobileclip_blt.ts").unlink()

@@ -10,6 +10,7 @@ from typing import Any
 from lab.config import Config, load_config
 from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
+from lab.extras import states
 from lab.score_log.recipe import environment
 from lab.store.store import Store
 
@@ -25,6 +26,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
     return {
         "versions": {"lab": lab.__version__, "python": machine["python"], **machine["packages"]},
         "settings": _settings(config),
+        "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
         "store": _store(Store(config.store)),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab.atomic_file import write_atomically
 from lab.errors import LabError
+from lab.extras import need
 
 Command = Callable[..., argparse.ArgumentParser]
 _SUFFIX = {"notebook": ".ipynb", "report": ".html", "bundle": ".zip"}
@@ -36,10 +37,12 @@ def _experiments(args: argparse.Namespace) -> int:
     out = Path(args.out or f"{experiment.entry_id}{_SUFFIX[args.format]}")
     content: str | bytes
     if args.format == "notebook":
+        need("a notebook of an entry", "notebook", "nbformat", error=LabError)
         from lab.experiments.notebook import notebook_of
 
         content = notebook_of(experiment)
     elif args.format == "report":
+        need("a report of an entry", "notebook", "jinja2", "markdown_it", "plotly", error=LabError)
         from lab.experiments.report import report_of
 
         content = report_of(experiment)

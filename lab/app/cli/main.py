@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+import lab
 from lab.app.cli import advise, job, measure, media, models, phrases, records
 from lab.app.cli import experiments as notebook
 from lab.app.cli import prompts as asking
@@ -57,6 +58,7 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lab", description="Detect once, decide later: when was X there?")
+    parser.add_argument("--version", action="version", version=f"lab {lab.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(

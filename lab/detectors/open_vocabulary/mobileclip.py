@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.detectors.open_vocabulary.text_features import CLIP, Encode, clip_encoder
+from lab.detectors.open_vocabulary.text_features import CLIP, Encode, clip_encoder, tokenize
 from lab.detectors.weights.catalogue import Entry
 from lab.errors import DetectorError
 
@@ -33,13 +33,9 @@ def text_encoder(name: str) -> Encode:
         )
 
     def encode(texts: Sequence[str]) -> np.ndarray:
+        tokens = tokenize(texts)
         import torch
 
-        tokenize = _tokenizer()
-        try:
-            tokens = tokenize(list(texts))
-        except RuntimeError:
-            raise DetectorError("CLIP reads at most 77 tokens; shorten the prompt") from None
         path = encoder_file(name)
         model = _opened(path, path.stat().st_mtime_ns)
         with torch.inference_mode():
@@ -61,18 +57,6 @@ def encoder_file(name: str) -> Path:
     if path.is_file():
         return check_known(path)
     return fetch_entry(Entry(path.name, ADDRESS + path.name, "text", "unknown"))
-
-
-def _tokenizer() -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            import clip
-    except ImportError:
-        raise DetectorError(
-            "the text encoder needs its package: pip install clip-anytorch"
-        ) from None
-    return clip.tokenize
 
 
 @lru_cache(maxsize=2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,18 @@ import numpy as np
 
 from lab.detectors.open_vocabulary.prompts import tidy
 from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.weights.download import download
+from lab.detectors.weights.files import models_folder, weights_sha256
 from lab.detectors.weights.offline import is_offline
+from lab.detectors.zero_shot.clip_weights import open_clip
 from lab.errors import DetectorError, SettingError
 
 CLIP = "clip:ViT-B/32"
 _CLIP_DIMENSIONS = 512
 _MAX = 1e4  # of one number; real ones are below 100
 _PUBLISHED_SHA256 = "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+_ADDRESS = f"https://openaipublic.azureedge.net/clip/models/{_PUBLISHED_SHA256}/ViT-B-32.pt"
+_MAX_TOKENS = 77
 Encode = Callable[[Sequence[str]], np.ndarray]
 
 
@@ -220,13 +226,10 @@ def clip_encoder() -> Encode:
     """
 
     def encode(texts: Sequence[str]) -> np.ndarray:
+        tokens = tokenize(texts)
+        model = _clip()
         import torch
 
-        model, tokenize = _clip()
-        try:
-            tokens = tokenize(list(texts))
-        except RuntimeError:
-            raise DetectorError("CLIP reads at most 77 tokens; shorten the prompt") from None
         with torch.inference_mode():
             vectors = model.encode_text(tokens).float()
         return (vectors / vectors.norm(dim=-1, keepdim=True)).numpy()
@@ -234,51 +237,45 @@ def clip_encoder() -> Encode:
     return encode
 
 
-def _clip() -> tuple[Any, Callable[[list[str]], Any]]:
-    from lab.detectors.weights.files import models_folder, weights_sha256
+def tokenize(texts: Sequence[str]) -> Any:
+    """CLIP's tokens, int64 (n, 77). Raises DetectorError for a text of more than 77 tokens."""
+    tokenizer = _tokenizer()
+    # Given too many, it would cut them.
+    if any(len(tokenizer.encode(text)) + 2 > _MAX_TOKENS for text in texts):
+        raise DetectorError(f"CLIP reads at most {_MAX_TOKENS} tokens; shorten the prompt")
+    return tokenizer(list(texts), context_length=_MAX_TOKENS)
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # it imports a part of setuptools that is on its way out
-            import clip
-    except ImportError:
-        raise DetectorError(
-            "the text encoder needs its package: pip install clip-anytorch"
-        ) from None
-    folder = models_folder() / "clip"
-    file = folder / "ViT-B-32.pt"
-    if not file.is_file() and is_offline():
-        raise DetectorError(
-            f"the text encoder is not here and downloads are switched off (fetch CLIP ViT-B-32.pt on "
-            f"another machine and put it at {file})"
-        )
-    try:
-        if not file.is_file() or weights_sha256(file) == _PUBLISHED_SHA256:
-            # The published file is a TorchScript program; the package checks what it downloads.
-            model, _ = clip.load(
-                str(file) if file.is_file() else "ViT-B/32", device="cpu", download_root=str(folder)
+
+@lru_cache(maxsize=1)
+def _tokenizer() -> Any:
+    return open_clip("the text encoder").tokenizer.SimpleTokenizer()
+
+
+def _clip() -> Any:
+    file = models_folder() / "clip" / "ViT-B-32.pt"
+    if not file.is_file():
+        if is_offline():
+            raise DetectorError(
+                f"the text encoder is not here and downloads are switched off (fetch CLIP ViT-B-32.pt on "
+                f"another machine and put it at {file})"
             )
-        else:
-            model = _of_tensors(file)
-    except Exception as error:
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise DetectorError(
-            f"the text encoder could not be loaded ({text[:120]}; its file belongs at {file})"
-        ) from None
-    return model.float().eval(), clip.tokenize
-
-
-def _of_tensors(file: Path) -> Any:
-    """CLIP from a state dict; anything else in the file is refused, and not run."""
+        download(_ADDRESS, file, sha256=_PUBLISHED_SHA256)
+    package = open_clip("the text encoder")
     import torch
-    from clip.model import build_model
 
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        return build_model(dict(state))
+        if weights_sha256(file) == _PUBLISHED_SHA256:
+            # The published file is a TorchScript program; its hash says which.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch would rather have another form
+                state = torch.jit.load(str(file), map_location="cpu").state_dict()
+        else:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        # With QuickGELU, and most weights as float16, as OpenAI's code has them.
+        model = package.model.build_model_from_openai_state_dict(dict(state))
     except Exception as error:
         raise DetectorError(
-            f"{file.name} is neither the published one nor a CLIP's tensors alone"
+            f"the text encoder could not be loaded ({file.name} is neither the published one nor a CLIP's "
+            f"tensors alone; its file belongs at {file})"
         ) from error
+    return model.float().eval()

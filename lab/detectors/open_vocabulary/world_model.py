@@ -14,6 +14,7 @@ from filelock import FileLock
 from lab.detectors.weights.files import models_folder, weights_sha256
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError
+from lab.extras import need
 
 _EXPORT_VERSION = 1
 Features = list[Any]
@@ -108,12 +109,9 @@ class OpenVinoWorld(OnnxWorld):
     name = "openvino"
 
     def _open(self, folder: Path) -> None:
-        try:
-            import openvino
-        except ImportError:
-            raise DetectorError(
-                "runtime 'openvino' needs its package: pip install openvino"
-            ) from None
+        need("runtime 'openvino'", "openvino", "openvino")
+        import openvino
+
         core = openvino.Core()
         settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         self._backbone, self._neck = (
@@ -206,6 +204,7 @@ def exported(path: Path) -> Path:
 
 
 def _export(path: Path, folder: Path) -> None:
+    need("writing YOLO-World's graphs", "prompts", "onnx")
     from lab.detectors.open_vocabulary.world_graph import export, split
 
     network, names, text, strides = _checkpoint(path)

@@ -18,6 +18,7 @@ from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.suppression import Found, nms_settings
 from lab.errors import DetectorError, SettingError, closest
+from lab.extras import need
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.world_model import WorldModel
@@ -63,6 +64,7 @@ class YoloWorld(Prompted):
         choose_mode(prompt_mode, len(prompts))
         floor = checked_floor(score_floor, self.default_score_floor)
         keep = nms_settings(image_size, floor, nms_iou, most_boxes)
+        need("detector 'yolo-world'", "prompts", "torch", "ultralytics")
         path = find_weights(weights or DEFAULT_WEIGHTS)
         model = _load(path, runtime or "onnx")
         texts = TextFeatures(

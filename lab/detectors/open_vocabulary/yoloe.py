@@ -20,6 +20,7 @@ from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
 from lab.detectors.yolo.suppression import nms_settings
 from lab.errors import DetectorError, SettingError, closest
+from lab.extras import need
 
 if TYPE_CHECKING:
     from lab.detectors.open_vocabulary.yoloe_model import YoloeModel
@@ -73,6 +74,7 @@ class Yoloe(Prompted):
         choose_mode(prompt_mode or "joint", 1)
         floor = checked_floor(score_floor, self.default_score_floor)
         keep = nms_settings(image_size, floor, nms_iou, most_boxes)
+        need("detector 'yoloe'", "prompts", "torch", "ultralytics")
         model = _load(find_weights(weights or DEFAULT_WEIGHTS), runtime or "torch")
         self._vocabulary = model.names if model.has_own_vocabulary else None
         texts = _texts(model, embeddings, store)

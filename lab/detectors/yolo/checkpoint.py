@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 
 from lab.detectors.error_lines import first_line
 from lab.errors import DetectorError
+from lab.extras import broken, install, need
 
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _MAX_PICKLE_BYTES = 256 << 20
@@ -126,7 +127,7 @@ def _restricted_load(path: Path) -> dict[str, Any]:
     if not is_able or not hasattr(torch.serialization, "get_unsafe_globals_in_checkpoint"):
         raise DetectorError(
             "checkpoints need torch 2.6 and ultralytics 8.4.190 or newer, which load them without "
-            "running their code: pip install -r requirements.txt"
+            f"running their code: {install('torch')}"
         )
     try:
         with _plain_name(path.absolute()) as file:
@@ -333,11 +334,11 @@ def ultralytics() -> Any:
     """The package, told never to install anything or to report home."""
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ.setdefault("YOLO_VERBOSE", "false")
+    what = "a checkpoint (.pt)"
+    need(what, "torch", "torch", "ultralytics")
     try:
         import ultralytics as package
         import ultralytics.utils.downloads
     except ImportError as error:
-        raise DetectorError(
-            f"checkpoints need ultralytics and torch ({error}): pip install -r requirements.txt"
-        ) from None
+        raise broken(what, "ultralytics", error) from None
     return package

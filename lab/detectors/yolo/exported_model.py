@@ -12,6 +12,7 @@ from lab.detectors.error_lines import first_line
 from lab.detectors.yolo.export_facts import ExportFacts, read_onnx_metadata, read_yaml_metadata
 from lab.detectors.yolo.outputs import Raw, from_rows, from_yolov5
 from lab.errors import DetectorError
+from lab.extras import need
 
 
 def threads() -> int:
@@ -112,12 +113,9 @@ class OpenVinoModel(_Exported):
     name = "openvino"
 
     def __init__(self, path: Path) -> None:
-        try:
-            import openvino
-        except ImportError:
-            raise DetectorError(
-                "runtime 'openvino' needs its package: pip install openvino"
-            ) from None
+        need("runtime 'openvino'", "openvino", "openvino")
+        import openvino
+
         core = openvino.Core()
         if path.is_dir():
             model, self.facts = read_openvino_folder(path, core)
@@ -151,6 +149,7 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
         )
     meta = read_yaml_metadata(path / "metadata.yaml")
     if core is None:
+        need(f"the OpenVINO model {path.name}", "openvino", "openvino")
         import openvino
 
         core = openvino.Core()

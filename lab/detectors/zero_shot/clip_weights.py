@@ -13,6 +13,7 @@ from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import models_folder
 from lab.detectors.weights.offline import is_offline
 from lab.errors import DetectorError, SettingError, closest
+from lab.extras import broken, need
 
 DEFAULT_WEIGHTS = {"ViT-B-32": "laion2b_s34b_b79k"}
 _SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
@@ -33,14 +34,13 @@ class ClipWeights:
     published: dict[str, Any]
 
 
-def open_clip() -> Any:
+def open_clip(what: str = "a detector of brands or scenes") -> Any:
     """The package. Raises DetectorError if it is not installed."""
+    need(what, "prompts", "open_clip", "torch")
     try:
         import open_clip as package
     except ImportError as error:
-        raise DetectorError(
-            f"brands and scenes need the package open-clip-torch ({error}): pip install open-clip-torch"
-        ) from None
+        raise broken(what, "open_clip", error) from None
     return package
 
 

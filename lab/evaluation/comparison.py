@@ -80,12 +80,17 @@ class Comparison:
             "agreement": self.agreement,
             "f1": self.f1,
             "differences": [
-                {"kind": d.kind, "media": self.names[d.media_id], "start_s": d.start_us / 1e6,
-                 "end_s": d.end_us / 1e6, "text": d.text}
+                {
+                    "kind": d.kind,
+                    "media": self.names[d.media_id],
+                    "start_s": d.start_us / 1e6,
+                    "end_s": d.end_us / 1e6,
+                    "text": d.text,
+                }
                 for d in self.differences
             ],
             "notes": list(self.notes),
-        }  # fmt: skip
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """The differences, one row each."""
@@ -124,7 +129,8 @@ def compare(
     pairs = [(run, by_media[m]) for run in runs_a if (m := run.media["media_id"]) in by_media]
     if not pairs:
         raise SettingError(
-            f"runs {runs_a[0].run_id} and {runs_b[0].run_id} have no clip in common; compare runs of the same clip"
+            f"runs {runs_a[0].run_id} and {runs_b[0].run_id} have no clip in common; "
+            "compare runs of the same clip"
         )
     first = Rule.coerce(rule_a) if rule_a is not None else runs_a[0].default_rule
     second = (
@@ -297,7 +303,12 @@ def _gain(
         name: NOTHING_COUNTED for name, value in zip("ab", f1, strict=True) if value is None
     }
     return {
-        "a": f1[0], "b": f1[1], "gain": gain, "clips": len(rows),
+        "a": f1[0],
+        "b": f1[1],
+        "gain": gain,
+        "clips": len(rows),
         "gain_interval": list(interval) if len(rows) > 1 else None,
-        "counts_a": sums[0].tolist(), "counts_b": sums[1].tolist(), "refused": refused,
-    }  # fmt: skip
+        "counts_a": sums[0].tolist(),
+        "counts_b": sums[1].tolist(),
+        "refused": refused,
+    }

@@ -110,7 +110,7 @@ class Pairing:
     tious: np.ndarray
 
     def is_cut(self, presences: Presences, side: int) -> np.ndarray:
-        """bool (n,): this edge of the sighting is the media's or the coverage's, not the label's."""
+        """bool (n,): this edge of a sighting is the media's or the coverage's, not the label's."""
         return presences.censored[self.sighting[:, 0], side] | (self.sighting[:, 1 + side] > 0)
 
 
@@ -148,9 +148,16 @@ def pair(
     match_of, tious = match(edges, np.ascontiguousarray(true_segments[counted]), matching)
     match_of = np.where(match_of >= 0, where[match_of] if len(where) else -1, -1)
     return Pairing(
-        edges, sighting, true_segments, annotation, counted, analysed | ~long_enough,
-        truth.copied[annotation[:, 0]], match_of, tious,
-    )  # fmt: skip
+        edges=edges,
+        sighting=sighting,
+        truth=true_segments,
+        annotation=annotation,
+        counted=counted,
+        analysed=analysed | ~long_enough,
+        copied=truth.copied[annotation[:, 0]],
+        match_of=match_of,
+        tious=tious,
+    )
 
 
 def count(
@@ -180,19 +187,15 @@ def count(
     sighting_hits, annotation_hits = kernels.touches(p.edges, counted_truth)
     is_covered = len(truth.covered) > 0
     has_truth, has_sighting = bool(p.counted.any()), bool((~uncounted).any())
-    found_in, true_in = (
-        segments(p.edges[~uncounted][:, 1:3], start_us),
-        segments(p.truth[p.counted], start_us),
-    )
+    found_in = segments(p.edges[~uncounted][:, 1:3], start_us)
+    true_in = segments(p.truth[p.counted], start_us)
     uncovered = len(truth.present) - len(np.unique(p.annotation[:, 0]))
     judged_true = judged_false = 0
     if not is_covered:
         accepted, _ = kernels.touches(presences.edges, truth.present)
         rejected, _ = kernels.touches(presences.edges, truth.rejected)
-        judged_true, judged_false = (
-            int((accepted > 0).sum()),
-            int(((accepted == 0) & (rejected > 0)).sum()),
-        )
+        judged_true = int((accepted > 0).sum())
+        judged_false = int(((accepted == 0) & (rejected > 0)).sum())
     errors = _errors(p, presences)
     made = Counts(
         tp=tp,

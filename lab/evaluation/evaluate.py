@@ -147,8 +147,8 @@ def evaluate(
     gated = sum(int(run.log.gated.sum()) for run in runs)
     if gated:
         notes.append(
-            f"{gated} samples were held back by a gate: presences that lie wholly among them do not "
-            "count here; see `lab gate` for what it cost"
+            f"{gated} samples were held back by a gate: presences that lie wholly among them do "
+            "not count here; see `lab gate` for what it cost"
         )
     return Evaluation(
         rule=rule,

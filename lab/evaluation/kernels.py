@@ -15,7 +15,11 @@ _jit = njit(cache=True, nogil=True)
 
 @_jit
 def clip_edges(edges, covered):  # type: ignore[no-untyped-def]
-    """The segments of sightings inside covered stretches; and which sighting, cut left, cut right."""
+    """The segments of sightings inside covered stretches, and where each comes from.
+
+    Returns int64 (k, 4), their edges, and int64 (k, 3): the position of the sighting, and 1 where
+    the segment is cut at its left and at its right end, else 0.
+    """
     n, k = len(edges), len(covered)
     out = np.empty((n + k, 4), np.int64)
     source = np.empty((n + k, 3), np.int64)
@@ -48,7 +52,7 @@ def nearest_edges(edge, start, end):  # type: ignore[no-untyped-def]
 
 @_jit
 def meets(edge, start, end):  # type: ignore[no-untyped-def]
-    """Whether a presence touches an annotation: they share time, or one of them is a moment in it."""
+    """Whether a presence touches an annotation: they share time, or one is a moment in it."""
     s, e = nearest_edges(edge, start, end)
     both = min(e, end) - max(s, start)
     return both > 0 or (both == 0 and (s == e or start == end))

@@ -127,7 +127,8 @@ def compare_phrases(
     truth, coverage: as of `lab.evaluate`. truth_label: whose annotations count for every phrase;
     may be left out if `truth` is of one label on this clip. Without both, nothing is measured.
 
-    Raises SettingError for unknown labels, a rule below the run's floor, or truth without the label.
+    Raises SettingError for unknown labels, a rule below the run's floor, or truth without the
+    label.
     """
     phrases = _checked(run, phrases)
     given = run.default_rule if rule is None else Rule.coerce(rule)
@@ -186,7 +187,8 @@ def _checked(run: Run, phrases: Sequence[str]) -> list[str]:
     chosen = list(dict.fromkeys(phrases))
     if len(chosen) < 2:
         raise SettingError(
-            f"two or more phrases are needed to compare, got {chosen}; this run has {', '.join(labels[:8])}"
+            f"two or more phrases are needed to compare, got {chosen}; "
+            f"this run has {', '.join(labels[:8])}"
         )
     return chosen
 
@@ -196,7 +198,8 @@ def _notes(run: Run, phrases: list[str], given: Rule) -> list[str]:
     unknown = sorted(set(given.labels) - set(run.labels))
     if unknown:
         notes.append(
-            f"the rule has settings for {', '.join(map(repr, unknown[:3]))}, which this run did not look for"
+            f"the rule has settings for {', '.join(map(repr, unknown[:3]))}, "
+            "which this run did not look for"
         )
     unfinished = [phrase for phrase in phrases if phrase in run.log.adding]
     if unfinished:
@@ -253,10 +256,8 @@ def _sides(
     """
     if of_label is None:
         return np.zeros_like(shared), np.zeros_like(shared)
-    present, watched = (
-        spans.contains(of_label.present, pts_us),
-        spans.contains(of_label.covered, pts_us),
-    )
+    present = spans.contains(of_label.present, pts_us)
+    watched = spans.contains(of_label.covered, pts_us)
     inside = shared & present & (watched if len(of_label.covered) else True)
     return inside, shared & watched & ~present
 

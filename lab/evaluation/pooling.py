@@ -53,7 +53,13 @@ def _brief(value: Any) -> str:
 def shared_labels(
     runs: Sequence[Run], truth: Truth, rule: Rule, labels: Sequence[str] | None
 ) -> tuple[list[str], list[str]]:
-    """Labels that the rule looks for and that are annotated or watched, and notes about the others."""
+    """Labels that the rule looks for and that are annotated or watched, and notes on the others.
+
+    labels: those to measure; all that are shared, unless given.
+
+    Raises SettingError for a label that the rule does not look for, or if no annotated label is
+    one that it looks for.
+    """
     looked_for = rule.wanted(runs[0].labels)
     media = {run.media["media_id"] for run in runs}
     annotated = {

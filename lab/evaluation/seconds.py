@@ -11,13 +11,17 @@ import numpy as np
 from lab.rules import spans
 
 SECOND_US = 1_000_000
-NO_KAPPA = "one side has it in no second, or in all of them: there is no agreement beyond chance to measure"
+NO_KAPPA = (
+    "one side has it in no second, or in all of them: there is no agreement beyond chance "
+    "to measure"
+)
 
 
 def seconds_table(one: np.ndarray, other: np.ndarray, compared: np.ndarray) -> np.ndarray:
-    """Seconds by what each side has: int64 (2, 2), absent and present. A second is what its middle is.
+    """Seconds by what each side has: int64 (2, 2), absent and present.
 
-    one, other, compared: int64 (n, 2) in microseconds, sorted and disjoint.
+    one, other, compared: int64 (n, 2) in microseconds, sorted and disjoint. A second counts as
+    what its middle is.
     """
     middles = [np.arange(a + SECOND_US // 2, b, SECOND_US) for a, b in compared.tolist()]
     at_us = np.concatenate([np.zeros(0, np.int64), *middles])

@@ -27,7 +27,8 @@ class LabelTruth:
     copied: bool (m,), the edges are those of a sighting, so edge errors mean nothing.
     covered: int64 (k, 2), what was watched for it. rejected: stretches that somebody looked at
         because a rule saw it there, and it was not. origins: how the coverage came about.
-    joined: how many annotations overlapped another one of the label; together they are one presence.
+    joined: how many annotations overlapped another one of the label; together they are one
+        presence.
     """
 
     present: np.ndarray
@@ -73,7 +74,8 @@ class Truth:
         if not n:
             return []
         return [
-            f"{count_of(n, 'overlapping annotation')} joined: a label is there or not, however many wear it"
+            f"{count_of(n, 'overlapping annotation')} joined: a label is there or not, however "
+            "many wear it"
         ]
 
     @classmethod

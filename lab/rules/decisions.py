@@ -37,10 +37,15 @@ class Decision:
     def to_dict(self) -> dict[str, Any]:
         turned = None if self.setting is None else f"{self.setting} = {self.value:g}"
         return {
-            "pts_s": self.pts_us / 1e6, "kind": self.kind, "start_s": self.start_us / 1e6,
-            "end_s": self.end_us / 1e6, "reason": self.reason, "turned_by": turned,
-            "setting": self.setting, "value": self.value,
-        }  # fmt: skip
+            "pts_s": self.pts_us / 1e6,
+            "kind": self.kind,
+            "start_s": self.start_us / 1e6,
+            "end_s": self.end_us / 1e6,
+            "reason": self.reason,
+            "turned_by": turned,
+            "setting": self.setting,
+            "value": self.value,
+        }
 
 
 def decisions(series: ScoreSeries, debounce: Debounce) -> list[Decision]:
@@ -97,7 +102,8 @@ class _Trial:
             over = part >= d.enter_threshold
             peak = float(part.max())
             if not over.any():
-                reason = f"highest score {peak:.3f}, below enter_threshold by {d.enter_threshold - peak:.3f}"
+                missed = d.enter_threshold - peak
+                reason = f"highest score {peak:.3f}, below enter_threshold by {missed:.3f}"
             else:
                 run = max((y - x + 1 for x, y in true_runs(over)), default=0)
                 reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"

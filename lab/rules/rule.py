@@ -19,8 +19,13 @@ from lab.rules.debounce import THRESHOLD_DEFAULT, Debounce, seconds_to_us
 from lab.rules.parameters import RuleParameter, check_keys, parameters_of
 
 __all__ = [
-    "THRESHOLD_DEFAULT", "Debounce", "LabelRule", "Rule", "rule_parameters", "seconds_to_us",
-]  # fmt: skip
+    "THRESHOLD_DEFAULT",
+    "Debounce",
+    "LabelRule",
+    "Rule",
+    "rule_parameters",
+    "seconds_to_us",
+]
 
 
 def rule_parameters() -> dict[str, RuleParameter]:

@@ -155,12 +155,13 @@ def settings_for(run: Run, prompts: Sequence[str]) -> dict[str, Any]:
 def _wanted(run: Run, prompts: Sequence[str]) -> list[str]:
     if "prompt_mode" not in run.recipe:
         raise SettingError(
-            f"run {run.run_id} was made by {run.recipe['detector']!r}, which takes no prompts; start a new run"
+            f"run {run.run_id} was made by {run.recipe['detector']!r}, which takes no prompts; "
+            "start a new run"
         )
     if run.recipe["prompt_mode"] != "independent":
         raise SettingError(
-            f"run {run.run_id} is in mode joint, in which prompts influence each other: another set "
-            "of prompts is another run; start one"
+            f"run {run.run_id} is in mode joint, in which prompts influence each other: another "
+            "set of prompts is another run; start one"
         )
     if run.state != "done":
         raise SettingError(f"run {run.run_id} is {run.state}; finish it first, then add prompts")
@@ -172,7 +173,7 @@ def _wanted(run: Run, prompts: Sequence[str]) -> list[str]:
 
 
 def _layer(store: Store, run: Run, wanted: list[str]) -> tuple[Path, list[str]]:
-    """The folder of these prompts and the labels that it is for: one that was begun, or a new one."""
+    """The folder of these prompts and the labels it is for: one that was begun, or a new one."""
     base = store.log_folder(run.run_id)
     for folder in added_folders(base):
         manifest = read_manifest(folder)

@@ -209,7 +209,7 @@ class Run:
         return frame
 
     def detections(self) -> pd.DataFrame:
-        """One row per box: pts_s, label, confidence, x1_px, y1_px, x2_px, y2_px, and text if any."""
+        """One row per box: pts_s, label, confidence, x1_px, y1_px, x2_px, y2_px, text if any."""
         import pandas as pd
 
         log = self.log

@@ -103,9 +103,15 @@ def new_audit(
     }
     strata = draw(highest, one.debounce.enter_threshold, clips, seed)
     return Audit(
-        uuid.uuid4().hex[:12], label, rule.to_dict(), rule.rule_hash, runs[0].protocol_hash, seed,
-        strata, datetime.now(UTC).isoformat(timespec="seconds"),
-    )  # fmt: skip
+        audit_id=uuid.uuid4().hex[:12],
+        label=label,
+        rule=rule.to_dict(),
+        rule_hash=rule.rule_hash,
+        protocol_hash=runs[0].protocol_hash,
+        seed=seed,
+        strata=strata,
+        created_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:

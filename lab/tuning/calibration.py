@@ -47,11 +47,16 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "label": self.label, "intercept": self.intercept, "slope": self.slope,
+            "label": self.label,
+            "intercept": self.intercept,
+            "slope": self.slope,
             "thresholds": {f"{p:g}": t for p, t in self.thresholds.items()},
-            "bins": list(self.bins), "samples": self.samples, "positives": self.positives,
-            "clips": self.clips, "warning": self.warning,
-        }  # fmt: skip
+            "bins": list(self.bins),
+            "samples": self.samples,
+            "positives": self.positives,
+            "clips": self.clips,
+            "warning": self.warning,
+        }
 
 
 def _logit(scores: np.ndarray) -> np.ndarray:
@@ -60,7 +65,10 @@ def _logit(scores: np.ndarray) -> np.ndarray:
 
 
 def samples_with_truth(footage: Sequence[Footage]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scores of samples in covered stretches, whether the label was there, and the clip's number."""
+    """Samples in covered stretches: their scores, whether the label was there, and the clip.
+
+    Returns float32 (n,), bool (n,) and int64 (n,), the position of the clip in `footage`.
+    """
     scores, there, clip_of = [], [], []
     for i, clip in enumerate(footage):
         if not len(clip.covered):
@@ -88,13 +96,12 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
     if not positives or positives == len(there):
         what = "none lies" if not positives else "every one lies"
         raise SettingError(
-            f"the confidence of {label!r} cannot be calibrated: of {len(there)} watched samples with a "
-            f"score {what} in an annotation, so there is nothing to tell apart; watch more clips, where "
-            "it scores with and without being there"
+            f"the confidence of {label!r} cannot be calibrated: of {len(there)} watched samples "
+            f"with a score {what} in an annotation, so there is nothing to tell apart; watch more "
+            "clips, where it scores with and without being there"
         )
     model = LogisticRegression(C=1e4, max_iter=1000).fit(_logit(scores)[:, None], there)
     intercept, slope = float(model.intercept_[0]), float(model.coef_[0, 0])
-    made = {p: _threshold(p, intercept, slope) for p in LEVELS}
     warning = None
     if slope <= 0:
         warning = (
@@ -105,9 +112,16 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
             "few samples or clips: neighbouring samples are alike, so this is less than it looks"
         )
     return Calibration(
-        label, intercept, slope, made, tuple(_bins(scores, there)), len(there), positives,
-        len(set(clip_of.tolist())), warning,
-    )  # fmt: skip
+        label=label,
+        intercept=intercept,
+        slope=slope,
+        thresholds={p: _threshold(p, intercept, slope) for p in LEVELS},
+        bins=tuple(_bins(scores, there)),
+        samples=len(there),
+        positives=positives,
+        clips=len(set(clip_of.tolist())),
+        warning=warning,
+    )
 
 
 def _threshold(p: float, intercept: float, slope: float) -> float | None:
@@ -126,8 +140,16 @@ def _bins(scores: np.ndarray, there: np.ndarray, most: int = 10) -> list[dict[st
         n, k = int((at == i).sum()), int(there[at == i].sum())
         if n:
             low, high = proportion_interval(k, n) or (0.0, 1.0)
-            out.append({"from": float(edges[i]), "to": float(edges[i + 1]), "samples": n,
-                        "share": k / n, "low": low, "high": high})  # fmt: skip
+            out.append(
+                {
+                    "from": float(edges[i]),
+                    "to": float(edges[i + 1]),
+                    "samples": n,
+                    "share": k / n,
+                    "low": low,
+                    "high": high,
+                }
+            )
     return out
 
 

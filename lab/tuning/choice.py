@@ -58,11 +58,12 @@ class Goal:
             )
 
     def text(self) -> str:
-        return {
-            "f1": "highest F1",
-            "recall": f"recall of at least {self.least_recall:g} with the fewest false sightings",
-            "false": f"at most {self.most_false_per_hour:g} false sightings an hour with the highest recall",
-        }[self.kind]
+        if self.kind == "recall":
+            return f"recall of at least {self.least_recall:g} with the fewest false sightings"
+        if self.kind == "false":
+            rate = f"{self.most_false_per_hour:g} false sightings an hour"
+            return f"at most {rate} with the highest recall"
+        return "highest F1"
 
 
 @dataclass(frozen=True)

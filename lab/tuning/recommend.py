@@ -128,9 +128,14 @@ def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[d
         if interval[0] > 0:
             best = choose(sweep, goal, here)
             out.append(
-                {"site": name, "rule": sweep.rule(best.position, best.enter_threshold).to_dict(), "f1_gain": gain,
-                 "f1_gain_interval": list(interval), "clips": len(clips)}
-            )  # fmt: skip
+                {
+                    "site": name,
+                    "rule": sweep.rule(best.position, best.enter_threshold).to_dict(),
+                    "f1_gain": gain,
+                    "f1_gain_interval": list(interval),
+                    "clips": len(clips),
+                }
+            )
     return out
 
 

@@ -159,35 +159,51 @@ class Sweep:
     def save(self, path: Path) -> None:
         """As a file that `load_sweep` reads."""
         facts = {
-            "label": self.label, "grid": self.grid.to_dict(), "media_ids": self.media_ids,
-            "names": self.names, "sites": self.sites, "nights": self.nights, "floor": self.floor,
-            "matching": self.matching.to_dict(), "base": self.base.to_dict(), "notes": self.notes,
-        }  # fmt: skip
+            "label": self.label,
+            "grid": self.grid.to_dict(),
+            "media_ids": self.media_ids,
+            "names": self.names,
+            "sites": self.sites,
+            "nights": self.nights,
+            "floor": self.floor,
+            "matching": self.matching.to_dict(),
+            "base": self.base.to_dict(),
+            "notes": self.notes,
+        }
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
             np.savez_compressed(
-                file, facts=np.array(json.dumps(facts)), counts=self.counts,
-                covered_us=self.covered_us, below=self.below,
-            )  # fmt: skip
+                file,
+                facts=np.array(json.dumps(facts)),
+                counts=self.counts,
+                covered_us=self.covered_us,
+                below=self.below,
+            )
 
 
 def load_sweep(path: Path) -> Sweep:
     """Raises LabError if it is not there or not whole."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            facts, counts, covered_us = (
-                json.loads(str(file["facts"])),
-                file["counts"],
-                file["covered_us"],
-            )
-            below = file["below"]
+            facts = json.loads(str(file["facts"]))
+            counts, covered_us, below = file["counts"], file["covered_us"], file["below"]
         grid = RuleGrid(**facts["grid"])
         return Sweep(
-            facts["label"], grid, columns_of(grid), counts, covered_us,
-            tuple(facts["media_ids"]), tuple(facts["names"]), tuple(facts["sites"]),
-            tuple(facts["nights"]), facts["floor"], Matching(**facts["matching"]),
-            LabelRule.from_dict(facts["base"]), tuple(facts["notes"]), below,
-        )  # fmt: skip
+            label=facts["label"],
+            grid=grid,
+            settings=columns_of(grid),
+            counts=counts,
+            covered_us=covered_us,
+            media_ids=tuple(facts["media_ids"]),
+            names=tuple(facts["names"]),
+            sites=tuple(facts["sites"]),
+            nights=tuple(facts["nights"]),
+            floor=facts["floor"],
+            matching=Matching(**facts["matching"]),
+            base=LabelRule.from_dict(facts["base"]),
+            notes=tuple(facts["notes"]),
+            below=below,
+        )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise LabError(f"the sweep {path} cannot be read ({error}); sweep again") from None
 
@@ -271,11 +287,8 @@ def sweep_footage(
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sweep:
     """The same over footage that is at hand."""
-    grid, matching, base = (
-        grid.with_thresholds(footage, floor),
-        matching or Matching(),
-        base or LabelRule(),
-    )
+    grid = grid.with_thresholds(footage, floor)
+    matching, base = matching or Matching(), base or LabelRule()
     size = int(np.prod(grid.shape))
     if size > MAX_RULES:
         raise SettingError(
@@ -288,18 +301,27 @@ def sweep_footage(
         if progress is not None:
             progress(i + 1, len(covered))
     return Sweep(
-        label, grid, columns_of(grid), counts,
-        np.array([f.covered_us for f in covered], np.int64),
-        tuple(f.media_id for f in covered), tuple(f.name for f in covered),
-        tuple(f.site for f in covered), tuple(f.night for f in covered),
-        floor, matching, base, tuple(notes), _next_below(covered, grid, floor, base),
-    )  # fmt: skip
+        label=label,
+        grid=grid,
+        settings=columns_of(grid),
+        counts=counts,
+        covered_us=np.array([f.covered_us for f in covered], np.int64),
+        media_ids=tuple(f.media_id for f in covered),
+        names=tuple(f.name for f in covered),
+        sites=tuple(f.site for f in covered),
+        nights=tuple(f.night for f in covered),
+        floor=floor,
+        matching=matching,
+        base=base,
+        notes=tuple(notes),
+        below=_next_below(covered, grid, floor, base),
+    )
 
 
 def _next_below(
     footage: Sequence[Footage], grid: RuleGrid, floor: float, base: LabelRule
 ) -> np.ndarray:
-    """For each threshold the next lower score that occurs, over all sizes of boxes; else the floor."""
+    """For each threshold the next lower score that occurs, over all box sizes; else the floor."""
     areas = [
         dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction
     ]

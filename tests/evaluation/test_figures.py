@@ -162,7 +162,7 @@ def test_failed_samples_and_short_annotations_count_as_nothing(tmp_path):
 
 @st.composite
 def moments_and_spans(draw, limit=60):
-    """Disjoint stretches in quarters of a second, some of no length: int64 (n, 2) in microseconds."""
+    """Disjoint stretches in quarters of a second, some of no length: int64 (n, 2), microseconds."""
     cuts = sorted(draw(st.sets(st.integers(0, 4 * limit), max_size=12)))
     pairs = [(a, a if draw(st.booleans()) else b) for a, b in zip(cuts[::2], cuts[1::2])]
     return np.array(pairs, np.int64).reshape(-1, 2) * 250_000

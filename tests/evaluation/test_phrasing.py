@@ -167,7 +167,10 @@ def test_a_box_filter_counts_and_rules_of_others_do_not(otters):
     run = otters[1]
     rule = lab.Rule.from_dict({
         "default": {"debounce": RULE.to_dict()}, "only": ["otter"],
-        "labels": {"otter": {"debounce": RULE.to_dict(), "box_filter": {"min_area_fraction": 0.5}}, "beaver": {}},
+        "labels": {
+            "otter": {"debounce": RULE.to_dict(), "box_filter": {"min_area_fraction": 0.5}},
+            "beaver": {},
+        },
     })  # fmt: skip
     found = compare_phrases(run, ["otter", "sea otter"], rule)
     assert rows_of(found)["otter"]["peak_score"] == 0

@@ -13,7 +13,7 @@ EACH = Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
 
 
 def unexplained(row):
-    """Names of figures that are null in a row and have no reason, nor has the figure they are of."""
+    """Figures that are null in a row and have no reason, nor has the figure that they belong to."""
     ends = ("_interval", "_low", "_high")
     of = {
         name: next((name.removesuffix(e) for e in ends if name.endswith(e)), name) for name in row

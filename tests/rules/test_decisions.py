@@ -1,4 +1,4 @@
-"""Each decision is named with the change that would have turned it, and that change does turn it."""
+"""Each decision names the change that would have turned it, and that change does turn it."""
 
 import dataclasses
 

@@ -23,7 +23,8 @@ DECLARED = rule_parameters()
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "rules.md"
 ZONE = ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0))
 ANOTHER = {  # a value of each kind that no setting has by default
-    "score": 0.3, "samples": 4, "seconds": 1.7, "fraction": 0.5, "polygons": (ZONE,), "choice": "end",
+    "score": 0.3, "samples": 4, "seconds": 1.7, "fraction": 0.5, "polygons": (ZONE,),
+    "choice": "end",
 }  # fmt: skip
 WRONG = {
     "score": [0, 1.01, "0.5", True, float("nan")], "samples": [0, 1.5, -1, None, 2e9],
@@ -148,7 +149,8 @@ def test_a_rule_in_words_leaves_out_what_has_no_effect():
 def guide_row(name):
     p = DECLARED[name]
     bounds = {
-        "score": "score in (0, 1]", "samples": "samples, 1 or more", "seconds": "seconds, 0 or more",
+        "score": "score in (0, 1]", "samples": "samples, 1 or more",
+        "seconds": "seconds, 0 or more",
         "fraction": "part of the picture, in [0, 1]", "polygons": "polygons",
         "choice": " or ".join(f"`{choice}`" for choice in p.choices),
     }[p.kind]  # fmt: skip

@@ -159,9 +159,12 @@ def test_a_gated_run_is_resumed_to_an_unbroken_log(made, clip, tmp_path, stop):
 
 def test_a_gate_holds_frames_back_from_a_real_detector_on_a_real_clip(samples, tmp_path):
     run = lab.analyze(
-        samples / "cat_comes_and_goes.mp4", labels=["cat"], gate={"kind": "motion", "hold_s": 0.4, "hold_samples": 1},
-        store=tmp_path, progress=False,
-    )  # fmt: skip
+        samples / "cat_comes_and_goes.mp4",
+        labels=["cat"],
+        gate={"kind": "motion", "hold_s": 0.4, "hold_samples": 1},
+        store=tmp_path,
+        progress=False,
+    )
     log = run.log
     assert run.state == "done"
     assert log.gated.sum() + log.ok.sum() == len(log.pts_us)

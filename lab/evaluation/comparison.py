@@ -273,11 +273,11 @@ def _gain(
     notes: list[str],
 ) -> dict[str, Any] | None:
     """F1 of both and the gain of B, over clips that were watched for A's label."""
-    known = Truth.coerce(truth, [one for one, _ in pairs], coverage, annotator=annotator)
-    notes += known.notes
+    known_truth = Truth.coerce(truth, [one for one, _ in pairs], coverage, annotator=annotator)
+    notes += known_truth.notes
     rows = []
     for pair in pairs:
-        of_label = known.of(pair[0].media["media_id"], a[0])
+        of_label = known_truth.of(pair[0].media["media_id"], a[0])
         if not len(of_label.covered):
             continue
         sides = []

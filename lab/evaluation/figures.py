@@ -44,7 +44,7 @@ ALL_CUT = (
     "of all pairs this edge is cut by an end of the clip or of what was watched, or was accepted "
     "from a sighting: nothing is known of its error"
 )
-NO_SEGMENT_SEEN = "no segment of 1 s has a sighting in it"
+NO_SEGMENT_FOUND = "no segment of 1 s has a sighting in it"
 NO_SEGMENT_TRUE = "no segment of 1 s has an annotation in it"
 NO_SEGMENT = "no segment of 1 s has a sighting or an annotation in it"
 
@@ -132,7 +132,7 @@ class Figures:
             "f1_mean": NOTHING_COUNTED,
             **{f"{group}.precision": NO_SIGHTING for group in ("overlap", "clips")},
             **{f"{group}.recall": NO_ANNOTATION for group in ("overlap", "clips")},
-            "segments.precision": NO_SEGMENT_SEEN,
+            "segments.precision": NO_SEGMENT_FOUND,
             "segments.recall": NO_SEGMENT_TRUE,
             "segments.f1": NO_SEGMENT,
         }
@@ -161,7 +161,7 @@ class Figures:
     def _groups(self) -> dict[str, dict[str, Any]]:
         """Figures by any overlap, by whole clips, and by segments of 1 s."""
         c = self.counts
-        clip_seen, clip_true = c.clip_tp + c.clip_fp, c.clip_tp + c.clip_fn
+        clip_found, clip_true = c.clip_tp + c.clip_fp, c.clip_tp + c.clip_fn
         return {
             "overlap": {
                 "precision": ratio(c.touching, c.sightings),
@@ -171,8 +171,8 @@ class Figures:
             },
             "clips": {
                 "tp": c.clip_tp, "fp": c.clip_fp, "fn": c.clip_fn, "tn": c.clip_tn,
-                "precision": ratio(c.clip_tp, clip_seen),
-                "precision_interval": _listed(proportion_interval(c.clip_tp, clip_seen)),
+                "precision": ratio(c.clip_tp, clip_found),
+                "precision_interval": _listed(proportion_interval(c.clip_tp, clip_found)),
                 "recall": ratio(c.clip_tp, clip_true),
                 "recall_interval": _listed(proportion_interval(c.clip_tp, clip_true)),
             },
@@ -219,15 +219,15 @@ class Figures:
 
 def macro(figures: Iterable[Figures]) -> dict[str, Any]:
     """Unweighted means over labels; a label without a figure is left out, and named by number."""
-    given = list(figures)
-    row: dict[str, Any] = {"labels": len(given)}
+    each = list(figures)
+    row: dict[str, Any] = {"labels": len(each)}
     refused: dict[str, str] = {}
     for name in ("precision", "recall", "f1", "f1_mean"):
-        values = [v for f in given if (v := getattr(f, name)) is not None]
+        values = [v for f in each if (v := getattr(f, name)) is not None]
         row[name] = float(np.mean(values)) if values else None
         row[f"{name}_labels"] = len(values)
         if not values:
-            why = dict.fromkeys(f.refused[name] for f in given)
+            why = dict.fromkeys(f.refused[name] for f in each)
             refused[name] = "; ".join(why) or "there is no label"
     return row | {"refused": refused}
 

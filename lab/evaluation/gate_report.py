@@ -67,10 +67,10 @@ def gate_report(
     if not run.recipe.get("gate"):
         raise SettingError(f"run {run.run_id} has no gate; make one with --gate motion")
     truth = Truth.coerce(truth, [run], None)
-    wanted = run.default_rule if rule is None else Rule.coerce(rule)
+    rule = run.default_rule if rule is None else Rule.coerce(rule)
     media_id = run.media["media_id"]
     annotated_labels = [
-        x for x in labels or wanted.wanted(run.labels) if len(truth.of(media_id, x).covered)
+        x for x in labels or rule.wanted(run.labels) if len(truth.of(media_id, x).covered)
     ]
     effort = run.effort()
     other = _without_gate(run)
@@ -80,7 +80,7 @@ def gate_report(
         effort.gated,
         effort.gated_s,
         {
-            label: _cost(run, other, truth, wanted, label, Matching(tiou=tiou))
+            label: _cost(run, other, truth, rule, label, Matching(tiou=tiou))
             for label in annotated_labels
         },
     )

@@ -99,9 +99,9 @@ def candidates(edges, truth, mode, tiou, collar_us, share):  # type: ignore[no-u
             if ok:
                 if count == size:
                     size *= 2
-                    more = np.empty(size, np.int64)
-                    more[:count] = which
-                    which = more
+                    larger = np.empty(size, np.int64)
+                    larger[:count] = which
+                    which = larger
                     values = np.empty(size, np.float64)
                     values[:count] = ratio
                     ratio = values
@@ -170,9 +170,9 @@ def touching_pairs(edges, truth):  # type: ignore[no-untyped-def]
         while k < m and truth[k, 0] <= edges[i, 3]:
             if meets(edges[i], truth[k, 0], truth[k, 1]):
                 if count == len(out):
-                    more = np.empty((2 * count, 2), np.int64)
-                    more[:count] = out
-                    out = more
+                    larger = np.empty((2 * count, 2), np.int64)
+                    larger[:count] = out
+                    out = larger
                 out[count, 0] = i
                 out[count, 1] = k
                 count += 1
@@ -218,18 +218,18 @@ def count_matches(edges, truth, counted, mode, tiou, collar_us, share):  # type:
 
     counted: bool (m,), False for annotations below the resolution of the samples.
     """
-    real = truth[counted]
-    first, which, _ = candidates(edges, real, mode, tiou, collar_us, share)
-    match_of, _ = largest_matching(first, which, len(real))
+    counted_truth = truth[counted]
+    first, which, _ = candidates(edges, counted_truth, mode, tiou, collar_us, share)
+    match_of, _ = largest_matching(first, which, len(counted_truth))
     tp = (match_of >= 0).sum()
     fp = len(edges) - tp
-    if len(real) < len(truth):
+    if len(counted_truth) < len(truth):
         fp -= uncounted(edges, truth, counted, first).sum()
-    return tp, fp, len(real) - tp
+    return tp, fp, len(counted_truth) - tp
 
 
 @_jit
-def chain(edges, gap_us, least_us):  # type: ignore[no-untyped-def]
+def chain(edges, gap_us, min_us):  # type: ignore[no-untyped-def]
     """Merge what begins within the gap after the one before it, then drop what is too short."""
     n = len(edges)
     out = np.empty((n, 4), np.int64)
@@ -239,7 +239,7 @@ def chain(edges, gap_us, least_us):  # type: ignore[no-untyped-def]
         j = i
         while j + 1 < n and edges[j + 1, 1] - edges[j, 2] <= gap_us:
             j += 1
-        if edges[j, 2] - edges[i, 1] >= least_us:
+        if edges[j, 2] - edges[i, 1] >= min_us:
             out[count, 0] = edges[i, 0]
             out[count, 1] = edges[i, 1]
             out[count, 2] = edges[j, 2]
@@ -250,12 +250,12 @@ def chain(edges, gap_us, least_us):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def count_grid(edges, gaps_us, leasts_us, covered, truth, counted, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
-    """Counts for every merge gap and minimum duration over one replay: (gaps, leasts, 3)."""
-    out = np.empty((len(gaps_us), len(leasts_us), 3), np.int64)
+def count_grid(edges, gaps_us, mins_us, covered, truth, counted, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
+    """Counts for every merge gap and minimum duration over one replay: (gaps, minima, 3)."""
+    out = np.empty((len(gaps_us), len(mins_us), 3), np.int64)
     for g in range(len(gaps_us)):
-        for d in range(len(leasts_us)):
-            kept = chain(edges, gaps_us[g], leasts_us[d])
+        for d in range(len(mins_us)):
+            kept = chain(edges, gaps_us[g], mins_us[d])
             segments, _ = clip_edges(kept, covered)
             tp, fp, fn = count_matches(segments, truth, counted, mode, tiou, collar_us, share)
             out[g, d, 0] = tp

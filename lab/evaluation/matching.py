@@ -144,7 +144,7 @@ def warm_up() -> None:
 def _best_of_largest(
     first: np.ndarray, which: np.ndarray, ratio: np.ndarray, match_of: np.ndarray, m: int
 ) -> np.ndarray:
-    """Where partners compete, the assignment with the largest sum of IoU among the largest ones."""
+    """Where matches compete, the assignment with the largest sum of IoU among the largest ones."""
     from scipy.optimize import linear_sum_assignment
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

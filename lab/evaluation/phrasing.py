@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lab.runs.run import Run
 
-MOMENTS = 5
+MAX_DISAGREEMENTS = 5
 _APART_US = 2_000_000
 _RATES = ("precision", "recall", "f1")
 _MORE_IS_BETTER = ("peak_score", "mean_inside", "auc", *_RATES)
@@ -131,16 +131,16 @@ def compare_phrases(
     label.
     """
     phrases = _checked(run, phrases)
-    given = run.default_rule if rule is None else Rule.coerce(rule)
-    own = {phrase: given.labels[phrase] for phrase in phrases if phrase in given.labels}
-    used = Rule(default=given.default, labels=own, only=tuple(phrases))
+    rule = run.default_rule if rule is None else Rule.coerce(rule)
+    own = {phrase: rule.labels[phrase] for phrase in phrases if phrase in rule.labels}
+    used = Rule(default=rule.default, labels=own, only=tuple(phrases))
     found = run.find(used)
     sightings = {phrase: tuple(s for s in found if s.label == phrase) for phrase in phrases}
-    notes = _notes(run, phrases, given)
+    notes = _notes(run, phrases, rule)
     of_label, about = None, None
     if truth is not None or truth_label is not None:
-        of_label, about, said = _truth(run, truth, truth_label, coverage, annotator)
-        notes += said
+        of_label, about, truth_notes = _truth(run, truth, truth_label, coverage, annotator)
+        notes += truth_notes
     shared = np.logical_and.reduce([run.series(phrase).scored for phrase in phrases])
     curves = {phrase: _curve(run, phrase, used) for phrase in phrases}
     sides = _sides(run.log.pts_us, shared, of_label)
@@ -193,9 +193,9 @@ def _checked(run: Run, phrases: Sequence[str]) -> list[str]:
     return chosen
 
 
-def _notes(run: Run, phrases: list[str], given: Rule) -> list[str]:
+def _notes(run: Run, phrases: list[str], rule: Rule) -> list[str]:
     notes = [f"a damaged part of the run is left out: {part}" for part in run.log.damaged]
-    unknown = sorted(set(given.labels) - set(run.labels))
+    unknown = sorted(set(rule.labels) - set(run.labels))
     if unknown:
         notes.append(
             f"the rule has settings for {', '.join(map(repr, unknown[:3]))}, "
@@ -322,7 +322,7 @@ def _disagreements(
     table = np.stack([curve[where] for curve in curves.values()])
     spread = np.ptp(table, axis=0) if len(where) else np.zeros(0)
     open_, out = spread > 0, list[Disagreement]()
-    while open_.any() and len(out) < MOMENTS:
+    while open_.any() and len(out) < MAX_DISAGREEMENTS:
         at = int(np.argmax(np.where(open_, spread, -1)))
         scores = {phrase: float(score) for phrase, score in zip(curves, table[:, at], strict=True)}
         out.append(Disagreement(pts_us[where[at]].item() / 1e6, float(spread[at]), scores))

@@ -13,10 +13,10 @@ from lab.runs.run import Run
 
 def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
     """The runs as a list. Raises SettingError if their figures may not be added up."""
-    given = [runs] if isinstance(runs, Run) else list(runs)
-    if not given:
+    pooled = [runs] if isinstance(runs, Run) else list(runs)
+    if not pooled:
         raise SettingError("there is no run to measure; analyse a clip first")
-    protocols = {run.protocol_hash: run for run in given}
+    protocols = {run.protocol_hash: run for run in pooled}
     if len(protocols) > 1:
         one, other = list(protocols.values())[:2]
         raise SettingError(
@@ -24,15 +24,15 @@ def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
             f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
         )
     by_media: dict[str, Run] = {}
-    for run in given:
-        twin = by_media.get(run.media["media_id"])
+    for run in pooled:
+        earlier = by_media.get(run.media["media_id"])
         by_media[run.media["media_id"]] = run
-        if twin is not None:
+        if earlier is not None:
             raise SettingError(
-                f"runs {twin.run_id} and {run.run_id} are of the same clip and protocol: it would "
+                f"runs {earlier.run_id} and {run.run_id} are of the same clip and protocol: it would "
                 "count twice; give one of them"
             )
-    return given
+    return pooled
 
 
 def protocol_difference(one: Run, other: Run) -> str:
@@ -92,9 +92,9 @@ def media_names(runs: Iterable[Run]) -> dict[str, str]:
     names: dict[str, str] = {}
     for run in runs:
         row, parts = run.media, run.media_path.parts
-        rivals = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
+        others = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
         n = 1
-        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in rivals):
+        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in others):
             n += 1
         names[row["media_id"]] = "/".join(parts[-n:])
     return names

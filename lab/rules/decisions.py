@@ -72,7 +72,7 @@ class _Trial:
         rows, n = replay_rows(self.pts, self.scores, debounce)
         return rows[:n]
 
-    def seen(self, debounce: Debounce, a: int, b: int) -> int:
+    def overlapping(self, debounce: Debounce, a: int, b: int) -> int:
         """How many sightings overlap samples a to b."""
         rows = self.rows(debounce)
         return int(((rows[:, 0] <= b) & (rows[:, 2] >= a)).sum())
@@ -108,7 +108,7 @@ class _Trial:
                 run = max((y - x + 1 for x, y in true_runs(over)), default=0)
                 reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
             setting, value = self.smallest(
-                d, self._openers(d, part), lambda r, a=a, b=b: self.seen(r, a, b) > 0
+                d, self._openers(d, part), lambda r, a=a, b=b: self.overlapping(r, a, b) > 0
             )
             at = a + int(part.argmax())
             yield self._decision("not_opened", at, a, b, reason, setting, value)
@@ -140,19 +140,19 @@ class _Trial:
         bare = _with(_with(d, "min_duration_s", 0.0), "merge_gap_s", 0.0)
         joined = self.rows(_with(d, "min_duration_s", 0.0))
         kept = {int(r[0]): r for r in self.rows(d)}
-        pieces = self.rows(bare)
-        for i, piece in enumerate(pieces):
-            onset, confirmed, offset, closed = (int(v) for v in piece[:4])
+        segments = self.rows(bare)
+        for i, segment in enumerate(segments):
+            onset, confirmed, offset, closed = (int(v) for v in segment[:4])
             whole = joined[(joined[:, 0] <= onset) & (joined[:, 2] >= offset)][0]
             if int(whole[0]) != onset:
-                yield self._merged(d, pieces[i - 1], piece)
+                yield self._merged(d, segments[i - 1], segment)
             else:
                 yield self._opened(d, onset, confirmed, offset)
             last = int(whole[2]) == offset
             if last and int(whole[0]) not in kept:
                 yield self._dropped(d, whole)
-            elif not piece[6] and last:
-                yield self._closed(d, pieces, i, onset, offset, closed)
+            elif not segment[6] and last:
+                yield self._closed(d, segments, i, onset, offset, closed)
         for row in kept.values():
             yield from self._alert(d, row)
 
@@ -171,24 +171,26 @@ class _Trial:
             d,
             iter(changes),
             lambda r: (
-                self.seen(_with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset)
+                self.overlapping(
+                    _with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset
+                )
                 == 0
             ),
         )
         return self._decision("opened", confirmed, onset, offset, reason, setting, value)
 
     def _closed(
-        self, d: Debounce, pieces: np.ndarray, i: int, onset: int, offset: int, closed: int
+        self, d: Debounce, segments: np.ndarray, i: int, onset: int, offset: int, closed: int
     ) -> Decision:
         reason = f"{d.exit_frames} under in a row after {self.pts[offset] / 1e6:.2f} s"
         changes: list[tuple[str, float]] = [("exit_frames", d.exit_frames + 1)]
         after = self.scores[offset + 1 : closed + 1].astype(np.float64)
         if len(after) and (highest := float(after.max())) >= max(self.floor, 1e-9):
             changes.append(("exit_threshold", _down(highest)))
-        if i + 1 < len(pieces):
-            nxt = int(pieces[i + 1][0])
-            changes.append(("merge_gap_s", float(self.pts[nxt] - self.pts[offset]) / 1e6))
-            changes.append(("exit_frames", int(nxt - offset)))
+        if i + 1 < len(segments):
+            next_onset = int(segments[i + 1][0])
+            changes.append(("merge_gap_s", float(self.pts[next_onset] - self.pts[offset]) / 1e6))
+            changes.append(("exit_frames", int(next_onset - offset)))
 
         def lasts(r: Debounce) -> bool:
             rows = self.rows(r)
@@ -198,20 +200,20 @@ class _Trial:
         setting, value = self.smallest(d, iter(changes), lasts)
         return self._decision("closed", closed, onset, offset, reason, setting, value)
 
-    def _merged(self, d: Debounce, before: np.ndarray, piece: np.ndarray) -> Decision:
-        gap_s = float(self.pts[piece[0]] - self.pts[before[2]]) / 1e6
+    def _merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Decision:
+        gap_s = float(self.pts[segment[0]] - self.pts[before[2]]) / 1e6
         reason = f"begins {gap_s:.2f} s after the one before it, within merge_gap_s: it goes on"
         value = max(0.0, gap_s - 0.01)
-        turned = lambda r: self.seen(r, int(before[0]), int(piece[2])) > 1  # noqa: E731
+        turned = lambda r: self.overlapping(r, int(before[0]), int(segment[2])) > 1  # noqa: E731
         setting, value_ = self.smallest(d, iter([("merge_gap_s", value)]), turned)
         return self._decision(
-            "merged", int(piece[1]), int(before[0]), int(piece[2]), reason, setting, value_
+            "merged", int(segment[1]), int(before[0]), int(segment[2]), reason, setting, value_
         )
 
     def _dropped(self, d: Debounce, row: np.ndarray) -> Decision:
         lasted = float(self.pts[row[2]] - self.pts[row[0]]) / 1e6
         reason = f"lasts {lasted:.2f} s, less than min_duration_s {d.min_duration_s:g}"
-        turned = lambda r: self.seen(r, int(row[0]), int(row[2])) > 0  # noqa: E731
+        turned = lambda r: self.overlapping(r, int(row[0]), int(row[2])) > 0  # noqa: E731
         setting, value = self.smallest(d, iter([("min_duration_s", lasted)]), turned)
         return self._decision(
             "dropped", int(row[3]), int(row[0]), int(row[2]), reason, setting, value

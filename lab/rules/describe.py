@@ -11,25 +11,25 @@ def describe(rule: Rule) -> dict[str, str]:
     Returns a sentence without a full stop for each of "every label" (or "every other label") and
     the labels that have a rule of their own, and one for "labels" where it names those to look for.
     """
-    words = {"every other label" if rule.labels else "every label": _words(rule.default)}
-    words |= {label: _words(rule.labels[label]) for label in sorted(rule.labels)}
+    sentences = {"every other label" if rule.labels else "every label": _sentence(rule.default)}
+    sentences |= {label: _sentence(rule.labels[label]) for label in sorted(rule.labels)}
     if rule.only is not None:
-        words["labels"] = f"only {', '.join(sorted(rule.only)) or 'none'}"
-    return words
+        sentences["labels"] = f"only {', '.join(sorted(rule.only)) or 'none'}"
+    return sentences
 
 
-def _words(rule: LabelRule) -> str:
+def _sentence(rule: LabelRule) -> str:
     settings = {**rule.debounce.to_dict(), **rule.box_filter.to_dict()}
     declared = rule_parameters()
     replaced = {declared[name].instead_of for name in settings}
-    off = {n for n, v in settings.items() if _same(v, declared[n].off)}
+    off = {n for n, v in settings.items() if _is_off(v, declared[n].off)}
     off |= {n for n in settings if declared[n].needs in off}
-    places = list(declared)
-    said = [n for n in declared if n in settings and n not in off | replaced]
-    said.sort(key=lambda n: places.index(declared[n].instead_of or n))
-    return "; ".join(declared[n].sentence.format(declared[n].in_words(settings[n])) for n in said)
+    order = list(declared)
+    used = [n for n in declared if n in settings and n not in off | replaced]
+    used.sort(key=lambda n: order.index(declared[n].instead_of or n))
+    return "; ".join(declared[n].sentence.format(declared[n].in_words(settings[n])) for n in used)
 
 
-def _same(value: object, off: object) -> bool:
+def _is_off(value: object, off: object) -> bool:
     """Whether a setting does nothing at this value (polygons are lists as plain values)."""
     return off is not None and (tuple(value) if isinstance(value, list) else value) == off

@@ -148,11 +148,12 @@ def _loop(  # type: ignore[no-untyped-def]
             under = 0
         if pending and pts[i] - pts[offset] > gap_us:
             began = False
-            seen = 0
+            recent_overs = 0
             for j in range(i, max(fresh, i - room + 1) - 1, -1):
                 if np.float64(scores[j]) >= enter:
-                    seen += 1
-                    if pts[j] - pts[offset] <= gap_us and needed - seen <= room - (i - j + 1):
+                    recent_overs += 1
+                    left = needed - recent_overs
+                    if pts[j] - pts[offset] <= gap_us and left <= room - (i - j + 1):
                         began = True
                         break
             if not began:

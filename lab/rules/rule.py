@@ -99,8 +99,7 @@ class Rule:
 
         Raises SettingError if it asks for a label that is not among them.
         """
-        asked = (*(self.only or ()), *self.labels)
-        for label in asked:
+        for label in (*(self.only or ()), *self.labels):
             if label not in labels:
                 raise SettingError(
                     f"the run has no label {label!r}; {closest(label, list(labels))}"

@@ -11,15 +11,15 @@ NONE = np.zeros((0, 2), np.int64)
 
 def union(spans: Iterable[tuple[int, int]] | np.ndarray) -> np.ndarray:
     """The stretches that lie in at least one span; those that touch become one."""
-    given = np.asarray(list(spans) if not isinstance(spans, np.ndarray) else spans, np.int64)
-    given = given.reshape(-1, 2)
-    if not len(given):
+    rows = np.asarray(list(spans) if not isinstance(spans, np.ndarray) else spans, np.int64)
+    rows = rows.reshape(-1, 2)
+    if not len(rows):
         return NONE
-    given = given[np.lexsort((given[:, 1], given[:, 0]))]
-    reached = np.maximum.accumulate(given[:, 1])
-    begins = np.flatnonzero(np.append(True, given[1:, 0] > reached[:-1]))
-    ends = np.append(begins[1:] - 1, len(given) - 1)
-    return np.stack([given[begins, 0], reached[ends]], axis=1)
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    reached = np.maximum.accumulate(rows[:, 1])
+    begins = np.flatnonzero(np.append(True, rows[1:, 0] > reached[:-1]))
+    ends = np.append(begins[1:] - 1, len(rows) - 1)
+    return np.stack([rows[begins, 0], reached[ends]], axis=1)
 
 
 def intersection(one: np.ndarray, other: np.ndarray) -> np.ndarray:
@@ -42,9 +42,9 @@ def subtraction(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The stretches of `one` that are not in `other` (each a union already)."""
     if not len(one) or not len(other):
         return one
-    least, most = int(one[0, 0]), int(one[-1, 1])
-    inside = other[(other[:, 1] > least) & (other[:, 0] < most)]
-    edges = np.concatenate([[least], np.clip(inside, least, most).ravel(), [most]])
+    first_us, last_us = int(one[0, 0]), int(one[-1, 1])
+    inside = other[(other[:, 1] > first_us) & (other[:, 0] < last_us)]
+    edges = np.concatenate([[first_us], np.clip(inside, first_us, last_us).ravel(), [last_us]])
     rest = edges.reshape(-1, 2)
     return intersection(one, rest[rest[:, 1] > rest[:, 0]])
 

@@ -111,9 +111,9 @@ def _pass(
 def _task(run: Run, detector: Detector, log: ScoreLogWriter) -> tuple[AnalysisTask, list[int]]:
     """The task, and the positions of the run's samples that it has still to be given."""
     before = read_log(log.folder)
-    known = set(before.pts_us.tolist())
+    analysed_us = set(before.pts_us.tolist())
     times = run.log.pts_us.tolist()
-    left = [i for i in np.flatnonzero(run.log.ok).tolist() if times[i] not in known]
+    left = [i for i in np.flatnonzero(run.log.ok).tolist() if times[i] not in analysed_us]
     task = AnalysisTask(detector, log, EVERY_FRAME, run.run_id)
     task.analysed = int(before.ok.sum())
     task.progress = Progress(
@@ -185,13 +185,13 @@ def _layer(store: Store, run: Run, wanted: list[str]) -> tuple[Path, list[str]]:
 
 def _check_same(run: Run, detector: Detector) -> None:
     """The detector must be that of the run but for its prompts."""
-    given, theirs = detector.recipe(), run.recipe
-    aside = ("labels", "text_features")
-    for name in given:
-        if name not in aside and given[name] != theirs.get(name):
+    now, before = detector.recipe(), run.recipe
+    differing = ("labels", "text_features")
+    for name in now:
+        if name not in differing and now[name] != before.get(name):
             raise SettingError(
-                f"the detector of run {run.run_id} has changed: {name} is {given[name]!r}, was "
-                f"{theirs.get(name)!r}; start a new run"
+                f"the detector of run {run.run_id} has changed: {name} is {now[name]!r}, was "
+                f"{before.get(name)!r}; start a new run"
             )
 
 

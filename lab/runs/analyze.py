@@ -196,13 +196,14 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
 def _plan(store: Store, media_id: str, one: Analysis) -> PlannedRun:
     sampling, gate = one.sampling(), make_gate(one.gate)
     detector = one.make(store)
-    given = detector.recipe()
-    if missing := [name for name in ("detector", "labels", "score_floor") if name not in given]:
+    declared = detector.recipe()
+    required = ("detector", "labels", "score_floor")
+    if missing := [name for name in required if name not in declared]:
         raise SettingError(
             f"the recipe of {one.title!r} has no {', '.join(missing)}; "
             "see lab.detectors.detector.Detector"
         )
-    recipe = make_recipe(media_id, given, sampling=sampling, gate=gate_recipe(gate))
+    recipe = make_recipe(media_id, declared, sampling=sampling, gate=gate_recipe(gate))
     run_id = new_run_id()
     return PlannedRun(run_id, store.log_folder(run_id), recipe, detector, sampling, gate)
 

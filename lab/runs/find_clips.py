@@ -15,10 +15,10 @@ def find_clips(paths: Iterable[str | Path]) -> list[Path]:
     Raises SourceError for a folder without videos, or a path that is not there.
     """
     clips: list[Path] = []
-    for given in paths:
-        if not str(given).strip():
+    for name in paths:
+        if not str(name).strip():
             raise SettingError("an empty path was given; name a file or a folder")
-        path = Path(given)
+        path = Path(name)
         if not path.is_dir():
             clips.append(path)
             continue

@@ -170,11 +170,11 @@ def draw(
 
 def _allot(sizes: Sequence[int], clips: int) -> list[int]:
     """In proportion to size, but at least two where there are two."""
-    least = [min(2, n) for n in sizes]
-    wanted = [max(low, round(clips * n / sum(sizes))) for low, n in zip(least, sizes, strict=True)]
+    minima = [min(2, n) for n in sizes]
+    wanted = [max(low, round(clips * n / sum(sizes))) for low, n in zip(minima, sizes, strict=True)]
     wanted = [min(n, w) for n, w in zip(sizes, wanted, strict=True)]
-    while sum(wanted) > max(clips, sum(least)):
-        i = int(np.argmax([w - low for w, low in zip(wanted, least, strict=True)]))
+    while sum(wanted) > max(clips, sum(minima)):
+        i = int(np.argmax([w - low for w, low in zip(wanted, minima, strict=True)]))
         wanted[i] -= 1
     while sum(wanted) < clips:
         i = int(np.argmax([n - w for n, w in zip(sizes, wanted, strict=True)]))

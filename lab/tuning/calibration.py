@@ -132,11 +132,11 @@ def _threshold(p: float, intercept: float, slope: float) -> float | None:
     return score if _EDGE < score < 1 - _EDGE else None
 
 
-def _bins(scores: np.ndarray, there: np.ndarray, most: int = 10) -> list[dict[str, Any]]:
-    edges = np.linspace(0, 1, most + 1)
-    at = np.clip(np.searchsorted(edges, scores, "right") - 1, 0, most - 1)
+def _bins(scores: np.ndarray, there: np.ndarray, bins: int = 10) -> list[dict[str, Any]]:
+    edges = np.linspace(0, 1, bins + 1)
+    at = np.clip(np.searchsorted(edges, scores, "right") - 1, 0, bins - 1)
     out = []
-    for i in range(most):
+    for i in range(bins):
         n, k = int((at == i).sum()), int(there[at == i].sum())
         if n:
             low, high = proportion_interval(k, n) or (0.0, 1.0)

@@ -137,18 +137,18 @@ def choose_of(
     if goal.kind == "f1":
         keys, met = [f["f1"]], True
     elif goal.kind == "recall":
-        fit = f["recall"] >= goal.least_recall
-        met = bool(fit.any())
+        reaches = f["recall"] >= goal.least_recall
+        met = bool(reaches.any())
         keys = (
-            [np.where(fit, -f["false_per_hour"], -np.inf), f["f1"]]
+            [np.where(reaches, -f["false_per_hour"], -np.inf), f["f1"]]
             if met
             else [f["recall"], f["f1"]]
         )
     else:
-        fit = f["false_per_hour"] <= goal.most_false_per_hour
-        met = bool(fit.any())
+        reaches = f["false_per_hour"] <= goal.most_false_per_hour
+        met = bool(reaches.any())
         keys = (
-            [np.where(fit, f["recall"], -np.inf), f["f1"]]
+            [np.where(reaches, f["recall"], -np.inf), f["f1"]]
             if met
             else [-f["false_per_hour"], f["f1"]]
         )

@@ -68,8 +68,8 @@ def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recomm
     goal = Goal(kind=goal) if isinstance(goal, str) else goal  # type: ignore[arg-type]
     folds = make_folds(sweep.names, sweep.sites, sweep.nights, seed)
     best = choose(sweep, goal)
-    held, chosen = held_out_counts(sweep, goal, folds)
-    per_group = np.stack([held[folds.group == g].sum(axis=0) for g in range(len(folds.names))])
+    held_out, chosen = held_out_counts(sweep, goal, folds)
+    per_group = np.stack([held_out[folds.group == g].sum(axis=0) for g in range(len(folds.names))])
     hours = np.array(
         [sweep.covered_us[folds.group == g].sum() / 3.6e9 for g in range(len(folds.names))]
     )
@@ -92,16 +92,16 @@ def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recomm
 
 def held_out_counts(sweep: Sweep, goal: Goal, folds: Folds) -> tuple[np.ndarray, list[int]]:
     """For each clip the counts of the rule that was chosen without its group: int64 (clips, 3)."""
-    held = np.zeros((len(sweep.names), 3), np.int64)
+    counts = np.zeros((len(sweep.names), 3), np.int64)
     chosen = []
     for k in np.unique(folds.fold).tolist():
         out = folds.fold == k
         position = (
             choose(sweep, goal, ~out).position if not out.all() else choose(sweep, goal).position
         )
-        held[out] = sweep.counts[out, position]
+        counts[out] = sweep.counts[out, position]
         chosen.append(position)
-    return held, chosen
+    return counts, chosen
 
 
 def _own_thresholds(sweep: Sweep, goal: Goal, folds: Folds, seed: int) -> list[dict[str, Any]]:

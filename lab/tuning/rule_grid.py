@@ -87,15 +87,15 @@ class RuleGrid:
         scores = np.concatenate(
             [f.scores(BoxFilter()) for f in footage] or [np.zeros(0, np.float32)]
         )
-        seen = np.unique(scores[scores >= np.float32(floor)]).astype(np.float64)
-        seen = seen[(seen > 0) & (seen >= floor)]
-        if not len(seen):
+        occurring = np.unique(scores[scores >= np.float32(floor)]).astype(np.float64)
+        occurring = occurring[(occurring > 0) & (occurring >= floor)]
+        if not len(occurring):
             return dataclasses.replace(self, enter_threshold=(max(floor, 0.5),))
-        if len(seen) > self.thresholds:
-            seen = seen[
-                np.unique(np.linspace(0, len(seen) - 1, self.thresholds).round().astype(int))
+        if len(occurring) > self.thresholds:
+            occurring = occurring[
+                np.unique(np.linspace(0, len(occurring) - 1, self.thresholds).round().astype(int))
             ]
-        return dataclasses.replace(self, enter_threshold=tuple(seen.tolist()))
+        return dataclasses.replace(self, enter_threshold=tuple(occurring.tolist()))
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -345,8 +345,8 @@ def _count_clip(
 
     loop = compiled_loop()
     gaps = np.array([seconds_to_us(v) for v in grid.merge_gap_s], np.int64)
-    leasts = np.array([seconds_to_us(v) for v in grid.min_duration_s], np.int64)
-    out = np.zeros((*grid.shape[:-2], len(gaps), len(leasts), 3), np.int32)
+    minima = np.array([seconds_to_us(v) for v in grid.min_duration_s], np.int64)
+    out = np.zeros((*grid.shape[:-2], len(gaps), len(minima), 3), np.int32)
     assert not isinstance(grid.enter_threshold, str)
     for a, area in enumerate(grid.min_area_fraction):
         box = dataclasses.replace(base.box_filter, min_area_fraction=area)
@@ -364,7 +364,7 @@ def _count_clip(
                     )
                     edges = edges_of_rows(rows[:n], clip.pts_us, clip.start_us, clip.end_us)
                     out[a, t, s, e, x] = kernels.count_grid(
-                        matching.taken(edges), gaps, leasts, clip.covered, clip.present,
+                        matching.taken(edges), gaps, minima, clip.covered, clip.present,
                         clip.counted, *matching.arguments,
                     )  # fmt: skip
     return out.reshape(-1, 3)

@@ -98,9 +98,9 @@ def _candidates(edge, present, counted, reach, which, used, mode, tiou, collar_u
         ok, _ = fits(edge, present[j, 0], present[j, 1], mode, tiou, collar_us, share)
         if ok:
             if used == len(which):
-                more = np.empty(2 * used, np.int64)
-                more[:used] = which
-                which = more
+                larger = np.empty(2 * used, np.int64)
+                larger[:used] = which
+                which = larger
             which[used] = j
             used += 1
         j += 1
@@ -157,15 +157,16 @@ def _counts_at_each_score(  # type: ignore[no-untyped-def]
     parent = np.full(total, -1, np.int64)
     low, high = np.arange(total), np.arange(total)
     head = np.full(total, -1, np.int64)  # a stretch's first segment
-    room = n + len(covered) + 1
-    after = np.full(room, -1, np.int64)  # the next segment of the stretch
-    counts = np.zeros(room, np.int64)  # 1, or 0 if the segment counts as nothing
-    first, count = np.zeros(room, np.int64), np.zeros(room, np.int64)  # its candidates in `which`
-    match_of = np.full(room, -1, np.int64)
-    place = np.full(room, -1, np.int64)  # in `active`, the segments with candidates
-    active = np.empty(room, np.int64)
-    free = np.arange(room)
-    frees, actives, used = room, 0, 0
+    capacity = n + len(covered) + 1
+    after = np.full(capacity, -1, np.int64)  # the next segment of the stretch
+    counts = np.zeros(capacity, np.int64)  # 1, or 0 if the segment counts as nothing
+    # The candidates of a segment in `which`: the first, and how many.
+    first, count = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
+    match_of = np.full(capacity, -1, np.int64)
+    place = np.full(capacity, -1, np.int64)  # in `active`, the segments with candidates
+    active = np.empty(capacity, np.int64)
+    free = np.arange(capacity)
+    frees, actives, used = capacity, 0, 0
     which = np.empty(4 * m + 64, np.int64)
     matched_by, visited = np.full(m, -1, np.int64), np.full(m, -1, np.int64)
     stack, at = np.empty(m + 2, np.int64), np.empty(m + 2, np.int64)

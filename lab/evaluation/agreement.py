@@ -1,4 +1,4 @@
-"""Whether two annotators say the same: agreement, and kappa per second."""
+"""How far two annotators agree: presences, and seconds with kappa."""
 
 from __future__ import annotations
 
@@ -23,13 +23,18 @@ def agreement(
     *,
     tiou: float = 0.5,
 ) -> dict[str, Any]:
-    """Per label and over all, on what both have watched.
+    """How far two annotators agree on what both have watched, by label and overall.
 
-    For each label: `seconds` compared, `agreement` (share of them), `kappa`, and presences that
-    both marked (`both`), or only one of them (`only_one`, `only_other`), at the temporal IoU;
-    `refused` says why kappa is None.
+    tiou: temporal IoU at which two presences are the same.
 
-    Raises SettingError if they have watched nothing in common.
+    Returns `overall` and, by label, `labels`, each with
+        `seconds`: how many were compared.
+        `agreement`: the share of seconds in which both say the same.
+        `kappa`, `kappa_interval`: agreement beyond chance, and its 95 % interval.
+        `both`, `only_one`, `only_other`: presences that both marked, or only one of them.
+        `refused`: why kappa is None.
+
+    Raises SettingError if one has watched nothing, or both have watched nothing in common.
     """
     marks, watched = list(annotations), list(coverage)
     for name in (one, other):

@@ -29,17 +29,21 @@ if TYPE_CHECKING:
 
 Kind = Literal["gained", "lost", "split", "merged", "shifted"]
 _SHIFT_US = 500_000
-NO_SECOND = "no second was analysed by both: there is nothing to compare"
-ONE_CLIP = "one clip only: the gain in F1 has no interval, for there is nothing to resample"
-NO_PRESENCE = "neither side has a sighting in what both analysed"
+NO_SECOND = "the two sides have no analysed second in common, so there is nothing to compare"
+ONE_CLIP = "only one clip was compared: without others to resample, the gain in F1 has no interval"
+NO_PRESENCE = "neither side has a sighting in the footage that both analysed"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What B finds otherwise than A, in a media, in microseconds.
+    """A difference between the sightings of A and of B in one media; times in microseconds.
 
-    kind: `gained` by B, `lost` by B, `split` (one of A is several of B), `merged` (several of A
-    are one of B), `shifted` (an edge lies elsewhere by more than both samplings and 0.5 s).
+    kind is one of:
+        `gained`: only B has the sighting.
+        `lost`: only A has it.
+        `split`: one sighting of A corresponds to several of B.
+        `merged`: several sightings of A correspond to one of B.
+        `shifted`: an edge differs by more than 0.5 s plus both sampling intervals.
     """
 
     kind: Kind
@@ -53,9 +57,12 @@ class Difference:
 class Comparison:
     """A against B over the same media.
 
-    scores: for each sample of A the score of A and of B's nearest sample: float64 (n, 2), with
-    media_of (n,) and pts_us (n,). agreement: per second. f1: of both with the gain of B, if truth
-    is given. notes: what a reader must know.
+    scores: float64 (n, 2); for each sample of A its score and that of B's nearest sample.
+    media_of: (n,), the position in `names` of the media that each pair is from.
+    pts_us: int64 (n,), the time of each pair, in microseconds.
+    agreement: counted in seconds.
+    f1: that of each side and the gain of B; None without truth.
+    notes: what a reader must know.
     """
 
     label_a: str
@@ -118,11 +125,15 @@ def compare(
 ) -> Comparison:
     """Compare runs, or two rules over the same runs.
 
-    label: in A (may be left out if it has one); label_b: in B, as in A unless given. rule_b: as
-    rule_a unless given. truth, coverage: as of `lab.evaluate`; `False` for none at all. The gain
-    in F1 is of B over A, with a paired bootstrap over clips.
+    label: the label in A; may be left out if A has only one.
+    label_b: the label in B; the same as in A unless given.
+    rule_b: the same as rule_a unless given.
+    truth, coverage: as for `lab.evaluate`; `False` measures nothing against annotations.
 
-    Raises SettingError without a common media, for unknown labels or rules below a floor.
+    The gain in F1 is that of B over A, with a paired bootstrap over clips.
+
+    Raises SettingError if no media is common to both, for an unknown label, or for a rule with a
+    threshold below a run's score floor.
     """
     runs_a, runs_b = check_poolable(a), check_poolable(b)
     by_media = {run.media["media_id"]: run for run in runs_b}
@@ -146,7 +157,7 @@ def compare(
         notes.append(f"{left_out} run(s) left out: the other side has no run of their clip")
     if any(one.protocol_hash != two.protocol_hash for one, two in pairs):
         notes.append(
-            "the protocols differ, which is what is compared; figures are never added up over both"
+            "the protocols differ, and that is what is compared; their figures are never pooled"
         )
     scatter, found, differences, table = [], {"a": 0, "b": 0}, [], np.zeros((2, 2), np.int64)
     for one, two in pairs:
@@ -247,12 +258,12 @@ def _differences(one: Run, two: Run, a: Presences, b: Presences) -> list[Differe
         if of_a[i] == 0:
             add("lost", onset, offset, "only A has a sighting")
         elif of_a[i] > 1:
-            add("split", onset, offset, f"one sighting of A is {of_a[i]} of B")
+            add("split", onset, offset, f"one sighting of A corresponds to {of_a[i]} of B")
     for j, (_, onset, offset, _) in enumerate(b.edges.tolist()):
         if of_b[j] == 0:
             add("gained", onset, offset, "only B has a sighting")
         elif of_b[j] > 1:
-            add("merged", onset, offset, f"{of_b[j]} sightings of A are one of B")
+            add("merged", onset, offset, f"{of_b[j]} sightings of A correspond to one of B")
     for i, j in pairs[(of_a[pairs[:, 0]] == 1) & (of_b[pairs[:, 1]] == 1)].tolist():
         first, last = (b.edges[j, 1:3] - a.edges[i, 1:3]).tolist()
         if max(abs(first), abs(last)) > slack:
@@ -288,7 +299,7 @@ def _gain(
         rows.append(sides)
     if not rows:
         if truth is not None:
-            notes.append(f"no clip was watched for {a[0]!r}: F1 is not compared")
+            notes.append(f"no clip was watched for {a[0]!r}, so F1 is not compared")
         return None
     counts = np.array(rows, np.int64)
     one, two = counts[:, 0], counts[:, 1]

@@ -19,7 +19,7 @@ _NO_TIMES = np.zeros(0, np.int64)
 class Counts:
     """Counts add up: over clips, and over labels. Ratios are made of them, never averaged.
 
-    tp, fp, fn: sightings that stand for an annotation, that stand for none, and annotations
+    tp, fp, fn: sightings that match an annotation, sightings that match none, and annotations
         without a sighting, inside covered stretches.
     below_resolution: annotations shorter than the sampling interval; they count as nothing, and
         neither do sightings that touch them alone. not_analysed: the same for annotations during
@@ -27,8 +27,8 @@ class Counts:
     ladder: tp at temporal IoU .50, .55, ... .95.
     touching, touched: sightings that overlap an annotation, annotations that a sighting overlaps.
     clip_..., segment_...: of whole clips, and of segments of 1 s.
-    covered_us: how long was watched for it and analysed. judged_true, judged_false: sightings
-        whose truth is known without coverage, because somebody looked at just them.
+    covered_us: the time that was both watched for it and analysed. judged_true, judged_false:
+        sightings that were judged one by one, where there is no coverage.
     uncovered: annotations outside covered stretches. copied: annotations with edges of a sighting.
     tious: of the pairs. onset_errors_us, offset_errors_us: sighting minus annotation, 0 within the
         bracket, only where neither edge is cut or copied. delays_us: confirmed minus start.
@@ -92,7 +92,7 @@ def total(counts: list[Counts]) -> Counts:
 
 @dataclass(frozen=True, eq=False)
 class Pairing:
-    """Segments of sightings and annotations inside covered stretches, and who stands for whom.
+    """Segments of sightings and annotations inside covered stretches, and which match.
 
     edges: (n, 4). sighting: (n, 3), position of the sighting, whether cut left, cut right.
     truth: (m, 2). annotation: (m, 3), likewise. counted: (m,) False below the resolution.

@@ -1,4 +1,4 @@
-"""Runs and truth in, figures out. The page and Python take them from here."""
+"""Runs and truth in, figures out: the entry point for pages, commands and Python."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ class Evaluation:
     """Figures of a rule over one or more runs.
 
     overall: all labels together; its `covered_s` is footage watched for at least one of them.
-    labels: by label. clips: by media_id, then label. notes: what a reader must know.
+    labels: figures by label.
+    clips: figures by media_id, then by label.
+    names: media_id to the name of the clip.
+    notes: what a reader must know.
     """
 
     rule: Rule
@@ -109,13 +112,14 @@ def evaluate(
 ) -> Evaluation:
     """Measure a rule against what is true, inside what was watched.
 
-    runs: of one protocol, each of another media.
-    truth: a Truth, a CSV's path, a data frame, or None for the annotations in the store.
-    rule: the runs' default, unless given. labels: those to measure; all that truth and runs share.
-    tiou: temporal IoU at which a sighting stands for an annotation; `matching` for other criteria.
+    runs: of one protocol, each of a different media.
+    truth: a Truth, the path of a CSV file, a data frame, or None for the annotations in the store.
+    rule: the runs' default rule unless given.
+    labels: those to measure; all that truth and runs share unless given.
+    tiou: temporal IoU at which a sighting matches an annotation; `matching` for other criteria.
 
-    Raises SettingError for runs that may not be pooled, truth that is not valid, or labels
-    that are not there.
+    Raises SettingError for runs that may not be pooled, truth that is not valid, labels that the
+    rule does not look for, or a threshold below the runs' score floor.
     """
     runs = check_poolable(runs)
     truth = Truth.coerce(truth, runs, coverage, annotator=annotator)
@@ -147,8 +151,8 @@ def evaluate(
     gated = sum(int(run.log.gated.sum()) for run in runs)
     if gated:
         notes.append(
-            f"{gated} samples were held back by a gate: presences that lie wholly among them do "
-            "not count here; see `lab gate` for what it cost"
+            f"{gated} samples were held back by a gate: a presence that lies wholly within them "
+            "does not count here; `lab gate` shows what the gate cost"
         )
     return Evaluation(
         rule=rule,
@@ -178,10 +182,14 @@ def count_run(
 ) -> tuple[Counts, Pairing, Presences]:
     """What a rule finds of a label in a run, counted against what is true of it.
 
-    truth: of the label, or of another one that stands for it. presences: what was found; by the
-    rule in the run, unless given. sampled: bool, one a sample of the log, what is taken as
-    analysed; the samples on which the label was looked for, unless given. interval_s: annotations
-    below it do not count; the run's own sampling interval, unless given.
+    truth: of the label, or of another one that stands for it.
+    presences: what was found; what the rule finds in the run unless given.
+    sampled: bool, one per sample of the log: which samples count as analysed; those on which the
+        label has a score unless given.
+    interval_s: shorter annotations do not count; the run's own sampling interval unless given.
+
+    Raises SettingError for a label that the run does not have, or a threshold below its score
+    floor.
     """
     if presences is None:
         presences = presences_of(run, label, rule)
@@ -199,7 +207,11 @@ def count_run(
 
 
 def presences_of(run: Run, label: str, rule: Rule) -> Presences:
-    """What a rule finds of a label in a run, as columns."""
+    """What a rule finds of a label in a run, as columns.
+
+    Raises SettingError for a label that the run does not have, or a threshold below its score
+    floor.
+    """
     series = run.series(label, rule)
     rule.check_floor(series.score_floor)
     return presences_in(series, rule.of(label).debounce)

@@ -1,4 +1,4 @@
-"""Ratios and their intervals, or the reason why the data cannot say them."""
+"""Ratios and their intervals, or the reason why the data does not define them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from lab.evaluation.rates import (
 )
 
 NO_COVERAGE = (
-    "no stretch was watched for it: without coverage nobody knows what was missed; "
-    "mark what you watched (one key says the whole clip)"
+    "no stretch was watched for it, so what was missed is not known; "
+    "mark what you watched (one key marks the whole clip)"
 )
 ONLY_QUEUE = (
-    "all that was watched are answers to the queue, which asks about the hardest moments: no "
-    "figure over them speaks for the footage; watch stretches from end to end, or draw an audit"
+    "the only watched stretches are answers to the queue, which asks about the hardest cases: "
+    "they do not represent the footage; watch stretches from end to end, or draw an audit"
 )
 ONLY_COPIED = (
-    "all edges were accepted from sightings, so they agree with the machine by themselves; "
+    "all edges were accepted from sightings, so they agree with them by construction; "
     "annotate some independently"
 )
 _TIMES = {
@@ -39,21 +39,24 @@ _TIMES = {
     "offset_error": "offset_errors_us",
     "delay": "delays_us",
 }
-NO_PAIR = "no sighting stands for an annotation, so there are no edges to compare"
+NO_PAIR = "no sighting matches an annotation, so there are no edges to compare"
 ALL_CUT = (
-    "of all pairs this edge is cut by an end of the clip or of what was watched, or was accepted "
-    "from a sighting: nothing is known of its error"
+    "in every matched pair this edge is cut by an end of the clip or of a watched stretch, or was "
+    "accepted from a sighting, so its error is not known"
 )
-NO_SEGMENT_FOUND = "no segment of 1 s has a sighting in it"
-NO_SEGMENT_TRUE = "no segment of 1 s has an annotation in it"
-NO_SEGMENT = "no segment of 1 s has a sighting or an annotation in it"
+NO_SEGMENT_FOUND = "no segment of 1 s contains a sighting"
+NO_SEGMENT_TRUE = "no segment of 1 s contains an annotation"
+NO_SEGMENT = "no segment of 1 s contains a sighting or an annotation"
 
 
 @dataclass(frozen=True, eq=False)
 class Figures:
-    """Figures of a label, or of all labels together. What cannot be said is None; see `refused`.
+    """Figures of a label, or of all labels together.
 
-    counts: what they are made of. origins: how the coverage came about.
+    A figure that is not defined is None; `refused` gives the reason.
+
+    counts: what the figures are computed from.
+    origins: how the coverage came about (see `lab.annotation.Coverage`).
     """
 
     counts: Counts
@@ -155,7 +158,7 @@ class Figures:
 
     @property
     def mean_tiou(self) -> float | None:
-        """Of the pairs whose edges are a person's own."""
+        """Mean temporal IoU of the pairs whose edges were not copied from a sighting."""
         return float(self.counts.tious.mean()) if len(self.counts.tious) else None
 
     def _groups(self) -> dict[str, dict[str, Any]]:
@@ -218,7 +221,7 @@ class Figures:
 
 
 def macro(figures: Iterable[Figures]) -> dict[str, Any]:
-    """Unweighted means over labels; a label without a figure is left out, and named by number."""
+    """Unweighted means over labels that have the figure; `..._labels` says how many those are."""
     each = list(figures)
     row: dict[str, Any] = {"labels": len(each)}
     refused: dict[str, str] = {}
@@ -233,7 +236,7 @@ def macro(figures: Iterable[Figures]) -> dict[str, Any]:
 
 
 def _errors(errors_us: np.ndarray) -> dict[str, Any]:
-    """Spread of signed errors in seconds; `n` 0 and no values where nothing can be compared."""
+    """Spread of signed errors in seconds; `n` 0 and no values if there is nothing to compare."""
     if not len(errors_us):
         return {
             "n": 0,

@@ -1,4 +1,4 @@
-"""The fragmentation report: what went wrong, each an event to look at.
+"""The fragmentation report: what went wrong, as events to review.
 
 After Ward, Lukowicz and Gellersen, ACM TIST 2 (2011) 6: one kind does not exclude another.
 """
@@ -21,14 +21,19 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class EvaluationEvent:
-    """Something to look at, in a media from `start_us` to `end_us`.
+    """An event to review, in a media from `start_us` to `end_us`.
 
-    kind: `missed`, no sighting touches the annotation. `false`, the sighting touches no
-    annotation. `split`, several sightings touch one annotation. `merged`, one sighting touches
-    several annotations. `early`, `late`: the first sighting of an annotation begins before or
-    after it by more than the tolerance beyond its bracket; `ends_early`, `ends_late` likewise for
-    the last one's end. `censored`: cut by the media's or the coverage's ends, so its edge is not
-    known. `below_resolution`: shorter than the sampling interval. `not_analysed`: failed samples.
+    kind is one of:
+        `missed`: no sighting touches the annotation.
+        `false`: the sighting touches no annotation.
+        `split`: several sightings touch one annotation.
+        `merged`: one sighting touches several annotations.
+        `early`, `late`: the first sighting of an annotation begins before or after it, by more
+            than the tolerance beyond its bracket.
+        `ends_early`, `ends_late`: the same for the end of the last sighting.
+        `censored`: cut by an end of the media or of the coverage, so the edge is not known.
+        `below_resolution`: the annotation is shorter than the sampling interval.
+        `not_analysed`: no sample in the annotation was analysed.
     """
 
     kind: Kind
@@ -47,7 +52,7 @@ class EvaluationEvent:
 def fragmentation_events(
     p: Pairing, presences: Presences, matching: Matching, media_id: str, label: str
 ) -> list[EvaluationEvent]:
-    """In order of time."""
+    """The events of one label in one media, in order of time."""
     out: list[EvaluationEvent] = []
 
     def add(kind: Kind, span: np.ndarray, text: str) -> None:
@@ -100,7 +105,7 @@ def _edges(
     others: np.ndarray,
     add: Any,
 ) -> None:
-    """Early or late; not where the sighting reaches over from a neighbour, which `merged` says."""
+    """Early or late; not where the sighting reaches over from a neighbour: that is `merged`."""
     tolerance = round(matching.edge_tolerance_s * 1e6)
     first, last, span = rows[0], rows[-1], p.truth[j]
     if p.copied[j]:

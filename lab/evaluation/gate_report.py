@@ -20,13 +20,18 @@ from lab.score_log.recipe import recipe_hash
 
 @dataclass(frozen=True)
 class GateReport:
-    """Samples that a gate held back, and recall with the presences that it hid.
+    """How many samples a gate held back, and what that cost in recall.
 
-    gate: its settings. samples, gated: counts; gated_s: media time. labels: per annotated label
-    `annotations`, `recall` where a presence on which every sample was held back counts as missed,
-    `recall_looked_at` over those on which the detector looked at least once, `hidden` (how many it
-    never looked at), and `recall_without_gate` of a run that is the same but for the gate, None if
-    the store has none; `refused`, which of these are None, and why.
+    gate: its settings.
+    samples, gated: how many samples there are, and how many were held back.
+    gated_s: the media time that the gated samples stand for.
+    labels: for each annotated label
+        `annotations`: how many of them count.
+        `hidden`: how many of them lie wholly within gated samples.
+        `recall`: with hidden annotations counted as missed.
+        `recall_looked_at`: over the annotations that are not hidden.
+        `recall_without_gate`: of a run that differs only in the gate.
+        `refused`: figure to reason, for those that are None.
     """
 
     gate: Mapping[str, Any]
@@ -37,7 +42,7 @@ class GateReport:
 
     @property
     def saved(self) -> float:
-        """The share of samples that the detector was spared."""
+        """The share of samples that the detector did not have to analyse."""
         return self.gated / self.samples if self.samples else 0.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +70,9 @@ def gate_report(
     truth: as `lab.evaluate` takes it. Raises SettingError for a run without a gate.
     """
     if not run.recipe.get("gate"):
-        raise SettingError(f"run {run.run_id} has no gate; make one with --gate motion")
+        raise SettingError(
+            f"run {run.run_id} has no gate; analyse the clip again with --gate motion"
+        )
     truth = Truth.coerce(truth, [run], None)
     rule = run.default_rule if rule is None else Rule.coerce(rule)
     media_id = run.media["media_id"]
@@ -87,7 +94,7 @@ def gate_report(
 
 
 NO_UNGATED_RUN = (
-    "no finished run is the same but for the gate; analyse the clip without --gate to compare"
+    "the store has no finished run without the gate; analyse the clip without --gate to compare"
 )
 
 
@@ -126,7 +133,7 @@ def _figures(
 
 
 def _without_gate(run: Run) -> Run | None:
-    """A finished run of the store that differs in nothing but the gate."""
+    """A finished run of the store that differs only in the gate."""
     wanted = recipe_hash({**run.recipe, "gate": None})
     rows = run.store.runs(media_id=run.media["media_id"])
     found = next((r for r in rows if r["recipe_hash"] == wanted and r["state"] == "done"), None)

@@ -1,4 +1,4 @@
-"""Which sighting stands for which annotation.
+"""Which sighting matches which annotation.
 
 One to one, and as many pairs as possible; among those, the pairs with the largest sum of temporal
 IoU. Two criteria for a pair:

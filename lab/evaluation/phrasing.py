@@ -1,4 +1,4 @@
-"""Phrases for the same thing ("otter", "sea otter"), compared on the same samples of one run."""
+"""Phrases for the same thing ("otter", "sea otter"), compared over the samples of one run."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _APART_US = 2_000_000
 _RATES = ("precision", "recall", "f1")
 _MORE_IS_BETTER = ("peak_score", "mean_inside", "auc", *_RATES)
 _LESS_IS_BETTER = ("mean_outside",)
-NO_TRUTH = "no truth was given, or it has no such label: give truth, and the label that counts"
-NO_SAMPLE = "the phrase was not looked for on any sample"
+NO_TRUTH = "nothing was given to measure against; give truth, and the label whose annotations count"
+NO_SAMPLE = "no sample was analysed for the phrase"
 NO_SCORE = "its score is 0 on every sample"
-NO_SHARED_SAMPLE = "no sample was looked at for all of the phrases"
+NO_SHARED_SAMPLE = "no sample was analysed for all of the phrases"
 NO_SAMPLE_INSIDE = "no shared sample lies in an annotated presence"
-NO_SAMPLE_OUTSIDE = "no shared sample lies in what was watched and outside the annotations"
+NO_SAMPLE_OUTSIDE = "no shared sample lies in watched footage outside the annotations"
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,18 @@ class Disagreement:
 class Phrasing:
     """Phrases side by side.
 
-    rows: one a phrase, in the order asked for. Of all its samples: `samples`, `threshold`,
-        `peak_score`, `peak_s`, `sightings`, `presence_s`. Of the samples that all phrases share:
-        `share_over`, and against the truth `mean_inside`, `mean_outside`, `auc`. Of its sightings
-        against the truth: `precision`, `recall`, `f1`, each with `..._interval` (95 %), and
-        `tp`, `fp`, `fn`. What is None has its reason in `refused`.
-    disagreements: the samples that differ most, the furthest apart first, 2 s or more from another.
+    rows: one per phrase, in the given order.
+        Over all its samples: `samples`, `threshold`, `peak_score`, `peak_s`, `sightings`,
+        `presence_s`.
+        Over the samples that all phrases share: `share_over`, and against the truth
+        `mean_inside`, `mean_outside`, `auc`.
+        Of its sightings against the truth: `tp`, `fp`, `fn`, and `precision`, `recall`, `f1`,
+        each with `..._interval` (95 %).
+        `refused`: figure to reason, for those that are None.
+    disagreements: the samples whose scores differ most, largest spread first, at least 2 s apart.
     truth: the label, how many annotations it has here, how long was watched; None without truth.
-    sightings: phrase to its sightings under `rule`. notes: what a reader must know.
+    sightings: phrase to its sightings under `rule`.
+    notes: what a reader must know.
     """
 
     run_id: str
@@ -71,7 +75,7 @@ class Phrasing:
 
     @property
     def best(self) -> dict[str, list[str]]:
-        """Column to the phrases that are best in it; none where all are alike."""
+        """Column to the phrases that are best in it; a column of equal values is left out."""
         out = {}
         for name in (*_MORE_IS_BETTER, *_LESS_IS_BETTER):
             values = {r["phrase"]: r[name] for r in self.rows if r[name] is not None}
@@ -93,7 +97,7 @@ class Phrasing:
         }
 
     def flat_rows(self) -> list[dict[str, Any]]:
-        """One row a phrase, as for a CSV; intervals as `..._low` and `..._high`."""
+        """One row per phrase, as for a CSV; intervals as `..._low` and `..._high`."""
         flat = []
         for row in self.rows:
             out = {k: v for k, v in row.items() if k != "refused" and not k.endswith("_interval")}
@@ -206,8 +210,8 @@ def _notes(run: Run, phrases: list[str], rule: Rule) -> list[str]:
         notes.append(f"not looked for everywhere yet: {', '.join(unfinished)}")
     if len({run.series(phrase).scored.tobytes() for phrase in phrases}) > 1:
         notes.append(
-            "the phrases were not looked for on the same samples: shares, means and AUC are of the "
-            "samples that all of them share; peaks and sightings are of each one's own"
+            "the phrases were not looked for on the same samples: shares, means and AUC are over "
+            "the samples that all of them share, peaks and sightings over each phrase's own"
         )
     return notes
 
@@ -215,13 +219,13 @@ def _notes(run: Run, phrases: list[str], rule: Rule) -> list[str]:
 def _truth(
     run: Run, truth: Any, label: str | None, coverage: Any, annotator: str | None
 ) -> tuple[LabelTruth, dict[str, Any], list[str]]:
-    """What is known of one label on this clip, in words for a reader, and notes."""
+    """The truth of one label on this clip, a summary of it for a reader, and notes."""
     media_id = run.media["media_id"]
     everywhere = Truth.coerce(truth, [run], coverage, annotator=annotator)
     here = sorted(everywhere.by_media.get(media_id, {}))
     if label is None:
         if len(here) != 1:
-            annotated = f"it has {', '.join(here[:8])}" if here else "it says nothing of this clip"
+            annotated = f"it has {', '.join(here[:8])}" if here else "it has no rows for this clip"
             raise SettingError(f"name the label whose annotations count; {annotated}")
         label = here[0]
     if label not in here:
@@ -241,7 +245,7 @@ def _truth(
 
 
 def _curve(run: Run, phrase: str, rule: Rule) -> np.ndarray:
-    """float64, shape of the log's samples; NaN where the phrase was not looked at."""
+    """float64, one per sample of the log; NaN where the phrase was not analysed."""
     out = np.full(len(run.log.pts_us), np.nan)
     out[run.series(phrase).scored] = run.series(phrase, rule).scores
     return out

@@ -21,7 +21,7 @@ def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
         one, other = list(protocols.values())[:2]
         raise SettingError(
             f"runs {one.run_id} and {other.run_id} have different protocols "
-            f"({protocol_difference(one, other)}): they are not pooled; compare them instead"
+            f"({protocol_difference(one, other)}) and cannot be pooled; compare them instead"
         )
     by_media: dict[str, Run] = {}
     for run in pooled:
@@ -29,8 +29,8 @@ def check_poolable(runs: Run | Iterable[Run]) -> list[Run]:
         by_media[run.media["media_id"]] = run
         if earlier is not None:
             raise SettingError(
-                f"runs {earlier.run_id} and {run.run_id} are of the same clip and protocol: it would "
-                "count twice; give one of them"
+                f"runs {earlier.run_id} and {run.run_id} are of the same clip and protocol, so it "
+                "would count twice; give one of them"
             )
     return pooled
 
@@ -69,7 +69,7 @@ def shared_labels(
         for label in labels:
             if label not in looked_for:
                 raise SettingError(
-                    f"the rule finds no label {label!r}; {closest(label, looked_for)}"
+                    f"the rule looks for no label {label!r}; {closest(label, looked_for)}"
                 )
         return sorted(set(labels)), []
     unknown = sorted(annotated - set(looked_for))
@@ -88,7 +88,7 @@ def shared_labels(
 
 
 def media_names(runs: Iterable[Run]) -> dict[str, str]:
-    """media_id to a name that is one of its kind: the file's, or more of its path."""
+    """media_id to a unique name: that of the file, or as much of its path as it takes."""
     names: dict[str, str] = {}
     for run in runs:
         row, parts = run.media, run.media_path.parts

@@ -11,15 +11,17 @@ import numpy as np
 from scipy import special
 
 LEVEL = 0.95
-NO_SIGHTING = "the rule has no sighting in what was watched: a share of none cannot be given"
-NO_ANNOTATION = "nothing that counts is annotated in what was watched, so nothing could be missed"
-NOTHING_COUNTED = "neither a sighting nor an annotation counts in what was watched"
-NO_TIME = "nothing of what was watched was analysed, so there is no time to divide by"
+NO_SIGHTING = "the watched footage has no sighting that counts, so no share of them is defined"
+NO_ANNOTATION = (
+    "the watched footage has no annotation that counts, so none could be found or missed"
+)
+NOTHING_COUNTED = "the watched footage has neither a sighting nor an annotation that counts"
+NO_TIME = "none of the watched footage was analysed, so there is no time to divide by"
 Interval = tuple[float, float]
 
 
 def proportion_interval(k: int, n: int, level: float = LEVEL) -> Interval | None:
-    """Of k successes in n trials; None of no trial. 5 of 5 is [0.478, 1]."""
+    """The interval for k successes in n trials; None without a trial. 5 of 5 is [0.478, 1]."""
     if n == 0:
         return None
     tail = (1 - level) / 2
@@ -29,7 +31,7 @@ def proportion_interval(k: int, n: int, level: float = LEVEL) -> Interval | None
 
 
 def rate_interval(events: int, time: float, level: float = LEVEL) -> Interval | None:
-    """Events per unit of `time`; None of no time."""
+    """The interval for events per unit of `time`; None if no time passed."""
     if time <= 0:
         return None
     if events == 0:
@@ -41,7 +43,7 @@ def rate_interval(events: int, time: float, level: float = LEVEL) -> Interval | 
 
 
 def f1_interval(tp: int, fp: int, fn: int, level: float = LEVEL) -> Interval | None:
-    """Of F1 = 2 J / (1 + J) with J = tp / (tp + fp + fn), by the exact interval of J.
+    """The interval for F1 = 2 J / (1 + J), J = tp / (tp + fp + fn), from the exact one of J.
 
     The number of sightings and annotations together is taken as given.
     """
@@ -69,7 +71,7 @@ def refused_rates(tp: int, fp: int, fn: int, hours: float) -> dict[str, str]:
 
 
 def rates_of(totals: np.ndarray, hours: float) -> dict[str, np.ndarray]:
-    """precision, recall, f1, false_per_hour of counts (..., 3); NaN where nothing can be said."""
+    """precision, recall, f1, false_per_hour of counts (..., 3); NaN where one is not defined."""
     tp, fp, fn = (totals[..., i].astype(np.float64) for i in range(3))
     with np.errstate(divide="ignore", invalid="ignore"):
         return {

@@ -26,10 +26,11 @@ _RATES = ("precision", "recall", "f1", "false_per_hour")
 
 
 def grouped_figures(per_group: np.ndarray, hours: np.ndarray, seed: int = 0) -> dict[str, Any]:
-    """Figures of counts by group, each with an interval from resampled groups; `refused` says why
-    one is None.
+    """Figures over groups, each with an interval from resampled groups.
 
-    per_group: int64 (g, 3): tp, fp, fn. hours: (g,), of covered footage.
+    per_group: int64 (g, 3): tp, fp, fn. hours: float64 (g,), of covered footage.
+
+    Returns JSON values; `refused` gives the reason for each figure that is None.
     """
     point = rates_of(per_group.sum(axis=0), float(hours.sum()))
     g = len(per_group)

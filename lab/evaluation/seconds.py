@@ -12,8 +12,8 @@ from lab.rules import spans
 
 SECOND_US = 1_000_000
 NO_KAPPA = (
-    "one side has it in no second, or in all of them: there is no agreement beyond chance "
-    "to measure"
+    "one side has the label in no second, or in every second, so agreement beyond chance is "
+    "not defined"
 )
 
 

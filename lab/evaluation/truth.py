@@ -25,8 +25,9 @@ class LabelTruth:
 
     present: int64 (m, 2), sorted, disjoint: where it was there.
     copied: bool (m,), the edges are those of a sighting, so edge errors mean nothing.
-    covered: int64 (k, 2), what was watched for it. rejected: stretches that somebody looked at
-        because a rule saw it there, and it was not. origins: how the coverage came about.
+    covered: int64 (k, 2), what was watched for it.
+    rejected: int64 (r, 2), stretches in which somebody rejected a sighting as false.
+    origins: how the coverage came about.
     joined: how many annotations overlapped another one of the label; together they are one
         presence.
     """
@@ -74,8 +75,8 @@ class Truth:
         if not n:
             return []
         return [
-            f"{count_of(n, 'overlapping annotation')} joined: a label is there or not, however "
-            "many wear it"
+            f"{count_of(n, 'overlapping annotation')} joined: a label is present or absent, "
+            "however many objects have it"
         ]
 
     @classmethod
@@ -157,7 +158,7 @@ class Truth:
             return truth
         if truth is None:
             if not runs:
-                raise SettingError("there is no run to take annotations for; give a truth file")
+                raise SettingError("there is no run whose annotations to read; give a truth file")
             return cls.from_store(runs[0].store, **options)
         return cls._from_table(truth, [run.media for run in runs], coverage, **options)
 
@@ -168,7 +169,7 @@ class Truth:
         table = read_table(truth)
         if not table:
             raise SettingError(
-                "the truth has no rows; a row without times says “watched, nothing there”"
+                "the truth has no rows; a row without times means “watched, nothing there”"
             )
         rows, notes = place(table, media)
         annotations = [
@@ -192,7 +193,7 @@ class Truth:
 
 
 def _stated_coverage(media: Mapping[str, Any], row: Mapping[str, Any]) -> Coverage:
-    """Of a row of a coverage file; one without times is the whole media."""
+    """The coverage that a row of a coverage file states; without times it is the whole media."""
     if row["start_us"] is None:
         return whole(media, row["label"], row["annotator"], row["origin"])
     return Coverage(
@@ -243,9 +244,9 @@ def _assumed_coverage(
         )
     if unwatched:
         notes.append(
-            f"{count_of(len(unwatched), 'media', 'media')} not taken as watched where all rows are "
-            "sightings that were accepted: they do not say what was missed; give --coverage (in "
-            "Python coverage=), or a row without times for what was watched"
+            f"{count_of(len(unwatched), 'media', 'media')} not taken as watched: all rows are "
+            "accepted sightings, which do not say what was missed; give --coverage (in Python "
+            "coverage=), or a row without times for what was watched"
         )
     return watched, notes
 

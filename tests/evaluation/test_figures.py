@@ -261,7 +261,7 @@ def test_every_figure_that_is_null_has_its_reason(tmp_path, case):
 def test_runs_of_other_protocols_and_of_one_clip_twice_are_not_pooled(tmp_path):
     one = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=1.0, name="one")
     slower = make_run(tmp_path, scores_of(20, [(2, 5)]), every_s=2.0, name="two")
-    with pytest.raises(ValueError, match=r"different protocols .*every_s.*not pooled"):
+    with pytest.raises(ValueError, match=r"different protocols .*every_s.*cannot be pooled"):
         evaluate([one, slower], make_truth(one, (2, 5)))
     with pytest.raises(ValueError, match="count twice"):
         evaluate([one, one], make_truth(one, (2, 5)))

@@ -13,7 +13,7 @@ from lab.rules.parameters import Polygon, check_keys, parameter, parameters_of
 if TYPE_CHECKING:
     import numpy as np
 
-# NumPy is imported where boxes are looked at: the command line reads these declarations at start.
+# NumPy is imported where boxes are filtered: the command line reads these declarations at start.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted",
 class Decision:
     """What a rule decided at `pts_us`, why, and what would have turned it.
 
-    setting, value: the smallest change, None if no change of one setting would have done.
+    setting, value: the smallest change; None if no change of a single setting would turn it.
     """
 
     kind: Kind
@@ -202,7 +202,7 @@ class _Trial:
 
     def _merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Decision:
         gap_s = float(self.pts[segment[0]] - self.pts[before[2]]) / 1e6
-        reason = f"begins {gap_s:.2f} s after the one before it, within merge_gap_s: it goes on"
+        reason = f"begins {gap_s:.2f} s after the one before, within merge_gap_s: continues it"
         value = max(0.0, gap_s - 0.01)
         turned = lambda r: self.overlapping(r, int(before[0]), int(segment[2])) > 1  # noqa: E731
         setting, value_ = self.smallest(d, iter([("merge_gap_s", value)]), turned)

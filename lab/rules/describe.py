@@ -6,10 +6,10 @@ from lab.rules.rule import LabelRule, Rule, rule_parameters
 
 
 def describe(rule: Rule) -> dict[str, str]:
-    """What a rule says, all of it but what has no effect, made from its declared settings.
+    """What a rule does, made from its declared settings; those without effect are left out.
 
-    Returns a sentence without a full stop for each of "every label" (or "every other label") and
-    the labels that have a rule of their own, and one for "labels" where it names those to look for.
+    Returns a sentence without a full stop for "every label" (or "every other label") and for each
+    label that has its own rule, and one for "labels" if the rule names those to look for.
     """
     sentences = {"every other label" if rule.labels else "every label": _sentence(rule.default)}
     sentences |= {label: _sentence(rule.labels[label]) for label in sorted(rule.labels)}

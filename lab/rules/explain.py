@@ -49,7 +49,7 @@ def _not_scored(series: ScoreSeries, position: int) -> dict[str, str]:
 
 
 class _Before:
-    """What of the state before a sample is needed to tell what the sample changed."""
+    """The part of the state before a sample that shows what the sample changed."""
 
     def __init__(self, state: LabelTracker) -> None:
         self.was_open = state.open is not None

@@ -1,4 +1,4 @@
-"""What a setting of a rule is: its unit, bounds, default and words, declared where the field is.
+"""What a setting of a rule is: unit, bounds, default and texts, declared with its field.
 
 The checks of a rule, the options of the command line, the sliders on Tune, the values of a sweep,
 the schema of jobs, the methods paragraph and the table in docs/guide/rules.md are made from these
@@ -116,7 +116,7 @@ class RuleParameter:
         return row
 
     def checked(self, value: Any) -> Any:
-        """The value in its own type. Raises SettingError if it is none of this kind."""
+        """The value in its own type. Raises SettingError if it is not valid for this kind."""
         if self.kind == "choice":
             if value not in self.choices:
                 known = " or ".join(self.choices)
@@ -183,7 +183,9 @@ def _polygons(name: str, polygons: Any) -> tuple[Polygon, ...]:
         try:
             points = tuple((float(x), float(y)) for x, y in polygon)
         except (TypeError, ValueError):
-            raise SettingError(f"{name} holds polygons of (x, y) points, got {polygon!r}") from None
+            raise SettingError(
+                f"{name} must hold polygons of (x, y) points, got {polygon!r}"
+            ) from None
         if len(points) < 3:
             raise SettingError(f"a polygon in {name} needs 3 points or more, got {len(points)}")
         if not all(0 <= v <= 1 for point in points for v in point):

@@ -60,6 +60,7 @@ class LabelRule:
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> LabelRule:
+        """Raises SettingError for unknown keys and values out of range."""
         check_keys(settings, [f.name for f in dataclasses.fields(cls)], "rule of a label")
         return cls(
             debounce=Debounce.from_dict(settings.get("debounce", {})),
@@ -81,6 +82,7 @@ class Rule:
     only: tuple[str, ...] | None = None
 
     def of(self, label: str) -> LabelRule:
+        """The rule of one label."""
         return self.labels.get(label, self.default)
 
     def changed(self, **changes: Any) -> Rule:
@@ -97,7 +99,7 @@ class Rule:
     def wanted(self, labels: Sequence[str]) -> list[str]:
         """Those of `labels` that the rule looks for, sorted.
 
-        Raises SettingError if it asks for a label that is not among them.
+        Raises SettingError if it names a label that is not among them.
         """
         for label in (*(self.only or ()), *self.labels):
             if label not in labels:
@@ -119,7 +121,7 @@ class Rule:
 
     @property
     def rule_hash(self) -> str:
-        """Equal for rules that say the same."""
+        """Equal for rules with the same settings."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -147,7 +149,10 @@ class Rule:
 
     @classmethod
     def coerce(cls, rule: Rule | Debounce | Mapping[str, Any] | None) -> Rule:
-        """A rule from what a caller may hand in: a rule, a debounce for all labels, settings."""
+        """A rule from a rule, a debounce for all labels, settings as of `to_dict`, or None.
+
+        Raises SettingError for unknown keys and values out of range.
+        """
         if rule is None:
             return cls()
         if isinstance(rule, Rule):

@@ -30,7 +30,7 @@ class ScoreSeries:
 
     sample_pts_us: int64 (n,), rising: every sample of the run.
     scored: bool (n,): samples that the label has a score on. The others failed, were held back by
-        a gate (`gated`, bool (n,)), or were not looked at for this label.
+        a gate (`gated`, bool (n,)), or were not analysed for this label.
     scores: float32, one for each scored sample: the highest confidence of the detections that
         pass the box filter, 0 if there is none.
     interval_s: the sampling interval, by which seconds become counts of samples.
@@ -162,7 +162,10 @@ class ScoreSeries:
         return replace(self, scores=np.ascontiguousarray(scores, np.float32))
 
     def why_not_scored(self, position: int) -> str:
-        """Why a sample, by its position among all, has no score."""
+        """Why a sample, by its position among all, has no score.
+
+        Raises SettingError if it has one.
+        """
         if self.scored[position]:
             raise SettingError(f"sample {position} of {self.label!r} has a score")
-        return self.reasons.get(position) or f"{self.label} was not looked at"
+        return self.reasons.get(position) or f"{self.label} was not analysed"

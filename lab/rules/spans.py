@@ -50,7 +50,7 @@ def subtraction(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def total_us(spans: np.ndarray) -> int:
-    """How long they are together."""
+    """Their total length, in microseconds."""
     return int((spans[:, 1] - spans[:, 0]).sum())
 
 

@@ -237,7 +237,7 @@ class Tracker:
     start_us: where the media begins, if that is before the first sample that was analysed
         (its first frames may have failed).
 
-    Failed, gated and missing samples are not handed in: they move no streak.
+    Failed, gated and missing samples are not passed to `update`: they move no streak.
     """
 
     def __init__(
@@ -254,7 +254,7 @@ class Tracker:
         self._labels: dict[str, LabelTracker] = {}
 
     def of(self, label: str) -> LabelTracker:
-        """The state of a label; a label that was never seen is closed and has no streak."""
+        """The state of a label; one without a sample yet is closed and has no streak."""
         if label not in self._labels:
             debounce = self._rule.of(label).debounce.resolved(self._every_s)
             self._labels[label] = LabelTracker(label, debounce)

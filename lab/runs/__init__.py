@@ -1,1 +1,1 @@
-"""Doing it: one pass of detectors over a clip, and the run that it leaves."""
+"""Running: one pass of detectors over a clip, and the run that it leaves."""

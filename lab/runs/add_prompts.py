@@ -1,7 +1,7 @@
 """Adding prompts to a finished run: only what is new is computed, from the playhead outward.
 
-The new labels have a log of their own beside the run's, over the same samples; what the run saw
-before stays as it is, to the last bit.
+The new labels have their own log beside the run's, over the same samples; the run's log stays as
+it is, to the last bit.
 """
 
 from __future__ import annotations
@@ -46,13 +46,15 @@ def add_prompts(
 ) -> Run:
     """Look for more prompts on the samples of a finished run in mode `independent`.
 
-    store: as `lab.open_store` gives it, or its folder. from_s: where to begin; the rest follows
-    outward. A pass that was cancelled goes on where it stopped when the same prompts are asked
-    for again. detector: one made for these prompts; it stays loaded.
+    store: as `lab.open_store` gives it, or its folder.
+    from_s: where to begin; the rest follows outward.
+    detector: one made for these prompts; it stays loaded.
 
-    Raises SettingError for a run in another mode, a prompt that it has already, or a `from_s`
-    that is no time, SourceError if the clip is not at hand, DetectorError if the detector failed
-    on every sample.
+    A pass that was cancelled resumes where it stopped when the same prompts are given again.
+
+    Raises SettingError for a run in another mode, a prompt that the run already has, or a `from_s`
+    that is not a time; SourceError if the clip is missing or has changed; DetectorError if the
+    detector failed on every sample.
     """
     store = Store.coerce(store)
     run = Run(store, run_id)
@@ -84,7 +86,7 @@ def _pass(
     progress: bool | Report,
     cancelled: Callable[[], bool],
 ) -> bool:
-    """One pass over the samples for these labels; whether it came to its end."""
+    """One pass over the samples for these labels; whether it was completed."""
     with ExitStack() as stack:
         if detector is None:
             detector = make_detector(store=store, **settings_for(run, labels))
@@ -109,7 +111,7 @@ def _pass(
 
 
 def _task(run: Run, detector: Detector, log: ScoreLogWriter) -> tuple[AnalysisTask, list[int]]:
-    """The task, and the positions of the run's samples that it has still to be given."""
+    """The task, and the positions of the run's samples that are still to be analysed."""
     before = read_log(log.folder)
     analysed_us = set(before.pts_us.tolist())
     times = run.log.pts_us.tolist()
@@ -126,21 +128,21 @@ def _task(run: Run, detector: Detector, log: ScoreLogWriter) -> tuple[AnalysisTa
 
 
 def discard_unfinished(store: Store, run_id: str) -> list[str]:
-    """Forget prompts whose pass was stopped, with what was seen of them; returns them.
+    """Discard prompts whose pass was stopped, with the samples analysed so far; returns them.
 
-    Raises StoreError while another process looks for them.
+    Raises StoreError while another process analyses them.
     """
     run = Run(store, run_id)
-    forgotten = list(run.log.adding)
+    discarded = list(run.log.adding)
     for folder in added_folders(store.log_folder(run.run_id)):
         if read_manifest(folder).get("complete"):
             continue
         if is_locked(folder):
             raise StoreError(
-                f"run {run.run_id} is being looked through by another process; stop that first"
+                f"run {run.run_id} is being analysed by another process; stop that first"
             )
         shutil.rmtree(folder)
-    return forgotten
+    return discarded
 
 
 def settings_for(run: Run, prompts: Sequence[str]) -> dict[str, Any]:
@@ -161,14 +163,14 @@ def _wanted(run: Run, prompts: Sequence[str]) -> list[str]:
     if run.recipe["prompt_mode"] != "independent":
         raise SettingError(
             f"run {run.run_id} is in mode joint, in which prompts influence each other: another "
-            "set of prompts is another run; start one"
+            "set of prompts needs a new run; start one"
         )
     if run.state != "done":
         raise SettingError(f"run {run.run_id} is {run.state}; finish it first, then add prompts")
     wanted = list(check_prompts(prompts))
     for prompt in wanted:
         if prompt in run.labels and prompt not in run.log.adding:
-            raise SettingError(f"run {run.run_id} has the prompt {prompt!r} already")
+            raise SettingError(f"run {run.run_id} already has the prompt {prompt!r}")
     return wanted
 
 

@@ -31,10 +31,10 @@ from lab.video.source import Source
 class Analysis:
     """One detector with its sampling, to be run beside others over one decode of a clip.
 
-    detector: a registered name with its `settings`, or one that is made already.
+    detector: a registered name with its `settings`, or a detector object.
     name: what it is called in results; the detector's name unless given.
     interval_s, frame_count, frame_step: see `lab.video.sampling.Sampling`.
-    gate: `motion`, or settings with `kind`: frames that it holds back are not looked at.
+    gate: `motion`, or settings with `kind`: frames that it holds back are not analysed.
     """
 
     detector: str | Detector = "yolo"
@@ -59,7 +59,9 @@ class Analysis:
         if isinstance(self.detector, str):
             return make_detector(self.detector, store=store, **self.settings)
         if self.settings:
-            raise SettingError("a detector that is made already takes no labels or settings")
+            raise SettingError(
+                "labels and settings go with the name of a detector, not with a detector object"
+            )
         return as_detector(self.detector)
 
     def sampling(self) -> Sampling:
@@ -86,7 +88,7 @@ def analyze(
     source: the path of a video file, an address that a source plugin opens, or a
         `lab.video.source.Source`.
     detector: a registered name, with its `settings` (weights, runtime, image_size,
-        score_floor), or one that is made already.
+        score_floor), or a detector object.
     every_s: seconds between samples; 0 for every frame.
     labels: what to look for; for an open-vocabulary detector these are the prompts.
     gate: `motion`, to hold back frames on which nothing moved.
@@ -173,7 +175,7 @@ def _open(source: str | Path | Source) -> Iterator[Source]:
 
 @contextmanager
 def naming(title: str | None) -> Iterator[None]:
-    """An error inside says which of several analyses it is of."""
+    """Errors raised inside name the analysis that they belong to."""
     try:
         yield
     except (SettingError, DetectorError) as error:
@@ -190,7 +192,7 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
                 f"the name of an analysis must have 1 to 100 characters, got {title[:40]!r}"
             )
         if titles.count(title) > 1:
-            raise SettingError(f"two analyses are named {title!r}; give each a name of its own")
+            raise SettingError(f"two analyses are named {title!r}; give each its own name")
 
 
 def _plan(store: Store, media_id: str, one: Analysis) -> PlannedRun:
@@ -216,12 +218,13 @@ def resume(
     progress: bool | Report = True,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Run:
-    """Go on with a cancelled, failed or interrupted run, from its last part.
+    """Continue a cancelled, failed or interrupted run from its last part.
 
-    store: as `lab.open_store` gives it, or its folder. detector: one that is loaded already and
-    stays so.
+    store: as `lab.open_store` gives it, or its folder.
+    detector: one that is already loaded, and stays so.
 
-    Raises SettingError if it is done, or the detector or clip is no longer the same.
+    Raises SettingError if the run is done or its detector has changed, SourceError if the clip is
+    missing or has changed, DetectorError if the detector cannot be made or failed on every sample.
     """
     store = Store.coerce(store)
     run = Run(store, run_id)
@@ -234,7 +237,7 @@ def resume(
         raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
     if run.recipe.get("decoder_version") != DECODER_VERSION:
         raise SettingError(
-            f"run {run.run_id} was begun by a version of the lab that sampled frames otherwise "
+            f"run {run.run_id} was started by a version that sampled frames differently "
             f"(decoder_version {run.recipe.get('decoder_version')}, here {DECODER_VERSION}); "
             "start a new run"
         )
@@ -260,7 +263,7 @@ def resume(
 
 
 def check_same_clip(run: Run, source: Source) -> Media:
-    """The source's media. Raises SourceError if it is not the one that the run is of."""
+    """The source's media. Raises SourceError if it is not the media of the run."""
     media = source.media()
     if media.media_id != run.media["media_id"]:
         raise SourceError(f"{run.media_path} is no longer the clip of run {run.run_id}; restore it")

@@ -19,7 +19,7 @@ class OpenedStore:
         self.store = store
 
     def runs(self) -> pd.DataFrame:
-        """One row a run, newest first: clips with nothing in them are rows too."""
+        """One row per run, newest first; runs in which nothing was found are rows too."""
         import pandas as pd
 
         from lab.store.tables import EFFORT_COLUMNS, effort_rows
@@ -27,7 +27,7 @@ class OpenedStore:
         return pd.DataFrame(effort_rows(self.store), columns=EFFORT_COLUMNS)
 
     def sightings(self) -> pd.DataFrame:
-        """One row a stored sighting, times in seconds."""
+        """One row per stored sighting, times in seconds."""
         import pandas as pd
 
         from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows

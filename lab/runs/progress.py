@@ -1,4 +1,4 @@
-"""How far a run is, and who is told."""
+"""How far a run is, and how that is reported."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Run:
 
     @classmethod
     def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
-        """Runs by id or the beginning of one, with two looks into the catalog for all of them."""
+        """Runs by id or the beginning of one, with two reads of the catalog for all of them."""
         rows = store.runs()
         media = {m["media_id"]: m for m in store.all_media()}
         found = [store.pick(rows, run_id) for run_id in run_ids]
@@ -105,7 +105,7 @@ class Run:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Those that it was begun with, then those that were added."""
+        """Those that the run was started with, then those that were added."""
         begun = tuple(self.recipe["labels"])
         return (*begun, *(label for label in self.log.labels if label not in begun))
 
@@ -134,7 +134,7 @@ class Run:
         return Run(self.store, self.run_id)
 
     def effort(self, label: str | None = None) -> Effort:
-        """What was analysed, or looked at for one label. See `lab.score_log.effort.Effort`."""
+        """What was analysed, in all or for one label. See `lab.score_log.effort.Effort`."""
         log = self.log
         ok = log.ok if label is None else log.ok_of(label)
         return effort_of(log.pts_us, ok, self.end_us, float(self.recipe["every_s"]), log.gated)
@@ -149,7 +149,7 @@ class Run:
     def series(self, label: str, rule: Rule | Debounce | None = None) -> ScoreSeries:
         """One label's scores over the samples, after the box filter that the rule has for it.
 
-        Kept for the run, so that a rule that leaves the boxes alone costs nothing anew. Raises
+        Kept with the run, so that another rule with the same box filter costs nothing. Raises
         SettingError for a label that the run did not look for.
         """
         box_filter = BoxFilter() if rule is None else Rule.coerce(rule).of(label).box_filter

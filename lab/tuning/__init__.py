@@ -1,15 +1,16 @@
-"""Searching rules, and what the search may be trusted with.
+"""Searching rules, and how far the result of the search can be trusted.
 
-footage     what a search needs of each clip: scores, truth, coverage, site and night
-rule_grid   the values of each setting
-sweep       all rules of a grid, counted exactly
-front       rates of many rules, and those that no other beats
-curve       every threshold that occurs, at once
-folds       which clips are held out together
-resampling  intervals over whole groups
-recommend   the best rule under a goal, with held-out figures
-calibration what a score means
-queue       what to annotate next
-audit       a drawn sample, for the figure in the paper
-thinning    what if fewer frames had been looked at
+footage          what a search needs of each clip: scores, truth, coverage, site and night
+rule_grid        the values of each setting
+sweep            all rules of a grid, counted exactly
+pareto           the rules that no other beats
+curve            precision and recall at every threshold that occurs
+threshold_sweep  the compiled loop of the curve
+choice           a goal, and the best rule under it
+folds            which clips are held out together
+recommend        the best rule under a goal, with held-out figures
+calibration      what a score means
+queue            what to annotate next
+audit            a drawn sample, for a figure to publish
+thinning         what fewer samples would have cost
 """

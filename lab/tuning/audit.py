@@ -1,7 +1,7 @@
-"""The figure for the paper: a frozen rule on a drawn sample of clips that nobody annotated.
+"""Figures to publish: a frozen rule, measured on a drawn sample of clips not yet annotated.
 
-Clips are drawn by chance within strata of their highest score, the low one included: what a rule
-never sees can only be found there. Counts are weighted by one over the probability of inclusion
+Clips are drawn at random within strata of their highest score, the low one included: what a rule
+never finds can only be found there. Counts are weighted by one over the probability of inclusion
 (Horvitz and Thompson, JASA 47 (1952) 663); intervals of the ratios are by linearisation within
 strata with finite population correction (Saerndal, Swensson and Wretman 1992, 5.6 and 7.3), on the
 logit scale, never narrower than the exact interval of the effective number of counts.
@@ -33,13 +33,19 @@ if TYPE_CHECKING:
     from lab.evaluation.truth import Truth
     from lab.runs.run import Run
 
-UNWATCHED_STRATUM = "of some stratum no drawn clip is watched yet: watch at least two of each"
-ONE_CLIP_OF_A_STRATUM = "of some stratum only one drawn clip is watched yet: watch another one"
+UNWATCHED_STRATUM = (
+    "a stratum has no watched clip yet; watch at least two drawn clips of each stratum"
+)
+ONE_CLIP_OF_A_STRATUM = "a stratum has only one watched clip; watch another of its drawn clips"
 
 
 @dataclass(frozen=True)
 class Stratum:
-    """Clips alike in their highest score. drawn: media_ids, in the order of the draw."""
+    """Clips whose highest scores are similar.
+
+    low, high: the range of their highest scores. size: how many clips it has.
+    drawn: media_ids, in the order of the draw.
+    """
 
     name: str
     low: float
@@ -49,15 +55,15 @@ class Stratum:
 
     @property
     def probability(self) -> float:
-        """Of each clip in it to be drawn."""
+        """The probability of each of its clips to be drawn."""
         return len(self.drawn) / self.size
 
 
 @dataclass(frozen=True)
 class Audit:
-    """A rule that is frozen, and the sample it will be judged by.
+    """A frozen rule, and the sample on which it is measured.
 
-    Its settings are logged when it is drawn; a change of rule is another audit.
+    The rule's settings are recorded when the sample is drawn; another rule needs another audit.
     """
 
     audit_id: str
@@ -93,7 +99,10 @@ def unwatched(runs: Sequence[Run], truth: Truth, label: str) -> list[Run]:
 def new_audit(
     runs: Sequence[Run], truth: Truth, rule: Rule, label: str, clips: int, seed: int
 ) -> Audit:
-    """Freeze a rule and draw clips that nobody annotated. Raises SettingError for too few."""
+    """Freeze a rule and draw clips that nobody annotated; see `draw`.
+
+    Raises SettingError if fewer than 2 clips are left to draw from, or asked for.
+    """
     one = rule.of(label)
     highest = {
         run.media["media_id"]: float(
@@ -116,7 +125,7 @@ def new_audit(
 
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
     """The population's figures, from the drawn clips among `runs` that were watched for it."""
-    # Here, for the store reads audits: a circle until it gives their rows alone.
+    # Imported here because the store reads audits, and evaluation needs the store.
     from lab.evaluation.evaluate import evaluate
 
     watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
@@ -135,9 +144,13 @@ def draw(
 ) -> tuple[Stratum, ...]:
     """A stratified sample of about `clips` clips.
 
-    highest: media_id to the highest score in the clip. The low stratum is below the threshold, so
-    that the rule sees nothing there; those above are parted at their median. Each has at least two
-    clips drawn, if it has two. Raises SettingError for too few clips.
+    highest: media_id to the highest score in the clip.
+
+    The low stratum lies below the threshold, where the rule finds nothing; the clips above it are
+    divided at the median of their scores. Of each stratum at least two clips are drawn, if it has
+    two.
+
+    Raises SettingError if fewer than 2 clips are given, or asked for.
     """
     if len(highest) < 2:
         raise SettingError(
@@ -187,9 +200,11 @@ def estimate(
 ) -> dict[str, Any]:
     """Precision, recall, false sightings an hour and totals of the population, with intervals.
 
-    counts: media_id to tp, fp, fn of the drawn clips that are watched. hours: likewise. Clips that
-    are not watched yet are left out, and the figures say how many; a stratum without two watched
-    clips gives no interval. refused: which figures are None, and why.
+    counts: media_id to tp, fp, fn of the drawn clips that were watched. hours: media_id to the
+    hours of covered footage in the same clips.
+
+    Clips that are not watched yet are left out; `missing` says how many. A stratum with fewer than
+    two watched clips gives no interval. `refused` gives the reason for each figure that is None.
     """
     done = [
         (

@@ -27,8 +27,9 @@ class Calibration:
     """p(there | score) = 1 / (1 + exp(-(intercept + slope * logit(score)))).
 
     thresholds: score from which p reaches each level; None if no score does, or all do.
-    bins: observed shares with exact intervals, to look at the fit. samples, positives: of the fit.
-    warning: why it should not be trusted, or None.
+    bins: observed shares with exact intervals, to judge the fit by.
+    samples, positives, clips: how many the fit is made from.
+    warning: why the fit should not be trusted, or None.
     """
 
     label: str
@@ -83,9 +84,9 @@ def samples_with_truth(footage: Sequence[Footage]) -> tuple[np.ndarray, np.ndarr
 
 
 def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
-    """Fit over samples with a score, in covered stretches.
+    """Fit the curve over samples with a score, in covered stretches.
 
-    Raises SettingError if the label was never there, or always, where it scored.
+    Raises SettingError if none of these samples lies in an annotation, or all do.
     """
     from sklearn.linear_model import LogisticRegression
 
@@ -98,18 +99,19 @@ def calibrate(footage: Sequence[Footage], label: str) -> Calibration:
         raise SettingError(
             f"the confidence of {label!r} cannot be calibrated: of {len(there)} watched samples "
             f"with a score {what} in an annotation, so there is nothing to tell apart; watch more "
-            "clips, where it scores with and without being there"
+            "clips, with scores both inside and outside annotations"
         )
     model = LogisticRegression(C=1e4, max_iter=1000).fit(_logit(scores)[:, None], there)
     intercept, slope = float(model.intercept_[0]), float(model.coef_[0, 0])
     warning = None
     if slope <= 0:
         warning = (
-            "higher scores do not make it likelier: the score says nothing about this label here"
+            "the label is not more likely at higher scores here, so the score is no guide to it"
         )
     elif min(positives, len(there) - positives) < 50 or len(set(clip_of.tolist())) < 3:
         warning = (
-            "few samples or clips: neighbouring samples are alike, so this is less than it looks"
+            "few samples or clips: neighbouring samples are alike, so the fit rests on less than "
+            "these numbers suggest"
         )
     return Calibration(
         label=label,
@@ -154,7 +156,7 @@ def _bins(scores: np.ndarray, there: np.ndarray, bins: int = 10) -> list[dict[st
 
 
 def histogram(footage: Sequence[Footage], bins: int = 40) -> dict[str, Any]:
-    """Samples by score, apart by truth, in covered stretches; scores of 0 are counted apart."""
+    """Samples in covered stretches by score and truth; scores of 0 are counted separately."""
     scores, there, _ = samples_with_truth(footage)
     edges = np.linspace(0, 1, bins + 1)
     count = {

@@ -38,9 +38,12 @@ class MeasuredRules(Protocol):
 class Goal:
     """What a good rule is.
 
-    kind: `f1`, the highest; `recall`, at least `least_recall` with the fewest false sightings;
-    `false`, at most `most_false_per_hour` with the highest recall. Raises SettingError for
-    values out of range.
+    kind is one of:
+        `f1`: the highest F1.
+        `recall`: a recall of at least `least_recall`, with the fewest false sightings.
+        `false`: at most `most_false_per_hour` false sightings, with the highest recall.
+
+    Raises SettingError for values out of range.
     """
 
     kind: Literal["f1", "recall", "false"] = "f1"
@@ -49,7 +52,7 @@ class Goal:
 
     def __post_init__(self) -> None:
         if self.kind not in ("f1", "recall", "false"):
-            raise SettingError(f"a goal is f1, recall or false, got {self.kind!r}")
+            raise SettingError(f"a goal must be f1, recall or false, got {self.kind!r}")
         if not 0 < self.least_recall <= 1:
             raise SettingError(f"least_recall must be in (0, 1], got {self.least_recall}")
         if not 0 <= self.most_false_per_hour < float("inf"):
@@ -70,8 +73,8 @@ class Goal:
 class Choice:
     """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on.
 
-    enter_threshold: in the middle of those that do as well, between scores that occur if they leave
-    room; it counts what the grid's threshold counts.
+    enter_threshold: the middle of the thresholds that do as well, between scores that occur where
+    there is room; its counts are those of the grid's threshold.
     """
 
     position: int
@@ -82,8 +85,8 @@ class Choice:
 def choose(sweep: MeasuredRules, goal: Goal, clips: np.ndarray | None = None) -> Choice:
     """The rule that serves the goal best over some clips (bool mask; all, unless given).
 
-    Among equals the one whose neighbours in the grid do best: the middle of a plateau holds
-    better on other footage than its rim.
+    Among equals it is the one whose neighbours in the grid do best: the middle of a plateau
+    carries over to other footage better than its rim.
     """
     if clips is None:
         return _centred(sweep, *choose_of(sweep.totals, sweep.hours, goal, sweep.grid.shape))

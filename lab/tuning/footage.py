@@ -61,7 +61,7 @@ class Footage:
         site: str | None = None,
         night: str | None = None,
     ) -> Footage:
-        """From arrays. analysed: the stretches that count as looked at; all, unless given."""
+        """From arrays. analysed: the stretches that count as analysed; all unless given."""
         from lab.evaluation import kernels
 
         whole = np.array([[start_us, end_us]], np.int64)

@@ -1,4 +1,4 @@
-"""Rates of many rules at once, and those that no other rule beats."""
+"""The rules that no other rule beats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def pareto_front(recall: np.ndarray, false_per_hour: np.ndarray, f1: np.ndarray) -> np.ndarray:
-    """Positions with no rival of higher recall at no more false ones; rising in both."""
+    """Positions of rules that none beats in recall at as few false sightings; rising in both."""
     usable = np.flatnonzero(~np.isnan(recall) & ~np.isnan(false_per_hour))
     order = usable[
         np.lexsort((-np.nan_to_num(f1[usable]), -recall[usable], false_per_hour[usable]))

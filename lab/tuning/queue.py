@@ -26,7 +26,10 @@ _NEAR = 0.75
 
 @dataclass(frozen=True)
 class Question:
-    """Look from `start_us` to `end_us`: was it there? priority: higher first."""
+    """Was the label there between `start_us` and `end_us`?
+
+    peak_us: the moment to show first. why: what makes it worth asking. priority: higher first.
+    """
 
     media_id: str
     name: str
@@ -46,7 +49,7 @@ class Question:
 
 
 def committee(sweep: Sweep | None, base: LabelRule, floor: float) -> list[LabelRule]:
-    """Rules that ought to know: the Pareto front, or a spread of thresholds if nothing is known."""
+    """The rules that vote: the Pareto front of a sweep, or a spread of thresholds without one."""
     if sweep is not None and len(front := sweep.pareto()):
         picked = front[np.unique(np.linspace(0, len(front) - 1, MAX_RULES).round().astype(int))]
         best = np.argsort(-np.nan_to_num(sweep.figures()["f1"]), kind="stable")[
@@ -73,7 +76,7 @@ def questions(
     Raises SettingError if `most` is not 1 or more.
     """
     if most < 1:
-        raise SettingError(f"ask for 1 or more questions, got {most}")
+        raise SettingError(f"most must be 1 or more questions, got {most}")
     out: list[Question] = []
     for clip in footage:
         if not len(clip.pts_us):
@@ -123,7 +126,7 @@ def _near_misses(
     for a, b in spans.true_runs(low):
         peak = a + int(scores[a : b + 1].argmax())
         priority = 0.5 * min(1.0, float(scores[peak]) / max(reach, 1e-6))
-        text = f"nearly seen: score {scores[peak]:.2f}, no sighting by any of the best rules"
+        text = f"near miss: score {scores[peak]:.2f}, none of the best rules has a sighting"
         out.append(_question(clip, label, a, b, peak, "near_miss", priority, text))
     return out
 

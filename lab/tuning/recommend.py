@@ -1,4 +1,4 @@
-"""The best rule under a stated goal, and what may be expected of it on footage not seen.
+"""The best rule under a stated goal, and what to expect of it on other footage.
 
 Choosing happens inside the folds of a cross-validation that holds out whole sites where there are
 several, else whole nights, else whole clips (Roberts et al., Ecography 40 (2017) 913). The figures
@@ -28,9 +28,13 @@ _FEW_ANNOTATIONS, _FEW_GROUPS = 10, 4
 class Recommendation:
     """A rule, and what to expect of it.
 
-    rule: chosen on all footage. fitted: its figures on that footage, which flatter it.
-    held_out: figures on clips that the choice had not seen, with intervals; None of one group.
-    chosen: the rule of each fold. sites: thresholds of their own that pay. notes: honest lines.
+    rule: chosen on all footage.
+    fitted: its figures on that footage, which are optimistic.
+    held_out: figures on clips that were left out of the choice, with intervals; None if there is
+        only one group.
+    chosen: the position of the rule that each fold chose.
+    sites: sites for which a threshold of their own does better.
+    notes: what a reader must know before using the figures.
     """
 
     label: str
@@ -64,7 +68,10 @@ class Recommendation:
 
 
 def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recommendation:
-    """The best rule of a sweep under a goal, with held-out figures."""
+    """The best rule of a sweep under a goal, with held-out figures.
+
+    Raises SettingError for a goal that is not f1, recall or false.
+    """
     goal = Goal(kind=goal) if isinstance(goal, str) else goal  # type: ignore[arg-type]
     folds = make_folds(sweep.names, sweep.sites, sweep.nights, seed)
     best = choose(sweep, goal)
@@ -145,17 +152,17 @@ def _notes(sweep: Sweep, goal: Goal, best: Choice, folds: Folds) -> Sequence[str
     annotations, groups = row["tp"] + row["fn"], len(folds.names)
     word = {"site": "sites", "night": "nights", "clip": "clips"}[folds.by]
     if not best.met:
-        notes.append(f"no rule of the grid reaches the goal ({goal.text()}); the nearest is given")
+        notes.append(f"no rule of the grid reaches the goal ({goal.text()}); the closest is given")
     if groups == 1:
         notes.append(
             f"all footage is of one {folds.by}: nothing can be held out, so the figures are those "
-            "of the footage the rule was chosen on, and flatter it; annotate another clip"
+            "of the footage that the rule was chosen on, and optimistic; annotate another clip"
         )
     elif groups < _FEW_GROUPS:
-        notes.append(f"only {groups} {word} to hold out: too little to trust the held-out figures")
+        notes.append(f"only {groups} {word} to hold out: too few to trust the held-out figures")
     if annotations < _FEW_ANNOTATIONS:
         notes.append(
-            f"only {annotations} annotation{'' if annotations == 1 else 's'}: too little material; "
-            "one more or less would move every figure"
+            f"only {annotations} annotation{'' if annotations == 1 else 's'}: too few, "
+            "as one more or less would change every figure"
         )
     return notes

@@ -79,7 +79,7 @@ class Sweep:
     def figures(
         self, totals: np.ndarray | None = None, hours: float | None = None
     ) -> dict[str, np.ndarray]:
-        """precision, recall, f1, false_per_hour of every rule: float64 (n,), NaN of nothing."""
+        """precision, recall, f1, false_per_hour of every rule: float64 (n,), NaN if not defined."""
         totals = self.totals if totals is None else totals
         return rates_of(totals, self.hours if hours is None else hours)
 
@@ -182,7 +182,7 @@ class Sweep:
 
 
 def load_sweep(path: Path) -> Sweep:
-    """Raises LabError if it is not there or not whole."""
+    """A sweep that was saved. Raises LabError if the file is missing or not complete."""
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
@@ -224,11 +224,13 @@ def sweep(
 ) -> Sweep:
     """Count every rule of a grid against what is true.
 
-    runs: of one protocol, each of another media. truth, coverage, tiou, matching, annotator: as
-    of `lab.evaluate`. label: which; may be left out where runs and truth share just one.
-    base: what the rules have in common beside the grid (zones, largest area).
+    runs: of one protocol, each of a different media.
+    truth, coverage, tiou, matching, annotator: as for `lab.evaluate`.
+    label: may be left out where runs and truth share only one.
+    base: what all rules have in common beside the grid (zones, largest area).
 
-    Raises SettingError where `evaluate` does, for too many rules, or without covered footage.
+    Raises SettingError where `evaluate` does, for too many rules, or without covered footage;
+    LabError if cancelled.
     """
     runs = check_poolable(runs)
     truth = Truth.coerce(truth, runs, coverage, annotator=annotator)
@@ -254,7 +256,7 @@ def sweep(
 def the_label(
     runs: Sequence[Run], truth: Truth, rule: Rule, label: str | None
 ) -> tuple[str, list[str]]:
-    """The label that is asked for, or the only one there is."""
+    """The given label, or the only one that there is. Raises SettingError if there are several."""
     if label is not None:
         return label, []
     labels, notes = shared_labels(runs, truth, rule, None)
@@ -266,11 +268,11 @@ def the_label(
 
 
 def check_covered(footage: Sequence[Footage], label: str) -> None:
-    """Raises SettingError if nothing was watched for the label, or nothing can be found."""
+    """Raises SettingError if no stretch was both watched for the label and analysed."""
     if not any(f.covered_us for f in footage):
         raise SettingError(
-            f"no stretch was watched for {label!r}: mark coverage, or give truth that names these "
-            "media; without it nobody knows what a rule missed"
+            f"no stretch was watched for {label!r}: what a rule missed is not known; mark "
+            "coverage, or give truth that names these media"
         )
 
 
@@ -286,13 +288,19 @@ def sweep_footage(
     progress: Callable[[int, int], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Sweep:
-    """The same over footage that is at hand."""
+    """Count every rule of a grid over footage; see `sweep`.
+
+    floor: the runs' score floor; no threshold may lie below it.
+    progress: called with the number of clips done and of all; cancelled: asked before each step.
+
+    Raises SettingError for a threshold below the floor or too many rules, LabError if cancelled.
+    """
     grid = grid.with_thresholds(footage, floor)
     matching, base = matching or Matching(), base or LabelRule()
     size = int(np.prod(grid.shape))
     if size > MAX_RULES:
         raise SettingError(
-            f"the grid has {size:,} rules, the most is {MAX_RULES:,}; give fewer values"
+            f"the grid has {size:,} rules, at most {MAX_RULES:,} are allowed; give fewer values"
         )
     covered = [f for f in footage if f.covered_us]
     counts = np.zeros((len(covered), size, 3), np.int32)

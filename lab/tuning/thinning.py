@@ -1,4 +1,4 @@
-"""What if fewer frames had been looked at: a dense run, subsampled over all phase offsets."""
+"""What fewer samples would have cost: a dense run, subsampled at all phase offsets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 INTERVALS_S = (0.5, 1.0, 2.0, 5.0)
 MAX_PHASES = 25
 NO_WHOLE_PAIR = (
-    "every sighting that stands for an annotation is cut by an end of the clip or of what was "
-    "watched, so its duration is not truth"
+    "every sighting that matches an annotation is cut by an end of the clip or of a watched "
+    "stretch, so its true duration is not known"
 )
 
 
@@ -40,13 +40,18 @@ def thin(
     intervals_s: Sequence[float] = INTERVALS_S,
     matching: Matching | None = None,
 ) -> list[dict[str, Any]]:
-    """One row an interval, the runs' own first: recall, precision, delay, duration bias, computing.
+    """Figures at coarser sampling intervals: one row per interval, the runs' own first.
 
     A rule's counts of samples are kept as seconds, so they mean the same at each interval. Each
-    interval is taken at all its phase offsets (25 evenly chosen ones, if there are more); rates
-    are of the counts of all phases together, `..._low` and `..._high` the worst and best phase.
-    computing: share of the samples that a detector would have had to look at. refused: which
-    figures are None, and why.
+    interval is taken at all its phase offsets (25 evenly chosen ones, if there are more).
+
+    Each row has
+        `recall`, `precision`, `f1`: of the counts of all phases together; `..._low` and
+            `..._high` of the worst and the best phase.
+        `delay_s`: mean time from the start of an annotation until its sighting is confirmed.
+        `duration_bias_s`: mean difference in duration, sighting minus annotation.
+        `computing`: the share of the samples that a detector would have had to analyse.
+        `refused`: figure to reason, for those that are None.
 
     Raises SettingError where `evaluate` does, or if every interval is finer than the run's.
     """
@@ -58,8 +63,8 @@ def thin(
     wanted_s = sorted({float(i) for i in intervals_s if i > dense_s * 1.001})
     if not wanted_s:
         raise SettingError(
-            f"the run has a sample every {dense_s:g} s: nothing to thin to {list(intervals_s)} s; "
-            "analyse a clip more densely"
+            f"the run has a sample every {dense_s:g} s, so it cannot be subsampled to intervals "
+            f"of {list(intervals_s)} s; give longer ones, or analyse the clip more densely"
         )
     in_seconds = in_seconds_of(rule.of(label).debounce, dense_s)
     rows = []

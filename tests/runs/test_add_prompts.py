@@ -189,7 +189,7 @@ def test_a_detector_that_fails_on_everything_leaves_the_run_as_it_was(run, store
 @pytest.mark.parametrize(
     ("prompts", "words"),
     [
-        (["cat"], "has the prompt 'cat' already"),
+        (["cat"], "already has the prompt 'cat'"),
         ([], "no prompt given"),
         (["dog", "dog"], "given twice"),
         (["  "], "is empty"),

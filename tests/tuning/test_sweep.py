@@ -235,7 +235,7 @@ def test_a_grid_is_checked_at_birth(wrong, says):
 def test_too_many_rules_low_thresholds_and_no_coverage_are_refused(tmp_path):
     run = make_run(tmp_path, [0.9] * 20, every_s=1.0)
     truth = make_truth(run, (0, 20))
-    with pytest.raises(ValueError, match="the most is"):
+    with pytest.raises(ValueError, match="are allowed; give fewer"):
         lab.sweep(
             run,
             truth,

@@ -19,6 +19,7 @@ import numpy as np
 from scipy import stats
 
 from lab.errors import SettingError
+from lab.evaluation.evaluate import evaluate
 from lab.evaluation.rates import (
     LEVEL,
     NO_ANNOTATION,
@@ -125,9 +126,6 @@ def new_audit(
 
 def audit_figures(truth: Truth, audit: Audit, runs: Sequence[Run]) -> dict[str, Any]:
     """The population's figures, from the drawn clips among `runs` that were watched for it."""
-    # Imported here because the store reads audits, and evaluation needs the store.
-    from lab.evaluation.evaluate import evaluate
-
     watched = {c.media_id for c in truth.coverage if c.label == audit.label and c.origin == "audit"}
     drawn = [r for r in runs if r.media["media_id"] in watched & set(audit.drawn)]
     counts, hours = {}, {}

@@ -40,7 +40,10 @@ def circles(graph: dict[str, set[str]]) -> list[list[str]]:
     return [list(ring) for ring in sorted(rings)]
 
 
-@pytest.mark.parametrize("folder", ["rules", "experiments", "jobs/document", "app/cli", "app/ui"])
+@pytest.mark.parametrize(
+    "folder",
+    ["rules", "evaluation", "tuning", "runs", "experiments", "jobs/document", "app/cli", "app/ui"],
+)
 def test_no_module_needs_itself_by_way_of_others(folder):
     files = {
         ".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f

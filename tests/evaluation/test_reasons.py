@@ -34,7 +34,7 @@ def test_phrases_say_why_a_figure_is_missing(run):
     assert "no sighting" in of_y["refused"]["precision"]
     assert "0 on every sample" in of_y["refused"]["peak_s"]
     without = lab.compare_phrases(run, ["x", "y"], EACH)
-    assert "no truth" in without.rows[0]["refused"]["recall"]
+    assert "to measure against" in without.rows[0]["refused"]["recall"]
     for row in (*annotated.rows, *without.rows):
         names = set(row) - ({"tp", "fp", "fn"} if row["tp"] is None else set())
         assert unexplained({name: row[name] for name in names}) == []
@@ -44,7 +44,7 @@ def test_a_sweep_and_its_advice_say_why_a_figure_is_missing(run):
     swept = lab.sweep(run, make_truth(run), label="x")
     row = swept.row(0)
     assert row["recall"] is None
-    assert "annotated" in row["refused"]["recall"]
+    assert "no annotation" in row["refused"]["recall"]
     assert unexplained(row) == []
     advice = lab.recommend(swept).to_dict()
     assert unexplained(advice["fitted"]) == []

@@ -12,6 +12,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.phrases_tab import phrasings
+from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.comparison import Comparison, compare
 from lab.rules.rule import Rule
@@ -25,6 +26,7 @@ _duet = st.components.v2.component(
     js=script("duet/duet.js"),
 )
 _MAX_POINTS = 4000
+_FIGURES = {"same": "seconds alike", "kappa": "kappa"}
 SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
 
 
@@ -141,6 +143,11 @@ def _figures(found: Comparison) -> None:
             "–",
             help="The clip was not watched for this label, or there is nothing to find.",
         )
+    refused = {_FIGURES[n]: why for n, why in agree["refused"].items() if n in _FIGURES}
+    for side in ("a", "b"):
+        if found.f1 and side in found.f1["refused"]:
+            refused[f"F1 of {side.upper()}"] = found.f1["refused"][side]
+    show_reasons([refused])
 
 
 def _over_all(

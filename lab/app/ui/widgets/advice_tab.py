@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep, load_button
 from lab.errors import SettingError
@@ -84,6 +85,7 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         ],
         hide_index=True,
     )
+    show_reasons(figures["refused"] for figures in shown.values())
     if held:
         st.caption(
             f"Held out: for each of {len(found.folds.names)} {found.folds.by}s the rule was chosen without it. "

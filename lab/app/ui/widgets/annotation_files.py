@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.reasons import show_reasons
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
 from lab.formats.annotations.files import (
@@ -131,6 +132,7 @@ def _agreement(app_state: AppState) -> None:
         for k, v in [*found["labels"].items(), ("all labels", found["overall"])]
     ]
     st.dataframe(pd.DataFrame(rows), hide_index=True)
+    show_reasons(v["refused"] for v in (*found["labels"].values(), found["overall"]))
 
 
 def detections_from_elsewhere(app_state: AppState) -> None:

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
 from lab.tuning.thinning import thin
 
@@ -61,6 +62,7 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
             "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
         },
     )  # fmt: skip
+    show_reasons(row["refused"] for row in rows)
     st.caption(
         "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
     )

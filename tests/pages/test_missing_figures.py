@@ -1,0 +1,70 @@
+"""Pages say why a figure is missing, in the words that Python and the command line use."""
+
+import time
+
+import pytest
+
+import lab
+from lab.annotation import Coverage
+from lab.evaluation.comparison import NOTHING_COUNTED
+from lab.evaluation.rates import NO_ANNOTATION
+from lab.evaluation.seconds import NO_KAPPA
+from tests.pages.test_pages import show, store  # noqa: F401
+
+
+@pytest.fixture
+def empty_run(store, samples):  # noqa: F811
+    """A clip without the label that two annotators watched, and nobody annotated."""
+    run = lab.analyze(
+        samples / "nothing.mp4", every_s=0.5, labels=["cat"], store=store, progress=False
+    )
+    media = run.media
+    run.store.add_records(
+        Coverage(
+            media_id=media["media_id"],
+            label="cat",
+            start_us=media["first_pts_us"],
+            end_us=media["end_us"],
+            annotator=name,
+        )
+        for name in ("ann", "ben")
+    )
+    return run
+
+
+def captions(page):
+    assert not page.exception
+    return "\n".join(caption.value for caption in page.caption)
+
+
+def on_tab(page, name):
+    page.session_state["measure_tab"] = name
+    return page.run()
+
+
+def test_fewer_samples_say_why_there_is_no_recall(empty_run):
+    text = captions(on_tab(show("measure"), "Fewer samples"))
+    assert "No recall" in text
+    assert NO_ANNOTATION in text
+
+
+def test_advice_says_why_there_is_no_recall(empty_run):
+    page = on_tab(show("measure"), "Sweep")
+    next(b for b in page.button if b.label == "Sweep").click().run()
+    for _ in range(600):
+        if not on_tab(page, "Advice").info:
+            break
+        time.sleep(0.2)
+    text = captions(page)
+    assert "No recall" in text
+    assert NO_ANNOTATION in text
+
+
+def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):
+    assert f"No kappa: {NO_KAPPA}" in captions(show("measure"))
+
+
+def test_a_comparison_without_presences_says_why_it_has_no_figures(empty_run):
+    text = captions(show("compare"))
+    assert f"No kappa: {NO_KAPPA}" in text
+    assert f"No F1 of A, F1 of B: {NOTHING_COUNTED}" in text

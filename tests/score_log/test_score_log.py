@@ -1,6 +1,7 @@
 """The score log on disk: parts, damage, compaction, locks; and the loop that fills it."""
 
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
@@ -41,7 +42,9 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_box_filter_takes_the_highest_of_what_passes(tmp_path):
     fill(tmp_path, [2])
     small = BoxFilter(max_area_fraction=0.1)
-    assert read_log(tmp_path).scores("x", small, (64, 48)).tolist() == pytest.approx([0, 0.7])
+    assert read_log(tmp_path).scores(
+        "x", partial(small.mask, width_px=64, height_px=48)
+    ).tolist() == pytest.approx([0, 0.7])
 
 
 def test_a_damaged_part_is_named_and_the_rest_is_used(tmp_path):

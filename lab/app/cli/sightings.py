@@ -8,10 +8,10 @@ import sys
 from typing import Any
 
 from lab.app.cli.rule_options import note_unfinished, rule_of
+from lab.formats.csv import to_csv
 
 
 def run_sightings(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
 
@@ -45,7 +45,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.store.store import Store
     from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
 

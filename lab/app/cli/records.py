@@ -125,7 +125,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
                    help="annotations: all media they name were wholly watched for all labels they name")  # fmt: skip
     a = command("annotations", _annotations, "Annotations of the store, as a file.",
                 "lab annotations --format boris > events.csv")  # fmt: skip
-    a.add_argument("--format", choices=FORMATS, default="csv")
+    a.add_argument("--format", default="csv", metavar="NAME",
+                   help=f"{', '.join(FORMATS)}, or one of a plugin; default: csv")  # fmt: skip
     a.add_argument("--coverage", action="store_true", help="what was watched, as CSV")
     a.add_argument("--media", help="only this clip")
     a.add_argument("--annotator", help="only this one's")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.rules import spans
+from lab.score_log import spans
 
 SECOND_US = 1_000_000
 NO_KAPPA = (

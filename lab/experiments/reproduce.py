@@ -172,11 +172,12 @@ def _infer(
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
     settings = detector_settings(recipe, facts, str(weights) if weights else None)
     detector = make_detector(**settings)
-    if getattr(detector, "is_stateful", False):
-        raise SettingError(
-            "its scores depend on all frames before: a share of them cannot be inferred anew"
-        )
     try:
+        if detector.is_stateful:
+            raise SettingError(
+                "its scores depend on all earlier frames, so a share of them cannot be inferred "
+                "again; give --share 0"
+            )
         now = detector.recipe()
         moved = [k for k in now if k in recipe and now[k] != recipe[k]]
         if moved:

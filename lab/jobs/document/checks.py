@@ -75,12 +75,10 @@ def _check_rule(one: JobAnalysis, place: str) -> None:
     if one.is_plugin:
         rule_of(one.rules, THRESHOLD_DEFAULT, f"{place}.rules")
         return
-    declared = detectors.get(one.detector)
-    rule = rule_of(
-        one.rules, getattr(declared, "default_threshold", THRESHOLD_DEFAULT), f"{place}.rules"
-    )
+    declared: type[Detector] = detectors.get(one.detector)
+    rule = rule_of(one.rules, declared.default_threshold, f"{place}.rules")
     floor = one.settings.get("score_floor")
-    floor = getattr(declared, "default_score_floor", None) if floor is None else floor
+    floor = declared.default_score_floor if floor is None else floor
     if isinstance(floor, int | float) and not isinstance(floor, bool):
         with at(f"{place}.rules"):
             rule.check_floor(floor)
@@ -119,9 +117,7 @@ def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
 
 def check_secrets(detector: Detector, secrets: Mapping[str, str], place: str) -> None:
     """Raises SettingError if what a run would keep holds the value of a variable."""
-    kept = json.dumps(
-        [detector.recipe(), getattr(detector, "made_from", None)], default=str, ensure_ascii=False
-    )
+    kept = json.dumps([detector.recipe(), detector.made_from], default=str, ensure_ascii=False)
     for name, value in secrets.items():
         if len(value) >= 4 and json.dumps(value, ensure_ascii=False)[1:-1] in kept:
             raise SettingError(

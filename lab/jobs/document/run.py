@@ -59,7 +59,6 @@ class _Ready:
     detector: Detector
     rule: Rule
     rule_name: str | None = None
-    is_fresh: bool = True
 
     def analysis(self) -> Analysis:
         one = self.given
@@ -118,7 +117,7 @@ def _made(job: JobDocument, i: int, store: Store, stack: ExitStack) -> _Ready:
     one, place = job.analyses[i], f"analyses[{i}]"
     with at(place):
         detector = make_detector(one.detector, store=store, **one.settings)
-    stack.callback(lambda: ready.detector.close())
+    stack.callback(detector.close)
     ready = _Ready(one, detector, Rule())
     check_secrets(detector, job.secrets, place)
     ready.rule = rule_for(one, detector, place)
@@ -142,12 +141,6 @@ def _one_clip(
     reuse: bool,
     cancelled: Callable[[], bool],
 ) -> list[Run]:
-    for one in ready:
-        if getattr(one.detector, "is_stateful", False) and not one.is_fresh:
-            # What it learned from the clip before must not be in this one's scores.
-            one.detector.close()
-            one.detector = make_detector(one.given.detector, store=store, **one.given.settings)
-        one.is_fresh = False
     analyses = [one.analysis() for one in ready]
     return analyze_all(
         clip, analyses, store=store, progress=progress, reuse=reuse, cancelled=cancelled

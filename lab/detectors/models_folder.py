@@ -82,8 +82,12 @@ def folder_fingerprint() -> str:
 
 
 def unfinished() -> dict[str, int]:
-    """Bytes that are here of downloads that did not end, by name."""
-    parts = {p.stem: p for p in folder_entries(models_folder()) if p.suffix == ".part"}
+    """How many bytes are here of each download that has not ended, by name."""
+    parts = {
+        p.stem: p
+        for p in folder_entries(models_folder())
+        if p.suffix == ".part" and not p.name.startswith(".")
+    }
     found = {}
     for name, part in parts.items():
         with contextlib.suppress(OSError):

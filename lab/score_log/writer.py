@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from lab.atomic_file import PART_NAME, sync_folder, write_atomically
 from lab.detection import Detections
 from lab.errors import StoreError
 from lab.frame import Frame, FrameStamp
@@ -151,7 +152,7 @@ class ScoreLogWriter:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def compact(self) -> None:
         """Make one part of all, and switch to it at once; a damaged part stays as it is."""
@@ -170,8 +171,8 @@ class ScoreLogWriter:
     def _remove_leftovers(self) -> None:
         counted = {file for pair in part_files(self.folder) for file in pair}
         for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
-            ours = part_number(file) is not None or file.name == "manifest.json.part"
-            if ours and file not in counted:
+            is_manifest = file.name == "manifest.json.part" or PART_NAME.fullmatch(file.name)
+            if (is_manifest or part_number(file) is not None) and file not in counted:
                 file.unlink(missing_ok=True)
 
 
@@ -217,19 +218,8 @@ def _is_locked_for_long(folder: Path) -> bool:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    part = folder / "manifest.json.part"
-    with part.open("w") as file:
-        json.dump(manifest, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / "manifest.json")
-    _sync_folder(folder)
+    """Write a log's manifest, whole or not at all, so that it survives a loss of power.
 
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    Raises OSError.
+    """
+    write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1), is_durable=True)

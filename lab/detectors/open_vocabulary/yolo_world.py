@@ -31,9 +31,10 @@ RUNTIMES = ("onnx", "openvino", "torch")
 class YoloWorld(Prompted):
     """Finds what the prompts say.
 
-    weights: path or name of a YOLO-World checkpoint. runtime: `onnx` (unless given), `openvino`
-        or `torch`.
-    labels: the prompts. prompt_mode: `independent` or `joint`; see `lab.detectors.open_vocabulary.prompts`.
+    weights: path or name of a YOLO-World checkpoint.
+    runtime: `onnx` (the default), `openvino` or `torch`.
+    labels: the prompts.
+    prompt_mode: `independent` or `joint`; see `lab.detectors.open_vocabulary.prompts`.
     image_size, nms_iou, most_boxes, score_floor: as detector `yolo`.
     embeddings: an .npz with `names` and `emb`, looked into before anything else.
     store: where text embeddings are kept.
@@ -100,9 +101,8 @@ class YoloWorld(Prompted):
         return [one.detections(box, width_px, height_px) for one in found]
 
     def _take(self, found: Found, asked: range, boxes: np.ndarray, scores: np.ndarray) -> None:
-        for column in np.flatnonzero((scores >= self._keep.score_floor).any(axis=0)):
-            rows = self._keep.of_label(boxes, scores[:, column])
-            found.add(self.labels[asked[column]], boxes, scores[:, column], rows)
+        for column, rows in self._keep.kept(scores, self._keep.upright_best(boxes)):
+            found.add(self.labels[asked[column]], boxes[rows], scores[rows, column])
 
 
 def _load(path: Path, runtime: str) -> WorldModel:

@@ -85,7 +85,10 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`annotator` looked at one sighting of a rule: it was right (`accepted`) or not (`rejected`)."""
+    """What `annotator` says of one sighting of a rule.
+
+    verdict: `accepted` if the label was there, `rejected` if it was not.
+    """
 
     media_id: str
     label: str

@@ -58,7 +58,8 @@ def broken(what: str, module: str, why: ImportError) -> DetectorError:
     """The error for a package that is installed and cannot be imported all the same."""
     name = package(module)
     return DetectorError(
-        f"{what} cannot import the package {name} ({why}); run: pip install --force-reinstall {name}"
+        f"{what} cannot import the package {name} ({why}); "
+        f"run: pip install --force-reinstall {name}"
     )
 
 

@@ -31,9 +31,11 @@ _FACTS_VERSION = 1
 class ModelInfo:
     """One model of the folder.
 
-    format: `checkpoint`, `onnx` or `openvino`. task, classes, image_size, licence: as the file
-    says; None, (), None, `unknown` where it does not. problem: why it cannot be used; None if it can.
-    detector: which detector takes it, `yolo`, `yolo-world` or `yoloe`.
+    format: `checkpoint`, `onnx` or `openvino`.
+    task, classes, image_size, licence: as the file says; None, (), None and `unknown` where it
+        does not say.
+    detector: the detector that takes it: `yolo`, `yolo-world` or `yoloe`.
+    problem: why it cannot be used; None if it can.
     """
 
     name: str
@@ -123,9 +125,17 @@ def _facts(path: Path, kept: Any) -> dict[str, Any]:
         return kept
     kind = "openvino" if path.is_dir() else "onnx" if path.suffix == ".onnx" else "checkpoint"
     facts: dict[str, Any] = {
-        "state": state, "format": kind, "task": None, "classes": [], "image_size": None, "sha256": None,
-        "size_bytes": sum(size for _, size, _ in state[1:]), "licence": "unknown", "detector": None, "problem": None,
-    }  # fmt: skip
+        "state": state,
+        "format": kind,
+        "task": None,
+        "classes": [],
+        "image_size": None,
+        "sha256": None,
+        "size_bytes": sum(size for _, size, _ in state[1:]),
+        "licence": "unknown",
+        "detector": None,
+        "problem": None,
+    }
     try:
         facts["sha256"] = weights_sha256(path)
         facts |= _read(path, kind)

@@ -181,7 +181,10 @@ class Motion(Detector):
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def reset(self) -> None:

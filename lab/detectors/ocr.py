@@ -87,7 +87,10 @@ class Ocr(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def close(self) -> None:

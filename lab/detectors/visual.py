@@ -68,7 +68,10 @@ class Visual(Detector):
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def _detections(self, frame: Frame) -> Detections:

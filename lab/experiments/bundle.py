@@ -23,15 +23,18 @@ from lab.video.media import sha256
 
 FORMAT = 1
 DEFINITIONS = {
-    "sighting": "one continuous presence of a label, as the rule finds it in the scores of the samples",
+    "sighting": "one continuous presence of a label, as the rule finds it in the scores of the "
+    "samples",
     "annotation": "a person's statement that a label was there from start to end",
     "coverage": "stretches that a person watched for a label, whether or not it was there",
-    "tp": "sightings paired with an annotation, one to one and as many as possible, at the matching rule",
+    "tp": "sightings paired with an annotation, one to one and as many as possible, by the "
+    "matching rule",
     "fp": "sightings inside covered stretches without such a pair",
     "fn": "annotations inside covered stretches without such a pair",
     "below_resolution": "annotations shorter than the sampling interval; they count as nothing",
     "covered_s": "seconds that were watched and analysed",
-    "interval": "95 %: Clopper-Pearson for proportions, Garwood for rates (one-sided where nothing was false)",
+    "interval": "95 %: Clopper-Pearson for proportions, Garwood for rates (one-sided where "
+    "nothing was false)",
 }
 
 
@@ -137,9 +140,10 @@ def methods(facts: Mapping[str, Any]) -> str:
     labels = recipe["labels"] or ["any label that the detector gives"]
     what = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} classes"
     text = (
-        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. The detector {recipe['detector']}"
-        f"{_made_of(recipe)} was applied to {every} of {media['name']} "
-        f"(sha256 {str(media['sha256'])[:16]}…) for {what}, keeping detections of confidence {recipe['score_floor']:g} and more: "
+        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. "
+        f"The detector {recipe['detector']}{_made_of(recipe)} was applied to {every} of "
+        f"{media['name']} (sha256 {str(media['sha256'])[:16]}…) for {what}, "
+        f"keeping detections of confidence {recipe['score_floor']:g} and more: "
         f"{effort['samples']} samples, {effort['failed']} of them failed"
         f"{_held_back(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
         f"{_rule_words(Rule.from_dict(facts['rule']))} "
@@ -150,13 +154,18 @@ def methods(facts: Mapping[str, Any]) -> str:
         rule = f"temporal IoU of at least {m['tiou']:g}"
         if f["precision"] is not None and f["recall"] is not None:
             text += (
-                f" Against annotations of {f['covered_s']:.0f} s of footage, matched one to one at a {rule}, precision was "
-                f"{f['precision']:.3f} (95 % {_limits(f, 'precision')}), recall {f['recall']:.3f} ({_limits(f, 'recall')}), and "
-                f"{f['false_per_hour']:.2f} sightings an hour were false ({_limits(f, 'false_per_hour')})."
+                f" Against annotations of {f['covered_s']:.0f} s of footage, matched one to one at "
+                f"a {rule}, precision was {f['precision']:.3f} (95 % {_limits(f, 'precision')}), "
+                f"recall {f['recall']:.3f} ({_limits(f, 'recall')}), and "
+                f"{f['false_per_hour']:.2f} sightings an hour were false "
+                f"({_limits(f, 'false_per_hour')})."
             )
     if facts["split"]:
         s = facts["split"]
-        text += f" The rule was chosen for the {s['goal']}, with figures held out by {s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
+        text += (
+            f" The rule was chosen for the {s['goal']}, with figures held out by "
+            f"{s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
+        )
     return text + "\n"
 
 

@@ -43,7 +43,8 @@ def notebook_of(experiment: Experiment) -> str:
         new_markdown_cell("## Against the annotations"),
         new_code_cell(
             "found = lab.evaluate(run, rule=rule)\n"
-            "for note in [*found.notes, *dict.fromkeys(found.overall.refused.values())]:\n    print(note)\n"
+            "for note in [*found.notes, *dict.fromkeys(found.overall.refused.values())]:\n"
+            "    print(note)\n"
             "found.to_frame()"
         ),
         new_code_cell("import pandas as pd\n\npd.DataFrame([m.to_dict() for m in found.moments])"),
@@ -55,7 +56,8 @@ def notebook_of(experiment: Experiment) -> str:
             "chart = go.Figure(go.Scatter(x=scores['pts_s'], y=scores[label], name=label))\n"
             "for s in run.find(rule):\n"
             "    if s.label == label:\n"
-            "        chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor='green', opacity=0.15, line_width=0)\n"
+            "        chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor='green', "
+            "opacity=0.15, line_width=0)\n"
             "chart.add_hline(y=rule.of(label).debounce.enter_threshold, line_dash='dot')\n"
             "chart.update_layout(xaxis_title='s', yaxis_title='score')\n"
             "chart"

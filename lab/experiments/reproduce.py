@@ -56,16 +56,18 @@ def reproduce(
     if log.damaged:
         raise SettingError(f"{bundle} is damaged: {log.damaged[0][:120]}; export it again")
     derived = _sightings(facts, log, {})
-    wrong = [i for i, (a, b) in enumerate(zip(derived, stored, strict=False)) if a != b]
+    changed = sum(a != b for a, b in zip(derived, stored, strict=False))
     row: dict[str, Any] = {
         "title": facts["title"],
         "rule_hash": facts["rule_hash"],
         "protocol_hash": facts["protocol_hash"],
         "sightings": {
-            "count": len(derived), "stored": len(stored),
-            "identical": derived == stored, "differences": len(wrong) + abs(len(derived) - len(stored)),
+            "count": len(derived),
+            "stored": len(stored),
+            "identical": derived == stored,
+            "differences": changed + abs(len(derived) - len(stored)),
         },
-    }  # fmt: skip
+    }
     if share == 0:
         row["inference"] = {"skipped": "not asked for"}
         return row

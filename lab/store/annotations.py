@@ -115,7 +115,8 @@ class AnnotationRows:
             if r.start_us < row["first_pts_us"] - 1_000_000 or r.end_us > row["end_us"] + 1_000_000:
                 raise SettingError(
                     f"{r.label!r} from {r.start_us / 1e6:g} to {r.end_us / 1e6:g} s lies outside "
-                    f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to {row['end_us'] / 1e6:g} s"
+                    f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to "
+                    f"{row['end_us'] / 1e6:g} s"
                 )
 
     def all_media(self) -> list[dict[str, Any]]:

@@ -51,7 +51,8 @@ class ExperimentRows:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
         with self.catalog.transaction() as db:
             db.execute(
-                """INSERT OR IGNORE INTO entries (entry_id, kind, run_id, title, parents, created_utc)
+                """INSERT OR IGNORE INTO entries
+                (entry_id, kind, run_id, title, parents, created_utc)
                 SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
             )
         rows = self.catalog.rows(
@@ -79,7 +80,11 @@ class ExperimentRows:
         return found[0]
 
     def write_entry(self, entry_id: str, **values: Any) -> None:
-        """Change what a person writes: title, notes, conclusion, tags, starred, archived, parents."""
+        """Change what a person writes.
+
+        values: any of `title`, `notes`, `conclusion`, `tags`, `starred`, `archived`, `parents`.
+        Raises SettingError for another name, or an entry that is not there.
+        """
         for name in values:
             if name not in _WRITABLE:
                 raise SettingError(

@@ -220,9 +220,8 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         found = found or [r for r in runs if run_id and r["run_id"].startswith(run_id)]
         if len(found) != 1:
             what = "several runs begin with" if found else "no run"
-            raise SettingError(
-                f"{what} {run_id!r} in {self.folder}; {closest(run_id, [r['run_id'] for r in runs])}"
-            )
+            known = [r["run_id"] for r in runs]
+            raise SettingError(f"{what} {run_id!r} in {self.folder}; {closest(run_id, known)}")
         return found[0]
 
     # rules and sightings

@@ -172,7 +172,10 @@ def _warning(
             f"frames end at {length_us / 1e6:.1f} s"
         )
     if promised > len(index.packets) + 1:
-        return f"it is cut off at {length_us / 1e6:.1f} s: {len(index.packets)} of {promised} frames are there"
+        return (
+            f"it is cut off at {length_us / 1e6:.1f} s: "
+            f"{len(index.packets)} of {promised} frames are there"
+        )
     if Path(path).suffix.lower() == ".ts" and Path(path).stat().st_size % _TS_PACKET_BYTES:
         return f"it ends at {length_us / 1e6:.1f} s in the middle of a packet: it may be cut off"
     return None

@@ -92,7 +92,10 @@ class Prompted(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         if self._model is None:

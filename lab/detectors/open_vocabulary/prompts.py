@@ -26,14 +26,16 @@ def check_prompts(labels: Sequence[str] | None) -> tuple[str, ...]:
     if labels is None or isinstance(labels, str) or not all(isinstance(x, str) for x in labels):
         got = "none" if labels is None else repr(labels)[:80]
         raise SettingError(
-            f'prompts must be a list of words or phrases, got {got}; for example --labels "car,person on a bicycle"'
+            f"prompts must be a list of words or phrases, got {got}; "
+            'for example --labels "car,person on a bicycle"'
         )
     prompts = [tidy(label) for label in labels]
     if not prompts:
         raise SettingError("no prompt given; name one or more words or phrases")
     if len(prompts) > _MAX["joint"]:
         raise SettingError(
-            f"{len(prompts)} prompts are given, at most {_MAX['joint']}; split them into several runs"
+            f"{len(prompts)} prompts are given, at most {_MAX['joint']}; "
+            "split them into several runs"
         )
     for prompt in prompts:
         shown = repr(prompt if len(prompt) <= 40 else prompt[:40] + "…")

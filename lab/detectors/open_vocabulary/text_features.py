@@ -88,7 +88,10 @@ class TextFeatures:
     def _wrong_length(self, vectors: Mapping[str, np.ndarray]) -> str | None:
         for text, vector in vectors.items():
             if self._dimensions is not None and len(vector) != self._dimensions:
-                return f"the embedding of {text!r} has {len(vector)} numbers, the network takes {self._dimensions}"
+                return (
+                    f"the embedding of {text!r} has {len(vector)} numbers, "
+                    f"the network takes {self._dimensions}"
+                )
         return None
 
     def _compute(self, texts: Sequence[str]) -> None:
@@ -142,7 +145,8 @@ def nearest(text: str, known: set[str], most: int = 3) -> list[str]:
 def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     """Names and vectors of an .npz with `names` (n,) and `emb` (n, dimensions).
 
-    Names are written as prompts are used: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises SettingError if the file is not such a one.
+    Names are normalised as prompts are: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises
+    SettingError for a file that is not valid.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -166,7 +170,8 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         or names.dtype.kind != "U"
     ):
         raise SettingError(
-            f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
+            f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} "
+            f"{names.shape} and {vectors.shape}"
         )
     if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MAX).all():
         raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MAX:g}")
@@ -190,7 +195,10 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: TextStore) -> None:
-    """Raises SettingError if the embeddings are not as long as that encoder's are, as far as is known."""
+    """Check that embeddings are as long as those of an encoder, where that length is known.
+
+    Raises SettingError if they are not.
+    """
     got = next((len(vector) for vector in vectors.values()), None)
     wanted = _CLIP_DIMENSIONS if encoder == CLIP else None
     if wanted is None and (names := store.embedding_names(encoder)[:1]):
@@ -256,8 +264,8 @@ def _clip() -> Any:
     if not file.is_file():
         if is_offline():
             raise DetectorError(
-                f"the text encoder is not here and downloads are switched off (fetch CLIP ViT-B-32.pt on "
-                f"another machine and put it at {file})"
+                "the text encoder is not here and downloads are switched off (download CLIP "
+                f"ViT-B-32.pt on another machine and put it at {file})"
             )
         download(_ADDRESS, file, sha256=_PUBLISHED_SHA256)
     package = open_clip("the text encoder")
@@ -275,7 +283,7 @@ def _clip() -> Any:
         model = package.model.build_model_from_openai_state_dict(dict(state))
     except Exception as error:
         raise DetectorError(
-            f"the text encoder could not be loaded ({file.name} is neither the published one nor a CLIP's "
-            f"tensors alone; its file belongs at {file})"
+            f"the text encoder could not be loaded ({file.name} is neither the published file nor "
+            f"the tensors of a CLIP model alone; its file belongs at {file})"
         ) from error
     return model.float().eval()

@@ -160,5 +160,8 @@ def export(
     torch.onnx.export(
         neck, (*features, text, points, steps), files[1], dynamo=False, opset_version=OPSET,
         input_names=[*names, "text", "anchors", "strides"], output_names=["boxes", "scores"],
-        dynamic_axes={**free, "text": {0: "batch", 1: "prompts"}, "anchors": {1: "cells"}, "strides": {1: "cells"}},
+        dynamic_axes={
+            **free,
+            "text": {0: "batch", 1: "prompts"}, "anchors": {1: "cells"}, "strides": {1: "cells"},
+        },
     )  # fmt: skip

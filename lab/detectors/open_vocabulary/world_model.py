@@ -21,7 +21,10 @@ Features = list[Any]
 
 
 class WorldModel:
-    """What a checkpoint knows: `names` with their own `text` features (n, dimensions), `strides`."""
+    """A checkpoint's network.
+
+    names: those that it carries. text: their features, (n, dimensions). strides: of its levels.
+    """
 
     name: str
     device = "cpu"

@@ -69,7 +69,8 @@ class DetstreamDetector:
                 return [Detections.failed(f"detect_batch: {call.failure}")] * len(frames)
             if not isinstance(found, (list, tuple)) or len(found) != len(frames):
                 raise ValueError(
-                    f"detect_batch gave {found!r:.80} for {len(frames)} frames, expected one Detection each"
+                    f"detect_batch gave {found!r:.80} for {len(frames)} frames, "
+                    "expected one Detection each"
                 )
             return [self._detections(one, frame) for one, frame in zip(found, frames, strict=True)]
         return [self._look(frame) for frame in frames]

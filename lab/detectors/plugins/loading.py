@@ -63,7 +63,8 @@ def arguments(
     ]
     if missing := [p.name for p in required if p.name not in given]:
         raise SettingError(
-            f"{what} needs the setting {', '.join(map(repr, missing))}; it takes: {', '.join(taken)}"
+            f"{what} needs the setting {', '.join(map(repr, missing))}; "
+            f"it takes: {', '.join(taken)}"
         )
     return given
 

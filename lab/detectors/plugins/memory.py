@@ -72,7 +72,7 @@ class PluginMemory:
 
 
 def declared(made: Any, name: str) -> Any:
-    """A member that the object has itself, not from the contract's defaults; None if it has none."""
+    """A member of the object that is not one of the contract's defaults; None if it has none."""
     if isinstance(made, Detector) and name not in vars(made):
         own = [kind for kind in type(made).__mro__ if name in vars(kind)]
         if not own or own[0] is Detector:

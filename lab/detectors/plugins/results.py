@@ -74,7 +74,8 @@ def _whole(scores: Mapping[Any, Any], frame: Frame) -> Detections:
     for name, score in scores.items():
         if not isinstance(name, str) or not isinstance(score, (Real, np.bool_)):
             raise ResultError(
-                f"a dict with {name!r:.40}: {type(score).__name__}, expected names and scores; {UNDERSTOOD}"
+                f"a dict with {name!r:.40}: {type(score).__name__}, expected names and scores; "
+                f"{UNDERSTOOD}"
             )
     return Detections(labels, _scores(scores.values()), whole_picture(frame, len(labels)))
 

@@ -121,4 +121,5 @@ def _function(given: ToDetections | str | None) -> ToDetections | None:
 def _place_of(function: Any) -> str:
     if isinstance(function, str):
         return function
-    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return f"{getattr(function, '__module__', '')}:{name}"

@@ -54,7 +54,7 @@ def complete(
 
 
 class PluginDetector(Detector):
-    """See `complete`. A result that is not valid, or an exception, is a failed frame that says why."""
+    """See `complete`. A result that is not valid, or an exception, is a failed frame."""
 
     def __init__(
         self,

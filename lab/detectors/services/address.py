@@ -61,7 +61,8 @@ def secret_from(setting: str, variable: Any, purpose: str) -> str:
     """
     if not isinstance(variable, str) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
         raise SettingError(
-            f"{setting} must be the name of an environment variable, in capital letters, not the secret"
+            f"{setting} must be the name of an environment variable, in capital letters, "
+            "not the secret"
         )
     secret = os.environ.get(variable, "").strip()
     if not secret:
@@ -70,8 +71,10 @@ def secret_from(setting: str, variable: Any, purpose: str) -> str:
             f"another variable with {setting}"
         )
     if not re.fullmatch(r"[!-~]+", secret):
-        raise DetectorError(f"the environment variable {variable} holds spaces or letters beyond ASCII; "
-                            f"put {purpose} there")  # fmt: skip
+        raise DetectorError(
+            f"the environment variable {variable} holds spaces or letters beyond ASCII; "
+            f"put {purpose} there"
+        )
     return secret
 
 

@@ -172,7 +172,10 @@ class Service:
     def _error(self, status: int, headers: Any, body: bytes) -> ServiceError:
         if 300 <= status < 400:
             where = origin(headers.get("Location", ""))
-            words = f"{self.name} redirects to {where}, which is not followed; give that address instead"
+            words = (
+                f"{self.name} redirects to {where}, which is not followed; "
+                "give that address instead"
+            )
             return ServiceError(self.redact(words), status)
         words = f"{self.name} answered {status}"
         if message := self.redact(_message(body)):
@@ -199,7 +202,7 @@ def _check_number(name: str, value: Any, least: float, most: float) -> None:
 
 
 def _session(url: str, connections: int) -> Any:
-    """A session that takes proxies and certificates from the environment, but no netrc or cookies."""
+    """A session with proxies and certificates from the environment, but no netrc or cookies."""
     import requests
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar

@@ -206,7 +206,8 @@ class _Scale:
             c, d = a + c, b + d
         if self._fractions and any(abs(v) > 2 for v in (a, b, c, d)):
             raise InvalidResponse(
-                f"{what} is no fraction of the picture; a worker that answers in pixels says so in bbox_format"
+                f"{what} is not a fraction of the picture; a worker that answers in pixels "
+                "says so in bbox_format"
             )
         x, y = self._factors
         return [a * x, b * y, c * x, d * y]
@@ -236,7 +237,8 @@ def _check(
             raise SettingError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
     if image_format not in IMAGE_FORMATS:
         raise SettingError(
-            f"unknown image_format {image_format!r}; {closest(str(image_format), list(IMAGE_FORMATS))}"
+            f"unknown image_format {image_format!r}; "
+            f"{closest(str(image_format), list(IMAGE_FORMATS))}"
         )
 
 

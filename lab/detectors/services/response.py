@@ -36,7 +36,10 @@ class Found:
         what: str,
         text: str | None = None,
     ) -> None:
-        """Keep a detection from the floor on, its box clipped. Raises InvalidResponse for a box outside."""
+        """Keep a detection unless it is below the floor, its box clipped to the picture.
+
+        Raises InvalidResponse for a box outside the picture or of negative size.
+        """
         x1, y1, x2, y2 = box_xyxy_px
         if x2 < x1 or y2 < y1:
             raise InvalidResponse(f"{what} has a box of negative size")

@@ -44,7 +44,8 @@ _KNOWN_FILES = {
 # What a download is checked against, in words.
 CHECKS = {
     "sha256": "its sha256 is known beforehand",
-    "md5": "its publisher's md5 is known beforehand; its sha256 is remembered from the first download",
+    "md5": "its publisher's md5 is known beforehand; "
+    "its sha256 is remembered from the first download",
     "first download": "nothing is published; its sha256 is remembered from the first download",
 }
 

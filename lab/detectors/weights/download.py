@@ -79,7 +79,8 @@ def download(
 
 def _refused(url: str, target: Path, why: str) -> DetectorError:
     return DetectorError(
-        f"{target.name} could not be downloaded ({why}); fetch {redact_url(url)} yourself and put it at {target}"
+        f"{target.name} could not be downloaded ({why}); fetch {redact_url(url)} yourself and put "
+        f"it at {target}"
     )
 
 

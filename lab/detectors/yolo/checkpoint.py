@@ -144,7 +144,7 @@ def _restricted_load(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _plain_name(path: Path) -> Iterator[Path]:
-    """The file under a path that ultralytics does not change: of some it thinks another is meant."""
+    """The file under a path that ultralytics leaves as it is; it takes some names for others."""
     from ultralytics.utils.checks import check_yolov5u_filename
 
     seen = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
@@ -213,7 +213,8 @@ def _refuse_foreign(path: Path, asked: list[str]) -> None:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise DetectorError(
             f"{path} is refused: as it is opened it would run {', '.join(foreign[:3])}{more}; "
-            "a checkpoint names classes of torch and ultralytics only. Do not open it with other programs"
+            "a checkpoint names classes of torch and ultralytics only. Do not open it with other "
+            "programs"
         )
 
 
@@ -286,7 +287,8 @@ def _of_zip(path: Path, file: Any, asked: list[str]) -> Any:
             names = archive.namelist()
             if any(n.endswith("/constants.pkl") for n in names):
                 raise DetectorError(
-                    f"{path} is a TorchScript file; use the checkpoint it was exported from, or an ONNX export"
+                    f"{path} is a TorchScript file; use the checkpoint it was exported from, "
+                    "or an ONNX export"
                 )
             inside = [n for n in names if n.endswith("data.pkl")]
             if len(inside) != 1:

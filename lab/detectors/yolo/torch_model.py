@@ -64,7 +64,10 @@ class UltralyticsModel:
 
 
 def why_unfit(path: Path, facts: Any) -> str | None:
-    """Why the detector `yolo` cannot use a checkpoint with these `CheckpointFacts`; None if it can."""
+    """Why the detector `yolo` cannot use a checkpoint; None if it can.
+
+    facts: the checkpoint's `CheckpointFacts`.
+    """
     if facts.network.startswith("YOLOE"):
         return f"{path} is a YOLOE model; it runs on the detector 'yoloe'"
     if facts.network.startswith("RTDETR"):
@@ -73,7 +76,10 @@ def why_unfit(path: Path, facts: Any) -> str | None:
 
 
 def split_dense(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(b, 4 + classes, n) with centre and size to boxes (b, n, 4) xyxy and scores (b, n, classes)."""
+    """Boxes (b, n, 4) xyxy and scores (b, n, classes) of a dense output.
+
+    dense: (b, 4 + classes, n); each box by its centre and size.
+    """
     rows = dense.transpose(0, 2, 1)
     raw = from_rows(rows, rows.shape[-1] - 4, "detect", None)
     return raw.boxes, raw.scores

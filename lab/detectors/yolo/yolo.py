@@ -91,7 +91,10 @@ class Yolo(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         height, width = one_shape(frames)

@@ -87,7 +87,10 @@ class PromptClassifier(Detector):
         return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         height, width = one_shape(frames)

@@ -1,4 +1,4 @@
-"""Weights of CLIP models: a published name or a file; fetched once, and read without running code."""
+"""Weights of CLIP models, by published name or file: fetched once, read without running code."""
 
 from __future__ import annotations
 
@@ -200,4 +200,7 @@ def _not_fetched(model: str, name: str, config: dict[str, Any], why: str) -> str
     )
     target = models_folder() / "clip" / f"{model}-{name}.safetensors"
     what = files[0] if files else f"the weights of {model} {name}"
-    return f"weights {name!r} of {model} are not here ({why}); fetch {what} from {origin} and put it at {target}"
+    return (
+        f"weights {name!r} of {model} are not here ({why}); "
+        f"fetch {what} from {origin} and put it at {target}"
+    )

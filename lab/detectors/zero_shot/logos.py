@@ -85,23 +85,35 @@ class Logos(PromptClassifier):
             for b in checked
         }
         super().__init__(
-            prompts=prompts, negative=none, labels=labels, top=top, score_floor=score_floor,
-            model=model, weights=weights, text_cache=text_cache,
-        )  # fmt: skip
+            prompts=prompts,
+            negative=none,
+            labels=labels,
+            top=top,
+            score_floor=score_floor,
+            model=model,
+            weights=weights,
+            text_cache=text_cache,
+        )
         self._inner: Detector | None = None
         self._threshold = float(boxes_threshold)
         self._recipe |= {
-            "detector": "logos", "brands": checked, "templates": list(LOGO_TEMPLATES), "negative": none,
-            "on": on, "whole_frame": on == "frame",
-        }  # fmt: skip
+            "detector": "logos",
+            "brands": checked,
+            "templates": list(LOGO_TEMPLATES),
+            "negative": none,
+            "on": on,
+            "whole_frame": on == "frame",
+        }
         if boxes_from is not None:
             self._inner = _box_detector(boxes_from, store)
             self.batch_size = self._inner.batch_size
             self.is_stateful = self._inner.is_stateful
             self._recipe |= {
-                "boxes_from": self._inner.recipe(), "boxes_threshold": self._threshold,
-                "boxes_most": _MAX_CROPS, "boxes_margin": _MARGIN,
-            }  # fmt: skip
+                "boxes_from": self._inner.recipe(),
+                "boxes_threshold": self._threshold,
+                "boxes_most": _MAX_CROPS,
+                "boxes_margin": _MARGIN,
+            }
 
     def reset(self) -> None:
         """See `lab.detectors.detector.Detector`."""

@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lab.errors import SettingError
+from lab.formats.annotations.table import annotation_row
 
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -56,11 +57,9 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
             label = (mark.findtext("ANNOTATION_VALUE") or "").strip() or (
                 tier.get("TIER_ID") or ""
             ).strip()
-            out.append(
-                {"media": address.rsplit("/", 1)[-1], "label": label, "start_us": start, "end_us": end,
-                 "annotator": tier.get("ANNOTATOR") or "me", "origin": "independent",
-                 "media_id": None, "where": where}
-            )  # fmt: skip
+            who = tier.get("ANNOTATOR") or "me"
+            media = address.rsplit("/", 1)[-1]
+            out.append(annotation_row(media, label, start, end, where, annotator=who))
     return out
 
 
@@ -70,9 +69,14 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
     ET.register_namespace("xsi", _XSI)
     root = ET.Element(
         "ANNOTATION_DOCUMENT",
-        {"AUTHOR": "", "DATE": datetime.now(UTC).isoformat(timespec="seconds"), "FORMAT": "3.0", "VERSION": "3.0",
-         f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA},
-    )  # fmt: skip
+        {
+            "AUTHOR": "",
+            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA,
+        },
+    )
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for media in sorted({row["media"] for row in marks}):
         ET.SubElement(

@@ -122,8 +122,10 @@ def write_rows(
     for c in coverage:
         if c.media_id in names and (c.media_id, c.label, c.annotator) not in marked:
             marked.add((c.media_id, c.label, c.annotator))
-            rows.append({"media": names[c.media_id], "label": c.label, "start_us": None, "end_us": None,
-                         "annotator": c.annotator, "origin": c.origin, "media_id": c.media_id})  # fmt: skip
+            rows.append(
+                {"media": names[c.media_id], "label": c.label, "start_us": None, "end_us": None,
+                 "annotator": c.annotator, "origin": c.origin, "media_id": c.media_id}
+            )  # fmt: skip
     return _WRITE[kind](rows)
 
 

@@ -80,6 +80,22 @@ def read_table(given: Any) -> list[dict[str, Any]]:
     return [_row(row, f"row {i}") for i, row in enumerate(rows, 1)]
 
 
+def annotation_row(
+    media: str, label: str, start_us: int, end_us: int, where: str, *, annotator: str = "me"
+) -> dict[str, Any]:
+    """A row as of `read_table`, from a format that says no more than these."""
+    return {
+        "media": media,
+        "label": label,
+        "start_us": start_us,
+        "end_us": end_us,
+        "annotator": annotator,
+        "origin": "independent",
+        "media_id": None,
+        "where": where,
+    }
+
+
 def _of_text(text: str, name: str) -> list[dict[str, Any]]:
     first = text.lstrip().split("\n", 1)[0]
     if not first.strip():
@@ -113,7 +129,8 @@ def _check_columns(names: list[str], name: str) -> None:
 def _row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     if None in row:
         raise SettingError(
-            f"{where}: more fields than columns; put a time with a decimal comma in quotes, or use ;"
+            f"{where}: more fields than columns; put a time with a decimal comma in quotes, "
+            "or separate the columns by ;"
         )
     word = {name: _word(row.get(name)) for name in (*COLUMNS, *_MORE)}
     for name in ("media", "label"):

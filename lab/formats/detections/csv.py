@@ -49,8 +49,10 @@ def import_detections(
         default=0.05,
     )
     recipe: dict[str, Any] = {
-        "detector": name, "labels": sorted(labels), "score_floor": round(max(1e-3, min(0.2, floor)), 4),
-    }  # fmt: skip
+        "detector": name,
+        "labels": sorted(labels),
+        "score_floor": round(max(1e-3, min(0.2, floor)), 4),
+    }
     out = Imported()
     for media_name, rows in by_media.items():
         try:
@@ -101,7 +103,8 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
     for column in ("media", "pts_s", "label", "confidence"):
         if column not in reader.fieldnames:
             raise SettingError(
-                f"{path} has no column {column!r}; the columns are media,pts_s,label,confidence,{','.join(_BOX)}"
+                f"{path} has no column {column!r}; "
+                f"the columns are media,pts_s,label,confidence,{','.join(_BOX)}"
             )
     by_media: dict[str, list[dict[str, Any]]] = {}
     labels: set[str] = set()
@@ -125,7 +128,8 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
             box = made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
             if box[2] < box[0] or box[3] < box[1]:
                 raise SettingError(
-                    f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})"
+                    f"{where}: the box has a negative size (x1 {box[0]:g}, x2 {box[2]:g}, "
+                    f"y1 {box[1]:g}, y2 {box[3]:g})"
                 )
         by_media.setdefault(media, []).append(made)
     if not labels:

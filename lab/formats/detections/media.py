@@ -22,8 +22,8 @@ class FoundMedia:
         """Presentation times of frames by number. Raises SourceError for frames beyond the end."""
         if frames and frames[-1] >= len(self.pts_us) + 2:
             raise SourceError(
-                f"frame {frames[-1]} was processed, but {self.media.name} has {len(self.pts_us)} frames: "
-                "it is another video"
+                f"frame {frames[-1]} was processed, but {self.media.name} has "
+                f"{len(self.pts_us)} frames: it is another video"
             )
         # Counts of frames differ by one or two between decoders: those have no time here.
         return [self.pts_us[f] if f < len(self.pts_us) else None for f in frames]
@@ -52,8 +52,19 @@ def made_media(
     """Facts of a video that is not at hand, known by its name alone."""
     digest = hashlib.blake2b(f"absent {name}".encode(), digest_size=8).hexdigest()
     return Media(
-        media_id=digest, path=name, size_bytes=0, container="unknown", codec="unknown",
-        width_px=size_px[0], height_px=size_px[1], rotation_deg=0, frames=None, frame_rate=frame_rate,
-        is_variable_rate=False, first_pts_us=0, end_us=round(duration_s * 1e6),
-        is_browser_playable=False, warning="the video is not at hand",
-    )  # fmt: skip
+        media_id=digest,
+        path=name,
+        size_bytes=0,
+        container="unknown",
+        codec="unknown",
+        width_px=size_px[0],
+        height_px=size_px[1],
+        rotation_deg=0,
+        frames=None,
+        frame_rate=frame_rate,
+        is_variable_rate=False,
+        first_pts_us=0,
+        end_us=round(duration_s * 1e6),
+        is_browser_playable=False,
+        warning="the video is not at hand",
+    )

@@ -175,7 +175,8 @@ def _run(
             continue  # a category that is not listed means “no detection”, says the format
         if d.get("frame_number") not in by_frame:
             raise SettingError(
-                f"a detection lies on frame {d.get('frame_number')!r}, which is not among the frames processed"
+                f"a detection is on frame {d.get('frame_number')!r}, which is not among the frames "
+                "processed"
             )
         x, y, w, h = box
         box_px = [x * width, y * height, (x + w) * width, (y + h) * height]
@@ -208,7 +209,8 @@ def _checked(d: Any) -> tuple[float, list[float]]:
         isinstance(v, int | float) and math.isfinite(v) for v in numbers
     ):
         raise SettingError(
-            f"a detection needs conf and a bbox of four finite numbers, got {d.get('conf')!r} and {d.get('bbox')!r}"
+            "a detection needs conf and a bbox of four finite numbers, got "
+            f"{d.get('conf')!r} and {d.get('bbox')!r}"
         )
     confidence, *box = (float(v) for v in numbers)
     if not 0 <= confidence <= 1:

@@ -1,4 +1,4 @@
-"""What is wrong with a document beyond what its schema can say, before and after detectors are made."""
+"""What is wrong with a document beyond its schema, before and after detectors are made."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def check_document(job: JobDocument) -> None:
     names = [one.name for one in job.analyses]
     for i, one in enumerate(job.analyses):
         place = f"analyses[{i}]"
-        if names.index(one.name) != i:
+        if (first := names.index(one.name)) != i:
             raise SettingError(
-                f"{place}.name: {one.name!r} is also the name of analyses[{names.index(one.name)}]; "
+                f"{place}.name: {one.name!r} is also the name of analyses[{first}]; "
                 "each needs a name of its own"
             )
         with at(f"{place}.detector"):
@@ -56,7 +56,8 @@ def _check_settings(one: JobAnalysis, place: str) -> None:
     for name in _GIVEN_BY_THE_LAB:
         if name in one.settings:
             raise SettingError(
-                f"{place}: {name!r} is no setting of a detector; {name} stands beside settings or above"
+                f"{place}: {name!r} is not a setting of a detector; "
+                f"{name} is given beside settings or above them"
             )
     if one.is_plugin:
         return
@@ -94,7 +95,8 @@ def _check_labels(one: JobAnalysis, place: str) -> None:
     for label in (*(rules.get("only") or ()), *(rules.get("labels") or ())):
         if label not in known:
             raise SettingError(
-                f"{place}.rules: {label!r} is not among the labels of its settings; {closest(label, known)}"
+                f"{place}.rules: {label!r} is not among the labels of its settings; "
+                f"{closest(label, known)}"
             )
 
 
@@ -121,8 +123,8 @@ def check_secrets(detector: Detector, secrets: Mapping[str, str], place: str) ->
     for name, value in secrets.items():
         if len(value) >= 4 and json.dumps(value, ensure_ascii=False)[1:-1] in kept:
             raise SettingError(
-                f"{place}: this detector writes the value of ${{{name}}} into its recipe, which is kept; "
-                "it must be told another way"
+                f"{place}: this detector writes the value of ${{{name}}} into its recipe, which "
+                "is kept; give it the value in another way"
             )
 
 

@@ -96,12 +96,14 @@ def _analysis(run: Run, rule: Rule) -> dict[str, Any]:
     recipe = run.recipe
     if recipe["detector"] not in detectors.names():
         raise SettingError(
-            f"run {run.run_id}: detector {recipe['detector']!r} is not here, so no document gives it again"
+            f"run {run.run_id}: detector {recipe['detector']!r} is not installed, so no document "
+            "can reproduce it"
         )
     if recipe.get("unrecorded_settings"):
         names = ", ".join(recipe["unrecorded_settings"])
         raise SettingError(
-            f"run {run.run_id}: its settings {names} are no JSON values, so no document can hold them"
+            f"run {run.run_id}: its settings {names} are not JSON values, so no document can hold "
+            "them"
         )
     settings = detector_settings(recipe, run.environment)
     detector = settings.pop("name")

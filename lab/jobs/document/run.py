@@ -149,9 +149,8 @@ def _one_clip(
 
 def _decide(run: Run, one: _Ready, job: JobDocument, done: JobResult) -> None:
     if run.state != "done":
-        done.failures.append(
-            f"{run.media['path']}: {one.given.name} {run.state}: {run.error or 'go on with --resume'}"
-        )
+        why = run.error or "go on with --resume"
+        done.failures.append(f"{run.media['path']}: {one.given.name} {run.state}: {why}")
         return
     open_labels = not run.recipe["labels"]
     found = run.find(narrowed(one.rule, run.labels) if open_labels else one.rule)

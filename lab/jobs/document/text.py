@@ -204,5 +204,6 @@ def _check_values(value: Any, place: tuple[Any, ...] = ()) -> None:
         raise SettingError(f"{place_of(place)}: expected a finite number, got {value}")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise SettingError(
-            f"{place_of(place)}: expected text or a number, got a {type(value).__name__}; put it in quotes"
+            f"{place_of(place)}: expected text or a number, got a {type(value).__name__}; "
+            "put it in quotes"
         )

@@ -50,9 +50,9 @@ def expand(
         is_key = _is_key(document, place)
         if not is_key and not _is_path(place):
             raise SettingError(
-                f"{place_of(place)}: ${{{name}}} is not expanded here, for this is kept with every run; variables "
-                "are for paths of source, sinks and store, and for keys of plugins (detectors of the lab "
-                "take the name of a variable, as in token_env)"
+                f"{place_of(place)}: ${{{name}}} is not expanded here, for this is kept with every "
+                "run; variables are for paths of source, sinks and store, and for keys of plugins "
+                "(built-in detectors take the name of a variable, as in token_env)"
             )
         if name not in environ:
             raise SettingError(f"{place_of(place)}: the environment variable {name} is not set")

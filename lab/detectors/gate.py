@@ -1,4 +1,4 @@
-"""Gates: what holds frames back from an expensive detector."""
+"""Gates: which frames are worth an expensive detector."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ KINDS = ("motion",)
 class Gate(Protocol):
     """Decides which frames are worth an expensive detector.
 
-    It is given every frame of a pass, in order: it may learn from those that it holds back, too.
+    It is given every frame of a pass, in order, since it may learn from all of them.
     """
 
     def check(self, frame: Frame) -> str | None:
-        """Why the frame is held back; None if it goes to the detector."""
+        """Why the frame is gated; None if it goes to the detector."""
         ...
 
     def settings(self) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""The models folder: what lies in it, where it came from, and whether it is still the same."""
+"""The models folder: its models, and whether each can be used."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def list_models() -> list[ModelInfo]:
     kept = read_json(folder / FACTS_FILE)
     facts = {p.name: _facts(p, kept.get(p.name)) for p in paths}
     if facts != kept:
-        # It only saves time, so a folder that cannot be written is no reason to fail.
+        # They only save time, so a folder that cannot be written is not an error.
         with contextlib.suppress(OSError):
             write_json(folder / FACTS_FILE, facts)
     return [_unlike_known(_info(p, facts[p.name])) for p in paths]
 
 
 def folder_fingerprint() -> str:
-    """A hash that changes when a model comes, goes or changes, or what is known of one does.
+    """A hash of the models in the folder and of what is known about them.
 
     Reads names, sizes and times alone, so it is quick however large the files are.
     """
@@ -109,7 +109,7 @@ def _info(path: Path, facts: dict[str, Any]) -> ModelInfo:
 
 
 def _unlike_known(info: ModelInfo) -> ModelInfo:
-    """With a problem if it is another file than the one known by its name: detectors refuse it."""
+    """With a problem if the file is not the one known by its name, which detectors refuse."""
     if info.problem or info.sha256 is None:
         return info
     try:

@@ -1,4 +1,4 @@
-"""The methods bundle: a zip with all that a methods section and a reviewer need."""
+"""The methods bundle: a zip with everything that a methods section and a reviewer need."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
     """
     run, rule = experiment.run, experiment.rule
     media_id = run.media["media_id"]
-    marks, watched = experiment.store.annotations(media_id), experiment.store.coverage(media_id)
+    annotations, coverage = (
+        experiment.store.annotations(media_id),
+        experiment.store.coverage(media_id),
+    )
     sightings = [s.to_dict() for s in run.find(rule)]
     found = experiment.evaluation
     facts = {
@@ -79,8 +82,8 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         bundle.writestr("METHODS.md", methods(facts))
         bundle.writestr("sightings.csv", to_csv(sightings, RULE_SIGHTING_COLUMNS))
         bundle.writestr("sightings.json", json.dumps(sightings))
-        bundle.writestr("annotations.csv", write_rows(marks, watched, [run.media], "csv"))
-        bundle.writestr("coverage.csv", write_coverage(watched, [run.media]))
+        bundle.writestr("annotations.csv", write_rows(annotations, coverage, [run.media], "csv"))
+        bundle.writestr("coverage.csv", write_coverage(coverage, [run.media]))
         folder = experiment.store.log_folder(run.run_id)
         for one in (folder, *added_folders(folder)):
             for file in (one / "manifest.json", *(f for pair in part_files(one) for f in pair)):
@@ -108,7 +111,7 @@ def versions(run: Run) -> dict[str, Any]:
 
 
 def media_facts(run: Run) -> dict[str, Any]:
-    """What identifies the clip; its full sha256 if the file is at hand."""
+    """What identifies the clip; its full sha256 if the file can be read."""
     names = (
         "media_id",
         "name",
@@ -145,7 +148,7 @@ def methods(facts: Mapping[str, Any]) -> str:
         f"{media['name']} (sha256 {str(media['sha256'])[:16]}…) for {what}, "
         f"keeping detections of confidence {recipe['score_floor']:g} and more: "
         f"{effort['samples']} samples, {effort['failed']} of them failed"
-        f"{_held_back(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
+        f"{_gated(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
         f"{_rule_words(Rule.from_dict(facts['rule']))} "
         f"(protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
     )
@@ -170,17 +173,17 @@ def methods(facts: Mapping[str, Any]) -> str:
 
 
 def _rule_words(rule: Rule) -> str:
-    """All of the rule, as a sentence without its full stop."""
+    """The whole rule, as a sentence without its full stop."""
     words = describe(rule)
     only = words.pop("labels", None)
-    said = [f"For {label}, {text}" for label, text in words.items()]
+    sentences = [f"For {label}, {text}" for label, text in words.items()]
     if only is not None:
-        said.append(f"Sightings were looked for of {only}")
-    return ". ".join(said)
+        sentences.append(f"Sightings were looked for of {only}")
+    return ". ".join(sentences)
 
 
 def _made_of(recipe: Mapping[str, Any]) -> str:
-    """What the detector's scores depend on, as far as it goes into a sentence."""
+    """What the detector's scores depend on, as part of a sentence."""
     known = []
     if "weights" in recipe:
         known.append(f"{recipe['weights']}, sha256 {str(recipe.get('weights_sha256'))[:16]}…")
@@ -194,7 +197,7 @@ def _made_of(recipe: Mapping[str, Any]) -> str:
     return f" ({', '.join(known)})" if known else ""
 
 
-def _held_back(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
+def _gated(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
     return (
         f" and {effort['gated']} held back by a {recipe['gate']['kind']} gate"
         if recipe.get("gate")

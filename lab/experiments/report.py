@@ -72,7 +72,7 @@ made {{ row.created_utc.strftime("%Y-%m-%d %H:%M") }} UTC; rule <code>{{ rule_ha
 
 
 def markdown(text: str | None) -> Markup:
-    """Markdown as HTML; HTML in it is shown, not run."""
+    """Markdown as HTML; HTML in it is escaped."""
     return Markup(MarkdownIt("js-default").render(text or ""))
 
 
@@ -123,14 +123,14 @@ def _rate(row: dict[str, Any], name: str) -> str:
 
 
 def score_chart(
-    experiment: Experiment, sightings: list[Sighting] | None = None, most: int = 4
+    experiment: Experiment, sightings: list[Sighting] | None = None, max_labels: int = 4
 ) -> go.Figure:
     """Scores over time with sightings and annotations, for the labels that score highest."""
     run, rule = experiment.run, experiment.rule
     found = run.find(rule) if sightings is None else sightings
     labels = sorted(
         rule.wanted(run.labels), key=lambda x: -float(run.log.scores(x).max(initial=0))
-    )[:most]
+    )[:max_labels]
     chart = go.Figure()
     for label in labels:
         seconds = run.series(label).pts_us / 1e6
@@ -159,7 +159,7 @@ def score_chart(
 
 
 def _pictures(experiment: Experiment, sightings: list[Sighting]) -> list[dict[str, str]]:
-    """Those that were made already; a report decodes nothing."""
+    """Pictures that exist already; a report decodes nothing."""
     folder = experiment.store.pictures_folder(experiment.run.media["media_id"])
     out = []
     for s in sightings[:_MAX_PICTURES]:

@@ -60,7 +60,7 @@ class EmbeddingRows:
         ]
 
     def remove_embeddings(self, encoder: str, texts: Sequence[str]) -> int:
-        """Forget embeddings; returns how many there were."""
+        """Delete embeddings; returns how many there were."""
         known = self.embeddings(encoder, texts)
         if known:
             with self.catalog.transaction() as db:
@@ -71,7 +71,7 @@ class EmbeddingRows:
         return len(known)
 
     def save_embeddings(self, encoder: str, vectors: Mapping[str, np.ndarray], source: str) -> int:
-        """Keep embeddings; what is known already stays. Returns how many are new."""
+        """Keep embeddings; known ones stay as they are. Returns how many are new."""
         before = set(self.embedding_names(encoder))
         fresh = {text: v for text, v in vectors.items() if text not in before}
         if fresh:

@@ -81,7 +81,7 @@ EVERY_FRAME = Sampling(every_s=0)
 
 
 class WindowSampler:
-    """Tells frame after frame, in presentation order, whether a call is due, and with which."""
+    """Decides for each frame, in presentation order, whether a call is due, and with what."""
 
     def __init__(
         self,

@@ -127,7 +127,7 @@ NAMES = {"names": {0: "a", 1: "b", 2: "c"}, "task": "detect"}
     ("outputs", "settings", "words"),
     [
         ([ZEROS((1, 300, 6))], {"meta": NAMES}, "nms=False, end2end=False"),
-        ([ZEROS((1, 300, 6))], {}, "of no form that is known"),
+        ([ZEROS((1, 300, 6))], {}, "which has no known form"),
         (
             [ZEROS((1, 7, 84)), ZEROS((1, 32, 16, 16))],
             {"meta": NAMES},

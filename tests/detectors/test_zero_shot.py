@@ -252,11 +252,11 @@ def test_boxes_of_yolo_on_a_real_picture(tiny):
 
 def test_crops_are_the_surest_boxes_inside_the_picture():
     many = make_detections(*(("x", 0.3 + i / 100, (i, 0, i + 10, 20)) for i in range(30)))
-    cuts = crop_boxes(many, 100, 50, threshold=0.25, most=20, margin=0.1)
+    cuts = crop_boxes(many, 100, 50, threshold=0.25, max_crops=20, margin=0.1)
     assert len(cuts) == 20
     assert cuts[0].tolist() == [28, 0, 40, 21]
     thin = make_detections(("x", 0.9, (100, 50, 100, 50)), ("x", 0.8, (3, 3, 3, 3)))
-    for x1, y1, x2, y2 in crop_boxes(thin, 100, 50, threshold=0.25, most=20, margin=0.1):
+    for x1, y1, x2, y2 in crop_boxes(thin, 100, 50, threshold=0.25, max_crops=20, margin=0.1):
         assert 0 <= x1 < x2 <= 100
         assert 0 <= y1 < y2 <= 50
 
@@ -283,7 +283,7 @@ def test_texts_are_encoded_once_for_each_encoder(tiny):
 
 
 def test_a_cache_in_memory_forgets_the_oldest_text():
-    cache = MemoryTextCache(most=2)
+    cache = MemoryTextCache(max_vectors=2)
     for text in "abc":
         cache.put("e", text, np.zeros(1, np.float32))
     assert [cache.get("e", text) is None for text in "abc"] == [True, False, False]

@@ -1,4 +1,4 @@
-"""What an export says of itself: shapes and metadata, or the reason why it cannot be used."""
+"""What an export says of itself: shapes and metadata, or why it cannot be used."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _form(
         return "yolov5", third - 5
     if second is not None and second > 4 + more and (third is None or second < third):
         return "dense", second - 4 - more
-    raise DetectorError(f"{path} gives output {shape}, which is of no form that is known; {_AGAIN}")
+    raise DetectorError(f"{path} gives output {shape}, which has no known form; {_AGAIN}")
 
 
 def _own_names(names: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What networks put out, and how it becomes boxes and scores.
+"""The outputs of networks, and how they become boxes and scores.
 
 Forms: `dense`, Ultralytics' (b, 4 + classes + more, n); `yolov5`, that repository's
 (b, n, 5 + classes). Both give centre and size in pixels of the network's input.
@@ -92,7 +92,7 @@ class Picture:
         width_px: int,
         height_px: int,
     ) -> Detections:
-        """What is kept, in pixels of the picture. scores: (n, labels)."""
+        """The detections that are kept, in pixels of the picture. scores: (n, labels)."""
         kept = list(keep.kept(scores, self.best(keep)))
         if not kept:
             return Detections()

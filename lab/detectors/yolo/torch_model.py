@@ -1,7 +1,7 @@
 """Ultralytics checkpoints on torch, for their raw per-class scores.
 
 Only the network is theirs here: letterbox and suppression are the same as for ONNX files, so
-that no box loses its second class and no suppression stops half way.
+that no box loses its second class and no suppression stops early.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab.errors import DetectorError
 class UltralyticsModel:
     """A checkpoint for detection, segmentation or rotated boxes: pictures in, scores out.
 
-    Raises DetectorError if the file is no checkpoint, unsafe, or of another task.
+    Raises DetectorError if the file is not a checkpoint, is unsafe, or is for another task.
     """
 
     name = "torch"

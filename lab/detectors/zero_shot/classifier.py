@@ -97,9 +97,9 @@ class PromptClassifier(Detector):
         pictures = [frame.image_bgr for frame in frames if frame.image_bgr is not None]
         if not height or not width:
             return [Detections.failed("the picture has no pixels")] * len(frames)
-        return self._look(frames, pictures)
+        return self._infer(frames, pictures)
 
-    def _look(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
+    def _infer(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
         height, width = pictures[0].shape[:2]
         whole = np.array([[0, 0, width, height]])
         return [self._detections(row[None], whole) for row in self.probabilities(pictures)]

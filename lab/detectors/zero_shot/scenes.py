@@ -1,4 +1,4 @@
-"""Detector `scenes`: the kind of place that a whole picture shows, told apart by CLIP."""
+"""Detector `scenes`: the kind of place that a whole picture shows, classified by CLIP."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ class Scenes(PromptClassifier):
     negative: whole prompts of the neutral class.
     labels: the scenes that are reported; see `Logos`, also for the other settings.
 
-    Raises SettingError for a wrong setting or list, DetectorError for weights that cannot be used.
+    Raises SettingError for a setting or list that is not valid, DetectorError for weights that
+    cannot be used.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Audacity labels: start, end and text, by tabs; one file a media."""
+"""Audacity labels: start, end and text, separated by tabs; one file per media."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
         parts = line.split("\t")
         if len(parts) < 3 or not parts[2].strip():
             raise SettingError(
-                f"{where}: a label line is start, end and text by tabs, got {line[:60]!r}"
+                f"{where}: a label line is start, end and text, separated by tabs, "
+                f"got {line[:60]!r}"
             )
         start, end = time_us(parts[0], where), time_us(parts[1], where)
         if end < start:

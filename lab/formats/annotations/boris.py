@@ -1,4 +1,4 @@
-"""BORIS: tabular events (a START and a STOP row each) and aggregated events (a row each).
+"""BORIS: tabular events (a START and a STOP row for each) and aggregated events (one row each).
 
 A behaviour is a label; points have no duration. Columns as of BORIS 8, older spellings included.
 """
@@ -70,7 +70,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
             first, _ = begun.pop(key)
             out.append(_row(media, label, first, at, where))
         else:
-            raise SettingError(f"{where}: behaviour type {kind!r} is none of START, STOP, POINT")
+            raise SettingError(f"{where}: behaviour type {kind!r} is not START, STOP or POINT")
     if begun:
         (media, label, _), (_, where) = next(iter(begun.items()))
         raise SettingError(f"{where}: {label!r} starts in {media} and never stops; add the STOP")

@@ -1,4 +1,4 @@
-"""ELAN (`.eaf`): a tier a label, an annotation a presence, milliseconds; one file a media.
+"""ELAN (`.eaf`): one tier per label, one annotation per presence, times in ms; one file per media.
 
 Format: EAF 3.0 of the Max Planck Institute for Psycholinguistics.
 """
@@ -21,7 +21,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     """Rows; the media is the file's media descriptor, if it has one.
 
     A label is the annotation's value, or its tier's name where the value is empty. Raises
-    SettingError if it is no EAF, or declares entities.
+    SettingError if it is not an EAF, or declares entities.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise SettingError(
@@ -53,7 +53,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
                 raise SettingError(f"{where}: it is not aligned to a time; align it in ELAN")
             start, end = (int(str(t)) * 1000 for t in times)
             if end < start:
-                raise SettingError(f"{where}: ends before it begins; mend it in ELAN")
+                raise SettingError(f"{where}: ends before it begins; fix it in ELAN")
             label = (mark.findtext("ANNOTATION_VALUE") or "").strip() or (
                 tier.get("TIER_ID") or ""
             ).strip()

@@ -32,7 +32,8 @@ ONE_MEDIA = ("audacity", "elan", "webvtt")
 def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, Any]]:
     """Rows as of `lab.formats.annotations.table.read_table`, from a file of any kind.
 
-    kind: one of FORMATS; told from the name and the first line, unless given. Raises SettingError.
+    kind: one of FORMATS; by default recognised by the name and the first line. Raises
+    SettingError for a file that is not valid.
     """
     kind = kind or kind_of(raw, name)
     if kind == "csv":
@@ -46,6 +47,7 @@ def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, 
 
 
 def kind_of(raw: bytes, name: str) -> str:
+    """The format of a file, by its name and its first line."""
     suffix = Path(name).suffix.lower()
     if suffix in (".eaf", ".vtt"):
         return "elan" if suffix == ".eaf" else "webvtt"
@@ -75,7 +77,7 @@ def records_of(
         if not row["media"]:
             if only_media is None:
                 raise SettingError(
-                    f"{row['where']}: this kind of file names no media; say which clip it is of"
+                    f"{row['where']}: this kind of file names no media; name its clip"
                 )
             row["media"] = only_media["media_id"]
     placed, notes = place(given, list(media))
@@ -106,7 +108,10 @@ def write_rows(
     media: Iterable[Mapping[str, Any]],
     kind: str,
 ) -> str:
-    """A file of annotations; a CSV also has a row without times for media watched in vain."""
+    """A file of annotations; a CSV has a row without times for media watched with nothing found.
+
+    Raises SettingError for an unknown kind, or several media where the kind allows one.
+    """
     if kind not in _WRITE:
         raise SettingError(f"unknown format {kind!r}; {closest(kind, list(FORMATS))}")
     names = {m["media_id"]: m.get("relative_path") or Path(m["path"]).name for m in media}

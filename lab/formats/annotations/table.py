@@ -1,4 +1,4 @@
-"""Annotations as a table: `media,label,start_s,end_s`, and what people make of that."""
+"""Annotations as a table: `media,label,start_s,end_s`, and variants of it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def time_us(text: Any, where: str = "time") -> int:
         return round((hours * 3600 + minutes * 60 + rest) * 1_000_000)
     if not _SECONDS.match(word) or abs(Fraction(word)) > 10**9:
         raise SettingError(
-            f"{where}: {str(text)!r} is no time; write seconds (83.5) or mm:ss (1:23.5)"
+            f"{where}: {str(text)!r} is not a time; write seconds (83.5) or mm:ss (1:23.5)"
         )
     return round(Fraction(word) * 1_000_000)
 
 
 def decode(raw: bytes, name: str) -> str:
-    """Text in UTF-8 or UTF-16, with or without a byte order mark."""
+    """Text in UTF-8 or UTF-16, with or without a byte order mark. Raises SettingError otherwise."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     elif raw[:200].count(0) > len(raw[:200]) // 4:
@@ -54,7 +54,7 @@ def decode(raw: bytes, name: str) -> str:
 
 
 def read_file(path: str | Path) -> bytes:
-    """Raises SettingError if there is nothing to read."""
+    """The content of a file. Raises SettingError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -171,7 +171,7 @@ def _word(value: Any) -> str:
     if value is None or value != value:
         return ""
     text = str(value).strip()
-    # Written by `to_csv`, so that no spreadsheet runs it.
+    # The apostrophe comes from `to_csv`, so that no spreadsheet runs the text.
     return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text
 
 

@@ -1,4 +1,4 @@
-"""WebVTT: a cue an annotation, shown by any player beside the clip; one file a media."""
+"""WebVTT: one cue per annotation, which any player shows over the clip; one file per media."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CUE = re.compile(r"^\s*([\d:.]+)\s+-->\s+([\d:.]+)")
 
 
 def read(text: str, name: str) -> list[dict[str, Any]]:
-    """Rows without a media. Raises SettingError if it is no WebVTT, with the line."""
+    """Rows without a media. Raises SettingError, with the line, if it is not valid WebVTT."""
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or not lines[0].startswith("WEBVTT"):
         raise SettingError(

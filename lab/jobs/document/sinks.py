@@ -47,7 +47,7 @@ def rows_of(
 def prepare(sinks: Sequence[Mapping[str, Any]], clips: Sequence[Path]) -> None:
     """Make the folders of files that will be written.
 
-    Raises SettingError for a place where none can be, or that is one of the clips.
+    Raises SettingError for a folder that cannot be created, or a path that is one of the clips.
     """
     inputs = {os.path.realpath(clip) for clip in clips}
     for i, sink in enumerate(sinks):
@@ -62,14 +62,17 @@ def prepare(sinks: Sequence[Mapping[str, Any]], clips: Sequence[Path]) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SettingError(
-                f"sinks[{i}].path: {path.parent} cannot be made: {error.strerror}"
+                f"sinks[{i}].path: {path.parent} cannot be created: {error.strerror}"
             ) from None
         if path.is_dir():
             raise SettingError(f"sinks[{i}].path: {path} is a folder; name a file")
 
 
 def write(sinks: Sequence[Mapping[str, Any]], rows: Sequence[Row], console: TextIO) -> list[Path]:
-    """Give all rows to each sink but the store; returns the files that were written."""
+    """Write all rows to each sink but the store; returns the files that were written.
+
+    Raises LabError for a file that cannot be written.
+    """
     written = []
     for sink in sinks:
         if sink["type"] == "console":

@@ -467,7 +467,9 @@ def test_a_text_encoder_that_is_no_clip_is_refused_and_not_run(make, encoder_fil
             return x
 
     torch.save({"state_dict": Evil()}, encoder_file)
-    with pytest.raises(DetectorError, match="neither the published file nor the tensors of a CLIP model alone"):
+    with pytest.raises(
+        DetectorError, match="neither the published file nor the tensors of a CLIP model alone"
+    ):
         make(["a red car"])
     encoder_file.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(DetectorError, match="tensors alone"):

@@ -77,7 +77,7 @@ def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
         (HEAD + "clip.mp4,x,10,\n", "line 2.*only one"),
         (HEAD + "clip.mp4,,1,2\n", "line 2.*label is empty"),
         (HEAD + "clip.mp4,x,1,2\nclip.mp4,x,100,110\n", "line 3.*outside clip.mp4.*0 to 60"),
-        (HEAD + "clip.mp4,x,ten,11\n", "line 2.*no time"),
+        (HEAD + "clip.mp4,x,ten,11\n", "line 2.*not a time"),
         (HEAD + "clop.mp4,x,1,2\n", "clop.mp4.*clip.mp4"),
         (HEAD + "clip.mp4,y,1,2\n", "'y'.*x"),
         (HEAD + "clip.mp4,x,1,5,2,5\n", "line 2.*decimal comma"),
@@ -90,7 +90,7 @@ def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
         ("media,label,start_s,end_s,media_id\nclip.mp4,x,1,2,beef\n", "another clip"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused_with_its_line(run, text, says):
+def test_what_is_not_valid_is_refused_with_its_line(run, text, says):
     with pytest.raises(lab.SettingError, match=says):
         lab.evaluate(run, truth_of(run, text))
 

@@ -1,4 +1,4 @@
-"""What somebody says is true: a label was there, or a stretch was watched for it."""
+"""Annotations: a label was there, or a stretch of the clip was watched for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORIGINS: tuple[str, ...] = get_args(Origin)
 
 
 def utc_now() -> datetime:
-    """UTC, without a zone, as DuckDB's TIMESTAMP holds it."""
+    """The current time in UTC, without a time zone, as DuckDB's TIMESTAMP holds it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -36,10 +36,10 @@ class Annotation:
     """`annotator` says that `label` was there from `start_us` to `end_us` (media time).
 
     origin: `independent` (seen by the annotator alone), `accepted` (edges copied from a
-        sighting, so they measure nothing), `queue` (answer to a moment that was asked about
-        because rules disagree there), `audit` (blind answer for a drawn sample).
+        sighting, so they measure nothing), `queue` (answer to a question about a moment on
+        which rules disagree), `audit` (blind answer for a drawn sample).
 
-    Raises SettingError if it ends before it begins, or has no label or a strange origin.
+    Raises SettingError if it ends before it begins, or has no label or an unknown origin.
     """
 
     media_id: str
@@ -85,7 +85,10 @@ class Coverage:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """`annotator` looked at one sighting of a rule: it was right (`accepted`) or not (`rejected`)."""
+    """What `annotator` says of one sighting of a rule.
+
+    verdict: `accepted` if the label was there, `rejected` if it was not.
+    """
 
     media_id: str
     label: str

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
+
+# What a process that was killed while writing leaves beside the file.
+PART_NAME = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
 def write_atomically(path: str | Path, content: str | bytes, *, is_durable: bool = False) -> Path:
@@ -29,11 +33,12 @@ def write_atomically(path: str | Path, content: str | bytes, *, is_durable: bool
         part.unlink(missing_ok=True)
         raise
     if is_durable:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return path
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names that were given in a folder survive a loss of power. Raises OSError."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

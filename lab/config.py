@@ -1,6 +1,6 @@
 """Settings: the nearest `lab.toml`, the environment over it, and an argument over both.
 
-store = "lab_store"                  # LAB_STORE; relative to the file that says so
+store = "lab_store"                  # LAB_STORE; relative to this file
 models = "models"                    # LAB_MODELS
 media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
 max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
@@ -65,9 +65,10 @@ class Config:
 
 @dataclass(frozen=True)
 class _Setting:
-    """kind: what a value must be, in words. check: whether a value of the file is that.
+    """One setting.
 
-    parse: the text of the variable as such a value; raises ValueError.
+    kind: what a value must be, for messages. check: whether a value of the file is valid.
+    parse: turns the text of the variable into such a value; raises ValueError.
     """
 
     variable: str
@@ -121,9 +122,10 @@ def load_config(
     *,
     store: str | Path | None = None,
 ) -> Config:
-    """The settings that hold in `folder` (the current one, unless given).
+    """The settings that are valid in a folder.
 
-    environ: the environment, unless given. store: an argument, which wins over both.
+    folder: the current one by default. environ: the environment variables, by default those of
+    this process. store: the folder of the store; it wins over file and environment.
 
     Raises SettingError for a file that is not valid TOML or cannot be read, for unknown keys and
     for values of a wrong type.
@@ -167,7 +169,7 @@ def load_config(
 
 
 def find_file(folder: Path) -> Path | None:
-    """The nearest `lab.toml`, from `folder` upwards."""
+    """The nearest `lab.toml`, from `folder` upwards; None if there is none."""
     for place in (folder, *folder.parents):
         if (place / FILE_NAME).is_file():
             return place / FILE_NAME

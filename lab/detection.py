@@ -1,4 +1,4 @@
-"""What a detector saw on one frame, as columns."""
+"""The detections of one frame, as columns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Detections:
     labels: n class names or prompts.
     confidence: float32, shape (n,), in [0, 1].
     box_xyxy_px: float32, shape (n, 4), left, top, right, bottom in pixels of the frame.
-    text: n texts that were read in the boxes (None where nothing was), or None for detectors
-        that read none.
-    error: why the detector could not look at the frame; such a frame is failed, which is not
+    text: n texts that were read in the boxes (None where nothing was read); None for detectors
+        that read no text.
+    error: why the detector could not analyse the frame; such a frame is failed, which is not
         the same as a frame without detections.
-    gated: why the frame was held back from the detector on purpose (nothing moved, warming up).
+    gated: why the frame was kept from the detector on purpose (nothing moved, warming up).
 
     Raises ValueError if the columns disagree in length, shape or range.
     """
@@ -54,17 +54,17 @@ class Detections:
         if self.text is not None and len(self.text) != n:
             raise ValueError(f"text must have {n} entries, got {len(self.text)}")
         if (self.error is not None or self.gated is not None) and n:
-            raise ValueError("a frame that failed or was held back has no detections")
+            raise ValueError("a frame that failed or was gated has no detections")
 
     def __len__(self) -> int:
         return len(self.labels)
 
     @classmethod
     def failed(cls, reason: str) -> Detections:
-        """The result for a frame at which the detector could not look."""
+        """The result for a frame that could not be analysed."""
         return cls(error=reason)
 
     @classmethod
     def held_back(cls, reason: str) -> Detections:
-        """The result for a frame that was not looked at, on purpose."""
+        """The result for a frame that was gated: not analysed, on purpose."""
         return cls(gated=reason)

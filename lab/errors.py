@@ -1,13 +1,13 @@
 """The errors that a user can act on.
 
-Each message says what was asked for, what was found instead, and the way out. Programs catch
+Each message says what was expected, what was found instead, and the way out. Programs catch
 `LabError`; the command line prints its text in one line and exits with code 1 (2 for
 `SettingError`, which is wrong usage).
 """
 
 
 class LabError(Exception):
-    """Something that the user can understand and mend."""
+    """Something that the user can understand and fix."""
 
 
 class SettingError(LabError, ValueError):
@@ -27,18 +27,18 @@ class StoreError(LabError):
 
 
 class JobError(LabError):
-    """A worker failed, died, or was asked for something it does not know."""
+    """A worker failed, died, or was given a job that it does not know."""
 
 
-def closest(name: str, known: list[str], most: int = 3) -> str:
-    """Words for an error message: the known names nearest to `name`, or all of a short list."""
+def closest(name: str, known: list[str], max_names: int = 3) -> str:
+    """The hint of an error message: the known names nearest to `name`, or all of a short list."""
     import difflib
 
     if not known:
         return "none are known"
     if len(known) <= 12:
         return "known: " + ", ".join(sorted(known))
-    near = difflib.get_close_matches(name, known, n=most, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=max_names, cutoff=0.5)
     if near:
         return "did you mean " + " or ".join(repr(n) for n in near) + "?"
     return f"{len(known)} are known, among them " + ", ".join(sorted(known)[:8])

@@ -16,7 +16,7 @@ EXTRAS = {
     "prompts": ("onnx", "open_clip", "torch", "torchvision", "ultralytics"),
     "torch": ("torch", "torchvision", "ultralytics"),
 }
-# Modules whose package has another name.
+# Modules that have another name than their package.
 _PACKAGES = {
     "markdown_it": "markdown-it-py",
     "open_clip": "open-clip-torch",
@@ -30,9 +30,10 @@ def install(extra: str) -> str:
 
 
 def need(what: str, extra: str, *modules: str, error: type[LabError] = DetectorError) -> None:
-    """Raises the error, with the way out, unless all the modules are installed; imports none.
+    """Check that modules are installed, without importing them.
 
-    what: what needs them, as the beginning of the message.
+    what: what needs them, as the beginning of the message. Raises the error, which says how to
+    install those that are missing.
     """
     if missing := _missing(modules):
         plural = "s" if len(missing) > 1 else ""
@@ -40,7 +41,7 @@ def need(what: str, extra: str, *modules: str, error: type[LabError] = DetectorE
 
 
 def states() -> dict[str, str]:
-    """Each extra as installed, or what is missing of it and the way out."""
+    """The state of each extra: `installed`, or what is missing and how to install it."""
     return {extra: _state(extra, _missing(modules)) for extra, modules in EXTRAS.items()}
 
 
@@ -58,7 +59,8 @@ def broken(what: str, module: str, why: ImportError) -> DetectorError:
     """The error for a package that is installed and cannot be imported all the same."""
     name = package(module)
     return DetectorError(
-        f"{what} cannot import the package {name} ({why}); run: pip install --force-reinstall {name}"
+        f"{what} cannot import the package {name} ({why}); "
+        f"run: pip install --force-reinstall {name}"
     )
 
 

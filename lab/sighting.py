@@ -1,4 +1,4 @@
-"""One continuous presence of a label, and what the tracker announces about it."""
+"""One continuous presence of a label, and the events that the tracker announces."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Sighting:
 
     All times are presentation times in integer microseconds.
 
-    confirmed_us: the sample at which enough evidence had come together.
+    confirmed_us: the sample at which there was enough evidence.
     closed_us: the sample that closed it (the last sample, if the media ended first).
     onset_earliest_us, offset_latest_us: the samples around it (or the media's ends): the truth
         lies between these and onset and offset.
     peak_us, peak_confidence: the highest score from onset to offset, the earliest on a tie.
-    close_reason: `exit`, or `end`, `cancelled`, `error` where nothing was seen leaving; None
-        while it is open.
+    close_reason: `exit`; or `end`, `cancelled` or `error` where the samples ended before it
+        did; None while it is open.
     censored_left: it was there at the first sample; it may have begun earlier.
     censored_right: it was still there at the last sample.
     alert_us: when it was announced to sinks; None if the cooldown silenced it.

@@ -94,8 +94,8 @@ class ListSource(Source):
     def frames_by_index(self, indices):
         return (f for f in self.listed if f.index in set(indices))
 
-    def stretches(self, indices, most):
-        return [list(indices[i : i + most]) for i in range(0, len(indices), most)]
+    def stretches(self, indices, max_frames):
+        return [list(indices[i : i + max_frames]) for i in range(0, len(indices), max_frames)]
 
 
 def analyse(source, detector, log, **options):

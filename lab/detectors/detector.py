@@ -14,24 +14,24 @@ from lab.frame import Frame
 class Detector(ABC):
     """Finds labels in frames. Made once per worker; holds its model until `close`.
 
-    A detector must give `detect` and `recipe`; everything else has the default written here.
+    A detector must define `detect` and `recipe`; every other member has the default given here.
     `lab.detectors.make.as_detector` completes an object that has only some of these members, so
-    that whatever comes after it uses them all without asking whether they are there.
+    that all other code can rely on them.
 
     default_score_floor: in (0, 1); detections below it are not kept.
-    default_threshold: in (0, 1]; where a rule starts.
-    labels: the labels it was asked for, in the model's order; empty if any may come.
+    default_threshold: in (0, 1]; the threshold of its default rule.
+    labels: the labels it can give, in the model's order; empty if it may give any.
     batch_size: how many frames at a time are fastest, 1 or more.
-    is_stateful: its result for a frame depends on the frames before it. A resumed run then shows
-        it the clip from the beginning, and `reset` makes it forget what it was shown.
+    is_stateful: its result for a frame depends on earlier frames. A resumed run then gives it
+        the clip from the beginning, and `reset` clears its memory.
     takes_windows: `detect` is called with one window of frames, the earliest first, and returns
         one result, for the last of them.
     takes_prompts: `ask_for` gives it other labels without loading its model again.
     uses_store: its constructor takes `store`, where it keeps what it computed.
-    example: settings with which `lab doctor` tries whether it is ready.
-    made_from: the name and settings that `lab.detectors.make.make_detector` made it of, as JSON
-        values; None for a plugin, whose settings can be secrets, and for an object that was made
-        elsewhere.
+    example: settings with which `lab doctor` checks that it works.
+    made_from: the name and settings from which `lab.detectors.make.make_detector` made it, as
+        JSON values; None for a plugin, whose settings can be secrets, and for an object that was
+        made elsewhere.
     weights_path: where its weights lie; None if it has no file of its own.
     device: where its model runs, such as `cpu` or `cuda`.
     """
@@ -51,7 +51,7 @@ class Detector(ABC):
 
     @property
     def name(self) -> str:
-        """What it is called where nobody named it."""
+        """Its registered name; else that of its class."""
         return str((self.made_from or {}).get("name") or type(self).__name__)
 
     @abstractmethod
@@ -59,25 +59,25 @@ class Detector(ABC):
         """One result per frame, in order; all frames have one shape and a picture.
 
         A frame that cannot be analysed gives `Detections.failed(reason)`, one that is skipped on
-        purpose `Detections.held_back(reason)`. A label's detections do not depend on which other
-        labels were asked for, nor on the batch. The pictures may be shared with other detectors:
-        they are read, never written to.
+        purpose `Detections.held_back(reason)`. A label's detections depend neither on the other
+        labels nor on the batch. The pictures may be shared with other detectors, so they must
+        not be written to.
         """
 
     @abstractmethod
     def recipe(self) -> dict[str, Any]:
         """Everything that its scores depend on, as JSON values.
 
-        `detector`, `labels` and `score_floor` are always there. `whole_frame`: true where scores
-        are of the whole picture and the boxes mean nothing.
+        `detector`, `labels` and `score_floor` are always there. `whole_frame` is true where
+        scores apply to the whole picture and the boxes have no meaning.
         """
 
     def reset(self) -> None:
-        """Forget every frame that it was shown; the model stays loaded.
+        """Forget every earlier frame; the model stays loaded.
 
         Called once before the first frame of every pass over a clip, so that the same recipe
         gives the same log whatever was analysed before. Raises DetectorError if it has a memory
-        that it cannot clear.
+        that cannot be cleared.
         """
         if self.is_stateful:
             raise DetectorError(
@@ -86,10 +86,10 @@ class Detector(ABC):
             )
 
     def ask_for(self, labels: Sequence[str] | None, prompt_mode: str | None = None) -> None:
-        """Take other labels; only where `takes_prompts`.
+        """Change the labels, where `takes_prompts`.
 
         labels: the prompts. prompt_mode: see `lab.detectors.open_vocabulary.prompts`. Raises
-        SettingError for prompts that are not valid, with the old ones left as they were.
+        SettingError for prompts that are not valid; the labels stay as they were then.
         """
         raise SettingError(f"detector {self.name!r} takes no other labels; make it again with them")
 

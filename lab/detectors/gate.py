@@ -1,4 +1,4 @@
-"""Gates: what holds frames back from an expensive detector."""
+"""Gates: which frames are worth an expensive detector."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ KINDS = ("motion",)
 class Gate(Protocol):
     """Decides which frames are worth an expensive detector.
 
-    It is given every frame of a pass, in order: it may learn from those that it holds back, too.
+    It is given every frame of a pass, in order, since it may learn from all of them.
     """
 
     def check(self, frame: Frame) -> str | None:
-        """Why the frame is held back; None if it goes to the detector."""
+        """Why the frame is gated; None if it goes to the detector."""
         ...
 
     def settings(self) -> Mapping[str, Any]:
@@ -40,7 +40,8 @@ def make_gate(wanted: str | Mapping[str, Any] | None) -> Gate | None:
         return None
     if not isinstance(wanted, str | Mapping):
         raise SettingError(
-            f"gate must be a name or settings with kind, got {wanted!r:.80}; {closest('', list(KINDS))}"
+            f"gate must be a name, or settings with a kind, got {wanted!r:.80}; "
+            f"{closest('', list(KINDS))}"
         )
     settings = {"kind": wanted} if isinstance(wanted, str) else dict(wanted)
     kind = settings.pop("kind", None)
@@ -51,7 +52,8 @@ def make_gate(wanted: str | Mapping[str, Any] | None) -> Gate | None:
     version = settings.pop("processing_version", PROCESSING_VERSION)
     if version != PROCESSING_VERSION:
         raise SettingError(
-            f"these settings of gate {kind!r} are of its version {version!r}, here is {PROCESSING_VERSION}; start a new run"
+            f"these settings of gate {kind!r} are for its version {version!r}, "
+            f"this is version {PROCESSING_VERSION}; start a new run"
         )
     try:
         return MotionGate(**settings)

@@ -95,7 +95,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Detector:
         ):
             takes = ", ".join(sorted(n for n in named_parameters(factory) if n != "store"))
             raise SettingError(
-                f"detector {name!r} does not take {', '.join(map(repr, unknown))}; it takes: {takes}"
+                f"detector {name!r} does not take {', '.join(map(repr, unknown))}; "
+                f"it takes: {takes}"
             )
         try:
             built_in: Detector = factory(**settings)

@@ -1,4 +1,4 @@
-"""The models folder: what lies in it, where it came from, and whether it is still the same."""
+"""The models folder: its models, and whether each can be used."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ _FACTS_VERSION = 1
 class ModelInfo:
     """One model of the folder.
 
-    format: `checkpoint`, `onnx` or `openvino`. task, classes, image_size, licence: as the file
-    says; None, (), None, `unknown` where it does not. problem: why it cannot be used; None if it can.
-    detector: which detector takes it, `yolo`, `yolo-world` or `yoloe`.
+    format: `checkpoint`, `onnx` or `openvino`.
+    task, classes, image_size, licence: as the file says; None, (), None and `unknown` where it
+        does not say.
+    detector: the detector that takes it: `yolo`, `yolo-world` or `yoloe`.
+    problem: why it cannot be used; None if it can.
     """
 
     name: str
@@ -64,14 +66,14 @@ def list_models() -> list[ModelInfo]:
     kept = read_json(folder / FACTS_FILE)
     facts = {p.name: _facts(p, kept.get(p.name)) for p in paths}
     if facts != kept:
-        # It only saves time, so a folder that cannot be written is no reason to fail.
+        # They only save time, so a folder that cannot be written is not an error.
         with contextlib.suppress(OSError):
             write_json(folder / FACTS_FILE, facts)
     return [_unlike_known(_info(p, facts[p.name])) for p in paths]
 
 
 def folder_fingerprint() -> str:
-    """A hash that changes when a model comes, goes or changes, or what is known of one does.
+    """A hash of the models in the folder and of what is known about them.
 
     Reads names, sizes and times alone, so it is quick however large the files are.
     """
@@ -84,8 +86,12 @@ def folder_fingerprint() -> str:
 
 
 def unfinished() -> dict[str, int]:
-    """Bytes that are here of downloads that did not end, by name."""
-    parts = {p.stem: p for p in folder_entries(models_folder()) if p.suffix == ".part"}
+    """How many bytes are here of each download that has not ended, by name."""
+    parts = {
+        p.stem: p
+        for p in folder_entries(models_folder())
+        if p.suffix == ".part" and not p.name.startswith(".")
+    }
     found = {}
     for name, part in parts.items():
         with contextlib.suppress(OSError):
@@ -105,7 +111,7 @@ def _info(path: Path, facts: dict[str, Any]) -> ModelInfo:
 
 
 def _unlike_known(info: ModelInfo) -> ModelInfo:
-    """With a problem if it is another file than the one known by its name: detectors refuse it."""
+    """With a problem if the file is not the one known by its name, which detectors refuse."""
     if info.problem or info.sha256 is None:
         return info
     try:
@@ -121,9 +127,17 @@ def _facts(path: Path, kept: Any) -> dict[str, Any]:
         return kept
     kind = "openvino" if path.is_dir() else "onnx" if path.suffix == ".onnx" else "checkpoint"
     facts: dict[str, Any] = {
-        "state": state, "format": kind, "task": None, "classes": [], "image_size": None, "sha256": None,
-        "size_bytes": sum(size for _, size, _ in state[1:]), "licence": "unknown", "detector": None, "problem": None,
-    }  # fmt: skip
+        "state": state,
+        "format": kind,
+        "task": None,
+        "classes": [],
+        "image_size": None,
+        "sha256": None,
+        "size_bytes": sum(size for _, size, _ in state[1:]),
+        "licence": "unknown",
+        "detector": None,
+        "problem": None,
+    }
     try:
         facts["sha256"] = weights_sha256(path)
         facts |= _read(path, kind)

@@ -79,14 +79,14 @@ class Moving:
 class MotionMeter:
     """Learns the background from frames in order, and measures what differs from it.
 
-    It begins anew where the picture changes its shape, or time goes back.
+    It starts again where the picture changes its shape or time goes back.
     """
 
     def __init__(self, settings: MotionSettings) -> None:
         self._settings = settings
         self._shape: tuple[int, ...] | None = None
         self._last_us = 0
-        self._seen = 0
+        self._count = 0
         self._kernel = cv2.getStructuringElement(
             cv2.MORPH_ELLIPSE, (_NOISE_KERNEL_PX, _NOISE_KERNEL_PX)
         )
@@ -96,17 +96,17 @@ class MotionMeter:
         if image_bgr.shape != self._shape or pts_us < self._last_us:
             self._begin(image_bgr.shape)
         self._last_us = pts_us
-        self._seen += 1
+        self._count += 1
         mask = self._background.apply(self._scaled(image_bgr)) == _FOREGROUND
-        if self._seen <= self._settings.warm_up_samples:
-            return Moving(self._seen, 0.0, np.zeros((0, 4), np.float32))
+        if self._count <= self._settings.warm_up_samples:
+            return Moving(self._count, 0.0, np.zeros((0, 4), np.float32))
         return self._regions(mask.astype(np.uint8), image_bgr.shape)
 
     def _begin(self, shape: tuple[int, ...]) -> None:
         self._background = cv2.createBackgroundSubtractorMOG2(
             self._settings.history_samples, self._settings.variance_threshold, True
         )
-        self._shape, self._seen = shape, 0
+        self._shape, self._count = shape, 0
 
     def _scaled(self, image_bgr: np.ndarray) -> np.ndarray:
         height, width = image_bgr.shape[:2]
@@ -138,7 +138,7 @@ class Motion(Detector):
     camera cuts, or the light changes at once, nearly everything moves: the score is near 1 for
     about a tenth of `history_samples`.
 
-    Frames are shown in order, in batches of any size. Settings: see `MotionSettings`.
+    Frames must come in order, in batches of any size. Settings: see `MotionSettings`.
     labels: None or ["motion"].
 
     Raises SettingError for a setting out of range.
@@ -181,7 +181,10 @@ class Motion(Detector):
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def reset(self) -> None:
@@ -206,9 +209,9 @@ class Motion(Detector):
 
 
 class MotionGate:
-    """Holds frames back from an expensive detector while nothing moves.
+    """Gates the frames of an expensive detector while nothing moves.
 
-    least_share: share of the picture that must move.
+    least_share: the smallest share of the picture that counts as motion.
     hold_s, hold_samples: after the last motion a frame still passes for this long in media
         time, and at least for this many samples, so that a rule can close a sighting.
     Other settings: see `MotionSettings`. Frames that warm it up pass, and so do frames without a
@@ -229,7 +232,7 @@ class MotionGate:
         width_px: int = MotionSettings.width_px,
         least_region_fraction: float = MotionSettings.least_region_fraction,
     ) -> None:
-        self._least_share = number("least_share", least_share, 0, 1, above=True)
+        self._min_share = number("least_share", least_share, 0, 1, above=True)
         self._hold_s = number("hold_s", hold_s, 0, 86_400)
         self._hold_samples = whole_number("hold_samples", hold_samples, 0, 100_000)
         self._settings = MotionSettings(
@@ -252,21 +255,21 @@ class MotionGate:
         if frame.image_bgr is None:
             return None
         moving = self._meter.measure(frame.image_bgr, frame.pts_us)
-        if moving.warming_up is not None or moving.share >= self._least_share:
+        if moving.warming_up is not None or moving.share >= self._min_share:
             self._moved_us, self._since_motion = frame.pts_us, 0
             return None
         self._since_motion += 1
-        held_s = (frame.pts_us - self._moved_us) / 1e6
-        if held_s <= self._hold_s or self._since_motion <= self._hold_samples:
+        still_s = (frame.pts_us - self._moved_us) / 1e6
+        if still_s <= self._hold_s or self._since_motion <= self._hold_samples:
             return None
-        return f"nothing moved: {moving.share:.4f} of the picture, least {self._least_share:g}"
+        return f"nothing moved: {moving.share:.4f} of the picture, minimum {self._min_share:g}"
 
     def settings(self) -> dict[str, Any]:
         """Everything that its decisions depend on, as JSON values."""
         return {
             "kind": "motion",
             "processing_version": PROCESSING_VERSION,
-            "least_share": self._least_share,
+            "least_share": self._min_share,
             "hold_s": self._hold_s,
             "hold_samples": self._hold_samples,
             **self._settings.to_dict(),

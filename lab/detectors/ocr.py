@@ -1,6 +1,6 @@
 """Detector `ocr`: reads what is written in the picture, with RapidOCR's ONNX models.
 
-The models come with the package `rapidocr`; nothing is fetched.
+The models come with the package `rapidocr`; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from lab.frame import Frame
 
 PROCESSING_VERSION = 1
 ANY_TEXT = "text"
-_LONGEST_TEXT = 200
+_MAX_TEXT_CHARACTERS = 200
 _MATCH_TIMEOUT_S = 0.5
 _MAX_ASPECT = 8  # the short side of longer pictures would be rounded away, or be enlarged
 _GREY = 114
@@ -35,7 +35,7 @@ _GREY = 114
 class Ocr(Detector):
     """Reads text; a label is a word to look for in it, or a regular expression.
 
-    labels: `Exit` is found in any text that holds it, whatever the case and the white space;
+    labels: `Exit` matches any text that contains it, ignoring case and white space;
         `/gate \\d+/` is a regular expression, case-insensitive unless it says otherwise
         (`/(?-i:Gate)/`). `text` is for all that was read (the word itself is `/text/`), and
         the only label for None. A text that several labels match is a detection of each.
@@ -44,9 +44,9 @@ class Ocr(Detector):
         pictures are scaled down for that (they are read at up to 2000 px).
 
     The confidence is the mean probability of the characters. A text is cut at 200 characters. A
-    frame at which an expression takes too long is failed.
+    frame on which an expression takes too long is failed.
 
-    Raises SettingError for a setting out of range or a wrong expression, DetectorError if
+    Raises SettingError for a setting or expression that is not valid, DetectorError if
     RapidOCR or one of its models is missing or changed.
     """
 
@@ -63,7 +63,7 @@ class Ocr(Detector):
         image_size: int = 960,
     ) -> None:
         self._floor = checked_floor(score_floor, self.default_score_floor)
-        self._least_height_px = whole_number("least_height_px", least_height_px, 0, 10_000)
+        self._min_height_px = whole_number("least_height_px", least_height_px, 0, 10_000)
         whole_number("image_size", image_size, 32, 4096)
         if image_size % 32:
             raise SettingError(f"image_size must be a multiple of 32, got {image_size}")
@@ -79,15 +79,18 @@ class Ocr(Detector):
             "rapidocr": version("rapidocr"),
             "models_sha256": {path.name: weights_sha256(path) for path in models},
             "image_size": image_size,
-            "least_height_px": self._least_height_px,
-            "longest_text": _LONGEST_TEXT,
+            "least_height_px": self._min_height_px,
+            "longest_text": _MAX_TEXT_CHARACTERS,
         }
 
     def recipe(self) -> dict[str, Any]:
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def close(self) -> None:
@@ -130,8 +133,12 @@ class Ocr(Detector):
         scores = np.clip(np.asarray(read.scores, np.float32), 0, 1)
         sides = np.linalg.norm(corners - np.roll(corners, -1, axis=1), axis=2)
         heights_px = (sides[:, :2] + sides[:, 2:]).min(axis=1) / 2
-        kept = np.flatnonzero((scores >= self._floor) & (heights_px >= self._least_height_px))
-        return corners[kept], [tidy(read.txts[i])[:_LONGEST_TEXT] for i in kept], scores[kept]
+        kept = np.flatnonzero((scores >= self._floor) & (heights_px >= self._min_height_px))
+        return (
+            corners[kept],
+            [tidy(read.txts[i])[:_MAX_TEXT_CHARACTERS] for i in kept],
+            scores[kept],
+        )
 
 
 class Text(Ocr):
@@ -152,7 +159,7 @@ def matcher(label: str) -> Callable[[str], bool]:
     """Whether a tidy text matches a label: a word or phrase, `/an expression/`, or `text`.
 
     The matcher of an expression raises TimeoutError where it takes too long. Raises SettingError
-    for a wrong or empty expression.
+    for an expression that is not valid, or empty.
     """
     if label == ANY_TEXT:
         return lambda text: True

@@ -9,18 +9,23 @@ from typing import Any
 from lab.errors import SettingError, closest
 
 
-def whole_number(name: str, value: Any, least: int, most: int) -> int:
-    """Raises SettingError unless `value` is an integer in [least, most]."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise SettingError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+def whole_number(name: str, value: Any, minimum: int, maximum: int) -> int:
+    """The value, if it is an integer in [minimum, maximum]. Raises SettingError otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+        raise SettingError(
+            f"{name} must be a whole number from {minimum} to {maximum}, got {value!r}"
+        )
     return value
 
 
-def number(name: str, value: Any, least: float, most: float, *, above: bool = False) -> float:
-    """Raises SettingError unless `value` is in [least, most]; with `above`, in (least, most)."""
+def number(name: str, value: Any, minimum: float, maximum: float, *, above: bool = False) -> float:
+    """The value as a float, if it is a number in range. Raises SettingError otherwise.
+
+    above: whether the limits themselves are out of range.
+    """
     fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not fits or not (least < value < most if above else least <= value <= most):
-        limits = f"({least}, {most})" if above else f"[{least}, {most}]"
+    if not fits or not (minimum < value < maximum if above else minimum <= value <= maximum):
+        limits = f"({minimum}, {maximum})" if above else f"[{minimum}, {maximum}]"
         raise SettingError(f"{name} must be in {limits}, got {value!r}")
     return float(value)
 
@@ -41,7 +46,7 @@ def wanted(labels: Sequence[str] | None) -> list[str] | None:
 
 
 def among(labels: Sequence[str] | None, known: Sequence[str], refusal: str) -> tuple[str, ...]:
-    """Those of `known` that were asked for, in its order; all for None.
+    """Those of `known` that `labels` names, in the order of `known`; all for None.
 
     refusal: how the message begins for a label that is not known, such as `the model does not
     know`. Raises SettingError for such a label.

@@ -41,7 +41,7 @@ class Visual(Detector):
     A value of 0 gives no detection, which is a score of 0. labels: some of the series; None for
     all.
 
-    Raises SettingError for a series that there is not, or a floor out of range.
+    Raises SettingError for an unknown series, or a floor out of range.
     """
 
     default_score_floor = 1e-6
@@ -68,7 +68,10 @@ class Visual(Detector):
         }
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError for a frame without a picture."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError for a frame without a picture.
+        """
         return [self._detections(frame) for frame in frames]
 
     def _detections(self, frame: Frame) -> Detections:
@@ -138,7 +141,7 @@ def hex_colour(scores: Mapping[str, float], rank: int = 1) -> str | None:
     """The dominant colour of that rank as `#rrggbb`; None where the picture has no such colour.
 
     scores: the frame's value of each series; one that is left out is 0. Raises SettingError for
-    a rank that there is not.
+    a rank out of range.
     """
     if rank not in range(1, COLOURS + 1):
         raise SettingError(f"rank must be from 1 to {COLOURS}, got {rank!r}")

@@ -1,4 +1,4 @@
-"""The methods bundle: a zip with all that a methods section and a reviewer need."""
+"""The methods bundle: a zip with everything that a methods section and a reviewer need."""
 
 from __future__ import annotations
 
@@ -24,15 +24,18 @@ from lab.video.media import sha256
 
 FORMAT = 1
 DEFINITIONS = {
-    "sighting": "one continuous presence of a label, as the rule finds it in the scores of the samples",
+    "sighting": "one continuous presence of a label, as the rule finds it in the scores of the "
+    "samples",
     "annotation": "a person's statement that a label was there from start to end",
     "coverage": "stretches that a person watched for a label, whether or not it was there",
-    "tp": "sightings paired with an annotation, one to one and as many as possible, at the matching rule",
+    "tp": "sightings paired with an annotation, one to one and as many as possible, by the "
+    "matching rule",
     "fp": "sightings inside covered stretches without such a pair",
     "fn": "annotations inside covered stretches without such a pair",
     "below_resolution": "annotations shorter than the sampling interval; they count as nothing",
     "covered_s": "seconds that were watched and analysed",
-    "interval": "95 %: Clopper-Pearson for proportions, Garwood for rates (one-sided where nothing was false)",
+    "interval": "95 %: Clopper-Pearson for proportions, Garwood for rates (one-sided where "
+    "nothing was false)",
 }
 
 
@@ -45,7 +48,10 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
     """
     run, rule = experiment.run, experiment.rule
     media_id = run.media["media_id"]
-    marks, watched = experiment.store.annotations(media_id), experiment.store.coverage(media_id)
+    annotations, coverage = (
+        experiment.store.annotations(media_id),
+        experiment.store.coverage(media_id),
+    )
     sightings = [s.to_dict() for s in run.find(rule)]
     found = experiment.evaluation
     facts = {
@@ -77,8 +83,8 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         bundle.writestr("METHODS.md", methods(facts))
         bundle.writestr("sightings.csv", to_csv(sightings, RULE_SIGHTING_COLUMNS))
         bundle.writestr("sightings.json", json.dumps(sightings))
-        bundle.writestr("annotations.csv", write_rows(marks, watched, [run.media], "csv"))
-        bundle.writestr("coverage.csv", write_coverage(watched, [run.media]))
+        bundle.writestr("annotations.csv", write_rows(annotations, coverage, [run.media], "csv"))
+        bundle.writestr("coverage.csv", write_coverage(coverage, [run.media]))
         folder = experiment.store.log_folder(run.run_id)
         for one in (folder, *added_folders(folder)):
             for file in (one / "manifest.json", *(f for pair in part_files(one) for f in pair)):
@@ -105,7 +111,7 @@ def versions(run: Run) -> dict[str, Any]:
 
 
 def media_facts(run: Run) -> dict[str, Any]:
-    """What identifies the clip; its full sha256 if the file is at hand."""
+    """What identifies the clip; its full sha256 if the file can be read."""
     names = (
         "media_id",
         "name",
@@ -137,11 +143,12 @@ def methods(facts: Mapping[str, Any]) -> str:
     labels = recipe["labels"] or ["any label that the detector gives"]
     what = ", ".join(labels) if len(labels) <= 5 else f"{len(labels)} classes"
     text = (
-        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. The detector {recipe['detector']}"
-        f"{_made_of(recipe)} was applied to {every} of {media['name']} "
-        f"(sha256 {str(media['sha256'])[:16]}…) for {what}, keeping detections of confidence {recipe['score_floor']:g} and more: "
+        f"Video was analysed with Sighting Lab {facts['versions']['lab']}. "
+        f"The detector {recipe['detector']}{_made_of(recipe)} was applied to {every} of "
+        f"{media['name']} (sha256 {str(media['sha256'])[:16]}…) for {what}, "
+        f"keeping detections of confidence {recipe['score_floor']:g} and more: "
         f"{effort['samples']} samples, {effort['failed']} of them failed"
-        f"{_held_back(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
+        f"{_gated(recipe, effort)}, {effort['analysed_s']:.1f} s analysed. "
         f"{_rule_words(Rule.from_dict(facts['rule']))} "
         f"(protocol {facts['protocol_hash']}, rule {facts['rule_hash']})."
     )
@@ -150,28 +157,33 @@ def methods(facts: Mapping[str, Any]) -> str:
         rule = f"temporal IoU of at least {m['tiou']:g}"
         if f["precision"] is not None and f["recall"] is not None:
             text += (
-                f" Against annotations of {f['covered_s']:.0f} s of footage, matched one to one at a {rule}, precision was "
-                f"{f['precision']:.3f} (95 % {_limits(f, 'precision')}), recall {f['recall']:.3f} ({_limits(f, 'recall')}), and "
-                f"{f['false_per_hour']:.2f} sightings an hour were false ({_limits(f, 'false_per_hour')})."
+                f" Against annotations of {f['covered_s']:.0f} s of footage, matched one to one at "
+                f"a {rule}, precision was {f['precision']:.3f} (95 % {_limits(f, 'precision')}), "
+                f"recall {f['recall']:.3f} ({_limits(f, 'recall')}), and "
+                f"{f['false_per_hour']:.2f} sightings an hour were false "
+                f"({_limits(f, 'false_per_hour')})."
             )
     if facts["split"]:
         s = facts["split"]
-        text += f" The rule was chosen for the {s['goal']}, with figures held out by {s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
+        text += (
+            f" The rule was chosen for the {s['goal']}, with figures held out by "
+            f"{s['held_out_by']} ({s['groups']} groups, seed {s['seed']})."
+        )
     return text + "\n"
 
 
 def _rule_words(rule: Rule) -> str:
-    """All of the rule, as a sentence without its full stop."""
+    """The whole rule, as a sentence without its full stop."""
     words = describe(rule)
     only = words.pop("labels", None)
-    said = [f"For {label}, {text}" for label, text in words.items()]
+    sentences = [f"For {label}, {text}" for label, text in words.items()]
     if only is not None:
-        said.append(f"Sightings were looked for of {only}")
-    return ". ".join(said)
+        sentences.append(f"Sightings were looked for of {only}")
+    return ". ".join(sentences)
 
 
 def _made_of(recipe: Mapping[str, Any]) -> str:
-    """What the detector's scores depend on, as far as it goes into a sentence."""
+    """What the detector's scores depend on, as part of a sentence."""
     known = []
     if "weights" in recipe:
         known.append(f"{recipe['weights']}, sha256 {str(recipe.get('weights_sha256'))[:16]}…")
@@ -185,7 +197,7 @@ def _made_of(recipe: Mapping[str, Any]) -> str:
     return f" ({', '.join(known)})" if known else ""
 
 
-def _held_back(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
+def _gated(recipe: Mapping[str, Any], effort: Mapping[str, Any]) -> str:
     return (
         f" and {effort['gated']} held back by a {recipe['gate']['kind']} gate"
         if recipe.get("gate")

@@ -1,4 +1,4 @@
-"""What an entry of the lab notebook says."""
+"""An entry of the lab notebook."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Experiment:
 
     @classmethod
     def load(cls, store: Store, entry_id: str) -> Experiment:
-        """By its id or the beginning of one. Raises SettingError if there is not just one."""
+        """By its id or the beginning of it. Raises SettingError if there is not just one."""
         return cls(store, store.entry(entry_id))
 
     @property
@@ -57,7 +57,7 @@ class Experiment:
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
-        """Figures against what is annotated now; None if nothing of it is."""
+        """Figures against the current annotations; None if there are none."""
         labels = [x for x in self.rule.wanted(self.run.labels) if x in self.truth.labels]
         try:
             return evaluate(self.run, self.truth, self.rule, labels=labels) if labels else None
@@ -66,7 +66,7 @@ class Experiment:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """The recipe in the order a reader asks for it."""
+        """The recipe, with what readers need first at the beginning."""
         recipe = self.run.recipe
         first = (
             "detector",
@@ -94,7 +94,7 @@ def save_rule_entry(
     *,
     split: Mapping[str, Any] | None = None,
 ) -> str:
-    """Keep a rule under a name, and enter it in the notebook with its figures of this moment.
+    """Keep a rule under a name, and add it to the notebook with its current figures.
 
     split: how it was chosen: goal, folds and seed of the cross-validation, held-out figures.
     """

@@ -15,7 +15,7 @@ def notebook_of(experiment: Experiment) -> str:
     """The notebook's text (nbformat 4)."""
     run, row = experiment.run, experiment.row
     labels = experiment.rule.wanted(run.labels)
-    shown = (
+    label = (
         labels[0]
         if len(labels) == 1
         else max(labels, key=lambda x: float(run.series(x).scores.max(initial=0)))
@@ -23,7 +23,7 @@ def notebook_of(experiment: Experiment) -> str:
     rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
     recipe = run.recipe
     settings = detector_settings(recipe, run.environment)
-    anew = ", ".join(
+    arguments = ", ".join(
         f"{k}={v!r}" for k, v in {"detector": settings.pop("name"), **settings}.items()
     )
     cells = [
@@ -35,27 +35,30 @@ def notebook_of(experiment: Experiment) -> str:
             "import lab\n\n"
             f"store = lab.open_store({str(run.store.folder)!r})\n"
             f"run = store.run({run.run_id!r})\n"
-            "# The same run anew, on a machine that has the clip and the weights:\n"
-            f"# run = lab.analyze({run.media['path']!r}, every_s={recipe['every_s']!r}, {anew})\n"
+            "# The same run again, on a machine that has the clip and the weights:\n"
+            f"# run = lab.analyze({run.media['path']!r}, every_s={recipe['every_s']!r}, "
+            f"{arguments})\n"
             "run.summary()"
         ),
         new_code_cell(f"rule = lab.Rule.from_dict(\n{rule}\n)\nrun.sightings(rule)"),
         new_markdown_cell("## Against the annotations"),
         new_code_cell(
             "found = lab.evaluate(run, rule=rule)\n"
-            "for note in [*found.notes, *dict.fromkeys(found.overall.refused.values())]:\n    print(note)\n"
+            "for note in [*found.notes, *dict.fromkeys(found.overall.refused.values())]:\n"
+            "    print(note)\n"
             "found.to_frame()"
         ),
         new_code_cell("import pandas as pd\n\npd.DataFrame([m.to_dict() for m in found.moments])"),
         new_markdown_cell("## Scores and decisions"),
         new_code_cell(
             "import plotly.graph_objects as go\n\n"
-            f"label = {shown!r}\n"
+            f"label = {label!r}\n"
             "scores = run.scores()\n"
             "chart = go.Figure(go.Scatter(x=scores['pts_s'], y=scores[label], name=label))\n"
             "for s in run.find(rule):\n"
             "    if s.label == label:\n"
-            "        chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor='green', opacity=0.15, line_width=0)\n"
+            "        chart.add_vrect(x0=s.onset_s, x1=s.offset_s, fillcolor='green', "
+            "opacity=0.15, line_width=0)\n"
             "chart.add_hline(y=rule.of(label).debounce.enter_threshold, line_dash='dot')\n"
             "chart.update_layout(xaxis_title='s', yaxis_title='score')\n"
             "chart"

@@ -21,35 +21,58 @@ _TEMPLATE = """<!doctype html>
 <style>
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; } td, th { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+td, th { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid #8884;
+  vertical-align: top; }
 .scroll { overflow-x: auto; } code { font-size: .9em; overflow-wrap: anywhere; }
-.pictures { display: flex; flex-wrap: wrap; gap: .6rem; } .pictures figure { margin: 0; width: 10rem; } .pictures img { width: 100%; border-radius: 4px; } figcaption { font-size: .8rem; }
-.tag { border: 1px solid #8886; border-radius: 1rem; padding: 0 .6rem; margin-right: .3rem; font-size: .85rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: .6rem; }
+.pictures figure { margin: 0; width: 10rem; } .pictures img { width: 100%; border-radius: 4px; }
+figcaption { font-size: .8rem; }
+.tag { border: 1px solid #8886; border-radius: 1rem; padding: 0 .6rem; margin-right: .3rem;
+  font-size: .85rem; }
 </style></head><body>
 <h1>{{ title }}{{ " ★" if row.starred }}</h1>
 <p>{% for tag in row.tags %}<span class="tag">{{ tag }}</span>{% endfor %}</p>
-<p>Run <code>{{ run.run_id }}</code> of {{ run.media.name }}, made {{ row.created_utc.strftime("%Y-%m-%d %H:%M") }} UTC; rule <code>{{ rule_hash }}</code>.</p>
+<p>Run <code>{{ run.run_id }}</code> of {{ run.media.name }},
+made {{ row.created_utc.strftime("%Y-%m-%d %H:%M") }} UTC; rule <code>{{ rule_hash }}</code>.</p>
 {{ notes }}
 {% if conclusion %}<h2>Conclusion</h2>{{ conclusion }}{% endif %}
 <h2>Figures</h2>
-{% if figures %}<div class="scroll"><table><tr><th></th><th>found</th><th>false</th><th>missed</th><th>precision</th><th>recall</th><th>F1</th><th>false an hour</th><th>watched</th></tr>
-{% for f in figures %}<tr><td>{{ f.label }}</td><td>{{ f.tp }}</td><td>{{ f.fp }}</td><td>{{ f.fn }}</td><td>{{ f.precision }}</td><td>{{ f.recall }}</td><td>{{ f.f1 }}</td><td>{{ f.false_per_hour }}</td><td>{{ f.covered }}</td></tr>{% endfor %}</table></div>
+{% if figures %}<div class="scroll"><table>
+<tr><th></th><th>found</th><th>false</th><th>missed</th><th>precision</th><th>recall</th>
+<th>F1</th><th>false an hour</th><th>watched</th></tr>
+{% for f in figures %}<tr><td>{{ f.label }}</td>
+<td>{{ f.tp }}</td><td>{{ f.fp }}</td><td>{{ f.fn }}</td>
+<td>{{ f.precision }}</td><td>{{ f.recall }}</td><td>{{ f.f1 }}</td>
+<td>{{ f.false_per_hour }}</td><td>{{ f.covered }}</td></tr>{% endfor %}</table></div>
 {% for text in refused %}<p><small>{{ text }}</small></p>{% endfor %}
 {% else %}<p>Nothing of this clip was annotated for these labels.</p>{% endif %}
 <h2>Scores</h2>{{ chart }}
 <h2>Sightings ({{ sightings|length }})</h2>
-<div class="scroll"><table><tr><th>label</th><th>onset</th><th>offset</th><th>duration</th><th>peak</th></tr>
-{% for s in sightings[:500] %}<tr><td>{{ s.label }}</td><td>{{ "%.2f s"|format(s.onset_s) }}</td><td>{{ "%.2f s"|format(s.offset_s) }}</td><td>{{ "%.2f s"|format(s.duration_s) }}</td><td>{{ "%.2f"|format(s.peak_confidence) }}</td></tr>{% endfor %}</table></div>
-{% if pictures %}<div class="pictures">{% for p in pictures %}<figure><img alt="{{ p.text }}" src="{{ p.src }}"><figcaption>{{ p.text }}</figcaption></figure>{% endfor %}</div>{% endif %}
-<h2>Rule</h2><table>{% for k, v in settings.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>{% endfor %}</table>
-<h2>Protocol</h2><table>{% for k, v in protocol.items() %}<tr><td>{{ k }}</td><td><code>{{ v }}</code></td></tr>{% endfor %}</table>
-<h2>Effort</h2><table>{% for k, v in effort.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>{% endfor %}</table>
+<div class="scroll"><table>
+<tr><th>label</th><th>onset</th><th>offset</th><th>duration</th><th>peak</th></tr>
+{% for s in sightings[:500] %}<tr><td>{{ s.label }}</td>
+<td>{{ "%.2f s"|format(s.onset_s) }}</td><td>{{ "%.2f s"|format(s.offset_s) }}</td>
+<td>{{ "%.2f s"|format(s.duration_s) }}</td><td>{{ "%.2f"|format(s.peak_confidence) }}</td></tr>
+{% endfor %}</table></div>
+{% if pictures %}<div class="pictures">{% for p in pictures %}
+<figure><img alt="{{ p.text }}" src="{{ p.src }}"><figcaption>{{ p.text }}</figcaption></figure>
+{% endfor %}</div>{% endif %}
+<h2>Rule</h2>
+<table>{% for k, v in settings.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>
+{% endfor %}</table>
+<h2>Protocol</h2>
+<table>{% for k, v in protocol.items() %}<tr><td>{{ k }}</td><td><code>{{ v }}</code></td></tr>
+{% endfor %}</table>
+<h2>Effort</h2>
+<table>{% for k, v in effort.items() %}<tr><td>{{ k }}</td><td>{{ v }}</td></tr>
+{% endfor %}</table>
 </body></html>
 """
 
 
 def markdown(text: str | None) -> Markup:
-    """Markdown as HTML; HTML in it is shown, not run."""
+    """Markdown as HTML; HTML in it is escaped."""
     return Markup(MarkdownIt("js-default").render(text or ""))
 
 
@@ -64,9 +87,13 @@ def report_of(experiment: Experiment) -> str:
             refused |= set(f.refused.values())
             row = f.to_dict()
             figures.append(
-                {"label": label, **{n: row[n] for n in ("tp", "fp", "fn")}, "covered": f"{f.covered_s:.0f} s",
-                 **{n: _rate(row, n) for n in ("precision", "recall", "f1", "false_per_hour")}}
-            )  # fmt: skip
+                {
+                    "label": label,
+                    "covered": f"{f.covered_s:.0f} s",
+                    **{n: row[n] for n in ("tp", "fp", "fn")},
+                    **{n: _rate(row, n) for n in ("precision", "recall", "f1", "false_per_hour")},
+                }
+            )
     template = Environment(autoescape=True).from_string(_TEMPLATE)
     return template.render(
         title=experiment.title,
@@ -96,14 +123,14 @@ def _rate(row: dict[str, Any], name: str) -> str:
 
 
 def score_chart(
-    experiment: Experiment, sightings: list[Sighting] | None = None, most: int = 4
+    experiment: Experiment, sightings: list[Sighting] | None = None, max_labels: int = 4
 ) -> go.Figure:
     """Scores over time with sightings and annotations, for the labels that score highest."""
     run, rule = experiment.run, experiment.rule
     found = run.find(rule) if sightings is None else sightings
     labels = sorted(
         rule.wanted(run.labels), key=lambda x: -float(run.series(x).scores.max(initial=0))
-    )[:most]
+    )[:max_labels]
     chart = go.Figure()
     for label in labels:
         seconds = run.series(label).pts_us / 1e6
@@ -132,7 +159,7 @@ def score_chart(
 
 
 def _pictures(experiment: Experiment, sightings: list[Sighting]) -> list[dict[str, str]]:
-    """Those that were made already; a report decodes nothing."""
+    """Pictures that exist already; a report decodes nothing."""
     folder = experiment.store.pictures_folder(experiment.run.media["media_id"])
     out = []
     for s in sightings[:_MAX_PICTURES]:

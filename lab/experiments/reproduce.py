@@ -37,10 +37,10 @@ def reproduce(
     share: float = SHARE,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Re-derive the sightings of a bundle, and infer a share of its samples anew.
+    """Re-derive the sightings of a bundle, and infer a share of its samples again.
 
-    videos: a folder with the clip, if it lies elsewhere now; likewise weights. share: of the
-    samples, at least 5; 0 for none.
+    videos: a folder with the clip, if it was moved; weights: their path, if they were moved.
+    share: of the samples, at least 5; 0 for none. seed: of the draw of samples.
 
     Returns `sightings` (count, identical, differences), `inference` (samples, largest_difference,
     flips: samples that would fall on the other side of a threshold, sightings_changed), or why
@@ -59,18 +59,20 @@ def reproduce(
     if log.damaged:
         raise SettingError(f"{bundle} is damaged: {log.damaged[0][:120]}; export it again")
     derived = _sightings(facts, log, {})
-    wrong = [i for i, (a, b) in enumerate(zip(derived, stored, strict=False)) if a != b]
+    changed = sum(a != b for a, b in zip(derived, stored, strict=False))
     row: dict[str, Any] = {
         "title": facts["title"],
         "rule_hash": facts["rule_hash"],
         "protocol_hash": facts["protocol_hash"],
         "sightings": {
-            "count": len(derived), "stored": len(stored),
-            "identical": derived == stored, "differences": len(wrong) + abs(len(derived) - len(stored)),
+            "count": len(derived),
+            "stored": len(stored),
+            "identical": derived == stored,
+            "differences": changed + abs(len(derived) - len(stored)),
         },
-    }  # fmt: skip
+    }
     if share == 0:
-        row["inference"] = {"skipped": "not asked for"}
+        row["inference"] = {"skipped": "not requested"}
         return row
     try:
         row["inference"] = _infer(facts, log, derived, videos, weights, share, seed)
@@ -159,7 +161,7 @@ def _infer(
     share: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Some samples anew: how far their scores moved, and what that would change."""
+    """Infer some samples again: how far their scores moved, and what that would change."""
     from lab.runs.make_detector import make_detector
 
     media, recipe = facts["media"][0], facts["recipe"]
@@ -172,11 +174,12 @@ def _infer(
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
     settings = detector_settings(recipe, facts, str(weights) if weights else None)
     detector = make_detector(**settings)
-    if getattr(detector, "is_stateful", False):
-        raise SettingError(
-            "its scores depend on all frames before: a share of them cannot be inferred anew"
-        )
     try:
+        if detector.is_stateful:
+            raise SettingError(
+                "its scores depend on all earlier frames, so a share of them cannot be inferred "
+                "again; give --share 0"
+            )
         now = detector.recipe()
         moved = [k for k in now if k in recipe and now[k] != recipe[k]]
         if moved:
@@ -189,14 +192,14 @@ def _infer(
         frames = [
             f for f in FileSource(path).frames_at(pts[chosen].tolist()) if f.image_bgr is not None
         ]
-        seen = {
+        results = {
             f.pts_us: d
             for batch in _batches(frames, detector.batch_size)
             for f, d in zip(batch, detector.detect(batch), strict=True)
         }
     finally:
         detector.close()
-    return _differences(facts, log, derived, chosen, seen)
+    return _differences(facts, log, derived, chosen, results)
 
 
 def _batches(frames: list[Any], size: int) -> list[list[Any]]:
@@ -225,7 +228,7 @@ def _differences(
     log: ScoreLog,
     derived: list[dict[str, Any]],
     chosen: np.ndarray,
-    seen: Mapping[int, Any],
+    results: Mapping[int, Any],
 ) -> dict[str, Any]:
     rule, size = (
         Rule.from_dict(facts["rule"]),
@@ -240,7 +243,7 @@ def _differences(
         after = before.copy()
         position = {t: i for i, t in enumerate(series.pts_us.tolist())}
         for pts_us in chosen_us:
-            found, i = seen.get(pts_us), position.get(pts_us)
+            found, i = results.get(pts_us), position.get(pts_us)
             if found is None or found.error is not None or i is None:
                 continue
             keep = np.array([x == label for x in found.labels], bool)
@@ -264,7 +267,7 @@ def _differences(
     edges = [(s["label"], s["onset_s"], s["offset_s"]) for s in derived]
     now = [(s["label"], s["onset_s"], s["offset_s"]) for s in same]
     return {
-        "samples": len(set(chosen_us) & set(seen)),
+        "samples": len(set(chosen_us) & set(results)),
         "asked": len(chosen),
         "compared": compared,
         "largest_difference": largest,

@@ -1,4 +1,4 @@
-"""Finding the media that a row of somebody's file means, and the times in it."""
+"""Finding the media that the rows of a file name, and checking their times."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def whole(
 def place(
     rows: Iterable[dict[str, Any]], media: Iterable[Mapping[str, Any]]
 ) -> tuple[list[tuple[Mapping[str, Any], dict[str, Any]]], list[str]]:
-    """Rows with the media that they name, and notes about those that name others.
+    """Rows with the media that they name, and notes about rows that name other media.
 
     A media is named by its id, its path, the end of its path, or its file name. Raises
-    SettingError if two media answer to a name, if none of the names is known, or a row lies
+    SettingError if two media have the same name, if none of the names is known, or if a row lies
     outside its media.
     """
     media = list(media)
@@ -88,7 +88,7 @@ def _inside(row: dict[str, Any], media: Mapping[str, Any]) -> int:
         raise SettingError(
             f"{row['where']}: {row['label']!r} from {row['start_us'] / 1e6:g} to "
             f"{row['end_us'] / 1e6:g} s lies outside {Path(media['path']).name}, which runs from "
-            f"{first / 1e6:g} to {end / 1e6:g} s; is it another clip's?"
+            f"{first / 1e6:g} to {end / 1e6:g} s; does it belong to another clip?"
         )
     changed = row["end_us"] > end or row["start_us"] < first
     row["start_us"], row["end_us"] = max(first, row["start_us"]), min(end, row["end_us"])

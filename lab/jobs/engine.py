@@ -8,7 +8,7 @@ from lab.jobs.job import Job
 
 
 class Engine(Protocol):
-    """Takes jobs and has workers do them; pages and routes only speak to this.
+    """Takes jobs and has workers do them; pages and routes use only this.
 
     Jobs of one kind are done in the order in which they were submitted. A job ends in exactly one
     of the states `done`, `failed` and `cancelled`, and never leaves it; then its `finished` event
@@ -19,8 +19,8 @@ class Engine(Protocol):
     def submit(self, kind: str, title: str, **payload: Any) -> Job:
         """Queue a job, and give it back at once.
 
-        kind: one that `lab.jobs.worker` knows; an unknown one is a failed job. title: what people
-        read. payload: what the worker is given, values of JSON.
+        kind: one that `lab.jobs.worker` knows; an unknown one is a failed job. title: for
+        people. payload: what the worker is given, values of JSON.
 
         Raises JobError if the engine is closed.
         """

@@ -1,4 +1,4 @@
-"""Jobs: what is asked of workers, and how far they are. Any browser tab sees the same ones."""
+"""Jobs of workers, and their progress. Every browser tab sees the same ones."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 
 @dataclass
 class Job:
-    """One thing to do. done, total: steps; total None if unknown; begun_at: those done before.
+    """A job of a worker.
 
-    error: what went wrong, in words. result: what the worker gave back. started, ended: seconds
-    of the monotonic clock.
+    done, total: steps; total is None if unknown. begun_at: steps that were done before it began.
+    error: why it failed. result: what the worker returned. started, ended: seconds of the
+    monotonic clock.
 
-    It is queued, then perhaps running, then ended for good; `begin` and `end` may be called from
-    any thread.
+    It is queued, then perhaps running, then ended, which is final. `begin` and `end` may be
+    called from any thread.
     """
 
     kind: str
@@ -53,7 +54,7 @@ class Job:
 
     @property
     def left_s(self) -> float | None:
-        """Seconds to go at this rate; None if that cannot be told."""
+        """Seconds that remain at this rate; None if unknown."""
         if self.total is None or not self.rate_hz:
             return None
         return max(0, self.total - self.done) / max(1e-6, self.rate_hz)
@@ -75,7 +76,7 @@ class Job:
             return True
 
     def end(self, state: State, error: str | None = None) -> None:
-        """For good: a job that has ended stays as it is."""
+        """End the job, unless it has ended already."""
         with self._guard:
             if self.is_active:
                 self._end(state, error)

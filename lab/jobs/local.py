@@ -1,7 +1,7 @@
 """Workers on this machine: a process for analyses, one for tuning, downloads, pictures and copies.
 
-Each process keeps its model between jobs. A worker that dies is a failed job with a readable
-reason; the next job starts a new one. Workers end when this process does.
+Each process keeps its model between jobs. If a worker dies, its job fails with a readable
+reason, and the next job starts a new worker. Workers end when this process does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analys
     "weights": "downloads",
 }
 _KEPT_JOBS = 200
-_CLOSING_S = 5.0
+_CLOSE_TIMEOUT_S = 5.0
 # Small and flat: few heaps for many threads, and no allocator beside the system's.
 _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
@@ -98,7 +98,7 @@ class WorkerProcess:
 
     def cancel(self, job: Job) -> None:
         """Tell the worker to stop with a job that has begun."""
-        self._cancelled.add(job.job_id)  # before it is sent: a worker that starts now is told, too
+        self._cancelled.add(job.job_id)  # before it is sent, for a worker that is starting now
         with contextlib.suppress(OSError):
             self._send({"cancel": job.job_id})
 
@@ -109,7 +109,7 @@ class WorkerProcess:
             with contextlib.suppress(OSError):
                 process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_CLOSING_S)
+                process.wait(_CLOSE_TIMEOUT_S)
 
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
@@ -131,7 +131,7 @@ class WorkerProcess:
             if isinstance(error, OSError) and self._process is None:
                 job.end("failed", f"the worker could not be started: {error}")
                 return
-            # Else it died while it was spoken to, or in the middle of a line.
+            # Otherwise it died while being written to, or in the middle of a line.
         job.end("failed", self._exit_reason(job))
 
     def _handle_message(self, job: Job, message: dict[str, Any]) -> bool:

@@ -14,9 +14,9 @@ _WORDS = ("labels", "prompt_mode")
 
 
 class WarmDetectors:
-    """The detectors of the last job. One that takes prompts is asked for others, not loaded again.
+    """The detectors of the last job. One that takes prompts is given others, not loaded again.
 
-    Whatever they saw for one job is forgotten: every pass begins with `Detector.reset`.
+    They keep no memory of a job: every pass begins with `Detector.reset`.
     """
 
     def __init__(self) -> None:
@@ -27,9 +27,9 @@ class WarmDetectors:
     ) -> list[Detector]:
         """One detector for each of the settings (those of `make_detector`), in their order.
 
-        titles: of the analyses they are for, so that an error says which one it is of.
+        titles: of their analyses, for error messages.
         """
-        # They bring the catalog, which a worker for pictures never loads.
+        # They import the catalog, which a worker for pictures never needs.
         from lab.runs.analyze import naming
         from lab.runs.make_detector import make_detector
 

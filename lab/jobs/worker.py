@@ -2,7 +2,7 @@
 
 It answers on standard output, a JSON line for each step: `progress`, then `done`, `cancelled` or
 `failed`.
-It ends when its standard input closes, so it never outlives who started it.
+It ends when its standard input closes, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
@@ -108,10 +108,10 @@ class _Worker:
                 last = now
                 emit(done=done, total=total)
 
-        return {"path": str(fetch(job["weights"], report))}  # what came before a cancel stays
+        return {"path": str(fetch(job["weights"], report))}  # a cancelled download can be resumed
 
     def models(self, job: Job, emit: Emit) -> Job:
-        """What lies in the models folder. Here, since large files are hashed and runtimes asked."""
+        """What is in the models folder. This hashes large files and loads runtimes."""
 
         return {"models": [info.to_dict() for info in list_models()]}
 
@@ -214,7 +214,7 @@ def _throttled(emit: Emit) -> Callable[[Progress], None]:
 def serve() -> int:
     """Do jobs until standard input closes."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not mix with answers
+    os.dup2(2, 1)  # what libraries print must not mix with messages
     worker = _Worker()
     jobs: list[Job] = []
     arrived = threading.Condition()
@@ -234,7 +234,7 @@ def serve() -> int:
             with arrived:
                 jobs.append(message)
                 arrived.notify()
-        os._exit(0)  # whoever started us is gone; parts on disk are whole
+        os._exit(0)  # the parent process is gone; parts on disk are whole
 
     threading.Thread(target=read, daemon=True, name="jobs").start()
     while True:
@@ -257,6 +257,6 @@ def serve() -> int:
         except LabError as error:
             emit("failed", error=str(error))
         except Exception as error:
-            # The worker outlives a fault in one job; the person sees what it was.
+            # The worker survives a fault in one job; its message is shown.
             name = Path(str(job.get("path", ""))).name
             emit("failed", error=f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400])

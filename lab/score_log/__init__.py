@@ -1,1 +1,1 @@
-"""What a detector saw: parts on disk, read back as one log."""
+"""Score logs: a detector's results as parts on disk, read back as one log."""

@@ -13,8 +13,8 @@ def sampling_interval_s(recipe: Mapping[str, Any], pts_us: np.ndarray) -> float:
 
     recipe: of the run. pts_us: int64, shape (n,), the times of all its samples.
 
-    Returns `every_s` of the recipe; the median distance of samples where every frame was one; their
-    mean distance where several frames were given at a time; 1 if there is nothing to tell by.
+    Returns `every_s` of the recipe; the median distance of the samples where every frame was one;
+    their mean distance where each sample was a window of frames; 1 if there is nothing to tell by.
     """
     every_s = float(recipe["every_s"])
     if recipe.get("frame_count", 1) > 1 and len(pts_us) > 1:

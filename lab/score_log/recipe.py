@@ -13,7 +13,7 @@ from typing import Any
 
 from lab.video.sampling import Sampling
 
-# 2: a sample is early by at most half a frame (in an AVI it could be a whole one before).
+# 2: a sample is early by at most half a frame; with version 1, in an AVI, by a whole one.
 DECODER_VERSION = 2
 _RECORDED = (
     "av numpy opencv-python-headless onnxruntime openvino torch ultralytics-opencv-headless duckdb"
@@ -61,7 +61,7 @@ def _versions() -> dict[str, str]:
 
 
 def environment() -> dict[str, Any]:
-    """What is recorded beside the recipe: it should not matter, within 1e-3."""
+    """What is recorded beside the recipe: it should not change a score by more than 1e-3."""
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),

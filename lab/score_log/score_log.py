@@ -1,6 +1,6 @@
-"""The score log: what a run's detector saw, as Parquet parts in a folder.
+"""The score log: the results of a run's detector, as Parquet parts in a folder.
 
-The folder is the truth. A part exists if its samples file does; the manifest says which parts a
+The folder alone counts. A part exists if its samples file does; the manifest says which parts a
 compacted one replaces. Only the holder of the folder's lock writes.
 """
 
@@ -45,21 +45,24 @@ DETECTIONS = pa.schema(
     ]
 )
 _PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
-ADDED = "added"  # the subfolder of labels that were looked for later, a log each
+ADDED = "added"  # the subfolder of labels that were added later, a log each
 
 
 @dataclass(frozen=True, eq=False)
 class ScoreLog:
     """A run's log in memory, samples in time order.
 
-    pts_us, frame_index: int64, shape (n,). ok: bool, shape (n,); False where the sample failed or
-    was held back by a gate. gated: bool (n,), those that were held back.
-    reasons: sample position to why it failed or was held back.
-    label: int32, shape (m,), positions in `labels`. sample: int64, shape (m,), positions of the
-    detections' samples. confidence: float32 (m,). box_xyxy_px: float32 (m, 4).
-    missing: for labels that were looked for later: bool (n,), samples on which that label was
-    not looked at, or failed. text: what was read in the boxes, where a detector reads.
-    adding: labels whose pass is not complete.
+    pts_us, frame_index: int64, shape (n,).
+    ok: bool, shape (n,); False where the sample failed or was gated.
+    gated: bool, shape (n,); True where the sample was gated.
+    reasons: position of a sample to why it failed or was gated.
+    label: int32, shape (m,): positions in `labels`.
+    sample: int64, shape (m,): positions of the detections' samples.
+    confidence: float32, shape (m,). box_xyxy_px: float32, shape (m, 4).
+    missing: for each label that was added later: bool, shape (n,), the samples on which that
+        label was not analysed, or failed.
+    text: what was read in the boxes; None for detectors that read no text.
+    adding: added labels whose pass is not complete.
     damaged: parts that could not be read, and why; their samples are missing.
     """
 
@@ -83,12 +86,12 @@ class ScoreLog:
             object.__setattr__(self, "gated", np.zeros(len(self.pts_us), bool))
 
     def ok_of(self, label: str) -> np.ndarray:
-        """bool (n,): the samples on which this label was looked at."""
+        """bool (n,): the samples on which this label was analysed."""
         missing = self.missing.get(label)
         return self.ok if missing is None else self.ok & ~missing
 
     def pts_of(self, label: str) -> np.ndarray:
-        """The times of the samples on which this label was looked at, one for each score."""
+        """The times of the samples on which this label was analysed, one for each score."""
         return self.pts_us[self.ok_of(label)]
 
     def scores(
@@ -96,8 +99,8 @@ class ScoreLog:
     ) -> np.ndarray:
         """The label's score on each sample of `ok_of(label)`: float32.
 
-        passes: which boxes count, float32 (k, 4) to bool (k,); all of them, unless given. Raises
-        SettingError for a label that the run did not look for.
+        passes: which boxes count, float32 (k, 4) to bool (k,); by default all of them. Raises
+        SettingError for a label that the run does not have.
         """
         if label not in self.labels:
             raise SettingError(
@@ -129,17 +132,17 @@ class ScoreLog:
         return order[begins[at] : begins[at + 1]]
 
     def end_us(self, media_end_us: int, state: str) -> int:
-        """Where the media ends; the log of a run that did not reach it ends at its last sample."""
+        """Where the log ends: at the media's end, or at the last sample if the run is not done."""
         if state == "done" or not len(self.pts_us):
             return media_end_us
         return int(self.pts_us[-1])
 
     def reasons_of(self, label: str) -> Mapping[int, str]:
-        """Why samples have no score of this label, by position; those looked at later included."""
+        """Why samples have no score of this label, by position; those still to come included."""
         if label not in self.adding:
             return self.reasons
         later = np.flatnonzero(~self.ok_of(label)).tolist()
-        return {**dict.fromkeys(later, "not looked at yet"), **self.reasons}
+        return {**dict.fromkeys(later, "not analysed yet"), **self.reasons}
 
     @property
     def analysed_pts_us(self) -> np.ndarray:
@@ -164,7 +167,7 @@ def part_files(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[
     for samples in folder.glob("samples-*.parquet"):
         part = part_number(samples)
         if part is None:
-            continue  # somebody's copy, say
+            continue  # a copy made by hand, for example
         compacted, number = part
         if (compacted and number == through) or (not compacted and number > through):
             found.append((not compacted, number, samples))
@@ -175,12 +178,12 @@ def part_files(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[
 
 
 def added_folders(folder: Path) -> list[Path]:
-    """The logs of labels that were looked for later, in order."""
+    """The logs of labels that were added later, in order."""
     return sorted(f.parent for f in (folder / ADDED).glob("*/manifest.json"))
 
 
 def log_fingerprint(folder: Path) -> str:
-    """Changes whenever what `read_log` gives does."""
+    """A hash that changes whenever the result of `read_log` does."""
     names = []
     for one in (folder, *added_folders(folder)):
         manifest = read_manifest(one)
@@ -190,7 +193,10 @@ def log_fingerprint(folder: Path) -> str:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """Raises StoreError if the log has none, or it is damaged or of a newer format."""
+    """The manifest of a log.
+
+    Raises StoreError if there is none, or if it is damaged or of a newer format.
+    """
     path = folder / "manifest.json"
     try:
         manifest = json.loads(path.read_text())
@@ -208,7 +214,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def read_log(folder: Path) -> ScoreLog:
-    """Read all parts; a damaged one is named in `damaged` and the rest is used."""
+    """Read all parts; damaged ones are named in `damaged` and the rest is used.
+
+    Raises StoreError as `read_manifest` does.
+    """
     manifest = read_manifest(folder)
     while True:
         log = _read_parts(folder, manifest)
@@ -228,8 +237,8 @@ def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
     n = len(log.pts_us)
     place = np.minimum(np.searchsorted(log.pts_us, later.pts_us), max(0, n - 1))
     same = log.pts_us[place] == later.pts_us if n else np.zeros(len(place), bool)
-    looked = np.zeros(n, bool)
-    looked[place[same & later.ok]] = True
+    analysed = np.zeros(n, bool)
+    analysed[place[same & later.ok]] = True
     keep = same[later.sample]
     codes = np.array([labels.index(label) for label in later.labels], np.int32)
     sample = np.concatenate([log.sample, place[later.sample[keep]]])
@@ -244,7 +253,7 @@ def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
         text=None
         if log.text is None
         else np.append(log.text, np.full(int(keep.sum()), None))[order],
-        missing={**log.missing, **dict.fromkeys(later.labels, ~looked)},
+        missing={**log.missing, **dict.fromkeys(later.labels, ~analysed)},
         adding=log.adding if complete else (*log.adding, *later.labels),
         damaged=(*log.damaged, *later.damaged),
     )

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from lab.atomic_file import PART_NAME, sync_folder, write_atomically
 from lab.detection import Detections
 from lab.errors import StoreError
 from lab.frame import Frame, FrameStamp
@@ -31,11 +32,11 @@ if sys.platform != "win32":
     import fcntl
 
 _PART_SAMPLES = 2000
-_LOOKED_AT_S = 1.0
+_LOCK_PATIENCE_S = 1.0
 
 
 class ScoreLogWriter:
-    """Appends to a run's log; holds its lock for life. A context manager.
+    """Appends to a run's log, under its lock. A context manager.
 
     Raises StoreError if another process holds the lock for more than a moment.
     """
@@ -45,8 +46,8 @@ class ScoreLogWriter:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
         try:
-            # Not at once: somebody may be looking whether it is held, which takes an instant.
-            self._lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.005)
+            # With patience: another process may be checking the lock, which takes an instant.
+            self._lock.acquire(timeout=_LOCK_PATIENCE_S, poll_interval=0.005)
         except Timeout:
             run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
             raise StoreError(
@@ -91,8 +92,8 @@ class ScoreLogWriter:
     def add(self, frame: Frame | FrameStamp, detections: Detections) -> None:
         """One sample; times must rise."""
         reason = frame.error or detections.error
-        held_back = None if reason else detections.gated
-        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time, held_back)
+        gated = None if reason else detections.gated
+        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time, gated)
 
     def add_sample(
         self,
@@ -103,9 +104,9 @@ class ScoreLogWriter:
         wall_time: float = 0.0,
         gated: str | None = None,
     ) -> None:
-        """One sample whose picture is not at hand.
+        """One sample without its picture.
 
-        failed: why it could not be looked at. gated: why it was held back on purpose.
+        failed: why it could not be analysed. gated: why it was kept from the detector.
         """
         self.first_reason = self.first_reason or failed
         status = "failed" if failed is not None else "ok" if gated is None else "gated"
@@ -151,7 +152,7 @@ class ScoreLogWriter:
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
 
     def compact(self) -> None:
         """Make one part of all, and switch to it at once; a damaged part stays as it is."""
@@ -170,8 +171,8 @@ class ScoreLogWriter:
     def _remove_leftovers(self) -> None:
         counted = {file for pair in part_files(self.folder) for file in pair}
         for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
-            ours = part_number(file) is not None or file.name == "manifest.json.part"
-            if ours and file not in counted:
+            is_manifest = file.name == "manifest.json.part" or PART_NAME.fullmatch(file.name)
+            if (is_manifest or part_number(file) is not None) and file not in counted:
                 file.unlink(missing_ok=True)
 
 
@@ -186,16 +187,16 @@ def _is_whole(path: Path) -> bool:
 def is_locked(folder: Path) -> bool:
     """Whether a process is writing this log.
 
-    Looking holds nobody up: a writer tries again for a moment, see `ScoreLogWriter`.
+    Checking does not disturb a writer, which tries again for a moment; see `ScoreLogWriter`.
     """
-    if sys.platform == "win32":  # it has no shared locks
+    if sys.platform == "win32":  # which has no shared locks
         return _is_locked_for_long(folder)
     try:
         handle = os.open(folder / "lock", os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
-        # Shared, so that those who look do not take each other for a writer.
+        # Shared, so that two checks do not take each other for a writer.
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -209,7 +210,7 @@ def _is_locked_for_long(folder: Path) -> bool:
         return False
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(timeout=_LOOKED_AT_S, poll_interval=0.005)
+        lock.acquire(timeout=_LOCK_PATIENCE_S, poll_interval=0.005)
     except Timeout:
         return True
     lock.release()
@@ -217,19 +218,8 @@ def _is_locked_for_long(folder: Path) -> bool:
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    part = folder / "manifest.json.part"
-    with part.open("w") as file:
-        json.dump(manifest, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / "manifest.json")
-    _sync_folder(folder)
+    """Write a log's manifest, whole or not at all, so that it survives a loss of power.
 
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    Raises OSError.
+    """
+    write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1), is_durable=True)

@@ -28,7 +28,7 @@ _KEYS: dict[type, str] = {
 
 
 class AnnotationRows:
-    """What people say is true; a part of `Store`."""
+    """The part of a store that keeps annotations, coverage and verdicts."""
 
     catalog: Catalog
 
@@ -45,7 +45,7 @@ class AnnotationRows:
         return self._records(Verdict, media_id)
 
     def add_records(self, records: Iterable[AnyRecord]) -> int:
-        """Keep records, all or none; one with a known id replaces it. Returns how many."""
+        """Keep records, all or none; one with a known id replaces the old one. Returns how many."""
         return self.change_records(add=records)[0]
 
     def delete_records(self, ids: Sequence[str]) -> int:
@@ -70,20 +70,20 @@ class AnnotationRows:
         if not by_type and not delete:
             return 0, 0
         with self.catalog.transaction() as db:
-            gone = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
+            deleted = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
             for kind, records in by_type.items():
                 _insert(db, kind, records)
-            # Under the lock and before the commit: who reads this version, and then the records,
-            # waits for them.
+            # Under the lock and before the commit, so that whoever reads this version and then
+            # the records waits for them.
             try:
                 self.annotations_version_file.write_text(uuid.uuid4().hex)
             except OSError as error:
                 raise StoreError(cannot_write(self.catalog.folder, error)) from None
-        return sum(map(len, by_type.values())), gone
+        return sum(map(len, by_type.values())), deleted
 
     @property
     def annotations_version(self) -> str | None:
-        """Another one after every change, by whatever process; None before the first.
+        """A text that is another after every change, by any process; None before the first.
 
         Read it before the records: they may be newer than it, never older.
         """
@@ -106,7 +106,7 @@ class AnnotationRows:
             )
 
     def check_records(self, records: Iterable[AnyRecord]) -> None:
-        """Raises SettingError for a record of a media that is not here, or outside it."""
+        """Raises SettingError for a record whose media is unknown, or that lies outside it."""
         media = {row["media_id"]: row for row in self.all_media()}
         for r in records:
             row = media.get(r.media_id)
@@ -115,7 +115,8 @@ class AnnotationRows:
             if r.start_us < row["first_pts_us"] - 1_000_000 or r.end_us > row["end_us"] + 1_000_000:
                 raise SettingError(
                     f"{r.label!r} from {r.start_us / 1e6:g} to {r.end_us / 1e6:g} s lies outside "
-                    f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to {row['end_us'] / 1e6:g} s"
+                    f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to "
+                    f"{row['end_us'] / 1e6:g} s"
                 )
 
     def all_media(self) -> list[dict[str, Any]]:
@@ -142,7 +143,7 @@ def _select(
 def _insert(db: duckdb.DuckDBPyConnection, kind: type, records: Sequence[Any]) -> None:
     names = [f.name for f in fields(kind)]
     columns = {n: [getattr(r, n) for r in records] for n in names}
-    # One table handed over whole: a hundred thousand rows take a moment, not minutes.
+    # As one table: a hundred thousand rows take a moment then, not minutes.
     given = pa.table(columns)
     db.register("given", given)
     db.execute(
@@ -155,12 +156,12 @@ def _insert(db: duckdb.DuckDBPyConnection, kind: type, records: Sequence[Any]) -
 def _delete(
     db: duckdb.DuckDBPyConnection, kind: type, ids: Sequence[str], media_id: str | None
 ) -> int:
-    gone = db.execute(
+    deleted = db.execute(
         f"DELETE FROM {_TABLES[kind]} WHERE list_contains(?, {_KEYS[kind]}) "
         "AND (? IS NULL OR media_id = ?) RETURNING 1",
         [list(ids), media_id, media_id],
     ).fetchall()
-    return len(gone)
+    return len(deleted)
 
 
 def as_json(record: Annotation | Coverage | Verdict) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def _command() -> str:
 
 
 class Catalog:
-    """The small tables of a store.
+    """The tables of a store.
 
-    folder: of the store; made at the first transaction. wait_s: how long to wait for others.
+    folder: of the store; created by the first transaction. wait_s: how long to wait for others.
     """
 
     def __init__(self, folder: Path, wait_s: float = 10.0) -> None:
@@ -77,14 +77,14 @@ class Catalog:
                 connection.commit()
             except duckdb.OperationalError as error:  # no space, no permission, a broken disk
                 raise StoreError(
-                    f"the store {self.folder} cannot be written: {_first(error)}"
+                    f"the store {self.folder} cannot be written: {_first_line(error)}"
                 ) from None
             finally:
                 connection.close()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A transaction for `rows`; None where there is no catalog, which is not made then.
+        """A transaction for `rows`; None where there is no catalog, which is not created then.
 
         Raises as `transaction` does.
         """
@@ -139,12 +139,12 @@ class Catalog:
         except Timeout:
             raise StoreError(
                 f"the store {self.folder} stayed locked for {self._wait_s:.0f} s by process "
-                f"{self._held_by()}; wait for it or stop it"
+                f"{self._lock_holder()}; wait for it or stop it"
             ) from None
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from None
 
-    def _held_by(self) -> str:
+    def _lock_holder(self) -> str:
         try:
             pid, _, command = self._holder.read_text().partition(" ")
         except OSError:
@@ -157,13 +157,13 @@ class Catalog:
             try:
                 return duckdb.connect(str(self.path))
             except duckdb.Error as error:
-                text = _first(error)
+                text = _first_line(error)
                 if "lock" not in text.lower():
                     raise StoreError(f"the catalog {self.path} cannot be opened: {text}") from None
                 if time.monotonic() > deadline:
                     raise StoreError(
-                        f"the catalog stayed locked for {self._wait_s:.0f} s by another program, "
-                        f"which you can close: {text}"
+                        f"the catalog stayed locked for {self._wait_s:.0f} s by another program; "
+                        f"close that one: {text}"
                     ) from None
             time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
 
@@ -191,5 +191,5 @@ def cannot_write(folder: Path, error: OSError) -> str:
     return f"the store {folder} cannot be used: {error.strerror or error}"
 
 
-def _first(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0][:300]

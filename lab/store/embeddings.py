@@ -24,7 +24,8 @@ class EmbeddingRows:
             return {}
         with self.catalog.transaction() as db:
             rows = db.execute(
-                "SELECT text, vector FROM embeddings WHERE encoder = ? AND text IN (SELECT unnest(?))",
+                "SELECT text, vector FROM embeddings "
+                "WHERE encoder = ? AND text IN (SELECT unnest(?))",
                 [encoder, list(texts)],
             ).fetchall()
         return {text: np.frombuffer(vector, "<f4").copy() for text, vector in rows}
@@ -52,12 +53,14 @@ class EmbeddingRows:
         """The texts that are known with another vector than these."""
         known = self.embeddings(encoder, list(vectors))
         return [
-            text for text, vector in known.items()
-            if vector.shape != vectors[text].shape or not np.allclose(vector, vectors[text], atol=1e-3)
-        ]  # fmt: skip
+            text
+            for text, vector in known.items()
+            if vector.shape != vectors[text].shape
+            or not np.allclose(vector, vectors[text], atol=1e-3)
+        ]
 
     def remove_embeddings(self, encoder: str, texts: Sequence[str]) -> int:
-        """Forget embeddings; returns how many there were."""
+        """Delete embeddings; returns how many there were."""
         known = self.embeddings(encoder, texts)
         if known:
             with self.catalog.transaction() as db:
@@ -68,7 +71,7 @@ class EmbeddingRows:
         return len(known)
 
     def save_embeddings(self, encoder: str, vectors: Mapping[str, np.ndarray], source: str) -> int:
-        """Keep embeddings; what is known already stays. Returns how many are new."""
+        """Keep embeddings; known ones stay as they are. Returns how many are new."""
         before = set(self.embedding_names(encoder))
         fresh = {text: v for text, v in vectors.items() if text not in before}
         if fresh:

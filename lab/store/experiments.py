@@ -20,7 +20,7 @@ _LISTS = ("tags", "parents")
 
 
 class ExperimentRows:
-    """What was tried and concluded; a part of `Store`."""
+    """The part of a store that keeps the entries of the lab notebook, and audits."""
 
     catalog: Catalog
 
@@ -33,7 +33,7 @@ class ExperimentRows:
         figures: Mapping[str, Any] | None = None,
         parents: Sequence[str] = (),
     ) -> str:
-        """An entry for a rule that was saved; returns its id. figures: as measured just then."""
+        """Add an entry for a saved rule, and return its id. figures: as measured at that time."""
         entry_id = uuid.uuid4().hex[:12]
         with self.catalog.transaction() as db:
             db.execute(
@@ -51,7 +51,8 @@ class ExperimentRows:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
         with self.catalog.transaction() as db:
             db.execute(
-                """INSERT OR IGNORE INTO entries (entry_id, kind, run_id, title, parents, created_utc)
+                """INSERT OR IGNORE INTO entries
+                (entry_id, kind, run_id, title, parents, created_utc)
                 SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
             )
         rows = self.catalog.rows(
@@ -68,6 +69,7 @@ class ExperimentRows:
         return rows
 
     def entry(self, entry_id: str) -> dict[str, Any]:
+        """An entry by its id or the beginning of it. Raises SettingError unless just one fits."""
         rows = self.entries()
         found = [r for r in rows if r["entry_id"] == entry_id]
         found = found or [r for r in rows if entry_id and r["entry_id"].startswith(entry_id)]
@@ -79,7 +81,11 @@ class ExperimentRows:
         return found[0]
 
     def write_entry(self, entry_id: str, **values: Any) -> None:
-        """Change what a person writes: title, notes, conclusion, tags, starred, archived, parents."""
+        """Change what a person writes.
+
+        values: any of `title`, `notes`, `conclusion`, `tags`, `starred`, `archived`, `parents`.
+        Raises SettingError for another name, or an entry that is not there.
+        """
         for name in values:
             if name not in _WRITABLE:
                 raise SettingError(

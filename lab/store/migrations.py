@@ -100,7 +100,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     version = (row[0] if row else 0) or 0
     if version > len(MIGRATIONS):
         raise StoreError(
-            f"{path} has schema {version}, this version knows {len(MIGRATIONS)}; update Sighting Lab"
+            f"{path} has schema {version}, this version knows {len(MIGRATIONS)}; "
+            "update Sighting Lab"
         )
     for number in range(version, len(MIGRATIONS)):
         connection.begin()

@@ -44,7 +44,7 @@ class NewRun:
 
 
 class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
-    """Everything that was seen. Cheap to make; the folder appears at the first write.
+    """Everything that is kept. Cheap to create; the folder is created by the first write.
 
     folder: None takes the one that `lab.config` names: LAB_STORE, `store` in the nearest
     lab.toml, or `lab_store` in the current folder. Its methods raise StoreError if the catalog
@@ -57,7 +57,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
     @classmethod
     def coerce(cls, given: Any) -> Store:
-        """A store, what `lab.open_store` gives, its folder, or None for the default."""
+        """A store, from what `lab.open_store` gives, from its folder, or None for the default."""
         if isinstance(given, Store):
             return given
         inner = getattr(given, "store", None)
@@ -82,7 +82,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     # media
 
     def add_media(self, media: Media, relative_path: str | None = None) -> Row:
-        """Keep a clip's facts; a clip that is known by its identity keeps what was entered."""
+        """Keep a clip's facts; a known clip keeps what the user entered."""
         with self.catalog.transaction() as db:
             _put_media(db, media, relative_path)
         return self.media(media.media_id)
@@ -127,10 +127,10 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         media: Media | None = None,
         resumed: Sequence[str] = (),
     ) -> None:
-        """Rows for the runs of a pass that is about to begin, all of them or none is changed.
+        """Rows for the runs of a pass that is about to begin: all of them, or none.
 
-        media: of all of them; its facts are kept with them. resumed: ids of runs that go on in
-        the same pass; they are running again.
+        media: of all of them; its facts are kept with them. resumed: ids of runs that are
+        resumed in the same pass.
         """
         now, here = utc_now(), environment()
         with self.catalog.transaction() as db:
@@ -158,9 +158,9 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                 )
 
     def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:
-        """A run was looked through for more labels: it is now what it would be with all of them.
+        """Give a run the recipe that it would have with labels that were added to it.
 
-        added: the recipe of the detector that looked for the new ones.
+        added: the recipe of the detector of the new labels.
         """
         recipe = self.run(run_id)["recipe"]
         recipe["labels"] = sorted({*recipe["labels"], *added["labels"]})
@@ -179,7 +179,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
             )
 
     def delete_runs(self, run_ids: Iterable[str]) -> None:
-        """Forget runs that never began; their logs are not touched."""
+        """Delete the rows of runs that never began; their logs stay as they are."""
         with self.catalog.transaction() as db:
             for run_id in run_ids:
                 db.execute("DELETE FROM runs WHERE run_id = ?", [run_id])
@@ -196,7 +196,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
             )
 
     def runs(self, *, media_id: str | None = None) -> list[Row]:
-        """Newest first. A run in state running whose log nobody holds is `interrupted`."""
+        """Newest first. A run in state `running` whose log is not written is `interrupted`."""
         rows = self.catalog.rows("SELECT * FROM runs ORDER BY created_utc DESC, run_id DESC")
         out = []
         for row in rows:
@@ -220,15 +220,14 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         found = found or [r for r in runs if run_id and r["run_id"].startswith(run_id)]
         if len(found) != 1:
             what = "several runs begin with" if found else "no run"
-            raise SettingError(
-                f"{what} {run_id!r} in {self.folder}; {closest(run_id, [r['run_id'] for r in runs])}"
-            )
+            known = [r["run_id"] for r in runs]
+            raise SettingError(f"{what} {run_id!r} in {self.folder}; {closest(run_id, known)}")
         return found[0]
 
     # rules and sightings
 
     def save_rule(self, name: str, rule: Rule, run_id: str | None = None) -> None:
-        """Keep a rule under a name; the same name is replaced."""
+        """Keep a rule under a name, replacing the old one. Raises SettingError if it is blank."""
         if not name.strip():
             raise SettingError("a rule needs a name, got an empty one")
         with self.catalog.transaction() as db:
@@ -244,7 +243,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     def save_sightings(
         self, run_id: str, rule: Rule, sightings: Iterable[Sighting], rule_name: str | None = None
     ) -> int:
-        """Keep what a rule finds in a run, replacing what the same rule found before."""
+        """Keep the sightings of a rule in a run, replacing earlier ones of the same rule."""
         run = self.run(run_id)
         rows = [asdict(sighting) for sighting in sightings]
         with self.catalog.transaction() as db:
@@ -262,9 +261,9 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
                     "saved_utc": utc_now(),
                     **row,
                 }
-                marks = ", ".join("?" for _ in values)
+                placeholders = ", ".join("?" for _ in values)
                 db.execute(
-                    f"INSERT INTO sightings ({', '.join(values)}) VALUES ({marks})",
+                    f"INSERT INTO sightings ({', '.join(values)}) VALUES ({placeholders})",
                     list(values.values()),
                 )
         return len(rows)
@@ -281,7 +280,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
 
 
 def new_run_id() -> str:
-    """Sorts by time, and is one of its kind."""
+    """A new id of a run: unique, and sorting by time."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
 
 

@@ -1,4 +1,4 @@
-"""Pictures and copies for the browser. Done in workers, never in the app process."""
+"""Pictures and copies for the browser. Made by workers, never by the app's process."""
 
 from __future__ import annotations
 

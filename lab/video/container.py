@@ -73,7 +73,10 @@ def _why_not(path: Path, error: Exception) -> str:
     with path.open("rb") as file:
         head = file.read(4096)
     if b"\0" not in head and "\ufffd" not in head.decode("utf-8", "replace")[:-1]:
-        return f"{path} is a text file, not a video (playlists are not followed); name the video itself"
+        return (
+            f"{path} is a text file, not a video (playlists are not followed); "
+            "name the video itself"
+        )
     if head[4:8] == b"ftyp":
         return (
             f"{path} is cut off: its index is missing (an MP4 keeps it at the end); copy it again"
@@ -100,7 +103,8 @@ def _video_stream(
         )
     if context.width * context.height > MAX_PIXELS:
         raise SourceError(
-            f"{path} is {context.width}x{context.height}, more than the limit of {MAX_PIXELS} pixels"
+            f"{path} has {context.width}x{context.height} pixels, more than the limit of "
+            f"{MAX_PIXELS}; scale it down"
         )
     context.thread_type = "AUTO"
     return stream

@@ -1,4 +1,4 @@
-"""Decoding the frames that were asked for, and only those: seek, verify, retry."""
+"""Decoding the requested frames, and only those: seek, verify, retry."""
 
 from __future__ import annotations
 

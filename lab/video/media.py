@@ -21,14 +21,14 @@ _BROWSER_PIXELS = ("yuv420p", "yuvj420p")
 
 @dataclass(frozen=True, kw_only=True)
 class Media:
-    """What is known of a clip from its file alone.
+    """The facts of a clip that its file gives.
 
     media_id: recognises the file wherever it lies (`identify`).
-    width_px, height_px: of the upright picture. rotation_deg: what the metadata asked for.
+    width_px, height_px: of the upright picture. rotation_deg: as in the metadata.
     frames: presented frames; None where only decoding can tell.
     first_pts_us, end_us: presentation time of the first frame, and where the last one ends.
     is_browser_playable: whether browsers play the original; else a copy is made.
-    warning: what is wrong with it though it can be used (cut off, for one).
+    warning: what is wrong with a file that can still be used, such as being cut off.
     """
 
     media_id: str
@@ -100,7 +100,7 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
             and context.pix_fmt in _BROWSER_PIXELS
         )
     first_us = first.pts_us if first is not None else 0
-    frames = len(index.shown)
+    frames = len(index.presented)
     end_us = max(index.last_us, first_us)
     if index.linear is not None:
         end_us = first_us + declared_us
@@ -172,7 +172,10 @@ def _warning(
             f"frames end at {length_us / 1e6:.1f} s"
         )
     if promised > len(index.packets) + 1:
-        return f"it is cut off at {length_us / 1e6:.1f} s: {len(index.packets)} of {promised} frames are there"
+        return (
+            f"it is cut off at {length_us / 1e6:.1f} s: "
+            f"{len(index.packets)} of {promised} frames are there"
+        )
     if Path(path).suffix.lower() == ".ts" and Path(path).stat().st_size % _TS_PACKET_BYTES:
         return f"it ends at {length_us / 1e6:.1f} s in the middle of a packet: it may be cut off"
     return None

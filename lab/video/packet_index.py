@@ -17,26 +17,26 @@ from lab.errors import SourceError
 from lab.video.container import open_video
 from lab.video.time_grid import to_us
 
-# Decoders whose keyframe flag means that decoding can start there, and that take the order to
-# skip frames packet by packet. Not GIF (frames build on each other), nor dav1d (it looks ahead).
+# Decoders whose keyframe flag means that decoding can start there, and that can be set to skip
+# frames packet by packet. Not GIF (frames build on each other), nor dav1d (it looks ahead).
 _SEEKABLE = frozenset(
     {"h264", "hevc", "vp8", "vp9", "mpeg1video", "mpeg2video", "mpeg4", "mjpeg", "msmpeg4v1"}
     | {"msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "h263", "flv", "prores", "dnxhd"}
     | {"ffv1"}
 )
-# Going on costs the frames between; a seek costs a drained pipeline, worth about so many.
+# Decoding on costs the frames between; a seek drains the pipeline, which costs about as much.
 _SEEK_PAYS_AFTER_PACKETS = 8
 
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet in decoding order. pts, dts: ticks. shown: it gives a frame that is presented."""
+    """A packet in decoding order. pts, dts: ticks. presented: whether its frame is shown."""
 
     pts: int | None
     dts: int | None
     duration: int
     is_keyframe: bool
-    shown: bool
+    presented: bool
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Segment:
 class PacketIndex:
     """What a file's packets say, without decoding them.
 
-    packets: in decoding order. shown: positions of those that are presented, in time order.
+    packets: in decoding order. presented: positions of those that are presented, in time order.
     linear: why times cannot be trusted and every frame has to be decoded, or None.
     broken: the message of a demuxing error that ended the file early, or None.
     """
@@ -74,15 +74,15 @@ class PacketIndex:
         self.broken = broken
         self.linear = self._why_linear()
         # Without trusted times the order stays that of the file.
-        shown = [i for i, p in enumerate(packets) if p.shown]
+        presented = [i for i, p in enumerate(packets) if p.presented]
         if self.linear is None:
-            shown.sort(key=lambda i: (packets[i].pts, i))
-        self.shown = shown
+            presented.sort(key=lambda i: (packets[i].pts, i))
+        self.presented = presented
         self._keys = [i for i, p in enumerate(packets) if p.is_keyframe]
         self._positions = {(p.pts, p.dts): i for i, p in reversed(list(enumerate(packets)))}
 
     def _why_linear(self) -> str | None:
-        times = [p.pts for p in self.packets if p.shown]
+        times = [p.pts for p in self.packets if p.presented]
         if any(pts is None for pts in times):
             return "packets without a presentation time"
         if len(set(times)) < len(times):
@@ -100,17 +100,17 @@ class PacketIndex:
     def distrust_times(self) -> None:
         """The times are those of decoding: only decoding in line tells which frame is when."""
         self.linear = "times of decoding, not of presentation"
-        self.shown = [i for i, p in enumerate(self.packets) if p.shown]
+        self.presented = [i for i, p in enumerate(self.packets) if p.presented]
 
     @property
     def times_in_order(self) -> list[int]:
         """Where frames come in line and every packet has a time of its own: the times sorted."""
-        times = [p.pts for p in self.packets if p.shown and p.pts is not None]
-        return sorted(times) if len(set(times)) == len(self.shown) else []
+        times = [p.pts for p in self.packets if p.presented and p.pts is not None]
+        return sorted(times) if len(set(times)) == len(self.presented) else []
 
     def start_at(self, first_pts: int) -> None:
         """Forget packets before the first frame that a decoder presents (a cut stream)."""
-        self.shown = [i for i in self.shown if self.pts_of(i) >= first_pts]
+        self.presented = [i for i in self.presented if self.pts_of(i) >= first_pts]
 
     def pts_of(self, position: int) -> int:
         pts = self.packets[position].pts
@@ -120,16 +120,16 @@ class PacketIndex:
     @property
     def last_us(self) -> int:
         """Where the last frame ends, in microseconds."""
-        if not self.shown or self.linear is not None:
+        if not self.presented or self.linear is not None:
             return 0
-        last = self.packets[self.shown[-1]]
+        last = self.packets[self.presented[-1]]
         duration = last.duration or self.typical_ticks
-        return to_us(self.pts_of(self.shown[-1]) + duration, self.time_base)
+        return to_us(self.pts_of(self.presented[-1]) + duration, self.time_base)
 
     @property
     def typical_ticks(self) -> int:
         """The median distance of frames, in ticks; 0 for a single frame."""
-        times = [self.pts_of(i) for i in self.shown]
+        times = [self.pts_of(i) for i in self.presented]
         steps = sorted(b - a for a, b in pairwise(times))
         return steps[len(steps) // 2] if steps else 0
 
@@ -138,7 +138,7 @@ class PacketIndex:
         """Whether the frame rate varies by more than rounding to ticks explains."""
         if self.linear is not None:
             return False
-        times = [self.pts_of(i) for i in self.shown]
+        times = [self.pts_of(i) for i in self.presented]
         steps = {b - a for a, b in pairwise(times)}
         return bool(steps) and (max(steps) - min(steps)) * self.time_base > max(
             Fraction(2, 1000), 2 * self.time_base

@@ -1,4 +1,4 @@
-"""Reading what is known of a clip from its file alone."""
+"""Reading the facts of a clip from its file."""
 
 from __future__ import annotations
 

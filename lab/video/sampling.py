@@ -22,11 +22,11 @@ Window = tuple[int, ...]
 class Sampling:
     """When an analysis is called, and with which frames.
 
-    frame_step: one frame in so many counts: those whose index is a multiple of it.
-    every_s: seconds between calls, on the time grid of `lab.video.time_grid.TimeGrid` over the frames that
-        count; 0 is a call at each of them.
-    frame_count: how many frames a call gets: the one that the grid chose and those that count
-        before it. There is no call before so many have been seen.
+    frame_step: only frames whose index is a multiple of it are used.
+    every_s: seconds between calls, on the time grid of `lab.video.time_grid.TimeGrid` over the
+        frames that are used; 0 is a call at each of them.
+    frame_count: how many frames a call is given: the one that the grid chose, and those used
+        before it. The first call is made once there are that many.
 
     The names are those of Stream Infer (`load_algo`). Raises SettingError for values out of range.
     """
@@ -81,7 +81,7 @@ EVERY_FRAME = Sampling(every_s=0)
 
 
 class WindowSampler:
-    """Tells frame after frame, in presentation order, whether a call is due, and with which."""
+    """Decides for each frame, in presentation order, whether a call is due, and with what."""
 
     def __init__(
         self,

@@ -24,9 +24,9 @@ class Source(ABC):
 
     A frame that could not be decoded is given with its `error`; it is never left out.
 
-    name: what people call it. It holds no password or key, for it is shown and stored.
-    is_live: frames come at their own pace whether or not somebody takes them; see `LiveSource`.
-    can_seek: any frame can be had again: `frames_at`, `frames_by_index` and `stretches` work.
+    name: for people. It holds no password or key, since it is shown and stored.
+    is_live: frames arrive at their own pace, whether or not they are taken; see `LiveSource`.
+    can_seek: any frame can be read again: `frames_at`, `frames_by_index` and `stretches` work.
     """
 
     name: str
@@ -62,13 +62,13 @@ class Source(ABC):
             yield sample.frame
 
     def sample_count(self, sampling: Sampling) -> int | None:
-        """How many samples to expect; None if only reading it can tell."""
+        """How many samples to expect; None if that is known only after reading it."""
         return None
 
     def reopen(self) -> Self:
         """The same source from its beginning; a live one from now on.
 
-        Raises SourceError if it is no longer there, or cannot be had twice.
+        Raises SourceError if it is no longer there, or can be read only once.
         """
         raise SourceError(f"{self.name} can be read once only; open it again")
 
@@ -80,8 +80,8 @@ class Source(ABC):
         """Frames by their position among those presented, which must rise."""
         raise self._cannot_seek()
 
-    def stretches(self, indices: Sequence[int], most: int) -> list[list[int]]:
-        """Frames in groups, of at most `most`, that are best decoded together, in their order.
+    def stretches(self, indices: Sequence[int], max_frames: int) -> list[list[int]]:
+        """Frames in groups that are best decoded together, each of at most `max_frames`.
 
         indices: positions among the frames presented, rising.
         """
@@ -95,7 +95,7 @@ class Source(ABC):
 
 
 class LiveSource(Source):
-    """A source whose frames do not wait: what a camera or a stream adds.
+    """A source whose frames do not wait, such as a camera or a stream.
 
     lag_s: seconds between the newest frame that was received and the last one that was taken.
     received, skipped: frames so far; skipped ones came while others were being analysed.

@@ -181,15 +181,15 @@ def test_common_results_of_stream_infer_are_understood(result, options, expected
     ("result", "words"),
     [
         (0.5, "returned a score without a name; name it with the setting label"),
-        ("cat", "run returned str; understood are None"),
-        (object(), "run returned object; understood are None"),
-        (np.zeros((2, 5)), "run returned a list of ndarray of shape (2, 5); understood are"),
-        ({"counter": 3, "frames_count": 1}, "returned 3, which is no score in [0, 1]"),
+        ("cat", "run returned str; accepted are None"),
+        (object(), "run returned object; accepted are None"),
+        (np.zeros((2, 5)), "run returned a list of ndarray of shape (2, 5); accepted are"),
+        ({"counter": 3, "frames_count": 1}, "returned 3, which is not a score in [0, 1]"),
         ({"cat": {"score": 1}}, "a dict with 'cat': dict, expected names and scores"),
         ([{"label": "cat", "bbox": [1, 2, 3, 4]}], "a dict with ['bbox', 'label'] and no score"),
         ([{"label": "cat", "score": 0.5, "box": [1, 2]}], "the box [1, 2], expected left, top"),
         ([[1, 2, 3, 4, float("nan"), 0]], "not numbers"),
-        ([1, "a"], "run returned a list of int, str; understood are"),
+        ([1, "a"], "run returned a list of int, str; accepted are"),
     ],
 )
 def test_other_results_are_failed_frames_that_say_what_came(result, words):

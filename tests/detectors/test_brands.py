@@ -4,13 +4,8 @@ import json
 
 import pytest
 
-from lab.detectors.zero_shot.brand_lists import (
-    check_brands,
-    from_rows,
-    load_brands,
-    save_brands,
-    to_rows,
-)
+from lab.detectors.zero_shot.brand_lists import BRANDS as LIST
+from lab.detectors.zero_shot.brand_lists import load_brands
 from lab.errors import SettingError
 
 BRANDS = [
@@ -23,18 +18,18 @@ BRANDS = [
 
 @pytest.mark.parametrize("name", ["brands.yaml", "brands.yml", "brands.json"])
 def test_a_list_comes_back_from_a_file_as_it_was(tmp_path, name):
-    save_brands(BRANDS, tmp_path / name)
+    LIST.save(BRANDS, tmp_path / name)
     assert load_brands(tmp_path / name) == BRANDS
     assert load_brands(str(tmp_path / name)) == BRANDS
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
 
 def test_the_rows_of_a_table_go_there_and_back():
-    rows = to_rows(BRANDS)
+    rows = LIST.to_rows(BRANDS)
     assert rows[0] == {"brand": "Nike", "terms": "Nike; Nike swoosh"}
     edited = [{"brand": None, "terms": float("nan")}, *rows, {"brand": "  ", "terms": ""}]
-    assert from_rows(edited) == BRANDS
-    assert from_rows([{"brand": " BMW ", "terms": "BMW;; roundel ;"}]) == [
+    assert LIST.from_rows(edited) == BRANDS
+    assert LIST.from_rows([{"brand": " BMW ", "terms": "BMW;; roundel ;"}]) == [
         {"name": "BMW", "terms": ["BMW", "roundel"]}
     ]
 
@@ -51,9 +46,9 @@ def test_the_rows_of_a_table_go_there_and_back():
         ([], "1 to 500"),
     ],
 )
-def test_rows_that_cannot_be_meant_are_named(rows, words):
+def test_rows_that_are_not_valid_are_named(rows, words):
     with pytest.raises(SettingError, match=words):
-        from_rows(rows)
+        LIST.from_rows(rows)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +75,7 @@ def test_rows_that_cannot_be_meant_are_named(rows, words):
 )
 def test_lists_that_break_a_rule_are_refused(brands, words):
     with pytest.raises(SettingError, match=words):
-        check_brands(brands)
+        LIST.check(brands)
 
 
 BOMB = "a: &a [x,x]\n" + "".join(
@@ -124,14 +119,14 @@ def test_a_file_that_is_not_there_and_one_that_cannot_be_written(tmp_path):
         (tmp_path / "folder.yaml").mkdir()
         load_brands(tmp_path / "folder.yaml")
     with pytest.raises(SettingError, match="cannot be written"):
-        save_brands(BRANDS, tmp_path / "no" / "such.yaml")
+        LIST.save(BRANDS, tmp_path / "no" / "such.yaml")
     with pytest.raises(SettingError, match="must end in"):
-        save_brands(BRANDS, tmp_path / "brands.csv")
+        LIST.save(BRANDS, tmp_path / "brands.csv")
 
 
 def test_a_list_that_breaks_a_rule_does_not_replace_a_good_one(tmp_path):
     path = tmp_path / "brands.json"
-    save_brands(BRANDS, path)
+    LIST.save(BRANDS, path)
     with pytest.raises(SettingError):
-        save_brands([*BRANDS, {"name": "x", "terms": []}], path)
+        LIST.save([*BRANDS, {"name": "x", "terms": []}], path)
     assert json.loads(path.read_text()) == BRANDS

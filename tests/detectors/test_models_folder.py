@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from lab.app.cli.main import main
-from lab.detectors.models_folder import list_models
+from lab.detectors.models_folder import list_models, unfinished
 from lab.detectors.weights.catalogue import built_in
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.weights.find import find_weights
@@ -127,7 +127,7 @@ NAMES = {"names": {0: "a", 1: "b", 2: "c"}, "task": "detect"}
     ("outputs", "settings", "words"),
     [
         ([ZEROS((1, 300, 6))], {"meta": NAMES}, "nms=False, end2end=False"),
-        ([ZEROS((1, 300, 6))], {}, "of no form that is known"),
+        ([ZEROS((1, 300, 6))], {}, "which has no known form"),
         (
             [ZEROS((1, 7, 84)), ZEROS((1, 32, 16, 16))],
             {"meta": NAMES},
@@ -220,6 +220,12 @@ def test_a_broken_file_is_listed_and_hurts_nobody(folder):
         80,
         weights_sha256(folder / "good.onnx"),
     )
+
+
+def test_only_downloads_count_as_unfinished(folder):
+    (folder / "good.pt.part").write_bytes(b"half")
+    (folder / ".0123456789abcdef.part").write_bytes(b"{")  # of facts, by a process that was killed
+    assert unfinished() == {"good.pt": 4}
 
 
 def test_facts_are_kept_until_a_file_changes(folder):

@@ -195,7 +195,7 @@ def test_the_gate_holds_back_a_still_scene_after_the_hold_and_says_why():
     reasons = [gate.check(f) for f in frames_of(still(40))]
     # 8 samples of warming up, then 2 s = 10 samples of hold.
     assert reasons[:18] == [None] * 18
-    assert set(reasons[18:]) == {"nothing moved: 0.0000 of the picture, least 0.002"}
+    assert set(reasons[18:]) == {"nothing moved: 0.0000 of the picture, minimum 0.002"}
 
 
 def test_the_gate_lets_motion_pass_and_holds_it_in_media_time():

@@ -196,7 +196,7 @@ def test_retry_after_decides_how_long_to_wait():
 
 
 def test_retry_after_is_not_waited_for_beyond_a_limit(monkeypatch):
-    monkeypatch.setattr("lab.detectors.services.client.LONGEST_RETRY_AFTER_S", 0.01)
+    monkeypatch.setattr("lab.detectors.services.client.MAX_RETRY_AFTER_S", 0.01)
     busy = Reply(status=503, headers={"Retry-After": "86400"})
     worker = Worker(lambda image, number: busy if number < 1 else {"detections": [box()]})
     assert len(one(worker)) == 1
@@ -339,7 +339,7 @@ def test_a_worker_that_is_not_there_is_refused_at_once():
         ({"url": "ftp://host"}, SettingError, "must begin with http:// or https://"),
         ({"url": "http://"}, SettingError, "name a host"),
         ({"url": "http://host:99999"}, SettingError, "name a host"),
-        ({"url": "http://me:pass@host"}, SettingError, "no name or password"),
+        ({"url": "http://me:pass@host"}, SettingError, "a user name or password"),
         ({"url": "http://host/?key=1"}, SettingError, r"without \? or #"),
         ({"url": "http://host", "timeout_s": 0}, SettingError, "timeout_s"),
         ({"url": "http://host", "retries": -1}, SettingError, "retries"),

@@ -467,7 +467,9 @@ def test_a_text_encoder_that_is_no_clip_is_refused_and_not_run(make, encoder_fil
             return x
 
     torch.save({"state_dict": Evil()}, encoder_file)
-    with pytest.raises(DetectorError, match="neither the published one nor a CLIP's tensors alone"):
+    with pytest.raises(
+        DetectorError, match="neither the published file nor the tensors of a CLIP model alone"
+    ):
         make(["a red car"])
     encoder_file.write_bytes(pickle.dumps(Evil()))
     with pytest.raises(DetectorError, match="tensors alone"):
@@ -505,7 +507,7 @@ def test_other_checkpoints_are_refused(make, models, tmp_path):
     with pytest.raises(DetectorError):
         make(["cat"], weights=str(tmp_path / "junk.pt"))
     (tmp_path / "net.onnx").write_bytes(b"x")
-    with pytest.raises(DetectorError, match=r"no YOLO-World checkpoint; its weights end in .pt"):
+    with pytest.raises(DetectorError, match=r"not a YOLO-World checkpoint; its weights end in .pt"):
         make(["cat"], weights=str(tmp_path / "net.onnx"))
     with pytest.raises(DetectorError, match="yolov8s-worldv2"):
         YoloWorld(labels=["cat"])

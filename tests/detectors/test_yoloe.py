@@ -305,7 +305,7 @@ def test_weights_of_another_kind_are_refused_in_a_line(models, checkpoint, tmp_p
         DetectorError, match="is a DetectionModel, not YOLOE; use detector 'yolo' for it"
     ):
         Yoloe(weights=str(models / "yolo26n.pt"), labels=["cat"])
-    with pytest.raises(DetectorError, match=r"no YOLOE checkpoint; its weights end in \.pt"):
+    with pytest.raises(DetectorError, match=r"not a YOLOE checkpoint; its weights end in \.pt"):
         Yoloe(weights="yolo11n", labels=["cat"])
     with pytest.raises(DetectorError, match="it runs on the detector 'yoloe'"):
         Yolo(weights=checkpoint())

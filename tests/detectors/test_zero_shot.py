@@ -192,13 +192,16 @@ def test_closing_twice_is_fine(tiny):
         detector.detect([make_frame()])
 
 
-def scripted(monkeypatch, run_detector):
-    """A registered detector that run_detector as told."""
-    inner = ScriptedDetector(run_detector)
+def register_scripted(monkeypatch, results):
+    """Register a detector `scripted` that gives these results."""
+
+    class Scripted(ScriptedDetector):
+        def __init__(self):
+            super().__init__(results)
+
     point = EntryPoint("scripted", "tests.builders:ScriptedDetector", "lab.detectors")
     monkeypatch.setattr("lab.detectors.registered.detectors._built_in", {"scripted": point})
-    monkeypatch.setattr("tests.builders.ScriptedDetector", lambda: inner)
-    return inner
+    monkeypatch.setattr("tests.builders.ScriptedDetector", Scripted)
 
 
 def test_on_boxes_each_crop_is_classified_and_the_crop_is_the_box(tiny, logos, monkeypatch):
@@ -206,7 +209,7 @@ def test_on_boxes_each_crop_is_classified_and_the_crop_is_the_box(tiny, logos, m
     boxes = make_detections(
         ("x", 0.3, (100, 200, 300, 600)), ("x", 0.9, (0, 0, 810, 100)), ("x", 0.2, (5, 5, 9, 9))
     )
-    scripted(
+    register_scripted(
         monkeypatch, [boxes, Detections(), Detections.failed("torn"), Detections.held_back("still")]
     )
     detector = make_logos(tiny, on="boxes", boxes_from={"name": "scripted"})
@@ -249,11 +252,11 @@ def test_boxes_of_yolo_on_a_real_picture(tiny):
 
 def test_crops_are_the_surest_boxes_inside_the_picture():
     many = make_detections(*(("x", 0.3 + i / 100, (i, 0, i + 10, 20)) for i in range(30)))
-    cuts = crop_boxes(many, 100, 50, threshold=0.25, most=20, margin=0.1)
+    cuts = crop_boxes(many, 100, 50, threshold=0.25, max_crops=20, margin=0.1)
     assert len(cuts) == 20
     assert cuts[0].tolist() == [28, 0, 40, 21]
     thin = make_detections(("x", 0.9, (100, 50, 100, 50)), ("x", 0.8, (3, 3, 3, 3)))
-    for x1, y1, x2, y2 in crop_boxes(thin, 100, 50, threshold=0.25, most=20, margin=0.1):
+    for x1, y1, x2, y2 in crop_boxes(thin, 100, 50, threshold=0.25, max_crops=20, margin=0.1):
         assert 0 <= x1 < x2 <= 100
         assert 0 <= y1 < y2 <= 50
 
@@ -280,7 +283,7 @@ def test_texts_are_encoded_once_for_each_encoder(tiny):
 
 
 def test_a_cache_in_memory_forgets_the_oldest_text():
-    cache = MemoryTextCache(most=2)
+    cache = MemoryTextCache(max_vectors=2)
     for text in "abc":
         cache.put("e", text, np.zeros(1, np.float32))
     assert [cache.get("e", text) is None for text in "abc"] == [True, False, False]
@@ -356,7 +359,7 @@ def test_a_detector_without_boxes_gives_no_crops(tiny):
 @pytest.mark.parametrize(
     ("scenes", "words"),
     [
-        ([], "1 to 200"), ("river", "1 to 200"), (["river", "River"], "there twice"), ([3], "must be text"),
+        ([], "1 to 200"), ("river", "those end in .yaml"), (["river", "River"], "there twice"), ([3], "must be text"),
         ([{"name": "x"}], "1 to 20 prompts"), ([{"name": "x", "prompt": ["y"]}], "unknown key 'prompt'"),
     ],
 )  # fmt: skip

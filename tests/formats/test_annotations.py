@@ -54,8 +54,8 @@ def test_times_are_understood_as_people_write_them(word, us):
 
 
 @pytest.mark.parametrize("word", ["", "soon", "1:2:3:4", "nan", "inf", "1:99x", "--1"])
-def test_what_is_no_time_is_refused(word):
-    with pytest.raises(lab.SettingError, match="no time"):
+def test_what_is_not_a_time_is_refused(word):
+    with pytest.raises(lab.SettingError, match="not a time"):
         time_us(word)
 
 
@@ -77,7 +77,7 @@ def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
         (HEAD + "clip.mp4,x,10,\n", "line 2.*only one"),
         (HEAD + "clip.mp4,,1,2\n", "line 2.*label is empty"),
         (HEAD + "clip.mp4,x,1,2\nclip.mp4,x,100,110\n", "line 3.*outside clip.mp4.*0 to 60"),
-        (HEAD + "clip.mp4,x,ten,11\n", "line 2.*no time"),
+        (HEAD + "clip.mp4,x,ten,11\n", "line 2.*not a time"),
         (HEAD + "clop.mp4,x,1,2\n", "clop.mp4.*clip.mp4"),
         (HEAD + "clip.mp4,y,1,2\n", "'y'.*x"),
         (HEAD + "clip.mp4,x,1,5,2,5\n", "line 2.*decimal comma"),
@@ -90,7 +90,7 @@ def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
         ("media,label,start_s,end_s,media_id\nclip.mp4,x,1,2,beef\n", "another clip"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_meant_is_refused_with_its_line(run, text, says):
+def test_what_is_not_valid_is_refused_with_its_line(run, text, says):
     with pytest.raises(lab.SettingError, match=says):
         lab.evaluate(run, truth_of(run, text))
 
@@ -250,7 +250,7 @@ def test_every_format_comes_back_as_it_went_out(run, kind):
     ("name", "text", "says"),
     [
         ("a.vtt", "hello", "WEBVTT"),
-        ("a.vtt", "WEBVTT\n\n00:01.000 --> nan\nfox\n", "no time span"),
+        ("a.vtt", "WEBVTT\n\n00:01.000 --> nan\nfox\n", "is not a time span"),
         ("a.eaf", "<ANNOTATION_DOCUMENT>", "not a whole EAF"),
         ("a.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "entities"),
         ("a.eaf", "<html/>", "not an EAF"),

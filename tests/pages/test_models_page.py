@@ -18,7 +18,7 @@ from lab.detectors.zero_shot.saved_lists import (
     read_rows,
     save_rows,
 )
-from lab.detectors.zero_shot.scene_lists import load_scenes, to_rows
+from lab.detectors.zero_shot.scene_lists import SCENES, load_scenes
 from lab.errors import SettingError
 from tests.pages.test_pages import ROOT, show, store  # noqa: F401
 
@@ -183,7 +183,7 @@ def test_names_that_lead_elsewhere_are_refused(name):
         (
             "scenes",
             [{"scene": "A", "prompts": " ; "}],
-            "row 1 .'A'. must be a list of 1 to 20 prompts",
+            "row 1 .'A'. has no list of prompts; give it 1 to 20",
         ),
         ("scenes", [{"scene": "", "prompts": "a photo"}], "row 1: the name must have"),
         ("scenes", [], "1 to 200"),
@@ -200,8 +200,8 @@ def test_a_table_with_a_mistake_is_not_kept(folder, kind, rows, words):
 
 def test_scenes_come_from_a_file_and_go_through_a_table_unchanged(folder):
     built_in = load_scenes()
-    assert check_rows("scenes", to_rows(built_in)) == built_in
-    path = save_rows("scenes", "mine", to_rows(built_in))
+    assert check_rows("scenes", SCENES.to_rows(built_in)) == built_in
+    path = save_rows("scenes", "mine", SCENES.to_rows(built_in))
     assert load_scenes(str(path)) == built_in
     path.write_text(yaml.safe_dump(["river", {"name": "night", "prompts": ["dark; night"]}]))
     assert load_scenes(str(path))[1]["prompts"] == ["dark; night"]

@@ -65,7 +65,7 @@ def test_frames_that_were_held_back_are_logged_with_the_reason_and_not_shown(mad
     assert log.ok[~held].all()
     assert set(log.reasons) == set(np.flatnonzero(held))
     for reason in log.reasons.values():
-        assert re.fullmatch(r"nothing moved: 0\.00[01]\d of the picture, least 0\.002", reason)
+        assert re.fullmatch(r"nothing moved: 0\.00[01]\d of the picture, minimum 0\.002", reason)
     assert detector.shown == log.frame_index[~held].tolist()
 
 

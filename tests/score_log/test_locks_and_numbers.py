@@ -128,3 +128,15 @@ def test_a_file_that_is_no_part_is_neither_read_nor_removed(tmp_path):
         log.compact()
     assert copy.exists()
     assert read_log(tmp_path).frame_index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", [".0123456789abcdef.part", "manifest.json.part"])
+def test_what_a_killed_writer_of_the_manifest_left_is_removed(tmp_path, name):
+    with ScoreLogWriter(tmp_path, MANIFEST) as log:
+        log.add(*sample(0))
+    (tmp_path / name).write_text('{"format"')
+    (tmp_path / ".mine.part").write_text("kept")
+    with ScoreLogWriter(tmp_path, MANIFEST):
+        pass
+    assert not (tmp_path / name).exists()
+    assert (tmp_path / ".mine.part").exists()

@@ -98,10 +98,10 @@ def named_rule(name: str, run: Any) -> Rule:
     Raises SettingError if there is neither, or the file is not a rule.
     """
     if Path(name).is_file():
-        from lab.jobs.document.schema import at
+        from lab.jobs.document.schema import error_context
         from lab.jobs.document.text import plain_values, read_text
 
-        with at(name):
+        with error_context(name):
             return Rule.from_dict(plain_values(*read_text(name)))
     saved = {row["name"]: row["rule"] for row in run.store.rules()}
     if name not in saved:

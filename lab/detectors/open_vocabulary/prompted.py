@@ -1,4 +1,4 @@
-"""What detectors that are asked in words share: settings, prompts, and what the recipe says."""
+"""What detectors that take prompts share: settings, prompts and recipe."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from lab.frame import Frame
 
 
 class Prompted(Detector):
-    """A detector of prompts; a subclass brings the network and says what it sees in a batch.
+    """A detector of prompts; a subclass adds the network and runs it on a batch.
 
-    kind: the detector's name. processing_version: of what the subclass does with the answer.
+    kind: the detector's name. processing_version: of what the subclass does with the output.
     """
 
     default_score_floor = 0.01
     default_threshold = 0.1
     takes_prompts = True
     uses_store = True
-    example = {"labels": ["person"]}  # for looking whether it is ready
+    example = {"labels": ["person"]}
     kind: str
     processing_version: int
     prompt_mode: str
@@ -69,9 +69,9 @@ class Prompted(Detector):
             self._recipe["text_encoder"] = texts.encoder
 
     def ask_for(self, labels: Sequence[str] | None, prompt_mode: str | None = None) -> None:
-        """Other prompts for the same network; nothing is loaded again.
+        """Change the prompts; the network stays loaded.
 
-        Raises as the constructor does, with the prompts left as they were.
+        Raises as the constructor does; the prompts stay as they were then.
         """
         prompts = check_prompts(labels)
         mode = self._mode(prompt_mode, len(prompts))
@@ -92,7 +92,10 @@ class Prompted(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         if self._model is None:
@@ -100,12 +103,15 @@ class Prompted(Detector):
         height, width = one_shape(frames)
         box = Letterbox.fit(width, height, (self._size, self._size), STRIDE)
         batch = np.stack([box.apply(frame.image_bgr) for frame in frames])  # type: ignore[arg-type]
-        return self._seen(batch, box, width, height)
+        return self._infer(batch, box, width, height)
 
-    def _seen(
+    def _infer(
         self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
     ) -> list[Detections]:
-        """What is on each picture of a batch, float32 (b, 3, h, w); width and height are theirs."""
+        """Detections of each picture.
+
+        batch: float32 (b, 3, h, w). width_px, height_px: of the pictures before the letterbox.
+        """
         raise NotImplementedError
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Prompts: what an open-vocabulary detector is asked for, and in which mode."""
+"""Prompts of open-vocabulary detectors, and the mode in which they are run."""
 
 from __future__ import annotations
 
@@ -21,19 +21,21 @@ def tidy(text: str) -> str:
 def check_prompts(labels: Sequence[str] | None) -> tuple[str, ...]:
     """The prompts as they are used: normalised (NFC), single spaces, in their order.
 
-    Raises SettingError for none, for one that is empty, too long, given twice or no text.
+    Raises SettingError if there is none, or one is empty, too long, given twice or not text.
     """
     if labels is None or isinstance(labels, str) or not all(isinstance(x, str) for x in labels):
         got = "none" if labels is None else repr(labels)[:80]
         raise SettingError(
-            f'prompts must be a list of words or phrases, got {got}; for example --labels "car,person on a bicycle"'
+            f"prompts must be a list of words or phrases, got {got}; "
+            'for example --labels "car,person on a bicycle"'
         )
     prompts = [tidy(label) for label in labels]
     if not prompts:
         raise SettingError("no prompt given; name one or more words or phrases")
     if len(prompts) > _MAX["joint"]:
         raise SettingError(
-            f"{len(prompts)} prompts are given, at most {_MAX['joint']}; split them into several runs"
+            f"{len(prompts)} prompts are given, at most {_MAX['joint']}; "
+            "split them into several runs"
         )
     for prompt in prompts:
         shown = repr(prompt if len(prompt) <= 40 else prompt[:40] + "…")
@@ -52,7 +54,7 @@ def check_prompts(labels: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def choose_mode(mode: str | None, count: int) -> str:
-    """`independent` up to eight prompts, else `joint`, unless one is asked for.
+    """The mode that is given; else `independent` up to eight prompts and `joint` above.
 
     independent: each prompt by itself, so that its scores do not depend on the others and a
     prompt can be added to a finished run. joint: one pass for all, which influence each other.

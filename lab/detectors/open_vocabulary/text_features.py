@@ -1,4 +1,4 @@
-"""What prompts mean to a network: text embeddings, computed once and kept in the store."""
+"""Text embeddings of prompts, computed once and kept in the store."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ Encode = Callable[[Sequence[str]], np.ndarray]
 class TextFeatures:
     """Embeddings of texts by one encoder, each a float32 vector of about unit length.
 
-    Looked for in this order: the file that was named, the checkpoint's own, the store, and then
-    the encoder itself, whose answer the store keeps.
+    They are searched for in this order: the file that was named, the checkpoint's own, the store.
+    What is in none of them is computed by the encoder and kept in the store.
 
     encoder: its name, under which the store keeps them. own: those that the checkpoint carries.
     dimensions: how many numbers the network takes for a text; None takes any.
@@ -53,9 +53,9 @@ class TextFeatures:
         self.encoder, self._dimensions = encoder, dimensions
         self._own, self._store, self._encode = own, store, encode
         self._file = read_embeddings(file) if file is not None else {}
-        if (wrong := self._wrong_length(self._file)) is not None:
-            raise SettingError(f"{file}: {wrong}; give embeddings of {encoder}")
-        self._known: dict[str, np.ndarray] = {}
+        if (problem := self._length_error(self._file)) is not None:
+            raise SettingError(f"{file}: {problem}; give embeddings of {encoder}")
+        self._vectors: dict[str, np.ndarray] = {}
 
     def of(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, dimensions). Raises DetectorError for a text that cannot be embedded here."""
@@ -66,8 +66,8 @@ class TextFeatures:
             )
             found = next((known[key] for known, key in places if key in known), None)
             if found is not None:
-                self._known[text] = found
-        missing = [text for text in texts if text not in self._known]
+                self._vectors[text] = found
+        missing = [text for text in texts if text not in self._vectors]
         if missing and self._store is not None:
             kept = self._store.embeddings(
                 self.encoder, [*missing, *(text.lower() for text in missing)]
@@ -75,39 +75,44 @@ class TextFeatures:
             for text in missing:
                 found = kept.get(text, kept.get(text.lower()))
                 if found is not None:
-                    self._known[text] = found
-            missing = [text for text in missing if text not in self._known]
+                    self._vectors[text] = found
+            missing = [text for text in missing if text not in self._vectors]
         if missing:
             self._compute(missing)
-        if (wrong := self._wrong_length({text: self._known[text] for text in texts})) is not None:
+        if (
+            problem := self._length_error({text: self._vectors[text] for text in texts})
+        ) is not None:
             raise DetectorError(
-                f"{wrong}; the store's embeddings of {self.encoder} are of another encoder"
+                f"{problem}; the store's embeddings of {self.encoder} are of another encoder"
             )
-        return np.stack([self._known[text] for text in texts])
+        return np.stack([self._vectors[text] for text in texts])
 
-    def _wrong_length(self, vectors: Mapping[str, np.ndarray]) -> str | None:
+    def _length_error(self, vectors: Mapping[str, np.ndarray]) -> str | None:
         for text, vector in vectors.items():
             if self._dimensions is not None and len(vector) != self._dimensions:
-                return f"the embedding of {text!r} has {len(vector)} numbers, the network takes {self._dimensions}"
+                return (
+                    f"the embedding of {text!r} has {len(vector)} numbers, "
+                    f"the network takes {self._dimensions}"
+                )
         return None
 
     def _compute(self, texts: Sequence[str]) -> None:
         if self._encode is None:
-            raise DetectorError(self._unknown(texts, "this network has no text encoder"))
+            raise DetectorError(self._no_embedding(texts, "this network has no text encoder"))
         try:
             vectors = self._encode(texts)
         except DetectorError as error:
-            raise DetectorError(self._unknown(texts, str(error))) from None
+            raise DetectorError(self._no_embedding(texts, str(error))) from None
         fresh = dict(zip(texts, as_features(vectors), strict=True))
-        if (wrong := self._wrong_length(fresh)) is not None:
+        if (problem := self._length_error(fresh)) is not None:
             raise DetectorError(
-                f"{wrong}; the text encoder's file is of another model than ViT-B/32"
+                f"{problem}; the text encoder's file is of another model than ViT-B/32"
             )
-        self._known.update(fresh)
+        self._vectors.update(fresh)
         if self._store is not None:
             self._store.save_embeddings(self.encoder, fresh, "encoder")
 
-    def _unknown(self, texts: Sequence[str], why: str) -> str:
+    def _no_embedding(self, texts: Sequence[str], why: str) -> str:
         known = {*self._file, *self._own}
         if self._store is not None:
             known |= set(self._store.embedding_names(self.encoder))
@@ -116,19 +121,19 @@ class TextFeatures:
             if known
             else "none"
         )
-        asked = "; ".join(
+        unknown = "; ".join(
             f"{text!r} (closest known: {', '.join(nearest(text, known)) or few})"
             for text in texts[:5]
         )
         more = f" and {len(texts) - 5} more" if len(texts) > 5 else ""
         return (
-            f"no embedding is known for {asked}{more}, and {why}; use a known name, or import an "
+            f"no embedding is known for {unknown}{more}, and {why}; use a known name, or import an "
             "embeddings file: lab embeddings import FILE.npz, or Models, Text embeddings in the app"
         )
 
 
 def nearest(text: str, known: set[str], most: int = 3) -> list[str]:
-    """The known names that a person may have meant: those that share words, then similar ones."""
+    """The known names nearest to a text: those that share words, then those spelled alike."""
     import difflib
 
     words = set(text.lower().split())
@@ -142,7 +147,8 @@ def nearest(text: str, known: set[str], most: int = 3) -> list[str]:
 def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     """Names and vectors of an .npz with `names` (n,) and `emb` (n, dimensions).
 
-    Names are written as prompts are used: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises SettingError if the file is not such a one.
+    Names are normalised as prompts are: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises
+    SettingError for a file that is not valid.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -166,7 +172,8 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
         or names.dtype.kind != "U"
     ):
         raise SettingError(
-            f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} {names.shape} and {vectors.shape}"
+            f"{path}: names must be n texts and emb (n, dimensions), got {names.dtype} "
+            f"{names.shape} and {vectors.shape}"
         )
     if not np.issubdtype(vectors.dtype, np.floating) or not (np.abs(vectors) < _MAX).all():
         raise SettingError(f"{path}: emb must be finite floating-point numbers below {_MAX:g}")
@@ -190,7 +197,10 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def check_encoder(encoder: str, vectors: Mapping[str, np.ndarray], store: TextStore) -> None:
-    """Raises SettingError if the embeddings are not as long as that encoder's are, as far as is known."""
+    """Check that embeddings are as long as those of an encoder, where that length is known.
+
+    Raises SettingError if they are not.
+    """
     got = next((len(vector) for vector in vectors.values()), None)
     wanted = _CLIP_DIMENSIONS if encoder == CLIP else None
     if wanted is None and (names := store.embedding_names(encoder)[:1]):
@@ -256,8 +266,8 @@ def _clip() -> Any:
     if not file.is_file():
         if is_offline():
             raise DetectorError(
-                f"the text encoder is not here and downloads are switched off (fetch CLIP ViT-B-32.pt on "
-                f"another machine and put it at {file})"
+                "the text encoder is not here and downloads are switched off (download CLIP "
+                f"ViT-B-32.pt on another machine and put it at {file})"
             )
         download(_ADDRESS, file, sha256=_PUBLISHED_SHA256)
     package = open_clip("the text encoder")
@@ -275,7 +285,7 @@ def _clip() -> Any:
         model = package.model.build_model_from_openai_state_dict(dict(state))
     except Exception as error:
         raise DetectorError(
-            f"the text encoder could not be loaded ({file.name} is neither the published one nor a CLIP's "
-            f"tensors alone; its file belongs at {file})"
+            f"the text encoder could not be loaded ({file.name} is neither the published file nor "
+            f"the tensors of a CLIP model alone; the file belongs at {file})"
         ) from error
     return model.float().eval()

@@ -9,7 +9,10 @@ import numpy as np
 
 
 class TextStore(Protocol):
-    """Keeps embeddings by the name of their encoder and their text. Vectors are float32 of shape (dimensions,)."""
+    """Keeps embeddings by the name of their encoder and their text.
+
+    Vectors are float32, shape (dimensions,).
+    """
 
     def embeddings(self, encoder: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Those of the texts that it has."""

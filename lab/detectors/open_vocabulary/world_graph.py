@@ -1,4 +1,4 @@
-"""YOLO-World as two graphs: what sees the picture, and what asks it for the prompts.
+"""YOLO-World as two graphs: one computes the picture's features, one the scores of prompts.
 
 The backbone knows nothing of prompts, so its features serve each prompt in turn (`independent`)
 or all of them (`joint`). The split is before the first layer that a text guides. Boxes and
@@ -65,15 +65,15 @@ class Neck(nn.Module):
         outputs: dict[int, Any] = dict(zip(self._crossing, features, strict=True))
         guide = text
         for layer, plan in zip(self.layers, self._plan, strict=True):
-            seen = _input(plan, outputs)
+            inputs = _input(plan, outputs)
             if isinstance(layer, WorldDetect):
-                return _boxes_and_scores(layer, seen, text, anchors, strides)
+                return _boxes_and_scores(layer, inputs, text, anchors, strides)
             if isinstance(layer, C2fAttn):
-                outputs[plan.i] = layer(seen, guide)
+                outputs[plan.i] = layer(inputs, guide)
             elif isinstance(layer, _Pooling):
-                outputs[plan.i] = guide = layer(seen, guide)
+                outputs[plan.i] = guide = layer(inputs, guide)
             else:
-                outputs[plan.i] = layer(seen)
+                outputs[plan.i] = layer(inputs)
         raise ValueError("the network has no WorldDetect head")
 
 
@@ -100,10 +100,10 @@ class _Pooling(nn.Module):
         patches = [
             _pooled(project(x), m.k) for x, project in zip(features, m.projections, strict=True)
         ]
-        seen = torch.cat(patches, -1).transpose(1, 2)
+        inputs = torch.cat(patches, -1).transpose(1, 2)
         query = m.query(text).reshape(batch, -1, m.nh, m.hc)
-        key = m.key(seen).reshape(batch, -1, m.nh, m.hc)
-        value = m.value(seen).reshape(batch, -1, m.nh, m.hc)
+        key = m.key(inputs).reshape(batch, -1, m.nh, m.hc)
+        value = m.value(inputs).reshape(batch, -1, m.nh, m.hc)
         weight = torch.softmax(torch.einsum("bnmc,bkmc->bmnk", query, key) / m.hc**0.5, -1)
         found = torch.einsum("bmnk,bkmc->bnmc", weight, value).reshape(batch, -1, m.ec)
         return m.proj(found) * m.scale + text
@@ -160,5 +160,8 @@ def export(
     torch.onnx.export(
         neck, (*features, text, points, steps), files[1], dynamo=False, opset_version=OPSET,
         input_names=[*names, "text", "anchors", "strides"], output_names=["boxes", "scores"],
-        dynamic_axes={**free, "text": {0: "batch", 1: "prompts"}, "anchors": {1: "cells"}, "strides": {1: "cells"}},
+        dynamic_axes={
+            **free,
+            "text": {0: "batch", 1: "prompts"}, "anchors": {1: "cells"}, "strides": {1: "cells"},
+        },
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""YOLO-World on ONNX Runtime, OpenVINO or torch: features of a picture, and prompts asked of it."""
+"""YOLO-World on ONNX Runtime, OpenVINO or torch: features of a picture, scores of prompts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Features = list[Any]
 
 
 class WorldModel:
-    """What a checkpoint knows: `names` with their own `text` features (n, dimensions), `strides`."""
+    """A checkpoint's network.
+
+    names: those that it carries. text: their features, (n, dimensions). strides: of its levels.
+    """
 
     name: str
     device = "cpu"
@@ -155,12 +158,12 @@ class TorchWorld(WorldModel):
         torch = self._torch
         points, steps = _anchors(*size_px, tuple(self.strides))
         with torch.inference_mode():
-            asked = torch.from_numpy(text)[None].expand(len(features[0]), -1, -1)
-            given = (
+            texts = torch.from_numpy(text)[None].expand(len(features[0]), -1, -1)
+            inputs = (
                 x.to(self.device)
-                for x in (asked, torch.from_numpy(points), torch.from_numpy(steps))
+                for x in (texts, torch.from_numpy(points), torch.from_numpy(steps))
             )
-            boxes, scores = self._neck(*features, *given)
+            boxes, scores = self._neck(*features, *inputs)
             return boxes.cpu().numpy(), scores.cpu().numpy()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Detector `yolo-world`: anything that can be said in words, by Ultralytics' YOLO-World."""
+"""Detector `yolo-world`: whatever the prompts say, by Ultralytics' YOLO-World."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ RUNTIMES = ("onnx", "openvino", "torch")
 class YoloWorld(Prompted):
     """Finds what the prompts say.
 
-    weights: path or name of a YOLO-World checkpoint. runtime: `onnx` (unless given), `openvino`
-        or `torch`.
-    labels: the prompts. prompt_mode: `independent` or `joint`; see `lab.detectors.open_vocabulary.prompts`.
+    weights: path or name of a YOLO-World checkpoint.
+    runtime: `onnx` (the default), `openvino` or `torch`.
+    labels: the prompts.
+    prompt_mode: `independent` or `joint`; see `lab.detectors.open_vocabulary.prompts`.
     image_size, nms_iou, most_boxes, score_floor: as detector `yolo`.
-    embeddings: an .npz with `names` and `emb`, looked into before anything else.
+    embeddings: an .npz with `names` and `emb`, which is searched first.
     store: where text embeddings are kept.
 
     Raises SettingError for prompts or settings that are not valid, DetectorError if the weights are
@@ -80,38 +81,37 @@ class YoloWorld(Prompted):
         super().__init__(model, path, image_size=image_size, keep=keep, texts=texts)
         self.ask_for(prompts, prompt_mode)
 
-    def _seen(
+    def _infer(
         self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
     ) -> list[Detections]:
         assert self._model is not None
         features, size = self._model.features(batch), (box.height_px, box.width_px)
         found = [Found.nothing() for _ in batch]
         joint = self.prompt_mode == "joint"
-        for asked in (
+        for columns in (
             [range(len(self.labels))]
             if joint
             else [range(i, i + 1) for i in range(len(self.labels))]
         ):
-            boxes, scores = self._model.ask(features, self._text[list(asked)], size)
+            boxes, scores = self._model.ask(features, self._text[list(columns)], size)
             if not np.isfinite(scores).all():
                 return [Detections.failed("the model gave scores that are not numbers")] * len(
                     batch
                 )
             for i, one in enumerate(found):
-                self._take(one, asked, boxes[i], scores[i])
+                self._add(one, columns, boxes[i], scores[i])
         return [one.detections(box, width_px, height_px) for one in found]
 
-    def _take(self, found: Found, asked: range, boxes: np.ndarray, scores: np.ndarray) -> None:
-        for column in np.flatnonzero((scores >= self._keep.score_floor).any(axis=0)):
-            rows = self._keep.of_label(boxes, scores[:, column])
-            found.add(self.labels[asked[column]], boxes, scores[:, column], rows)
+    def _add(self, found: Found, columns: range, boxes: np.ndarray, scores: np.ndarray) -> None:
+        for column, rows in self._keep.kept(scores, self._keep.upright_best(boxes)):
+            found.add(self.labels[columns[column]], boxes[rows], scores[rows, column])
 
 
 def _load(path: Path, runtime: str) -> WorldModel:
     if runtime not in RUNTIMES:
         raise SettingError(f"unknown runtime {runtime!r}; {closest(runtime, list(RUNTIMES))}")
     if path.suffix != ".pt":
-        raise DetectorError(f"{path} is no YOLO-World checkpoint; its weights end in .pt")
+        raise DetectorError(f"{path} is not a YOLO-World checkpoint; its weights end in .pt")
     kinds: dict[str, Callable[[Path], WorldModel]] = {
         "onnx": OnnxWorld,
         "openvino": OpenVinoWorld,

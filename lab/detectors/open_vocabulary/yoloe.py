@@ -1,4 +1,4 @@
-"""Detector `yoloe`: what prompts say, or all that it knows by name, by Ultralytics' YOLOE."""
+"""Detector `yoloe`: what prompts say, or all that it knows by name; by Ultralytics' YOLOE."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ class Yoloe(Prompted):
 
     weights: path or name of a YOLOE checkpoint. runtime: `torch`, the only one.
     labels: the prompts; of a prompt-free checkpoint names of its list, None for all of them.
-    prompt_mode: `independent` (unless given) or `joint`. No text reaches the picture's features,
+    prompt_mode: `independent` (the default) or `joint`. No text reaches the picture's features,
         so both take one pass and give the same scores, within rounding.
     image_size, nms_iou, most_boxes, score_floor: as detector `yolo`.
-    embeddings: an .npz with `names` and `emb`, looked into before anything else: vectors as the
+    embeddings: an .npz with `names` and `emb`, which is searched first: vectors as the
         text encoder gives them, before the head's own layer (reprta), so that one file serves
         all checkpoints of an encoder.
     store: where text embeddings are kept.
@@ -84,10 +84,10 @@ class Yoloe(Prompted):
         self.ask_for(labels, prompt_mode)
 
     def ask_for(self, labels: Sequence[str] | None, prompt_mode: str | None = None) -> None:
-        """Other prompts for the same network; nothing is loaded again.
+        """Change the prompts; the network stays loaded.
 
-        labels: None for all names of a network that has its own. Raises as the constructor does,
-        with the prompts left as they were.
+        labels: None for all names of a network that has its own. Raises as the constructor does;
+        the prompts stay as they were then.
         """
         if self._model is None:
             raise DetectorError("the detector is closed; make it again")
@@ -110,7 +110,7 @@ class Yoloe(Prompted):
         choose_mode(mode, 1)  # one pass for any number
         return mode
 
-    def _seen(
+    def _infer(
         self, batch: np.ndarray, box: Letterbox, width_px: int, height_px: int
     ) -> list[Detections]:
         assert self._model is not None
@@ -139,7 +139,7 @@ def _load(path: Path, runtime: str) -> YoloeModel:
         why = "it runs on torch alone" if runtime in known else closest(runtime, list(RUNTIMES))
         raise SettingError(f"detector 'yoloe' has no runtime {runtime!r}; {why}")
     if path.suffix != ".pt":
-        raise DetectorError(f"{path} is no YOLOE checkpoint; its weights end in .pt")
+        raise DetectorError(f"{path} is not a YOLOE checkpoint; its weights end in .pt")
 
     return YoloeModel(path)
 

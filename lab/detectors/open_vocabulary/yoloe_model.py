@@ -39,19 +39,19 @@ class YoloeModel(UltralyticsModel):
         self.encoder: str = getattr(self._network, "text_model", None) or DEFAULT_ENCODER
         self.dimensions = int(head.embed)
         if self.has_own_vocabulary:
-            # Looked at for its length alone.
+            # Only its length is used.
             self._network.pe = self._torch.zeros(
                 1, len(self.names), self.dimensions, device=self.device
             )
 
     def ask(self, names: tuple[str, ...], text: np.ndarray) -> None:
-        """Look for these from now on. text: (n, dimensions), as the encoder gave it."""
-        given = self._torch.from_numpy(text)[:, None, None].to(self.device)
+        """Set the prompts. text: (n, dimensions), as the encoder gave it."""
+        features = self._torch.from_numpy(text)[:, None, None].to(self.device)
         head = self._network.model[-1]
         with self._torch.inference_mode():
             # The head's own layer (reprta), as in `get_text_pe`; each text by itself, since
             # together they would be rounded otherwise.
-            self._network.pe = self._torch.cat([head.get_tpe(one) for one in given], dim=1)
+            self._network.pe = self._torch.cat([head.get_tpe(one) for one in features], dim=1)
         self.names = names
 
     def close(self) -> None:

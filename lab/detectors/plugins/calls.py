@@ -1,4 +1,4 @@
-"""Calls of third-party code: what it prints, and warnings that tell of lost detections."""
+"""Calls of third-party code: what it prints, and warnings of lost detections."""
 
 from __future__ import annotations
 
@@ -79,20 +79,20 @@ def _standard_output_to_error() -> Iterator[None]:
 def _listening_to(logger: logging.Logger, report: CallReport) -> Iterator[None]:
     """Notes the logger's warnings, even where its level would drop them; no more is shown."""
     level = logger.level
-    shown_from = logger.getEffectiveLevel()
+    reported_from = logger.getEffectiveLevel()
 
     def notice(record: logging.LogRecord) -> bool:
         report.note(record.getMessage())
-        return record.levelno >= shown_from
+        return record.levelno >= reported_from
 
     logger.addFilter(notice)
-    if shown_from > logging.WARNING:
+    if reported_from > logging.WARNING:
         logger.setLevel(logging.WARNING)
     try:
         yield
     finally:
         logger.removeFilter(notice)
-        if shown_from > logging.WARNING and logger.level == logging.WARNING:
+        if reported_from > logging.WARNING and logger.level == logging.WARNING:
             logger.setLevel(level)
 
 

@@ -27,13 +27,13 @@ class DetstreamDetector:
     pixels) and `label`; one without a box counts for the whole picture. A detector that also has
     `detect_batch(frames)` is given several at a time, as there.
 
-    label: the name of all that it finds. Unless given, each detection's own label, else the
+    label: the label of all its detections. By default each detection's own label, else the
         detector's `prompt`, `class_name` or `label`.
-    only_present: leave out what the detector itself calls absent. Unless set, its confidence
-        counts whatever `present` says, so that thresholds can be chosen afterwards.
-    whole_frame: its boxes mean nothing, if it has any.
-    is_stateful: what it finds depends on the frames before; False says that it has no memory.
-        Unless given, what the detector declares itself.
+    only_present: leave out detections that the detector itself calls absent. By default their
+        confidence counts whatever `present` says, so that thresholds can be chosen afterwards.
+    whole_frame: its boxes, if any, have no meaning.
+    is_stateful: whether its results depend on earlier frames. By default what the detector
+        declares itself.
     """
 
     default_score_floor = 0.05
@@ -53,14 +53,14 @@ class DetstreamDetector:
             raise DetectorError(
                 f"a {type(made).__name__} has no detect(frame) as detstream's detectors do"
             )
-        self._made, self._label, self._name = made, label, label or _own_name(made)
+        self._made, self._label, self._name = made, label, label or _label_of(made)
         declare_memory(self, made, is_stateful)
         self._only_present, self._whole_frame = bool(only_present), bool(whole_frame)
         self.batch_size = batch_size
-        self.labels = (self._name,) if self._name else _several_names(made)
+        self.labels = (self._name,) if self._name else _labels_of(made)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """One result per frame; one that it cannot look at is failed, with the reason."""
+        """One result per frame; a frame that it cannot analyse is failed, with the reason."""
         batch = getattr(self._made, "detect_batch", None)
         if len(frames) > 1 and callable(batch):
             with third_party_call() as call:
@@ -69,10 +69,11 @@ class DetstreamDetector:
                 return [Detections.failed(f"detect_batch: {call.failure}")] * len(frames)
             if not isinstance(found, (list, tuple)) or len(found) != len(frames):
                 raise ValueError(
-                    f"detect_batch gave {found!r:.80} for {len(frames)} frames, expected one Detection each"
+                    f"detect_batch gave {found!r:.80} for {len(frames)} frames, "
+                    "expected one Detection each"
                 )
             return [self._detections(one, frame) for one, frame in zip(found, frames, strict=True)]
-        return [self._look(frame) for frame in frames]
+        return [self._infer(frame) for frame in frames]
 
     def recipe(self) -> dict[str, Any]:
         options = {"style": "detstream", "label": self._label, "only_present": self._only_present}
@@ -81,7 +82,7 @@ class DetstreamDetector:
     def close(self) -> None:
         close_if_possible(self._made)
 
-    def _look(self, frame: Frame) -> Detections:
+    def _infer(self, frame: Frame) -> Detections:
         try:
             with third_party_call() as call:
                 found = self._made.detect(frame.image_bgr)
@@ -117,14 +118,14 @@ class DetstreamDetector:
             )
 
 
-def _own_name(made: Any) -> str | None:
+def _label_of(made: Any) -> str | None:
     for attribute in ("prompt", "class_name", "label"):
         if isinstance(name := getattr(made, attribute, None), str) and name:
             return name
     return None
 
 
-def _several_names(made: Any) -> tuple[str, ...]:
+def _labels_of(made: Any) -> tuple[str, ...]:
     """The labels of a detector with `prompts`, or with `names` of which `class_id` may be one."""
     if isinstance(prompts := getattr(made, "prompts", None), (list, tuple)):
         return tuple(map(str, prompts))

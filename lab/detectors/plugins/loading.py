@@ -34,7 +34,7 @@ def arguments(
 ) -> dict[str, Any]:
     """Those of the settings that the factory is called with.
 
-    `labels` and `score_floor` are given to it only if it names them; the wrapper sees to them in
+    `labels` and `score_floor` are passed to it only if it names them; the wrapper applies them in
     any case. Raises SettingError that names the settings it takes.
     """
     try:
@@ -63,7 +63,8 @@ def arguments(
     ]
     if missing := [p.name for p in required if p.name not in given]:
         raise SettingError(
-            f"{what} needs the setting {', '.join(map(repr, missing))}; it takes: {', '.join(taken)}"
+            f"{what} needs the setting {', '.join(map(repr, missing))}; "
+            f"it takes: {', '.join(taken)}"
         )
     return given
 

@@ -1,8 +1,8 @@
-"""How a third-party detector forgets what it was shown, at the beginning of a pass.
+"""How the memory of a third-party detector is cleared at the beginning of a pass.
 
-The same recipe gives the same log, whatever was analysed before. A plugin says how it forgets:
-by a `reset()`, or by `is_stateful = False` if it has no memory. One that says neither may have
-a memory, and is made anew.
+The same recipe gives the same log, whatever was analysed before. A plugin declares `reset()`, or
+`is_stateful = False` if it has no memory. One that declares neither may have a memory, so it is
+created again.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from lab.detectors.plugins.results import close_if_possible
 from lab.errors import DetectorError
 from lab.registry import in_words
 
-_shown: dict[int, weakref.ref[Any]] = {}
+_used: dict[int, weakref.ref[Any]] = {}
 
 
 class PluginMemory:
-    """What a plugin made, and how it begins anew.
+    """What a plugin made, and how its memory is cleared.
 
     make_again: calls the plugin's factory again; None for an object that was handed over.
     """
@@ -32,14 +32,14 @@ class PluginMemory:
         self._is_used = False
 
     def note_use(self) -> None:
-        """It is about to be shown frames."""
+        """Note that it is about to be given frames."""
         if not self._is_used:
             self._is_used = True
             if self._make_again is None:
-                _note_shown(self.made)
+                _note_use(self.made)
 
     def forget(self) -> None:
-        """Make `made` as it was before any frame.
+        """Bring `made` to the state before its first frame.
 
         Raises DetectorError if that cannot be done, or the plugin's own code fails.
         """
@@ -50,7 +50,7 @@ class PluginMemory:
             except Exception as error:
                 raise DetectorError(f"{self._what}: reset() raised {in_words(error)}") from None
         elif self._make_again is None:
-            if declared(self.made, "is_stateful") and (self._is_used or _was_shown(self.made)):
+            if declared(self.made, "is_stateful") and (self._is_used or _was_used(self.made)):
                 raise DetectorError(
                     f"{self._what} has a memory (is_stateful) of another pass and no reset(); "
                     "give it a reset(), or make another one for each pass"
@@ -72,7 +72,7 @@ class PluginMemory:
 
 
 def declared(made: Any, name: str) -> Any:
-    """A member that the object has itself, not from the contract's defaults; None if it has none."""
+    """A member of the object that is not one of the contract's defaults; None if it has none."""
     if isinstance(made, Detector) and name not in vars(made):
         own = [kind for kind in type(made).__mro__ if name in vars(kind)]
         if not own or own[0] is Detector:
@@ -83,7 +83,7 @@ def declared(made: Any, name: str) -> Any:
 def declare_memory(adapter: Any, made: Any, is_stateful: bool | None) -> None:
     """Give an adapter what the adapted object declares of its memory: `reset`, `is_stateful`.
 
-    is_stateful: what the user says of it; None for the object's own word, if it has one.
+    is_stateful: what the user says; None for what the object declares, if it does.
     """
     if callable(reset := declared(made, "reset")):
         adapter.reset = reset
@@ -92,14 +92,14 @@ def declare_memory(adapter: Any, made: Any, is_stateful: bool | None) -> None:
         adapter.is_stateful = bool(known)
 
 
-def _note_shown(made: Any) -> None:
+def _note_use(made: Any) -> None:
     key = id(made)
     try:
-        _shown[key] = weakref.ref(made, lambda _: _shown.pop(key, None))
+        _used[key] = weakref.ref(made, lambda _: _used.pop(key, None))
     except TypeError:  # an object that allows no weak references stays as long as the process
-        _shown[key] = lambda: made  # type: ignore[assignment]
+        _used[key] = lambda: made  # type: ignore[assignment]
 
 
-def _was_shown(made: Any) -> bool:
-    known = _shown.get(id(made))
+def _was_used(made: Any) -> bool:
+    known = _used.get(id(made))
     return known is not None and known() is made

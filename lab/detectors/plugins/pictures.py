@@ -9,5 +9,5 @@ from lab.frame import Frame
 
 
 def copied(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames with copies of their pictures: what is drawn on them reaches nobody else."""
+    """The frames with copies of their pictures, so that drawing on them affects nothing else."""
     return [f if f.image_bgr is None else replace(f, image_bgr=f.image_bgr.copy()) for f in frames]

@@ -30,7 +30,8 @@ def from_target(*, target: str = "", style: str = "lab", **settings: Any) -> Det
     """Detector `python`: a class or function named as `package.module:Name`. This runs its code.
 
     style: `lab` for detectors with `detect(frames)`, `detstream` for those with `detect(frame)`,
-        `stream-infer` for algorithms with `init()` and `run(frames)`; see `lab.adapters`.
+        `stream-infer` for algorithms with `init()` and `run(frames)`; see
+        `lab.detectors.plugins.detstream` and `lab.detectors.plugins.stream_infer`.
     settings: for what the target makes, and for the adapter of its style.
     """
     if style not in STYLES:

@@ -17,7 +17,8 @@ from lab.frame import Frame
 class ReadyMadeDetector(Detector):
     """A third-party object with `detect(frames)` and `recipe()`, with defaults for the rest.
 
-    Its results are given on as they are; pictures are copied for it, for it may draw on them.
+    Its results are passed on as they are. It is given copies of the pictures, since it may draw
+    on them.
     """
 
     def __init__(self, made: Any) -> None:

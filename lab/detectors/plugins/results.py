@@ -1,4 +1,4 @@
-"""Results of free form, as programs for video return them, turned into detections."""
+"""Results of common forms, as video programs return them, turned into detections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.detection import Detections
 from lab.frame import Frame
 
 UNDERSTOOD = (
-    "understood are None, a score in [0, 1], {name: score}, a list of names, an (n, 6) array of "
+    "accepted are None, a score in [0, 1], {name: score}, a list of names, an (n, 6) array of "
     "left, top, right, bottom, score, class, a list of dicts with label, score and box, and a "
     "result of Ultralytics; give to_detections for any other"
 )
@@ -23,7 +23,7 @@ _CORNERS = ("x1", "y1", "x2", "y2")
 
 
 class ResultError(ValueError):
-    """What came, and what is understood, in words that follow "returned"."""
+    """A result of no known form. Its text follows the word "returned"."""
 
 
 def detections_of(
@@ -74,7 +74,8 @@ def _whole(scores: Mapping[Any, Any], frame: Frame) -> Detections:
     for name, score in scores.items():
         if not isinstance(name, str) or not isinstance(score, (Real, np.bool_)):
             raise ResultError(
-                f"a dict with {name!r:.40}: {type(score).__name__}, expected names and scores; {UNDERSTOOD}"
+                f"a dict with {name!r:.40}: {type(score).__name__}, expected names and scores; "
+                f"{UNDERSTOOD}"
             )
     return Detections(labels, _scores(scores.values()), whole_picture(frame, len(labels)))
 
@@ -140,10 +141,10 @@ def _scores(values: Any) -> np.ndarray:
     try:
         scores = np.array([float(value) for value in values], np.float32)
     except (TypeError, ValueError) as error:
-        raise ResultError(f"a score that is no number: {error}") from None
+        raise ResultError(f"a score that is not a number: {error}") from None
     for score in scores:
         if not 0 <= score <= 1:
-            raise ResultError(f"{score:g}, which is no score in [0, 1]; {UNDERSTOOD}")
+            raise ResultError(f"{score:g}, which is not a score in [0, 1]; {UNDERSTOOD}")
     return scores
 
 

@@ -1,4 +1,4 @@
-"""What of a plugin's settings may stand in a recipe, and what must not be seen."""
+"""Which settings of a plugin may be recorded, and which are secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Settings that every plugin has: its wrapper sees to them where the plugin does not.
+# Settings that every plugin has: the wrapper applies them where the plugin does not.
 WRAPPER_SETTINGS = ("labels", "score_floor")
 _SECRET_WORDS = frozenset(
     ["key", "apikey", "token", "secret", "password", "passwd", "credential", "credentials", "auth"]

@@ -31,15 +31,16 @@ class StreamInferAlgo:
     frames are BGR arrays of shape (height, width, 3), the earliest first; the result counts for
     the last of them.
 
-    label: the name of all that it finds, for results without one.
-    names: the names of the class numbers in an (n, 6) result; else the algorithm's own `names`.
+    label: the label of detections without one.
+    names: the names of the class numbers in an (n, 6) result; by default the algorithm's own
+        `names`.
     to_detections: turns a result into `Detections`: a function of the result and the last frame,
-        or where to import it from, `package.module:function`. Unless given, the common results
-        are understood: see `lab.detectors.plugins.results.detections_of`.
-    init: the settings that `init` is called with.
-    whole_frame: its boxes mean nothing, if it has any.
-    is_stateful: its result depends on the windows before; False says that it has no memory.
-        Unless given, what the algorithm declares itself.
+        or its place, `package.module:function`. By default results of common forms are accepted,
+        see `lab.detectors.plugins.results.detections_of`.
+    init: the settings with which `init` is called.
+    whole_frame: its boxes, if any, have no meaning.
+    is_stateful: whether its result depends on earlier windows. By default what the algorithm
+        declares itself.
     """
 
     default_score_floor = 0.05
@@ -121,4 +122,5 @@ def _function(given: ToDetections | str | None) -> ToDetections | None:
 def _place_of(function: Any) -> str:
     if isinstance(function, str):
         return function
-    return f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"
+    name = getattr(function, "__qualname__", type(function).__name__)
+    return f"{getattr(function, '__module__', '')}:{name}"

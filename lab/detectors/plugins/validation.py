@@ -1,4 +1,4 @@
-"""Whether the result of a plugin for a frame is valid, and what of it is kept."""
+"""Checking the result of a plugin for a frame."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.detection import Detections
 
 
 class InvalidResult(ValueError):
-    """Why a result cannot be used, in words that follow "returned"."""
+    """Why a result cannot be used. Its text follows the word "returned"."""
 
 
 def checked(
@@ -21,11 +21,11 @@ def checked(
     height_px: int,
     score_floor: float,
     declared: Collection[str] = (),
-    asked: Collection[str] = (),
+    requested: Collection[str] = (),
 ) -> Detections:
-    """The result as the log takes it: boxes clipped to the picture, nothing below the floor.
+    """The result as it goes into the log: boxes clipped to the picture, nothing below the floor.
 
-    declared: the labels that may come; empty if any may. asked: those to keep; empty for all.
+    declared: the labels that are allowed; empty for any. requested: those to keep; empty for all.
 
     Raises InvalidResult for anything but `Detections`, and for values that are not valid.
     """
@@ -53,7 +53,9 @@ def checked(
         if one is not None and not isinstance(one, str):
             raise InvalidResult(f"a text of type {type(one).__name__}, expected str or None")
     keep = [
-        i for i in range(n) if confidence[i] >= score_floor and (not asked or labels[i] in asked)
+        i
+        for i in range(n)
+        if confidence[i] >= score_floor and (not requested or labels[i] in requested)
     ]
     limits = np.array([width_px, height_px, width_px, height_px], np.float32)
     return Detections(

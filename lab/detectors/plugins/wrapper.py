@@ -1,4 +1,4 @@
-"""What a plugin gives, made a full detector; every result of it is checked.
+"""Completes what a plugin made to a full detector, and checks every result of it.
 
 A plugin needs only `detect(frames) -> list[Detections]`; `complete` adds the rest of
 `lab.detectors.detector.Detector`.
@@ -42,11 +42,11 @@ def complete(
     """A full detector around what a plugin made; every result of it is checked.
 
     package: `name` and `version` of where it comes from. what: how messages call it.
-    make_again: makes another like it, for a plugin that does not say how it forgets what it was
-        shown; None for an object that was handed over.
+    make_again: creates another like it, for a plugin that does not declare how its memory is
+        cleared; None for an object that was handed over.
 
     Raises DetectorError if it has no `detect`, or an attribute that is not valid; SettingError for
-    labels that it does not know.
+    labels that are not valid or that it does not know.
     """
     what = what or f"plugin {name!r}"
     memory = PluginMemory(what, made, make_again)
@@ -54,7 +54,7 @@ def complete(
 
 
 class PluginDetector(Detector):
-    """See `complete`. A result that is not valid, or an exception, is a failed frame that says why."""
+    """See `complete`. A result that is not valid, or an exception, is a failed frame."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class PluginDetector(Detector):
         self._declared: tuple[str, ...] = _label_names(
             what, self._attribute("labels", None) or (), DetectorError
         )
-        self._asked: tuple[str, ...] = self._labels_asked(settings.get("labels"))
+        self._requested: tuple[str, ...] = self._requested_labels(settings.get("labels"))
         self.labels = tuple(
             label
-            for label in self._declared or self._asked
-            if not self._asked or label in self._asked
+            for label in self._declared or self._requested
+            if not self._requested or label in self._requested
         )
         self._floor: float = self._score_floor(settings.get("score_floor"), recipe)
         recorded, left_out = on_record(
@@ -142,7 +142,7 @@ class PluginDetector(Detector):
         self._memory.forget()
 
     def close(self) -> None:
-        """Close what the plugin made, once; what goes wrong there changes no result."""
+        """Close what the plugin made, once; an error there is a warning and changes no result."""
         if self._is_closed:
             return
         self._is_closed = True
@@ -169,7 +169,7 @@ class PluginDetector(Detector):
                 height_px=height_px,
                 score_floor=self._floor,
                 declared=self._declared,
-                asked=self._asked,
+                requested=self._requested,
             )
         except InvalidResult as error:
             return self._failed(f"returned {error}")
@@ -203,19 +203,19 @@ class PluginDetector(Detector):
             json.dumps(recipe, allow_nan=False)
         except Exception as error:
             raise DetectorError(
-                f"{self._what}: its recipe() is no dict of JSON values: {in_words(error)}"
+                f"{self._what}: its recipe() is not a dict of JSON values: {in_words(error)}"
             ) from None
         return on_record(recipe)[0]
 
-    def _labels_asked(self, labels: Any) -> tuple[str, ...]:
+    def _requested_labels(self, labels: Any) -> tuple[str, ...]:
         if labels is None:
             return ()
-        asked = _label_names(self._what, labels, SettingError)
-        if not asked:
+        requested = _label_names(self._what, labels, SettingError)
+        if not requested:
             raise SettingError("no label given; name one or more, or leave labels out for all")
         if self._declared:
-            check_known(asked, self._declared, f"{self._what} does not know")
-        return asked
+            check_known(requested, self._declared, f"{self._what} does not know")
+        return requested
 
     def _score_floor(self, given: Any, recipe: Mapping[str, Any]) -> float:
         floor = recipe.get("score_floor", self.default_score_floor) if given is None else given
@@ -228,8 +228,8 @@ def _is_share(value: Any) -> bool:
     return isinstance(value, (int, float, np.floating)) and 0 < float(value) < 1
 
 
-def _label_names(what: str, labels: Any, wrong: type[LabError]) -> tuple[str, ...]:
+def _label_names(what: str, labels: Any, error_type: type[LabError]) -> tuple[str, ...]:
     is_list = isinstance(labels, (list, tuple, set, frozenset))
     if not is_list or not all(isinstance(label, str) and label.strip() for label in labels):
-        raise wrong(f"{what}: labels must be a list of names, got {labels!r}")
+        raise error_type(f"{what}: labels must be a list of names, got {labels!r}")
     return tuple(dict.fromkeys(label.strip() for label in labels))

@@ -17,14 +17,14 @@ def check_url(name: str, url: Any, *, http_only_on_loopback: bool = False) -> st
     Raises SettingError, which never shows an address that holds credentials.
     """
     if not isinstance(url, str) or not url.strip():
-        raise SettingError(f"{name} must be an address as http://host:port, got {url!r}")
+        raise SettingError(f"{name} must be an address such as http://host:port, got {url!r}")
     parts = split_url(url.strip())
     if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
         raise SettingError(f"{name} must begin with http:// or https:// and name a host")
     if "@" in parts.netloc:
         raise SettingError(
-            f"{name} must hold no name or password, for it is kept with every run; put the secret "
-            "in an environment variable"
+            f"{name} must not contain a user name or password, since it is kept with every "
+            "run; put the secret in an environment variable"
         )
     if parts.query or parts.fragment:
         raise SettingError(
@@ -56,12 +56,13 @@ def is_loopback(host: str) -> bool:
 def secret_from(setting: str, variable: Any, purpose: str) -> str:
     """The secret in an environment variable. The messages never show it.
 
-    Raises SettingError if `variable` is no such name (a secret put there by mistake is not
-    shown), DetectorError if there is nothing of use in it.
+    Raises SettingError if `variable` is not such a name (a secret put there by mistake is not
+    shown), DetectorError if it is not set or its value is not valid.
     """
     if not isinstance(variable, str) or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable):
         raise SettingError(
-            f"{setting} must be the name of an environment variable, in capital letters, not the secret"
+            f"{setting} must be the name of an environment variable, in capital letters, "
+            "not the secret"
         )
     secret = os.environ.get(variable, "").strip()
     if not secret:
@@ -70,13 +71,15 @@ def secret_from(setting: str, variable: Any, purpose: str) -> str:
             f"another variable with {setting}"
         )
     if not re.fullmatch(r"[!-~]+", secret):
-        raise DetectorError(f"the environment variable {variable} holds spaces or letters beyond ASCII; "
-                            f"put {purpose} there")  # fmt: skip
+        raise DetectorError(
+            f"the environment variable {variable} holds spaces or letters beyond ASCII; "
+            f"put {purpose} there"
+        )
     return secret
 
 
 def split_url(url: str) -> SplitResult | None:
-    """The parts of an address, None if it is none."""
+    """The parts of an address; None if it is not valid."""
     try:
         parts = urlsplit(url)
         _ = parts.port

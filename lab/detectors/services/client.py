@@ -1,4 +1,4 @@
-"""Asking a service over HTTP: addresses, secrets, time-outs, and trying again.
+"""Requests to a service over HTTP: secrets, time-outs and retries.
 
 Of what a request raises only its kind reaches a message: the texts of the HTTP library may hold
 headers and addresses, and so secrets.
@@ -20,14 +20,14 @@ from urllib.parse import urlsplit
 from lab.detectors.services.address import is_loopback, origin
 from lab.errors import SettingError
 
-LARGEST_ANSWER_BYTES = 32 * 2**20
-LONGEST_RETRY_AFTER_S = 60.0
+MAX_RESPONSE_BYTES = 32 * 2**20
+MAX_RETRY_AFTER_S = 60.0
 
 
 class ServiceError(Exception):
-    """A request that was not answered as it should. Its text is fit for a log.
+    """A request that failed. Its text holds no secret, so it may be logged.
 
-    status: the HTTP status, None if there was no whole answer. may_pass: trying again may help.
+    status: the HTTP status, None if there was no whole answer. may_pass: whether a retry may help.
     retry_after_s: how long the service asks to wait.
     """
 
@@ -79,7 +79,7 @@ class Service:
         self._session.headers.update(headers or {})
 
     def get(self, path: str) -> Any:
-        """The JSON at `path`, asked for once. Raises ServiceError."""
+        """The JSON at `path`, requested once. Raises ServiceError."""
         return self._once("GET", path, None)
 
     def post(
@@ -109,14 +109,14 @@ class Service:
             if attempt < self._retries:
                 wait_s = self._wait_s * 2**attempt
                 if last.retry_after_s is not None:
-                    wait_s = min(last.retry_after_s, LONGEST_RETRY_AFTER_S)
+                    wait_s = min(last.retry_after_s, MAX_RETRY_AFTER_S)
                 if self._closed.wait(wait_s):
                     raise ServiceError(f"{last}; the detector was closed")
         tries = f"{self._retries + 1} {'tries' if self._retries else 'try'}"
         raise ServiceError(f"{last}, {tries}", last.status, may_pass=True)
 
     def close(self) -> None:
-        """End the waiting between tries and let the connections go; twice is fine."""
+        """End the waiting between tries and close the connections; calling it twice is fine."""
         self._closed.set()
         self._session.close()
 
@@ -140,7 +140,7 @@ class Service:
                 raise self._no_answer() from None
             raise ServiceError(f"{self.name} cannot be reached", may_pass=True) from None
         except (OSError, ValueError) as error:
-            raise ServiceError(f"{self.name} cannot be asked: {type(error).__name__}") from None
+            raise ServiceError(f"{self.name} cannot be requested: {type(error).__name__}") from None
         if response.status_code == 200:
             return self._json(body)
         raise self._error(response.status_code, response.headers, body)
@@ -151,13 +151,13 @@ class Service:
         )
 
     def _body(self, raw: Any) -> bytes:
-        """The body, read as it comes, so that neither its size nor its slowness has no end."""
+        """The body, read in parts, so that its size and its time are limited."""
         end = time.monotonic() + self._timeout_s
         parts, size = [], 0
         while part := raw.read1(2**16):
             parts.append(part)
             size += len(part)
-            if size > LARGEST_ANSWER_BYTES:
+            if size > MAX_RESPONSE_BYTES:
                 raise ServiceError(f"{self.name} answered with more than 32 MB")
             if time.monotonic() > end:
                 raise self._no_answer()
@@ -172,7 +172,10 @@ class Service:
     def _error(self, status: int, headers: Any, body: bytes) -> ServiceError:
         if 300 <= status < 400:
             where = origin(headers.get("Location", ""))
-            words = f"{self.name} redirects to {where}, which is not followed; give that address instead"
+            words = (
+                f"{self.name} redirects to {where}, which is not followed; "
+                "give that address instead"
+            )
             return ServiceError(self.redact(words), status)
         words = f"{self.name} answered {status}"
         if message := self.redact(_message(body)):
@@ -192,14 +195,16 @@ class Service:
         return "".join(c if c.isprintable() else " " for c in words)[:200].strip()
 
 
-def _check_number(name: str, value: Any, least: float, most: float) -> None:
+def _check_number(name: str, value: Any, minimum: float, maximum: float) -> None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:
-        raise SettingError(f"{name} must be a number from {least:g} to {most:g}, got {value!r}")
+    if not is_number or not minimum <= value <= maximum:
+        raise SettingError(
+            f"{name} must be a number from {minimum:g} to {maximum:g}, got {value!r}"
+        )
 
 
 def _session(url: str, connections: int) -> Any:
-    """A session that takes proxies and certificates from the environment, but no netrc or cookies."""
+    """A session with proxies and certificates from the environment, but no netrc or cookies."""
     import requests
     from requests.adapters import HTTPAdapter
     from requests.cookies import RequestsCookieJar
@@ -230,12 +235,12 @@ def _holds_timeout(error: BaseException | None) -> bool:
 
 
 def _message(body: bytes) -> str:
-    """What an error's body says, in the shapes that services use; empty if it says nothing."""
+    """The message in an error's body, in the forms that services use; empty if there is none."""
     try:
-        told = json.loads(body)
+        content = json.loads(body)
     except (ValueError, RecursionError):
         return ""
-    error = told.get("error", told.get("detail")) if isinstance(told, dict) else None
+    error = content.get("error", content.get("detail")) if isinstance(content, dict) else None
     if isinstance(error, dict):
         error = error.get("message")
     return error if isinstance(error, str) else ""

@@ -43,10 +43,10 @@ class CloudVision(Detector):
     key_env: the name of the environment variable with the API key.
     budget_requests: the largest number of billed units (pictures times features) that this
         detector spends; every further frame fails. A try without an answer counts as billed.
-    endpoint: another address that speaks the same; http only on this machine.
+    endpoint: another address with the same interface; http only on this machine.
     timeout_s, retries, retry_wait_s: see `lab.detectors.services.client.Service`.
 
-    What the service knows may change from day to day: the recipe cannot pin its model.
+    The service may change its model at any time: the recipe cannot pin it.
 
     Raises SettingError for a setting out of range, DetectorError if there is no key.
     """
@@ -109,32 +109,34 @@ class CloudVision(Detector):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `lab.detectors.detector.Detector`. Up to 16 frames go in one request."""
-        seen: list[Detections] = []
-        for few in _requests(frames):
-            seen += self._ask(few)
-        return seen
+        results: list[Detections] = []
+        for batch in _requests(frames):
+            results += self._ask(batch)
+        return results
 
     def close(self) -> None:
         self._service.close()
 
-    def _ask(self, few: list[tuple[Frame, str]]) -> list[Detections]:
+    def _ask(self, batch: list[tuple[Frame, str]]) -> list[Detections]:
         """Results of the frames of one request; those beyond the budget fail."""
         units = len(self._features)
-        allowed = [] if self._refusal else few[: self._budget.left // units]
-        seen = [
+        allowed = [] if self._refusal else batch[: self._budget.left // units]
+        results = [
             self._read(frame, answer)
             for (frame, _), answer in zip(allowed, self._answers(allowed), strict=True)
         ]
         reason = self._refusal or self._budget.used_up
-        return seen + [Detections.failed(reason)] * (len(few) - len(allowed))
+        return results + [Detections.failed(reason)] * (len(batch) - len(allowed))
 
-    def _answers(self, few: list[tuple[Frame, str]]) -> list[Any]:
-        """What the service says of each frame, or one reason for all of them."""
-        if not few:
+    def _answers(self, batch: list[tuple[Frame, str]]) -> list[Any]:
+        """The response for each frame, or one reason for all of them."""
+        if not batch:
             return []
         features = [{"type": FEATURES[name], "maxResults": MAX_RESULTS} for name in self._features]
-        body = {"requests": [{"image": {"content": data}, "features": features} for _, data in few]}
-        units = len(few) * len(features)
+        body = {
+            "requests": [{"image": {"content": data}, "features": features} for _, data in batch]
+        }
+        units = len(batch) * len(features)
         try:
             answer = self._service.post(
                 "",
@@ -143,18 +145,18 @@ class CloudVision(Detector):
                 refused=lambda: self._budget.give_back(units),
             )
             answers = rows(mapping(answer, "the answer").get("responses"), "responses")
-            if len(answers) != len(few):
-                raise InvalidResponse(f"it has {len(answers)} responses to {len(few)} pictures")
+            if len(answers) != len(batch):
+                raise InvalidResponse(f"it has {len(answers)} responses to {len(batch)} pictures")
         except ServiceError as error:
             if error.status in (401, 403) or (error.status == 400 and "API key" in str(error)):
                 self._refusal = str(error)
-            return [str(error)] * len(few)
+            return [str(error)] * len(batch)
         except InvalidResponse as error:
-            return [self._wrong(error)] * len(few)
+            return [self._not_valid(error)] * len(batch)
         return list(answers)
 
     def _read(self, frame: Frame, answer: Any) -> Detections:
-        """Of one picture's answer, or of the reason why there is none."""
+        """Detections from one picture's response, or from the reason why there is none."""
         if isinstance(answer, str):
             return Detections.failed(answer)
         assert frame.image_bgr is not None
@@ -168,28 +170,28 @@ class CloudVision(Detector):
                 answer, self._features, self._filter, width_px, height_px, self._floor
             )
         except InvalidResponse as error:
-            return Detections.failed(self._wrong(error))
+            return Detections.failed(self._not_valid(error))
         return found.detections(with_text="text" in self._features)
 
-    def _wrong(self, error: InvalidResponse) -> str:
+    def _not_valid(self, error: InvalidResponse) -> str:
         return self._service.redact(f"{self._service.name} answered wrongly: {error}")
 
 
 class _Budget:
-    """Units that may be spent."""
+    """The billed units that may still be spent."""
 
-    def __init__(self, most: Any) -> None:
-        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
-            raise SettingError(f"budget_requests must be a whole number, 1 or more, got {most!r}")
-        self._most, self.spent, self._lock = most, 0, threading.Lock()
-        self.used_up = f"the budget of {most} requests is used up; raise budget_requests"
+    def __init__(self, limit: Any) -> None:
+        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+            raise SettingError(f"budget_requests must be a whole number, 1 or more, got {limit!r}")
+        self._limit, self.spent, self._lock = limit, 0, threading.Lock()
+        self.used_up = f"the budget of {limit} requests is used up; raise budget_requests"
 
     @property
     def left(self) -> int:
-        return self._most - self.spent
+        return self._limit - self.spent
 
     def spend(self, units: int) -> None:
-        """Raises ServiceError if there are not so many."""
+        """Raises ServiceError if fewer are left."""
         with self._lock:
             if units > self.left:
                 raise ServiceError(self.used_up)
@@ -213,16 +215,16 @@ def _known_features(features: Any) -> tuple[str, ...]:
 
 def _requests(frames: Sequence[Frame]) -> Iterator[list[tuple[Frame, str]]]:
     """Frames with their pictures in base64, as many as fit into a request."""
-    few: list[tuple[Frame, str]] = []
+    batch: list[tuple[Frame, str]] = []
     size_bytes = 0
     for frame in frames:
         if frame.image_bgr is None:
             raise ValueError("a batch holds frames with pictures, got one without")
         data = picture_base64(frame.image_bgr, "jpeg", JPEG_QUALITY)
-        if few and (len(few) == MAX_PICTURES or size_bytes + len(data) > MAX_REQUEST_BYTES):
-            yield few
-            few, size_bytes = [], 0
-        few.append((frame, data))
+        if batch and (len(batch) == MAX_PICTURES or size_bytes + len(data) > MAX_REQUEST_BYTES):
+            yield batch
+            batch, size_bytes = [], 0
+        batch.append((frame, data))
         size_bytes += len(data)
-    if few:
-        yield few
+    if batch:
+        yield batch

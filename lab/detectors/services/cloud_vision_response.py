@@ -23,9 +23,9 @@ TEXT_LABEL = "text"
 
 
 class LabelFilter:
-    """Which of the labels that were asked for a name or a word has.
+    """Which of the requested labels a name or a word matches.
 
-    labels: None lets every name be its own label, and every word have the label `text`.
+    labels: with None every name is its own label, and every word has the label `text`.
     """
 
     def __init__(self, labels: Sequence[str] | None, features: Sequence[str]) -> None:
@@ -56,19 +56,19 @@ class LabelFilter:
 
 
 def _test(label: str) -> tuple[bool, Callable[[str], bool]]:
-    """Whether a label is a pattern, and what tells whether a name has it."""
+    """Whether a label is a pattern, and a test for names that match it."""
     if len(label) > 2 and label.startswith("/") and label.endswith("/"):
         try:
             pattern = re.compile(label[1:-1], re.IGNORECASE)
         except re.error as error:
-            raise SettingError(f"label {label!r} is no regular expression: {error}") from None
+            raise SettingError(f"label {label!r} is not a regular expression: {error}") from None
         return True, lambda word: pattern.search(word) is not None
     folded = label.casefold()
     return False, lambda name: name.casefold() == folded
 
 
 def picture_error(answer: dict[str, Any]) -> str | None:
-    """Why the service did not look at this picture; None if it did. Raises InvalidResponse."""
+    """Why the service did not analyse this picture; None if it did. Raises InvalidResponse."""
     if not answer.get("error"):
         return None
     error = mapping(answer["error"], "error")

@@ -1,8 +1,8 @@
-"""Detector `remote`: a worker elsewhere that looks at pictures sent over HTTP.
+"""Detector `remote`: a worker elsewhere that analyses pictures sent over HTTP.
 
 The wire format is that of Media Analyzer (https://github.com/buenosairesam/media-analyzer,
 `ai_processing/remote_worker.py`): `POST /ai/analyze`, `GET /ai/health`, `GET /ai/info`. What is
-accepted stands in docs/guide/remote.md; anything else is a failed frame, with the reason.
+accepted is described in docs/guide/remote.md; anything else is a failed frame, with the reason.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _RESULT_KEYS = {"object_detection": "objects", "logo_detection": "logos", "text_
 
 
 class Remote(Detector):
-    """Sends each frame to a worker and takes what it answers.
+    """Sends each frame to a worker, whose response gives the detections.
 
     url: where the worker is, without `/ai/analyze`.
     labels: those to keep; None for those that `/ai/info` names, or any if it names none.
     analysis_type: sent as it is; `object_detection`, `logo_detection` and `text_detection` are
         those of Media Analyzer.
     timeout_s: for one answer. retries, retry_wait_s: see `lab.detectors.services.client.Service`.
-    batch_size: how many frames are under way at once.
+    batch_size: how many frames are sent at the same time.
     image_format: `jpeg` or `png`. jpeg_quality: 1 to 100.
     token_env: the name of an environment variable with a token, sent as `Authorization: Bearer`.
 
@@ -91,7 +91,7 @@ class Remote(Detector):
             info = self._introduction()
             self._known = _labels_of(info)
             self._box_format = _box_format_of(info, "xywh_fraction")
-            self.labels = _wanted(labels, self._known)
+            self.labels = _chosen_labels(labels, self._known)
         except (ServiceError, InvalidResponse) as error:
             self._service.close()
             why = self._service.redact(str(error))
@@ -117,8 +117,8 @@ class Remote(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. The frames are asked for at the same time."""
-        return list(self._pool.map(self._look, frames)) if frames else []
+        """See `lab.detectors.detector.Detector`. The frames are sent at the same time."""
+        return list(self._pool.map(self._infer, frames)) if frames else []
 
     def close(self) -> None:
         self._service.close()
@@ -132,7 +132,7 @@ class Remote(Detector):
             raise InvalidResponse(f"{self._service.name} says that its status is {status!r}")
         return mapping(self._service.get("/ai/info"), f"/ai/info of the {self._service.name}")
 
-    def _look(self, frame: Frame) -> Detections:
+    def _infer(self, frame: Frame) -> Detections:
         try:
             image = frame.image_bgr
             if image is None:
@@ -162,7 +162,7 @@ class Remote(Detector):
         names = ("detections", _RESULT_KEYS.get(self._analysis_type, self._analysis_type))
         key = next((name for name in names if name in answer), None)
         if key is None:
-            raise InvalidResponse(f"it has no {' and no '.join(repr(n) for n in names)}")
+            raise InvalidResponse(f"it has neither {' nor '.join(repr(n) for n in names)}")
         found = Found(width_px, height_px, self._floor)
         scale = _Scale(_box_format_of(answer, self._box_format), answer, width_px, height_px)
         for i, row in enumerate(rows(answer[key], key)):
@@ -206,7 +206,8 @@ class _Scale:
             c, d = a + c, b + d
         if self._fractions and any(abs(v) > 2 for v in (a, b, c, d)):
             raise InvalidResponse(
-                f"{what} is no fraction of the picture; a worker that answers in pixels says so in bbox_format"
+                f"{what} is not a fraction of the picture; a worker that answers in pixels "
+                "says so in bbox_format"
             )
         x, y = self._factors
         return [a * x, b * y, c * x, d * y]
@@ -229,19 +230,23 @@ def _check(
         raise SettingError(f"score_floor must be in (0, 1), got {floor!r}")
     if not isinstance(analysis_type, str) or not analysis_type.strip():
         raise SettingError(
-            f"analysis_type must be a word as object_detection, got {analysis_type!r}"
+            f"analysis_type must be a word such as object_detection, got {analysis_type!r}"
         )
-    for name, value, most in (("batch_size", batch_size, 64), ("jpeg_quality", jpeg_quality, 100)):
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            raise SettingError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
+    for name, value, maximum in (
+        ("batch_size", batch_size, 64),
+        ("jpeg_quality", jpeg_quality, 100),
+    ):
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
+            raise SettingError(f"{name} must be a whole number from 1 to {maximum}, got {value!r}")
     if image_format not in IMAGE_FORMATS:
         raise SettingError(
-            f"unknown image_format {image_format!r}; {closest(str(image_format), list(IMAGE_FORMATS))}"
+            f"unknown image_format {image_format!r}; "
+            f"{closest(str(image_format), list(IMAGE_FORMATS))}"
         )
 
 
-def _box_format_of(told: dict[str, Any], otherwise: str) -> str:
-    given = told.get("bbox_format", otherwise)
+def _box_format_of(response: dict[str, Any], otherwise: str) -> str:
+    given = response.get("bbox_format", otherwise)
     if given not in BOX_FORMATS:
         raise InvalidResponse(f"bbox_format is {given!r}; known: {', '.join(BOX_FORMATS)}")
     return str(given)
@@ -258,13 +263,13 @@ def _labels_of(info: dict[str, Any]) -> tuple[str, ...] | None:
     )
 
 
-def _wanted(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tuple[str, ...]:
-    asked = wanted(labels)
-    if asked is None:
+def _chosen_labels(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tuple[str, ...]:
+    requested = wanted(labels)
+    if requested is None:
         return known or ()
     if known is not None:
-        check_known(asked, known, "the worker does not know")
-    return tuple(asked)
+        check_known(requested, known, "the worker does not know")
+    return tuple(requested)
 
 
 def _first_text(info: dict[str, Any], *names: str) -> str | None:

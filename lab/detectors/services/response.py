@@ -1,4 +1,4 @@
-"""Checking what a service says it saw, and making detections of it."""
+"""Checking the response of a service, and making detections of it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from lab.detection import Detections
 
 
 class InvalidResponse(Exception):
-    """An answer that cannot be used; its text says which part, and why."""
+    """A response that cannot be used. Its text says which part, and why."""
 
 
 @dataclass
 class Found:
-    """Detections of one picture of width_px x height_px while an answer is read."""
+    """The detections of one picture while a response is read.
+
+    width_px, height_px: of the picture. score_floor: weaker detections are left out.
+    """
 
     width_px: int
     height_px: int
@@ -36,7 +39,10 @@ class Found:
         what: str,
         text: str | None = None,
     ) -> None:
-        """Keep a detection from the floor on, its box clipped. Raises InvalidResponse for a box outside."""
+        """Keep a detection unless it is below the floor, its box clipped to the picture.
+
+        Raises InvalidResponse for a box outside the picture or of negative size.
+        """
         x1, y1, x2, y2 = box_xyxy_px
         if x2 < x1 or y2 < y1:
             raise InvalidResponse(f"{what} has a box of negative size")
@@ -48,7 +54,7 @@ class Found:
         self.labels.append(label)
         self.confidence.append(confidence)
         self.boxes.append(
-            tuple(min(max(v, 0.0), most) for v, most in zip(box_xyxy_px, limits, strict=True))
+            tuple(min(max(v, 0.0), limit) for v, limit in zip(box_xyxy_px, limits, strict=True))
         )
         self.text.append(text)
 
@@ -66,20 +72,20 @@ def number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InvalidResponse(f"{what} is not a number")
     try:
-        given = float(value)
+        result = float(value)
     except OverflowError:
-        given = math.inf
-    if not math.isfinite(given):
+        result = math.inf
+    if not math.isfinite(result):
         raise InvalidResponse(f"{what} is not a finite number")
-    return given
+    return result
 
 
 def confidence_of(value: Any, what: str) -> float:
     """A number in [0, 1]. Raises InvalidResponse."""
-    given = number(value, what)
-    if not 0 <= given <= 1:
-        raise InvalidResponse(f"{what} is {given:g}, outside [0, 1]")
-    return given
+    result = number(value, what)
+    if not 0 <= result <= 1:
+        raise InvalidResponse(f"{what} is {result:g}, outside [0, 1]")
+    return result
 
 
 def words(value: Any, what: str) -> str:

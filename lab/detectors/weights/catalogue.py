@@ -33,7 +33,7 @@ _MEGADETECTOR_MD5 = {
     "v1000.0/md_v1000.0.0-cedar.pt": "3d6472c9b95ba687b59ebe255f7c576b",
     "v1000.0/md_v1000.0.0-sorrel.pt": "4339a2c8af7a381f18ded7ac2a4df03e",
 }
-# Size and hash of files that were at hand.
+# Size and hash of files that were checked.
 _KNOWN_FILES = {
     "yolo26n.pt": (5_544_453, "9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef"),
     "yolov8s-world.pt": (
@@ -44,7 +44,8 @@ _KNOWN_FILES = {
 # What a download is checked against, in words.
 CHECKS = {
     "sha256": "its sha256 is known beforehand",
-    "md5": "its publisher's md5 is known beforehand; its sha256 is remembered from the first download",
+    "md5": "its publisher's md5 is known beforehand; "
+    "its sha256 is remembered from the first download",
     "first download": "nothing is published; its sha256 is remembered from the first download",
 }
 
@@ -53,8 +54,8 @@ CHECKS = {
 class Entry:
     """Where a file of weights comes from, and how it is recognised.
 
-    sha256, md5: lower-case hexadecimal, published or of a file that was at hand; None if neither
-        is known: then the first download is remembered.
+    sha256, md5: lower-case hexadecimal, published or of a file that was checked; None if not
+        known. If neither is known, the hash of the first download is remembered.
     labels: class names, for files that do not carry them.
     """
 

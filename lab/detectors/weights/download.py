@@ -1,4 +1,4 @@
-"""Fetching a file over HTTPS: resumed where it broke off, checked before it gets its name."""
+"""Downloads over HTTPS: resumed where they broke off, checked before they get their name."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RETRIED = (408, 429, 500, 502, 503, 504)
 
 
 class _Broken(Exception):
-    """The connection failed in a way that another attempt may mend."""
+    """The connection failed; another attempt may succeed."""
 
 
 def redact_url(url: str) -> str:
@@ -46,14 +46,14 @@ def download(
     attempts: int = 4,
     pause_s: float = 1.0,
 ) -> str:
-    """Fetch `url` to `target` through `TARGET.part`; returns the sha256 of what came.
+    """Fetch `url` to `target` through `TARGET.part`; returns the sha256 of the file.
 
     A part that is there is continued if the server still has the same file. progress: called with
-    bytes done and bytes in all (None if the server does not say). attempts: tries in a row that
-    bring nothing. Two processes that want one target take turns; the second finds it done.
+    bytes done and bytes in all (None if the server does not say). attempts: how many tries in a
+    row may bring nothing. Two processes that want one target take turns; the second finds it done.
 
-    Raises DetectorError, in one line, if it cannot be had, kept, or is not the expected file;
-    then nothing lies under the target's name.
+    Raises DetectorError, in one line, if it cannot be downloaded or written, or is not the
+    expected file; then there is no file under the target's name.
     """
     import filelock
 
@@ -80,7 +80,8 @@ def download(
 
 def _refused(url: str, target: Path, why: str) -> DetectorError:
     return DetectorError(
-        f"{target.name} could not be downloaded ({why}); fetch {redact_url(url)} yourself and put it at {target}"
+        f"{target.name} could not be downloaded ({why}); fetch {redact_url(url)} yourself and put "
+        f"it at {target}"
     )
 
 
@@ -123,7 +124,7 @@ def _attempt(session: Any, url: str, target: Path, part: Path, progress: Progres
         if status == 206:
             if not response.headers.get("Content-Range", "").startswith(f"bytes {done}-"):
                 part.unlink(missing_ok=True)
-                raise _Broken("the server sent another part than asked for")
+                raise _Broken("the server sent another part than requested")
         elif status == 200:
             done = 0
         else:
@@ -140,12 +141,12 @@ def _get(session: Any, url: str, target: Path, headers: dict[str, str]) -> Any:
     """One request; redirects go to https alone (or stay on this machine)."""
     import requests
 
-    at = url
+    address = url
     for _ in range(_MAX_REDIRECTS):
-        host = urlsplit(at).hostname
+        host = urlsplit(address).hostname
         try:
             response = session.get(
-                at, headers=headers, stream=True, timeout=_TIMEOUT_S, allow_redirects=False
+                address, headers=headers, stream=True, timeout=_TIMEOUT_S, allow_redirects=False
             )
         except requests.exceptions.SSLError:
             raise _refused(url, target, f"the certificate of {host} is not accepted") from None
@@ -156,12 +157,12 @@ def _get(session: Any, url: str, target: Path, headers: dict[str, str]) -> Any:
         if not response.is_redirect:
             return response
         response.close()
-        to = urljoin(at, response.headers["Location"])
-        if not is_allowed(to, loopback=urlsplit(at).scheme == "http"):
+        next_address = urljoin(address, response.headers["Location"])
+        if not is_allowed(next_address, loopback=urlsplit(address).scheme == "http"):
             raise _refused(
-                url, target, f"it was redirected to {redact_url(to)}, which is not https"
+                url, target, f"it was redirected to {redact_url(next_address)}, which is not https"
             )
-        at = to
+        address = next_address
     raise _refused(url, target, "too many redirects")
 
 
@@ -196,12 +197,16 @@ def _note_of(part: Path) -> Path:
 
 
 def _read_note(part: Path, url: str) -> dict[str, str] | None:
-    """What tells whether the server's file is still the one that the part is of."""
+    """What shows whether the part is of the file that the server has now; None if unknown."""
     try:
         note = json.loads(_note_of(part).read_text())
     except (OSError, ValueError):
         return None
-    is_note = isinstance(note, dict) and note.get("url") == _url_mark(url) and note.get("validator")
+    is_note = (
+        isinstance(note, dict)
+        and note.get("url") == _url_fingerprint(url)
+        and note.get("validator")
+    )
     return note if is_note else None
 
 
@@ -209,10 +214,10 @@ def _write_note(part: Path, url: str, headers: Any) -> None:
     # If-Range takes a strong entity tag or a date (RFC 9110, 13.1.5).
     tag = headers.get("ETag", "")
     validator = tag if tag and not tag.startswith("W/") else headers.get("Last-Modified", "")
-    _note_of(part).write_text(json.dumps({"url": _url_mark(url), "validator": validator}))
+    _note_of(part).write_text(json.dumps({"url": _url_fingerprint(url), "validator": validator}))
 
 
-def _url_mark(url: str) -> str:
+def _url_fingerprint(url: str) -> str:
     """A hash: the address may hold a key."""
     return hashlib.sha256(url.encode()).hexdigest()
 
@@ -223,25 +228,26 @@ def _checked(
     """The sha256 of a file that passed. One that did not is deleted, unless it is the target."""
 
     size, digest = file.stat().st_size, weights_sha256(file)
-    wrong = None
+    difference = None
     if size_bytes is not None and size != size_bytes:
-        wrong = f"{size} bytes, expected {size_bytes}"
+        difference = f"{size} bytes, expected {size_bytes}"
     elif sha256 is not None and digest != sha256:
-        wrong = f"sha256 {digest[:12]}..., expected {sha256[:12]}..."
+        difference = f"sha256 {digest[:12]}..., expected {sha256[:12]}..."
     elif md5 is not None:
         with open(file, "rb") as opened:
             got = hashlib.file_digest(
                 opened, lambda: hashlib.md5(usedforsecurity=False)
             ).hexdigest()
-        wrong = None if got == md5 else f"md5 {got[:12]}..., expected {md5[:12]}..."
-    if wrong is None:
+        difference = None if got == md5 else f"md5 {got[:12]}..., expected {md5[:12]}..."
+    if difference is None:
         return digest
     if file == target:
         raise DetectorError(
-            f"{target} is another file than the known one ({wrong}); move it away or rename it"
+            f"{target} is another file than the known one ({difference}); move it away or rename it"
         )
     file.unlink(missing_ok=True)
     _note_of(file).unlink(missing_ok=True)
     raise DetectorError(
-        f"{target.name} came with {wrong}; nothing was kept: try again, or ask its publisher"
+        f"{target.name} was downloaded with {difference}; nothing was kept: try again, or ask its "
+        "publisher"
     )

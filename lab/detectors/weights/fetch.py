@@ -46,20 +46,26 @@ def check_known(path: Path) -> Path:
 
 
 def compare_with_known(path: Path, sha256: str | None) -> None:
-    """sha256: that of the file, if it is at hand."""
-    wanted, whose = known_sha256(path.name)
-    if wanted is None:
+    """Check a file against the hash that is known by its name, if any is.
+
+    sha256: of the file, if it was computed already. Raises DetectorError if they differ.
+    """
+    expected, source = known_sha256(path.name)
+    if expected is None:
         return
     got = sha256 or weights_sha256(path)
-    if got != wanted:
+    if got != expected:
         raise DetectorError(
-            f"{path} has sha256 {got[:12]}..., {whose} has {wanted[:12]}...; "
+            f"{path} has sha256 {got[:12]}..., {source} has {expected[:12]}...; "
             "rename it if it is your own, or delete it and download it again"
         )
 
 
 def known_sha256(name: str) -> tuple[str | None, str]:
-    """The hash that a file of that name must have, and in words whose it is."""
+    """The hash that a file of that name must have, and where it comes from, for messages.
+
+    (None, "") if none is known.
+    """
     entry = catalogue(models_folder()).get(name)
     if entry and entry.sha256:
         return entry.sha256, "the published file"
@@ -82,16 +88,16 @@ def verify(names: list[str]) -> list[dict[str, Any]]:
     for path in paths:
         if names and path.name not in names:
             continue
-        wanted, whose = known_sha256(path.name)
+        expected, source = known_sha256(path.name)
         got = weights_sha256(path)
-        state = "unknown" if wanted is None else "ok" if got == wanted else "differs"
+        state = "unknown" if expected is None else "ok" if got == expected else "differs"
         rows.append(
             {
                 "name": path.name,
                 "state": state,
                 "sha256": got,
-                "expected": wanted,
-                "known_from": whose or None,
+                "expected": expected,
+                "known_from": source or None,
             }
         )
     return rows
@@ -101,7 +107,7 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
     """A file of the catalogue, downloaded into the models folder and checked.
 
     Without progress, a bar is drawn on a terminal. Raises DetectorError if the name is not known,
-    or the file cannot be had or is another than expected.
+    or the file cannot be downloaded or is not the expected one.
     """
     folder = models_folder()
     known = catalogue(folder)
@@ -115,13 +121,13 @@ def fetch(name: str, progress: Progress | None = None) -> Path:
 def fetch_entry(entry: Entry, progress: Progress | None = None) -> Path:
     """As `fetch`, for a file that need not be in the catalogue."""
     folder, name = models_folder(), entry.name
-    wanted = entry.sha256 or known_sha256(name)[0]
-    if wanted and (folder / name).is_file() and weights_sha256(folder / name) == wanted:
+    expected = entry.sha256 or known_sha256(name)[0]
+    if expected and (folder / name).is_file() and weights_sha256(folder / name) == expected:
         return folder / name
-    with _bar(name, progress) as shown_progress:
+    with _bar(name, progress) as report:
         digest = download(
-            entry.url, folder / name, sha256=wanted, md5=entry.md5,
-            size_bytes=entry.size_bytes, progress=shown_progress,
+            entry.url, folder / name, sha256=expected, md5=entry.md5,
+            size_bytes=entry.size_bytes, progress=report,
         )  # fmt: skip
     _pin(entry, digest)
     return folder / name

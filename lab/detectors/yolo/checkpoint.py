@@ -1,6 +1,6 @@
 """Checkpoints (`.pt`): pickles, which are programs. Nothing here runs one.
 
-`read_facts` looks into a pickle with stand-ins for everything that it names. `load_network` lets
+`read_facts` reads a pickle with stand-ins for everything that it names. `load_network` lets
 torch rebuild it from a list of known classes alone (`weights_only=True`).
 """
 
@@ -86,8 +86,8 @@ class Loaded(NamedTuple):
 def load_network(path: str | Path) -> Loaded:
     """A checkpoint's network, rebuilt from known classes only; no code of the file runs.
 
-    Raises DetectorError, in one line, for a file that is damaged, of another kind, or that asks
-    for anything beside the classes of torch and Ultralytics.
+    Raises DetectorError, in one line, for a file that is damaged, of another kind, or that names
+    anything other than the classes of torch and Ultralytics.
     """
     path = Path(path)
     facts = read_facts(path)
@@ -133,8 +133,8 @@ def _restricted_load(path: Path) -> dict[str, Any]:
             checkpoint, _ = torch_safe_load(str(file), safe_only=True)
     except Exception as error:
         cause = error.__cause__ or error
-        asked = re.search(r"GLOBAL ([\w.]+)", str(cause))
-        why = f"it asks for {asked[1]}" if asked else first_line(cause)
+        named = re.search(r"GLOBAL ([\w.]+)", str(cause))
+        why = f"it asks for {named[1]}" if named else first_line(cause)
         raise DetectorError(f"{path} cannot be loaded safely ({why}); {_EXPECTED}") from None
     if not isinstance(checkpoint, dict):
         raise DetectorError(f"{path} holds {type(checkpoint).__name__}; {_EXPECTED}")
@@ -143,11 +143,11 @@ def _restricted_load(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _plain_name(path: Path) -> Iterator[Path]:
-    """The file under a path that ultralytics does not change: of some it thinks another is meant."""
+    """The file under a path that ultralytics leaves as it is; it takes some names for others."""
     from ultralytics.utils.checks import check_yolov5u_filename
 
-    seen = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
-    if seen == str(path):
+    resolved = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
+    if resolved == str(path):
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -162,10 +162,10 @@ def _plain_name(path: Path) -> Iterator[Path]:
 def read_facts(path: Path) -> CheckpointFacts:
     """What the checkpoint says of itself, without torch, without running it.
 
-    Raises DetectorError for a file that is damaged, of another kind, or asks for foreign code.
+    Raises DetectorError for a file that is damaged, of another kind, or names foreign code.
     """
-    found, asked = _read_pickle(path)
-    _refuse_foreign(path, asked)
+    found, named = _read_pickle(path)
+    _refuse_foreign(path, named)
     if not isinstance(found, dict):
         found = {"model": found}
     network = found.get("ema") or found.get("model")
@@ -199,9 +199,9 @@ def _names(path: Path, names: Any) -> tuple[str, ...]:
     return tuple(str(names[i]) for i in sorted(names))
 
 
-def _refuse_foreign(path: Path, asked: list[str]) -> None:
-    roots = {name.split(".")[0] for name in asked}
-    foreign = [n for n in asked if n.split(".")[0] not in _KNOWN_ROOTS and n not in _KNOWN_NAMES]
+def _refuse_foreign(path: Path, named: list[str]) -> None:
+    roots = {name.split(".")[0] for name in named}
+    foreign = [n for n in named if n.split(".")[0] not in _KNOWN_ROOTS and n not in _KNOWN_NAMES]
     if "models" in roots and all(n.split(".")[0] in ("models", "utils") for n in foreign):
         raise DetectorError(
             f"{path} is a checkpoint of the YOLOv5 (or YOLOv9) repository, which holds its code by "
@@ -212,7 +212,8 @@ def _refuse_foreign(path: Path, asked: list[str]) -> None:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise DetectorError(
             f"{path} is refused: as it is opened it would run {', '.join(foreign[:3])}{more}; "
-            "a checkpoint names classes of torch and ultralytics only. Do not open it with other programs"
+            "a checkpoint names classes of torch and ultralytics only. Do not open it with other "
+            "programs"
         )
 
 
@@ -245,14 +246,14 @@ class _StandIn:
 class _Reader(pickle.Unpickler):
     """A reader of pickles that imports nothing and calls nothing but stand-ins."""
 
-    def __init__(self, file: Any, asked: list[str]) -> None:
+    def __init__(self, file: Any, named: list[str]) -> None:
         super().__init__(file)
-        self._asked = asked
+        self._named = named
 
     def find_class(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
-        if full not in self._asked:
-            self._asked.append(full)
+        if full not in self._named:
+            self._named.append(full)
         return _REAL.get(full) or type(name.split(".")[-1], (_StandIn,), {})
 
     def persistent_load(self, pid: Any) -> Any:
@@ -260,8 +261,8 @@ class _Reader(pickle.Unpickler):
 
 
 def _read_pickle(path: Path) -> tuple[Any, list[str]]:
-    """The checkpoint with stand-ins for all its objects, and the names that it asked for."""
-    asked: list[str] = []
+    """The checkpoint with stand-ins for all its objects, and the classes that it names."""
+    named: list[str] = []
     try:
         size_bytes = path.stat().st_size
         if size_bytes == 0:
@@ -269,23 +270,24 @@ def _read_pickle(path: Path) -> tuple[Any, list[str]]:
         with open(path, "rb") as file:
             is_zip = file.read(4) == b"PK\x03\x04"
             file.seek(0)
-            found = _of_zip(path, file, asked) if is_zip else _of_legacy(path, file, asked)
+            found = _of_zip(path, file, named) if is_zip else _of_legacy(path, file, named)
     except DetectorError:
-        # What it asked for says more than that it is damaged.
-        _refuse_foreign(path, asked)
+        # The classes that it names say more than that it is damaged.
+        _refuse_foreign(path, named)
         raise
     except OSError as error:
         raise DetectorError(f"{path} cannot be read ({error.strerror})") from None
-    return found, asked
+    return found, named
 
 
-def _of_zip(path: Path, file: Any, asked: list[str]) -> Any:
+def _of_zip(path: Path, file: Any, named: list[str]) -> Any:
     try:
         with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
             if any(n.endswith("/constants.pkl") for n in names):
                 raise DetectorError(
-                    f"{path} is a TorchScript file; use the checkpoint it was exported from, or an ONNX export"
+                    f"{path} is a TorchScript file; use the checkpoint it was exported from, "
+                    "or an ONNX export"
                 )
             inside = [n for n in names if n.endswith("data.pkl")]
             if len(inside) != 1:
@@ -299,22 +301,22 @@ def _of_zip(path: Path, file: Any, asked: list[str]) -> Any:
             content = archive.read(inside[0])
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise DetectorError(f"{path} is cut off or damaged; copy or download it again") from None
-    return _unpickle(path, io.BytesIO(content), asked)
+    return _unpickle(path, io.BytesIO(content), named)
 
 
-def _of_legacy(path: Path, file: Any, asked: list[str]) -> Any:
+def _of_legacy(path: Path, file: Any, named: list[str]) -> Any:
     """The form before torch 1.6: magic number, protocol, system, object, then the storages."""
-    magic = _unpickle(path, file, asked)
+    magic = _unpickle(path, file, named)
     if magic != _LEGACY_MAGIC:
         raise DetectorError(f"{path} is not a checkpoint; {_EXPECTED}")
     for _ in range(2):
-        _unpickle(path, file, asked)
-    return _unpickle(path, file, asked)
+        _unpickle(path, file, named)
+    return _unpickle(path, file, named)
 
 
-def _unpickle(path: Path, file: Any, asked: list[str]) -> Any:
+def _unpickle(path: Path, file: Any, named: list[str]) -> Any:
     try:
-        return _Reader(file, asked).load()
+        return _Reader(file, named).load()
     except EOFError:
         raise DetectorError(
             f"{path} is not a checkpoint, or it is cut off; copy or download it again"
@@ -330,7 +332,10 @@ def _kind(value: Any) -> str:
 
 
 def ultralytics() -> Any:
-    """The package, told never to install anything or to report home."""
+    """The package, set never to install anything or to send reports.
+
+    Raises DetectorError if it cannot be imported.
+    """
     os.environ["YOLO_AUTOINSTALL"] = "false"
     os.environ.setdefault("YOLO_VERBOSE", "false")
     what = "a checkpoint (.pt)"

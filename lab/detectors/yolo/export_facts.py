@@ -1,4 +1,4 @@
-"""What an export says of itself: shapes and metadata, or the reason why it cannot be used."""
+"""What an export says of itself: shapes and metadata, or why it cannot be used."""
 
 from __future__ import annotations
 
@@ -43,7 +43,10 @@ class ExportFacts:
         output_shapes: list[list[Any]],
         meta: Mapping[str, Any],
     ) -> ExportFacts:
-        """Shapes with a number where an axis is fixed. Raises DetectorError if it cannot be used."""
+        """The facts of an export. Raises DetectorError if it cannot be used.
+
+        input_shape, output_shapes: with a number where an axis is fixed. meta: its metadata.
+        """
         size, batch = _input(path, input_shape)
         task = str(meta.get("task", "detect"))
         if task not in TASKS:
@@ -56,14 +59,23 @@ class ExportFacts:
         form, classes = _form(path, outputs[0], more, len(known) if known else None, "task" in meta)
         names = known or labels_of(path.stem, path.parent)
         if len(names) != classes:
-            what = f"does not say its class names; it has {classes} of them" if not names else \
-                f"has {classes} classes, but {len(names)} names are known"  # fmt: skip
+            what = (
+                f"has {classes} classes, but {len(names)} names are known"
+                if names
+                else f"does not say its class names; it has {classes} of them"
+            )
             raise DetectorError(f"{path} {what}: write one name a line into {names_file(path)}")
         return cls(
-            names=names, task=task, form=form, stride=_stride(meta), fixed_size_px=size, fixed_batch=batch,
+            names=names,
+            task=task,
+            form=form,
+            stride=_stride(meta),
+            fixed_size_px=size,
+            fixed_batch=batch,
             image_size=max(size) if size else _exported_size(meta),
-            licence=str(meta.get("license") or "unknown"), are_names_own=not given and bool(own),
-        )  # fmt: skip
+            licence=str(meta.get("license") or "unknown"),
+            are_names_own=not given and bool(own),
+        )
 
 
 def unknown_task(path: Path, task: str) -> str:
@@ -87,7 +99,10 @@ def read_onnx_metadata(meta: Mapping[str, str]) -> dict[str, Any]:
 
 
 def read_yaml_metadata(path: Path) -> dict[str, Any]:
-    """`metadata.yaml` of an OpenVINO folder; {} if there is none. Raises DetectorError if damaged."""
+    """`metadata.yaml` of an OpenVINO folder; {} if there is none.
+
+    Raises DetectorError if it cannot be read.
+    """
     import yaml
 
     if not path.is_file():
@@ -116,7 +131,8 @@ def _more(path: Path, task: str, outputs: list[list[int | None]]) -> int:
     expected = [3, 4] if task == "segment" else [3]
     if ranks != expected:
         raise DetectorError(
-            f"{path} gives {len(outputs)} outputs of {ranks} axes, expected {expected} for {task!r}; {_AGAIN}"
+            f"{path} gives {len(outputs)} outputs of {ranks} axes, expected {expected} for "
+            f"{task!r}; {_AGAIN}"
         )
     if task == "segment":
         if outputs[1][1] is None:
@@ -151,7 +167,7 @@ def _form(
         return "yolov5", third - 5
     if second is not None and second > 4 + more and (third is None or second < third):
         return "dense", second - 4 - more
-    raise DetectorError(f"{path} gives output {shape}, which is of no form that is known; {_AGAIN}")
+    raise DetectorError(f"{path} gives output {shape}, which has no known form; {_AGAIN}")
 
 
 def _own_names(names: Any) -> tuple[str, ...]:

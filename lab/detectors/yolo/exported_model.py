@@ -140,12 +140,14 @@ def read_openvino_folder(path: Path, core: Any = None) -> tuple[Any, ExportFacts
     descriptions = sorted(path.glob("*.xml"))
     if len(descriptions) != 1:
         raise DetectorError(
-            f"{path} holds {len(descriptions)} .xml files, expected one; export it again with Ultralytics, format=openvino"
+            f"{path} holds {len(descriptions)} .xml files, expected one; "
+            "export it again with Ultralytics, format=openvino"
         )
     xml = descriptions[0]
     if not xml.with_suffix(".bin").is_file():
         raise DetectorError(
-            f"{path} has {xml.name} without {xml.stem}.bin, which holds the weights; copy the whole folder"
+            f"{path} has {xml.name} without {xml.stem}.bin, which holds the weights; "
+            "copy the whole folder"
         )
     meta = read_yaml_metadata(path / "metadata.yaml")
     if core is None:

@@ -67,16 +67,17 @@ class Letterbox:
 
 
 def non_maximum_suppression(
-    box_xyxy_px: np.ndarray, scores: np.ndarray, iou: float, most: int
+    box_xyxy_px: np.ndarray, scores: np.ndarray, iou: float, max_boxes: int
 ) -> np.ndarray:
     """Positions of the boxes of one class that remain, best first.
 
-    box_xyxy_px: float32 (n, 4). scores: float32 (n,). iou: overlap above which the weaker goes.
-    most: the largest number kept.
+    box_xyxy_px: float32 (n, 4). scores: float32 (n,).
+    iou: overlap above which the weaker box is removed.
+    max_boxes: how many are kept at most.
     """
     if len(scores) == 0:
         return np.zeros(0, np.int64)
     xywh = box_xyxy_px.astype(np.float64)
     xywh[:, 2:] -= xywh[:, :2]
     kept = cv2.dnn.NMSBoxes(xywh.tolist(), scores.tolist(), 0.0, iou)
-    return np.asarray(kept, np.int64).reshape(-1)[:most]
+    return np.asarray(kept, np.int64).reshape(-1)[:max_boxes]

@@ -76,7 +76,7 @@ def upright_boxes(rotated_xywhr: np.ndarray) -> np.ndarray:
 
 
 def rotated_suppression(
-    rotated_xywhr: np.ndarray, scores: np.ndarray, iou: float, most: int
+    rotated_xywhr: np.ndarray, scores: np.ndarray, iou: float, max_boxes: int
 ) -> np.ndarray:
     """Positions of the rotated boxes of one class that remain, best first.
 
@@ -91,7 +91,7 @@ def rotated_suppression(
         overlap = _probabilistic_iou(boxes[: start + len(block)], block)
         stronger = np.arange(len(overlap))[:, None] < np.arange(start, start + len(block))[None]
         keep[start : start + len(block)] = ~((overlap > iou) & stronger).any(axis=0)
-    return order[keep][:most]
+    return order[keep][:max_boxes]
 
 
 def _probabilistic_iou(one: np.ndarray, other: np.ndarray, eps: float = 1e-7) -> np.ndarray:

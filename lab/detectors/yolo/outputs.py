@@ -1,4 +1,4 @@
-"""What networks put out, and how it becomes boxes and scores.
+"""The outputs of networks, and how they become boxes and scores.
 
 Forms: `dense`, Ultralytics' (b, 4 + classes + more, n); `yolov5`, that repository's
 (b, n, 5 + classes). Both give centre and size in pixels of the network's input.
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.detection import Detections
-from lab.detectors.yolo.letterbox import Letterbox, non_maximum_suppression
+from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.masks import rotated_suppression, tight_boxes, upright_boxes
-from lab.detectors.yolo.suppression import NmsSettings
+from lab.detectors.yolo.suppression import Best, Found, NmsSettings
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,14 @@ class Raw:
 
     @classmethod
     def stack(cls, parts: list[Raw]) -> Raw:
-        def joined(name: str) -> np.ndarray:
-            return np.concatenate([getattr(part, name) for part in parts])
-
-        has_masks = parts[0].prototypes is not None
-        return cls(joined("boxes"), joined("scores"), joined("more"),
-                   joined("prototypes") if has_masks else None)  # fmt: skip
+        """One batch of several."""
+        prototypes = [p.prototypes for p in parts if p.prototypes is not None]
+        return cls(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.more for part in parts]),
+            np.concatenate(prototypes) if prototypes else None,
+        )
 
 
 def from_rows(
@@ -90,31 +92,29 @@ class Picture:
         width_px: int,
         height_px: int,
     ) -> Detections:
-        """What is kept, in pixels of the picture. scores: (n, labels)."""
-        found: list[str] = []
-        kept_scores, kept_rows = [], []
-        for column in np.flatnonzero((scores >= keep.score_floor).any(axis=0)):
-            rows = np.flatnonzero(scores[:, column] >= keep.score_floor)
-            best = self.best(rows, scores[rows, column], keep.nms_iou, keep.max_boxes)
-            found += [labels[column]] * len(best)
-            kept_scores.append(scores[rows[best], column])
-            kept_rows.append(rows[best])
-        if not found:
+        """The detections that are kept, in pixels of the picture. scores: (n, labels)."""
+        kept = list(keep.kept(scores, self.best(keep)))
+        if not kept:
             return Detections()
-        return Detections(
-            found,
-            np.clip(np.concatenate(kept_scores), 0, 1).astype(np.float32),
-            box.back(self.upright(np.concatenate(kept_rows)), width_px, height_px),
-        )
+        # Together, since a mask is drawn once for all labels of its box.
+        boxes = self.upright(np.concatenate([rows for _, rows in kept]))
+        found = Found.nothing()
+        start = 0
+        for column, rows in kept:
+            found.add(labels[column], boxes[start : start + len(rows)], scores[rows, column])
+            start += len(rows)
+        return found.detections(box, width_px, height_px)
 
-    def best(self, rows: np.ndarray, scores: np.ndarray, iou: float, most: int) -> np.ndarray:
-        """Positions within `rows` (all of one class) that remain, best first."""
+    def best(self, keep: NmsSettings) -> Best:
+        """What tells which rows of one label remain; see `NmsSettings.kept`."""
         if self.suppressed:
-            return np.argsort(-scores)[:most]
-        if self.task == "obb":
-            rotated = np.concatenate([self.boxes[rows], self.more[rows, -1:]], axis=1)
-            return rotated_suppression(rotated, scores, iou, most)
-        return non_maximum_suppression(self.boxes[rows], scores, iou, most)
+            return lambda rows, scores: np.argsort(-scores)[: keep.max_boxes]
+        if self.task != "obb":
+            return keep.upright_best(self.boxes)
+        rotated = np.concatenate([self.boxes, self.more[:, -1:]], axis=1)
+        return lambda rows, scores: rotated_suppression(
+            rotated[rows], scores, keep.nms_iou, keep.max_boxes
+        )
 
     def upright(self, rows: np.ndarray) -> np.ndarray:
         """Boxes (n, 4) xyxy of these rows, in pixels of the network's input."""

@@ -1,8 +1,8 @@
-"""From a network's dense output to detections: floor, and suppression label by label."""
+"""From a network's dense output to detections: the score floor, and suppression by label."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,26 +14,32 @@ from lab.errors import SettingError
 from lab.frame import Frame
 
 STRIDE = 32
+Best = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class NmsSettings:
-    """What is kept of a dense output. nms_iou, max_boxes: of each label by itself."""
+    """What is kept of a dense output. nms_iou and max_boxes apply to each label by itself."""
 
     score_floor: float
     nms_iou: float
     max_boxes: int
 
-    def of_label(
-        self, boxes: np.ndarray, scores: np.ndarray, *, suppress: bool = True
-    ) -> np.ndarray:
-        """Positions of one label's detections, best first. boxes: (n, 4) xyxy. scores: (n,)."""
-        rows = np.flatnonzero(scores >= self.score_floor)
-        if not suppress:
-            return rows[np.argsort(-scores[rows])[: self.max_boxes]]
-        return rows[
-            non_maximum_suppression(boxes[rows], scores[rows], self.nms_iou, self.max_boxes)
-        ]
+    def kept(self, scores: np.ndarray, best: Best) -> Iterator[tuple[int, np.ndarray]]:
+        """Each label (column) with a score at or above the floor, and its rows that remain.
+
+        scores: (n, labels). best: of the rows of one label and their scores, the positions that
+        remain, best first, such as `upright_best` gives them.
+        """
+        for column in np.flatnonzero((scores >= self.score_floor).any(axis=0)).tolist():
+            rows = np.flatnonzero(scores[:, column] >= self.score_floor)
+            yield column, rows[best(rows, scores[rows, column])]
+
+    def upright_best(self, boxes: np.ndarray) -> Best:
+        """Non-maximum suppression of upright boxes, (n, 4) xyxy."""
+        return lambda rows, scores: non_maximum_suppression(
+            boxes[rows], scores, self.nms_iou, self.max_boxes
+        )
 
 
 def nms_settings(
@@ -50,7 +56,7 @@ def nms_settings(
 
 @dataclass
 class Found:
-    """Detections of one frame as they come, label after label, in pixels of the input."""
+    """Detections of one frame, label after label, in pixels of the network's input."""
 
     labels: list[str]
     boxes: list[np.ndarray]
@@ -60,10 +66,11 @@ class Found:
     def nothing(cls) -> Found:
         return cls([], [], [])
 
-    def add(self, label: str, boxes: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> None:
-        self.labels += [label] * len(rows)
-        self.boxes.append(boxes[rows])
-        self.scores.append(scores[rows])
+    def add(self, label: str, boxes: np.ndarray, scores: np.ndarray) -> None:
+        """Detections of one label: boxes (n, 4) xyxy, scores (n,)."""
+        self.labels += [label] * len(scores)
+        self.boxes.append(boxes)
+        self.scores.append(scores)
 
     def detections(self, box: Letterbox, width_px: int, height_px: int) -> Detections:
         """In pixels of the picture."""

@@ -1,7 +1,7 @@
 """Ultralytics checkpoints on torch, for their raw per-class scores.
 
 Only the network is theirs here: letterbox and suppression are the same as for ONNX files, so
-that no box loses its second class and no suppression stops half way.
+that no box loses its second class and no suppression stops early.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from lab.errors import DetectorError
 class UltralyticsModel:
     """A checkpoint for detection, segmentation or rotated boxes: pictures in, scores out.
 
-    Raises DetectorError if the file is no checkpoint, unsafe, or of another task.
+    Raises DetectorError if the file is not a checkpoint, is unsafe, or is for another task.
     """
 
     name = "torch"
@@ -64,7 +64,10 @@ class UltralyticsModel:
 
 
 def why_unfit(path: Path, facts: Any) -> str | None:
-    """Why the detector `yolo` cannot use a checkpoint with these `CheckpointFacts`; None if it can."""
+    """Why the detector `yolo` cannot use a checkpoint; None if it can.
+
+    facts: the checkpoint's `CheckpointFacts`.
+    """
     if facts.network.startswith("YOLOE"):
         return f"{path} is a YOLOE model; it runs on the detector 'yoloe'"
     if facts.network.startswith("RTDETR"):
@@ -73,7 +76,10 @@ def why_unfit(path: Path, facts: Any) -> str | None:
 
 
 def split_dense(dense: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(b, 4 + classes, n) with centre and size to boxes (b, n, 4) xyxy and scores (b, n, classes)."""
+    """Boxes (b, n, 4) xyxy and scores (b, n, classes) of a dense output.
+
+    dense: (b, 4 + classes, n); each box by its centre and size.
+    """
     rows = dense.transpose(0, 2, 1)
     raw = from_rows(rows, rows.shape[-1] - 4, "detect", None)
     return raw.boxes, raw.scores

@@ -36,7 +36,8 @@ class Yolo(Detector):
         of its export, else `onnx`.
     labels: the classes to look for; None for all. class_name: the same for a single one.
     image_size: longest side of the network's input in pixels, a multiple of its stride.
-    nms_iou: of two boxes of one class that overlap more, the weaker goes (0.7 as Ultralytics).
+    nms_iou: of two boxes of one class that overlap by more, the weaker is removed (0.7, as in
+        Ultralytics).
     most_boxes: the largest number kept for each label on a frame.
 
     Raises DetectorError if the weights are missing, changed or not such a model; SettingError
@@ -93,7 +94,10 @@ class Yolo(Detector):
         return dict(self._recipe)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         height, width = one_shape(frames)

@@ -1,1 +1,1 @@
-"""Brands and places, told apart by CLIP."""
+"""Brands and places, classified by CLIP."""

@@ -87,16 +87,19 @@ class PromptClassifier(Detector):
         return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """See `lab.detectors.detector.Detector`. Raises ValueError if the frames differ in shape."""
+        """See `lab.detectors.detector.Detector`.
+
+        Raises ValueError if the frames differ in shape.
+        """
         if not frames:
             return []
         height, width = one_shape(frames)
         pictures = [frame.image_bgr for frame in frames if frame.image_bgr is not None]
         if not height or not width:
             return [Detections.failed("the picture has no pixels")] * len(frames)
-        return self._look(frames, pictures)
+        return self._infer(frames, pictures)
 
-    def _look(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
+    def _infer(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
         height, width = pictures[0].shape[:2]
         whole = np.array([[0, 0, width, height]])
         return [self._detections(row[None], whole) for row in self.probabilities(pictures)]

@@ -1,4 +1,4 @@
-"""Weights of CLIP models: a published name or a file; fetched once, and read without running code."""
+"""Weights of CLIP models, by published name or file: fetched once, read without running code."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def open_clip(what: str = "a detector of brands or scenes") -> Any:
 
 
 def known_models() -> list[str]:
-    """Models of open_clip whose tokenizer comes with it, so that nothing else is fetched."""
+    """Models of open_clip that come with their tokenizer, so that nothing else is downloaded."""
     package = open_clip()
 
     def is_whole(name: str) -> bool:
@@ -89,7 +89,7 @@ def find_clip_weights(model: str, weights: str | None) -> ClipWeights:
 
 
 def check_weights_file(path: Path) -> None:
-    """Look into a file before anything loads it. Raises DetectorError if it is no state dict.
+    """Check a file before it is loaded. Raises DetectorError if it is not a state dict.
 
     A pickle is read with torch's `weights_only`, which builds tensors and plain containers and
     refuses everything else without running it.
@@ -159,12 +159,12 @@ def _published(model: str, name: str, config: dict[str, Any]) -> Path:
 
 
 def _fetched(repository: str, files: list[str], folder: Path) -> Iterator[Path]:
-    """Those files that the repository has; an interrupted download goes on where it ended."""
+    """Those files that the repository has; an interrupted download is resumed."""
     import requests
     from huggingface_hub import constants, hf_hub_download
     from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:  # asked by itself it would try for half a minute
+    try:  # on its own the package would try for half a minute
         requests.head(
             os.environ.get("HF_ENDPOINT") or constants.ENDPOINT, timeout=_REACHED_WITHIN_S
         )
@@ -200,4 +200,7 @@ def _not_fetched(model: str, name: str, config: dict[str, Any], why: str) -> str
     )
     target = models_folder() / "clip" / f"{model}-{name}.safetensors"
     what = files[0] if files else f"the weights of {model} {name}"
-    return f"weights {name!r} of {model} are not here ({why}); fetch {what} from {origin} and put it at {target}"
+    return (
+        f"weights {name!r} of {model} are not here ({why}); "
+        f"fetch {what} from {origin} and put it at {target}"
+    )

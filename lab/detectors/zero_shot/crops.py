@@ -8,15 +8,21 @@ from lab.detection import Detections
 
 
 def crop_boxes(
-    found: Detections, width_px: int, height_px: int, *, threshold: float, most: int, margin: float
+    found: Detections,
+    width_px: int,
+    height_px: int,
+    *,
+    threshold: float,
+    max_crops: int,
+    margin: float,
 ) -> np.ndarray:
     """Where to cut: int64, shape (n, 4), xyxy in pixels, inside the picture, 1 px or more a side.
 
-    The surest boxes at or above `threshold`, at most `most`, surest first; each is made larger
+    The best boxes at or above `threshold`, at most `max_crops`, best first; each is made larger
     about its centre by the fraction `margin` of its width and of its height.
     """
     order = np.argsort(-found.confidence, kind="stable")
-    order = order[found.confidence[order] >= threshold][:most]
+    order = order[found.confidence[order] >= threshold][:max_crops]
     boxes = found.box_xyxy_px[order].astype(np.float64)
     grow = (boxes[:, 2:] - boxes[:, :2]) * (margin / 2)
     corners = np.concatenate([np.floor(boxes[:, :2] - grow), np.ceil(boxes[:, 2:] + grow)], axis=1)

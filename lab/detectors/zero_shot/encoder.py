@@ -29,17 +29,17 @@ class TextCache(Protocol):
 
 
 class MemoryTextCache:
-    """Keeps the latest `most` vectors as long as it lives."""
+    """Keeps the latest vectors in memory. max_vectors: how many of them."""
 
-    def __init__(self, most: int = 20_000) -> None:
+    def __init__(self, max_vectors: int = 20_000) -> None:
         self._kept: dict[tuple[str, str], np.ndarray] = {}
-        self._most = most
+        self._max_vectors = max_vectors
 
     def get(self, encoder: str, text: str) -> np.ndarray | None:
         return self._kept.get((encoder, text))
 
     def put(self, encoder: str, text: str, vector: np.ndarray) -> None:
-        while len(self._kept) >= self._most:
+        while len(self._kept) >= self._max_vectors:
             del self._kept[next(iter(self._kept))]
         self._kept[encoder, text] = vector
 
@@ -50,10 +50,10 @@ _IN_MEMORY = MemoryTextCache()
 class ClipEncoder:
     """A CLIP model at f32. Two vectors' dot product times `scale` is the model's logit.
 
-    model: a name of open_clip whose tokenizer comes with the package. Weights of OpenAI in a
+    model: a name of open_clip; its tokenizer comes with the package. Weights of OpenAI in a
         file need the model with `-quickgelu` at the end; by name the right one is taken.
     weights: a published name of that model, a path, or a file name in the models folder; None
-        is the default of the model. Names are fetched here, once, and never later.
+        is the default of the model. Published weights are downloaded once.
     text_cache: where vectors of texts are kept; None keeps them in memory
         until the process ends.
 
@@ -152,7 +152,7 @@ class ClipEncoder:
 
     def texts(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of unit length, float32, shape (n, dim); what is longer than the model's
-        context (77 tokens for most) is cut."""
+        context (77 tokens for most models) is cut."""
         found = {text: self._cache.get(self.key, text) for text in texts}
         missing = [text for text, vector in found.items() if vector is None]
         for start in range(0, len(missing), BATCH_SIZE):

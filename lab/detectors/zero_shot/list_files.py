@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
+from lab.atomic_file import write_atomically
 from lab.errors import SettingError
 
 MAX_FILE_BYTES = 4 << 20
@@ -49,10 +49,7 @@ def write_list(value: Any, target: Path) -> None:
         import yaml
 
         text = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=100)
-    beside = target.with_name(f".{target.name}.{os.getpid()}")
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(target)
+        write_atomically(target, text)
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise SettingError(f"{target} cannot be written ({error.strerror})") from None

@@ -1,4 +1,4 @@
-"""Detector `logos`: brands, told apart by CLIP inside boxes or over the whole picture."""
+"""Detector `logos`: brands, classified by CLIP inside boxes or over the whole picture."""
 
 from __future__ import annotations
 
@@ -45,18 +45,20 @@ class Logos(PromptClassifier):
     brands: a list of `{"name", "terms"}`, the path of such a list (YAML or JSON), or None for a
         built-in list of well-known brands. Terms stand in "a photo of the ... logo" and the like.
     negative: whole prompts for pictures without a logo; together they are one class.
-    labels: the brands that are reported; None for all. Scores are shared out among the whole
-        list, so a brand's score does not depend on which are reported, but it does depend on
-        the list: another list is another run.
-    on: `frame` looks at the whole picture, `boxes` at the boxes of another detector, each made
-        10 % larger and cut out; a detection then has the box that was cut.
+    labels: the brands that are reported; None for all. The scores of a picture sum to 1 over the
+        whole list and the negative class: a brand's score does not depend on which brands are
+        reported, but it depends on the list, so another list is another run.
+    on: `frame` analyses the whole picture; `boxes` the boxes of another detector, each made 10 %
+        larger and cut out: a detection then has the box that was cut.
     boxes_from: that detector's name and settings, `{"name": "yolo", "labels": ["car"]}`, or its
-        recipe. boxes_threshold: weaker boxes are not looked at. The surest 20 of a frame are.
+        recipe.
+    boxes_threshold: weaker boxes are not analysed. At most the 20 best of a frame are.
     top: the largest number of brands of one picture (or box), of the whole list.
-    store: for the other detector, if that keeps text embeddings.
+    store: for the other detector, if it keeps text embeddings.
     model, weights, text_cache: see `lab.detectors.zero_shot.encoder.ClipEncoder`.
 
-    Raises SettingError for a wrong setting or list, DetectorError for weights that cannot be used.
+    Raises SettingError for a setting or list that is not valid, DetectorError for weights that
+    cannot be used.
     """
 
     uses_store = True
@@ -79,29 +81,41 @@ class Logos(PromptClassifier):
     ) -> None:
         checked = load_brands(brands)
         none = check_prompts(NO_LOGO if negative is None else negative, "negative")
-        _check_place(on, boxes_from, boxes_threshold)
+        _check_boxes(on, boxes_from, boxes_threshold)
         prompts = {
             b["name"]: [t.format(term) for term in b["terms"] for t in LOGO_TEMPLATES]
             for b in checked
         }
         super().__init__(
-            prompts=prompts, negative=none, labels=labels, top=top, score_floor=score_floor,
-            model=model, weights=weights, text_cache=text_cache,
-        )  # fmt: skip
+            prompts=prompts,
+            negative=none,
+            labels=labels,
+            top=top,
+            score_floor=score_floor,
+            model=model,
+            weights=weights,
+            text_cache=text_cache,
+        )
         self._inner: Detector | None = None
         self._threshold = float(boxes_threshold)
         self._recipe |= {
-            "detector": "logos", "brands": checked, "templates": list(LOGO_TEMPLATES), "negative": none,
-            "on": on, "whole_frame": on == "frame",
-        }  # fmt: skip
+            "detector": "logos",
+            "brands": checked,
+            "templates": list(LOGO_TEMPLATES),
+            "negative": none,
+            "on": on,
+            "whole_frame": on == "frame",
+        }
         if boxes_from is not None:
             self._inner = _box_detector(boxes_from, store)
             self.batch_size = self._inner.batch_size
             self.is_stateful = self._inner.is_stateful
             self._recipe |= {
-                "boxes_from": self._inner.recipe(), "boxes_threshold": self._threshold,
-                "boxes_most": _MAX_CROPS, "boxes_margin": _MARGIN,
-            }  # fmt: skip
+                "boxes_from": self._inner.recipe(),
+                "boxes_threshold": self._threshold,
+                "boxes_most": _MAX_CROPS,
+                "boxes_margin": _MARGIN,
+            }
 
     def reset(self) -> None:
         """See `lab.detectors.detector.Detector`."""
@@ -113,13 +127,15 @@ class Logos(PromptClassifier):
         if self._inner is not None:
             self._inner.close()
 
-    def _look(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
+    def _infer(self, frames: Sequence[Frame], pictures: list[np.ndarray]) -> list[Detections]:
         if self._inner is None:
-            return super()._look(frames, pictures)
+            return super()._infer(frames, pictures)
         height, width = pictures[0].shape[:2]
         found = self._inner.detect(frames)
         cuts = [
-            crop_boxes(f, width, height, threshold=self._threshold, most=_MAX_CROPS, margin=_MARGIN)
+            crop_boxes(
+                f, width, height, threshold=self._threshold, max_crops=_MAX_CROPS, margin=_MARGIN
+            )
             for f in found
         ]
         crops = [
@@ -135,7 +151,7 @@ class Logos(PromptClassifier):
         ]
 
 
-def _check_place(on: str, boxes_from: Any, threshold: Any) -> None:
+def _check_boxes(on: str, boxes_from: Any, threshold: Any) -> None:
     if on not in ("frame", "boxes"):
         raise SettingError(f"on must be 'frame' or 'boxes', got {on!r}")
     if (

@@ -1,4 +1,4 @@
-"""Detector `scenes`: the kind of place that a whole picture shows, told apart by CLIP."""
+"""Detector `scenes`: the kind of place that a whole picture shows, classified by CLIP."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from lab.detectors.zero_shot.scene_lists import NEUTRAL, check_prompts, load_sce
 class Scenes(PromptClassifier):
     """What kind of scene a picture shows, among a list of scenes.
 
-    scenes: a list of names, or of `{"name", "prompts"}` with whole prompts, the path of such a list
-        (YAML or JSON), or None for a built-in list. Scores are shared out among the whole list and a neutral class.
+    scenes: a list of names, or of `{"name", "prompts"}` with whole prompts; the path of such a
+        list (YAML or JSON); or None for a built-in list. The scores of a picture sum to 1 over
+        the whole list and a neutral class.
     negative: whole prompts of the neutral class.
     labels: the scenes that are reported; see `Logos`, also for the other settings.
 
-    Raises SettingError for a wrong setting or list, DetectorError for weights that cannot be used.
+    Raises SettingError for a setting or list that is not valid, DetectorError for weights that
+    cannot be used.
     """
 
     def __init__(
@@ -36,9 +38,15 @@ class Scenes(PromptClassifier):
         checked = load_scenes(scenes)
         neutral = check_prompts(NEUTRAL if negative is None else negative, "negative")
         super().__init__(
-            prompts={s["name"]: s["prompts"] for s in checked}, negative=neutral, labels=labels, top=top,
-            score_floor=score_floor, model=model, weights=weights, text_cache=text_cache,
-        )  # fmt: skip
+            prompts={s["name"]: s["prompts"] for s in checked},
+            negative=neutral,
+            labels=labels,
+            top=top,
+            score_floor=score_floor,
+            model=model,
+            weights=weights,
+            text_cache=text_cache,
+        )
         self._recipe |= {
             "detector": "scenes",
             "scenes": checked,

@@ -1,1 +1,1 @@
-"""Annotations of other programs."""
+"""Annotation files of other programs."""

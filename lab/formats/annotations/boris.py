@@ -1,4 +1,4 @@
-"""BORIS: tabular events (a START and a STOP row each) and aggregated events (a row each).
+"""BORIS: tabular events (a START and a STOP row for each) and aggregated events (one row each).
 
 A behaviour is a label; points have no duration. Columns as of BORIS 8, older spellings included.
 """
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.errors import SettingError
-from lab.formats.annotations.table import time_us
+from lab.formats.annotations.table import annotation_row, time_us
 
 _MEDIA = ("media file name", "media file path", "source", "observation id")
 _HEADERS = (
@@ -70,7 +70,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
             first, _ = begun.pop(key)
             out.append(_row(media, label, first, at, where))
         else:
-            raise SettingError(f"{where}: behaviour type {kind!r} is none of START, STOP, POINT")
+            raise SettingError(f"{where}: behaviour type {kind!r} is not START, STOP or POINT")
     if begun:
         (media, label, _), (_, where) = next(iter(begun.items()))
         raise SettingError(f"{where}: {label!r} starts in {media} and never stops; add the STOP")
@@ -89,8 +89,7 @@ def _media(row: Mapping[str, Any], where: str) -> str:
 def _row(media: str, label: str, start_us: int, end_us: int, where: str) -> dict[str, Any]:
     if end_us < start_us:
         raise SettingError(f"{where}: {label!r} stops before it starts; swap the two")
-    return {"media": media, "label": label, "start_us": start_us, "end_us": end_us,
-            "annotator": "me", "origin": "independent", "media_id": None, "where": where}  # fmt: skip
+    return annotation_row(media, label, start_us, end_us, where)
 
 
 def write(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -111,9 +110,15 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
             events.append((row["media"], at, kind != "STOP", kind, row))
     for media, at, _, kind, row in sorted(events, key=lambda e: e[:3]):
         values = {
-            "Observation id": media, "Observation type": "Media file(s)", "Source": f"player #1:{media}",
-            "Subject": "No focal subject", "Behavior": row["label"], "Behavior type": kind,
-            "Time": f"{at / 1e6:.3f}", "Media file name": media, "Comment": row.get("annotator", ""),
-        }  # fmt: skip
+            "Observation id": media,
+            "Observation type": "Media file(s)",
+            "Source": f"player #1:{media}",
+            "Subject": "No focal subject",
+            "Behavior": row["label"],
+            "Behavior type": kind,
+            "Time": f"{at / 1e6:.3f}",
+            "Media file name": media,
+            "Comment": row.get("annotator", ""),
+        }
         writer.writerow([values.get(h, "") for h in _HEADERS])
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""ELAN (`.eaf`): a tier a label, an annotation a presence, milliseconds; one file a media.
+"""ELAN (`.eaf`): one tier per label, one annotation per presence, times in ms; one file per media.
 
 Format: EAF 3.0 of the Max Planck Institute for Psycholinguistics.
 """
@@ -11,6 +11,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from lab.errors import SettingError
+from lab.formats.annotations.table import annotation_row
 
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -20,7 +21,7 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
     """Rows; the media is the file's media descriptor, if it has one.
 
     A label is the annotation's value, or its tier's name where the value is empty. Raises
-    SettingError if it is no EAF, or declares entities.
+    SettingError if it is not an EAF, or declares entities.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise SettingError(
@@ -52,15 +53,13 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
                 raise SettingError(f"{where}: it is not aligned to a time; align it in ELAN")
             start, end = (int(str(t)) * 1000 for t in times)
             if end < start:
-                raise SettingError(f"{where}: ends before it begins; mend it in ELAN")
+                raise SettingError(f"{where}: ends before it begins; fix it in ELAN")
             label = (mark.findtext("ANNOTATION_VALUE") or "").strip() or (
                 tier.get("TIER_ID") or ""
             ).strip()
-            out.append(
-                {"media": address.rsplit("/", 1)[-1], "label": label, "start_us": start, "end_us": end,
-                 "annotator": tier.get("ANNOTATOR") or "me", "origin": "independent",
-                 "media_id": None, "where": where}
-            )  # fmt: skip
+            who = tier.get("ANNOTATOR") or "me"
+            media = address.rsplit("/", 1)[-1]
+            out.append(annotation_row(media, label, start, end, where, annotator=who))
     return out
 
 
@@ -70,9 +69,14 @@ def write(rows: Iterable[Mapping[str, Any]]) -> str:
     ET.register_namespace("xsi", _XSI)
     root = ET.Element(
         "ANNOTATION_DOCUMENT",
-        {"AUTHOR": "", "DATE": datetime.now(UTC).isoformat(timespec="seconds"), "FORMAT": "3.0", "VERSION": "3.0",
-         f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA},
-    )  # fmt: skip
+        {
+            "AUTHOR": "",
+            "DATE": datetime.now(UTC).isoformat(timespec="seconds"),
+            "FORMAT": "3.0",
+            "VERSION": "3.0",
+            f"{{{_XSI}}}noNamespaceSchemaLocation": _SCHEMA,
+        },
+    )
     header = ET.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     for media in sorted({row["media"] for row in marks}):
         ET.SubElement(

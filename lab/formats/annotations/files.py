@@ -24,7 +24,8 @@ FORMATS = ("csv", *_READ)
 def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, Any]]:
     """Rows as of `lab.formats.annotations.table.read_table`, from a file of any kind.
 
-    kind: one of FORMATS; told from the name and the first line, unless given. Raises SettingError.
+    kind: one of FORMATS; by default recognised by the name and the first line. Raises
+    SettingError for a file that is not valid.
     """
     kind = kind or kind_of(raw, name)
     if kind == "csv":
@@ -38,6 +39,7 @@ def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, 
 
 
 def kind_of(raw: bytes, name: str) -> str:
+    """The format of a file, by its name and its first line."""
     suffix = Path(name).suffix.lower()
     if suffix in (".eaf", ".vtt"):
         return "elan" if suffix == ".eaf" else "webvtt"
@@ -67,7 +69,7 @@ def records_of(
         if not row["media"]:
             if only_media is None:
                 raise SettingError(
-                    f"{row['where']}: this kind of file names no media; say which clip it is of"
+                    f"{row['where']}: this kind of file names no media; name its clip"
                 )
             row["media"] = only_media["media_id"]
     placed, notes = place(given, list(media))
@@ -98,9 +100,11 @@ def write_rows(
     media: Iterable[Mapping[str, Any]],
     kind: str,
 ) -> str:
-    """A file of annotations; a CSV also has a row without times where nothing was found.
+    """A file of annotations; a CSV has a row without times for media watched with nothing found.
 
-    kind: the name of an export for annotations, built in or from a plugin. Raises SettingError.
+    kind: the name of an export for annotations, built in or from a plugin.
+
+    Raises SettingError for an unknown kind, or several media where the kind allows one.
     """
     export = export_named(kind, "annotations")
     names = {m["media_id"]: m.get("relative_path") or Path(m["path"]).name for m in media}
@@ -116,8 +120,10 @@ def write_rows(
     for c in coverage:
         if c.media_id in names and (c.media_id, c.label, c.annotator) not in marked:
             marked.add((c.media_id, c.label, c.annotator))
-            rows.append({"media": names[c.media_id], "label": c.label, "start_us": None, "end_us": None,
-                         "annotator": c.annotator, "origin": c.origin, "media_id": c.media_id})  # fmt: skip
+            rows.append(
+                {"media": names[c.media_id], "label": c.label, "start_us": None, "end_us": None,
+                 "annotator": c.annotator, "origin": c.origin, "media_id": c.media_id}
+            )  # fmt: skip
     return export.write(rows)
 
 

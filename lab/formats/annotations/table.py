@@ -1,4 +1,4 @@
-"""Annotations as a table: `media,label,start_s,end_s`, and what people make of that."""
+"""Annotations as a table: `media,label,start_s,end_s`, and variants of it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def time_us(text: Any, where: str = "time") -> int:
         return round((hours * 3600 + minutes * 60 + rest) * 1_000_000)
     if not _SECONDS.match(word) or abs(Fraction(word)) > 10**9:
         raise SettingError(
-            f"{where}: {str(text)!r} is no time; write seconds (83.5) or mm:ss (1:23.5)"
+            f"{where}: {str(text)!r} is not a time; write seconds (83.5) or mm:ss (1:23.5)"
         )
     return round(Fraction(word) * 1_000_000)
 
 
 def decode(raw: bytes, name: str) -> str:
-    """Text in UTF-8 or UTF-16, with or without a byte order mark."""
+    """Text in UTF-8 or UTF-16, with or without a byte order mark. Raises SettingError otherwise."""
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         encoding = "utf-16"
     elif raw[:200].count(0) > len(raw[:200]) // 4:
@@ -54,7 +54,7 @@ def decode(raw: bytes, name: str) -> str:
 
 
 def read_file(path: str | Path) -> bytes:
-    """Raises SettingError if there is nothing to read."""
+    """The content of a file. Raises SettingError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -78,6 +78,22 @@ def read_table(given: Any) -> list[dict[str, Any]]:
     if rows:
         _check_columns([str(k) for k in rows[0]], "the table")
     return [_row(row, f"row {i}") for i, row in enumerate(rows, 1)]
+
+
+def annotation_row(
+    media: str, label: str, start_us: int, end_us: int, where: str, *, annotator: str = "me"
+) -> dict[str, Any]:
+    """A row as of `read_table`, from a format that says no more than these."""
+    return {
+        "media": media,
+        "label": label,
+        "start_us": start_us,
+        "end_us": end_us,
+        "annotator": annotator,
+        "origin": "independent",
+        "media_id": None,
+        "where": where,
+    }
 
 
 def _of_text(text: str, name: str) -> list[dict[str, Any]]:
@@ -113,7 +129,8 @@ def _check_columns(names: list[str], name: str) -> None:
 def _row(row: Mapping[str, Any], where: str) -> dict[str, Any]:
     if None in row:
         raise SettingError(
-            f"{where}: more fields than columns; put a time with a decimal comma in quotes, or use ;"
+            f"{where}: more fields than columns; put a time with a decimal comma in quotes, "
+            "or separate the columns by ;"
         )
     word = {name: _word(row.get(name)) for name in (*COLUMNS, *_MORE)}
     for name in ("media", "label"):
@@ -154,7 +171,7 @@ def _word(value: Any) -> str:
     if value is None or value != value:
         return ""
     text = str(value).strip()
-    # Written by `to_csv`, so that no spreadsheet runs it.
+    # The apostrophe comes from `to_csv`, so that no spreadsheet runs the text.
     return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text
 
 

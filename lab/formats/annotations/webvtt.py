@@ -1,4 +1,4 @@
-"""WebVTT: a cue an annotation, shown by any player beside the clip; one file a media."""
+"""WebVTT: one cue per annotation, which any player shows over the clip; one file per media."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lab.errors import SettingError
-from lab.formats.annotations.table import time_us
+from lab.formats.annotations.table import annotation_row, time_us
 
 _CUE = re.compile(r"^\s*([\d:.]+)\s+-->\s+([\d:.]+)")
 
 
 def read(text: str, name: str) -> list[dict[str, Any]]:
-    """Rows without a media. Raises SettingError if it is no WebVTT, with the line."""
+    """Rows without a media. Raises SettingError, with the line, if it is not valid WebVTT."""
     lines = text.lstrip("\ufeff").splitlines()
     if not lines or not lines[0].startswith("WEBVTT"):
         raise SettingError(
@@ -27,7 +27,8 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
         i += 1
         if not cue and "-->" in lines[i - 1]:
             raise SettingError(
-                f"{where}: {lines[i - 1].strip()[:60]!r} is no time span; write 00:01.000 --> 00:02.000"
+                f"{where}: {lines[i - 1].strip()[:60]!r} is not a time span; "
+                "write 00:01.000 --> 00:02.000"
             )
         if not cue:
             continue
@@ -41,15 +42,15 @@ def read(text: str, name: str) -> list[dict[str, Any]]:
         start, end = time_us(cue[1], where), time_us(cue[2], where)
         if end < start:
             raise SettingError(f"{where}: ends before it begins; swap the two")
-        out.append({"media": "", "label": label, "start_us": start, "end_us": end,
-                    "annotator": "me", "origin": "independent", "media_id": None, "where": where})  # fmt: skip
+        out.append(annotation_row("", label, start, end, where))
     return out
 
 
 def write(rows: Iterable[Mapping[str, Any]]) -> str:
     """Of one media."""
     cues = [
-        f"{_clock(row['start_us'])} --> {_clock(row['end_us'])}\n{html.escape(row['label'], quote=False)}\n"
+        f"{_clock(row['start_us'])} --> {_clock(row['end_us'])}\n"
+        f"{html.escape(row['label'], quote=False)}\n"
         for row in rows
         if row["start_us"] is not None
     ]

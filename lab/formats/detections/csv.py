@@ -1,7 +1,7 @@
 """Detections as a CSV, as runs: `media,pts_s,label,confidence,x1_px,y1_px,x2_px,y2_px`.
 
-A row with a time and no label is a sample on which nothing was seen: without those rows a frame
-that was looked at cannot be told from one that was not.
+A row with a time and no label is a sample without detections: without such rows a frame that was
+analysed cannot be distinguished from one that was not.
 """
 
 from __future__ import annotations
@@ -36,8 +36,9 @@ def import_detections(
 ) -> Imported:
     """One run for each media of the file.
 
-    every_s: the distance of the samples, if the file names only those with a detection: then the
-    others are filled in. name: of the detector. Raises SettingError with the line.
+    every_s: the distance of the samples, for a file that lists only those with a detection: the
+    others are then filled in. name: of the detector. Raises SettingError, with the line, for a
+    file that is not valid.
     """
     if every_s is not None and not 1e-3 <= every_s <= 86_400:
         raise SettingError(
@@ -49,8 +50,10 @@ def import_detections(
         default=0.05,
     )
     recipe: dict[str, Any] = {
-        "detector": name, "labels": sorted(labels), "score_floor": round(max(1e-3, min(0.2, floor)), 4),
-    }  # fmt: skip
+        "detector": name,
+        "labels": sorted(labels),
+        "score_floor": round(max(1e-3, min(0.2, floor)), 4),
+    }
     out = Imported()
     for media_name, rows in by_media.items():
         try:
@@ -66,11 +69,11 @@ def import_detections(
                 raise SettingError(
                     f"a detection at {times[-1] / 1e6:g} s lies beyond the end of {media.name}"
                 )
-            at: dict[int, list[dict[str, Any]]] = {t: [] for t in analysed_us}
+            by_time: dict[int, list[dict[str, Any]]] = {t: [] for t in analysed_us}
             for r in rows:
                 if r["label"]:
-                    at[r["pts_us"]].append(r)
-            samples = [Sample(i, t, _columns(at[t])) for i, t in enumerate(analysed_us)]
+                    by_time[r["pts_us"]].append(r)
+            samples = [Sample(i, t, _columns(by_time[t])) for i, t in enumerate(analysed_us)]
             steps = np.diff(analysed_us)
             typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
             out.runs.append(
@@ -86,7 +89,8 @@ def import_detections(
             )
             if found is None:
                 out.notes.append(
-                    f"{media_name}: no video, so it has no picture; give its folder with --videos"
+                    f"{media_name}: no video, so the run has no pictures; "
+                    "give the video's folder with --videos"
                 )
         except LabError as error:
             out.refused[media_name] = str(error)
@@ -101,7 +105,8 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
     for column in ("media", "pts_s", "label", "confidence"):
         if column not in reader.fieldnames:
             raise SettingError(
-                f"{path} has no column {column!r}; the columns are media,pts_s,label,confidence,{','.join(_BOX)}"
+                f"{path} has no column {column!r}; "
+                f"the columns are media,pts_s,label,confidence,{','.join(_BOX)}"
             )
     by_media: dict[str, list[dict[str, Any]]] = {}
     labels: set[str] = set()
@@ -125,7 +130,8 @@ def _read(path: str | Path) -> tuple[dict[str, list[dict[str, Any]]], set[str]]:
             box = made["box"] = [_number(row.get(c) or "0", f"{where}, {c}") for c in _BOX]
             if box[2] < box[0] or box[3] < box[1]:
                 raise SettingError(
-                    f"{where}: the box ends before it begins (x1 {box[0]:g}, x2 {box[2]:g}, y1 {box[1]:g}, y2 {box[3]:g})"
+                    f"{where}: the box has a negative size (x1 {box[0]:g}, x2 {box[2]:g}, "
+                    f"y1 {box[1]:g}, y2 {box[3]:g})"
                 )
         by_media.setdefault(media, []).append(made)
     if not labels:
@@ -137,7 +143,7 @@ def _number(text: Any, where: str) -> float:
     try:
         value = float(str(text).replace(",", "."))
     except ValueError:
-        raise SettingError(f"{where}: {text!r} is no number") from None
+        raise SettingError(f"{where}: {text!r} is not a number") from None
     if not math.isfinite(value):
         raise SettingError(f"{where}: {text!r} is not finite")
     return value
@@ -154,8 +160,8 @@ def _analysed_us(
     if every_s is None:
         if all(r["label"] for r in rows):
             raise SettingError(
-                "every row is a detection, so frames without any cannot be told from frames "
-                "not looked at; add rows without a label for them, or give --every"
+                "every row is a detection, so frames without any cannot be distinguished from "
+                "frames not analysed; add rows without a label for them, or give --every"
             )
         return times
     step = round(every_s * 1e6)

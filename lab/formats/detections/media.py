@@ -1,4 +1,4 @@
-"""The video that other people's detections are of, or facts in its place."""
+"""The video of imported detections, or facts in its place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lab.video.sources.file import FileSource
 
 @dataclass(frozen=True, eq=False)
 class FoundMedia:
-    """A video that is at hand. pts_us: of its presented frames, in order."""
+    """A video that was found. pts_us: the times of its presented frames, in order."""
 
     media: Media
     pts_us: list[int]
@@ -22,8 +22,8 @@ class FoundMedia:
         """Presentation times of frames by number. Raises SourceError for frames beyond the end."""
         if frames and frames[-1] >= len(self.pts_us) + 2:
             raise SourceError(
-                f"frame {frames[-1]} was processed, but {self.media.name} has {len(self.pts_us)} frames: "
-                "it is another video"
+                f"frame {frames[-1]} was processed, but {self.media.name} has "
+                f"{len(self.pts_us)} frames: it is another video"
             )
         # Counts of frames differ by one or two between decoders: those have no time here.
         return [self.pts_us[f] if f < len(self.pts_us) else None for f in frames]
@@ -49,11 +49,22 @@ def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
 def made_media(
     name: str, duration_s: float, frame_rate: float, size_px: tuple[int, int] = (1000, 1000)
 ) -> Media:
-    """Facts of a video that is not at hand, known by its name alone."""
+    """Facts of a video that is not available, known by its name alone."""
     digest = hashlib.blake2b(f"absent {name}".encode(), digest_size=8).hexdigest()
     return Media(
-        media_id=digest, path=name, size_bytes=0, container="unknown", codec="unknown",
-        width_px=size_px[0], height_px=size_px[1], rotation_deg=0, frames=None, frame_rate=frame_rate,
-        is_variable_rate=False, first_pts_us=0, end_us=round(duration_s * 1e6),
-        is_browser_playable=False, warning="the video is not at hand",
-    )  # fmt: skip
+        media_id=digest,
+        path=name,
+        size_bytes=0,
+        container="unknown",
+        codec="unknown",
+        width_px=size_px[0],
+        height_px=size_px[1],
+        rotation_deg=0,
+        frames=None,
+        frame_rate=frame_rate,
+        is_variable_rate=False,
+        first_pts_us=0,
+        end_us=round(duration_s * 1e6),
+        is_browser_playable=False,
+        warning="the video is not available",
+    )

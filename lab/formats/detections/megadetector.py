@@ -29,9 +29,10 @@ _THRESHOLD = 0.2
 
 @dataclass
 class Imported:
-    """runs: what came in. refused: file and why it did not. failures: as the detector named them.
+    """The result of an import.
 
-    notes: what a reader must know.
+    runs: those imported. refused: file to why it was not imported. failures: file to the reason
+    that the detector gave. notes: for the user.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -52,7 +53,7 @@ def import_megadetector(
     """One run for each video of a results file.
 
     videos: the folder that file names are relative to; without it (or without the video) the run
-    has no picture, but is tuned as any other.
+    has no pictures, but can be tuned like any other.
 
     Raises SettingError if the file is not one of MegaDetector, or of a version without frames.
     """
@@ -150,10 +151,11 @@ def _run(
     if not isinstance(processed, list) or not processed:
         raise SettingError(
             "it does not say which frames were processed (frames_processed): frames without "
-            "detections cannot be told from frames not looked at; run MegaDetector 5.0.29 or newer"
+            "detections cannot be distinguished from frames not analysed; run MegaDetector 5.0.29 "
+            "or newer"
         )
     if not isinstance(rate, int | float) or not 0 < rate < 1000:
-        raise SettingError(f"its frame_rate is {rate!r}; a time cannot be told without it")
+        raise SettingError(f"its frame_rate is {rate!r}; times cannot be computed without it")
     if not all(isinstance(f, int) and not isinstance(f, bool) and f >= 0 for f in processed):
         raise SettingError("frames_processed must be whole numbers from 0")
     frames = sorted(set(processed))
@@ -162,7 +164,7 @@ def _run(
     if found is None:
         where = f" in {videos}" if videos is not None else "; give its folder with --videos"
         notes.append(
-            f"{name}: no video{where}, so it has no picture and its length is that of its frames"
+            f"{name}: no video{where}, so the run has no pictures and ends with its last frame"
         )
     width, height = (media.width_px, media.height_px) if found else (1000, 1000)
     by_frame: dict[int, list[tuple[str, float, list[float]]]] = {f: [] for f in frames}
@@ -175,7 +177,8 @@ def _run(
             continue  # a category that is not listed means “no detection”, says the format
         if d.get("frame_number") not in by_frame:
             raise SettingError(
-                f"a detection lies on frame {d.get('frame_number')!r}, which is not among the frames processed"
+                f"a detection is on frame {d.get('frame_number')!r}, which is not among the frames "
+                "processed"
             )
         x, y, w, h = box
         box_px = [x * width, y * height, (x + w) * width, (y + h) * height]
@@ -200,7 +203,7 @@ def _run(
 
 
 def _checked(d: Any) -> tuple[float, list[float]]:
-    """Confidence and relative box. Raises SettingError if they cannot be meant."""
+    """Confidence and relative box. Raises SettingError if they are not valid."""
     if not isinstance(d, dict):
         raise SettingError(f"a detection is {d!r}, not an object")
     numbers = [d.get("conf"), *(d["bbox"] if isinstance(d.get("bbox"), list) else [])]
@@ -208,7 +211,8 @@ def _checked(d: Any) -> tuple[float, list[float]]:
         isinstance(v, int | float) and math.isfinite(v) for v in numbers
     ):
         raise SettingError(
-            f"a detection needs conf and a bbox of four finite numbers, got {d.get('conf')!r} and {d.get('bbox')!r}"
+            "a detection needs conf and a bbox of four finite numbers, got "
+            f"{d.get('conf')!r} and {d.get('bbox')!r}"
         )
     confidence, *box = (float(v) for v in numbers)
     if not 0 <= confidence <= 1:
@@ -227,4 +231,4 @@ def _columns(found: Iterable[tuple[str, float, list[float]]]) -> Detections:
             np.array([r[2] for r in rows], np.float32).reshape(-1, 4),
         )
     except ValueError as error:
-        raise SourceError(f"a detection cannot be meant: {error}") from None
+        raise SourceError(f"a detection is not valid: {error}") from None

@@ -20,7 +20,7 @@ from lab.video.sampling import Sampling
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What was seen on one frame elsewhere. failed: why it could not be looked at."""
+    """The imported detections of one frame. failed: why it could not be analysed."""
 
     frame_index: int
     pts_us: int

@@ -1,4 +1,4 @@
-"""A whole analysis as one document: what to look at, with which detectors, rules and sinks.
+"""A whole analysis as one document: its clips, detectors, rules and sinks.
 
 document   its values
 text       JSON or YAML as plain values, within limits
@@ -7,8 +7,8 @@ variables  environment variables in it
 checks     what is wrong beyond the form
 rules      rules as it writes them
 read       `read_job`, `job_of`: a document that was checked
-run        `run_job`: doing it
-export     `document_of`: one for runs that are there
+run        `run_job`: running it
+export     `document_of`: a document for existing runs
 sinks      where the sightings go
 
 `lab.read_job`, `lab.job_of`, `lab.run_job` and `lab.document_of` are its public names.

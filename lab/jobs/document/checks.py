@@ -1,4 +1,4 @@
-"""What is wrong with a document beyond what its schema can say, before and after detectors are made."""
+"""What is wrong with a document beyond its schema, before and after detectors are made."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from lab.detectors.registered import detectors
 from lab.errors import SettingError, closest
 from lab.jobs.document.document import JobAnalysis, JobDocument
 from lab.jobs.document.rules import rule_of
-from lab.jobs.document.schema import at
+from lab.jobs.document.schema import error_context
 from lab.rules.rule import THRESHOLD_DEFAULT, Rule
 from lab.video.sampling import Sampling
 
-_GIVEN_BY_THE_LAB = ("name", "store")
+_SET_BY_LAB = ("name", "store")
 
 
 def check_document(job: JobDocument) -> None:
-    """Raises SettingError for whatever can be told without making a detector."""
+    """Check what can be checked without creating a detector. Raises SettingError."""
     names = [one.name for one in job.analyses]
     for i, one in enumerate(job.analyses):
         place = f"analyses[{i}]"
-        if names.index(one.name) != i:
+        if (first := names.index(one.name)) != i:
             raise SettingError(
-                f"{place}.name: {one.name!r} is also the name of analyses[{names.index(one.name)}]; "
+                f"{place}.name: {one.name!r} is also the name of analyses[{first}]; "
                 "each needs a name of its own"
             )
-        with at(f"{place}.detector"):
+        with error_context(f"{place}.detector"):
             if one.detector not in detectors.names():
                 raise SettingError(
                     f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
                 )
-        with at(place):
+        with error_context(place):
             Sampling(every_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step)
-        with at(f"{place}.gate"):
+        with error_context(f"{place}.gate"):
             make_gate(one.gate)
         _check_settings(one, f"{place}.settings")
         _check_rule(one, place)
@@ -44,7 +44,7 @@ def check_document(job: JobDocument) -> None:
     stores = [i for i, sink in enumerate(job.sinks) if sink["type"] == "store"]
     if len(stores) > 1:
         raise SettingError(
-            f"sinks[{stores[1]}]: there is a sink of type 'store' already; one is enough"
+            f"sinks[{stores[1]}]: there is a sink of type 'store' already; remove one"
         )
     outputs = [sink["path"] for sink in job.sinks if "path" in sink]
     for i, sink in enumerate(job.sinks):
@@ -53,17 +53,16 @@ def check_document(job: JobDocument) -> None:
 
 
 def _check_settings(one: JobAnalysis, place: str) -> None:
-    for name in _GIVEN_BY_THE_LAB:
+    for name in _SET_BY_LAB:
         if name in one.settings:
             raise SettingError(
-                f"{place}: {name!r} is no setting of a detector; {name} stands beside settings or above"
+                f"{place}: {name!r} is not a setting of a detector; "
+                f"{name} is given beside settings or above them"
             )
     if one.is_plugin:
         return
     known = [
-        n
-        for n in inspect.signature(detectors.get(one.detector)).parameters
-        if n not in _GIVEN_BY_THE_LAB
+        n for n in inspect.signature(detectors.get(one.detector)).parameters if n not in _SET_BY_LAB
     ]
     for name in one.settings:
         if name not in known:
@@ -75,39 +74,38 @@ def _check_rule(one: JobAnalysis, place: str) -> None:
     if one.is_plugin:
         rule_of(one.rules, THRESHOLD_DEFAULT, f"{place}.rules")
         return
-    declared = detectors.get(one.detector)
-    rule = rule_of(
-        one.rules, getattr(declared, "default_threshold", THRESHOLD_DEFAULT), f"{place}.rules"
-    )
+    declared: type[Detector] = detectors.get(one.detector)
+    rule = rule_of(one.rules, declared.default_threshold, f"{place}.rules")
     floor = one.settings.get("score_floor")
-    floor = getattr(declared, "default_score_floor", None) if floor is None else floor
+    floor = declared.default_score_floor if floor is None else floor
     if isinstance(floor, int | float) and not isinstance(floor, bool):
-        with at(f"{place}.rules"):
+        with error_context(f"{place}.rules"):
             rule.check_floor(floor)
 
 
 def _check_labels(one: JobAnalysis, place: str) -> None:
     """A detector has no labels but those that its settings ask for, if they ask for any."""
-    asked = one.settings.get("labels")
-    if not isinstance(asked, list) or not all(isinstance(label, str) for label in asked):
+    labels = one.settings.get("labels")
+    if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
         return
-    known = [label.strip() for label in asked]
+    known = [label.strip() for label in labels]
     rules = one.rules or {}
     for label in (*(rules.get("only") or ()), *(rules.get("labels") or ())):
         if label not in known:
             raise SettingError(
-                f"{place}.rules: {label!r} is not among the labels of its settings; {closest(label, known)}"
+                f"{place}.rules: {label!r} is not among the labels of its settings; "
+                f"{closest(label, known)}"
             )
 
 
 def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
-    """The rule of an analysis whose detector was made.
+    """The rule of an analysis, once its detector exists.
 
     Raises SettingError for a label that the detector does not have, or a threshold below its
     floor.
     """
     rule = rule_of(one.rules, detector.default_threshold, f"{place}.rules")
-    with at(f"{place}.rules"):
+    with error_context(f"{place}.rules"):
         for label in (*(rule.only or ()), *rule.labels):
             if detector.labels and label not in detector.labels:
                 raise SettingError(
@@ -119,19 +117,17 @@ def rule_for(one: JobAnalysis, detector: Detector, place: str) -> Rule:
 
 def check_secrets(detector: Detector, secrets: Mapping[str, str], place: str) -> None:
     """Raises SettingError if what a run would keep holds the value of a variable."""
-    kept = json.dumps(
-        [detector.recipe(), getattr(detector, "made_from", None)], default=str, ensure_ascii=False
-    )
+    kept = json.dumps([detector.recipe(), detector.made_from], default=str, ensure_ascii=False)
     for name, value in secrets.items():
         if len(value) >= 4 and json.dumps(value, ensure_ascii=False)[1:-1] in kept:
             raise SettingError(
-                f"{place}: this detector writes the value of ${{{name}}} into its recipe, which is kept; "
-                "it must be told another way"
+                f"{place}: this detector writes the value of ${{{name}}} into its recipe, which "
+                "is kept; give it the value in another way"
             )
 
 
 def narrowed(rule: Rule, labels: tuple[str, ...]) -> Rule:
-    """The rule for a run in which only these labels came up, of a detector that declares none."""
+    """The rule, limited to the labels of a run whose detector declares none."""
     return Rule(
         default=rule.default,
         labels={k: v for k, v in rule.labels.items() if k in labels},

@@ -31,7 +31,7 @@ class JobAnalysis:
 
     @property
     def is_plugin(self) -> bool:
-        """Whether its settings go to somebody else's code."""
+        """Whether its settings go to third-party code."""
         return self.detector == "python" or detectors.package(self.detector) is not None
 
 

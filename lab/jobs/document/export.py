@@ -1,4 +1,4 @@
-"""A document for runs that are there: run again, it gives the same recipes."""
+"""A document for existing runs: running it again gives the same recipes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.jobs.document.document import EVERY_S
 from lab.jobs.document.rules import shorthand
-from lab.jobs.document.schema import at
+from lab.jobs.document.schema import error_context
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -22,18 +22,18 @@ def document_of(
 ) -> dict[str, Any]:
     """The document of one run, or of runs of one pass over a clip.
 
-    rule: one for all, one for each, or by the name of the analysis; the run's default unless
-    given. Paths are absolute; what is as by default is left out. Run again it saves its
-    sightings in the store.
+    rule: one for all, one for each, or by the name of the analysis; by default the run's default
+    rule. Paths are absolute; defaults are left out. Running the document saves its sightings in
+    the store.
 
-    Raises SettingError for runs that are not of one pass, or that no document can give again, and
+    Raises SettingError for runs that are not of one pass, or that no document can reproduce, and
     for a rule that does not fit its run.
     """
     chosen = [runs] if isinstance(runs, Run) else list(runs)
     _check_pass(chosen)
     rules = _rules(chosen, rule)
     for run, one in zip(chosen, rules, strict=True):
-        with at(f"the rule of {run.analysis}"):
+        with error_context(f"the rule of {run.analysis}"):
             one.check_floor(float(run.recipe["score_floor"]))
             if run.recipe["labels"]:
                 one.wanted(run.recipe["labels"])
@@ -96,12 +96,14 @@ def _analysis(run: Run, rule: Rule) -> dict[str, Any]:
     recipe = run.recipe
     if recipe["detector"] not in detectors.names():
         raise SettingError(
-            f"run {run.run_id}: detector {recipe['detector']!r} is not here, so no document gives it again"
+            f"run {run.run_id}: detector {recipe['detector']!r} is not installed, so no document "
+            "can reproduce it"
         )
     if recipe.get("unrecorded_settings"):
         names = ", ".join(recipe["unrecorded_settings"])
         raise SettingError(
-            f"run {run.run_id}: its settings {names} are no JSON values, so no document can hold them"
+            f"run {run.run_id}: its settings {names} are not JSON values, so no document can hold "
+            "them"
         )
     settings = detector_settings(recipe, run.environment)
     detector = settings.pop("name")

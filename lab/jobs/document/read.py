@@ -33,7 +33,10 @@ def read_job(path: str | Path, *, expand: bool = False) -> JobDocument:
 def job_of(
     document: Mapping[str, Any], *, folder: str | Path | None = None, expand: bool = False
 ) -> JobDocument:
-    """The same for a mapping. folder: what its paths are relative to; the working folder, else."""
+    """The document in a mapping; see `read_job`.
+
+    folder: what its paths are relative to; by default the working folder.
+    """
     if not isinstance(document, Mapping):
         raise SettingError(f"the document must be a mapping, got {type(document).__name__}")
     check_values(document)

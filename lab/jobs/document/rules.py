@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lab.jobs.document.schema import at
+from lab.jobs.document.schema import error_context
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce, LabelRule, Rule
 
 
 def rule_of(settings: Mapping[str, Any] | None, threshold: float, place: str = "rules") -> Rule:
-    """The rule that a document gives.
+    """The rule of a document.
 
     A rule of a label is `{debounce, box_filter}`, or the settings of a debounce alone.
-    threshold: the detector's own; it is taken wherever the document gives none.
+    threshold: the detector's default; it is used where the document gives none.
 
     Raises SettingError that says where in the document.
     """
     given = settings or {}
-    with at(f"{place}.default"):
+    with error_context(f"{place}.default"):
         default = _label_rule(given.get("default") or {}, threshold)
     labels = {}
     for label, one in (given.get("labels") or {}).items():
-        with at(f"{place}.labels.{label}"):
+        with error_context(f"{place}.labels.{label}"):
             labels[label] = _label_rule(one, threshold)
     only = given.get("only")
     return Rule(
@@ -40,7 +40,7 @@ def _label_rule(given: Mapping[str, Any], threshold: float) -> LabelRule:
 
 
 def shorthand(rule: Rule) -> dict[str, Any]:
-    """What `rule_of` makes this rule of, without defaults; thresholds are always written."""
+    """The shortest settings from which `rule_of` makes this rule; thresholds are always given."""
     short: dict[str, Any] = {"default": _short(rule.default)}
     if rule.labels:
         short["labels"] = {label: _short(rule.labels[label]) for label in sorted(rule.labels)}

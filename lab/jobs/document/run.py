@@ -1,4 +1,4 @@
-"""Doing what a document says: every clip through all analyses, then the rules, then the sinks."""
+"""Running a document: every clip through all analyses, then the rules, then the sinks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.errors import LabError, SettingError, StoreError
 from lab.jobs.document.checks import check_secrets, narrowed, rule_for
 from lab.jobs.document.document import JobAnalysis, JobDocument
 from lab.jobs.document.read import job_of
-from lab.jobs.document.schema import at
+from lab.jobs.document.schema import error_context
 from lab.jobs.document.sinks import JobSinks, Row, rows_of
 from lab.rules.rule import Rule
 from lab.runs.analyze import Analysis, analyze_all
@@ -26,12 +26,12 @@ from lab.store.store import Store
 
 @dataclass
 class JobResult:
-    """What a job gave.
+    """The result of a job.
 
     runs: those that were made or reused, clip after clip, each clip's in the order of the
     analyses. sightings: of all finished runs, as rows with times in seconds. rules: those that
-    found them, by the name of the analysis. failures: clips and analyses that did not work, in
-    words. written: files.
+    found them, by the name of the analysis. failures: messages about clips and analyses that
+    failed. written: files.
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -53,13 +53,12 @@ class JobResult:
 
 @dataclass
 class _Ready:
-    """An analysis whose detector was made, once for all clips."""
+    """An analysis with its detector, which is created once for all clips."""
 
     given: JobAnalysis
     detector: Detector
     rule: Rule
     rule_name: str | None = None
-    is_fresh: bool = True
 
     def analysis(self) -> Analysis:
         one = self.given
@@ -78,26 +77,26 @@ def run_job(
     cancelled: Callable[[], bool] = lambda: False,
     console: TextIO | None = None,
 ) -> JobResult:
-    """Do a job: one decode of each clip for all analyses.
+    """Run a job: one decode of each clip for all analyses.
 
     document: as `read_job` or `job_of` gives it, or a mapping. store: wins over the document's.
-    reuse: take finished runs of the same recipe. console: where a console sink writes; standard
-    output, else.
+    reuse: take finished runs of the same recipe. console: where a console sink writes; by
+    default standard output.
 
     A clip that cannot be analysed among others is named in `failures`, and so is an analysis
     that failed while others did not. Raises SettingError, SourceError, DetectorError or
-    StoreError where nothing can be done; nothing was run then but for a single clip that failed.
+    StoreError where nothing can be run, or where the only clip failed.
     """
     job = document if isinstance(document, JobDocument) else job_of(document)
     kept = store if isinstance(store, Store) else Store(store if store is not None else job.store)
     clips = job.clips()
-    done = JobResult()
+    result = JobResult()
     with ExitStack() as stack:
         ready = [_made(job, i, kept, stack) for i in range(len(job.analyses))]
         sinks = stack.enter_context(JobSinks(job.sinks, console or sys.stdout))
         sinks.check(clips)
         _name_rules(job, ready)
-        done.rules = {one.given.name: one.rule for one in ready}
+        result.rules = {one.given.name: one.rule for one in ready}
         for clip in clips:
             if cancelled():
                 break
@@ -106,20 +105,22 @@ def run_job(
             except LabError as error:
                 if len(clips) == 1 or isinstance(error, SettingError | StoreError):
                     raise
-                done.failures.append(str(error) if str(clip) in str(error) else f"{clip}: {error}")
+                result.failures.append(
+                    str(error) if str(clip) in str(error) else f"{clip}: {error}"
+                )
                 continue
-            done.runs += found
+            result.runs += found
             for run, one in zip(found, ready, strict=True):
-                _decide(run, one, job, done)
-        done.written = sinks.write(done.sightings)
-    return done
+                _decide(run, one, job, result)
+        result.written = sinks.write(result.sightings)
+    return result
 
 
 def _made(job: JobDocument, i: int, store: Store, stack: ExitStack) -> _Ready:
     one, place = job.analyses[i], f"analyses[{i}]"
-    with at(place):
+    with error_context(place):
         detector = make_detector(one.detector, store=store, **one.settings)
-    stack.callback(lambda: ready.detector.close())
+    stack.callback(detector.close)
     ready = _Ready(one, detector, Rule())
     check_secrets(detector, job.secrets, place)
     ready.rule = rule_for(one, detector, place)
@@ -143,23 +144,16 @@ def _one_clip(
     reuse: bool,
     cancelled: Callable[[], bool],
 ) -> list[Run]:
-    for one in ready:
-        if getattr(one.detector, "is_stateful", False) and not one.is_fresh:
-            # What it learned from the clip before must not be in this one's scores.
-            one.detector.close()
-            one.detector = make_detector(one.given.detector, store=store, **one.given.settings)
-        one.is_fresh = False
     analyses = [one.analysis() for one in ready]
     return analyze_all(
         clip, analyses, store=store, progress=progress, reuse=reuse, cancelled=cancelled
     )
 
 
-def _decide(run: Run, one: _Ready, job: JobDocument, done: JobResult) -> None:
+def _decide(run: Run, one: _Ready, job: JobDocument, result: JobResult) -> None:
     if run.state != "done":
-        done.failures.append(
-            f"{run.media['path']}: {one.given.name} {run.state}: {run.error or 'go on with --resume'}"
-        )
+        why = run.error or "go on with --resume"
+        result.failures.append(f"{run.media['path']}: {one.given.name} {run.state}: {why}")
         return
     open_labels = not run.recipe["labels"]
     found = run.find(narrowed(one.rule, run.labels) if open_labels else one.rule)
@@ -168,4 +162,4 @@ def _decide(run: Run, one: _Ready, job: JobDocument, done: JobResult) -> None:
             if one.rule_name is not None:
                 run.store.save_rule(one.rule_name, one.rule, run.run_id)
             run.store.save_sightings(run.run_id, one.rule, found, one.rule_name)
-    done.sightings += rows_of(run, one.given.name, one.rule, one.rule_name, found)
+    result.sightings += rows_of(run, one.given.name, one.rule, one.rule_name, found)

@@ -1,4 +1,4 @@
-"""The JSON Schema of job documents, and what it finds wrong in one line."""
+"""The JSON Schema of job documents, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from lab.errors import LabError, SettingError, closest
-from lab.jobs.document.text import place_of
+from lab.jobs.document.text import json_path
 from lab.rules.box_filter import BoxFilter
 from lab.rules.debounce import Debounce
 from lab.rules.parameters import parameters_of
@@ -60,10 +60,10 @@ def check_schema(document: Mapping[str, Any]) -> None:
         return
     of_version = [e for e in errors if list(e.absolute_path) == ["version"]]
     error = of_version[0] if of_version else best_match(errors)
-    raise SettingError(f"{place_of(error.absolute_path)}: {_words(error)}")
+    raise SettingError(f"{json_path(error.absolute_path)}: {_message(error)}")
 
 
-def _words(error: Any) -> str:
+def _message(error: Any) -> str:
     kind, wanted, got = error.validator, error.validator_value, error.instance
     if kind == "additionalProperties":
         known = list(error.schema.get("properties", {}))
@@ -75,32 +75,32 @@ def _words(error: Any) -> str:
     if kind == "oneOf" and list(error.absolute_path) == ["source"]:
         return "expected one of path and paths, got " + ("both" if "path" in got else "neither")
     if list(error.absolute_path) == ["source", "type"]:
-        return f"only sources of type 'file' exist so far, got {shown(got)}"
+        return f"only sources of type 'file' exist so far, got {short_json(got)}"
     if kind == "type":
         kinds = [wanted] if isinstance(wanted, str) else wanted
-        return f"expected {' or '.join(_KINDS[k] for k in kinds)}, got {shown(got)}"
+        return f"expected {' or '.join(_KINDS[k] for k in kinds)}, got {short_json(got)}"
     if kind == "enum":
         names = [str(name) for name in wanted if name is not None]
         near = f"; {closest(got, names)}" if isinstance(got, str) and len(names) > 1 else ""
-        return f"expected {' or '.join(map(shown, wanted))}, got {shown(got)}{near}"
+        return f"expected {' or '.join(map(short_json, wanted))}, got {short_json(got)}{near}"
     if kind == "const":
-        return f"expected {shown(wanted)}, got {shown(got)}"
+        return f"expected {short_json(wanted)}, got {short_json(got)}"
     if kind in _BOUNDS:
-        return f"expected {_BOUNDS[kind].format(wanted)}, got {shown(got)}"
+        return f"expected {_BOUNDS[kind].format(wanted)}, got {short_json(got)}"
     if kind == "pattern":
-        return f"expected text that is not blank, got {shown(got)}"
+        return f"expected text that is not blank, got {short_json(got)}"
     return str(error.message)[:200]
 
 
-def shown(value: Any) -> str:
+def short_json(value: Any) -> str:
     """A value in an error, short, as JSON."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 @contextmanager
-def at(place: str) -> Iterator[None]:
-    """Say in an error where in the document its cause is."""
+def error_context(place: str) -> Iterator[None]:
+    """Put the place in the document before the message of an error."""
     try:
         yield
     except LabError as error:

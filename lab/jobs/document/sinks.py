@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from lab.errors import SettingError
-from lab.jobs.document.schema import at
+from lab.jobs.document.schema import error_context
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.sighting import Sighting
@@ -58,7 +58,7 @@ class JobSinks:
             if kind == "store":
                 continue
             place = f"sinks[{i}].path" if "path" in one else f"sinks[{i}]"
-            with at(place):
+            with error_context(place):
                 factory = sinks.get(kind)
                 if factory is ConsoleSink:
                     settings["stream"] = console
@@ -81,7 +81,7 @@ class JobSinks:
     def check(self, clips: Sequence[Path]) -> None:
         """Before anything is analysed. Raises SettingError for a sink that cannot take rows."""
         for place, sink in self._made:
-            with at(place):
+            with error_context(place):
                 sink.check(clips)
 
     def write(self, rows: Sequence[Row]) -> list[Path]:

@@ -43,7 +43,7 @@ def plain_values(text: str, format: Format = "yaml") -> dict[str, Any]:
     """What the text says, as JSON values.
 
     Raises SettingError for text that is neither, a key that is there twice, more than 32 levels,
-    more than 100,000 values once every alias is written out, or a value that JSON does not know.
+    more than 100,000 values once every alias is written out, or a value that JSON does not have.
     """
     _check_size(len(text.encode("utf-8", "surrogatepass")))
     try:
@@ -57,7 +57,7 @@ def plain_values(text: str, format: Format = "yaml") -> dict[str, Any]:
 
 
 def check_values(document: Any) -> None:
-    """Raises SettingError for anything that is no JSON value, or more than 32 levels."""
+    """Raises SettingError for anything that is not a JSON value, or for more than 32 levels."""
     try:
         _check_values(document)
     except RecursionError:
@@ -68,8 +68,8 @@ def _too_deep() -> SettingError:
     return SettingError(f"the document has more than {MAX_DEPTH} levels")
 
 
-def place_of(parts: Any) -> str:
-    """A place in the document in words: `analyses[1].interval_s`."""
+def json_path(parts: Any) -> str:
+    """A place in the document, such as `analyses[1].interval_s`."""
     text = ""
     for part in parts:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -78,7 +78,9 @@ def place_of(parts: Any) -> str:
 
 def _check_size(size_bytes: int) -> None:
     if size_bytes > MAX_BYTES:
-        raise SettingError(f"the document has more than {MAX_BYTES >> 20} MiB; it may have no more")
+        raise SettingError(
+            f"the document has more than {MAX_BYTES >> 20} MiB; split it into several documents"
+        )
 
 
 def _of_json(text: str) -> Any:
@@ -194,15 +196,16 @@ def _check_values(value: Any, place: tuple[Any, ...] = ()) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise SettingError(
-                    f"{place_of(place)}: a key must be text, got {key!r}; put it in quotes"
+                    f"{json_path(place)}: a key must be text, got {key!r}; put it in quotes"
                 )
             _check_values(inner, (*place, key))
     elif isinstance(value, list):
         for i, inner in enumerate(value):
             _check_values(inner, (*place, i))
     elif isinstance(value, float) and not math.isfinite(value):
-        raise SettingError(f"{place_of(place)}: expected a finite number, got {value}")
+        raise SettingError(f"{json_path(place)}: expected a finite number, got {value}")
     elif value is not None and not isinstance(value, bool | int | float | str):
         raise SettingError(
-            f"{place_of(place)}: expected text or a number, got a {type(value).__name__}; put it in quotes"
+            f"{json_path(place)}: expected text or a number, got a {type(value).__name__}; "
+            "put it in quotes"
         )

@@ -13,7 +13,7 @@ from typing import Any
 from lab.detectors.plugins.secrets import is_secret
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
-from lab.jobs.document.text import place_of
+from lab.jobs.document.text import json_path
 
 _WORD = re.compile(r"\$\$|\$\{([^}]*)\}|\$\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -45,17 +45,17 @@ def expand(
         name = found[1]
         if name is None or not _NAME.fullmatch(name):
             raise SettingError(
-                f"{place_of(place)}: expected ${{NAME}} of a variable; write $$ for a dollar sign"
+                f"{json_path(place)}: expected ${{NAME}} of a variable; write $$ for a dollar sign"
             )
         is_key = _is_key(document, place)
         if not is_key and not _is_path(place):
             raise SettingError(
-                f"{place_of(place)}: ${{{name}}} is not expanded here, for this is kept with every run; variables "
-                "are for paths of source, sinks and store, and for keys of plugins (detectors of the lab "
-                "take the name of a variable, as in token_env)"
+                f"{json_path(place)}: ${{{name}}} is not expanded here, since this is kept with "
+                "every run; variables are for paths of source, sinks and store, and for keys of "
+                "plugins (built-in detectors take the name of a variable, as in token_env)"
             )
         if name not in environ:
-            raise SettingError(f"{place_of(place)}: the environment variable {name} is not set")
+            raise SettingError(f"{json_path(place)}: the environment variable {name} is not set")
         if is_key:
             secrets[name] = environ[name]
         return environ[name]

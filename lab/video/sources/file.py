@@ -32,7 +32,7 @@ _RETRIES = (0, 1, 4)  # how many keyframes further back a frame is looked for
 class FileSource(Source):
     """A video file.
 
-    Raises SourceError if it is no video that can be read.
+    Raises SourceError if it is not a video that can be read.
     """
 
     can_seek = True
@@ -76,13 +76,13 @@ class FileSource(Source):
             return
         times = self._times()
         due: list[dict[int, Window]] = []
-        for sampling, begun in zip(samplings, after, strict=True):
+        for sampling, served_us in zip(samplings, after, strict=True):
             windows = sampling.windows(times, self.index.time_base, self.frame_ticks)
-            if begun is not None:
-                windows = [w for w in windows if self._us(times[w[-1]]) > begun]
+            if served_us is not None:
+                windows = [w for w in windows if self._us(times[w[-1]]) > served_us]
             due.append({window[-1]: window for window in windows})
         needed = sorted({i for ends in due for window in ends.values() for i in window})
-        for frame in self._segments([Target(i, times[i], self.index.shown[i]) for i in needed]):
+        for frame in self._segments([Target(i, times[i], self.index.presented[i]) for i in needed]):
             yield Sample(frame, tuple(ends.get(frame.index) for ends in due))
 
     def frames_by_index(self, indices: Sequence[int]) -> Iterator[Frame]:
@@ -93,21 +93,21 @@ class FileSource(Source):
                 if index in wanted:
                     yield picture(frame, index, self._us(pts))
             return
-        shown = self.index.shown
+        presented = self.index.presented
         yield from self._segments(
-            [Target(i, self.index.pts_of(shown[i]), shown[i]) for i in indices]
+            [Target(i, self.index.pts_of(presented[i]), presented[i]) for i in indices]
         )
 
-    def stretches(self, indices: Sequence[int], most: int) -> list[list[int]]:
+    def stretches(self, indices: Sequence[int], max_frames: int) -> list[list[int]]:
         """See `lab.video.source.Source`: frames that are decoded from one keyframe."""
         if not self.index.can_seek:
             return [list(indices)] if indices else []
         found: list[list[int]] = []
         last_key = None
         for index in indices:
-            position = self.index.shown[index]
+            position = self.index.presented[index]
             key = self.index.keyframe_for(Target(index, self.index.pts_of(position), position))
-            if not found or key != last_key or len(found[-1]) >= most:
+            if not found or key != last_key or len(found[-1]) >= max_frames:
                 found.append([])
             found[-1].append(index)
             last_key = key
@@ -118,7 +118,7 @@ class FileSource(Source):
 
     def _times(self) -> list[int]:
         """The ticks of every frame that is presented, in order."""
-        return [self.index.pts_of(i) for i in self.index.shown]
+        return [self.index.pts_of(i) for i in self.index.presented]
 
     def sample_count(self, sampling: Sampling) -> int | None:
         """See `lab.video.source.Source`: None if only decoding can tell."""
@@ -130,7 +130,7 @@ class FileSource(Source):
         """The presentation time of every frame, in order; decodes only if packets do not tell."""
         if self.index.linear is not None:
             return [to_us(pts, self.index.time_base) for _, pts, _ in self._all_frames()]
-        return [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.shown]
+        return [to_us(self.index.pts_of(i), self.index.time_base) for i in self.index.presented]
 
     def frames_at(self, pts_us: Sequence[int]) -> Iterator[Frame]:
         """The frames presented at these times (or just before), in time order."""
@@ -140,7 +140,8 @@ class FileSource(Source):
         times = self.frame_times_us()
         chosen = sorted({max(0, int(np.searchsorted(times, t, side="right")) - 1) for t in pts_us})
         targets = [
-            Target(i, self.index.pts_of(self.index.shown[i]), self.index.shown[i]) for i in chosen
+            Target(i, self.index.pts_of(self.index.presented[i]), self.index.presented[i])
+            for i in chosen
         ]
         yield from self._segments(targets)
 
@@ -183,7 +184,7 @@ class FileSource(Source):
     def _again(self, target: Target) -> Frame:
         """Decode `target` by itself, from further and further back.
 
-        In one thread, for with several an error at one packet can lose the frames of others.
+        In one thread, since with several an error at one packet can lose the frames of others.
         """
         starts = [self.index.keyframe_for(target, skip) for skip in _RETRIES]
         reached = False
@@ -200,7 +201,7 @@ class FileSource(Source):
     def _samples_in_line(
         self, samplings: Sequence[Sampling], after_us: Sequence[int | None]
     ) -> Iterator[Sample]:
-        """Decode every frame; for files whose packets do not tell the times."""
+        """Decode every frame, for files whose packets do not give the times."""
         samplers = [
             WindowSampler(sampling, self.index.time_base, self.frame_ticks)
             for sampling in samplings

@@ -97,7 +97,8 @@ def _audit(args: argparse.Namespace) -> int:
         print(json.dumps(row, indent=1))
         return 0
     print(
-        f"audit {audit.audit_id} of rule {audit.rule_hash}: {figures['watched']} of {figures['drawn']} clips watched"
+        f"audit {audit.audit_id} of rule {audit.rule_hash}: "
+        f"{figures['watched']} of {figures['drawn']} clips watched"
     )
     for name in ("precision", "recall", "false_per_hour"):
         limits = figures[f"{name}_interval"]

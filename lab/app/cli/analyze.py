@@ -86,14 +86,16 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
     else:
         for row in done:
             print(
-                f"{row['run_id']}  {row['media']}: {row['samples']} samples, {row['failed']} failed, "
+                f"{row['run_id']}  {row['media']}: {row['samples']} samples, "
+                f"{row['failed']} failed, "
                 f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
             )
             if row["warning"]:
                 print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
             if row["samples"] and row["gated"] == row["samples"]:
                 print(
-                    f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)",
+                    f"lab: note: {row['media']}: nothing was analysed, all {row['samples']} "
+                    "samples were gated (is the warm-up longer than the clip?)",
                     file=sys.stderr,
                 )
     for text in failed:

@@ -46,7 +46,8 @@ def analyze_job(args: argparse.Namespace) -> int:
     else:
         for run in found.runs:
             print(
-                f"{run.run_id}  {run.media['path']}: {run.analysis}, {len(run.log.pts_us)} samples, {run.state}"
+                f"{run.run_id}  {run.media['path']}: {run.analysis}, "
+                f"{len(run.log.pts_us)} samples, {run.state}"
             )
     for run in found.runs:
         if run.media["warning"]:
@@ -90,9 +91,8 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report, indent=1))
     else:
-        print(
-            f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{'' if len(clips) == 1 else 's'}"
-        )
+        plural = "" if len(clips) == 1 else "s"
+        print(f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{plural}")
     for path in missing:
         print(f"lab: no file at {path}", file=sys.stderr)
     return 1 if missing else 0
@@ -119,8 +119,12 @@ def _rule_of(name: str, run: Any) -> Any:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    j = command("job", _job, "Documents of whole analyses: their schema, a check, one for runs that are there.",
-                "lab job check evening.yaml")  # fmt: skip
+    j = command(
+        "job",
+        _job,
+        "Documents of whole analyses: print their schema, check one, export one from runs.",
+        "lab job check evening.yaml",
+    )
     j.add_argument("what", choices=["schema", "check", "export"])
     j.add_argument(
         "names", nargs="*", metavar="FILE|RUN", help="a document to check; runs to export"

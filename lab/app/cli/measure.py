@@ -57,7 +57,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     for moment in found.moments:
         name = found.names[moment.media_id]
         print(
-            f"{moment.kind:<17} {name} {moment.label} {moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}"
+            f"{moment.kind:<17} {name} {moment.label} "
+            f"{moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}"
         )
     say_notes(found.notes)
     return 0
@@ -149,9 +150,8 @@ def _sweep(args: argparse.Namespace) -> int:
         print(json.dumps({"labels": {label: s.to_dict() for label, s in found.items()}}, indent=1))
     else:
         for label, s in found.items():
-            print(
-                f"{label}: {len(s)} rules over {len(s.names)} clip{'' if len(s.names) == 1 else 's'}; those that no other beats:"
-            )
+            clips = f"{len(s.names)} clip{'' if len(s.names) == 1 else 's'}"
+            print(f"{label}: {len(s)} rules over {clips}; the Pareto front:")
             for i in s.pareto().tolist():
                 _print_rule(s.row(i))
     return 0
@@ -160,8 +160,8 @@ def _sweep(args: argparse.Namespace) -> int:
 def _print_rule(row: dict[str, Any]) -> None:
     print(
         f"  recall {row['recall']:.3f}  false/h {row['false_per_hour']:8.2f}  f1 {row['f1']:.3f}  "
-        f"enter {row['enter_threshold']:.3f} x{row['enter_frames']:.0f}  exit x{row['exit_frames']:.0f}  "
-        f"merge {row['merge_gap_s']:g} s  at least {row['min_duration_s']:g} s"
+        f"enter {row['enter_threshold']:.3f} x{row['enter_frames']:.0f}  "
+        f"exit x{row['exit_frames']:.0f}  merge {row['merge_gap_s']:g} s  at least {row['min_duration_s']:g} s"
     )
 
 
@@ -205,10 +205,17 @@ def _compare(args: argparse.Namespace) -> int:
     a, b = runs_of(args, split(args.a) or []), runs_of(args, split(args.b) or [])
     rule = rule_of(args, a[0])
     found = compare(
-        a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b[0]), label=args.label,
-        label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=matching_of(args),
+        a,
+        b,
+        rule_a=rule if asks_for_rule(args) else None,
+        rule_b=_other_rule(args, b[0]),
+        label=args.label,
+        label_b=args.label_b,
+        truth=args.labels,
+        coverage=args.coverage,
+        matching=matching_of(args),
         annotator=args.annotator,
-    )  # fmt: skip
+    )
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
         say_notes(found.notes)
@@ -222,11 +229,13 @@ def _compare(args: argparse.Namespace) -> int:
     )
     if found.f1:
         print(
-            f"F1 {found.f1['a']} and {found.f1['b']}, gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}"
+            f"F1 {found.f1['a']} and {found.f1['b']}, "
+            f"gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}"
         )
     for row in found.to_dict()["differences"]:
         print(
-            f"{row['kind']:<8} {row['media']} {row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}"
+            f"{row['kind']:<8} {row['media']} "
+            f"{row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}"
         )
     say_notes(found.notes)
     return 0

@@ -147,8 +147,12 @@ def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    m = command("media", _media, "The clips of the store; set a clip's site, start and clock.",
-                "lab media set IMG_0001.MP4 --site creek --start 2026-05-01T06:00:00+02:00")  # fmt: skip
+    m = command(
+        "media",
+        _media,
+        "The clips of the store; set a clip's site, start and clock.",
+        f"lab media set IMG_0001.MP4 --site creek --start {_START_EXAMPLE}",
+    )
     m.add_argument("action", nargs="?", choices=["list", "set"], default="list")
     m.add_argument("clip", nargs="?", metavar="CLIP", help="its id, name or path")
     m.add_argument("--site", help="where it was recorded; '' forgets it")

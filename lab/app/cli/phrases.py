@@ -69,8 +69,12 @@ def _text(value: float | int | None) -> str:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    p = command("phrases", _phrases, "Phrases for one thing, compared on the same samples of a run.",
-                'lab phrases 20261121 "otter,sea otter" --labels truth.csv --label otter --json')  # fmt: skip
+    p = command(
+        "phrases",
+        _phrases,
+        "Compare phrases for one thing on the same samples of a run.",
+        'lab phrases 20261121 "otter,sea otter" --labels truth.csv --label otter --json',
+    )
     p.add_argument("run", metavar="RUN", help="a run id, or the beginning of one")
     p.add_argument(
         "phrases", metavar="PHRASES", help="two or more of its labels, separated by commas"

@@ -29,9 +29,8 @@ def _prompts(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(
-            f"{run.run_id}  {run.media['path']}: {', '.join(x for x in run.labels if x not in run.log.adding)}"
-        )
+        complete = ", ".join(x for x in run.labels if x not in run.log.adding)
+        print(f"{run.run_id}  {run.media['path']}: {complete}")
     note_unfinished(run)
     return 0
 
@@ -87,7 +86,8 @@ def _embeddings(args: argparse.Namespace) -> int:
             f" and {len(other) - 5} more" if len(other) > 5 else ""
         )
         print(
-            f"lab: note: {few}: known with another embedding, which stays; --replace takes those of the file",
+            f"lab: note: {few}: the store has a different embedding and keeps it; "
+            "--replace takes the file's",
             file=sys.stderr,
         )
     return 0
@@ -104,7 +104,8 @@ def _gate(args: argparse.Namespace) -> int:
         print(json.dumps(report.to_dict(), indent=1))
         return 0
     print(
-        f"{report.gated} of {report.samples} samples held back ({report.saved:.1%}, {report.gated_s:.1f} s of media)"
+        f"{report.gated} of {report.samples} samples gated "
+        f"({report.saved:.1%}, {report.gated_s:.1f} s of media)"
     )
     for label, row in report.labels.items():
         recall, whole = row["recall"], row["recall_without_gate"]
@@ -117,8 +118,12 @@ def _gate(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    p = command("prompts", _prompts, "Look for more prompts in a finished run; the others stay as they are.",
-                'lab prompts 20261121 "sea otter" "otter swimming" --from 12.5')  # fmt: skip
+    p = command(
+        "prompts",
+        _prompts,
+        "Add prompts to a finished run; its other prompts stay as they are.",
+        'lab prompts 20261121 "sea otter" "otter swimming" --from 12.5',
+    )
     p.add_argument("run", metavar="RUN", help="a finished run in mode independent")
     p.add_argument("prompts", nargs="+", metavar="PROMPT")
     p.add_argument("--from", type=float, dest="from_s", metavar="SECONDS", help="where to begin")

@@ -101,8 +101,11 @@ def _agreement(args: argparse.Namespace) -> int:
         return 0
     for label, row in [*found["labels"].items(), ("all labels", found["overall"])]:
         kappa = "–" if row["kappa"] is None else f"{row['kappa']:.3f}"
-        print(f"{label}: {row['agreement']:.1%} of {row['seconds']} s, kappa {kappa}; both {row['both']}, "
-              f"only {args.one} {row['only_one']}, only {args.other} {row['only_other']}")  # fmt: skip
+        print(
+            f"{label}: {row['agreement']:.1%} of {row['seconds']} s, kappa {kappa}; "
+            f"both {row['both']}, "
+            f"only {args.one} {row['only_one']}, only {args.other} {row['only_other']}"
+        )
         for why in row["refused"].values():
             print(f"  not given: {why}")
     return 0
@@ -111,8 +114,12 @@ def _agreement(args: argparse.Namespace) -> int:
 def add(command: Command) -> list[argparse.ArgumentParser]:
     from lab.formats.annotations.files import FORMATS
 
-    i = command("import", _import, "Detections made elsewhere, as runs; annotations made elsewhere.",
-                "lab import megadetector results.json --videos cards/")  # fmt: skip
+    i = command(
+        "import",
+        _import,
+        "Detections made elsewhere, as runs; annotations made elsewhere.",
+        "lab import megadetector results.json --videos cards/",
+    )
     i.add_argument("what", choices=["megadetector", "detections", "annotations"])
     i.add_argument("file", metavar="FILE")
     i.add_argument("--videos", metavar="DIR", help="where the videos are, if they are at hand")
@@ -124,8 +131,11 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     )
     i.add_argument("--media", help="annotations: the clip, for files that name none")
     i.add_argument("--annotator", help="annotations: who made them")
-    i.add_argument("--watched", action="store_true",
-                   help="annotations: all media they name were wholly watched for all labels they name")  # fmt: skip
+    i.add_argument(
+        "--watched",
+        action="store_true",
+        help="annotations: every clip named was watched completely for every label named",
+    )
     a = command("annotations", _annotations, "Annotations of the store, as a file.",
                 "lab annotations --format boris > events.csv")  # fmt: skip
     a.add_argument("--format", choices=FORMATS, default="csv")

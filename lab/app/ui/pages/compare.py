@@ -160,8 +160,14 @@ def _over_all(
         return app_state.runs(list(newest.values()))
 
     total = compare(
-        of_protocol(a[0]), of_protocol(b[0]), rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=app_state.truth.truth(),
-    )  # fmt: skip
+        of_protocol(a[0]),
+        of_protocol(b[0]),
+        rule_a=a[1],
+        rule_b=b[1],
+        label=a[2],
+        label_b=b[2],
+        truth=app_state.truth.truth(),
+    )
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
@@ -184,9 +190,19 @@ def _differences(found: Comparison) -> float | None:
         st.caption("Both find the same sightings.")
         return None
     event = st.dataframe(
-        frame, hide_index=True, width="stretch", on_select="rerun", selection_mode=["single-row", "single-cell"], height=min(320, 38 * (len(frame) + 1)),
-        column_config={"start_s": st.column_config.NumberColumn("from, s", format="%.2f"), "end_s": st.column_config.NumberColumn("to, s", format="%.2f"), "text": "what", "media": "clip"},
-    )  # fmt: skip
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        height=min(320, 38 * (len(frame) + 1)),
+        column_config={
+            "start_s": st.column_config.NumberColumn("from, s", format="%.2f"),
+            "end_s": st.column_config.NumberColumn("to, s", format="%.2f"),
+            "text": "what",
+            "media": "clip",
+        },
+    )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     return float(frame.iloc[rows[0]]["start_s"]) if rows else None
 
@@ -209,20 +225,33 @@ def _play(
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
-            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
-            "enter_threshold": d.enter_threshold, "exit_threshold": d.exit_threshold,
+            "run_id": run.run_id,
+            "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
+            "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}",
+            "label": label,
+            "enter_threshold": d.enter_threshold,
+            "exit_threshold": d.exit_threshold,
             "sightings": [{"onset_s": s.onset_s, "offset_s": s.offset_s} for s in run.find(only)],
-        }  # fmt: skip
+        }
 
     _duet(
         key="duet",
         data={
-            "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
-            "browser_offset_us": media["browser_offset_us"], "size_px": list(a[0].size_px), "frame_rate": media["frame_rate"],
-            "a": side("A", a), "b": side("B", b), "seek": kept if kept["t"] is not None else None,
-            "differences": [{"start_s": d.start_us / 1e6, "end_s": d.end_us / 1e6} for d in found.differences],
+            "src": src,
+            "src_wait": wait,
+            "first_pts_us": media["first_pts_us"],
+            "end_us": media["end_us"],
+            "browser_offset_us": media["browser_offset_us"],
+            "size_px": list(a[0].size_px),
+            "frame_rate": media["frame_rate"],
+            "a": side("A", a),
+            "b": side("B", b),
+            "seek": kept if kept["t"] is not None else None,
+            "differences": [
+                {"start_s": d.start_us / 1e6, "end_s": d.end_us / 1e6} for d in found.differences
+            ],
         },
-    )  # fmt: skip
+    )
     st.caption(
         "A green frame: the side has a sighting. Orange: they differ. [ and ] go from difference to difference."
     )
@@ -236,10 +265,14 @@ def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     pick = np.unique(np.linspace(0, len(found.scores) - 1, _MAX_POINTS).round().astype(int))
     chart = go.Figure(
         go.Scatter(
-            x=found.scores[pick, 0], y=found.scores[pick, 1], mode="markers", marker={"size": 5, "opacity": 0.5},
-            customdata=found.pts_us[pick] / 1e6, hovertemplate="A %{x:.3f}, B %{y:.3f} at %{customdata:.2f} s<extra></extra>",
+            x=found.scores[pick, 0],
+            y=found.scores[pick, 1],
+            mode="markers",
+            marker={"size": 5, "opacity": 0.5},
+            customdata=found.pts_us[pick] / 1e6,
+            hovertemplate="A %{x:.3f}, B %{y:.3f} at %{customdata:.2f} s<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "color": "#888"})
     chart.update_layout(
         xaxis_title=f"A: {label_a}",

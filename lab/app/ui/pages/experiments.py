@@ -250,9 +250,15 @@ def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, A
         archive = archived.checkbox("Archived", bool(row["archived"]))
         if st.form_submit_button("Save entry", type="primary"):
             app_state.store.write_entry(
-                entry_id, title=title.strip() or None, notes=notes, conclusion=conclusion, starred=star, archived=archive,
-                tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())), parents=parents,
-            )  # fmt: skip
+                entry_id,
+                title=title.strip() or None,
+                notes=notes,
+                conclusion=conclusion,
+                starred=star,
+                archived=archive,
+                tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())),
+                parents=parents,
+            )
             st.toast("Entry saved.")
             st.rerun()
 

@@ -103,17 +103,25 @@ def figure_table(found: Evaluation) -> pd.DataFrame:
 
         rows.append(
             {
-                "label": label, "found": str(row["tp"]), "false": str(row["fp"]), "missed": str(row["fn"]),
-                "precision": rate("precision"), "recall": rate("recall"), "F1": rate("f1"),
-                "F1 .5:.95": rate("f1_mean"), "false an hour": rate("false_per_hour", 1),
+                "label": label,
+                "found": str(row["tp"]),
+                "false": str(row["fp"]),
+                "missed": str(row["fn"]),
+                "precision": rate("precision"),
+                "recall": rate("recall"),
+                "F1": rate("f1"),
+                "F1 .5:.95": rate("f1_mean"),
+                "false an hour": rate("false_per_hour", 1),
                 "any overlap P / R": f"{_plain(row['overlap']['precision'])} / {_plain(row['overlap']['recall'])}",
                 "clips P / R": f"{_plain(row['clips']['precision'])} / {_plain(row['clips']['recall'])}",
                 "1 s segments F1": _plain(row["segments"]["f1"]),
-                "onset error": _median(row["onset_error"]), "offset error": _median(row["offset_error"]),
-                "delay": _median(row["delay"]), "below resolution": str(row["below_resolution"]),
+                "onset error": _median(row["onset_error"]),
+                "offset error": _median(row["offset_error"]),
+                "delay": _median(row["delay"]),
+                "below resolution": str(row["below_resolution"]),
                 "watched": f"{row['covered_s']:.0f} s",
             }
-        )  # fmt: skip
+        )
     macro = found.macro
     if len(found.labels) > 1:
         rows.append(

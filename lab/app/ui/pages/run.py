@@ -92,9 +92,14 @@ def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
         "sinks": [{"type": "store"}],
     }
     place.download_button(
-        "Save as a job", text_of(document), "job.yaml", "application/yaml", disabled=not (paths and rows), width="stretch",
+        "Save as a job",
+        text_of(document),
+        "job.yaml",
+        "application/yaml",
+        disabled=not (paths and rows),
+        width="stretch",
         help="A document that does the same on the command line: lab analyze --job job.yaml",
-    )  # fmt: skip
+    )
 
 
 def _analysis_form() -> Analysis | None:

@@ -102,12 +102,17 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         st.subheader("Sites with a threshold of their own")
         st.dataframe(
             pd.DataFrame(
-                [{"site": s["site"], "enter at": Rule.from_dict(s["rule"]).default.debounce.enter_threshold,
-                  "gain in F1, held out": f"{s['f1_gain']:+.3f} [{s['f1_gain_interval'][0]:+.3f}, {s['f1_gain_interval'][1]:+.3f}]"}
-                 for s in found.sites]
+                [
+                    {
+                        "site": s["site"],
+                        "enter at": Rule.from_dict(s["rule"]).default.debounce.enter_threshold,
+                        "gain in F1, held out": f"{s['f1_gain']:+.3f} [{s['f1_gain_interval'][0]:+.3f}, {s['f1_gain_interval'][1]:+.3f}]",
+                    }
+                    for s in found.sites
+                ]
             ),
             hide_index=True,
-        )  # fmt: skip
+        )
     elif found.folds.by == "site":
         st.caption("No site does better, held out, with a threshold of its own.")
 
@@ -136,10 +141,17 @@ def _calibration(picked: Selection) -> None:
     chart = go.Figure(go.Scatter(x=x, y=made.probability(x), mode="lines", name="fit"))
     chart.add_trace(
         go.Scatter(
-            x=[(b["from"] + b["to"]) / 2 for b in made.bins], y=[b["share"] for b in made.bins], mode="markers", name="observed",
-            error_y={"type": "data", "array": [b["high"] - b["share"] for b in made.bins], "arrayminus": [b["share"] - b["low"] for b in made.bins]},
+            x=[(b["from"] + b["to"]) / 2 for b in made.bins],
+            y=[b["share"] for b in made.bins],
+            mode="markers",
+            name="observed",
+            error_y={
+                "type": "data",
+                "array": [b["high"] - b["share"] for b in made.bins],
+                "arrayminus": [b["share"] - b["low"] for b in made.bins],
+            },
         )
-    )  # fmt: skip
+    )
     chart.update_layout(
         xaxis_title="score",
         yaxis_title="probability that it is there",

@@ -145,9 +145,13 @@ def _named_list(name: str, kind: str) -> Settings:
 def _negative(usual: tuple[str, ...], key: str, what: str) -> Settings:
     """The prompts of the class that stands against all others; one a line."""
     text = st.text_area(
-        "Negative prompts", "\n".join(usual), key=key, persist_state="session", height=110,
+        "Negative prompts",
+        "\n".join(usual),
+        key=key,
+        persist_state="session",
+        height=110,
         help=f"What a picture {what} looks like, one prompt a line; together they are one class, which takes what is none of the others.",
-    )  # fmt: skip
+    )
     given = [line.strip() for line in text.splitlines() if line.strip()]
     return {} if tuple(given) == usual or not given else {"negative": given}
 
@@ -264,6 +268,15 @@ def _plugin(name: str) -> Settings | None:
 
 
 _FORMS: dict[str, Callable[[str], Settings | None]] = {
-    "yolo": _yolo, "yolo-world": _prompted, "yoloe": _prompted, "logos": _logos, "scenes": _scenes, "ocr": _text, "text": _text,
-    "motion": _motion, "visual": _visual, "remote": _remote, "cloud-vision": _cloud,
-}  # fmt: skip
+    "yolo": _yolo,
+    "yolo-world": _prompted,
+    "yoloe": _prompted,
+    "logos": _logos,
+    "scenes": _scenes,
+    "ocr": _text,
+    "text": _text,
+    "motion": _motion,
+    "visual": _visual,
+    "remote": _remote,
+    "cloud-vision": _cloud,
+}

@@ -44,9 +44,11 @@ def text_embeddings(app_state: AppState) -> None:
 def _import(app_state: AppState) -> None:
     st.markdown("**Import**")
     file = st.file_uploader(
-        "File of embeddings: an .npz with `names` and `emb`", type=["npz"], max_upload_size=_MAX_UPLOAD_MB,
+        "File of embeddings: an .npz with `names` and `emb`",
+        type=["npz"],
+        max_upload_size=_MAX_UPLOAD_MB,
         key="embeddings_file",
-    )  # fmt: skip
+    )
     encoder = st.text_input(
         "Made by the encoder",
         CLIP,

@@ -20,9 +20,19 @@ from lab.detectors.zero_shot.saved_lists import (
 from lab.errors import LabError
 
 _WORDS = {
-    "brands": ("brand", "terms", "logos", "Each term stands in “a photo of the … logo” and the like."),
-    "scenes": ("scene", "prompts", "scenes", "Prompts are whole descriptions; a scene without any is looked for by its name."),
-}  # fmt: skip
+    "brands": (
+        "brand",
+        "terms",
+        "logos",
+        "Each term stands in “a photo of the … logo” and the like.",
+    ),
+    "scenes": (
+        "scene",
+        "prompts",
+        "scenes",
+        "Prompts are whole descriptions; a scene without any is looked for by its name.",
+    ),
+}
 _BUILT_IN = "The built-in list"
 
 

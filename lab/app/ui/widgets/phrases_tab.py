@@ -144,14 +144,23 @@ def _show(app_state: AppState, run: Run, found: Phrasing, known: Truth) -> None:
     _panels(
         key="phrases",
         data={
-            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "media_id": media["media_id"],
-            "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
-            "browser_offset_us": media["browser_offset_us"], "size_px": list(run.size_px), "frame_rate": media["frame_rate"],
+            "run_id": run.run_id,
+            "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
+            "media_id": media["media_id"],
+            "src": src,
+            "src_wait": wait,
+            "first_pts_us": media["first_pts_us"],
+            "end_us": media["end_us"],
+            "browser_offset_us": media["browser_offset_us"],
+            "size_px": list(run.size_px),
+            "frame_rate": media["frame_rate"],
             "panels": [_panel(run, found, row["phrase"]) for row in found.rows],
-            "rows": list(found.rows), "best": found.best, "truth": truth,
+            "rows": list(found.rows),
+            "best": found.best,
+            "truth": truth,
             "moments": [d.to_dict() for d in found.disagreements],
         },
-    )  # fmt: skip
+    )
 
 
 def _panel(run: Run, found: Phrasing, phrase: str) -> dict[str, Any]:

@@ -213,9 +213,15 @@ def _next_of_queue(
     q = found[0]
     run = next(r for r in runs if r.media["media_id"] == q.media_id)
     return run.run_id, {
-        "label": q.label, "start_us": q.start_us, "end_us": q.end_us, "origin": "queue",
-        "text": q.text, "title": f"Question ({len(found)} open):", "blind": False, "media_id": q.media_id,
-    }  # fmt: skip
+        "label": q.label,
+        "start_us": q.start_us,
+        "end_us": q.end_us,
+        "origin": "queue",
+        "text": q.text,
+        "title": f"Question ({len(found)} open):",
+        "blind": False,
+        "media_id": q.media_id,
+    }
 
 
 def _next_of_audit(
@@ -237,7 +243,12 @@ def _next_of_audit(
         return None
     run = app_state.run(rows[left[0]]["run_id"])
     return run.run_id, {
-        "label": audit.label, "start_us": run.media["first_pts_us"], "end_us": run.media["end_us"],
-        "origin": "audit", "text": "the whole clip, with what the detector saw hidden",
-        "title": f"Audit ({len(left)} clips left):", "blind": True, "media_id": run.media["media_id"],
-    }  # fmt: skip
+        "label": audit.label,
+        "start_us": run.media["first_pts_us"],
+        "end_us": run.media["end_us"],
+        "origin": "audit",
+        "text": "the whole clip, with what the detector saw hidden",
+        "title": f"Audit ({len(left)} clips left):",
+        "blind": True,
+        "media_id": run.media["media_id"],
+    }

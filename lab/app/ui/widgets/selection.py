@@ -43,9 +43,11 @@ def protocol_name(row: dict[str, Any]) -> str:
 def select(app_state: AppState, key: str) -> Selection | None:
     """Widgets for the choice; None, with a way on, if there is nothing to choose from."""
     done = [
-        r for r in app_state.store.runs()
-        if r["state"] in ("done", "cancelled", "interrupted") and app_state.store.log_folder(r["run_id"]).is_dir()
-    ]  # fmt: skip
+        r
+        for r in app_state.store.runs()
+        if r["state"] in ("done", "cancelled", "interrupted")
+        and app_state.store.log_folder(r["run_id"]).is_dir()
+    ]
     if not done:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")

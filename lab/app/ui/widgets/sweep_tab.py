@@ -158,23 +158,45 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
     chart = go.Figure()
     chart.add_trace(
         go.Scatter(
-            x=x[first], y=y[first], mode="markers", name="rules", customdata=first,
-            marker={"size": 6, "opacity": 0.55, "color": figures["f1"][first], "colorscale": "Viridis", "colorbar": {"title": "F1"}},
-            text=[f"F1 {figures['f1'][i]:.3f}, {n} rules count the same" for i, n in zip(first, many, strict=True)],
+            x=x[first],
+            y=y[first],
+            mode="markers",
+            name="rules",
+            customdata=first,
+            marker={
+                "size": 6,
+                "opacity": 0.55,
+                "color": figures["f1"][first],
+                "colorscale": "Viridis",
+                "colorbar": {"title": "F1"},
+            },
+            text=[
+                f"F1 {figures['f1'][i]:.3f}, {n} rules count the same"
+                for i, n in zip(first, many, strict=True)
+            ],
             hovertemplate="recall %{y:.3f}, %{x:.1f} false an hour<br>%{text}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.add_trace(
         go.Scatter(
-            x=x[front], y=y[front], mode="lines+markers", name="no other beats these", customdata=front,
-            line={"shape": "hv", "width": 2}, marker={"size": 9},
+            x=x[front],
+            y=y[front],
+            mode="lines+markers",
+            name="no other beats these",
+            customdata=front,
+            line={"shape": "hv", "width": 2},
+            marker={"size": 9},
             hovertemplate="recall %{y:.3f}, %{x:.1f} false an hour<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.update_layout(
-        xaxis_title="false sightings an hour", yaxis_title="recall", height=420,
-        margin={"l": 50, "r": 10, "t": 30, "b": 45}, legend={"orientation": "h", "y": 1.1}, clickmode="event+select",
-    )  # fmt: skip
+        xaxis_title="false sightings an hour",
+        yaxis_title="recall",
+        height=420,
+        margin={"l": 50, "r": 10, "t": 30, "b": 45},
+        legend={"orientation": "h", "y": 1.1},
+        clickmode="event+select",
+    )
     event = st.plotly_chart(
         chart,
         on_select="rerun",

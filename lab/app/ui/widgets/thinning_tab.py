@@ -23,10 +23,18 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
     for name in ("recall", "precision"):
         chart.add_trace(
             go.Scatter(
-                x=frame["interval_s"], y=frame[name], name=name, mode="lines+markers",
-                error_y={"type": "data", "symmetric": False, "array": frame[f"{name}_high"] - frame[name], "arrayminus": frame[name] - frame[f"{name}_low"]},
+                x=frame["interval_s"],
+                y=frame[name],
+                name=name,
+                mode="lines+markers",
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": frame[f"{name}_high"] - frame[name],
+                    "arrayminus": frame[name] - frame[f"{name}_low"],
+                },
             )
-        )  # fmt: skip
+        )
     chart.add_trace(
         go.Scatter(
             x=frame["interval_s"],
@@ -50,17 +58,35 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
     )
     st.plotly_chart(chart)
     st.dataframe(
-        frame[["interval_s", "phases", "recall", "recall_low", "recall_high", "precision", "delay_s", "duration_bias_s", "computing", "elapsed_s"]],
+        frame[
+            [
+                "interval_s",
+                "phases",
+                "recall",
+                "recall_low",
+                "recall_high",
+                "precision",
+                "delay_s",
+                "duration_bias_s",
+                "computing",
+                "elapsed_s",
+            ]
+        ],
         hide_index=True,
         width="stretch",
         column_config={
-            "interval_s": "Every, s", "phases": "Phases", "recall": st.column_config.NumberColumn("Recall", format="%.3f"),
-            "recall_low": st.column_config.NumberColumn("worst phase", format="%.3f"), "recall_high": st.column_config.NumberColumn("best phase", format="%.3f"),
-            "precision": st.column_config.NumberColumn("Precision", format="%.3f"), "delay_s": st.column_config.NumberColumn("Delay, s", format="%.2f"),
-            "duration_bias_s": st.column_config.NumberColumn("Duration bias, s", format="%+.2f"), "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
+            "interval_s": "Every, s",
+            "phases": "Phases",
+            "recall": st.column_config.NumberColumn("Recall", format="%.3f"),
+            "recall_low": st.column_config.NumberColumn("worst phase", format="%.3f"),
+            "recall_high": st.column_config.NumberColumn("best phase", format="%.3f"),
+            "precision": st.column_config.NumberColumn("Precision", format="%.3f"),
+            "delay_s": st.column_config.NumberColumn("Delay, s", format="%.2f"),
+            "duration_bias_s": st.column_config.NumberColumn("Duration bias, s", format="%+.2f"),
+            "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
             "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
         },
-    )  # fmt: skip
+    )
     st.caption(
         "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
     )

@@ -136,7 +136,7 @@ def test_collections_are_compared_with_an_interval(tmp_path):
         (["evaluate", "nope", "--labels", "TRUTH"], 2, "no run"),
         (["evaluate", "RUN", "RUN", "--labels", "TRUTH"], 2, "count twice"),
         (["evaluate", "RUN", "--labels", "TRUTH", "--tiou", "2"], 2, "tiou"),
-        (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "a,b"], 2, "list of numbers"),
+        (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "a,b"], 2, "expected numbers separated by commas"),
         (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "1.5"], 2, "whole number"),
         (["sweep", "RUN"], 2, "no stretch was watched"),
         (["decisions", "RUN", "--label", "zebra"], 2, "no label 'zebra'"),

@@ -13,6 +13,7 @@ from lab.errors import LabError, SettingError
 
 
 def run_analyze(args: argparse.Namespace) -> int:
+    """`lab analyze`: exit code 1 if a clip failed. Raises LabError."""
     if args.job is not None:
         return job.analyze_job(args)
     if not args.paths:
@@ -70,9 +71,9 @@ def run_analyze(args: argparse.Namespace) -> int:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, a value that is JSON as such and any other as text."""
-    name, given, value = text.partition("=")
-    if not given or not name.isidentifier() or name == "name":
+    """NAME=VALUE: a value that is valid JSON is parsed, any other is kept as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or name == "name":
         raise SettingError(f"--set needs NAME=VALUE, got {text!r}")
     try:
         return name, json.loads(value)

@@ -89,18 +89,23 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     e = command(
         "experiments",
         _experiments,
-        "The lab notebook's entries, or one of them as a file.",
+        "List the lab notebook's entries, or export one as a file.",
         "lab experiments ENTRY --format report --out report.html",
     )
-    e.add_argument("entry", nargs="?", metavar="ENTRY", help="all are listed, unless given")
+    e.add_argument("entry", nargs="?", metavar="ENTRY", help="default: list all")
     e.add_argument("--format", choices=list(_SUFFIX), default="notebook")
     e.add_argument("--out", metavar="FILE")
-    e.add_argument("--archived", action="store_true", help="list archived ones, too")
-    r = command("reproduce", _reproduce, "From a methods bundle to the same sightings.",
+    e.add_argument("--archived", action="store_true", help="list archived entries, too")
+    r = command("reproduce", _reproduce, "Reproduce the sightings of a methods bundle.",
                 "lab reproduce bundle.zip --videos cards/")  # fmt: skip
     r.add_argument("bundle", metavar="BUNDLE")
     r.add_argument("--videos", metavar="DIR", help="where the clip is, if it moved")
     r.add_argument("--weights", metavar="PATH", help="where the weights are, if they moved")
-    r.add_argument("--share", type=float, default=0.01, help="of the samples to infer anew (0.01)")
+    r.add_argument(
+        "--share",
+        type=float,
+        default=0.01,
+        help="share of samples on which inference is repeated (0.01)",
+    )
     r.add_argument("--seed", type=int, default=0)
     return [e, r]

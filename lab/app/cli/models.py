@@ -135,9 +135,9 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    m = command("models", _models, "The weights that are here, and known ones to download.",
+    m = command("models", _models, "The weights in the models folder, and known ones to download.",
                 "lab models get yolo11s.pt")  # fmt: skip
     m.add_argument("what", choices=["list", "known", "info", "get", "verify"])
     m.add_argument("names", nargs="*", metavar="NAME")
-    m.add_argument("--json", action="store_true", help="a result for programs")
+    m.add_argument("--json", action="store_true", help="print the result as JSON")
     return [m]

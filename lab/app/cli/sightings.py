@@ -11,6 +11,7 @@ from lab.app.cli.rule_options import note_unfinished, rule_of
 
 
 def run_sightings(args: argparse.Namespace) -> int:
+    """`lab sightings`. Raises LabError."""
     from lab.formats.csv import to_csv
     from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
@@ -28,7 +29,7 @@ def run_sightings(args: argparse.Namespace) -> int:
     else:
         _print_table(rows)
     for part in run.log.damaged:
-        print(f"lab: note: damaged part left out: {part}", file=sys.stderr)
+        print(f"lab: note: damaged part skipped: {part}", file=sys.stderr)
     note_unfinished(run)
     return 0
 
@@ -45,6 +46,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
+    """`lab export`. Raises LabError."""
     from lab.formats.csv import to_csv
     from lab.store.store import Store
     from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows

@@ -6,7 +6,7 @@ import shlex
 
 import yaml
 
-from lab.app.cli.rule_options import rule_words
+from lab.app.cli.rule_options import rule_arguments
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -33,7 +33,7 @@ def as_yaml(rule: Rule) -> str:
 def as_command(run: Run, rule: Rule) -> str:
     """A line for the shell; a rule that options cannot say goes through a file."""
     base = ["lab", "sightings", run.run_id, "--store", str(run.store.folder)]
-    words = rule_words(rule, run.default_rule)
+    words = rule_arguments(rule, run.default_rule)
     if words is not None:
         return shlex.join([*base, *words])
     line = shlex.join([*base, "--rule", "rule.yaml"])

@@ -120,7 +120,7 @@ def test_a_model_is_opened_and_its_classes_searched(page, app, models, models_fo
     show(page, app, "Here")
     page.get_by_text("1 model.").wait_for()
     click_cell(page, row=1)
-    page.get_by_text("taken by detector yolo").wait_for()
+    page.get_by_text("used by detector yolo").wait_for()
     page.get_by_text("9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef").wait_for()
     page.get_by_label("Search its classes").fill("bear")
     page.get_by_label("Search its classes").press("Enter")

@@ -48,7 +48,7 @@ def compare_page() -> None:
 
 
 def _kind() -> str:
-    """What is compared; it stays as chosen while other pages are looked at."""
+    """What is compared; the choice persists while other pages are open."""
     st.session_state.setdefault("keep_compare_kind", SIDES)
     return (
         st.segmented_control(
@@ -86,8 +86,8 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
         st.caption(note)
     _figures(found)
     if st.toggle(
-        "Over all clips that both were made of",
-        help="F1 of both protocols with these rules, and the gain with an interval that resamples clips.",
+        "Over all clips that both protocols cover",
+        help="F1 of both protocols with these rules, and the gain with an interval from resampled clips.",
     ):
         _over_all(app_state, runs, a, b)
     event = _differences(found)
@@ -116,11 +116,11 @@ def _side(
         saved = {"as on Tune": st.session_state.rule, **saved}
     first, second = st.columns(2)
     picked = first.selectbox(f"Rule {name}", list(saved), key=f"rule_{name}_{run.run_id}")
-    seen = sorted(
+    labels = sorted(
         {label for rows_of in [run.log.labels] for label in rows_of},
         key=lambda x: -float(run.log.scores(x).max(initial=0)),
     )
-    label = second.selectbox(f"Label {name}", seen, key=f"label_{name}_{run.run_id}")
+    label = second.selectbox(f"Label {name}", labels, key=f"label_{name}_{run.run_id}")
     return run, saved[picked], label
 
 
@@ -129,7 +129,9 @@ def _figures(found: Comparison) -> None:
     agree = found.agreement
     columns[0].metric("Sightings of A", found.sightings["a"])
     columns[1].metric("Sightings of B", found.sightings["b"])
-    columns[2].metric("Seconds alike", "–" if agree["same"] is None else f"{agree['same']:.1%}")
+    columns[2].metric(
+        "Seconds that agree", "–" if agree["same"] is None else f"{agree['same']:.1%}"
+    )
     columns[3].metric("Kappa", "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}")
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
         columns[4].metric(
@@ -220,8 +222,8 @@ def _play(
     if seek_s is not None and seek_s != kept["t"]:
         st.session_state.duet_seek = kept = {"t": seek_s, "n": kept["n"] + 1}
 
-    def side(name: str, given: tuple[Run, Rule, str]) -> dict[str, Any]:
-        run, rule, label = given
+    def side(name: str, chosen: tuple[Run, Rule, str]) -> dict[str, Any]:
+        run, rule, label = chosen
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
@@ -253,14 +255,14 @@ def _play(
         },
     )
     st.caption(
-        "A green frame: the side has a sighting. Orange: they differ. [ and ] go from difference to difference."
+        "Green frame: this side has a sighting. Orange: the sides differ. [ and ] go to the previous and next difference."
     )
 
 
 def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     st.subheader("Scores of the same frames")
     if not len(found.scores):
-        st.caption("No two samples are near enough in time to be paired.")
+        st.caption("No two samples are close enough in time to be paired.")
         return
     pick = np.unique(np.linspace(0, len(found.scores) - 1, _MAX_POINTS).round().astype(int))
     chart = go.Figure(
@@ -284,7 +286,7 @@ def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     )
     st.plotly_chart(chart)
     if len(pick) < len(found.scores):
-        st.caption(f"{len(pick)} of {len(found.scores)} samples drawn, evenly chosen.")
+        st.caption(f"{len(pick)} of {len(found.scores)} samples shown, evenly spaced.")
     correlation = np.corrcoef(found.scores.T)[0, 1] if found.scores.std(axis=0).all() else None
     if correlation is not None:
         st.caption(f"Correlation {correlation:.3f} over {len(found.scores)} paired samples.")

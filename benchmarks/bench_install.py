@@ -53,7 +53,7 @@ def copied(folder: Path) -> Path:
 
 
 def install(tool: str, what: str, folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds, and seconds of CPU, of one installation into `folder`, the environment's making included."""
+    """Seconds, and seconds of CPU, to create an environment in `folder` and install into it."""
     source = ["-c", str(pins(folder.parent)), str(copied(folder.parent))]
     if what != "core":
         source = ["--require-hashes", "-r", str(ROOT / "locks" / f"{what}.txt")]

@@ -125,7 +125,7 @@ def _thin(args: argparse.Namespace) -> int:
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
     """Add the commands of this subject; return those that take a store."""
-    c = command("calibrate", _calibrate, "What a score means: the probability that the label is present.",
+    c = command("calibrate", _calibrate, "Map scores to the probability that the label is present.",
                 "lab calibrate RUN --labels truth.csv")  # fmt: skip
     q = command("queue", _queue, "What to annotate next.", "lab queue RUN --most 10")
     q.add_argument("--most", type=int, default=20)

@@ -163,7 +163,8 @@ def _print_rule(row: dict[str, Any]) -> None:
     print(
         f"  recall {row['recall']:.3f}  false/h {row['false_per_hour']:8.2f}  f1 {row['f1']:.3f}  "
         f"enter {row['enter_threshold']:.3f} x{row['enter_frames']:.0f}  "
-        f"exit x{row['exit_frames']:.0f}  merge {row['merge_gap_s']:g} s  at least {row['min_duration_s']:g} s"
+        f"exit x{row['exit_frames']:.0f}  merge {row['merge_gap_s']:g} s  at least "
+        f"{row['min_duration_s']:g} s"
     )
 
 
@@ -315,7 +316,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     c.add_argument("--rule-b", metavar="NAME|FILE", help="the rule for B (default: as for A)")
     truth_options(c)
     add_rule_options(c)
-    d = command("decisions", _decisions, "What a rule decided, why, and what would have changed it.",
+    d = command("decisions", _decisions, "What a rule decided, why, and what would change it.",
                 "lab decisions RUN --label person --enter-threshold 0.5")  # fmt: skip
     d.add_argument("run", metavar="RUN")
     d.add_argument("--label", help="separated by commas (default: all)")

@@ -148,7 +148,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         help="import: replace embeddings that differ from the file's",
     )
     e.add_argument("--encoder", default="clip:ViT-B/32")
-    g = command("gate", _gate, "How many samples a gate skipped, and on annotated clips its cost in recall.",
+    g = command("gate", _gate, "What a gate skipped, and its cost in recall.",
                 "lab gate 20261121 --labels truth.csv")  # fmt: skip
     g.add_argument("run", metavar="RUN", help="a run that was made with --gate")
     g.add_argument("--labels", metavar="FILE", help="the truth (default: the store's annotations)")

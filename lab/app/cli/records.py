@@ -62,7 +62,8 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
         print(json.dumps(result, indent=1))
     else:
         print(
-            f"{result['annotations']} annotations, {count - result['annotations']} stretches of coverage"
+            f"{result['annotations']} annotations, {count - result['annotations']} stretches of "
+            "coverage"
         )
     for note in notes:
         print(f"lab: note: {note}", file=sys.stderr)

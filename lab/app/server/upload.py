@@ -33,7 +33,8 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
     if declared > limit:
         raise HTTPException(
             413,
-            f"the upload has {declared} bytes, more than the limit of {limit}; raise max_upload_bytes",
+            f"the upload has {declared} bytes, more than the limit of {limit}; raise "
+            "max_upload_bytes",
         )
     folder.mkdir(parents=True)
     if shutil.disk_usage(folder).free < declared + _HEADROOM_BYTES:
@@ -49,7 +50,8 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
                 if written > limit:
                     raise HTTPException(
                         413,
-                        f"the upload has more than the limit of {limit} bytes; raise max_upload_bytes",
+                        f"the upload has more than the limit of {limit} bytes; raise "
+                        "max_upload_bytes",
                     )
                 await asyncio.to_thread(file.write, chunk)
         if declared and written != declared:

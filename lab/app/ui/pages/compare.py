@@ -87,7 +87,10 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
     _figures(found)
     if st.toggle(
         "Over all clips that both protocols cover",
-        help="F1 of both protocols with these rules, and the gain with an interval from resampled clips.",
+        help=(
+            "F1 of both protocols with these rules, and the gain with an interval from resampled "
+            "clips."
+        ),
     ):
         _over_all(app_state, runs, a, b)
     event = _differences(found)
@@ -173,7 +176,8 @@ def _over_all(
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to find."
+            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to "
+            "find."
         )
         return
     limits = f1["gain_interval"]
@@ -255,7 +259,8 @@ def _play(
         },
     )
     st.caption(
-        "Green frame: this side has a sighting. Orange: the sides differ. [ and ] go to the previous and next difference."
+        "Green frame: this side has a sighting. Orange: the sides differ. [ and ] go to the "
+        "previous and next difference."
     )
 
 

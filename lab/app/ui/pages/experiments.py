@@ -88,7 +88,8 @@ def _card(
         name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
         left.markdown(
-            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}"
+            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · "
+            f"{_plain(made_of)} {tags}"
         )
         if row["conclusion"]:
             left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")

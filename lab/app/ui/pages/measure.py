@@ -64,7 +64,8 @@ def _figures(app_state: AppState, picked: Selection) -> None:
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
     for text, labels in _refusals(found).items():
         st.caption(
-            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}"
+            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: "
+            f"{text}"
         )
     st.subheader("By clip")
     rows = [
@@ -112,8 +113,8 @@ def figure_table(found: Evaluation) -> pd.DataFrame:
                 "F1": rate("f1"),
                 "F1 .5:.95": rate("f1_mean"),
                 "false an hour": rate("false_per_hour", 1),
-                "any overlap P / R": f"{_plain(row['overlap']['precision'])} / {_plain(row['overlap']['recall'])}",
-                "clips P / R": f"{_plain(row['clips']['precision'])} / {_plain(row['clips']['recall'])}",
+                "any overlap P / R": _precision_recall(row["overlap"]),
+                "clips P / R": _precision_recall(row["clips"]),
                 "1 s segments F1": _plain(row["segments"]["f1"]),
                 "onset error": _median(row["onset_error"]),
                 "offset error": _median(row["offset_error"]),
@@ -156,6 +157,10 @@ def _short(figures: Any) -> dict[str, Any]:
 
 def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
+
+
+def _precision_recall(row: dict[str, Any]) -> str:
+    return f"{_plain(row['precision'])} / {_plain(row['recall'])}"
 
 
 def _median(errors: dict[str, Any]) -> str:

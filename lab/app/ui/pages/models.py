@@ -14,7 +14,7 @@ from lab.app.ui.shared import here, plain, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.lists_tab import edit_lists
-from lab.app.ui.widgets.model_list import WAIT_S, ask, listing, newest_rows
+from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
 from lab.jobs.job import Job
@@ -45,7 +45,8 @@ def _here(app_state: AppState) -> None:
     st.code(str(models_folder()), language=None)
     st.caption(
         "Weights cannot be uploaded through this page: a checkpoint is a program, so only people "
-        "with access to this machine can add one. The default, `yolo11n`, came with the installation."
+        "with access to this machine can add one. The default, `yolo11n`, came with the "
+        "installation."
     )
     job = listing(app_state)
     if job.is_active:
@@ -54,7 +55,7 @@ def _here(app_state: AppState) -> None:
     if job.state == "failed":
         st.error(plain(job.error or "the folder could not be read"))
         if st.button("Read again"):
-            ask(app_state)
+            start_listing(app_state)
             st.rerun()
     if job.is_active:
         st.caption("Reading what is new in the folder; large files take a while.")

@@ -33,7 +33,8 @@ def run_form() -> None:
         return
     if unknown := [m for m in chosen() if m not in media]:
         st.warning(
-            f"The address names a clip that the store does not have: {', '.join(map(repr, unknown[:3]))}; pick it on Source."
+            "The address names a clip that the store does not have: "
+            f"{', '.join(map(repr, unknown[:3]))}; pick it on Source."
         )
     clips = st.multiselect(
         "Clips",
@@ -151,7 +152,10 @@ def _analysis_form() -> Analysis | None:
         gate = fourth.toggle(
             "Only when something moves",
             key=f"gate_{name}",
-            help="A motion gate skips frames on which nothing moves. They are logged as gated, leave streaks unchanged, and are subtracted from the effort.",
+            help=(
+                "A motion gate skips frames on which nothing moves. They are logged as gated, "
+                "leave streaks unchanged, and are subtracted from the effort."
+            ),
         )
     if settings is None:
         return None

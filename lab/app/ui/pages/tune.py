@@ -37,7 +37,8 @@ def choose_run(app_state: AppState) -> str | None:
     runs = {r["run_id"]: r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()}
     if len(runs) < len(rows):
         st.warning(
-            f"The score logs of {len(rows) - len(runs)} run(s) are missing from {app_state.store.folder / 'logs'}; those runs are not listed."
+            f"The score logs of {len(rows) - len(runs)} run(s) are missing from "
+            f"{app_state.store.folder / 'logs'}; those runs are not listed."
         )
     if not runs:
         return None
@@ -120,7 +121,7 @@ def show_player(
 
 
 def sliders() -> list[list[Any]]:
-    """Rows for the player: name, title, minimum, maximum, step, help; a title alone is a heading."""
+    """Rows for the player: name, title, minimum, maximum, step, help; or a heading alone."""
     rows: list[list[Any]] = []
     group = None
     for name, p in rule_parameters().items():

@@ -1,4 +1,4 @@
-"""The tab “Fewer samples”: what looking less often would have cost."""
+"""The tab “Fewer samples”: what sampling less often would have cost."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lab.tuning.thinning import thin
 
 
 def show_thinning(app_state: AppState, picked: Selection) -> None:
-    """A dense run thinned to 0.5, 1, 2, 5 s at all phase offsets."""
+    """A dense run subsampled to 0.5, 1, 2 and 5 s at all phase offsets."""
     if not picked.covered:
         st.info(f"This needs clips that were watched for “{picked.label}”.")
         return
-    with st.spinner("Thinning at all phase offsets…"):
+    with st.spinner("Subsampling at all phase offsets…"):
         rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)
     frame = pd.DataFrame(rows)
     chart = go.Figure()
@@ -88,5 +88,6 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
         },
     )
     st.caption(
-        "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
+        "The rule's counts of samples are converted to the same seconds. "
+        "Bars: the worst and the best phase offset."
     )

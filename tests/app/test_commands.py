@@ -1,4 +1,4 @@
-"""The measuring commands as programs call them: only JSON on standard output, errors on one line."""
+"""The measuring commands as programs call them: JSON alone on standard output, one-line errors."""
 
 import contextlib
 import io

@@ -90,7 +90,7 @@ test("where there is no score, it is said why", async () => {
   phrases.player.video.showFrame(2);
   assert.deepEqual(states(phrases), [
     ["0.10", "under 0.30"],
-    ["–", "not looked at"],
+    ["–", "not analysed"],
   ]);
   phrases.player.video.showFrame(3);
   assert.deepEqual(states(phrases)[0], ["–", "failed sample"]);

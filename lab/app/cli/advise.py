@@ -10,6 +10,7 @@ from typing import Any
 from lab.app.cli.measure import print_notes, runs_of, truth_options
 from lab.app.cli.rule_options import add_rule_options, rule_of
 from lab.errors import SettingError
+from lab.formats.csv import to_csv
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -108,7 +109,6 @@ def _audit(args: argparse.Namespace) -> int:
 
 
 def _thin(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.tuning.thinning import thin
 
     runs, truth, rule, label = _inputs(args)

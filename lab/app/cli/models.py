@@ -7,6 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from lab.detectors.models_folder import list_models, model_info
+from lab.detectors.weights.catalogue import CHECKS, catalogue
+from lab.detectors.weights.download import redact_url
+from lab.detectors.weights.fetch import fetch, known_sha256, pins, verify
+from lab.detectors.weights.files import DEFAULT_NAME, models_folder
+from lab.detectors.weights.find import find_weights, in_models_folder
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -27,8 +33,6 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from lab.detectors.models_folder import list_models
-    from lab.detectors.weights.files import models_folder
 
     found = list_models()
     if args.json:
@@ -50,8 +54,6 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _known(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.catalogue import catalogue
-    from lab.detectors.weights.files import models_folder
 
     entries = list(catalogue(models_folder()).values())
     if args.json:
@@ -63,8 +65,6 @@ def _known(args: argparse.Namespace) -> int:
 
 
 def _of_entry(entry: Any) -> dict[str, Any]:
-    from lab.detectors.weights.download import redact_url
-
     return {
         "name": entry.name,
         "url": redact_url(entry.url),
@@ -78,11 +78,6 @@ def _of_entry(entry: Any) -> dict[str, Any]:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from lab.detectors.models_folder import model_info
-    from lab.detectors.weights.catalogue import CHECKS, catalogue
-    from lab.detectors.weights.fetch import known_sha256, pins
-    from lab.detectors.weights.files import DEFAULT_NAME, models_folder
-    from lab.detectors.weights.find import find_weights, in_models_folder
 
     rows = []
     for name in args.names:
@@ -106,7 +101,6 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _get(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.fetch import fetch, known_sha256
 
     rows = []
     for name in args.names:
@@ -120,7 +114,6 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.fetch import verify
 
     rows = verify(args.names)
     if args.json:

@@ -150,7 +150,7 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
     scores["otter"][50] = float("nan")
     make_run(tmp_path, scores, every_s=1.0)
     open_phrasings(page, server)
-    page.get_by_text("The video is not at hand").wait_for()
+    page.get_by_text("The video file is missing").wait_for()
     assert of_panels(page, "picture") == ["no", "no"]
     page.get_by_role("button", name="Go to 30.00 s").click()
     until(page, lambda: of_panels(page, "sample") == ["30", "30"])

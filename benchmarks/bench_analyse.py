@@ -72,7 +72,7 @@ def side(name: str, clip: str) -> float:
     else:
         begun, count = _stream_infer(model, clip, quiet)
     taken = time.perf_counter() - begun
-    assert count >= SECONDS - 1, f"{name} looked at {count} frames"
+    assert count >= SECONDS - 1, f"{name} analysed {count} frames"
     return taken
 
 
@@ -158,7 +158,8 @@ def main():
             peers = [taken[n] for n in SIDES[3:] if taken[n] is not None]
             own = max(taken["sampler alone"], taken["inference alone"])
             print(
-                f"  lab / fastest peer {taken['lab'] / min(peers):.2f}, lab / larger of own parts {taken['lab'] / own:.2f}"
+                f"  lab / fastest peer {taken['lab'] / min(peers):.2f}, lab / larger of own parts "
+                f"{taken['lab'] / own:.2f}"
             )
 
 

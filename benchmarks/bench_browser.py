@@ -21,16 +21,25 @@ sys.path.insert(0, str(ROOT))
 
 MEASURE = """async (moves) => {
   const host = [...document.querySelectorAll('*')].find((e) => e.shadowRoot?.querySelector('.lab'));
-  const root = host.shadowRoot.querySelector('.lab'), slider = root.querySelector('input[data-setting="enter_threshold"]');
+  const root = host.shadowRoot.querySelector('.lab');
+  const slider = root.querySelector('input[data-setting="enter_threshold"]');
   const overlay = [], sightings = [], figures = [], table = root.querySelector('.truth');
+  const changed = (place, what) => new Promise((done) => {
+    const observer = new MutationObserver(() => {
+      observer.disconnect();
+      done(performance.now());
+    });
+    observer.observe(place, what);
+  });
   for (let i = 0; i < moves; i++) {
-    const told = new Promise((done) => { const o = new MutationObserver(() => { o.disconnect(); done(performance.now()); }); o.observe(root, { attributes: true, attributeFilter: ['data-rule-hash'] }); });
-    const drawn = new Promise((done) => { const o = new MutationObserver(() => { o.disconnect(); done(performance.now()); }); o.observe(table, { childList: true }); });
+    const updated = changed(root, { attributes: true, attributeFilter: ['data-rule-hash'] });
+    const drawn = changed(table, { childList: true });
     const begun = performance.now();
     slider.value = (0.2 + 0.01 * (i % 60)).toFixed(2);
     slider.dispatchEvent(new Event('input', { bubbles: true }));
-    overlay.push(await new Promise((done) => requestAnimationFrame(() => done(performance.now() - begun))));
-    sightings.push(await told - begun);
+    const frame = new Promise((done) => requestAnimationFrame(() => done(performance.now())));
+    overlay.push(await frame - begun);
+    sightings.push(await updated - begun);
     figures.push(await drawn - begun);
     await new Promise((done) => setTimeout(done, 30));
   }
@@ -178,10 +187,12 @@ def main():
     print(f"  to the changed overlay   {p95(moved['overlay']):6.1f} ms")
     print(f"  to the changed sightings {p95(moved['sightings']):6.1f} ms")
     print(
-        f"  to the changed figures   {p95(moved['figures']):6.1f} ms, against annotations that cover the clip"
+        f"  to the changed figures   {p95(moved['figures']):6.1f} ms, against annotations that "
+        "cover the clip"
     )
     print(
-        f"  a picture by st.image    {picture:6.1f} ms   ratio to our overlay {picture / p95(moved['overlay']):.1f}"
+        f"  a picture by st.image    {picture:6.1f} ms   ratio to our overlay "
+        f"{picture / p95(moved['overlay']):.1f}"
     )
     print(f"playback {fps:.1f} fps, app process {100 * share:.1f} % of a core")
 

@@ -1,6 +1,7 @@
 """Prompts, several analyses on one decode, and the motion gate.
 
-    python benchmarks/bench_detectors.py --weights yolov8s-world.pt --embeddings vocabulary.npz [--clip CLIP]
+    python benchmarks/bench_detectors.py --weights yolov8s-world.pt \\
+        --embeddings vocabulary.npz [--clip CLIP]
 
 Needs a YOLO-World checkpoint and embeddings of at least 100 names (.npz with `names`, `emb`); the
 clip is a sample unless given. The other side is Ultralytics' own `YOLOWorld.predict` on the same
@@ -61,13 +62,15 @@ def prompts(args, frames, repeats: int) -> None:
                 here, there = here + one, there + two
             here, there = here[len(frames) :], there[len(frames) :]  # the first turn warms up
             print(
-                f"{count:>8} {median_ms(here):>9.1f} {median_ms(there):>16.1f} {median_ms(here) / median_ms(there):>6.2f}  {runtime}"
+                f"{count:>8} {median_ms(here):>9.1f} {median_ms(there):>16.1f} "
+                f"{median_ms(here) / median_ms(there):>6.2f}  {runtime}"
             )
         sets = [list(known)[i : i + 10] for i in range(0, 100, 10)]
         ours.ask_for(sets[0])
         changes = [timed(ours.ask_for, names) for names in sets * 5]
         print(
-            f"other prompts on the loaded model: {median_ms(changes):.2f} ms (median), {1000 * max(changes):.2f} ms (worst of {len(changes)})"
+            f"other prompts on the loaded model: {median_ms(changes):.2f} ms (median), "
+            f"{1000 * max(changes):.2f} ms (worst of {len(changes)})"
         )
         ours.close()
 
@@ -112,7 +115,8 @@ def several(clip: Path, folder: Path) -> None:
     bound = decode_s + sum(alone.values())
     parts = ", ".join(f"{name} {s:.2f} s" for name, s in alone.items())
     print(
-        f"decode {decode_s:.2f} s, {parts}: {bound:.2f} s; together {total_s:.2f} s, ratio {total_s / bound:.2f}"
+        f"decode {decode_s:.2f} s, {parts}: {bound:.2f} s; together {total_s:.2f} s, ratio "
+        f"{total_s / bound:.2f}"
     )
 
 
@@ -131,8 +135,10 @@ def gate(clip: Path, label: str, folder: Path) -> None:
         else []
     )
     print(
-        f"gate: {report.saved:.1%} of {report.samples} samples saved, {len(b)} of {len(a)} sightings, "
-        f"edges moved at most {max(moved, default=float('nan')):.2f} s; {whole.elapsed_s:.1f} s and {gated.elapsed_s:.1f} s"
+        f"gate: {report.saved:.1%} of {report.samples} samples saved, {len(b)} of {len(a)} "
+        "sightings, "
+        f"edges moved at most {max(moved, default=float('nan')):.2f} s; {whole.elapsed_s:.1f} s "
+        f"and {gated.elapsed_s:.1f} s"
     )
 
 

@@ -35,7 +35,8 @@ def main():
     args = options.parse_args()
     bare, lab = start_s("pass"), start_s("import lab")
     print(
-        f"import lab: {lab * 1e3:.0f} ms, bare interpreter {bare * 1e3:.0f} ms, over it {(lab - bare) * 1e3:.0f} ms"
+        f"import lab: {lab * 1e3:.0f} ms, bare interpreter {bare * 1e3:.0f} ms, over it "
+        f"{(lab - bare) * 1e3:.0f} ms"
     )
     ready = start_s("from lab.detectors.yolo.yolo import Yolo; Yolo()")
     print(f"process with the default detector loaded: {ready:.2f} s")
@@ -55,7 +56,8 @@ def main():
             sizes.append(worker.memory_info().rss / 1e6)
         engine.close()
     print(
-        f"worker after each of {len(sizes)} runs: first {sizes[0]:.0f} MB, last {sizes[-1]:.0f} MB, most {max(sizes):.0f} MB"
+        f"worker after each of {len(sizes)} runs: first {sizes[0]:.0f} MB, last {sizes[-1]:.0f} "
+        f"MB, most {max(sizes):.0f} MB"
     )
 
 

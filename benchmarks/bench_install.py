@@ -53,7 +53,7 @@ def copied(folder: Path) -> Path:
 
 
 def install(tool: str, what: str, folder: Path, environment: dict[str, str]) -> tuple[float, float]:
-    """Seconds, and seconds of CPU, of one installation into `folder`, the environment's making included."""
+    """Seconds, and seconds of CPU, to create an environment in `folder` and install into it."""
     source = ["-c", str(pins(folder.parent)), str(copied(folder.parent))]
     if what != "core":
         source = ["--require-hashes", "-r", str(ROOT / "locks" / f"{what}.txt")]
@@ -64,11 +64,15 @@ def install(tool: str, what: str, folder: Path, environment: dict[str, str]) -> 
         )
         if uv is None:
             sys.exit("uv is not here: pip install uv")
-        commands = [[uv, "venv", "-q", "--python", sys.executable, str(folder)],
-                    [uv, "pip", "install", "-q", "--python", str(folder / "bin" / "python"), *source]]  # fmt: skip
+        commands = [
+            [uv, "venv", "-q", "--python", sys.executable, str(folder)],
+            [uv, "pip", "install", "-q", "--python", str(folder / "bin" / "python"), *source],
+        ]
     else:
-        commands = [[sys.executable, "-m", "venv", str(folder)],
-                    [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *source]]  # fmt: skip
+        commands = [
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(folder / "bin" / "python"), "-m", "pip", "install", "-q", *source],
+        ]
     for command in commands:
         subprocess.run(
             command, check=True, env={**os.environ, **environment}, stderr=subprocess.DEVNULL

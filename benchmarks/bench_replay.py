@@ -54,10 +54,12 @@ def main():
     sweep = timed(lambda: [replay_rows(pts_us, scores, r) for r in rules], 3)
     tracker = timed(lambda: stream(pts_us, scores, rule), 1)
     print(
-        f"one rule:    replay {one * 1e3:8.2f} ms   tracker {tracker * 1e3:8.1f} ms   ratio {tracker / one:.0f}"
+        f"one rule:    replay {one * 1e3:8.2f} ms   tracker {tracker * 1e3:8.1f} ms   ratio "
+        f"{tracker / one:.0f}"
     )
     print(
-        f"{len(rules)} rules: replay {sweep:8.2f} s    tracker {tracker * len(rules):8.1f} s (one, times {len(rules)})"
+        f"{len(rules)} rules: replay {sweep:8.2f} s    tracker {tracker * len(rules):8.1f} s (one, "
+        f"times {len(rules)})"
     )
 
 

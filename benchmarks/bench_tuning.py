@@ -131,13 +131,15 @@ def main():
     full = timed(lambda: sweep_footage([footage], "x", grid(25), floor=0.05))
     rules = int(np.prod(grid(25).shape))
     print(
-        f"sweep of {rules} rules, one core: {full:.2f} s; each by itself {one * rules:.0f} s, ratio {one * rules / full:.0f}"
+        f"sweep of {rules} rules, one core: {full:.2f} s; each by itself {one * rules:.0f} s, "
+        f"ratio {one * rules / full:.0f}"
     )
     fewer = timed(lambda: sweep_footage([footage], "x", grid(12), floor=0.05))
     half, _ = footage_of(*make_case(SAMPLES // 2, ANNOTATIONS // 2))
     shorter = timed(lambda: sweep_footage([half], "x", grid(25), floor=0.05))
     print(
-        f"12 of 25 thresholds: {fewer / full:.2f} of the time; half the samples and annotations: {shorter / full:.2f}"
+        f"12 of 25 thresholds: {fewer / full:.2f} of the time; half the samples and annotations: "
+        f"{shorter / full:.2f}"
     )
     flat = RuleGrid(
         enter_threshold=np.unique(scores[scores > 0.05].astype(float))[-10_000:].tolist(),
@@ -152,7 +154,8 @@ def main():
     collar = Matching(criterion="collar", collar_s=2.0, collar_share=0.5, edges="held")
     threshold_curve([footage], collar)
     print(
-        f"threshold curve of the day, every score: {timed(lambda: threshold_curve([footage], collar), 5):.3f} s"
+        "threshold curve of the day, every score: "
+        f"{timed(lambda: threshold_curve([footage], collar), 5):.3f} s"
     )
     cases = clips_of(pts, scores, present)
     clips = [footage_of(*case)[0] for case in cases]
@@ -172,7 +175,9 @@ def main():
         for mine, other in ((curve.precision, precision), (curve.recall, recall))
     ]
     print(
-        f"threshold curve of {len(clips)} clips: lab {ours:.3f} s, sed_scores_eval {theirs:.3f} s, ratio {ours / theirs:.3f}; largest difference {max(apart):.1e} at {int(kept.sum())} thresholds"
+        f"threshold curve of {len(clips)} clips: lab {ours:.3f} s, sed_scores_eval {theirs:.3f} s, "
+        f"ratio {ours / theirs:.3f}; largest difference {max(apart):.1e} at {int(kept.sum())} "
+        "thresholds"
     )
 
 

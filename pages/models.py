@@ -1,4 +1,4 @@
-"""Weights that are here, known ones, and lists of brands and scenes."""
+"""Installed weights, weights to download, and lists of brands and scenes."""
 
 import streamlit as st
 

@@ -32,7 +32,7 @@ picked = [media_id for media_id in chosen() if media_id in media]
 if picked:
     st.subheader(f"{len(picked)} chosen")
     looking_for()
-    # The link says all, so that it also works in another tab, and where the browser follows it itself.
+    # The link holds the whole state, so that it also works in another tab or without Streamlit.
     st.page_link(
         "pages/run.py",
         label="Next: run a detector",

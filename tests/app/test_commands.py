@@ -1,4 +1,4 @@
-"""The commands of measuring, as programs call them: JSON alone on standard output, one line on errors."""
+"""The measuring commands as programs call them: JSON alone on standard output, one-line errors."""
 
 import contextlib
 import io
@@ -136,7 +136,11 @@ def test_collections_are_compared_with_an_interval(tmp_path):
         (["evaluate", "nope", "--labels", "TRUTH"], 2, "no run"),
         (["evaluate", "RUN", "RUN", "--labels", "TRUTH"], 2, "count twice"),
         (["evaluate", "RUN", "--labels", "TRUTH", "--tiou", "2"], 2, "tiou"),
-        (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "a,b"], 2, "list of numbers"),
+        (
+            ["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "a,b"],
+            2,
+            "expected numbers",
+        ),
         (["sweep", "RUN", "--labels", "TRUTH", "--grid-enter-frames", "1.5"], 2, "whole number"),
         (["sweep", "RUN"], 2, "no stretch was watched"),
         (["decisions", "RUN", "--label", "zebra"], 2, "no label 'zebra'"),
@@ -165,7 +169,8 @@ def test_the_command_line_starts_without_what_is_heavy():
         "from lab.app.cli.main import main\n"
         "try: main(['sightings', '--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'cv2', 'av', 'numpy', 'pandas', 'numba', 'duckdb', 'pyarrow', 'streamlit'}\n"
+        "heavy = "
+        "{'torch', 'cv2', 'av', 'numpy', 'pandas', 'numba', 'duckdb', 'pyarrow', 'streamlit'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,7 +13,7 @@ import pytest
 
 import lab
 from lab.app.cli.main import main
-from lab.app.cli.rule_options import named_rule, rule_words
+from lab.app.cli.rule_options import named_rule, rule_arguments
 from lab.app.ui.widgets.rule_state import rule_from_query, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.formats.detections.write_run import Sample, write_run
@@ -122,7 +122,7 @@ def test_the_random_rules_are_worth_asking_about(run):
     counts = [len(run.find(rule)) for rule in RANDOM]
     assert sum(count > 0 for count in counts) > 150
     assert len(set(counts)) > 20
-    said = [rule_words(rule, run.default_rule) for rule in RANDOM]
+    said = [rule_arguments(rule, run.default_rule) for rule in RANDOM]
     assert 50 < sum(words is not None for words in said) < 150
 
 

@@ -32,7 +32,7 @@ def settled(page):
 
 
 def follow(page, link, part_of_address):
-    """Click a link until the page is another: a click into a page that is drawn again may be lost."""
+    """Click a link until the page changes: a click during a rerun may be lost."""
     for _ in range(5):
         settled(page)
         link.click()
@@ -45,7 +45,7 @@ def follow(page, link, part_of_address):
 
 
 def pick(page, field, option):
-    """Take an option of a select box; open it again where a rerun of the page closed it meanwhile."""
+    """Pick an option of a select box; open it again if a rerun of the page closed it."""
     for _ in range(6):
         settled(page)
         if not option.first.is_visible():

@@ -157,7 +157,8 @@ def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(page, server, 
     page.goto(f"{server.url}/tune?run={run.run_id}")
     wait_for_sightings(page)
     page.wait_for_function(
-        "() => { const r = [...document.querySelectorAll('*')].find(e => e.shadowRoot?.querySelector('.lab')); "
+        "() => { const all = [...document.querySelectorAll('*')]; "
+        "const r = all.find(e => e.shadowRoot?.querySelector('.lab')); "
         "const v = r?.shadowRoot.querySelector('video'); return v && v.readyState >= 2; }",
         timeout=120_000,
     )

@@ -101,18 +101,18 @@ def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(
     assert button.is_disabled()
     assert "Downloading" in button.inner_text()
     page.get_by_role("button", name="Stop").click()
-    page.get_by_text("the next download goes on where this one stopped").wait_for()
+    page.get_by_text("the next download continues from there").wait_for()
     assert files.asked == [None], "two clicks are one download"
     assert not (models_folder / "own.pt").exists()
     kept = (models_folder / "own.pt.part").stat().st_size
     assert 0 < kept < len(CONTENT)
 
     files.go_on.set()
-    button.filter(has_text="Go on from").click()
-    page.get_by_text("own.pt is here, whole and checked.").wait_for()
+    button.filter(has_text="Continue from").click()
+    page.get_by_text("own.pt is downloaded and verified.").wait_for()
     assert files.asked == [None, f"bytes={kept}-"]
     assert (models_folder / "own.pt").read_bytes() == CONTENT
-    button.filter(has_text="Is here").wait_for()
+    button.filter(has_text="Downloaded").wait_for()
 
 
 def test_a_model_is_opened_and_its_classes_searched(page, app, models, models_folder):
@@ -120,7 +120,7 @@ def test_a_model_is_opened_and_its_classes_searched(page, app, models, models_fo
     show(page, app, "Here")
     page.get_by_text("1 model.").wait_for()
     click_cell(page, row=1)
-    page.get_by_text("taken by detector yolo").wait_for()
+    page.get_by_text("used by detector yolo").wait_for()
     page.get_by_text("9b09cc8bf347f0fc8a5f7657480587f25db09b34bf33b0652110fb03a8ad4fef").wait_for()
     page.get_by_label("Search its classes").fill("bear")
     page.get_by_label("Search its classes").press("Enter")
@@ -177,10 +177,10 @@ def test_embeddings_are_imported_and_looked_up(page, app, tmp_path):
         file, names=np.array(["sea otter", "river otter", "cat"]), emb=np.eye(3, 512, dtype="f4")
     )
     show(page, app, "Text embeddings")
-    page.get_by_text("No embedding is kept yet").wait_for()
+    page.get_by_text("No embedding is stored yet").wait_for()
     page.locator("input[type=file]").set_input_files(file)
     page.get_by_role("button", name="Import embeddings").click()
-    page.get_by_text("3 embeddings kept, 0 were known.").wait_for()
+    page.get_by_text("3 embeddings saved, 0 were in the store already.").wait_for()
     page.get_by_label("Prompt", exact=True).fill("otter swimming")
     page.get_by_label("Prompt", exact=True).press("Enter")
     page.get_by_text("is not known").wait_for()

@@ -17,8 +17,12 @@ PHRASES = ".phrases[data-ready]"
 def cats(server, samples):
     """A run of three labels over a sample clip, on which a cat was annotated."""
     run = lab.analyze(
-        samples / "cat_then_person.mp4", labels=["cat", "dog", "person"], every_s=0.5, store=server.store, progress=False,
-    )  # fmt: skip
+        samples / "cat_then_person.mp4",
+        labels=["cat", "dog", "person"],
+        every_s=0.5,
+        store=server.store,
+        progress=False,
+    )
     rows = [{"media": run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
     truth = lab.Truth.coerce(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])
@@ -146,7 +150,7 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
     scores["otter"][50] = float("nan")
     make_run(tmp_path, scores, every_s=1.0)
     open_phrasings(page, server)
-    page.get_by_text("The video is not at hand").wait_for()
+    page.get_by_text("The video file is missing").wait_for()
     assert of_panels(page, "picture") == ["no", "no"]
     page.get_by_role("button", name="Go to 30.00 s").click()
     until(page, lambda: of_panels(page, "sample") == ["30", "30"])

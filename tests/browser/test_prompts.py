@@ -125,9 +125,15 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
 
 def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page, samples):
     run = lab.analyze(
-        samples / "nothing.mp4", detector="yolo-world", weights="yolov8s-world.pt", labels=["cat", "dog"],
-        prompt_mode="joint", every_s=2.0, store=server.store, progress=False,
-    )  # fmt: skip
+        samples / "nothing.mp4",
+        detector="yolo-world",
+        weights="yolov8s-world.pt",
+        labels=["cat", "dog"],
+        prompt_mode="joint",
+        every_s=2.0,
+        store=server.store,
+        progress=False,
+    )
     page.goto(f"{server.url}/tune?run={run.run_id}")
     expect(page.get_by_text("another set of prompts is another run")).to_be_visible()
     page.get_by_role("button", name="Start another run with other prompts").click()

@@ -214,7 +214,7 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, se
     asked = page.url.split("run=")[1].split("&")[0]
     other = next(r for r in runs if r.run_id != asked)
     pick(page, page.get_by_label("Run", exact=True), page.get_by_role("option", name=other.run_id))
-    page.get_by_text("A question is open about another clip").wait_for()
+    page.get_by_text("The open question is about another clip").wait_for()
     page.locator(LAB).focus()
     page.keyboard.press("Shift+N")
     page.wait_for_timeout(500)

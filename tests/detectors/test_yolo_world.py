@@ -396,7 +396,7 @@ def test_embeddings_that_differ_from_the_known_are_named_replaced_or_removed(tmp
     other = npz(tmp_path / "2.npz", names=np.array(["otter", "cat"]), emb=UNIT[[1, 1]])
     assert ask("import", first)[0] == 0
     _, told = ask("import", other)
-    assert "'otter': known with another embedding, which stays" in told
+    assert "'otter': the store has a different embedding and keeps it" in told
     store = Store(tmp_path / "store")
     assert store.embeddings(CLIP, ["otter"])["otter"][0] == 1
     assert "1 embeddings kept" in ask("import", other, "--replace")[1]

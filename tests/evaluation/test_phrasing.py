@@ -232,7 +232,7 @@ def test_the_command_gives_what_python_gives(otters):
     [
         (["otter,seal"], "no label 'seal'"),
         (["otter"], "two or more"),
-        (["otter,sea otter", "--only", "otter"], "the phrases are named"),
+        (["otter,sea otter", "--only", "otter"], "cannot be combined with named phrases"),
         (["otter,sea otter", "--label", "beaver"], "nobody annotated"),
         (["otter,sea otter", "--coverage", "x.csv"], "--labels"),
     ],

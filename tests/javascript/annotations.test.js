@@ -94,7 +94,7 @@ test("a change that could not be sent is said, and the next one is sent", async 
   await settle();
   saves()[0].reject(new Error("connection refused"));
   await settle();
-  assert.deepEqual(said, ["not kept: connection refused"]);
+  assert.deepEqual(said, ["not saved: connection refused"]);
   assert.equal(saves().length, 2);
 });
 

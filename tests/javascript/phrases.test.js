@@ -90,7 +90,7 @@ test("where there is no score, it is said why", async () => {
   phrases.player.video.showFrame(2);
   assert.deepEqual(states(phrases), [
     ["0.10", "under 0.30"],
-    ["–", "not looked at"],
+    ["–", "not analysed"],
   ]);
   phrases.player.video.showFrame(3);
   assert.deepEqual(states(phrases)[0], ["–", "failed sample"]);
@@ -116,8 +116,8 @@ test("shift and arrows go from sample to sample", async () => {
 });
 
 test("without the video scores and seeking work", async () => {
-  const phrases = await openPhrases({ src: null, src_wait: "The video is not at hand" });
-  assert.equal(phrases.note.textContent, "The video is not at hand");
+  const phrases = await openPhrases({ src: null, src_wait: "The video file is missing" });
+  assert.equal(phrases.note.textContent, "The video file is missing");
   phrases.seek(2.5);
   assert.equal(phrases.pts_us, 2_500_000);
   assert.equal(states(phrases)[0][0], "0.90");

@@ -6,7 +6,7 @@ import { component } from "./components.js";
 
 const { ScoreLog } = await component("player/score_log.js");
 
-// Scores of a curve with two digits; null where a sample was not looked at.
+// Scores of a curve with two digits; null where a sample was not analysed.
 function shown(curve) {
   return [...curve].map((score) => (Number.isNaN(score) ? null : Number(score.toFixed(2))));
 }
@@ -49,7 +49,7 @@ test("a curve has the highest score of each sample, and zero where nothing was s
   assert.deepEqual(shown(log.curve("otter")), Array(10).fill(0));
 });
 
-test("a curve is broken where a sample failed, was held back, or was not looked at", () => {
+test("a curve is broken where a sample failed, was gated, or was not analysed", () => {
   const unseen = { failed: { 0: "no frame" }, gated: { 3: "still" }, missing: { cat: [5] } };
   const log = new ScoreLog(makeLog("A", ROWS, unseen));
   assert.deepEqual(shown(log.curve("cat")), [null, 0, 0.6, null, 0, null, 0, 0, 0, 0]);
@@ -59,7 +59,7 @@ test("a curve is broken where a sample failed, was held back, or was not looked 
   assert.deepEqual(log.failures(), [0]);
 });
 
-test("filtered scores are those of the samples that were looked at, in turn", () => {
+test("filtered scores are those of the samples that were analysed, in order", () => {
   const log = new ScoreLog(makeLog("A", ROWS, { failed: { 1: "no frame" } }));
   const curve = log.curve("cat", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]);
   assert.deepEqual(shown(curve), [0.1, null, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, null]);

@@ -60,7 +60,7 @@ function drawn(curve, { width = 100, x = (i) => i, last = curve.length - 1 } = {
   return canvas.drawn.filter(([name]) => name.endsWith("To"));
 }
 
-test("a curve goes through its samples and is broken where one was not looked at", () => {
+test("a curve goes through its samples and is broken where one was not analysed", () => {
   assert.deepEqual(drawn([0.1, 0.2, NaN, 0.4, 0.5]), [
     ["moveTo", 0, 0.1],
     ["lineTo", 1, 0.2],
@@ -69,7 +69,7 @@ test("a curve goes through its samples and is broken where one was not looked at
   ]);
 });
 
-test("a sample between two that were not looked at is a short dash", () => {
+test("a sample between two that were not analysed is a short dash", () => {
   assert.deepEqual(drawn([NaN, 0.3, NaN]), [
     ["moveTo", 1, 0.3],
     ["lineTo", 3, 0.3],

@@ -497,9 +497,12 @@ def test_a_document_that_cannot_be_read_is_one_line(tmp_path):
     ("words", "says"),
     [
         (["analyze"], "name a file or a folder, or a document with --job"),
-        (["analyze", "clip.mp4", "--job", "job.yaml"], "a path goes not with --job"),
-        (["analyze", "--job", "job.yaml", "--labels", "cat"], "--labels goes not with --job"),
-        (["analyze", "--job", "job.yaml", "--set", "a=1"], "--set goes not with --job"),
+        (["analyze", "clip.mp4", "--job", "job.yaml"], "a path cannot be combined with --job"),
+        (
+            ["analyze", "--job", "job.yaml", "--labels", "cat"],
+            "--labels cannot be combined with --job",
+        ),
+        (["analyze", "--job", "job.yaml", "--set", "a=1"], "--set cannot be combined with --job"),
         (["job", "check"], "name one document"),
         (["job", "export"], "name a run"),
     ],

@@ -70,7 +70,8 @@ def test_the_app_never_imports_a_runtime_to_list_models(folder, samples, models)
     code = f"""
 import sys
 from streamlit.testing.v1 import AppTest
-page = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=60).run().switch_page("pages/models.py").run()
+page = AppTest.from_file({str(ROOT / "app.py")!r}, default_timeout=60).run()
+page.switch_page("pages/models.py").run()
 assert list(page.dataframe[0].value["Detector"]) == ["yolo"], page
 for tab in {TABS}:
     page.session_state["keep_models_tab"] = tab

@@ -128,13 +128,13 @@ def test_commands_say_what_was_not_looked_for_everywhere(run, store, capsys):
     )
     assert main(["sightings", run.run_id, "--store", str(store.folder)]) == 0
     note = capsys.readouterr().err
-    assert f"not looked for everywhere yet: dog; go on with: lab prompts {run.run_id} dog" in note
+    assert f"not run on every sample yet: dog; continue with: lab prompts {run.run_id} dog" in note
     assert main(["analyze", "--resume", run.run_id, "--store", str(store.folder)]) == 2
     assert "ask for these prompts again" in capsys.readouterr().err
     assert main(["prompts", run.run_id, "person", "--json", "--store", str(store.folder)]) == 0
     done = capsys.readouterr()
     assert json.loads(done.out)["unfinished"] == ["dog"]
-    assert "not looked for everywhere yet: dog" in done.err
+    assert "not run on every sample yet: dog" in done.err
 
 
 @pytest.mark.parametrize("from_s", [float("nan"), float("inf"), -5, "soon"])

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lab.app.cli.measure import runs_of, say_notes, truth_options
+from lab.app.cli.measure import print_notes, runs_of, truth_options
 from lab.app.cli.rule_options import add_rule_options, rule_of
 from lab.errors import SettingError
 from lab.formats.csv import to_csv
@@ -15,8 +15,8 @@ from lab.formats.csv import to_csv
 Command = Callable[..., argparse.ArgumentParser]
 
 
-def _given(args: argparse.Namespace, **options: Any) -> tuple[list[Any], Any, Any, str]:
-    """Runs, truth, rule and label of the options."""
+def _inputs(args: argparse.Namespace, **options: Any) -> tuple[list[Any], Any, Any, str]:
+    """Runs, truth, rule and label that the options select. Raises LabError."""
     from lab.evaluation.evaluate import check_poolable
     from lab.evaluation.truth import Truth
     from lab.tuning.sweep import the_label
@@ -33,15 +33,15 @@ def _calibrate(args: argparse.Namespace) -> int:
     from lab.tuning.calibration import calibrate
     from lab.tuning.footage import footage_of
 
-    runs, truth, _, label = _given(args)
+    runs, truth, _, label = _inputs(args)
     found = calibrate(footage_of(runs, truth, label), label)
-    say_notes(args.notes)
+    print_notes(args.notes)
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
         return 0
     for level, threshold in found.thresholds.items():
         print(f"p >= {level:g} from score {'never' if threshold is None else f'{threshold:.3f}'}")
-    say_notes([found.warning] if found.warning else [])
+    print_notes([found.warning] if found.warning else [])
     return 0
 
 
@@ -51,7 +51,7 @@ def _queue(args: argparse.Namespace) -> int:
     from lab.tuning.rule_grid import RuleGrid
     from lab.tuning.sweep import sweep_footage
 
-    runs, truth, rule, label = _given(args, include_queue=True)
+    runs, truth, rule, label = _inputs(args, include_queue=True)
     footage, floor = footage_of(runs, truth, label), float(runs[0].recipe["score_floor"])
     swept = (
         sweep_footage(footage, label, RuleGrid(), floor=floor, base=rule.of(label))
@@ -59,7 +59,7 @@ def _queue(args: argparse.Namespace) -> int:
         else None
     )
     found = questions(footage, label, committee(swept, rule.of(label), floor), most=args.most)
-    say_notes(args.notes)
+    print_notes(args.notes)
     if args.json:
         print(json.dumps([q.to_dict() for q in found], indent=1))
         return 0
@@ -73,9 +73,9 @@ def _queue(args: argparse.Namespace) -> int:
 def _audit(args: argparse.Namespace) -> int:
     from lab.tuning.audit import Audit, audit_figures, new_audit
 
-    runs, truth, rule, label = _given(args)
+    runs, truth, rule, label = _inputs(args)
     store = runs[0].store
-    known = [
+    audits = [
         a
         for a in map(Audit.from_dict, store.audits())
         if a.label == label and a.protocol_hash == runs[0].protocol_hash
@@ -83,26 +83,25 @@ def _audit(args: argparse.Namespace) -> int:
     if args.draw is not None:
         audit = new_audit(runs, truth, rule, label, args.draw, args.seed)
         store.add_audit(audit.to_dict())
-    elif known:
-        audit = known[0]
+    elif audits:
+        audit = audits[0]
     else:
-        raise SettingError(
-            f"no audit of {label!r} was drawn with this protocol; draw one with --draw 12"
-        )
+        raise SettingError(f"no audit of {label!r} with this protocol; draw one with --draw 12")
     by_media = {run.media["media_id"]: run for run in runs}
     drawn = [by_media[m] for m in audit.drawn if m in by_media]
     figures = audit_figures(truth, audit, drawn)
     row = {"audit": audit.to_dict(), "figures": figures, "clips": [r.media["path"] for r in drawn]}
-    say_notes(args.notes)
+    print_notes(args.notes)
     if args.json:
         print(json.dumps(row, indent=1))
         return 0
     print(
-        f"audit {audit.audit_id} of rule {audit.rule_hash}: {figures['watched']} of {figures['drawn']} clips watched"
+        f"audit {audit.audit_id} of rule {audit.rule_hash}: "
+        f"{figures['watched']} of {figures['drawn']} clips watched"
     )
     for name in ("precision", "recall", "false_per_hour"):
         limits = figures[f"{name}_interval"]
-        value = "cannot be said yet" if figures[name] is None else f"{figures[name]:.3f}"
+        value = "not available yet" if figures[name] is None else f"{figures[name]:.3f}"
         print(f"  {name}: {value}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""))
     for run in drawn:
         print(f"  {run.media['path']}")
@@ -112,9 +111,9 @@ def _audit(args: argparse.Namespace) -> int:
 def _thin(args: argparse.Namespace) -> int:
     from lab.tuning.thinning import thin
 
-    runs, truth, rule, label = _given(args)
+    runs, truth, rule, label = _inputs(args)
     rows = thin(runs, truth, rule, label=label)
-    say_notes(args.notes)
+    print_notes(args.notes)
     print(
         json.dumps(rows, indent=1)
         if args.json
@@ -125,28 +124,31 @@ def _thin(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    """Add the commands of this subject; those that take a store are returned."""
-    c = command("calibrate", _calibrate, "What a score means: the probability that it is there.",
+    """Add the commands of this subject; return those that take a store."""
+    c = command("calibrate", _calibrate, "Map scores to the probability that the label is present.",
                 "lab calibrate RUN --labels truth.csv")  # fmt: skip
     q = command("queue", _queue, "What to annotate next.", "lab queue RUN --most 10")
     q.add_argument("--most", type=int, default=20)
-    a = command("audit", _audit, "Freeze a rule, draw clips that nobody annotated, report on them.",
+    a = command("audit", _audit, "Freeze a rule, draw unannotated clips at random, report on them.",
                 "lab audit RUN... --rule strict --draw 12 --seed 1")  # fmt: skip
     a.add_argument(
         "--draw",
         type=int,
         metavar="CLIPS",
-        help="draw a new sample; the newest audit is reported, unless given",
+        help="draw a new sample (default: report on the newest audit)",
     )
     a.add_argument("--seed", type=int, default=0)
     t = command(
-        "thin", _thin, "What looking less often would have cost.", "lab thin RUN --labels truth.csv"
+        "thin",
+        _thin,
+        "What sampling less often would have cost.",
+        "lab thin RUN --labels truth.csv",
     )
     for sub in (c, q, a, t):
         sub.add_argument(
-            "runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip"
+            "runs", nargs="+", metavar="RUN", help="runs of one protocol, each of a different clip"
         )
-        sub.add_argument("--label", help="which, if there are several")
+        sub.add_argument("--label", help="the label; needed if there are several")
         truth_options(sub)
         add_rule_options(sub)
     return [c, q, a, t]

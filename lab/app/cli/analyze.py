@@ -14,6 +14,7 @@ from lab.runs.find_clips import find_clips
 
 
 def run_analyze(args: argparse.Namespace) -> int:
+    """`lab analyze`: exit code 1 if a clip failed. Raises LabError."""
     if args.job is not None:
         return job.analyze_job(args)
     if not args.paths:
@@ -70,9 +71,9 @@ def run_analyze(args: argparse.Namespace) -> int:
 
 
 def _setting(text: str) -> tuple[str, Any]:
-    """NAME=VALUE, a value that is JSON as such and any other as text."""
-    name, given, value = text.partition("=")
-    if not given or not name.isidentifier() or name == "name":
+    """NAME=VALUE: a value that is valid JSON is parsed, any other is kept as text."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier() or name == "name":
         raise SettingError(f"--set needs NAME=VALUE, got {text!r}")
     try:
         return name, json.loads(value)
@@ -86,14 +87,16 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
     else:
         for row in done:
             print(
-                f"{row['run_id']}  {row['media']}: {row['samples']} samples, {row['failed']} failed, "
+                f"{row['run_id']}  {row['media']}: {row['samples']} samples, "
+                f"{row['failed']} failed, "
                 f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
             )
             if row["warning"]:
                 print(f"lab: note: {row['media']}: {row['warning']}", file=sys.stderr)
             if row["samples"] and row["gated"] == row["samples"]:
                 print(
-                    f"lab: note: {row['media']}: nothing was looked at, all {row['samples']} samples were held back (a warm-up longer than the clip?)",
+                    f"lab: note: {row['media']}: nothing was analysed, all {row['samples']} "
+                    "samples were gated (is the warm-up longer than the clip?)",
                     file=sys.stderr,
                 )
     for text in failed:

@@ -60,7 +60,7 @@ def _decoder(name: str) -> str:
 
 
 def _detectors() -> dict[str, str]:
-    """Each detector as ready, or with the reason why not."""
+    """Each detector as ready, or the reason why it is not."""
     problems = detectors.problems()
     states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}
     return states | {name: f"broken: {why}" for name, why in problems.items()}
@@ -68,7 +68,7 @@ def _detectors() -> dict[str, str]:
 
 @contextmanager
 def offline() -> Iterator[None]:
-    """Looking whether a detector is ready downloads nothing."""
+    """Downloads nothing inside this block, so that checking a detector stays local."""
     before = os.environ.get("LAB_OFFLINE")
     os.environ["LAB_OFFLINE"] = "true"
     try:
@@ -109,7 +109,7 @@ def _details(recipe: dict[str, Any]) -> str:
 def _store(store: Store) -> dict[str, Any]:
     section: dict[str, Any] = {"folder": str(store.folder)}
     if not store.folder.exists():
-        return section | {"state": "not made yet; the first run makes it"}
+        return section | {"state": "not created yet; the first run creates it"}
     try:
         runs = store.runs()
         problems = check_health(store)
@@ -120,7 +120,7 @@ def _store(store: Store) -> dict[str, Any]:
 
 
 def check_health(store: Store) -> list[str]:
-    """What is wrong with a store, in words; empty if nothing is."""
+    """Problems of a store, one line each; empty if there are none."""
 
     problems = []
     for run in store.runs():

@@ -28,7 +28,8 @@ def _experiments(args: argparse.Namespace) -> int:
             for r in rows:
                 star, tags = "*" if r["starred"] else " ", " ".join(f"#{t}" for t in r["tags"])
                 print(
-                    f"{star} {r['entry_id']:<30} {r['created_utc']:%Y-%m-%d %H:%M}  {r['kind']:<5} {r['title'] or ''} {tags}"
+                    f"{star} {r['entry_id']:<30} {r['created_utc']:%Y-%m-%d %H:%M}  "
+                    f"{r['kind']:<5} {r['title'] or ''} {tags}"
                 )
         return 0
     from lab.experiments.entry import Experiment
@@ -69,32 +70,42 @@ def _reproduce(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(row, indent=1))
     else:
-        s, i = row["sightings"], row["inference"]
-        print(
-            f"{s['count']} sightings from the log: {'identical' if s['identical'] else str(s['differences']) + ' differ'}"
-        )
-        if "skipped" in i:
-            print(f"lab: note: no frame was inferred anew: {i['skipped']}", file=sys.stderr)
+        sightings, inference = row["sightings"], row["inference"]
+        result = "identical" if sightings["identical"] else f"{sightings['differences']} differ"
+        print(f"{sightings['count']} sightings from the log: {result}")
+        if "skipped" in inference:
+            print(f"lab: note: no inference was repeated: {inference['skipped']}", file=sys.stderr)
         else:
             print(
-                f"{i['samples']} samples inferred anew: largest difference {i['largest_difference']:.2g}, "
-                f"{i['flips']} would fall on the other side of a threshold, {i['sightings_changed']} sightings would change"
+                f"inference repeated on {inference['samples']} samples: "
+                f"largest difference {inference['largest_difference']:.2g}, "
+                f"{inference['flips']} would fall on the other side of a threshold, "
+                f"{inference['sightings_changed']} sightings would change"
             )
     return 0 if row["sightings"]["identical"] else 1
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    e = command("experiments", _experiments, "The lab notebook's entries, or one of them as a file.",
-                "lab experiments ENTRY --format report --out report.html")  # fmt: skip
-    e.add_argument("entry", nargs="?", metavar="ENTRY", help="all are listed, unless given")
+    e = command(
+        "experiments",
+        _experiments,
+        "List the lab notebook's entries, or export one as a file.",
+        "lab experiments ENTRY --format report --out report.html",
+    )
+    e.add_argument("entry", nargs="?", metavar="ENTRY", help="default: list all")
     e.add_argument("--format", choices=list(_SUFFIX), default="notebook")
     e.add_argument("--out", metavar="FILE")
-    e.add_argument("--archived", action="store_true", help="list archived ones, too")
-    r = command("reproduce", _reproduce, "From a methods bundle to the same sightings.",
+    e.add_argument("--archived", action="store_true", help="list archived entries, too")
+    r = command("reproduce", _reproduce, "Reproduce the sightings of a methods bundle.",
                 "lab reproduce bundle.zip --videos cards/")  # fmt: skip
     r.add_argument("bundle", metavar="BUNDLE")
     r.add_argument("--videos", metavar="DIR", help="where the clip is, if it moved")
     r.add_argument("--weights", metavar="PATH", help="where the weights are, if they moved")
-    r.add_argument("--share", type=float, default=0.01, help="of the samples to infer anew (0.01)")
+    r.add_argument(
+        "--share",
+        type=float,
+        default=0.01,
+        help="share of samples on which inference is repeated (0.01)",
+    )
     r.add_argument("--seed", type=int, default=0)
     return [e, r]

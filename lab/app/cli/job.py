@@ -12,8 +12,8 @@ from lab.app.cli.rule_options import named_rule
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
-# Options of `analyze` that a document says itself, as they are where they were not given.
-_SAID_BY_THE_DOCUMENT: dict[str, Any] = {
+# Options of `analyze` that a document sets itself, with their defaults.
+_SET_BY_DOCUMENT: dict[str, Any] = {
     "paths": [], "detector": "yolo", "weights": None, "runtime": None, "labels": None,
     "every": 0.2, "image_size": None, "score_floor": None, "settings": [], "resume": False,
 }  # fmt: skip
@@ -24,16 +24,14 @@ def analyze_job(args: argparse.Namespace) -> int:
     from lab.jobs.document.read import read_job
     from lab.jobs.document.run import run_job
 
-    for name, usual in _SAID_BY_THE_DOCUMENT.items():
-        if getattr(args, name) != usual:
-            given = (
+    for name, default in _SET_BY_DOCUMENT.items():
+        if getattr(args, name) != default:
+            option = (
                 "a path"
                 if name == "paths"
                 else "--" + name.replace("_", "-").replace("settings", "set")
             )
-            raise SettingError(
-                f"{given} goes not with --job: the document says all; change it there"
-            )
+            raise SettingError(f"{option} cannot be combined with --job; set it in the document")
     found = run_job(
         read_job(args.job, expand=True),
         args.store,
@@ -46,7 +44,8 @@ def analyze_job(args: argparse.Namespace) -> int:
     else:
         for run in found.runs:
             print(
-                f"{run.run_id}  {run.media['path']}: {run.analysis}, {len(run.log.pts_us)} samples, {run.state}"
+                f"{run.run_id}  {run.media['path']}: {run.analysis}, "
+                f"{len(run.log.pts_us)} samples, {run.state}"
             )
     for run in found.runs:
         if run.media["warning"]:
@@ -90,9 +89,8 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report, indent=1))
     else:
-        print(
-            f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{'' if len(clips) == 1 else 's'}"
-        )
+        plural = "" if len(clips) == 1 else "s"
+        print(f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{plural}")
     for path in missing:
         print(f"lab: no file at {path}", file=sys.stderr)
     return 1 if missing else 0
@@ -112,25 +110,29 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _rule_of(name: str, run: Any) -> Any:
-    """A document of several analyses saves the rule of each as `NAME: ANALYSIS`."""
+    """The rule `NAME: ANALYSIS`, which a document of several analyses saves, or `NAME`."""
     of_analysis = f"{name}: {run.analysis}"
     saved = {row["name"] for row in run.store.rules()}
     return named_rule(of_analysis if of_analysis in saved and name not in saved else name, run)
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    j = command("job", _job, "Documents of whole analyses: their schema, a check, one for runs that are there.",
-                "lab job check evening.yaml")  # fmt: skip
+    j = command(
+        "job",
+        _job,
+        "Documents of whole analyses: print their schema, check one, export one from runs.",
+        "lab job check evening.yaml",
+    )
     j.add_argument("what", choices=["schema", "check", "export"])
     j.add_argument(
-        "names", nargs="*", metavar="FILE|RUN", help="a document to check; runs to export"
+        "names", nargs="*", metavar="FILE|RUN", help="the document to check; the runs to export"
     )
     j.add_argument(
-        "--format", choices=["yaml", "json"], default="yaml", help="of an exported document"
+        "--format", choices=["yaml", "json"], default="yaml", help="format of the exported document"
     )
     j.add_argument(
         "--rule",
         metavar="NAME|FILE",
-        help="export: the rule to put in it; each run's default, else",
+        help="export: the rule to include (default: each run's default rule)",
     )
     return [j]

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from lab.app.cli.rule_options import add_rule_options, asks_for_rule, named_rule, rule_of, split
+from lab.app.cli.rule_options import add_rule_options, has_rule_options, named_rule, rule_of, split
 from lab.errors import SettingError
 from lab.formats.csv import to_csv
 from lab.rules.rule import rule_parameters
@@ -58,48 +58,49 @@ def _evaluate(args: argparse.Namespace) -> int:
     for moment in found.moments:
         name = found.names[moment.media_id]
         print(
-            f"{moment.kind:<17} {name} {moment.label} {moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}"
+            f"{moment.kind:<17} {name} {moment.label} "
+            f"{moment.start_us / 1e6:.2f}-{moment.end_us / 1e6:.2f} s: {moment.text}"
         )
-    say_notes(found.notes)
+    print_notes(found.notes)
     return 0
 
 
 def _with_interval(figures: Any, name: str) -> str:
     value, interval = getattr(figures, name), getattr(figures, f"{name}_interval")
     if value is None:
-        return f"cannot be said: {figures.refused.get(name, 'nothing to divide by')}"
+        return f"not available: {figures.refused.get(name, 'nothing to divide by')}"
     return f"{value:.3f}" + (
         "" if interval is None else f"  [{interval[0]:.3f}, {interval[1]:.3f}]"
     )
 
 
-def say_notes(notes: Any) -> None:
-    """On standard error, where they mix with no result."""
+def print_notes(notes: Any) -> None:
+    """Print notes on standard error, apart from the result."""
     for note in notes:
         print(f"lab: note: {note}", file=sys.stderr)
 
 
 def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
-    """A sweep for each label that is asked for, or that runs and truth share."""
+    """A sweep for each label of `--label`, or for each that runs and truth share."""
     from lab.evaluation.evaluate import check_poolable, shared_labels
     from lab.evaluation.truth import Truth
     from lab.tuning.rule_grid import RuleGrid
     from lab.tuning.sweep import sweep
 
     runs = check_poolable(runs_of(args, args.runs))
-    given: dict[str, Any] = {
+    grid_values: dict[str, Any] = {
         name: _numbers(value)
         for name, value in vars(args).items()
         if name.startswith("grid_") and value
     }
     grid = RuleGrid(
-        **{name.removeprefix("grid_"): value for name, value in given.items()},
+        **{name.removeprefix("grid_"): value for name, value in grid_values.items()},
         thresholds=args.thresholds,
     )
     truth = Truth.coerce(args.labels, runs, args.coverage, annotator=args.annotator)
     base = rule_of(args, runs[0])
     labels, notes = shared_labels(runs, truth, base, split(args.label))
-    say_notes((*truth.notes, *notes))
+    print_notes((*truth.notes, *notes))
     bar = _bar(args)
     return {
         label: sweep(
@@ -119,7 +120,9 @@ def _numbers(text: str) -> list[float]:
     try:
         return [float(v) for v in text.split(",")]
     except ValueError:
-        raise SettingError(f"a list of numbers such as 0.2,0.4 is needed, got {text!r}") from None
+        raise SettingError(
+            f"expected numbers separated by commas, such as 0.2,0.4; got {text!r}"
+        ) from None
 
 
 def _bar(args: argparse.Namespace) -> Callable[[str], Any]:
@@ -150,9 +153,8 @@ def _sweep(args: argparse.Namespace) -> int:
         print(json.dumps({"labels": {label: s.to_dict() for label, s in found.items()}}, indent=1))
     else:
         for label, s in found.items():
-            print(
-                f"{label}: {len(s)} rules over {len(s.names)} clip{'' if len(s.names) == 1 else 's'}; those that no other beats:"
-            )
+            clips = f"{len(s.names)} clip{'' if len(s.names) == 1 else 's'}"
+            print(f"{label}: {len(s)} rules over {clips}; the Pareto front:")
             for i in s.pareto().tolist():
                 _print_rule(s.row(i))
     return 0
@@ -161,8 +163,9 @@ def _sweep(args: argparse.Namespace) -> int:
 def _print_rule(row: dict[str, Any]) -> None:
     print(
         f"  recall {row['recall']:.3f}  false/h {row['false_per_hour']:8.2f}  f1 {row['f1']:.3f}  "
-        f"enter {row['enter_threshold']:.3f} x{row['enter_frames']:.0f}  exit x{row['exit_frames']:.0f}  "
-        f"merge {row['merge_gap_s']:g} s  at least {row['min_duration_s']:g} s"
+        f"enter {row['enter_threshold']:.3f} x{row['enter_frames']:.0f}  "
+        f"exit x{row['exit_frames']:.0f}  merge {row['merge_gap_s']:g} s  at least "
+        f"{row['min_duration_s']:g} s"
     )
 
 
@@ -185,18 +188,20 @@ def _recommend(args: argparse.Namespace) -> int:
         print(f"{label}: {row['goal']}")
         for name, value in row["rule"]["default"]["debounce"].items():
             print(f"  {name}: {value}")
-        held = row["held_out"]
-        what = f"held out by {row['held_out_by']}" if held else "on the footage it was chosen on"
+        held_out = row["held_out"]
+        what = (
+            f"held out by {row['held_out_by']}" if held_out else "on the footage it was chosen on"
+        )
+        figures = held_out or row["fitted"]
         for name in ("precision", "recall", "f1", "false_per_hour"):
-            given = held or row["fitted"]
-            value = given[name]
-            limits = held[f"{name}_interval"] if held else None
-            text = f"cannot be said: {given['refused'][name]}" if value is None else f"{value:.3f}"
+            value = figures[name]
+            limits = held_out[f"{name}_interval"] if held_out else None
+            text = f"not available: {figures['refused'][name]}" if value is None else f"{value:.3f}"
             print(
                 f"  {name} ({what}): {text}"
                 + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
             )
-        say_notes(n for n in row["notes"] if n not in swept[label].notes)
+        print_notes(n for n in row["notes"] if n not in swept[label].notes)
     return 0
 
 
@@ -206,13 +211,20 @@ def _compare(args: argparse.Namespace) -> int:
     a, b = runs_of(args, split(args.a) or []), runs_of(args, split(args.b) or [])
     rule = rule_of(args, a[0])
     found = compare(
-        a, b, rule_a=rule if asks_for_rule(args) else None, rule_b=_other_rule(args, b[0]), label=args.label,
-        label_b=args.label_b, truth=args.labels, coverage=args.coverage, matching=matching_of(args),
+        a,
+        b,
+        rule_a=rule if has_rule_options(args) else None,
+        rule_b=_other_rule(args, b[0]),
+        label=args.label,
+        label_b=args.label_b,
+        truth=args.labels,
+        coverage=args.coverage,
+        matching=matching_of(args),
         annotator=args.annotator,
-    )  # fmt: skip
+    )
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
-        say_notes(found.notes)
+        print_notes(found.notes)
         return 0
     agree = found.agreement
     print(f"sightings: {found.sightings['a']} and {found.sightings['b']}")
@@ -223,13 +235,15 @@ def _compare(args: argparse.Namespace) -> int:
     )
     if found.f1:
         print(
-            f"F1 {found.f1['a']} and {found.f1['b']}, gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}"
+            f"F1 {found.f1['a']} and {found.f1['b']}, "
+            f"gain {found.f1['gain']:+.3f} {found.f1['gain_interval'] or ''}"
         )
     for row in found.to_dict()["differences"]:
         print(
-            f"{row['kind']:<8} {row['media']} {row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}"
+            f"{row['kind']:<8} {row['media']} "
+            f"{row['start_s']:.2f}-{row['end_s']:.2f} s: {row['text']}"
         )
-    say_notes(found.notes)
+    print_notes(found.notes)
     return 0
 
 
@@ -257,68 +271,73 @@ def _decisions(args: argparse.Namespace) -> int:
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
     """Add the commands of this subject; those that take a store are returned."""
-    e = command("evaluate", _evaluate, "Measure a rule against what is true.",
+    e = command("evaluate", _evaluate, "Measure a rule against annotations.",
                 "lab evaluate RUN --labels truth.csv --enter-threshold 0.4 --json")  # fmt: skip
-    s = command("sweep", _sweep, "Count all rules of a grid against what is true.",
+    s = command("sweep", _sweep, "Measure every rule of a grid against annotations.",
                 "lab sweep RUN --labels truth.csv --json")  # fmt: skip
     s.add_argument("--csv", action="store_true", help="every rule, one a row")
     r = command("recommend", _recommend, "The best rule under a goal, with held-out figures.",
                 "lab recommend RUN --labels truth.csv --recall 0.95")  # fmt: skip
     goal = r.add_mutually_exclusive_group()
-    goal.add_argument("--recall", type=float, help="at least this recall, fewest false sightings")
-    goal.add_argument("--false-per-hour", type=float, help="at most so many, highest recall")
+    goal.add_argument(
+        "--recall", type=float, help="fewest false sightings with at least this recall"
+    )
+    goal.add_argument("--false-per-hour", type=float, help="highest recall with at most this many")
     r.add_argument("--seed", type=int, default=0)
     for sub in (e, s, r):
         sub.add_argument(
-            "runs", nargs="+", metavar="RUN", help="of one protocol, each of another clip"
+            "runs", nargs="+", metavar="RUN", help="runs of one protocol, each of a different clip"
         )
         truth_options(sub)
         add_rule_options(sub)
     for sub in (s, r):
         sub.add_argument(
-            "--label", help="separated by commas; all that runs and truth share, unless given"
+            "--label", help="separated by commas (default: all that runs and truth share)"
         )
         group = sub.add_argument_group("grid", "values separated by commas")
         for name in ("exit_share", *(n for n, p in rule_parameters().items() if p.is_swept)):
             group.add_argument(f"--grid-{name.replace('_', '-')}", metavar="VALUES")
         group.add_argument(
-            "--thresholds", type=int, default=24, help="how many scores that occur (24)"
+            "--thresholds",
+            type=int,
+            default=24,
+            help="number of thresholds, taken from the scores that occur (24)",
         )
     c = command("compare", _compare, "Two runs, or two rules, over the same clip.",
                 "lab compare RUN_A RUN_B --labels truth.csv")  # fmt: skip
     c.add_argument(
         "a",
         metavar="RUN_A",
-        help="several of one protocol, separated by commas: the gain in F1 gets an interval",
+        help="a run, or several of one protocol separated by commas, which give F1 an interval",
     )
-    c.add_argument("b", metavar="RUN_B", help="likewise, of the same clips")
+    c.add_argument("b", metavar="RUN_B", help="the same, over the same clips")
     c.add_argument("--label")
-    c.add_argument("--label-b", help="in B, as in A unless given")
-    c.add_argument("--rule-b", metavar="NAME|FILE", help="for B; as for A unless given")
+    c.add_argument("--label-b", help="the label in B (default: as in A)")
+    c.add_argument("--rule-b", metavar="NAME|FILE", help="the rule for B (default: as for A)")
     truth_options(c)
     add_rule_options(c)
-    d = command("decisions", _decisions, "What a rule decided, why, and what would have turned it.",
+    d = command("decisions", _decisions, "What a rule decided, why, and what would change it.",
                 "lab decisions RUN --label person --enter-threshold 0.5")  # fmt: skip
     d.add_argument("run", metavar="RUN")
-    d.add_argument("--label", help="separated by commas; all, unless given")
+    d.add_argument("--label", help="separated by commas (default: all)")
     add_rule_options(d)
     return [e, s, r, c, d]
 
 
 def truth_options(sub: argparse.ArgumentParser) -> None:
-    """What the runs are measured against."""
+    """Add the options for what the runs are measured against."""
     group = sub.add_argument_group("truth")
     group.add_argument(
         "--labels",
         metavar="CSV",
-        help="media,label,start_s,end_s; the store's annotations, unless given",
+        help="media,label,start_s,end_s (default: the store's annotations)",
     )
     group.add_argument(
         "--coverage",
         metavar="CSV",
-        help="what was watched; all media that --labels names, unless given",
+        help="what was watched (default: all media that --labels names)",
     )
-    group.add_argument("--annotator", help="only this one's")
+    group.add_argument("--annotator", help="only annotations by this person")
     group.add_argument("--tiou", type=float, default=0.5, help="temporal IoU of a match (0.5)")
     group.add_argument(
         "--collar", type=float, metavar="SECONDS", help="match by onset and offset instead"

@@ -34,7 +34,7 @@ def _media(args: argparse.Namespace) -> int:
         print(json.dumps(row, indent=1) if args.json else _line(row))
         return 0
     if args.clip is not None or values:
-        raise SettingError("a clip and its values are given to `lab media set CLIP --site ...`")
+        raise SettingError("to set values of a clip, use: lab media set CLIP --site ...")
     rows = [media_row(media) for media in store.all_media()]
     if args.json:
         print(json.dumps(rows, indent=1))
@@ -45,7 +45,7 @@ def _media(args: argparse.Namespace) -> int:
 
 def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]:
     if clip is None:
-        raise SettingError("no clip given; name one: lab media set CLIP --site ...")
+        raise SettingError("no clip named; name one: lab media set CLIP --site ...")
     if not values:
         raise SettingError("nothing to set; give --site, --start or --clock-correction-s")
     media = find_media(clip, store.all_media())
@@ -66,7 +66,7 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
 
 
 def parse_start(text: str) -> dict[str, Any]:
-    """What the store keeps of a start time; an empty text forgets it.
+    """The columns of the store for a start time; an empty text clears them.
 
     text: ISO 8601 with the UTC offset of the place. Raises SettingError.
     """
@@ -78,13 +78,13 @@ def parse_start(text: str) -> dict[str, Any]:
         raise SettingError(f"--start must be like {_START_EXAMPLE}, got {text!r}") from None
     offset = local.utcoffset()
     if offset is None:
-        raise SettingError(
-            f"--start must carry its UTC offset, like {_START_EXAMPLE}, got {text!r}"
-        )
+        raise SettingError(f"--start must have a UTC offset, like {_START_EXAMPLE}, got {text!r}")
     try:
         start_utc = local.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
-        raise SettingError(f"--start must be a date of our time, got {text!r}") from None
+        raise SettingError(
+            f"--start is out of range for UTC, got {text!r}; check the year"
+        ) from None
     return {
         "start_utc": start_utc,
         "utc_offset_s": round(offset.total_seconds()),
@@ -93,7 +93,7 @@ def parse_start(text: str) -> dict[str, Any]:
 
 
 def media_row(media: dict[str, Any]) -> dict[str, Any]:
-    """A clip as JSON gives it. start: local time with its UTC offset, as the camera had it."""
+    """A clip as JSON. start: local time with its UTC offset, as the camera had it."""
     start = None
     if media["start_utc"] is not None:
         offset = timezone(timedelta(seconds=media["utc_offset_s"] or 0))
@@ -121,20 +121,20 @@ def _line(row: dict[str, Any]) -> str:
     if row["clock_correction_s"]:
         facts.append(f"clock {row['clock_correction_s']:+g} s")
     if not row["is_present"]:
-        facts.append("the file is not there")
+        facts.append("file missing")
     return f"{row['media_id']}  {row['path']}: {', '.join(facts)}"
 
 
 def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The one clip with this id, name or path.
 
-    Raises SettingError if there is not just one.
+    Raises SettingError unless there is exactly one.
     """
-    known = (name, str(Path(name).absolute()), str(Path(name).resolve()))
+    paths = (name, str(Path(name).absolute()), str(Path(name).resolve()))
     found = [
         m
         for m in media
-        if name in (m["media_id"], m["name"], m["relative_path"]) or m["path"] in known
+        if name in (m["media_id"], m["name"], m["relative_path"]) or m["path"] in paths
     ]
     if len(found) != 1:
         if found:
@@ -147,13 +147,17 @@ def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    m = command("media", _media, "The clips of the store; set a clip's site, start and clock.",
-                "lab media set IMG_0001.MP4 --site creek --start 2026-05-01T06:00:00+02:00")  # fmt: skip
+    m = command(
+        "media",
+        _media,
+        "The clips of the store; set a clip's site, start and clock.",
+        f"lab media set IMG_0001.MP4 --site creek --start {_START_EXAMPLE}",
+    )
     m.add_argument("action", nargs="?", choices=["list", "set"], default="list")
     m.add_argument("clip", nargs="?", metavar="CLIP", help="its id, name or path")
-    m.add_argument("--site", help="where it was recorded; '' forgets it")
+    m.add_argument("--site", help="where it was recorded; '' clears it")
     m.add_argument(
-        "--start", metavar="TIME", help=f"at media time 0, like {_START_EXAMPLE}; '' forgets it"
+        "--start", metavar="TIME", help=f"at media time 0, like {_START_EXAMPLE}; '' clears it"
     )
     m.add_argument(
         "--clock-correction-s",

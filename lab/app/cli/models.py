@@ -1,4 +1,4 @@
-"""`models`: what weights are here, where known ones come from, and whether they are still the same."""
+"""`models`: the weights that are here, those that can be downloaded, and checks of both."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def _models(args: argparse.Namespace) -> int:
         raise SettingError(f"name a model: lab models {args.what} NAME")
     if args.names and args.what in ("list", "known"):
         raise SettingError(
-            f"{args.what} takes no names, got {args.names[0]!r}; for one model: lab models info NAME"
+            f"{args.what} takes no names, got {args.names[0]!r}; "
+            "for one model: lab models info NAME"
         )
     return what(args)
 
@@ -46,7 +47,8 @@ def _list(args: argparse.Namespace) -> int:
         )
     if not found:
         print(
-            f"no models in {models_folder()}; put .pt or .onnx files there, or see: lab models known"
+            f"no models in {models_folder()}; "
+            "put .pt or .onnx files there, or see: lab models known"
         )
     return 0
 
@@ -64,9 +66,15 @@ def _known(args: argparse.Namespace) -> int:
 
 def _of_entry(entry: Any) -> dict[str, Any]:
     return {
-        "name": entry.name, "url": redact_url(entry.url), "task": entry.task, "licence": entry.licence,
-        "size_bytes": entry.size_bytes, "sha256": entry.sha256, "md5": entry.md5, "check": entry.check,
-    }  # fmt: skip
+        "name": entry.name,
+        "url": redact_url(entry.url),
+        "task": entry.task,
+        "licence": entry.licence,
+        "size_bytes": entry.size_bytes,
+        "sha256": entry.sha256,
+        "md5": entry.md5,
+        "check": entry.check,
+    }
 
 
 def _info(args: argparse.Namespace) -> int:
@@ -120,9 +128,9 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    m = command("models", _models, "The weights that are here, and known ones to download.",
+    m = command("models", _models, "The weights in the models folder, and known ones to download.",
                 "lab models get yolo11s.pt")  # fmt: skip
     m.add_argument("what", choices=["list", "known", "info", "get", "verify"])
     m.add_argument("names", nargs="*", metavar="NAME")
-    m.add_argument("--json", action="store_true", help="a result for programs")
+    m.add_argument("--json", action="store_true", help="print the result as JSON")
     return [m]

@@ -1,4 +1,4 @@
-"""`prompts`, `embeddings`, `gate`: what a detector is asked for, and what it is spared."""
+"""`prompts`, `embeddings`, `gate`: what a detector looks for, and which frames it skips."""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ def _prompts(args: argparse.Namespace) -> int:
             )
         )
     else:
-        print(
-            f"{run.run_id}  {run.media['path']}: {', '.join(x for x in run.labels if x not in run.log.adding)}"
-        )
+        complete = ", ".join(x for x in run.labels if x not in run.log.adding)
+        print(f"{run.run_id}  {run.media['path']}: {complete}")
     note_unfinished(run)
     return 0
 
@@ -47,47 +46,48 @@ def _embeddings(args: argparse.Namespace) -> int:
             raise SettingError(f"list takes no names, got {args.names[0]!r}")
         names = store.embedding_names(args.encoder)
         if not names:
-            print(f"lab: note: no embeddings are kept for {args.encoder}", file=sys.stderr)
+            print(f"lab: note: the store has no embeddings for {args.encoder}", file=sys.stderr)
         print(json.dumps(names, ensure_ascii=False, indent=1) if args.json else "\n".join(names))
         return 0
     if args.what == "remove":
         if not args.names:
             raise SettingError("name the prompts: lab embeddings remove PROMPT")
-        gone = store.remove_embeddings(args.encoder, [tidy(name) for name in args.names])
+        removed = store.remove_embeddings(args.encoder, [tidy(name) for name in args.names])
         print(
-            json.dumps({"encoder": args.encoder, "removed": gone})
+            json.dumps({"encoder": args.encoder, "removed": removed})
             if args.json
-            else f"{gone} embeddings of {args.encoder} removed"
+            else f"{removed} embeddings of {args.encoder} removed"
         )
-        return 0 if gone else 1
+        return 0 if removed else 1
     if len(args.names) != 1:
         raise SettingError("name one file: lab embeddings import FILE.npz")
     (file,) = args.names
     vectors = read_embeddings(file)
     check_encoder(args.encoder, vectors, store)
-    other = store.differing_embeddings(args.encoder, vectors)
+    differing = store.differing_embeddings(args.encoder, vectors)
     if args.replace:
-        store.remove_embeddings(args.encoder, other)
-    fresh = store.save_embeddings(args.encoder, vectors, str(file))
+        store.remove_embeddings(args.encoder, differing)
+    new = store.save_embeddings(args.encoder, vectors, str(file))
     row: dict[str, Any] = {
         "encoder": args.encoder,
         "read": len(vectors),
-        "new": fresh,
-        "replaced": len(other) if args.replace else 0,
-        "differ": 0 if args.replace else len(other),
+        "new": new,
+        "replaced": len(differing) if args.replace else 0,
+        "differ": 0 if args.replace else len(differing),
     }
-    known = len(vectors) - fresh
+    unchanged = len(vectors) - new
     print(
         json.dumps(row)
         if args.json
-        else f"{fresh} embeddings kept for {args.encoder}, {known} were known"
+        else f"{new} embeddings saved for {args.encoder}, {unchanged} were in the store already"
     )
-    if other and not args.replace:
-        few = ", ".join(map(repr, other[:5])) + (
-            f" and {len(other) - 5} more" if len(other) > 5 else ""
+    if differing and not args.replace:
+        listed = ", ".join(map(repr, differing[:5])) + (
+            f" and {len(differing) - 5} more" if len(differing) > 5 else ""
         )
         print(
-            f"lab: note: {few}: known with another embedding, which stays; --replace takes those of the file",
+            f"lab: note: {listed}: the store has a different embedding and keeps it; "
+            "--replace takes the file's",
             file=sys.stderr,
         )
     return 0
@@ -104,11 +104,12 @@ def _gate(args: argparse.Namespace) -> int:
         print(json.dumps(report.to_dict(), indent=1))
         return 0
     print(
-        f"{report.gated} of {report.samples} samples held back ({report.saved:.1%}, {report.gated_s:.1f} s of media)"
+        f"{report.gated} of {report.samples} samples gated "
+        f"({report.saved:.1%}, {report.gated_s:.1f} s of media)"
     )
     for label, row in report.labels.items():
         recall, whole = row["recall"], row["recall_without_gate"]
-        text = f"{label}: {row['annotations']} annotated, {row['hidden']} never looked at"
+        text = f"{label}: {row['annotations']} annotated, {row['hidden']} entirely gated"
         text += "" if recall is None else f", recall {recall:.3f}"
         print(text + ("" if whole is None else f", without the gate {whole:.3f}"))
         for why in dict.fromkeys(row["refused"].values()):
@@ -117,12 +118,22 @@ def _gate(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    p = command("prompts", _prompts, "Look for more prompts in a finished run; the others stay as they are.",
-                'lab prompts 20261121 "sea otter" "otter swimming" --from 12.5')  # fmt: skip
+    p = command(
+        "prompts",
+        _prompts,
+        "Add prompts to a finished run; its other prompts stay as they are.",
+        'lab prompts 20261121 "sea otter" "otter swimming" --from 12.5',
+    )
     p.add_argument("run", metavar="RUN", help="a finished run in mode independent")
     p.add_argument("prompts", nargs="+", metavar="PROMPT")
-    p.add_argument("--from", type=float, dest="from_s", metavar="SECONDS", help="where to begin")
-    e = command("embeddings", _embeddings, "Text embeddings that the store keeps for prompts.",
+    p.add_argument(
+        "--from",
+        type=float,
+        dest="from_s",
+        metavar="SECONDS",
+        help="the media time at which to begin",
+    )
+    e = command("embeddings", _embeddings, "Text embeddings of prompts in the store.",
                 "lab embeddings import vocabulary.npz")  # fmt: skip
     e.add_argument("what", choices=["import", "list", "remove"])
     e.add_argument(
@@ -132,15 +143,15 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         help="import: an .npz with names (n,) and emb (n, dimensions); remove: prompts",
     )
     e.add_argument(
-        "--replace", action="store_true", help="import: take the file's where the store has others"
+        "--replace",
+        action="store_true",
+        help="import: replace embeddings that differ from the file's",
     )
     e.add_argument("--encoder", default="clip:ViT-B/32")
-    g = command("gate", _gate, "What a gate saved, and on annotated clips what it cost in recall.",
+    g = command("gate", _gate, "What a gate skipped, and its cost in recall.",
                 "lab gate 20261121 --labels truth.csv")  # fmt: skip
     g.add_argument("run", metavar="RUN", help="a run that was made with --gate")
-    g.add_argument(
-        "--labels", metavar="FILE", help="what is true; the annotations of the store, unless given"
-    )
+    g.add_argument("--labels", metavar="FILE", help="the truth (default: the store's annotations)")
     g.add_argument("--tiou", type=float, default=0.5)
     add_rule_options(g)
     return [p, e, g]

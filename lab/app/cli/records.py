@@ -1,4 +1,4 @@
-"""`import`, `annotations`, `agreement`: other people's detections, and what people say is true."""
+"""`import`, `annotations`, `agreement`: detections and annotations from other programs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _import(args: argparse.Namespace) -> int:
     for note in found.notes:
         print(f"lab: note: {note}", file=sys.stderr)
     for name, why in found.failures.items():
-        print(f"lab: note: {name} failed when it was made: {why}", file=sys.stderr)
+        print(f"lab: note: {name} failed when the detections were made: {why}", file=sys.stderr)
     for name, why in found.refused.items():
         print(f"lab: {name}: {why}", file=sys.stderr)
     return 1 if found.refused or not found.runs else 0
@@ -62,7 +62,8 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
         print(json.dumps(result, indent=1))
     else:
         print(
-            f"{result['annotations']} annotations, {count - result['annotations']} covered stretches"
+            f"{result['annotations']} annotations, {count - result['annotations']} stretches of "
+            "coverage"
         )
     for note in notes:
         print(f"lab: note: {note}", file=sys.stderr)
@@ -76,16 +77,16 @@ def _annotations(args: argparse.Namespace) -> int:
     store = Store(args.store)
     media = store.all_media()
     chosen = [find_media(args.media, media)] if args.media else media
-    marks, watched = store.annotations(), store.coverage()
+    annotations, watched = store.annotations(), store.coverage()
     if args.annotator:
-        marks = [a for a in marks if a.annotator == args.annotator]
+        annotations = [a for a in annotations if a.annotator == args.annotator]
         watched = [c for c in watched if c.annotator == args.annotator]
     if args.json:
-        print(json.dumps([*map(as_json, marks), *map(as_json, watched)], indent=1))
+        print(json.dumps([*map(as_json, annotations), *map(as_json, watched)], indent=1))
     elif args.coverage:
         print(write_coverage(watched, chosen), end="")
     else:
-        print(write_rows(marks, watched, chosen, args.format), end="")
+        print(write_rows(annotations, watched, chosen, args.format), end="")
     return 0
 
 
@@ -100,37 +101,49 @@ def _agreement(args: argparse.Namespace) -> int:
         return 0
     for label, row in [*found["labels"].items(), ("all labels", found["overall"])]:
         kappa = "–" if row["kappa"] is None else f"{row['kappa']:.3f}"
-        print(f"{label}: {row['agreement']:.1%} of {row['seconds']} s, kappa {kappa}; both {row['both']}, "
-              f"only {args.one} {row['only_one']}, only {args.other} {row['only_other']}")  # fmt: skip
+        print(
+            f"{label}: {row['agreement']:.1%} of {row['seconds']} s, kappa {kappa}; "
+            f"both {row['both']}, "
+            f"only {args.one} {row['only_one']}, only {args.other} {row['only_other']}"
+        )
         for why in row["refused"].values():
             print(f"  not given: {why}")
     return 0
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    i = command("import", _import, "Detections made elsewhere, as runs; annotations made elsewhere.",
-                "lab import megadetector results.json --videos cards/")  # fmt: skip
+    i = command(
+        "import",
+        _import,
+        "Import detections, as runs, and annotations from other programs.",
+        "lab import megadetector results.json --videos cards/",
+    )
     i.add_argument("what", choices=["megadetector", "detections", "annotations"])
     i.add_argument("file", metavar="FILE")
-    i.add_argument("--videos", metavar="DIR", help="where the videos are, if they are at hand")
     i.add_argument(
-        "--every", type=float, metavar="SECONDS", help="detections: distance of the samples"
+        "--videos", metavar="DIR", help="the folder of the videos, if they are available"
     )
     i.add_argument(
-        "--format", choices=FORMATS, help="annotations: told from the file, unless given"
+        "--every", type=float, metavar="SECONDS", help="detections: seconds between samples"
     )
-    i.add_argument("--media", help="annotations: the clip, for files that name none")
+    i.add_argument(
+        "--format", choices=FORMATS, help="annotations: default: recognised from the file"
+    )
+    i.add_argument("--media", help="annotations: the clip, for files that do not name one")
     i.add_argument("--annotator", help="annotations: who made them")
-    i.add_argument("--watched", action="store_true",
-                   help="annotations: all media they name were wholly watched for all labels they name")  # fmt: skip
-    a = command("annotations", _annotations, "Annotations of the store, as a file.",
+    i.add_argument(
+        "--watched",
+        action="store_true",
+        help="annotations: every clip named was watched completely for every label named",
+    )
+    a = command("annotations", _annotations, "Export the store's annotations as a file.",
                 "lab annotations --format boris > events.csv")  # fmt: skip
     a.add_argument("--format", default="csv", metavar="NAME",
                    help=f"{', '.join(FORMATS)}, or one of a plugin; default: csv")  # fmt: skip
     a.add_argument("--coverage", action="store_true", help="what was watched, as CSV")
     a.add_argument("--media", help="only this clip")
-    a.add_argument("--annotator", help="only this one's")
-    g = command("agreement", _agreement, "Whether two annotators say the same.",
+    a.add_argument("--annotator", help="only annotations by this person")
+    g = command("agreement", _agreement, "How far two annotators agree.",
                 "lab agreement anna ben")  # fmt: skip
     g.add_argument("one")
     g.add_argument("other")

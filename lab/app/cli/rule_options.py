@@ -1,4 +1,4 @@
-"""The settings of a rule, wherever a command takes one, and the options that say a rule."""
+"""Options for a rule, and the options that describe a given rule."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _TYPES: dict[Kind, Callable[[str], Any]] = {
 
 
 def _options() -> dict[str, RuleParameter]:
-    """The settings that a line can say; polygons go through a file."""
+    """The settings that have an option; polygons need a file."""
     return {name: p for name, p in rule_parameters().items() if p.kind in _TYPES}
 
 
 def add_rule_options(parser: argparse.ArgumentParser) -> None:
-    """The settings of a rule, wherever a command takes one."""
+    """Add an option for each setting of a rule."""
     group = parser.add_argument_group("rule", "for every label; the rest stays at its default")
     for name, p in _options().items():
         metavar = "|".join(p.choices) if p.choices else {"samples": "N", "seconds": "S"}.get(p.kind)
@@ -44,13 +44,13 @@ def _changes(args: argparse.Namespace) -> dict[str, Any]:
     return {n: getattr(args, n) for n in _options() if getattr(args, n) is not None}
 
 
-def asks_for_rule(args: argparse.Namespace) -> bool:
-    """Whether an option says anything about the rule."""
+def has_rule_options(args: argparse.Namespace) -> bool:
+    """Whether any option describes a rule."""
     return bool(_changes(args)) or args.rule is not None or args.only is not None
 
 
 def rule_of(args: argparse.Namespace, run: Any) -> Rule:
-    """The rule that the options describe, on top of the named one or the run's default."""
+    """The named rule, or the run's default, with the options applied. Raises SettingError."""
     return _with_options(
         args, run.default_rule if args.rule is None else named_rule(args.rule, run)
     )
@@ -65,25 +65,25 @@ def _with_options(args: argparse.Namespace, rule: Rule) -> Rule:
     return rule
 
 
-def rule_words(rule: Rule, start: Rule) -> list[str] | None:
-    """The options that make `rule` of `start`; None if no options do, and it needs a file.
+def rule_arguments(rule: Rule, start: Rule) -> list[str] | None:
+    """The options that turn `start` into `rule`; None if it needs a file.
 
-    start: the run's default rule. What is returned was read back and gave `rule`.
+    start: the run's default rule. The options returned were parsed again and gave `rule`.
     """
     wanted = {**rule.default.debounce.to_dict(), **rule.default.box_filter.to_dict()}
     words: list[str] = []
-    made, known = start, _options()
-    # A setting that is left out may follow another one: look again until all are as they must be.
+    result, options = start, _options()
+    # The default of one setting may follow another: compare again after the first round.
     for _ in range(2):
-        got = {**made.default.debounce.to_dict(), **made.default.box_filter.to_dict()}
+        got = {**result.default.debounce.to_dict(), **result.default.box_filter.to_dict()}
         words += [
-            f"{_flag(n)}={wanted[n]}" for n in known if n in wanted and wanted[n] != got.get(n)
+            f"{_flag(n)}={wanted[n]}" for n in options if n in wanted and wanted[n] != got.get(n)
         ]
-        made = _read(words, start)
+        result = _read(words, start)
     if rule.only is not None:
         words.append(f"--only={','.join(sorted(rule.only))}")
-        made = _read(words, start)
-    return words if made.to_dict() == rule.to_dict() else None
+        result = _read(words, start)
+    return words if result.to_dict() == rule.to_dict() else None
 
 
 def _read(words: list[str], start: Rule) -> Rule:
@@ -93,7 +93,7 @@ def _read(words: list[str], start: Rule) -> Rule:
 
 
 def named_rule(name: str, run: Any) -> Rule:
-    """A rule that the store keeps, or one in a file (JSON by its ending, else YAML).
+    """A saved rule of the store, or one in a file (JSON by its ending, else YAML).
 
     Raises SettingError if there is neither, or the file is not a rule.
     """
@@ -105,23 +105,22 @@ def named_rule(name: str, run: Any) -> Rule:
             return Rule.from_dict(plain_values(*read_text(name)))
     saved = {row["name"]: row["rule"] for row in run.store.rules()}
     if name not in saved:
-        raise SettingError(
-            f"no rule {name!r}, neither saved nor a file; {closest(name, list(saved))}"
-        )
+        raise SettingError(f"no saved rule or file {name!r}; {closest(name, list(saved))}")
     found: Rule = saved[name]
     return found
 
 
 def note_unfinished(run: Any) -> None:
-    """Say on stderr which prompts have not been looked for on every sample."""
+    """Print on standard error which added prompts do not cover every sample yet."""
     if run.log.adding:
         names = " ".join(map(shlex.quote, run.log.adding))
         print(
-            f"lab: note: not looked for everywhere yet: {', '.join(run.log.adding)}; "
-            f"go on with: lab prompts {run.run_id} {names}",
+            f"lab: note: not run on every sample yet: {', '.join(run.log.adding)}; "
+            f"continue with: lab prompts {run.run_id} {names}",
             file=sys.stderr,
         )
 
 
 def split(text: str | None) -> list[str] | None:
+    """Parts between commas, without surrounding space; None stays None."""
     return None if text is None else [part.strip() for part in text.split(",")]

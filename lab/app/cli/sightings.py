@@ -13,6 +13,7 @@ from lab.formats.export import export_named, exports
 
 
 def run_sightings(args: argparse.Namespace) -> int:
+    """`lab sightings`. Raises LabError."""
     from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
 
@@ -29,7 +30,7 @@ def run_sightings(args: argparse.Namespace) -> int:
     else:
         _print_table(rows)
     for part in run.log.damaged:
-        print(f"lab: note: damaged part left out: {part}", file=sys.stderr)
+        print(f"lab: note: damaged part skipped: {part}", file=sys.stderr)
     note_unfinished(run)
     return 0
 
@@ -46,6 +47,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
+    """`lab export`. Raises LabError."""
     from lab.store.store import Store
     from lab.store.tables import effort_rows, sighting_rows
 

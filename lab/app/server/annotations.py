@@ -23,7 +23,7 @@ _MAX_RECORDS = 2000
 
 
 class AnnotationCache:
-    """What is annotated, kept in memory until it changes."""
+    """The store's annotations, cached in memory until they change."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -32,11 +32,11 @@ class AnnotationCache:
         self._truths: dict[tuple[str | None, str | None], Truth] = {}
 
     def records(self) -> Records:
-        """All of the store."""
+        """All annotations, coverage and verdicts of the store."""
         return self._read()[1]
 
     def truth(self, annotator: str | None = None) -> Truth:
-        """What is annotated, ready to be measured against."""
+        """The annotations as a Truth, cached by annotator."""
         version, records = self._read()
         key = (version, annotator)
         with self._guard:
@@ -61,26 +61,27 @@ class AnnotationCache:
         return version, records
 
     def of_media(self, media_id: str) -> dict[str, Any]:
-        """What the player draws of one clip."""
+        """The records of one clip and all annotators, for the player."""
         records = [r for rows in self.records() for r in rows if r.media_id == media_id]
         return {"records": [as_json(r) for r in records], "annotators": self.annotators()}
 
     def annotators(self) -> list[str]:
+        """Everybody who made a record, sorted."""
         return sorted({r.annotator for rows in self.records() for r in rows})
 
-    def change(self, media_id: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """Add and delete records of one clip, all or nothing; gives what the clip has then.
+    def change(self, media_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Add and delete records of one clip, all or nothing; return the clip's records after it.
 
-        asked: `add`, a list of records, and `delete`, a list of ids. Raises SettingError.
+        changes: `add`, a list of records, and `delete`, a list of ids. Raises SettingError.
         """
-        given, deleted = asked.get("add", []), asked.get("delete", [])
+        added, deleted = changes.get("add", []), changes.get("delete", [])
         if (
-            not isinstance(given, list)
+            not isinstance(added, list)
             or not isinstance(deleted, list)
-            or len(given) + len(deleted) > _MAX_RECORDS
+            or len(added) + len(deleted) > _MAX_RECORDS
         ):
             raise SettingError(f"add and delete must be lists of at most {_MAX_RECORDS} records")
-        records = [from_json({**row, "media_id": media_id}) for row in given]
+        records = [from_json({**row, "media_id": media_id}) for row in added]
         self.store.check_records(records)
         self.store.change_records(add=records, delete=list(map(str, deleted)), media_id=media_id)
         return self.of_media(media_id)
@@ -90,10 +91,10 @@ class AnnotationCache:
     ) -> dict[str, Any] | None:
         """Figures of a rule on one run; None if nothing is annotated for its labels.
 
-        From the same function as in Python: `lab.evaluate`.
+        Uses `lab.evaluate`, the same function as in Python.
         """
-        known = self.truth(annotator)
-        annotated = known.by_media.get(run.media["media_id"], {})
+        truth = self.truth(annotator)
+        annotated = truth.by_media.get(run.media["media_id"], {})
         labels = [label for label in rule.wanted(run.labels) if label in annotated]
         others = sorted(set(annotated) - set(run.labels))
         notes = (
@@ -104,7 +105,7 @@ class AnnotationCache:
         if not labels:
             return {"problem": notes[0]} if notes else None
         try:
-            found = evaluate(run, known, rule, labels=labels, matching=Matching(tiou=tiou))
+            found = evaluate(run, truth, rule, labels=labels, matching=Matching(tiou=tiou))
         except LabError as error:
             return {"problem": str(error)}
         row = evaluation_json(found)
@@ -113,7 +114,7 @@ class AnnotationCache:
 
 
 def evaluation_json(found: Evaluation) -> dict[str, Any]:
-    """An evaluation as the player shows it."""
+    """An evaluation as JSON for the player, with at most `_MAX_MOMENTS` moments."""
     moments = found.moments
     return {
         "overall": found.overall.to_dict(),

@@ -1,4 +1,4 @@
-"""Who may speak to our routes: Host, Origin and token, GET included.
+"""Access control for the app's routes: Host, Origin and token, for GET as well.
 
 The token is made at start. The page's own response carries it as a cookie that scripts cannot
 read and other sites cannot send (HttpOnly, SameSite=Strict); programs send it as a bearer token
@@ -17,12 +17,15 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_OURS = ("/api/", "/ws/")
+_PROTECTED = ("/api/", "/ws/")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
 class Guard:
-    """ASGI middleware. allowed_hosts: names beside the loopback ones that the app answers to."""
+    """ASGI middleware that refuses requests with status 403.
+
+    allowed_hosts: host names that are accepted in addition to the loopback names.
+    """
 
     def __init__(
         self, app: ASGIApp, allowed_hosts: tuple[str, ...] = (), token: str | None = None
@@ -36,19 +39,19 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is not None:
+        reason = self._rejection_reason(scope, headers)
+        if reason is not None:
             if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": refusal})
+                await send({"type": "websocket.close", "code": 1008, "reason": reason})
             else:
-                await PlainTextResponse(refusal, 403)(scope, receive, send)
+                await PlainTextResponse(reason, 403)(scope, receive, send)
             return
 
         async def with_cookie(message: Message) -> None:
             if message["type"] == "http.response.start":
-                answer = MutableHeaders(scope=message)
-                if answer.get("content-type", "").startswith("text/html"):
-                    answer.append(
+                response_headers = MutableHeaders(scope=message)
+                if response_headers.get("content-type", "").startswith("text/html"):
+                    response_headers.append(
                         "set-cookie",
                         f"{self._cookie(scope)}={self._token}; Path=/; HttpOnly; SameSite=Strict",
                     )
@@ -56,11 +59,11 @@ class Guard:
 
         await self._app(scope, receive, with_cookie)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> str | None:
+    def _rejection_reason(self, scope: Scope, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if _name(host) not in self._hosts:
-            return f"host {_name(host)!r} is not one that this app answers to"
-        if not scope["path"].startswith(_OURS):
+            return f"host {_name(host)!r} is not allowed; add it to server.allowedHosts"
+        if not scope["path"].startswith(_PROTECTED):
             return None
         origin = headers.get("origin")
         if origin is not None and origin.split("://")[-1] != host:

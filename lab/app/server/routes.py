@@ -24,12 +24,12 @@ from lab.runs.run import Run
 
 _IMMUTABLE = {"Cache-Control": "private, max-age=31536000, immutable"}
 _FRESH = {"Cache-Control": "no-store"}
-_MAX_DECISIONS = 400  # unless more are asked for
+_MAX_DECISIONS = 400  # unless the request sets `most`
 Handler = Callable[[Request], Awaitable[Response]]
 
 
 def routes(at: AppState | None = None) -> list[Route]:
-    """Routes over the state of the app (that of this process, unless given)."""
+    """Routes over the state of the app (default: that of this process)."""
     here = at or app_state()
     pictures = Pictures(here)
 
@@ -42,7 +42,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         if not media["is_browser_playable"]:
             path = here.store.playable_file(media["media_id"])
         if not path.is_file():
-            raise HTTPException(404, f"{path.name} is not there; was it moved?")
+            raise HTTPException(404, f"{path.name} is missing; was it moved?")
         kinds = {".webm": "video/webm", ".mkv": "video/x-matroska"}
         kind = kinds.get(path.suffix.lower(), "video/mp4")
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "private"})
@@ -58,20 +58,22 @@ def routes(at: AppState | None = None) -> list[Route]:
 
     async def log(request: Request) -> Response:
         run = await run_in_threadpool(here.run, request.path_params["run_id"])
-        body = await run_in_threadpool(lambda: gzip.compress(json.dumps(log_of(run)).encode(), 3))
+        content = await run_in_threadpool(
+            lambda: gzip.compress(json.dumps(log_of(run)).encode(), 3)
+        )
         is_final = run.state == "done" and not run.log.adding
         caching = _IMMUTABLE if is_final and "v" in request.query_params else _FRESH
         return Response(
-            body, media_type="application/json", headers={"Content-Encoding": "gzip", **caching}
+            content, media_type="application/json", headers={"Content-Encoding": "gzip", **caching}
         )
 
     async def replay(request: Request) -> Response:
-        asked = await request.json()
-        rule, tiou = Rule.from_dict(asked["rule"]), float(asked.get("tiou", 0.5))
-        who = asked.get("annotator") or None
+        body = await request.json()
+        rule, tiou = Rule.from_dict(body["rule"]), float(body.get("tiou", 0.5))
+        who = body.get("annotator") or None
         return JSONResponse(
             await run_in_threadpool(
-                lambda: here.replay(str(asked["run_id"]), rule, tiou=tiou, annotator=who)
+                lambda: here.replay(str(body["run_id"]), rule, tiou=tiou, annotator=who)
             )
         )
 
@@ -81,62 +83,64 @@ def routes(at: AppState | None = None) -> list[Route]:
             return JSONResponse(
                 await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH
             )
-        asked = await request.json()
-        return JSONResponse(await run_in_threadpool(here.truth.change, media_id, asked))
+        body = await request.json()
+        return JSONResponse(await run_in_threadpool(here.truth.change, media_id, body))
 
-    async def decided(request: Request) -> Response:
-        asked = await request.json()
-        run = await run_in_threadpool(here.run, str(asked["run_id"]))
-        rule = Rule.from_dict(asked["rule"])
-        found = await run_in_threadpool(run.find_decisions, str(asked["label"]), rule)
-        most = asked.get("most", _MAX_DECISIONS)  # null asks for all
-        rows = [d.to_dict() for d in found[:most]]
+    async def decisions(request: Request) -> Response:
+        body = await request.json()
+        run = await run_in_threadpool(here.run, str(body["run_id"]))
+        rule = Rule.from_dict(body["rule"])
+        found = await run_in_threadpool(run.find_decisions, str(body["label"]), rule)
+        max_rows = body.get("most", _MAX_DECISIONS)  # null means all
+        rows = [d.to_dict() for d in found[:max_rows]]
         return JSONResponse({"run_id": run.run_id, "total": len(found), "decisions": rows})
 
     async def explain(request: Request) -> Response:
-        asked = await request.json()
-        rule, moment = Rule.from_dict(asked["rule"]), float(asked["pts_s"])
-        rows = await run_in_threadpool(here.explain, str(asked["run_id"]), asked["label"], rule)
+        body = await request.json()
+        rule, moment = Rule.from_dict(body["rule"]), float(body["pts_s"])
+        rows = await run_in_threadpool(here.explain, str(body["run_id"]), body["label"], rule)
         before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
         found = before[-1] if before else {"state": "closed", "reason": "before the first sample"}
-        return JSONResponse({"run_id": str(asked["run_id"]), **found})
+        return JSONResponse({"run_id": str(body["run_id"]), **found})
 
     async def offset(request: Request) -> Response:
-        asked = await request.json()
+        body = await request.json()
         media_id = request.path_params["media_id"]
         await run_in_threadpool(
-            lambda: here.store.edit_media(media_id, browser_offset_us=int(asked["offset_us"]))
+            lambda: here.store.edit_media(media_id, browser_offset_us=int(body["offset_us"]))
         )
         here.forget(media_id)
         return JSONResponse({"status": "ok"})
 
     async def playhead(request: Request) -> Response:
-        asked = await request.json()
-        here.playheads[request.path_params["run_id"]] = float(asked["pts_s"])
+        body = await request.json()
+        here.playheads[request.path_params["run_id"]] = float(body["pts_s"])
         return JSONResponse({"status": "ok"})
 
     async def upload(request: Request) -> Response:
         return JSONResponse(await receive_upload(request, here))
 
     return [
-        Route("/api/health", _answering(health)),
-        Route("/api/media/{media_id}/file", _answering(clip)),
-        Route("/api/media/{media_id}/offset", _answering(offset), methods=["POST"]),
+        Route("/api/health", _with_error_responses(health)),
+        Route("/api/media/{media_id}/file", _with_error_responses(clip)),
+        Route("/api/media/{media_id}/offset", _with_error_responses(offset), methods=["POST"]),
         Route(
-            "/api/media/{media_id}/annotations", _answering(annotations), methods=["GET", "POST"]
+            "/api/media/{media_id}/annotations",
+            _with_error_responses(annotations),
+            methods=["GET", "POST"],
         ),
-        Route("/api/decisions", _answering(decided), methods=["POST"]),
-        Route("/api/pictures/{media_id}/{pts_us}.jpg", _answering(picture)),
-        Route("/api/runs/{run_id}/log", _answering(log)),
-        Route("/api/runs/{run_id}/playhead", _answering(playhead), methods=["POST"]),
-        Route("/api/replay", _answering(replay), methods=["POST"]),
-        Route("/api/explain", _answering(explain), methods=["POST"]),
-        Route("/api/uploads/{name}", _answering(upload), methods=["PUT"]),
+        Route("/api/decisions", _with_error_responses(decisions), methods=["POST"]),
+        Route("/api/pictures/{media_id}/{pts_us}.jpg", _with_error_responses(picture)),
+        Route("/api/runs/{run_id}/log", _with_error_responses(log)),
+        Route("/api/runs/{run_id}/playhead", _with_error_responses(playhead), methods=["POST"]),
+        Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
+        Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
+        Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),
     ]
 
 
-def _answering(handler: Handler) -> Handler:
-    """Turns what a user can mend into a line of text, with the status that fits."""
+def _with_error_responses(handler: Handler) -> Handler:
+    """Turn errors that a user can fix into one line of text with status 400."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -144,7 +148,7 @@ def _answering(handler: Handler) -> Handler:
         except LabError as error:
             return PlainTextResponse(str(error), 400)
         except (KeyError, TypeError, ValueError) as error:
-            return PlainTextResponse(f"the request is not understood: {error}", 400)
+            return PlainTextResponse(f"the request is not valid: {error}", 400)
 
     return answer
 

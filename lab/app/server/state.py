@@ -1,4 +1,4 @@
-"""What routes and pages share in the app process: settings, workers, and runs kept at hand."""
+"""What routes and pages share in the app process: settings, workers, and cached runs."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ _KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
 
 
 class AppState:
-    """One a process; holds no lock and opens no catalog between calls."""
+    """One per process; holds no lock and opens no catalog between calls."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.store = Store(config.store)
         self.engine: Engine = LocalEngine()
-        self.retry_after_s = 10.0  # then what a worker could not make is asked for again
+        self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
-        self.playheads: dict[str, float] = {}  # where each run was looked at last, seconds
+        self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
@@ -43,30 +43,33 @@ class AppState:
         self._guard = threading.Lock()
 
     def run(self, run_id: str) -> Run:
-        """A run with its log in memory, read again only when its parts or state have changed."""
+        """A run with its log in memory, read again only when its parts or state have changed.
+
+        Raises SettingError if the store has no such run.
+        """
         folder = self.store.log_folder(run_id)
         if not folder.is_dir() or folder.parent != self.store.folder / "logs":
             raise SettingError(f"no run {run_id!r} in this store")
         with self._guard:
-            known = self._runs.get(run_id)
-            mark = log_fingerprint(folder)
-            if known is not None and known[0] == mark and known[1].state != "running":
+            cached = self._runs.get(run_id)
+            fingerprint = log_fingerprint(folder)
+            if cached is not None and cached[0] == fingerprint and cached[1].state != "running":
                 self._runs.move_to_end(run_id)
-                return known[1]
-        return self._keep(mark, Run(self.store, run_id))
+                return cached[1]
+        return self._keep(fingerprint, Run(self.store, run_id))
 
     def runs(self, run_ids: list[str]) -> list[Run]:
-        """Many runs, with one look into the catalog for those that are not at hand."""
+        """Many runs, with one query of the catalog for those that are not cached."""
         with self._guard:
             missing = [i for i in run_ids if i not in self._runs]
         for run in Run.many(self.store, missing) if missing else []:
             self._keep(log_fingerprint(self.store.log_folder(run.run_id)), run)
         return [self.run(run_id) for run_id in run_ids]
 
-    def _keep(self, mark: Any, run: Run) -> Run:
+    def _keep(self, fingerprint: Any, run: Run) -> Run:
         _ = run.log
         with self._guard:
-            self._runs[run.run_id] = (mark, run)
+            self._runs[run.run_id] = (fingerprint, run)
             rows = [len(kept.log.pts_us) + len(kept.log.sample) for _, kept in self._runs.values()]
             while len(rows) > 1 and sum(rows) > _KEPT_ROWS:
                 self._runs.popitem(last=False)
@@ -74,13 +77,13 @@ class AppState:
         return run
 
     def expect(self, run_id: str, state: str) -> None:
-        """The catalog says that a run is in `state`: one that is kept in another is let go."""
+        """Drop a cached run whose state differs from `state`, the catalog's."""
         with self._guard:
             if run_id in self._runs and self._runs[run_id][1].state != state:
                 del self._runs[run_id]
 
     def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
-        """The tracker's trace; the last one is kept, for the playhead moves over it."""
+        """The tracker's trace; the last one is cached, since the playhead moves over it."""
         run = self.run(run_id)
         key = (run, rule.rule_hash, label)
         if self._explained[0] != key:
@@ -88,26 +91,26 @@ class AppState:
         return self._explained[1]
 
     def media(self, media_id: str) -> dict[str, Any]:
-        """A clip's row, read once: identity never changes."""
+        """A clip's row, cached until `forget`."""
         if media_id not in self._media:
             self._media[media_id] = self.store.media(media_id)
         return self._media[media_id]
 
     def forget(self, media_id: str) -> None:
-        """A clip was edited or moved."""
+        """Drop a cached clip that was edited or moved."""
         self._media.pop(media_id, None)
 
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
-        """Have a worker make them; they are there when the page is looked at again."""
+        """Request pictures from a worker; they are there when the page is next rendered."""
         now, folder = time.monotonic(), self.store.pictures_folder(media_id)
         with self._guard:
-            fresh = [
+            missing = [
                 t
                 for t in pts_us
-                if self._may_ask(self._wanted.get((media_id, t)), now)
+                if self._may_request(self._wanted.get((media_id, t)), now)
                 and not (folder / f"{t}.jpg").exists()
             ]
-            if not fresh:
+            if not missing:
                 return
             job = self.engine.submit(
                 "pictures",
@@ -115,16 +118,16 @@ class AppState:
                 store=str(self.store.folder),
                 media_id=media_id,
                 path=path,
-                pts_us=fresh,
+                pts_us=missing,
             )
-            self._wanted.update({(media_id, t): job for t in fresh})
+            self._wanted.update({(media_id, t): job for t in missing})
 
     def want_copy(self, media: dict[str, Any]) -> Job:
         """The job that makes a clip's copy for the browser; a failed one is tried again later."""
         media_id = media["media_id"]
         with self._guard:
             job = self._copies.get(media_id)
-            if self._may_ask(job, time.monotonic()):
+            if self._may_request(job, time.monotonic()):
                 job = self._copies[media_id] = self.engine.submit(
                     "playable",
                     f"copy of {media['name']} for the browser",
@@ -135,16 +138,16 @@ class AppState:
         assert job is not None
         return job
 
-    def _may_ask(self, job: Job | None, now: float) -> bool:
-        """Whether there was no such job, or it ended some time ago without what was wanted."""
+    def _may_request(self, job: Job | None, now: float) -> bool:
+        """Whether there was no such job, or it ended at least `retry_after_s` ago."""
         return job is None or (job.ended is not None and now - job.ended >= self.retry_after_s)
 
     def replay(
         self, run_id: str, rule: Rule, *, tiou: float = 0.5, annotator: str | None = None
     ) -> dict[str, Any]:
-        """Sightings and figures of a rule, as the player shows them.
+        """Sightings and figures of a rule, as JSON for the player.
 
-        tiou, annotator: of the figures against what is annotated.
+        tiou, annotator: for the figures against the annotations.
         """
         run = self.run(run_id)
         sightings = run.find(rule)
@@ -191,4 +194,5 @@ def _union_s(spans_us: list[tuple[int, int]]) -> float:
 
 @cache
 def app_state() -> AppState:
+    """The state of this process. Raises LabError if a setting is not valid."""
     return AppState(load_config())

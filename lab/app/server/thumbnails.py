@@ -1,4 +1,4 @@
-"""Pictures of moments: requests that come together become one job of the media worker."""
+"""Pictures of moments: requests that arrive together become one job of the media worker."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_WAIT_S = 60.0
 
 
 class Pictures:
-    """Gives the file of a picture, waiting for a worker where there is none yet."""
+    """Returns the file of a picture, waiting for a worker where there is none yet."""
 
     def __init__(self, app_state: AppState) -> None:
         self._app_state = app_state
@@ -22,7 +22,7 @@ class Pictures:
         self._failed: dict[tuple[str, int], tuple[float, str]] = {}
 
     async def get(self, media_id: str, pts_us: int) -> Path | str:
-        """The file, or why there is none; that is tried again after a pause."""
+        """The file, or the reason why there is none; a failure is retried after a pause."""
         file = self._app_state.store.pictures_folder(media_id) / f"{pts_us}.jpg"
         if file.exists():
             return file

@@ -17,7 +17,7 @@ _HEADROOM_BYTES = 256 << 20
 
 
 def safe_name(name: str) -> str:
-    """A file name without folders, control characters or surprises."""
+    """A file name without folders, control characters or other unsafe characters."""
     base = re.sub(r"[^\w.\- ()]", "_", Path(name.replace("\\", "/")).name).strip(". ")
     return base[-150:] or "upload"
 
@@ -25,17 +25,21 @@ def safe_name(name: str) -> str:
 async def receive_upload(request: Request, app_state: AppState) -> dict[str, str | int]:
     """Write the request's body into the store's uploads.
 
-    Raises HTTPException: 413 over the limit, 507 without room on the disk, 400 if it broke off.
+    Raises HTTPException: 413 over the limit, 507 if the disk is full, 400 if it was interrupted.
     """
     limit = app_state.config.max_upload_bytes
     declared = int(request.headers.get("content-length") or 0)
     folder = app_state.store.uploads_folder / uuid.uuid4().hex[:8]
     if declared > limit:
-        raise HTTPException(413, f"{declared} bytes are more than the limit of {limit}")
+        raise HTTPException(
+            413,
+            f"the upload has {declared} bytes, more than the limit of {limit}; raise "
+            "max_upload_bytes",
+        )
     folder.mkdir(parents=True)
     if shutil.disk_usage(folder).free < declared + _HEADROOM_BYTES:
         folder.rmdir()
-        raise HTTPException(507, f"not enough room on the disk for {declared} bytes; free some")
+        raise HTTPException(507, f"not enough disk space for {declared} bytes; free some space")
     path = folder / safe_name(request.path_params["name"])
     part = path.with_name(path.name + ".part")
     written = 0
@@ -44,13 +48,19 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
             async for chunk in request.stream():
                 written += len(chunk)
                 if written > limit:
-                    raise HTTPException(413, f"more than the limit of {limit} bytes")
+                    raise HTTPException(
+                        413,
+                        f"the upload has more than the limit of {limit} bytes; raise "
+                        "max_upload_bytes",
+                    )
                 await asyncio.to_thread(file.write, chunk)
         if declared and written != declared:
-            raise HTTPException(400, f"the upload broke off after {written} of {declared} bytes")
+            raise HTTPException(
+                400, f"the upload was interrupted after {written} of {declared} bytes"
+            )
         part.replace(path)
     except (ClientDisconnect, OSError) as error:
-        raise HTTPException(400, f"the upload broke off: {error}") from None
+        raise HTTPException(400, f"the upload was interrupted: {error}") from None
     finally:
         part.unlink(missing_ok=True)
         if not path.exists():

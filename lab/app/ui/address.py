@@ -7,16 +7,16 @@ import streamlit as st
 from lab.app.ui.widgets.prompts import KEY
 
 _DETECTOR = "keep_detector"
-_LONGEST = 1500  # characters of prompts; browsers and proxies refuse addresses of some thousands
+_MAX_PROMPT_CHARS = 1500  # browsers and proxies refuse addresses of a few thousand
 
 
 def recall() -> None:
-    """In a fresh session: prompts and detector as the address says. Before their widgets are made."""
-    state, said = st.session_state, st.query_params
-    if KEY not in state and (prompts := said.get_all("for")):
+    """Take prompts and detector of a new session from the address, before their widgets."""
+    state, query = st.session_state, st.query_params
+    if KEY not in state and (prompts := query.get_all("for")):
         state[KEY] = list(dict.fromkeys(prompts))
-    if _DETECTOR not in state and said.get("detector"):
-        state[_DETECTOR] = said["detector"]  # one that there is not is replaced by the page
+    if _DETECTOR not in state and query.get("detector"):
+        state[_DETECTOR] = query["detector"]  # the page replaces an unknown one
 
 
 def kept(media_ids: list[str]) -> dict[str, str | list[str]]:
@@ -24,7 +24,7 @@ def kept(media_ids: list[str]) -> dict[str, str | list[str]]:
     prompts = st.session_state.get(KEY, [])
     detector = st.session_state.get(_DETECTOR)
     wanted: dict[str, str | list[str]] = {"media": ",".join(media_ids)} if media_ids else {}
-    if prompts and sum(map(len, prompts)) <= _LONGEST:
+    if prompts and sum(map(len, prompts)) <= _MAX_PROMPT_CHARS:
         wanted["for"] = list(prompts)
     if detector:
         wanted["detector"] = detector
@@ -32,11 +32,11 @@ def kept(media_ids: list[str]) -> dict[str, str | list[str]]:
 
 
 def keep(media_ids: list[str]) -> None:
-    """Write them into the address of this page."""
+    """Write clips, prompts and detector into the address of this page."""
     wanted = kept(media_ids)
-    said: dict[str, str | list[str]] = {
+    query: dict[str, str | list[str]] = {
         name: st.query_params.get_all(name) if name == "for" else st.query_params[name]
         for name in st.query_params
     }
-    if said != wanted:
+    if query != wanted:
         st.query_params.from_dict(wanted)

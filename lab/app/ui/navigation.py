@@ -37,9 +37,9 @@ def show_pages() -> None:
 
 
 def _keep_tab() -> None:
-    """The tab of Models that was open stays; tabs have no `persist_state`, as widgets have.
+    """Keep the open tab of Models; tabs have no `persist_state`, unlike other widgets.
 
-    Not for widgets: what is set by the program is sent to the browser, over what is being typed.
+    Not for text widgets: a value that the program sets overwrites what is being typed.
     """
     if "keep_models_tab" in st.session_state:
         st.session_state.keep_models_tab = st.session_state.keep_models_tab

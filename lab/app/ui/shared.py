@@ -1,4 +1,4 @@
-"""Small things that several pages use."""
+"""What several pages share: state, assets, waiting for jobs, text formats."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EXPORT = re.compile(r"^export ((?:async function|function|class|const) (\w+))",
 
 
 def here() -> AppState:
-    """The state of the app of this process, or a stop with the reason why there is none."""
+    """The state of the app; where there is none the page shows why and stops."""
     try:
         return app_state()
     except LabError as error:
@@ -58,10 +58,10 @@ def script(name: str) -> str:
 
 
 def finish(job: Job, text: str) -> dict[str, Any] | None:
-    """Wait for a short job; its result, or None with the error shown."""
+    """Wait for a short job: its result, or None after the page has shown the error."""
     with st.spinner(text):
         if not job.finished.wait(_WAIT_S):
-            st.error(f"{job.title} takes longer than {_WAIT_S:.0f} s; look again later")
+            st.error(f"{job.title} takes longer than {_WAIT_S:.0f} s; try again later")
             return None
     if job.state != "done":
         st.error(job.error or f"{job.title} was cancelled")
@@ -70,7 +70,7 @@ def finish(job: Job, text: str) -> dict[str, Any] | None:
 
 
 def clock(seconds: float | None) -> str:
-    """12.3 s, 4:05, 1:02:03."""
+    """A duration as text, such as 12.3 s, 4:05 or 1:02:03."""
     if seconds is None:
         return "–"
     if seconds < 60:
@@ -91,5 +91,5 @@ def size(size_bytes: int) -> str:
 
 
 def plain(text: object) -> str:
-    """Text that Markdown leaves as it is."""
+    """Text escaped for Markdown."""
     return "".join("\\" + c if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in str(text))

@@ -50,7 +50,7 @@ def compare_page() -> None:
 
 
 def _kind() -> str:
-    """What is compared; it stays as chosen while other pages are looked at."""
+    """What is compared; the choice persists while other pages are open."""
     st.session_state.setdefault("keep_compare_kind", SIDES)
     return (
         st.segmented_control(
@@ -88,8 +88,11 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
         st.caption(note)
     _figures(found)
     if st.toggle(
-        "Over all clips that both were made of",
-        help="F1 of both protocols with these rules, and the gain with an interval that resamples clips.",
+        "Over all clips that both protocols cover",
+        help=(
+            "F1 of both protocols with these rules, and the gain with an interval from resampled "
+            "clips."
+        ),
     ):
         _over_all(app_state, runs, a, b)
     event = _differences(found)
@@ -118,11 +121,11 @@ def _side(
         saved = {"as on Tune": st.session_state.rule, **saved}
     first, second = st.columns(2)
     picked = first.selectbox(f"Rule {name}", list(saved), key=f"rule_{name}_{run.run_id}")
-    seen = sorted(
+    labels = sorted(
         {label for rows_of in [run.log.labels] for label in rows_of},
         key=lambda x: -float(run.series(x).scores.max(initial=0)),
     )
-    label = second.selectbox(f"Label {name}", seen, key=f"label_{name}_{run.run_id}")
+    label = second.selectbox(f"Label {name}", labels, key=f"label_{name}_{run.run_id}")
     return run, saved[picked], label
 
 
@@ -131,7 +134,9 @@ def _figures(found: Comparison) -> None:
     agree = found.agreement
     columns[0].metric("Sightings of A", found.sightings["a"])
     columns[1].metric("Sightings of B", found.sightings["b"])
-    columns[2].metric("Seconds alike", "–" if agree["same"] is None else f"{agree['same']:.1%}")
+    columns[2].metric(
+        "Seconds that agree", "–" if agree["same"] is None else f"{agree['same']:.1%}"
+    )
     columns[3].metric("Kappa", "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}")
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
         columns[4].metric(
@@ -167,12 +172,19 @@ def _over_all(
         return app_state.runs(list(newest.values()))
 
     total = compare(
-        of_protocol(a[0]), of_protocol(b[0]), rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=app_state.truth.truth(),
-    )  # fmt: skip
+        of_protocol(a[0]),
+        of_protocol(b[0]),
+        rule_a=a[1],
+        rule_b=b[1],
+        label=a[2],
+        label_b=b[2],
+        truth=app_state.truth.truth(),
+    )
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to find."
+            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to "
+            "find."
         )
         return
     limits = f1["gain_interval"]
@@ -191,9 +203,19 @@ def _differences(found: Comparison) -> float | None:
         st.caption("Both find the same sightings.")
         return None
     event = st.dataframe(
-        frame, hide_index=True, width="stretch", on_select="rerun", selection_mode=["single-row", "single-cell"], height=min(320, 38 * (len(frame) + 1)),
-        column_config={"start_s": st.column_config.NumberColumn("from, s", format="%.2f"), "end_s": st.column_config.NumberColumn("to, s", format="%.2f"), "text": "what", "media": "clip"},
-    )  # fmt: skip
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        height=min(320, 38 * (len(frame) + 1)),
+        column_config={
+            "start_s": st.column_config.NumberColumn("from, s", format="%.2f"),
+            "end_s": st.column_config.NumberColumn("to, s", format="%.2f"),
+            "text": "what",
+            "media": "clip",
+        },
+    )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     return float(frame.iloc[rows[0]]["start_s"]) if rows else None
 
@@ -211,42 +233,60 @@ def _play(
     if seek_s is not None and seek_s != kept["t"]:
         st.session_state.duet_seek = kept = {"t": seek_s, "n": kept["n"] + 1}
 
-    def side(name: str, given: tuple[Run, Rule, str]) -> dict[str, Any]:
-        run, rule, label = given
+    def side(name: str, chosen: tuple[Run, Rule, str]) -> dict[str, Any]:
+        run, rule, label = chosen
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
-            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}", "label": label,
-            "enter_threshold": d.enter_threshold, "exit_threshold": d.exit_threshold,
+            "run_id": run.run_id,
+            "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
+            "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}",
+            "label": label,
+            "enter_threshold": d.enter_threshold,
+            "exit_threshold": d.exit_threshold,
             "sightings": [{"onset_s": s.onset_s, "offset_s": s.offset_s} for s in run.find(only)],
-        }  # fmt: skip
+        }
 
     _duet(
         key="duet",
         data={
-            "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
-            "browser_offset_us": media["browser_offset_us"], "size_px": list(a[0].size_px), "frame_rate": media["frame_rate"],
-            "a": side("A", a), "b": side("B", b), "seek": kept if kept["t"] is not None else None,
-            "differences": [{"start_s": d.start_us / 1e6, "end_s": d.end_us / 1e6} for d in found.differences],
+            "src": src,
+            "src_wait": wait,
+            "first_pts_us": media["first_pts_us"],
+            "end_us": media["end_us"],
+            "browser_offset_us": media["browser_offset_us"],
+            "size_px": list(a[0].size_px),
+            "frame_rate": media["frame_rate"],
+            "a": side("A", a),
+            "b": side("B", b),
+            "seek": kept if kept["t"] is not None else None,
+            "differences": [
+                {"start_s": d.start_us / 1e6, "end_s": d.end_us / 1e6} for d in found.differences
+            ],
         },
-    )  # fmt: skip
+    )
     st.caption(
-        "A green frame: the side has a sighting. Orange: they differ. [ and ] go from difference to difference."
+        "Green frame: this side has a sighting. Orange: the sides differ. [ and ] go to the "
+        "previous and next difference."
     )
 
 
 def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     st.subheader("Scores of the same frames")
     if not len(found.scores):
-        st.caption("No two samples are near enough in time to be paired.")
+        st.caption("No two samples are close enough in time to be paired.")
         return
     pick = np.unique(np.linspace(0, len(found.scores) - 1, _MAX_POINTS).round().astype(int))
     chart = go.Figure(
         go.Scatter(
-            x=found.scores[pick, 0], y=found.scores[pick, 1], mode="markers", marker={"size": 5, "opacity": 0.5},
-            customdata=found.pts_us[pick] / 1e6, hovertemplate="A %{x:.3f}, B %{y:.3f} at %{customdata:.2f} s<extra></extra>",
+            x=found.scores[pick, 0],
+            y=found.scores[pick, 1],
+            mode="markers",
+            marker={"size": 5, "opacity": 0.5},
+            customdata=found.pts_us[pick] / 1e6,
+            hovertemplate="A %{x:.3f}, B %{y:.3f} at %{customdata:.2f} s<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.add_shape(type="line", x0=0, y0=0, x1=1, y1=1, line={"dash": "dot", "color": "#888"})
     chart.update_layout(
         xaxis_title=f"A: {label_a}",
@@ -258,7 +298,7 @@ def _scatter(found: Comparison, label_a: str, label_b: str) -> None:
     )
     st.plotly_chart(chart)
     if len(pick) < len(found.scores):
-        st.caption(f"{len(pick)} of {len(found.scores)} samples drawn, evenly chosen.")
+        st.caption(f"{len(pick)} of {len(found.scores)} samples shown, evenly spaced.")
     correlation = np.corrcoef(found.scores.T)[0, 1] if found.scores.std(axis=0).all() else None
     if correlation is not None:
         st.caption(f"Correlation {correlation:.3f} over {len(found.scores)} paired samples.")

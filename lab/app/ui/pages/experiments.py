@@ -30,14 +30,14 @@ def notebook() -> None:
         st.info("The notebook is empty. Each run and each rule that you save becomes an entry.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
-    shown = _filtered(entries)
-    st.caption(f"{len(shown)} of {len(entries)} entries, newest first.")
-    pages = -(-len(shown) // _PAGE)
+    filtered = _filtered(entries)
+    st.caption(f"{len(filtered)} of {len(entries)} entries, newest first.")
+    pages = -(-len(filtered) // _PAGE)
     page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
     media = {m["media_id"]: m for m in app_state.store.all_media()}
     runs = {r["run_id"]: r for r in app_state.store.runs()}
     opened = st.session_state.get("entry_open")
-    for row in shown[(page - 1) * _PAGE : page * _PAGE]:
+    for row in filtered[(page - 1) * _PAGE : page * _PAGE]:
         run = runs[row["run_id"]]
         _card(
             app_state, row, run, media.get(run["media_id"], {}), row["entry_id"] == opened, entries
@@ -88,7 +88,8 @@ def _card(
         name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
         left.markdown(
-            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {_plain(made_of)} {tags}"
+            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · "
+            f"{_plain(made_of)} {tags}"
         )
         if row["conclusion"]:
             left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
@@ -107,7 +108,7 @@ def _card(
 
 
 def _plain(text: Any) -> str:
-    """Text that Markdown leaves as it is."""
+    """Text escaped for Markdown."""
     return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in str(text))
 
 
@@ -126,9 +127,7 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
             height=180,
         )
     with right:
-        st.markdown(
-            "**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(where tuning began)")
-        )
+        st.markdown("**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(the run's default)"))
         st.dataframe(
             [
                 {"setting": k, "value": str(v)}
@@ -139,7 +138,7 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
         )
     _writing(app_state, row, entries)
     first, second, third, fourth = st.columns(4)
-    if first.button("Go on tuning", key=f"tune_{row['entry_id']}", width="stretch"):
+    if first.button("Continue tuning", key=f"tune_{row['entry_id']}", width="stretch"):
         go_to_moment(run.run_id, rule, None)
     name = f"{run.run_id}-{rule.rule_hash[:6]}"
     _download(
@@ -171,14 +170,20 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
 def _download(
     place: Any,
     text: str,
-    made: bytes | Callable[[], bytes],
+    content: bytes | Callable[[], bytes],
     name: str,
     mime: str,
     row: dict[str, Any],
 ) -> None:
-    """Bytes, or what makes them when they are asked for: hashing a clip takes a moment."""
+    """A button for bytes, or for a function that makes them on a click: hashing takes a moment."""
     place.download_button(
-        text, made, name, mime, width="stretch", key=f"{text}_{row['entry_id']}", on_click="ignore"
+        text,
+        content,
+        name,
+        mime,
+        width="stretch",
+        key=f"{text}_{row['entry_id']}",
+        on_click="ignore",
     )
 
 
@@ -203,7 +208,7 @@ def _figures(experiment: Experiment, row: dict[str, Any]) -> None:
 
 
 def _pictures(app_state: AppState, experiment: Experiment) -> None:
-    """Of the first peaks; a worker makes those that are missing."""
+    """Pictures of the first peaks; a worker makes those that are missing."""
     media = experiment.run.media
     folder = app_state.store.pictures_folder(media["media_id"])
     peaks = [s.peak_us for s in experiment.run.find(experiment.rule)][:_MAX_PICTURES]
@@ -250,9 +255,15 @@ def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, A
         archive = archived.checkbox("Archived", bool(row["archived"]))
         if st.form_submit_button("Save entry", type="primary"):
             app_state.store.write_entry(
-                entry_id, title=title.strip() or None, notes=notes, conclusion=conclusion, starred=star, archived=archive,
-                tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())), parents=parents,
-            )  # fmt: skip
+                entry_id,
+                title=title.strip() or None,
+                notes=notes,
+                conclusion=conclusion,
+                starred=star,
+                archived=archive,
+                tags=list(dict.fromkeys(t.strip() for t in tags.split(",") if t.strip())),
+                parents=parents,
+            )
             st.toast("Entry saved.")
             st.rerun()
 

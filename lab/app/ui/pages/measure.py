@@ -35,7 +35,7 @@ def measure() -> None:
         "Audit": show_audit,
         "Fewer samples": show_thinning,
     }
-    # Only the tab that is looked at is worked out: with hundreds of clips each takes a moment.
+    # Only the open tab is computed: with hundreds of clips each takes a moment.
     tabs = st.tabs(list(shows), key="measure_tab", on_change="rerun")
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:
@@ -49,8 +49,8 @@ def measure() -> None:
 def _figures_tab(app_state: AppState, picked: Selection) -> None:
     if not picked.covered:
         st.info(
-            f"No clip of this choice was watched for “{picked.label}”. Annotate on Tune: M marks a "
-            "start and an end, V says that the whole clip was watched."
+            f"None of these clips was watched for “{picked.label}”. Annotate on Tune: M marks a "
+            "start and an end, V records that the whole clip was watched."
         )
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
     _figures(app_state, picked)
@@ -64,7 +64,8 @@ def _figures(app_state: AppState, picked: Selection) -> None:
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
     for text, labels in _refusals(found).items():
         st.caption(
-            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {text}"
+            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: "
+            f"{text}"
         )
     st.subheader("By clip")
     rows = [
@@ -79,7 +80,7 @@ def _figures(app_state: AppState, picked: Selection) -> None:
 
 
 def _refusals(found: Evaluation) -> dict[str, list[str]]:
-    """Why a figure is not given, and of which labels."""
+    """Reasons why figures are missing, each with its labels."""
     why: dict[str, list[str]] = {}
     for label, figures in found.labels.items():
         for text in sorted(set(figures.refused.values())):
@@ -88,7 +89,7 @@ def _refusals(found: Evaluation) -> dict[str, list[str]]:
 
 
 def figure_table(found: Evaluation) -> pd.DataFrame:
-    """Rates with their intervals, as text a person reads."""
+    """Rates with their intervals, formatted as text."""
     rows = []
     for label, figures in [*found.labels.items(), ("all labels", found.overall)]:
         row = figures.to_dict()
@@ -103,17 +104,25 @@ def figure_table(found: Evaluation) -> pd.DataFrame:
 
         rows.append(
             {
-                "label": label, "found": str(row["tp"]), "false": str(row["fp"]), "missed": str(row["fn"]),
-                "precision": rate("precision"), "recall": rate("recall"), "F1": rate("f1"),
-                "F1 .5:.95": rate("f1_mean"), "false an hour": rate("false_per_hour", 1),
-                "any overlap P / R": f"{_plain(row['overlap']['precision'])} / {_plain(row['overlap']['recall'])}",
-                "clips P / R": f"{_plain(row['clips']['precision'])} / {_plain(row['clips']['recall'])}",
+                "label": label,
+                "found": str(row["tp"]),
+                "false": str(row["fp"]),
+                "missed": str(row["fn"]),
+                "precision": rate("precision"),
+                "recall": rate("recall"),
+                "F1": rate("f1"),
+                "F1 .5:.95": rate("f1_mean"),
+                "false an hour": rate("false_per_hour", 1),
+                "any overlap P / R": _precision_recall(row["overlap"]),
+                "clips P / R": _precision_recall(row["clips"]),
                 "1 s segments F1": _plain(row["segments"]["f1"]),
-                "onset error": _median(row["onset_error"]), "offset error": _median(row["offset_error"]),
-                "delay": _median(row["delay"]), "below resolution": str(row["below_resolution"]),
+                "onset error": _median(row["onset_error"]),
+                "offset error": _median(row["offset_error"]),
+                "delay": _median(row["delay"]),
+                "below resolution": str(row["below_resolution"]),
                 "watched": f"{row['covered_s']:.0f} s",
             }
-        )  # fmt: skip
+        )
     macro = found.macro
     if len(found.labels) > 1:
         rows.append(
@@ -150,6 +159,10 @@ def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+def _precision_recall(row: dict[str, Any]) -> str:
+    return f"{_plain(row['precision'])} / {_plain(row['recall'])}"
+
+
 def _median(errors: dict[str, Any]) -> str:
     return "–" if not errors["n"] else f"{errors['median_s']:+.2f} s"
 
@@ -158,7 +171,7 @@ def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
     moments = found.moments
     st.subheader(f"What went otherwise ({len(moments)})")
     if not moments:
-        st.caption("Nothing: each annotation has its sighting, and each sighting its annotation.")
+        st.caption("None: every annotation matches a sighting, and every sighting an annotation.")
         return
     kinds = sorted({m.kind for m in moments})
     wanted = st.pills(
@@ -169,10 +182,10 @@ def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
         key="moment_kinds",
         format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
     )
-    shown = [m for m in moments if not wanted or m.kind in wanted][:500]
+    listed = [m for m in moments if not wanted or m.kind in wanted][:500]
     frame = pd.DataFrame(
         [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
-          "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in shown]
+          "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in listed]
     )  # fmt: skip
     event = st.dataframe(
         frame,
@@ -180,11 +193,11 @@ def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
         width="stretch",
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
-        key=f"moments_{len(shown)}_{picked.rule.rule_hash}",
+        key=f"moments_{len(listed)}_{picked.rule.rule_hash}",
     )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
-    st.caption("Click a row to look at the moment.")
+    st.caption("Click a row to open that moment.")
     if rows:
-        moment = shown[rows[0]]
+        moment = listed[rows[0]]
         run = next(r for r in picked.runs if r.media["media_id"] == moment.media_id)
         go_to_moment(run.run_id, picked.rule, moment.start_us / 1e6)

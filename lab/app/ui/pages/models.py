@@ -1,4 +1,4 @@
-"""The Models page: what lies in the models folder, and the tabs of what can be added to it."""
+"""The Models page: the contents of the models folder, and tabs for what can be added."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lab.app.ui.shared import here, plain, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.lists_tab import edit_lists
-from lab.app.ui.widgets.model_list import WAIT_S, ask, listing, newest_rows
+from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
 from lab.jobs.job import Job
@@ -44,26 +44,29 @@ def _here(app_state: AppState) -> None:
     st.caption("Drop `.pt` or `.onnx` files, or OpenVINO folders, into the models folder:")
     st.code(str(models_folder()), language=None)
     st.caption(
-        "Weights are never uploaded through this page: a checkpoint is a program, so who puts one "
-        "there must be at home on this machine. The default, `yolo11n`, came with the installation."
+        "Weights cannot be uploaded through this page: a checkpoint is a program, so only people "
+        "with access to this machine can add one. The default, `yolo11n`, came with the "
+        "installation."
     )
     job = listing(app_state)
     if job.is_active:
-        with st.spinner("Looking at the models folder…"):
+        with st.spinner("Reading the models folder…"):
             job.finished.wait(WAIT_S)
     if job.state == "failed":
-        st.error(plain(job.error or "the folder could not be looked at"))
-        if st.button("Look again"):
-            ask(app_state)
+        st.error(plain(job.error or "the folder could not be read"))
+        if st.button("Read again"):
+            start_listing(app_state)
             st.rerun()
     if job.is_active:
-        st.caption("Looking at what is new in the folder; large files take a while.")
+        st.caption("Reading what is new in the folder; large files take a while.")
         st.fragment(_until_listed, run_every=0.5)(job)
     rows = newest_rows(app_state)
     if rows is None:
         return
     if not rows:
-        st.info("No models here yet. Put files into the folder above, or download one: tab Known.")
+        st.info(
+            "No models here yet. Put files into the folder above, or download one on the tab Known."
+        )
         return
     _table(rows)
 
@@ -77,9 +80,9 @@ def _table(rows: list[dict[str, Any]]) -> None:
     broken = sum(row["problem"] is not None for row in rows)
     words = f", {broken} cannot be used" if broken else ""
     st.markdown(
-        f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for all that is known of it."
+        f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for its details."
     )
-    frame = pd.DataFrame([_shown(row) for row in rows])
+    frame = pd.DataFrame([_table_row(row) for row in rows])
     if not broken:
         del frame["Problem"]
     event = st.dataframe(
@@ -99,7 +102,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
         _details(rows[picked[0]])
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _table_row(row: dict[str, Any]) -> dict[str, Any]:
     return {
         "Name": row["name"],
         "Problem": (row["problem"] or "").removeprefix(f"{row['path']} "),
@@ -120,13 +123,13 @@ def _details(row: dict[str, Any]) -> None:
             st.error(plain(row["problem"]))
         facts = [row["format"], f"licence {row['licence']}", f"{row['size_bytes']} bytes"]
         if row["detector"] and not row["problem"]:
-            facts.insert(0, f"taken by detector {row['detector']}")
+            facts.insert(0, f"used by detector {row['detector']}")
         st.markdown(" · ".join(plain(fact) for fact in facts))
         st.code(
             f"{row['path']}\nsha256 {row['sha256'] or 'unknown'}", language=None, wrap_lines=True
         )
         if not row["classes"]:
-            st.caption("It names no classes.")
+            st.caption("The file does not name its classes.")
             return
         text = st.text_input(
             "Search its classes", key="models_class_search", placeholder="Part of a name"

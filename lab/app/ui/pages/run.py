@@ -33,7 +33,8 @@ def run_form() -> None:
         return
     if unknown := [m for m in chosen() if m not in media]:
         st.warning(
-            f"The store has no clip {', '.join(map(repr, unknown[:3]))}, which the address names; pick it on Source."
+            "The address names a clip that the store does not have: "
+            f"{', '.join(map(repr, unknown[:3]))}; pick it on Source."
         )
     clips = st.multiselect(
         "Clips",
@@ -63,9 +64,7 @@ def run_form() -> None:
     ):
         if any(a["name"] == one["name"] for a in several if one):
             rest.error(
-                f"An analysis is named {one['name']!r} already; give this one another name."
-                if one
-                else ""
+                f"An analysis is already named {one['name']!r}; choose another name." if one else ""
             )
         else:
             several.append(one or {})
@@ -75,7 +74,7 @@ def run_form() -> None:
 
 
 def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
-    """What the page says, as a document for the command line."""
+    """The analyses of the page as a document for the command line."""
     rows = []
     for one in analyses:
         settings = {k: v for k, v in one["detector"].items() if k != "name"}
@@ -92,18 +91,25 @@ def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
         "sinks": [{"type": "store"}],
     }
     place.download_button(
-        "Save as a job", text_of(document), "job.yaml", "application/yaml", disabled=not (paths and rows), width="stretch",
+        "Save as a job",
+        text_of(document),
+        "job.yaml",
+        "application/yaml",
+        disabled=not (paths and rows),
+        width="stretch",
         help="A document that does the same on the command line: lab analyze --job job.yaml",
-    )  # fmt: skip
+    )
 
 
 def _analysis_form() -> Analysis | None:
-    """The analysis that the widgets say; None while something is missing."""
+    """The analysis that the widgets describe; None while something is missing."""
     names = offered()
     if "keep_detector" not in st.session_state:
         st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
     if st.session_state.keep_detector not in names:
-        st.warning(f"There is no detector {st.session_state.keep_detector!r} here; yolo is shown.")
+        st.warning(
+            f"There is no detector {st.session_state.keep_detector!r} here; yolo is selected."
+        )
         st.session_state.keep_detector = "yolo"
     name = st.selectbox(
         "Detector", names, key="keep_detector", persist_state="session", format_func=in_words
@@ -119,10 +125,10 @@ def _analysis_form() -> Analysis | None:
         format="%g",
         help="0 is every frame.",
     )
-    least = _default_floor(name)
+    default_floor = _default_floor(name)
     floor = second.number_input(
-        "Score floor", 1e-6, 0.9, least, 0.01, format="%g", key=f"floor_{name}",
-        help="Weaker detections are not kept; no threshold can go below.",
+        "Score floor", 1e-6, 0.9, default_floor, 0.01, format="%g", key=f"floor_{name}",
+        help="Weaker detections are not stored; no threshold can be lower.",
     )  # fmt: skip
     with st.expander("Name, sampling and gate"):
         first, second, third, fourth = st.columns(4)
@@ -133,7 +139,7 @@ def _analysis_form() -> Analysis | None:
             1000,
             1,
             key=f"step_{name}",
-            help="Only every so many frames of the clip count.",
+            help="Use only every n-th frame of the clip.",
         )
         count = third.number_input(
             "Frames at a time",
@@ -141,12 +147,15 @@ def _analysis_form() -> Analysis | None:
             1000,
             1,
             key=f"count_{name}",
-            help="For algorithms that look at several frames: the chosen one and those before it.",
+            help="For algorithms that need several frames: the sampled one and those before it.",
         )
         gate = fourth.toggle(
             "Only when something moves",
             key=f"gate_{name}",
-            help="A motion gate holds back frames on which nothing moved. They are logged as gated, move no streak, and are taken off the effort.",
+            help=(
+                "A motion gate skips frames on which nothing moves. They are logged as gated, "
+                "leave streaks unchanged, and are subtracted from the effort."
+            ),
         )
     if settings is None:
         return None
@@ -158,15 +167,15 @@ def _analysis_form() -> Analysis | None:
     except SettingError as error:
         st.error(str(error))
         return None
-    if floor != least:
+    if floor != default_floor:
         settings["score_floor"] = floor
     made: Analysis = {"name": title.strip(), "detector": settings, "interval_s": every_s}
-    return made | _not_plain(int(count), int(step), gate)
+    return made | _optional_settings(int(count), int(step), gate)
 
 
-def _not_plain(count: int, step: int, gate: bool) -> Analysis:
-    given = {"frame_count": count, "frame_step": step}
-    return {k: v for k, v in given.items() if v != 1} | ({"gate": "motion"} if gate else {})
+def _optional_settings(count: int, step: int, gate: bool) -> Analysis:
+    sampling = {"frame_count": count, "frame_step": step}
+    return {k: v for k, v in sampling.items() if v != 1} | ({"gate": "motion"} if gate else {})
 
 
 def _default_floor(name: str) -> float:
@@ -218,7 +227,7 @@ def _in_brief(one: Analysis) -> str:
 
 
 def show_jobs() -> None:
-    """Jobs with progress, renewed while any is active."""
+    """Jobs with progress, refreshed while any is active."""
     active = any(job.is_active for job in _analyses())
     st.fragment(_job_list, run_every=0.5 if active else None)(active)
 
@@ -231,13 +240,11 @@ def _job_list(was_active: bool) -> None:
     cleared = st.session_state.get("cleared_jobs", ())
     jobs = [job for job in _analyses() if job.job_id not in cleared]
     if was_active and not any(job.is_active for job in jobs):
-        st.rerun()  # the page around it shows the finished runs
+        st.rerun()  # the rest of the page shows the finished runs
     ended = [job.job_id for job in jobs if not job.is_active]
     for job in jobs[:30]:
         _job_row(job)
-    if ended and st.button(
-        "Clear the ended ones", help="From this list only; runs stay in the store."
-    ):
+    if ended and st.button("Clear ended jobs", help="From this list only; runs stay in the store."):
         st.session_state.setdefault("cleared_jobs", set()).update(ended)
         st.rerun()
 
@@ -267,7 +274,7 @@ def _job_row(job: Job) -> None:
 
 
 def unfinished_runs() -> None:
-    """Runs that were cancelled, failed or lost their worker, each with a way to go on."""
+    """Runs that were cancelled, failed or lost their worker, each with a Resume button."""
     app_state = here()
     try:
         runs = [

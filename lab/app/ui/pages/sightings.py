@@ -46,7 +46,7 @@ def stored_sightings() -> None:
     with third:
         _effort_download(app_state)
     if not rows:
-        st.info("No sighting fits these filters.")
+        st.info("No sighting matches these filters.")
         return
     _table(app_state, rows)
 
@@ -125,7 +125,7 @@ def _file(app_state: AppState, row: dict[str, Any]) -> Path:
 
 
 def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
-    """Ask a worker for the pictures that are not there yet, a job a clip."""
+    """Request missing pictures from a worker, one job per clip; whether any are being made."""
     wanted: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         if not _file(app_state, row).exists():
@@ -141,7 +141,7 @@ def _look_again(app_state: AppState) -> None:
 
 
 def _picture(app_state: AppState, row: dict[str, Any]) -> str | None:
-    """A data address: the grid cannot send our cookie with an image request of its own."""
+    """A data URL: the grid cannot send the app's cookie with an image request of its own."""
     file = _file(app_state, row)
     if not file.exists():
         return None
@@ -149,5 +149,5 @@ def _picture(app_state: AppState, row: dict[str, Any]) -> str | None:
 
 
 def _replay(row: dict[str, Any]) -> None:
-    """Go to the moment, with the boxes and the rule that found it."""
+    """Open the moment on Tune, with the boxes and the rule that found it."""
     go_to_moment(row["run_id"], Rule.from_dict(json.loads(row["rule"])), row["onset_s"])

@@ -1,4 +1,4 @@
-"""Choosing clips: samples, uploads, files and folders; and what is known of each."""
+"""Choosing clips: samples, uploads, files and folders, with the details of each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _uploader = st.components.v2.component(
 
 
 def chosen() -> list[str]:
-    """Media ids that this browser session has chosen; the address carries them."""
+    """Media ids that this browser session has chosen; they are kept in the address."""
     if "chosen" not in st.session_state:
         st.session_state.chosen = [m for m in st.query_params.get("media", "").split(",") if m]
     ids: list[str] = st.session_state.chosen
@@ -35,24 +35,24 @@ def _choose(media_ids: list[str]) -> None:
 
 
 def add_clips(paths: list[Path], root: Path | None = None) -> None:
-    """Probe each in a worker; those that cannot be used are named with the reason."""
+    """Probe each clip in a worker; the page names those that cannot be used, with the reason."""
     app_state, ids = here(), []
     before = {row["media_id"] for row in app_state.store.all_media()}
     for path in paths:
         relative = str(path.relative_to(root)) if root and path.is_relative_to(root) else None
         job = app_state.engine.submit(
             "probe",
-            f"look at {path.name}",
+            f"read {path.name}",
             path=str(path),
             store=str(app_state.store.folder),
             relative_path=relative,
         )
-        result = finish(job, f"Looking at {path.name}…")
+        result = finish(job, f"Reading {path.name}…")
         if result:
             app_state.forget(result["media_id"])
             ids.append(result["media_id"])
         elif path.resolve().is_relative_to(app_state.store.uploads_folder.resolve()):
-            _remove_upload(path)  # a refused upload leaves nothing behind
+            _remove_upload(path)  # a rejected upload leaves nothing behind
     st.session_state.recognised = before & set(ids)
     _choose(ids)
 
@@ -63,19 +63,23 @@ def _remove_upload(path: Path) -> None:
 
 
 def _add_uploads(paths: list[Path], folder: Path) -> None:
-    """A clip that the store has, and that is still there, is not kept twice."""
-    known = {row["media_id"]: row["path"] for row in here().store.all_media()}
-    fresh, again = [], []
+    """Add uploaded clips, except those that the store already has a file for."""
+    stored = {row["media_id"]: row["path"] for row in here().store.all_media()}
+    new, again = [], []
     for path in paths:
         if not (path.is_relative_to(folder) and path.is_file()):
             continue
         media_id = identify(path) if path.stat().st_size else ""
-        if media_id in known and Path(known[media_id]).is_file() and Path(known[media_id]) != path:
+        if (
+            media_id in stored
+            and Path(stored[media_id]).is_file()
+            and Path(stored[media_id]) != path
+        ):
             _remove_upload(path)
             again.append(media_id)
         else:
-            fresh.append(path)
-    add_clips(fresh, folder)
+            new.append(path)
+    add_clips(new, folder)
     st.session_state.recognised = {*st.session_state.recognised, *again}
     _choose(again)
 
@@ -88,7 +92,7 @@ def pick_samples() -> None:
         placeholder="Choose one or more",
         key="sample_names",
     )
-    st.caption("Short clips with known answers, to try things on.")
+    st.caption("Short clips with known content, to try things out.")
     if st.button("Use these samples", disabled=not names, type="primary"):
         add_clips([c for c in clips if c.name in names], SAMPLES)
 
@@ -140,16 +144,16 @@ def pick_files() -> None:
 
 
 def show_clip(media: dict[str, Any], runs: int) -> None:
-    """A card: strip of pictures, facts, and what the user knows of it."""
+    """A card with a strip of pictures, facts, and the site and start time to edit."""
     app_state = here()
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        known = ""
+        status = ""
         if media["media_id"] in st.session_state.get("recognised", ()):
-            known = " · already in the store"
+            status = " · already in the store"
         if runs:
-            known += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
-        left.markdown(f"**{plain(media['name'])}**{known}")
+            status += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
+        left.markdown(f"**{plain(media['name'])}**{status}")
         if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
             st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]
             st.rerun()
@@ -159,7 +163,7 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
         if not files:  # a clip that came in by the command line or a notebook
             app_state.want_pictures(media["media_id"], media["path"], times)
-            st.caption("Its pictures are being made; they are here at the next look.")
+            st.caption("Its pictures are being made; reload the page to see them.")
         if files:
             for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):
                 column.image(str(file), width="stretch")
@@ -203,7 +207,7 @@ def _edit(media: dict[str, Any]) -> None:
             try:
                 begun = datetime.fromisoformat(text) - timedelta(hours=offset_h) if text else None
             except ValueError:
-                st.error(f"start must be like 2026-05-01 18:30:00, got {text!r}")
+                st.error(f"The start time must be like 2026-05-01 18:30:00, got {text!r}.")
                 return
             here().store.edit_media(
                 media["media_id"],

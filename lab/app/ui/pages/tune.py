@@ -37,17 +37,20 @@ def choose_run(app_state: AppState) -> str | None:
     runs = {r["run_id"]: r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()}
     if len(runs) < len(rows):
         st.warning(
-            f"The score logs of {len(rows) - len(runs)} run(s) are gone from {app_state.store.folder / 'logs'}; they are left out."
+            f"The score logs of {len(rows) - len(runs)} run(s) are missing from "
+            f"{app_state.store.folder / 'logs'}; those runs are not listed."
         )
     if not runs:
         return None
-    asked = st.query_params.get("run") or st.session_state.get("tune_run")
-    if asked and asked not in runs:
-        st.warning(f"There is no run {asked!r} in this store; the newest is shown.")
+    requested = st.query_params.get("run") or st.session_state.get("tune_run")
+    if requested and requested not in runs:
+        st.warning(f"There is no run {requested!r} in this store; the newest is selected.")
     ids, state = list(runs), st.session_state
-    # A link names a run, a click picks one: the newer of the two counts.
-    if state.get("tune_pick") not in runs or (asked in runs and asked != state.get("tune_shown")):
-        state.tune_pick = asked if asked in runs else ids[0]
+    # A link names a run, a click picks one: the newer of the two wins.
+    if state.get("tune_pick") not in runs or (
+        requested in runs and requested != state.get("tune_shown")
+    ):
+        state.tune_pick = requested if requested in runs else ids[0]
     picked = st.selectbox(
         "Run",
         ids,
@@ -58,7 +61,7 @@ def choose_run(app_state: AppState) -> str | None:
         ),
     )
     app_state.expect(picked, runs[picked]["state"])
-    if picked != asked and asked in runs:
+    if picked != requested and requested in runs:
         st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
     st.query_params["run"] = state.tune_run = state.tune_shown = picked
@@ -79,9 +82,10 @@ def _few(labels: list[str]) -> str:
 def show_player(
     app_state: AppState, run: Run, rule: Rule, ask: dict[str, Any] | None = None
 ) -> Rule:
-    """The player; the rule as it stands after the last release of a control.
+    """Show the player; return the rule as of the last released control.
 
-    ask: a question from the queue or an audit: label, start_us, end_us, origin, text, title, n.
+    ask: a question from the queue or an audit, with label, start_us, end_us, origin, text,
+        title and n.
     """
     media = run.media
     source, wait = clip_address(app_state, media)
@@ -117,7 +121,7 @@ def show_player(
 
 
 def sliders() -> list[list[Any]]:
-    """For the player: name, title, least, most, step and help; a title alone is a heading."""
+    """Rows for the player: name, title, minimum, maximum, step, help; or a heading alone."""
     rows: list[list[Any]] = []
     group = None
     for name, p in rule_parameters().items():
@@ -126,17 +130,17 @@ def sliders() -> list[list[Any]]:
         if p.group != group:
             rows.append([p.group])
             group = p.group
-        most, step = p.slider
+        maximum, step = p.slider
         rows.append(
-            [name, p.title, p.minimum or (step if p.kind == "score" else 0), most, step, p.text]
+            [name, p.title, p.minimum or (step if p.kind == "score" else 0), maximum, step, p.text]
         )
     return rows
 
 
 def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
-    """What the player says of its rule, if it speaks of this run and of this loading of a rule.
+    """The rule that the player sent, or `rule` if the message is stale or not valid.
 
-    The component keeps its last word over a switch of run or rule; that word is then stale.
+    The component keeps its last message over a switch of run or rule; that message is then stale.
     """
     try:
         message = json.loads(text) if text else {}
@@ -145,7 +149,7 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
         new = Rule.from_dict(message["rule"])
         new.check_floor(run.recipe["score_floor"])
     except (LabError, ValueError, KeyError, AttributeError) as error:
-        st.error(f"{error}. The last rule that can be answered stays in use.")
+        st.error(f"{error}. The last valid rule stays in use.")
         return rule
     st.session_state.rule = new
     st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new
@@ -185,7 +189,9 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
         command.code(as_command(run, rule), language="bash")
         with job:
             _job(run, rule)
-        st.caption("Each gives the same sightings. The address of this page carries run and rule.")
+        st.caption(
+            "Each gives the same sightings. The address of this page contains the run and the rule."
+        )
 
 
 def _job(run: Run, rule: Rule) -> None:
@@ -201,7 +207,7 @@ def _job(run: Run, rule: Rule) -> None:
 
 
 def other_analyses(app_state: AppState, run: Run) -> None:
-    """Runs of the same pass over the clip, to go from one to the other."""
+    """A choice between the runs of the same pass over the clip."""
     if run.pass_id is None:
         return
     rows = [r for r in app_state.store.runs() if r["environment"].get("pass_id") == run.pass_id]
@@ -236,11 +242,9 @@ def tune() -> None:
     if run.error:
         st.error(f"This run is {run.state}: {run.error}")
     for part in run.log.damaged:
-        st.warning(f"A part of this run is damaged and left out: {part}")
+        st.warning(f"A part of this run is damaged and skipped: {part}")
     if ask is not None and ask["media_id"] != run.media["media_id"]:
-        st.info(
-            "A question is open about another clip; it waits there. Choose that run again, or stop asking."
-        )
+        st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
     if ask is None:
         add_panel(app_state, run)

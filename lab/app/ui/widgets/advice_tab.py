@@ -28,14 +28,14 @@ def show_advice(app_state: AppState, picked: Selection) -> None:
     """A rule with held-out figures, and what a score means."""
     swept = current_sweep(app_state, picked)
     if swept is None:
-        st.info("Advice is drawn from a sweep: start one on the tab “Sweep”.")
+        st.info("Advice needs a sweep: start one on the tab “Sweep”.")
     else:
         _advice(picked, swept)
     _calibration(picked)
 
 
 def _advice(picked: Selection, swept: Sweep) -> None:
-    """A rule, its held-out figures, and honest lines about them."""
+    """The recommended rule, its held-out figures, and notes on how far to trust them."""
     first, second, third = st.columns([2, 1, 1])
     kind = first.radio(
         "Goal",
@@ -45,7 +45,7 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         key="keep_goal",
         persist_state="session",
     )
-    least = second.number_input(
+    min_recall = second.number_input(
         "Recall",
         0.05,
         1.0,
@@ -55,7 +55,7 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         key="keep_recall",
         persist_state="session",
     )
-    most = third.number_input(
+    max_false_per_hour = third.number_input(
         "False an hour",
         0.0,
         1000.0,
@@ -64,32 +64,38 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         key="keep_false",
         persist_state="session",
     )
-    goal = Goal(kind=kind, least_recall=least, most_false_per_hour=most)  # type: ignore[arg-type]
+    goal = Goal(
+        kind=kind,  # type: ignore[arg-type]
+        least_recall=min_recall,
+        most_false_per_hour=max_false_per_hour,
+    )
     found = recommend(swept, goal)
     row = found.to_dict()
     d = found.rule.default.debounce
     st.markdown(
-        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames} samples, exit below {d.exit_threshold:.3f} after "
-        f"{d.exit_frames}, merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
+        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames} samples, "
+        f"exit below {d.exit_threshold:.3f} after {d.exit_frames}, merge gap {d.merge_gap_s:g} s, "
+        f"at least {d.min_duration_s:g} s."
     )
-    held = row["held_out"]
+    held_out = row["held_out"]
     for note in found.notes:
         st.warning(note)
-    shown = {f"held out, by {found.folds.by}": held} if held else {}
-    shown["on the clips it was chosen on"] = row["fitted"]
+    columns = {f"held out, by {found.folds.by}": held_out} if held_out else {}
+    columns["on the clips it was chosen on"] = row["fitted"]
     names = ("precision", "recall", "f1", "false_per_hour")
     st.dataframe(
         [
-            {"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in shown.items()}}
+            {"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in columns.items()}}
             for n in names
         ],
         hide_index=True,
     )
-    show_reasons(figures["refused"] for figures in shown.values())
-    if held:
+    show_reasons(figures["refused"] for figures in columns.values())
+    if held_out:
         st.caption(
-            f"Held out: for each of {len(found.folds.names)} {found.folds.by}s the rule was chosen without it. "
-            "These are the figures to expect elsewhere; intervals resample whole groups."
+            f"Held out: for each of {len(found.folds.names)} {found.folds.by}s "
+            "the rule was chosen without it. "
+            "Expect these figures on new footage; intervals resample whole groups."
         )
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
@@ -101,28 +107,37 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         {**split, "folds": folds},
     )
     if found.sites:
-        st.subheader("Sites with a threshold of their own")
+        st.subheader("Sites with their own threshold")
         st.dataframe(
             pd.DataFrame(
-                [{"site": s["site"], "enter at": Rule.from_dict(s["rule"]).default.debounce.enter_threshold,
-                  "gain in F1, held out": f"{s['f1_gain']:+.3f} [{s['f1_gain_interval'][0]:+.3f}, {s['f1_gain_interval'][1]:+.3f}]"}
-                 for s in found.sites]
+                [
+                    {
+                        "site": s["site"],
+                        "enter at": Rule.from_dict(s["rule"]).default.debounce.enter_threshold,
+                        "gain in F1, held out": _gain(s["f1_gain"], s["f1_gain_interval"]),
+                    }
+                    for s in found.sites
+                ]
             ),
             hide_index=True,
-        )  # fmt: skip
+        )
     elif found.folds.by == "site":
-        st.caption("No site does better, held out, with a threshold of its own.")
+        st.caption("No site has better held-out figures with its own threshold.")
+
+
+def _gain(value: float, limits: tuple[float, float]) -> str:
+    return f"{value:+.3f} [{limits[0]:+.3f}, {limits[1]:+.3f}]"
 
 
 def _value(row: dict[str, Any], name: str) -> str:
     value, limits = row.get(name), row.get(f"{name}_interval")
     if value is None:
-        return "cannot be said"
+        return "not available"
     return f"{value:.3f}" + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else "")
 
 
 def _calibration(picked: Selection) -> None:
-    """The probability that the label is there, by score."""
+    """The probability that the label is present, by score."""
     if not picked.covered:
         return
     st.subheader("What a score means")
@@ -138,13 +153,20 @@ def _calibration(picked: Selection) -> None:
     chart = go.Figure(go.Scatter(x=x, y=made.probability(x), mode="lines", name="fit"))
     chart.add_trace(
         go.Scatter(
-            x=[(b["from"] + b["to"]) / 2 for b in made.bins], y=[b["share"] for b in made.bins], mode="markers", name="observed",
-            error_y={"type": "data", "array": [b["high"] - b["share"] for b in made.bins], "arrayminus": [b["share"] - b["low"] for b in made.bins]},
+            x=[(b["from"] + b["to"]) / 2 for b in made.bins],
+            y=[b["share"] for b in made.bins],
+            mode="markers",
+            name="observed",
+            error_y={
+                "type": "data",
+                "array": [b["high"] - b["share"] for b in made.bins],
+                "arrayminus": [b["share"] - b["low"] for b in made.bins],
+            },
         )
-    )  # fmt: skip
+    )
     chart.update_layout(
         xaxis_title="score",
-        yaxis_title="probability that it is there",
+        yaxis_title="probability that it is present",
         height=300,
         margin={"l": 50, "r": 10, "t": 10, "b": 40},
     )
@@ -159,5 +181,6 @@ def _calibration(picked: Selection) -> None:
         hide_index=True,
     )
     right.caption(
-        f"Logistic, over {made.samples} samples with a score in {made.clips} clip(s), {made.positives} of them with it."
+        f"Logistic fit over {made.samples} samples with a score in {made.clips} clip(s); the label "
+        f"is present in {made.positives} of them."
     )

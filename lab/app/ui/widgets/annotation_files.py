@@ -1,4 +1,4 @@
-"""Annotations in and out, and whether two annotators agree."""
+"""Import and export of annotations, and the agreement of two annotators."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def _import(app_state: AppState) -> None:
     )
     media = {m["media_id"]: m for m in app_state.store.all_media()}
     clip = st.selectbox(
-        "Of which clip, if the file does not say",
+        "Clip, if the file does not name one",
         list(media),
         format_func=lambda m: media[m]["name"],
         index=None,
     )
-    who = st.text_input("Annotated by", placeholder="as the file says")
-    watched = st.checkbox("Its media were wholly watched for its labels")
+    who = st.text_input("Annotated by", placeholder="as in the file")
+    watched = st.checkbox("Its clips were watched completely for its labels")
     if file is not None and st.button("Import annotations", type="primary"):
         try:
             rows = read_rows(file.getvalue(), file.name)
@@ -78,22 +78,22 @@ def _import(app_state: AppState) -> None:
 
 def _export(app_state: AppState) -> None:
     st.markdown("**Export**")
-    marks, watched, _ = app_state.truth.records()
-    if not marks and not watched:
-        st.caption("Nothing is annotated yet.")
+    annotations, watched, _ = app_state.truth.records()
+    if not annotations and not watched:
+        st.caption("There are no annotations yet.")
         return
     formats = formats_of("annotations")
     kind = st.selectbox("Format", formats, format_func=lambda name: _NAMES.get(name, name))
-    spoken = {a.media_id for a in marks} | {c.media_id for c in watched}
+    annotated_media = {a.media_id for a in annotations} | {c.media_id for c in watched}
     media: list[dict[str, Any]] = [
-        m for m in app_state.store.all_media() if m["media_id"] in spoken
+        m for m in app_state.store.all_media() if m["media_id"] in annotated_media
     ]
     if formats[kind].is_of_one_media:
         media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
     try:
         st.download_button(
             "Annotations",
-            write_rows(marks, watched, media, kind),
+            write_rows(annotations, watched, media, kind),
             f"annotations{formats[kind].suffix}",
             on_click="ignore",
         )
@@ -109,15 +109,17 @@ def _export(app_state: AppState) -> None:
 
 def _agreement(app_state: AppState) -> None:
     st.markdown("**Agreement**")
-    marks, watched, _ = app_state.truth.records()
+    annotations, watched, _ = app_state.truth.records()
     names = sorted({c.annotator for c in watched})
     if len(names) < 2:
-        st.caption("Two annotators who watched the same stretches can be compared here.")
+        st.caption(
+            "Once two annotators have watched the same stretches, they can be compared here."
+        )
         return
     one = st.selectbox("One", names)
     other = st.selectbox("Other", [n for n in names if n != one])
     try:
-        found = agreement(marks, watched, one, other)
+        found = agreement(annotations, watched, one, other)
     except LabError as error:
         st.error(str(error))
         return
@@ -135,14 +137,15 @@ def _agreement(app_state: AppState) -> None:
 
 
 def detections_from_elsewhere(app_state: AppState) -> None:
-    """MegaDetector's JSON and detections as CSV, as runs, in an expander."""
-    with st.expander("Detections made elsewhere: MegaDetector's JSON, or CSV"):
+    """Import of MegaDetector's JSON and of detections as CSV, as runs, in an expander."""
+    with st.expander("Detections from other programs: MegaDetector's JSON, or CSV"):
         file = st.file_uploader("Results file", type=["json", "csv"], key="results_file")
         every = st.number_input(
             "CSV: seconds between samples, if only detections are listed", 0.0, 3600.0, 0.0
         )
         st.caption(
-            "The runs have no picture unless the videos are at hand: `lab import megadetector FILE --videos DIR`."
+            "The runs have pictures only if the videos are available: `lab import megadetector "
+            "FILE --videos DIR`."
         )
         if file is None or not st.button("Import as runs", type="primary"):
             return
@@ -157,15 +160,15 @@ def detections_from_elsewhere(app_state: AppState) -> None:
             except LabError as error:
                 st.error(str(error).replace(str(path), file.name))
                 return
-        _told(found)
+        _show_import_result(found)
 
 
-def _told(found: Imported) -> None:
+def _show_import_result(found: Imported) -> None:
     if found.runs:
         st.success(f"{len(found.runs)} run(s) imported; they are on Tune and Measure.")
     for note in found.notes[:20]:
         st.caption(note)
     for name, why in [*found.failures.items()][:20]:
-        st.warning(f"{name} failed when it was made: {why}")
+        st.warning(f"{name} failed when the detections were made: {why}")
     for name, why in [*found.refused.items()][:20]:
         st.error(f"{name}: {why}")

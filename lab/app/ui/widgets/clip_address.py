@@ -1,4 +1,4 @@
-"""Where the browser gets a clip from."""
+"""The address from which the browser loads a clip."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lab.runs.run import Run
 
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
-    """Where the browser gets the clip, or None and what there is to wait for."""
+    """The clip's address; or None, and the reason or what is being made."""
     if not Path(media["path"]).is_file():
-        return None, "The video is not at hand; scores, sightings and annotations work without it."
+        return None, "The video file is missing; scores, sightings and annotations work without it."
     if media["is_browser_playable"]:
         return f"/api/media/{media['media_id']}/file", ""
     if app_state.store.playable_file(media["media_id"]).exists():
@@ -20,15 +20,15 @@ def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None
     job = app_state.want_copy(media)
     if job.state == "failed":
         return None, (
-            f"No copy could be made for the browser: {job.error}; it is tried again "
-            f"{app_state.retry_after_s:.0f} s later, when the page is opened again"
+            f"No copy could be made for the browser: {job.error}; it can be retried after "
+            f"{app_state.retry_after_s:.0f} s by opening the page again"
         )
     share = f" {100 * job.done // job.total} %" if job.total else ""
     return None, f"Making a copy that the browser can play…{share}"
 
 
 def is_waiting(app_state: AppState, run: Run) -> bool:
-    """Whether something the player shows is still being made."""
+    """Whether the run or the clip's copy for the browser is still being made."""
     media_id = run.media["media_id"]
     return run.state == "running" or any(
         j.is_active and j.kind == "playable" and j.payload["media_id"] == media_id

@@ -1,4 +1,4 @@
-"""The settings of each detector, as widgets that give what `make_detector` takes."""
+"""The settings of each detector, as widgets that return the arguments of `make_detector`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Settings = dict[str, Any]
 SIZES = [320, 416, 512, 640, 800, 960, 1280]
 _WORDS = {
     "yolo": "a fixed set of classes, or your own weights",
-    "yolo-world": "anything that can be said in words",
-    "yoloe": "anything that can be said in words, or its own vocabulary",
+    "yolo-world": "anything that a prompt describes",
+    "yoloe": "anything that a prompt describes, or its own vocabulary",
     "logos": "brands, by CLIP",
-    "scenes": "what kind of place it is, by CLIP",
-    "ocr": "writing that can be read",
-    "text": "the first name of ocr, for runs that have it",
+    "scenes": "kinds of places, by CLIP",
+    "ocr": "text in the picture",
+    "text": "an older name of ocr, for runs that have it",
     "motion": "whatever moves",
     "visual": "colours, brightness, contrast, sharpness",
     "remote": "a worker elsewhere, over HTTP",
@@ -42,11 +42,12 @@ def offered() -> list[str]:
 
 
 def in_words(name: str) -> str:
+    """A detector's name with its description."""
     return f"{name} · {_WORDS.get(name, 'plugin')}"
 
 
 def detector_form(name: str) -> Settings | None:
-    """Settings with `name`; None while something is missing, which the page says."""
+    """Settings with `name`; None while something is missing, which the page shows."""
     form = _FORMS.get(name, _plugin)
     found = form(name)
     return None if found is None else {"name": name, **found}
@@ -54,7 +55,7 @@ def detector_form(name: str) -> Settings | None:
 
 @st.cache_data(show_spinner=False, max_entries=32)
 def _labels(settings_text: str, settings: Settings) -> list[str] | None:
-    """Labels of a model, asked of the worker, which then has it warm. None: not usable."""
+    """Labels of a model, from the worker, which then keeps it loaded. None: not usable."""
     app_state = here()
     job = app_state.engine.submit(
         "describe", "load the detector", detector=settings, store=str(app_state.store.folder)
@@ -67,24 +68,24 @@ def _models() -> list[dict[str, Any]]:
     app_state = here()
     job = listing(app_state)
     if job.is_active:
-        finish(job, "Looking at the models folder…")
+        finish(job, "Reading the models folder…")
     return newest_rows(app_state) or []
 
 
-def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ()) -> str | None:
-    """A choice of the weights that a detector takes. None is its default."""
+def _weights(name: str, default: str | None = None, catalogue: tuple[str, ...] = ()) -> str | None:
+    """A choice of the weights that a detector can use. None is its default."""
 
-    here_now = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
-    options = [*([default] if default else []), *here_now]
-    fetched = [k for k in known if k not in here_now]
+    installed = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
+    usable = [*([default] if default else []), *installed]
+    downloadable = [name for name in catalogue if name not in installed]
     like = str(st.session_state.get("like", {}).get("weights"))
-    shown = [*options, *fetched]
+    options = [*usable, *downloadable]
     picked: str = st.selectbox(
         "Weights",
-        shown,
-        index=shown.index(like) if like in shown else 0,
-        format_func=lambda w: f"{w} (download)" if w in fetched else w,
-        help=f"Own weights: put them in {models_folder()}; see the page Models.",
+        options,
+        index=options.index(like) if like in options else 0,
+        format_func=lambda w: f"{w} (download)" if w in downloadable else w,
+        help=f"Put your own weights in {models_folder()}; see the page Models.",
     )
     return None if picked == default else picked
 
@@ -95,10 +96,10 @@ def _network(
     first, second, third = st.columns(3)
     with first:
         chosen = weights()
-    usual = st.session_state.get("like", {}).get("image_size", 640)
-    usual = usual if usual in SIZES else 640
+    default_size = st.session_state.get("like", {}).get("image_size", 640)
+    default_size = default_size if default_size in SIZES else 640
     runtime = second.selectbox("Runtime", runtimes(chosen), key=f"runtime_{name}_{chosen}")
-    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(usual))
+    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(default_size))
     return {"image_size": size, "runtime": runtime, **({"weights": chosen} if chosen else {})}
 
 
@@ -109,25 +110,25 @@ def _yolo(name: str) -> Settings | None:
         return ["openvino"] if weights and not weights.endswith(".onnx") else ["onnx", "openvino"]
 
     settings = _network(name, lambda: _weights(name, "yolo11n (default)"), runtimes)
-    known = _labels(str(settings), {"name": name, **settings})
-    if known is None:
+    model_labels = _labels(str(settings), {"name": name, **settings})
+    if model_labels is None:
         _labels.clear()
         return None
     labels = st.multiselect(
-        "Labels", known, placeholder=f"All {len(known)}", help="None chosen: all of them."
+        "Labels", model_labels, placeholder=f"All {len(model_labels)}", help="Default: all of them."
     )
     return settings | ({"labels": labels} if labels else {})
 
 
 def _prompted(name: str) -> Settings | None:
     worlds = ("yolov8s-worldv2.pt", "yolov8m-worldv2.pt", "yolov8l-worldv2.pt", "yolov8s-world.pt")
-    known = (
+    catalogue = (
         worlds
         if name == "yolo-world"
         else ("yoloe-11s-seg.pt", "yoloe-11m-seg.pt", "yoloe-11l-seg.pt")
     )
     runtimes = ["onnx", "openvino", "torch"] if name == "yolo-world" else ["torch"]
-    settings = _network(name, lambda: _weights(name, known=known), lambda _: runtimes)
+    settings = _network(name, lambda: _weights(name, catalogue=catalogue), lambda _: runtimes)
     prompts = checked(prompt_chips("Prompts", KEY))
     mode = mode_choice(len(prompts or []), f"mode_{name}")
     if prompts is None:
@@ -138,19 +139,26 @@ def _prompted(name: str) -> Settings | None:
 def _named_list(name: str, kind: str) -> Settings:
     lists = named_lists(kind)
     picked = st.selectbox(
-        kind.capitalize(), ["built-in", *lists], help="Lists of your own: on the page Models."
+        kind.capitalize(), ["built-in", *lists], help="Add your own lists on the page Models."
     )
     return {} if picked == "built-in" else {kind: lists[picked]}
 
 
-def _negative(usual: tuple[str, ...], key: str, what: str) -> Settings:
-    """The prompts of the class that stands against all others; one a line."""
+def _negative(default: tuple[str, ...], key: str, what: str) -> Settings:
+    """The prompts of the negative class, one per line."""
     text = st.text_area(
-        "Negative prompts", "\n".join(usual), key=key, persist_state="session", height=110,
-        help=f"What a picture {what} looks like, one prompt a line; together they are one class, which takes what is none of the others.",
-    )  # fmt: skip
-    given = [line.strip() for line in text.splitlines() if line.strip()]
-    return {} if tuple(given) == usual or not given else {"negative": given}
+        "Negative prompts",
+        "\n".join(default),
+        key=key,
+        persist_state="session",
+        height=110,
+        help=(
+            f"Describe a picture {what}, one prompt per line; together they form one class, for "
+            "pictures that match none of the others."
+        ),
+    )
+    prompts = [line.strip() for line in text.splitlines() if line.strip()]
+    return {} if tuple(prompts) == default or not prompts else {"negative": prompts}
 
 
 def _logos(name: str) -> Settings | None:
@@ -159,9 +167,7 @@ def _logos(name: str) -> Settings | None:
     first, second = st.columns(2)
     with first:
         settings = _named_list(name, "brands")
-    on = second.segmented_control(
-        "Looked for on", ["frame", "boxes"], default="frame", required=True
-    )
+    on = second.segmented_control("Search", ["frame", "boxes"], default="frame", required=True)
     if on == "boxes":
         classes = prompt_chips(
             "Boxes of (classes of the default detector)",
@@ -182,7 +188,9 @@ def _scenes(name: str) -> Settings | None:
 
 def _text(name: str) -> Settings | None:
     words = prompt_chips("Words, or /regular expressions/", "keep_text_words")
-    st.caption("Each is a label of its own; none: everything that can be read is the label “text”.")
+    st.caption(
+        "Each is a separate label; without any, all text that can be read has the label “text”."
+    )
     return {"labels": words} if words else {}
 
 
@@ -193,7 +201,7 @@ def _motion(name: str) -> Settings | None:
         10,
         5000,
         120,
-        help="What stands still for a tenth of it becomes background.",
+        help="What stays still for a tenth of it becomes background.",
     )
     warm = second.number_input("Warm-up, samples", 1, 500, 8)
     return {"history_samples": int(history), "warm_up_samples": int(warm)}
@@ -213,11 +221,11 @@ def _remote(name: str) -> Settings | None:
     token = third.text_input(
         "Variable with the token",
         placeholder="WORKER_TOKEN",
-        help="The name of an environment variable of the app; the token itself is never stored.",
+        help="Name of an environment variable of the app; the token itself is never stored.",
     )
     labels = prompt_chips("Labels", "keep_remote_labels")
     if not url.strip():
-        st.info("Give the address of a worker that speaks the protocol in the guide.")
+        st.info("Enter the address of a worker that implements the protocol in the guide.")
         return None
     return (
         {"url": url.strip(), "analysis_type": kind}
@@ -234,7 +242,7 @@ def _cloud(name: str) -> Settings | None:
         1,
         1_000_000,
         1000,
-        help="Counted as billed: a picture times a feature. Frames beyond it fail.",
+        help="Counted as billed: pictures times features. Frames over budget fail.",
     )
     if not features:
         st.info("Choose one or more features.")
@@ -251,19 +259,28 @@ def _plugin(name: str) -> Settings | None:
         "{}",
         key=f"keep_settings_{name}",
         persist_state="session",
-        help="What the plugin's factory takes.",
+        help="Arguments of the plugin's factory.",
     )
     try:
-        given = json.loads(text)
-        if not isinstance(given, dict) or "name" in given:
-            raise ValueError("expected an object of settings, without name")
+        settings = json.loads(text)
+        if not isinstance(settings, dict) or "name" in settings:
+            raise ValueError("expected a JSON object of settings, without name")
     except ValueError as error:
-        st.error(f"These are no settings: {error}")
+        st.error(f"The settings are not valid: {error}")
         return None
-    return given
+    return settings
 
 
 _FORMS: dict[str, Callable[[str], Settings | None]] = {
-    "yolo": _yolo, "yolo-world": _prompted, "yoloe": _prompted, "logos": _logos, "scenes": _scenes, "ocr": _text, "text": _text,
-    "motion": _motion, "visual": _visual, "remote": _remote, "cloud-vision": _cloud,
-}  # fmt: skip
+    "yolo": _yolo,
+    "yolo-world": _prompted,
+    "yoloe": _prompted,
+    "logos": _logos,
+    "scenes": _scenes,
+    "ocr": _text,
+    "text": _text,
+    "motion": _motion,
+    "visual": _visual,
+    "remote": _remote,
+    "cloud-vision": _cloud,
+}

@@ -1,4 +1,4 @@
-"""The tab Known: weights with a known address, and their downloads."""
+"""The tab Known: weights of the catalogue, and their downloads."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lab.detectors.weights.catalogue import CHECKS, Entry, catalogue
 from lab.detectors.weights.files import models_folder
 from lab.jobs.job import Job
 
-_SHOWN = 12
-_SHOWN_JOBS = 6
+_MAX_ROWS = 12
+_MAX_JOBS = 6
 _starting = threading.Lock()
 
 
@@ -28,14 +28,15 @@ def known(app_state: AppState) -> None:
         placeholder="Parts of a name, task or licence: yolo11 segment",
     )
     words = text.lower().split()
-    fit = [e for e in entries.values() if all(word in _searched(e) for word in words)]
+    fit = [e for e in entries.values() if all(word in _search_text(e) for word in words)]
     st.caption(
-        f"{len(fit)} of {len(entries)} known weights. Your own: `catalogue.toml` in the models folder."
+        f"{len(fit)} of {len(entries)} known weights. Add your own to `catalogue.toml` in the "
+        "models folder."
     )
-    many = len(fit) > _SHOWN and not st.session_state.get("known_all")
+    many = len(fit) > _MAX_ROWS and not st.session_state.get("known_all")
     parts = unfinished()
     jobs = newest_downloads(app_state)
-    for entry in fit[:_SHOWN] if many else fit:
+    for entry in fit[:_MAX_ROWS] if many else fit:
         _row(app_state, entry, jobs.get(entry.name), parts.get(entry.name))
     if many and st.button(f"Show all {len(fit)}"):
         st.session_state.known_all = True
@@ -43,7 +44,7 @@ def known(app_state: AppState) -> None:
 
 
 def start_download(app_state: AppState, name: str) -> Job:
-    """The job that downloads it: a new one, or the one that is on its way already."""
+    """The job that downloads `name`: a new one, or the one that is active already."""
     with _starting:
         job = newest_downloads(app_state).get(name)
         if job is not None and job.is_active:
@@ -54,7 +55,7 @@ def start_download(app_state: AppState, name: str) -> Job:
 
 
 def newest_downloads(app_state: AppState) -> dict[str, Job]:
-    """The last job of each name, newest first."""
+    """The last download job of each name, newest first."""
     found: dict[str, Job] = {}
     for job in app_state.engine.jobs():
         if job.kind == "weights":
@@ -62,7 +63,7 @@ def newest_downloads(app_state: AppState) -> dict[str, Job]:
     return found
 
 
-def _searched(entry: Entry) -> str:
+def _search_text(entry: Entry) -> str:
     return f"{entry.name} {entry.task} {entry.licence} {entry.check} {entry.url}".lower()
 
 
@@ -80,7 +81,7 @@ def _row(app_state: AppState, entry: Entry, job: Job | None, part_bytes: int | N
         )  # fmt: skip
         if (models_folder() / entry.name).is_file():
             right.button(
-                "Is here",
+                "Downloaded",
                 key=f"get_{entry.name}",
                 disabled=True,
                 icon=":material/check:",
@@ -91,7 +92,7 @@ def _row(app_state: AppState, entry: Entry, job: Job | None, part_bytes: int | N
         label = (
             "Downloading"
             if active
-            else f"Go on from {size(part_bytes)}"
+            else f"Continue from {size(part_bytes)}"
             if part_bytes
             else "Download"
         )
@@ -107,7 +108,7 @@ def _row(app_state: AppState, entry: Entry, job: Job | None, part_bytes: int | N
 
 
 def _show_downloads(app_state: AppState) -> None:
-    """Downloads with progress, renewed while any is active."""
+    """Downloads with progress, refreshed while any is active."""
     active = any(job.is_active for job in newest_downloads(app_state).values())
     st.fragment(_downloads, run_every=0.5 if active else None)(app_state, active)
 
@@ -115,24 +116,24 @@ def _show_downloads(app_state: AppState) -> None:
 def _downloads(app_state: AppState, was_active: bool) -> None:
     jobs = list(newest_downloads(app_state).values())
     if was_active and not any(job.is_active for job in jobs):
-        st.rerun()  # the rows below say what is here now
+        st.rerun()  # the rows below show what is downloaded now
     parts = unfinished()
-    told = [job for job in jobs if job.is_active]
-    told += [job for job in jobs if not job.is_active and _still_true(job)][:_SHOWN_JOBS]
-    for job in told:
+    listed = [job for job in jobs if job.is_active]
+    listed += [job for job in jobs if not job.is_active and _matches_folder(job)][:_MAX_JOBS]
+    for job in listed:
         _download(app_state, job, parts.get(job.payload["weights"], 0))
 
 
-def _still_true(job: Job) -> bool:
+def _matches_folder(job: Job) -> bool:
     return (models_folder() / job.payload["weights"]).is_file() == (job.state == "done")
 
 
 def _download(app_state: AppState, job: Job, part_bytes: int) -> None:
     name = plain(job.payload["weights"])
     if job.state == "done":
-        st.success(f"{name} is here, whole and checked.")
+        st.success(f"{name} is downloaded and verified.")
         return
-    kept = f"{size(part_bytes)} of it are kept; the next download goes on where this one stopped."
+    kept = f"{size(part_bytes)} of it are kept; the next download continues from there."
     kept = kept if part_bytes else "Nothing of it was kept."
     if job.state == "failed":
         st.error(f"{plain(job.error or f'{name} failed')}. {kept}")
@@ -147,11 +148,14 @@ def _progress(app_state: AppState, job: Job, name: str) -> None:
         share = min(1.0, job.done / job.total) if job.total else 0.0
         text = f"**{name}** · "
         if job.state == "queued":
-            text += "waits for its turn"
+            text += "queued"
         elif not job.done:
-            text += "asking the server"
+            text += "connecting"
         else:
-            text += f"{size(job.done)} of {size(job.total) if job.total else '?'} · {size(int(job.rate_hz))} a second"
+            text += (
+                f"{size(job.done)} of {size(job.total) if job.total else '?'} · "
+                f"{size(int(job.rate_hz))} per second"
+            )
             if job.left_s is not None:
                 text += f" · {clock(job.left_s)} left"
         st.progress(share, text)

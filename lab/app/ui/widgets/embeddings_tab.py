@@ -1,4 +1,4 @@
-"""The tab Text embeddings: what prompts are known without a text encoder."""
+"""The tab Text embeddings: prompts whose embeddings are in the store."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ _MAX_UNPACKED_BYTES = 1 << 30
 
 def text_embeddings(app_state: AppState) -> None:
     st.caption(
-        "Open-vocabulary detectors look for prompts by their embeddings. Each is computed once and "
-        "kept; where the text encoder cannot be had, they come from a file."
+        "Open-vocabulary detectors search for prompts by their embeddings. Each is computed once "
+        "and "
+        "stored; where the text encoder is not available, they can be imported from a file."
     )
     counts = app_state.store.embedding_counts()
     if counts:
         for encoder, count in counts.items():
-            st.markdown(f"**{count}** kept for `{encoder}`")
+            st.markdown(f"**{count}** stored for `{encoder}`")
     else:
-        st.info("No embedding is kept yet. Import a file below; a run with prompts adds its own.")
+        st.info("No embedding is stored yet. Import a file below; a run with prompts adds its own.")
     left, right = st.columns(2, gap="large")
     with left:
         _import(app_state)
@@ -44,9 +45,11 @@ def text_embeddings(app_state: AppState) -> None:
 def _import(app_state: AppState) -> None:
     st.markdown("**Import**")
     file = st.file_uploader(
-        "File of embeddings: an .npz with `names` and `emb`", type=["npz"], max_upload_size=_MAX_UPLOAD_MB,
+        "File of embeddings: an .npz with `names` and `emb`",
+        type=["npz"],
+        max_upload_size=_MAX_UPLOAD_MB,
         key="embeddings_file",
-    )  # fmt: skip
+    )
     encoder = st.text_input(
         "Made by the encoder",
         CLIP,
@@ -56,17 +59,17 @@ def _import(app_state: AppState) -> None:
     )
     if st.button("Import embeddings", type="primary", disabled=file is None):
         try:
-            st.session_state.embeddings_told = _read(app_state, file, encoder.strip())
+            st.session_state.embeddings_message = _read(app_state, file, encoder.strip())
         except LabError as error:
             st.error(plain(str(error)))
             return
         st.rerun()  # the counts above
-    if told := st.session_state.pop("embeddings_told", None):
-        st.success(told)
+    if message := st.session_state.pop("embeddings_message", None):
+        st.success(message)
 
 
 def _read(app_state: AppState, file: Any, encoder: str) -> str:
-    """What was imported, in words. Raises SettingError."""
+    """Import a file; a message that says what was imported. Raises SettingError."""
     if not encoder:
         raise SettingError(f"name the encoder that made the embeddings, such as {CLIP}")
     with tempfile.TemporaryDirectory() as folder:
@@ -78,32 +81,35 @@ def _read(app_state: AppState, file: Any, encoder: str) -> str:
         except SettingError as error:
             raise SettingError(" ".join(str(error).replace(str(path), file.name).split())) from None
     if not vectors:
-        raise SettingError(f"{file.name} holds no embeddings")
+        raise SettingError(f"{file.name} has no embeddings")
     check_encoder(encoder, vectors, app_state.store)
-    other = app_state.store.differing_embeddings(encoder, vectors)
-    fresh = app_state.store.save_embeddings(encoder, vectors, file.name)
-    told = f"{fresh} embeddings kept, {len(vectors) - fresh} were known."
-    if other:
-        few = ", ".join(map(plain, other[:5])) + (
-            f" and {len(other) - 5} more" if len(other) > 5 else ""
+    differing = app_state.store.differing_embeddings(encoder, vectors)
+    new = app_state.store.save_embeddings(encoder, vectors, file.name)
+    message = f"{new} embeddings saved, {len(vectors) - new} were in the store already."
+    if differing:
+        listed = ", ".join(map(plain, differing[:5])) + (
+            f" and {len(differing) - 5} more" if len(differing) > 5 else ""
         )
-        told += f" Known with another embedding, which stays: {few}; `lab embeddings import --replace` takes those of the file."
-    return told
+        message += (
+            f" The store has a different embedding and keeps it: {listed}; "
+            "`lab embeddings import --replace` takes the file's."
+        )
+    return message
 
 
 def _check_unpacked(path: Path) -> None:
-    """A small file may unpack to more than there is memory."""
+    """Raise SettingError for a small file that unpacks to more than memory may hold."""
     if not zipfile.is_zipfile(path):
-        return  # the reader says what is wrong with it
+        return  # the reader reports what is wrong with it
     with zipfile.ZipFile(path) as packed:
         if sum(entry.file_size for entry in packed.infolist()) > _MAX_UNPACKED_BYTES:
             raise SettingError(f"{path} unpacks to more than 1 GiB; import it in parts")
 
 
 def _search(app_state: AppState, encoders: list[str]) -> None:
-    st.markdown("**Is a prompt known?**")
+    st.markdown("**Look up a prompt**")
     if not encoders:
-        st.caption("Once embeddings are kept, prompts can be looked up here.")
+        st.caption("Once embeddings are stored, prompts can be looked up here.")
         return
     encoder = encoders[0]
     if len(encoders) > 1:

@@ -1,4 +1,4 @@
-"""What the gate of a run saved, and what it cost where the clip is annotated."""
+"""How many samples a run's gate skipped, and its cost in recall on annotated clips."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ def gate_line(app_state: AppState, run: Run, rule: Rule) -> None:
     except LabError as error:
         st.caption(f"The gate: {error}")
         return
-    text = (
-        f"The gate held back **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
-    )
+    text = f"The gate skipped **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
     for label, row in report.labels.items():
         if row["recall"] is None:
             continue
-        text += f" {label}: {row['hidden']} of {row['annotations']} annotated presences were never looked at; recall {row['recall']:.2f}"
+        text += (
+            f" {label}: {row['hidden']} of {row['annotations']} annotated presences were never "
+            f"analysed; recall {row['recall']:.2f}"
+        )
         whole = row["recall_without_gate"]
         text += "." if whole is None else f", without the gate {whole:.2f}."
     if not report.labels:
-        text += " Annotate the clip to see what that costs in recall."
+        text += " Annotate the clip to see its cost in recall."
     st.caption(text)

@@ -1,4 +1,4 @@
-"""The tabs Brands and Scenes: lists as tables, kept under names of their own."""
+"""The tabs Brands and Scenes: lists as tables, saved under their names."""
 
 from __future__ import annotations
 
@@ -20,9 +20,19 @@ from lab.detectors.zero_shot.saved_lists import (
 from lab.errors import LabError
 
 _WORDS = {
-    "brands": ("brand", "terms", "logos", "Each term stands in “a photo of the … logo” and the like."),
-    "scenes": ("scene", "prompts", "scenes", "Prompts are whole descriptions; a scene without any is looked for by its name."),
-}  # fmt: skip
+    "brands": (
+        "brand",
+        "terms",
+        "logos",
+        "Each term is used in “a photo of the … logo” and similar prompts.",
+    ),
+    "scenes": (
+        "scene",
+        "prompts",
+        "scenes",
+        "Prompts are whole descriptions; a scene without any uses its name.",
+    ),
+}
 _BUILT_IN = "The built-in list"
 
 
@@ -30,14 +40,17 @@ _BUILT_IN = "The built-in list"
 class _Draft:
     """A table that is being edited.
 
-    saved: the rows as they are kept. base: what the widget began with. now: what it shows.
-    mark: time of the file. key: of the widget; another one when it must begin anew.
+    saved: the rows in the file.
+    base: the rows with which the widget was created.
+    now: the rows in the widget.
+    mtime_ns: modification time of the file, ns.
+    key: the widget's key; a new key creates the widget again.
     """
 
     saved: list[dict[str, str]]
     base: list[dict[str, Any]]
     now: list[dict[str, Any]]
-    mark: int
+    mtime_ns: int
     key: str = ""
 
     @property
@@ -57,8 +70,8 @@ def edit_lists(app_state: AppState, kind: str) -> None:
             _delete(kind, name)
         return
     st.caption(
-        f"What the detector `{detector}` tells apart. {how} Separate {terms} by “; ”. "
-        "Another list is another run."
+        f"The classes of the detector `{detector}`. {how} Separate {terms} by “; ”. "
+        "A different list needs a new run."
     )
     edited = _table(kind, draft, column, terms)
     draft.now = edited
@@ -72,24 +85,22 @@ def edit_lists(app_state: AppState, kind: str) -> None:
         state = "not saved yet" if draft.is_changed else "as saved" if name else "as built in"
         st.caption(f"{len(checked)} {kind if len(checked) != 1 else column}, {state}.")
     _save_form(kind, name, draft, problem is not None)
-    if told := st.session_state.pop(f"{kind}_told", None):
-        st.success(told)
+    if message := st.session_state.pop(f"{kind}_message", None):
+        st.success(message)
     if name:
-        st.caption(f"`{detector}` takes it as `{kind}`:")
+        st.caption(f"Pass it to `{detector}` as `{kind}`:")
         st.code(saved[name], language=None, wrap_lines=True)
         _delete(kind, name)
 
 
 def _delete(kind: str, name: str) -> None:
     with st.popover("Delete this list"):
-        st.write(
-            "Runs that were made with it keep what they found; they cannot be resumed without it."
-        )
+        st.write("Runs made with it keep their results; they cannot be resumed without it.")
         if st.button(f"Delete {plain(name)}", key=f"{kind}_delete_{name}"):
             list_path(kind, name).unlink(missing_ok=True)
             _drafts(kind).pop(name, None)
             st.session_state[f"{kind}_next"] = ""
-            st.session_state[f"{kind}_told"] = f"Deleted {plain(name)}."
+            st.session_state[f"{kind}_message"] = f"Deleted {plain(name)}."
             st.rerun()
 
 
@@ -99,7 +110,7 @@ def _opened(kind: str, names: list[str]) -> str | None:
     if f"{kind}_next" in st.session_state:
         st.session_state[key] = st.session_state.pop(f"{kind}_next")
     if st.session_state.get(key, "") not in ["", *names]:
-        st.session_state[key] = ""  # its file was taken away
+        st.session_state[key] = ""  # its file was removed
     picked = st.selectbox(
         "List", ["", *names], format_func=lambda n: n or _BUILT_IN, key=key, persist_state="session"
     )
@@ -107,15 +118,15 @@ def _opened(kind: str, names: list[str]) -> str | None:
 
 
 def _draft(kind: str, name: str | None) -> _Draft:
-    """What was edited before stays, over tabs and pages, until it is saved or thrown away."""
+    """The draft of a list, kept across tabs and pages until it is saved or discarded."""
     drafts = _drafts(kind)
-    mark = list_path(kind, name).stat().st_mtime_ns if name else 0
+    mtime_ns = list_path(kind, name).stat().st_mtime_ns if name else 0
     draft = drafts.get(name)
-    if draft is None or (draft.mark != mark and not draft.is_changed):
+    if draft is None or (draft.mtime_ns != mtime_ns and not draft.is_changed):
         rows = read_rows(kind, name)
-        draft = drafts[name] = _Draft(rows, [*rows], [*rows], mark)
-    elif draft.mark != mark:
-        st.warning("The list was saved elsewhere meanwhile; saving here writes over that.")
+        draft = drafts[name] = _Draft(rows, [*rows], [*rows], mtime_ns)
+    elif draft.mtime_ns != mtime_ns:
+        st.warning("The list was changed elsewhere in the meantime; saving here overwrites that.")
     return draft
 
 
@@ -126,7 +137,7 @@ def _drafts(kind: str) -> dict[str | None, _Draft]:
 
 def _table(kind: str, draft: _Draft, column: str, terms: str) -> list[dict[str, Any]]:
     if not draft.key or draft.key not in st.session_state:
-        # New, or it was away with the tab: it begins with what was edited.
+        # New, or removed while its tab was closed: start with the edited rows.
         turn = st.session_state[f"{kind}_turn"] = st.session_state.get(f"{kind}_turn", 0) + 1
         draft.base, draft.key = [*draft.now], f"{kind}_table_{turn}"
     frame = pd.DataFrame(draft.base, columns=[column, terms], dtype="str")
@@ -146,7 +157,7 @@ def _table(kind: str, draft: _Draft, column: str, terms: str) -> list[dict[str, 
     return [{str(key): value for key, value in row.items()} for row in rows]
 
 
-def _save_form(kind: str, name: str | None, draft: _Draft, is_wrong: bool) -> None:
+def _save_form(kind: str, name: str | None, draft: _Draft, has_problem: bool) -> None:
     first, second, third = st.columns([3, 1, 1], vertical_alignment="bottom")
     target = first.text_input(
         "Save as", name or "", key=f"{kind}_save_as_{name}", placeholder="letters, digits, - and _"
@@ -157,7 +168,11 @@ def _save_form(kind: str, name: str | None, draft: _Draft, is_wrong: bool) -> No
         _drafts(kind).pop(name)
         st.rerun()
     if second.button(
-        "Save", key=f"{kind}_save", type="primary", disabled=not target or is_wrong, width="stretch"
+        "Save",
+        key=f"{kind}_save",
+        type="primary",
+        disabled=not target or has_problem,
+        width="stretch",
     ):
         try:
             path = save_rows(kind, target, draft.now, replace=target == name)
@@ -167,5 +182,5 @@ def _save_form(kind: str, name: str | None, draft: _Draft, is_wrong: bool) -> No
         for done in {name, target}:
             _drafts(kind).pop(done, None)
         st.session_state[f"{kind}_next"] = target
-        st.session_state[f"{kind}_told"] = f"Saved as {plain(path.stem)}."
+        st.session_state[f"{kind}_message"] = f"Saved as {plain(path.stem)}."
         st.rerun()

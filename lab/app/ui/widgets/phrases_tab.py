@@ -18,7 +18,7 @@ from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.score_log import added_folders, log_fingerprint
 
-MAX, _AT_FIRST = 6, 3
+MAX, _DEFAULT_COUNT = 6, 3
 _panels = st.components.v2.component(
     "lab_phrases",
     html=asset("phrases/phrases.html"),
@@ -36,7 +36,8 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
     ]
     if not fit:
         st.info(
-            "Each run here looked for one label. Run a detector for two or more phrases, or add prompts to a run."
+            "Every run here has only one label. Run a detector for two or more phrases, or add "
+            "prompts to a run."
         )
         st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
         return
@@ -46,21 +47,21 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
         st.info("This run has fewer than two labels: there is nothing to compare.")
         return
     key = f"keep_phrases_labels_{run.run_id}"
-    st.session_state.setdefault(key, strongest[:_AT_FIRST])
+    st.session_state.setdefault(key, strongest[:_DEFAULT_COUNT])
     phrases = st.multiselect(
         "Phrases",
         strongest,
         key=key,
         persist_state="session",
         max_selections=MAX,
-        help="Two to six, the strongest first. All are looked at on the same frames.",
+        help="Two to six, strongest first. All are compared on the same frames.",
     )
     first, second = st.columns(2)
     rule = _rule(app_state, first, run)
-    known = app_state.truth.truth()
+    annotations = app_state.truth.truth()
     label = second.selectbox(
         "Against the annotations of",
-        sorted(known.by_media.get(run.media["media_id"], {})),
+        sorted(annotations.by_media.get(run.media["media_id"], {})),
         index=None,
         key=f"keep_phrases_truth_{run.media['media_id']}",
         persist_state="session",
@@ -70,20 +71,20 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
     if len(phrases) < 2:
         st.info("Choose at least two phrases.")
         return
-    found = compare_phrases(run, phrases, rule, known if label else None, label)
+    found = compare_phrases(run, phrases, rule, annotations if label else None, label)
     for note in found.notes:
         st.caption(note)
-    _show(app_state, run, found, known)
+    _show(app_state, run, found, annotations)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
     st.download_button(
         "Table as CSV", table, f"phrases_{run.run_id}.csv", "text/csv", on_click="ignore"
     )
     if is_waiting(app_state, run):
-        st.fragment(_look_again, run_every=1.5)(app_state, run)
+        st.fragment(_rerun_when_ready, run_every=1.5)(app_state, run)
 
 
 def by_peak(run: Run) -> list[str]:
-    """The run's labels, those with the highest score first; equals as the run names them."""
+    """The run's labels by highest score, descending; ties keep the run's order."""
     log, peak = run.log, dict.fromkeys(run.labels, 0.0)
     highest = np.zeros(len(log.labels), np.float32)
     np.maximum.at(highest, log.label, log.confidence)
@@ -130,12 +131,12 @@ def _rule(app_state: AppState, place: Any, run: Run) -> Rule:
     ]
 
 
-def _show(app_state: AppState, run: Run, found: Phrasing, known: Truth) -> None:
+def _show(app_state: AppState, run: Run, found: Phrasing, annotations: Truth) -> None:
     media = run.media
     src, wait = clip_address(app_state, media)
     truth = None
     if found.truth is not None:
-        of_label = known.of(media["media_id"], found.truth["label"])
+        of_label = annotations.of(media["media_id"], found.truth["label"])
         truth = {
             **found.truth,
             "present_us": of_label.present.tolist(),
@@ -144,23 +145,32 @@ def _show(app_state: AppState, run: Run, found: Phrasing, known: Truth) -> None:
     _panels(
         key="phrases",
         data={
-            "run_id": run.run_id, "log_v": log_fingerprint(run.store.log_folder(run.run_id)), "media_id": media["media_id"],
-            "src": src, "src_wait": wait, "first_pts_us": media["first_pts_us"], "end_us": media["end_us"],
-            "browser_offset_us": media["browser_offset_us"], "size_px": list(run.size_px), "frame_rate": media["frame_rate"],
+            "run_id": run.run_id,
+            "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
+            "media_id": media["media_id"],
+            "src": src,
+            "src_wait": wait,
+            "first_pts_us": media["first_pts_us"],
+            "end_us": media["end_us"],
+            "browser_offset_us": media["browser_offset_us"],
+            "size_px": list(run.size_px),
+            "frame_rate": media["frame_rate"],
             "panels": [_panel(run, found, row["phrase"]) for row in found.rows],
-            "rows": list(found.rows), "best": found.best, "truth": truth,
+            "rows": list(found.rows),
+            "best": found.best,
+            "truth": truth,
             "moments": [d.to_dict() for d in found.disagreements],
         },
-    )  # fmt: skip
+    )
 
 
 def _panel(run: Run, found: Phrasing, phrase: str) -> dict[str, Any]:
-    """What one panel draws. left_out: positions in the log of boxes that the rule's filter drops."""
+    """The data of one panel. left_out: positions in the log of boxes that the filter drops."""
     rule, log = found.rule.of(phrase), run.log
     left_out: list[int] = []
     if not rule.box_filter.passes_all:
-        mine = np.flatnonzero(log.label == log.labels.index(phrase))
-        left_out = mine[~rule.box_filter.mask(log.box_xyxy_px[mine], *run.size_px)].tolist()
+        own_rows = np.flatnonzero(log.label == log.labels.index(phrase))
+        left_out = own_rows[~rule.box_filter.mask(log.box_xyxy_px[own_rows], *run.size_px)].tolist()
     return {
         "phrase": phrase,
         "enter_threshold": rule.debounce.enter_threshold,
@@ -170,6 +180,6 @@ def _panel(run: Run, found: Phrasing, phrase: str) -> dict[str, Any]:
     }
 
 
-def _look_again(app_state: AppState, run: Run) -> None:
+def _rerun_when_ready(app_state: AppState, run: Run) -> None:
     if not is_waiting(app_state, run):
         st.rerun()

@@ -1,4 +1,4 @@
-"""Prompts as chips: on Source, on Run, and on Tune, where a run gets more of them."""
+"""Prompts as chips: on Source, on Run, and on Tune, where prompts are added to a run."""
 
 from __future__ import annotations
 
@@ -14,31 +14,37 @@ from lab.runs.run import Run
 
 KEY = "keep_prompts"
 _MODES = {
-    "independent": "each prompt by itself: its curve does not depend on the others, and more can be added later",
-    "joint": "one pass for all: quicker for many prompts, which influence each other; another set is another run",
+    "independent": (
+        "each prompt separately: its curve does not depend on the others, and more can be added "
+        "later"
+    ),
+    "joint": (
+        "one pass for all: faster for many prompts, which influence each other; other prompts need "
+        "a new run"
+    ),
 }
 
 
 def prompt_chips(label: str, key: str = KEY, known: list[str] | None = None) -> list[str]:
     """Words or phrases as chips, typed freely. The same key shows the same chips on every page.
 
-    What is given is kept under the key. It is not the widget's own: what the program sets there is
-    sent to the browser, over what is being typed.
+    The prompts are kept under the key, which is not the widget's own: a value that the program
+    sets there overwrites what is being typed.
     """
     before: list[str] = st.session_state.get(key, [])
-    given: list[str] = st.multiselect(
+    prompts: list[str] = st.multiselect(
         label,
         list(dict.fromkeys([*before, *(known or [])])),
         default=before,
         key=f"{key}_chips",
-        on_change=_keep,  # before the script, which the next letter may interrupt
+        on_change=_keep,  # runs before the script, which the next letter may interrupt
         args=(key,),
         accept_new_options=True,
         placeholder="Type a word or phrase and press Enter",
-        help="What can be seen, in a few words: “otter”, “person on a bicycle”.",
+        help="Describe what can be seen in a few words: “otter”, “person on a bicycle”.",
     )
-    st.session_state[key] = given
-    return given
+    st.session_state[key] = prompts
+    return prompts
 
 
 def _keep(key: str) -> None:
@@ -46,7 +52,7 @@ def _keep(key: str) -> None:
 
 
 def mode_choice(count: int, key: str) -> str | None:
-    """The prompt mode; which one is used is always shown."""
+    """The chosen prompt mode, None for automatic; the page shows which one is used."""
     picked: str = st.segmented_control(
         "Mode", ["automatic", *_MODES], default="automatic", key=key, required=True,
         help=f"Automatic: independent up to {INDEPENDENT_UP_TO} prompts, joint beyond.",
@@ -62,7 +68,7 @@ def mode_choice(count: int, key: str) -> str | None:
 
 
 def checked(prompts: list[str]) -> list[str] | None:
-    """The prompts as they are used, or None with what is wrong."""
+    """The prompts as they are used; None after the page has shown why they are not valid."""
     try:
         return list(check_prompts(prompts))
     except SettingError as error:
@@ -71,16 +77,17 @@ def checked(prompts: list[str]) -> list[str] | None:
 
 
 def looking_for() -> None:
-    """The chips on the Source page; the Run page begins with them."""
-    given = prompt_chips("Looking for")
-    if given and checked(given):
+    """The chips on the Source page; the Run page starts with them."""
+    prompts = prompt_chips("Looking for")
+    if prompts and checked(prompts):
         st.caption(
-            f"The Run page begins with {'this prompt' if len(given) == 1 else 'these prompts'} and the detector yolo-world."
+            f"The Run page starts with {'this prompt' if len(prompts) == 1 else 'these prompts'} "
+            "and the detector yolo-world."
         )
 
 
 def add_panel(app_state: AppState, run: Run) -> None:
-    """More prompts for a run that takes them, and how far they are."""
+    """Prompts to add to a run that accepts them, and the progress of adding."""
     if "prompt_mode" not in run.recipe:
         return
     jobs = [
@@ -92,32 +99,30 @@ def add_panel(app_state: AppState, run: Run) -> None:
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
             return
-        refused = _refused(run, jobs[0]) if jobs else None
+        rejected = _rejected(run, jobs[0]) if jobs else None
         left, right = st.columns([5, 1], vertical_alignment="bottom")
         with left:
             has = [x for x in run.labels if x not in run.log.adding]
-            few = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")
-            fresh = prompt_chips(
-                f"Add prompts to this run (mode independent; it has {few})",
+            listed = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")
+            new = prompt_chips(
+                f"Add prompts to this run (mode independent; it has {listed})",
                 key=f"more_{run.run_id}_{st.session_state.get('more_n', 0)}",
             )
         from_s = app_state.playheads.get(run.run_id)
-        if right.button(
-            "Look for them", disabled=not fresh or run.state != "done", width="stretch"
-        ):
-            _start(app_state, run, fresh, from_s)
+        if right.button("Look for them", disabled=not new or run.state != "done", width="stretch"):
+            _start(app_state, run, new, from_s)
         for job in jobs[:1]:
             if job.is_active:
                 st.fragment(_progress, run_every=0.5)(app_state, run, job)
-            elif job.error and (refused is None or fresh == refused):
+            elif job.error and (rejected is None or new == rejected):
                 st.error(job.error)
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
             _unfinished(app_state, run, left_over, from_s)
 
 
-def _refused(run: Run, job: Job) -> list[str] | None:
-    """Prompts that were refused before a sample was looked at: their chips come back, once."""
+def _rejected(run: Run, job: Job) -> list[str] | None:
+    """Prompts that were rejected before any sample was analysed; their chips reappear once."""
     prompts = list(job.payload["prompts"])
     if not job.error or set(prompts) & set(run.log.adding):
         return None
@@ -129,17 +134,15 @@ def _refused(run: Run, job: Job) -> list[str] | None:
 
 
 def _unfinished(app_state: AppState, run: Run, prompts: list[str], from_s: float | None) -> None:
-    """Prompts whose pass was stopped: go on, or forget them."""
-    # The way on is where Stop was: a second press there must not throw anything away.
+    """Prompts whose pass was stopped: continue it, or discard them."""
+    # Continue is where Stop was: a second click there must not discard anything.
     words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
-    looked = run.effort(prompts[0]).ok
-    words.markdown(
-        f"**{', '.join(prompts)}**: looked for on {looked} of {run.effort().ok} samples."
-    )
+    analysed = run.effort(prompts[0]).ok
+    words.markdown(f"**{', '.join(prompts)}**: run on {analysed} of {run.effort().ok} samples.")
     if go_on.button("Go on", width="stretch"):
         _start(app_state, run, prompts, from_s)
     with drop.popover("Forget", width="stretch"):
-        st.write("What was seen of them so far is deleted.")
+        st.write("Their detections so far are deleted.")
         if st.button("Forget them"):
             discard_unfinished(app_state.store, run.run_id)
             st.rerun()
@@ -147,8 +150,8 @@ def _unfinished(app_state: AppState, run: Run, prompts: list[str], from_s: float
 
 def _joint(run: Run) -> None:
     st.caption(
-        "This run is in mode **joint**: its prompts influence each other, so another set of prompts is "
-        "another run."
+        "This run is in mode **joint**: its prompts influence each other, so other prompts need "
+        "a new run."
     )
     if st.button("Start another run with other prompts"):
         state = st.session_state
@@ -163,12 +166,12 @@ def _joint(run: Run) -> None:
 
 def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | None) -> None:
     try:
-        given = check_prompts(prompts)
-        wanted = [p for p in given if p not in run.labels or p in run.log.adding]
+        valid = check_prompts(prompts)
+        wanted = [p for p in valid if p not in run.labels or p in run.log.adding]
         if not wanted:
-            raise SettingError(f"the run has {', '.join(map(repr, given))} already")
-        if len(wanted) < len(given):
-            st.toast(f"Already there: {', '.join(p for p in given if p not in wanted)}")
+            raise SettingError(f"the run has {', '.join(map(repr, valid))} already")
+        if len(wanted) < len(valid):
+            st.toast(f"Already in the run: {', '.join(p for p in valid if p not in wanted)}")
     except LabError as error:
         st.error(str(error))
         return
@@ -182,7 +185,7 @@ def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | No
 
 def _progress(app_state: AppState, run: Run, job: Job) -> None:
     if bool(app_state.run(run.run_id).log.adding) != bool(run.log.adding):
-        st.rerun()  # the player then follows by itself
+        st.rerun()  # the player is then updated
     left, right = st.columns([5, 1], vertical_alignment="center")
     share = min(1.0, job.done / job.total) if job.total else 0.0
     words = ", ".join(job.payload["prompts"])

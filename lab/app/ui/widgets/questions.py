@@ -1,4 +1,4 @@
-"""Questions to a person: the queue and audits. They are answered on Tune, one after the other."""
+"""Questions for an annotator, from the queue and audits; they are answered on Tune in turn."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from lab.tuning.queue import committee, questions
 
 
 def show_queue(app_state: AppState, picked: Selection) -> None:
-    """The moments that would teach most, renewed after each answer."""
+    """The most informative moments, updated after each answer."""
     swept = current_sweep(app_state, picked)
     floor = float(picked.runs[0].recipe["score_floor"])
     rules = committee(swept, picked.rule.of(picked.label), floor)
     found = _questions(app_state, picked.runs, picked.label, rules)
     st.caption(
-        "Where the best rules disagree, and near misses, in footage that nobody watched. "
+        "Moments where the best rules disagree, and near misses, in unwatched footage. "
         + (
             ""
             if swept is not None
-            else "There is no sweep yet: rules with a spread of thresholds vote. "
+            else "There is no sweep yet, so rules with a range of thresholds vote. "
         )
-        + "No headline figure is made of these answers, for the moments are the hard ones."
+        + "These answers are not used for headline figures, because they are hard moments."
     )
     if not found:
-        st.info("Nothing to ask: everything was watched, or all rules agree.")
+        st.info("No questions: everything was watched, or all rules agree.")
         return
     if st.button("Ask me", type="primary", key="ask_me"):
         st.session_state.asking = {
@@ -65,27 +65,28 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
 def _questions(
     app_state: AppState, runs: list[Run], label: str, rules: list[LabelRule]
 ) -> list[Any]:
-    # Answers to the queue count as watched here, or it would ask them again.
+    # Answers to the queue count as watched here, or they would be asked again.
     truth = Truth.from_records(*app_state.truth.records(), include_queue=True)
     return questions(footage_of(runs, truth, label), label, rules)
 
 
 def show_audit(app_state: AppState, picked: Selection) -> None:
-    """Freeze a rule, draw clips that nobody annotated, watch them blind, report."""
+    """Freeze a rule, draw unannotated clips at random, watch them blind, report."""
     st.caption(
-        "For the figure in the paper: the rule is frozen and logged, clips that nobody annotated are drawn "
-        "by chance, the low-scoring ones included, watched blind, and weighted by their chance to be drawn."
+        "For figures to publish: the rule is frozen and logged; unannotated clips are drawn "
+        "at random, including low-scoring ones, watched blind, and weighted by their probability "
+        "of being drawn."
     )
     protocol = picked.runs[0].protocol_hash
-    mine = [
+    audits = [
         a
         for a in map(Audit.from_dict, app_state.store.audits())
         if a.label == picked.label and a.protocol_hash == protocol
     ]
-    for audit in mine:
+    for audit in audits:
         _audit(app_state, picked, audit)
     free = unwatched(picked.runs, app_state.truth.truth(), picked.label)
-    with st.expander("Draw a new audit", expanded=not mine):
+    with st.expander("Draw a new audit", expanded=not audits):
         st.write(
             f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”."
         )
@@ -113,7 +114,8 @@ def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
     watched = _watched(app_state, audit) & set(audit.drawn)
     with st.container(border=True):
         st.markdown(
-            f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: {len(watched)} of {len(audit.drawn)} clips watched."
+            f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: "
+            f"{len(watched)} of {len(audit.drawn)} clips watched."
         )
         st.dataframe(
             pd.DataFrame(
@@ -150,7 +152,7 @@ def _audit_table(figures: dict[str, Any]) -> None:
     rows = []
     for name in ("precision", "recall", "false_per_hour"):
         value, limits = figures[name], figures[f"{name}_interval"]
-        text = "cannot be said yet" if value is None else f"{value:.3f}"
+        text = "not available yet" if value is None else f"{value:.3f}"
         rows.append(
             {
                 "figure": name.replace("_", " "),
@@ -163,18 +165,18 @@ def _audit_table(figures: dict[str, Any]) -> None:
 
 
 def current_ask(app_state: AppState) -> dict[str, Any] | None:
-    """The question to show on Tune; moves on when the player says that it is answered."""
+    """The question to show on Tune; the next one once the player reports an answer."""
     asking = st.session_state.get("asking")
     if asking is None:
         return None
     ask: dict[str, Any] | None = asking.get("ask")
-    # What the player said last; it is read before the player is drawn again.
-    said = getattr(st.session_state.get("player"), "answered", None)
-    if ask is not None and said == str(ask["n"]):
+    # The player's last answer, read before the player is rendered again.
+    answered = getattr(st.session_state.get("player"), "answered", None)
+    if ask is not None and answered == str(ask["n"]):
         ask = _next(app_state)
         if ask is None:
             st.session_state.asking = None
-            st.success("No further question: all are answered.")
+            st.success("All questions are answered.")
             return None
         st.rerun()
     if ask is not None and st.button("Stop asking"):
@@ -184,7 +186,7 @@ def current_ask(app_state: AppState) -> dict[str, Any] | None:
 
 
 def _next(app_state: AppState) -> dict[str, Any] | None:
-    """Find the next question and make its run the one of the page."""
+    """Find the next question and select its run on the page."""
     asking = st.session_state.asking
     n = st.session_state.asked = st.session_state.get("asked", 0) + 1
     made = (
@@ -213,9 +215,15 @@ def _next_of_queue(
     q = found[0]
     run = next(r for r in runs if r.media["media_id"] == q.media_id)
     return run.run_id, {
-        "label": q.label, "start_us": q.start_us, "end_us": q.end_us, "origin": "queue",
-        "text": q.text, "title": f"Question ({len(found)} open):", "blind": False, "media_id": q.media_id,
-    }  # fmt: skip
+        "label": q.label,
+        "start_us": q.start_us,
+        "end_us": q.end_us,
+        "origin": "queue",
+        "text": q.text,
+        "title": f"Question ({len(found)} open):",
+        "blind": False,
+        "media_id": q.media_id,
+    }
 
 
 def _next_of_audit(
@@ -237,7 +245,12 @@ def _next_of_audit(
         return None
     run = app_state.run(rows[left[0]]["run_id"])
     return run.run_id, {
-        "label": audit.label, "start_us": run.media["first_pts_us"], "end_us": run.media["end_us"],
-        "origin": "audit", "text": "the whole clip, with what the detector saw hidden",
-        "title": f"Audit ({len(left)} clips left):", "blind": True, "media_id": run.media["media_id"],
-    }  # fmt: skip
+        "label": audit.label,
+        "start_us": run.media["first_pts_us"],
+        "end_us": run.media["end_us"],
+        "origin": "audit",
+        "text": "the whole clip, with what the detector saw hidden",
+        "title": f"Audit ({len(left)} clips left):",
+        "blind": True,
+        "media_id": run.media["media_id"],
+    }

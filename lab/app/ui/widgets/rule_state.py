@@ -20,7 +20,7 @@ def rule_to_query(rule: Rule) -> str:
 
 
 def rule_from_query(word: str) -> Rule:
-    """Raises SettingError if the address was cut or changed."""
+    """The rule in a page's address. Raises SettingError if the address was cut or changed."""
     try:
         raw = base64.urlsafe_b64decode(word + "=" * (-len(word) % 4))
         text = zlib.decompressobj().decompress(raw, 1 << 20)
@@ -32,7 +32,7 @@ def rule_from_query(word: str) -> Rule:
 
 
 def current_rule(run: Run) -> Rule:
-    """The rule of this session, of the address, or the run's default."""
+    """The rule of this session, else of the address, else the run's default."""
     state = st.session_state
     tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
     if state.get("rule_run") != run.run_id or "rule" not in state:
@@ -53,13 +53,13 @@ def current_rule(run: Run) -> Rule:
 
 
 def load_rule(rule: Rule) -> None:
-    """Make `rule` that of the session; the player takes it over."""
+    """Make `rule` the session's rule, which the player then loads."""
     st.session_state.rule = rule
     st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
 
 
 def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
-    """Open Tune at a run, with a rule, at a moment."""
+    """Open Tune with a run and a rule, at pts_s seconds of media time (None: as it was)."""
     load_rule(rule)
     st.session_state.rule_run = run_id
     if pts_s is not None:

@@ -16,7 +16,7 @@ from lab.runs.run import Run
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Runs of one protocol, a label, the rule to judge, and what is true of them."""
+    """Runs of one protocol, a label, the rule to measure, and their annotations."""
 
     runs: list[Run]
     label: str
@@ -33,19 +33,25 @@ class Selection:
 
 
 def protocol_name(row: dict[str, Any]) -> str:
+    """Detector, weights, labels, sampling and gate of a row with a recipe, as text."""
     recipe = row["recipe"]
     labels = recipe["labels"]
-    few = (", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels") or "any label"
+    label_text = (", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels") or "any label"
     gate = f" · gate {recipe['gate']['kind']}" if recipe.get("gate") else ""
-    return f"{recipe['detector']} {recipe.get('weights') or ''} · {few} · every {recipe['every_s']:g} s{gate}"
+    return (
+        f"{recipe['detector']} {recipe.get('weights') or ''} · {label_text} · "
+        f"every {recipe['every_s']:g} s{gate}"
+    )
 
 
 def select(app_state: AppState, key: str) -> Selection | None:
-    """Widgets for the choice; None, with a way on, if there is nothing to choose from."""
+    """Widgets for the choice; None, with a link to the next step, if there are no runs."""
     done = [
-        r for r in app_state.store.runs()
-        if r["state"] in ("done", "cancelled", "interrupted") and app_state.store.log_folder(r["run_id"]).is_dir()
-    ]  # fmt: skip
+        r
+        for r in app_state.store.runs()
+        if r["state"] in ("done", "cancelled", "interrupted")
+        and app_state.store.log_folder(r["run_id"]).is_dir()
+    ]
     if not done:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -64,25 +70,27 @@ def select(app_state: AppState, key: str) -> Selection | None:
         format_func=names.__getitem__,
         key=f"keep_{key}_protocol",
         persist_state="session",
-        help="Figures are only added up over runs that were made alike.",
+        help="Figures are pooled only over runs with the same settings.",
     )
     rows = {r["media_id"]: r for r in reversed(by_protocol[protocol])}
     labels = by_protocol[protocol][0]["recipe"]["labels"]
-    if not labels:  # a detector that declares none: those that came up
+    if not labels:  # a detector that declares none: those it found
         found = app_state.runs([r["run_id"] for r in rows.values()])
         labels = sorted({label for run in found for label in run.labels})
     if not labels:
-        st.info("Nothing was found in these runs: there is no label to measure.")
+        st.info("These runs have no detections, so there is no label to measure.")
         return None
     who = ["everybody", *app_state.truth.annotators()]
     annotator = third.selectbox(
         "Annotations by", who, key=f"keep_{key}_who", persist_state="session"
     )
     truth = app_state.truth.truth(None if annotator == "everybody" else annotator)
-    spoken = [label for label in labels if any(label in truth.by_media.get(m, {}) for m in rows)]
+    annotated_labels = [
+        label for label in labels if any(label in truth.by_media.get(m, {}) for m in rows)
+    ]
     label = second.selectbox(
         "Label",
-        [*spoken, *(x for x in labels if x not in spoken)],
+        [*annotated_labels, *(x for x in labels if x not in annotated_labels)],
         key=f"keep_{key}_label_{protocol}",
         persist_state="session",
     )
@@ -105,7 +113,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         0.05,
         key=f"keep_{key}_tiou",
         persist_state="session",
-        help="How much a sighting must overlap an annotation to stand for it.",
+        help="How much a sighting must overlap an annotation to match it.",
     )
     runs = app_state.runs([rows[m]["run_id"] for m in chosen or rows])
     rule = rule if rule is not None else runs[0].default_rule

@@ -1,4 +1,4 @@
-"""The settings as text that gives the same sightings elsewhere."""
+"""The rule as text that reproduces its sightings outside the app."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shlex
 
 import yaml
 
-from lab.app.cli.rule_options import rule_words
+from lab.app.cli.rule_options import rule_arguments
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -31,9 +31,9 @@ def as_yaml(rule: Rule) -> str:
 
 
 def as_command(run: Run, rule: Rule) -> str:
-    """A line for the shell; a rule that options cannot say goes through a file."""
+    """A line for the shell; a rule that options cannot express is written to a file first."""
     base = ["lab", "sightings", run.run_id, "--store", str(run.store.folder)]
-    words = rule_words(rule, run.default_rule)
+    words = rule_arguments(rule, run.default_rule)
     if words is not None:
         return shlex.join([*base, *words])
     line = shlex.join([*base, "--rule", "rule.yaml"])

@@ -1,4 +1,4 @@
-"""The Sweep tab: all rules at once, as charts one can click."""
+"""The Sweep tab: all rules of a grid, as charts with points to click."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lab.tuning.footage import footage_of
 from lab.tuning.rule_grid import SETTINGS, RuleGrid, title_of
 from lab.tuning.sweep import Sweep, load_sweep
 
-# The thresholds that occur have a slider of their own.
+# The enter thresholds, taken from the scores, have a slider of their own.
 _TYPED = tuple(name for name in SETTINGS if name != "enter_threshold")
 
 
@@ -45,10 +45,10 @@ def show_sweep(app_state: AppState, picked: Selection) -> None:
     grid = _grid()
     key = _key(picked)
     job = _job(app_state, key)
-    asked = st.button(
+    is_clicked = st.button(
         "Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active)
     )
-    if asked and grid is not None:
+    if is_clicked and grid is not None:
         job = app_state.engine.submit(
             "sweep",
             f"sweep of {picked.label}",
@@ -62,14 +62,14 @@ def show_sweep(app_state: AppState, picked: Selection) -> None:
             key=key,
         )
     if job is None:
-        st.caption("Counts every combination against the annotations; a few seconds.")
+        st.caption("Measures every combination against the annotations; this takes a few seconds.")
     elif job.is_active:
         st.fragment(_progress, run_every=0.4)(app_state, job)
     elif (swept := current_sweep(app_state, picked)) is None:
         st.error(job.error or "The sweep was cancelled.")
     else:
         if grid is not None and job.payload["grid"] != grid.to_dict():
-            st.caption("What is swept has changed: sweep again to see it.")
+            st.caption("The grid has changed: sweep again to update the charts.")
         _charts(picked, swept)
 
 
@@ -102,12 +102,12 @@ def _grid() -> RuleGrid | None:
         }
         return RuleGrid(**made, thresholds=thresholds)  # type: ignore[arg-type]
     except ValueError as error:
-        st.error(f"The grid cannot be used: {error}")
+        st.error(f"The grid is not valid: {error}")
         return None
 
 
 def _key(picked: Selection) -> str:
-    """What a sweep depends on; another annotation makes another sweep."""
+    """A hash of what a sweep depends on, the annotations included."""
     truth = [
         (r.media["media_id"], t.present.tobytes(), t.covered.tobytes())
         for r in picked.runs
@@ -158,23 +158,45 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
     chart = go.Figure()
     chart.add_trace(
         go.Scatter(
-            x=x[first], y=y[first], mode="markers", name="rules", customdata=first,
-            marker={"size": 6, "opacity": 0.55, "color": figures["f1"][first], "colorscale": "Viridis", "colorbar": {"title": "F1"}},
-            text=[f"F1 {figures['f1'][i]:.3f}, {n} rules count the same" for i, n in zip(first, many, strict=True)],
+            x=x[first],
+            y=y[first],
+            mode="markers",
+            name="rules",
+            customdata=first,
+            marker={
+                "size": 6,
+                "opacity": 0.55,
+                "color": figures["f1"][first],
+                "colorscale": "Viridis",
+                "colorbar": {"title": "F1"},
+            },
+            text=[
+                f"F1 {figures['f1'][i]:.3f}, {n} rules with the same counts"
+                for i, n in zip(first, many, strict=True)
+            ],
             hovertemplate="recall %{y:.3f}, %{x:.1f} false an hour<br>%{text}<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.add_trace(
         go.Scatter(
-            x=x[front], y=y[front], mode="lines+markers", name="no other beats these", customdata=front,
-            line={"shape": "hv", "width": 2}, marker={"size": 9},
+            x=x[front],
+            y=y[front],
+            mode="lines+markers",
+            name="Pareto front",
+            customdata=front,
+            line={"shape": "hv", "width": 2},
+            marker={"size": 9},
             hovertemplate="recall %{y:.3f}, %{x:.1f} false an hour<extra></extra>",
         )
-    )  # fmt: skip
+    )
     chart.update_layout(
-        xaxis_title="false sightings an hour", yaxis_title="recall", height=420,
-        margin={"l": 50, "r": 10, "t": 30, "b": 45}, legend={"orientation": "h", "y": 1.1}, clickmode="event+select",
-    )  # fmt: skip
+        xaxis_title="false sightings an hour",
+        yaxis_title="recall",
+        height=420,
+        margin={"l": 50, "r": 10, "t": 30, "b": 45},
+        legend={"orientation": "h", "y": 1.1},
+        clickmode="event+select",
+    )
     event = st.plotly_chart(
         chart,
         on_select="rerun",
@@ -185,15 +207,17 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
     if not points:
         st.caption("Click a point to load its rule.")
         return None
-    given = points[0]["customdata"]
-    return swept.alike(int(given[0] if isinstance(given, list | tuple) else given))
+    position = points[0]["customdata"]
+    return swept.alike(int(position[0] if isinstance(position, list | tuple) else position))
 
 
 def _load(picked: Selection, swept: Sweep, position: int) -> None:
     row = swept.row(position)
     st.markdown(
-        f"**Recall {_rate(row['recall'])}, {row['false_per_hour']:.1f} false an hour, F1 {_rate(row['f1'])}:** enter at {row['enter_threshold']:.3f} "
-        f"after {row['enter_frames']:.0f}, exit after {row['exit_frames']:.0f} samples, merge gap {row['merge_gap_s']:g} s, "
+        f"**Recall {_rate(row['recall'])}, {row['false_per_hour']:.1f} false an hour, "
+        f"F1 {_rate(row['f1'])}:** enter at {row['enter_threshold']:.3f} "
+        f"after {row['enter_frames']:.0f}, exit after {row['exit_frames']:.0f} samples, "
+        f"merge gap {row['merge_gap_s']:g} s, "
         f"at least {row['min_duration_s']:g} s."
     )
     load_button(picked, swept.rule(position), "Load this rule on Tune", f"load_{position}")
@@ -206,12 +230,12 @@ def _rate(value: float | None) -> str:
 def load_button(
     picked: Selection, found: Rule, text: str, key: str, split: dict[str, Any] | None = None
 ) -> None:
-    """Take a rule for this label over to Tune; the other labels keep theirs.
+    """A button that loads a rule for this label on Tune; the other labels keep theirs.
 
-    split: how it was chosen, for the notebook's entry if it is saved as it is.
+    split: how it was chosen, for the notebook's entry if it is saved unchanged.
     """
     if st.button(text, key=key, type="primary"):
-        # The clip that was looked at last, if it is among these.
+        # The clip that was last open on Tune, if it is among these.
         last = [r for r in picked.runs if r.run_id == st.session_state.get("tune_run")]
         run = (last or picked.covered or picked.runs)[0]
         rule = merged_rule(picked.rule, found, picked.label, len(run.labels) == 1)
@@ -220,7 +244,7 @@ def load_button(
 
 
 def merged_rule(rule: Rule, found: Rule, label: str, alone: bool) -> Rule:
-    """A rule with the found settings for one label."""
+    """`rule` with the settings of `found` for one label; alone: it is the run's only label."""
     if alone:
         return Rule(default=found.default, only=rule.only)
     only = None if rule.only is None else tuple(sorted({*rule.only, label}))
@@ -228,7 +252,7 @@ def merged_rule(rule: Rule, found: Rule, label: str, alone: bool) -> Rule:
 
 
 def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
-    """The best F1 for any two settings, whatever the others are."""
+    """The best figure for each pair of values of two settings, over all other settings."""
     usable = [n for n in SETTINGS if len(getattr(swept.grid, n)) > 1]
     if len(usable) < 2:
         st.caption("A map needs two settings with several values.")
@@ -271,7 +295,7 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         margin={"l": 50, "r": 10, "t": 10, "b": 45},
     )
     st.plotly_chart(chart)
-    st.caption(f"The best {what.replace('_', ' ')} that the other settings allow.")
+    st.caption(f"The best {what.replace('_', ' ')} over all values of the other settings.")
 
 
 def _curves(picked: Selection) -> None:
@@ -297,8 +321,8 @@ def _curves(picked: Selection) -> None:
     middle = (np.array(bars["edges"][:-1]) + np.array(bars["edges"][1:])) / 2
     chart = go.Figure(
         [
-            go.Bar(x=middle, y=bars["there"], name="it is there"),
-            go.Bar(x=middle, y=bars["not_there"], name="it is not"),
+            go.Bar(x=middle, y=bars["there"], name="present"),
+            go.Bar(x=middle, y=bars["not_there"], name="absent"),
         ]
     )
     chart.update_layout(
@@ -313,5 +337,6 @@ def _curves(picked: Selection) -> None:
     st.plotly_chart(chart)
     zero = bars["without_score"]
     st.caption(
-        f"Samples by truth; {zero['there']} with it and {zero['not_there']} without have no score at all."
+        f"Samples by presence of the label; {zero['there']} present and {zero['not_there']} absent "
+        "samples have no score."
     )

@@ -1,4 +1,4 @@
-"""The tab “Fewer samples”: what looking less often would have cost."""
+"""The tab “Fewer samples”: what sampling less often would have cost."""
 
 from __future__ import annotations
 
@@ -13,21 +13,29 @@ from lab.tuning.thinning import thin
 
 
 def show_thinning(app_state: AppState, picked: Selection) -> None:
-    """A dense run thinned to 0.5, 1, 2, 5 s at all phase offsets."""
+    """A dense run subsampled to 0.5, 1, 2 and 5 s at all phase offsets."""
     if not picked.covered:
         st.info(f"This needs clips that were watched for “{picked.label}”.")
         return
-    with st.spinner("Thinning at all phase offsets…"):
+    with st.spinner("Subsampling at all phase offsets…"):
         rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)
     frame = pd.DataFrame(rows)
     chart = go.Figure()
     for name in ("recall", "precision"):
         chart.add_trace(
             go.Scatter(
-                x=frame["interval_s"], y=frame[name], name=name, mode="lines+markers",
-                error_y={"type": "data", "symmetric": False, "array": frame[f"{name}_high"] - frame[name], "arrayminus": frame[name] - frame[f"{name}_low"]},
+                x=frame["interval_s"],
+                y=frame[name],
+                name=name,
+                mode="lines+markers",
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": frame[f"{name}_high"] - frame[name],
+                    "arrayminus": frame[name] - frame[f"{name}_low"],
+                },
             )
-        )  # fmt: skip
+        )
     chart.add_trace(
         go.Scatter(
             x=frame["interval_s"],
@@ -51,18 +59,37 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
     )
     st.plotly_chart(chart)
     st.dataframe(
-        frame[["interval_s", "phases", "recall", "recall_low", "recall_high", "precision", "delay_s", "duration_bias_s", "computing", "elapsed_s"]],
+        frame[
+            [
+                "interval_s",
+                "phases",
+                "recall",
+                "recall_low",
+                "recall_high",
+                "precision",
+                "delay_s",
+                "duration_bias_s",
+                "computing",
+                "elapsed_s",
+            ]
+        ],
         hide_index=True,
         width="stretch",
         column_config={
-            "interval_s": "Every, s", "phases": "Phases", "recall": st.column_config.NumberColumn("Recall", format="%.3f"),
-            "recall_low": st.column_config.NumberColumn("worst phase", format="%.3f"), "recall_high": st.column_config.NumberColumn("best phase", format="%.3f"),
-            "precision": st.column_config.NumberColumn("Precision", format="%.3f"), "delay_s": st.column_config.NumberColumn("Delay, s", format="%.2f"),
-            "duration_bias_s": st.column_config.NumberColumn("Duration bias, s", format="%+.2f"), "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
+            "interval_s": "Every, s",
+            "phases": "Phases",
+            "recall": st.column_config.NumberColumn("Recall", format="%.3f"),
+            "recall_low": st.column_config.NumberColumn("worst phase", format="%.3f"),
+            "recall_high": st.column_config.NumberColumn("best phase", format="%.3f"),
+            "precision": st.column_config.NumberColumn("Precision", format="%.3f"),
+            "delay_s": st.column_config.NumberColumn("Delay, s", format="%.2f"),
+            "duration_bias_s": st.column_config.NumberColumn("Duration bias, s", format="%+.2f"),
+            "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
             "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
         },
-    )  # fmt: skip
+    )
     show_reasons(row["refused"] for row in rows)
     st.caption(
-        "The rule's counts of samples are kept as seconds. Bars: the worst and the best phase offset."
+        "The rule's counts of samples are converted to the same seconds. "
+        "Bars: the worst and the best phase offset."
     )

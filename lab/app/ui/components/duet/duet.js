@@ -73,7 +73,7 @@ export class Duet {
     });
   }
 
-  // ---- what Python says
+  // ---- data from Python
 
   async load(data) {
     const isOtherVideo = this.data?.src !== data.src;

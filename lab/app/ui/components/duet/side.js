@@ -10,7 +10,7 @@ export class Side {
     Object.assign(this, { caption, canvas, spec: null, log: null, boxes: null });
   }
 
-  // spec: what Python says of the side. Nothing of the run before is left.
+  // spec: the side's data from Python. Nothing of the previous run is kept.
   setSpec(spec) {
     Object.assign(this, { spec, log: null, boxes: null });
     this.caption.textContent = spec.name;

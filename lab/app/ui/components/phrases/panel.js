@@ -111,7 +111,7 @@ export class Panel {
 
 function whyUnseen(log, position) {
   if (position < 0) return "before the first sample";
-  return position in log.failed ? "failed sample" : "not looked at";
+  return position in log.failed ? "failed sample" : "not analysed";
 }
 
 // Where the whole picture lies on a canvas of that width, at most so high.

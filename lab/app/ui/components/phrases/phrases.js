@@ -16,7 +16,7 @@ const FAR_ENOUGH_S = 0.01;
 const UNPLAYABLE = "This browser cannot play the clip; scores and sightings are complete.";
 const LEGEND =
   "Lines: enter threshold, dashed exit. Boxes: solid over enter, dashed between, " +
-  "dotted under exit, grey left out by the rule.";
+  "dotted under exit, grey excluded by the rule.";
 
 export class Phrases {
   constructor(root) {
@@ -56,7 +56,7 @@ export class Phrases {
     this.note.textContent = text;
   }
 
-  // ---- what Python says
+  // ---- data from Python
 
   async load(data) {
     const before = this.data;
@@ -154,7 +154,7 @@ export class Phrases {
       swatch("#0ea5e966", "sighting"),
       swatch(PRESENT, "annotated; in a panel: a sighting now"),
       swatch(FAILED, "failed sample"),
-      swatch(UNSEEN, "not looked at"),
+      swatch(UNSEEN, "not analysed"),
       element("span", { textContent: LEGEND }),
     );
   }

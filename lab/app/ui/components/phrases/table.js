@@ -1,11 +1,11 @@
-// The figures of each phrase, as Python worked them out, and the moments of most disagreement.
+// The figures of each phrase, as computed by Python, and the moments of most disagreement.
 import { button, element, tableHead } from "../player/elements.js";
 import { counted, rate, seconds } from "../player/formatting.js";
 
 // [text, name, how it is shown, what it is].
 const COLUMNS = [
   ["Peak", "peak_score", rate, "Highest score"],
-  ["at", "peak_s", seconds, "Where the highest score is"],
+  ["at", "peak_s", seconds, "Time of the highest score"],
   ["Sightings", "sightings", String, "Under the rule"],
   ["Present", "presence_s", seconds, "Duration of all sightings"],
   ["Over", "share_over", percent, "Samples at or above the enter threshold"],
@@ -105,5 +105,5 @@ export function fillMoments(owner) {
     return link;
   });
   owner.moments.replaceChildren(...links);
-  if (!links.length) owner.moments.append("None: the phrases score alike on every sample.");
+  if (!links.length) owner.moments.append("None: the phrases have equal scores on every sample.");
 }

@@ -63,7 +63,7 @@ export class Tracks {
     this.describe();
   }
 
-  // For those who hear the page, and for tests.
+  // For screen readers, and for tests.
   describe() {
     const { data, panels, pts_us } = this.owner;
     const described = {
@@ -153,7 +153,7 @@ export class Tracks {
     g.globalAlpha = 1;
   }
 
-  // Samples that were not looked at, and those that failed.
+  // Samples that were not analysed, and those that failed.
   drawUnseen(g, { unseen }, foot) {
     const { pts_us, failed } = this.owner.log;
     const mark = (i, tall) => {

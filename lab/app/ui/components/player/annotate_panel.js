@@ -1,4 +1,4 @@
-// The buttons below the timeline with which people mark what is true.
+// The buttons below the timeline that add annotations.
 import { button, element, note } from "./elements.js";
 import { seconds } from "./formatting.js";
 
@@ -25,10 +25,10 @@ export class AnnotatePanel {
         this.root.focus({ preventScroll: true });
       });
     this.question = element("div", { className: "question", hidden: true });
-    this.mark = add("Mark start (M)", "Mark where it begins, and again where it ends (M)", () =>
+    this.mark = add("Mark start (M)", "Mark the start, then the end (M)", () =>
       marking.mark(),
     );
-    this.watch = add("Watched from (C)", "Watched from here, and again to there (C)", () =>
+    this.watch = add("Watched from (C)", "Mark what was watched: start, then end (C)", () =>
       marking.watch(),
     );
     this.blind = add("Blind (H)", "Hide what the detector saw (H)", () => marking.toggleBlind());
@@ -120,7 +120,7 @@ export class AnnotatePanel {
     const stretch = `${seconds(start_us / 1e6)} to ${seconds(end_us / 1e6)}`;
     this.question.replaceChildren(
       element("b", { textContent: `${title} ` }),
-      `Look for ${label} from ${stretch}: ${text}. Mark it with M. `,
+      `Look for ${label} in ${stretch}: ${text}. Mark it with M. `,
       button("Done, all marked (Shift+Y)", "", () => this.marking.answer(false)),
       button("Nothing there (Shift+N)", "", () => this.marking.answer(true)),
     );

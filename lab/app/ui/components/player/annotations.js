@@ -1,5 +1,5 @@
-// The annotations of one clip: what people say is there, what they watched, and their verdicts.
-// A change is shown at once; what the server then keeps counts.
+// The annotations of one clip, with coverage and verdicts.
+// A change is shown at once, then replaced by what the server stored.
 import { jsonPost, Requests } from "./requests.js";
 import { coveredUs } from "./spans.js";
 
@@ -128,6 +128,6 @@ async function post(address, value) {
     const body = response.ok ? await response.json() : await response.text();
     return { ok: response.ok, body };
   } catch (problem) {
-    return { ok: false, body: `not kept: ${problem.message}` };
+    return { ok: false, body: `not saved: ${problem.message}` };
   }
 }

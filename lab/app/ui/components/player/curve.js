@@ -1,4 +1,4 @@
-// A curve of scores over time: a line through the samples, broken where one was not looked at.
+// A curve of scores over time: a line through the samples, broken where one was not analysed.
 // Where samples are denser than the screen, one stroke a column of pixels, lowest to highest.
 
 // curve: the scores; x(i), y(score): the place of a sample; first, last: the samples to draw.

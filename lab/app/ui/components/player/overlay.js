@@ -56,7 +56,7 @@ export class Overlay {
   drawFlags(g, position) {
     const { failed, gated } = this.model.log;
     if (position in failed) drawFlag(g, `failed sample: ${failed[position]}`, "#b91c1c");
-    if (position in gated) drawFlag(g, `not looked at: ${gated[position]}`, "#475569");
+    if (position in gated) drawFlag(g, `gated: ${gated[position]}`, "#475569");
   }
 
   // Whether the box was drawn.

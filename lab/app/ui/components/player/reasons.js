@@ -1,4 +1,4 @@
-// Why: what the rule thinks at the playhead, and each of its decisions. Asked of the server.
+// Why: the rule's state at the playhead, and each of its decisions, from the server.
 import { element, note } from "./elements.js";
 import { seconds } from "./formatting.js";
 
@@ -18,7 +18,7 @@ export class Reasons {
     Object.assign(this, { model, stage });
     this.why = root.querySelector(".why");
     this.list = element("div", { className: "list" });
-    const summary = { textContent: "Decisions, and what would have turned each" };
+    const summary = { textContent: "Decisions, and what would have changed each" };
     this.decided = element("details", {}, element("summary", summary), this.list);
     root.querySelector(".decided").append(this.decided);
     this.decided.addEventListener("toggle", () => this.showDecisions());
@@ -96,7 +96,7 @@ export class Reasons {
   }
 
   decisionRows(label, decisions) {
-    const none = `No decision about ${label} in this clip: it never came near the threshold.`;
+    const none = `No decision about ${label} in this clip: no score came near the threshold.`;
     if (!decisions.length) return [note(none)];
     return decisions.map(({ pts_s, kind, reason, turned_by }) => {
       const turned = turned_by ? `otherwise with ${turned_by}` : "";

@@ -10,11 +10,11 @@ const ENDS = {
   exit: "left",
   end: "still there at the end",
   cancelled: "run was cancelled",
-  error: "run broke off",
+  error: "run failed",
 };
 const NO_SIGHTING =
-  "No sighting with these settings. Lower “Enter at”, or ask for fewer samples in “Enter after”; " +
-  "“Weak boxes” shows what lies below.";
+  "No sighting with these settings. Lower “Enter at”, or require fewer samples in “Enter after”; " +
+  "“Weak boxes” shows detections below the threshold.";
 
 export class Results {
   constructor(model, stage, marking, root) {

@@ -91,7 +91,7 @@ export class RulePanel {
     this.scope.value = model.scope;
     this.scope.onchange = () => this.setScope(this.scope.value);
     this.scope.style.gridColumn = "2 / 4";
-    this.follow = element("button", { textContent: "Follow the common rule" });
+    this.follow = element("button", { textContent: "Use the common rule" });
     this.follow.onclick = () => model.followCommonRule(model.scope);
     return [element("label", { className: "field" }, "Rule for", this.scope), this.follow];
   }
@@ -105,7 +105,7 @@ export class RulePanel {
   }
 
   settingFields() {
-    // [name, text, least, most, step, help] of what is declared; a text alone is a heading.
+    // [name, text, minimum, maximum, step, help] of each setting; a text alone is a heading.
     return this.model.data.sliders.flatMap(([name, text, least, most, step, help]) => {
       if (!text) return [element("h4", { textContent: name })];
       const field = this.settingField({ name, text, least, most, step });

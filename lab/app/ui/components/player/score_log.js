@@ -42,7 +42,7 @@ export class ScoreLog {
     return found;
   }
 
-  // Positions of the samples that a gate held back, or on which a label was not looked at yet.
+  // Positions of gated samples, and of those on which a label was not analysed yet.
   skipped(label) {
     return [...Object.keys(this.gated), ...(this.missing[label] || [])].map(Number);
   }
@@ -51,8 +51,8 @@ export class ScoreLog {
     return Object.keys(this.failed).map(Number);
   }
 
-  // A label's score on every sample, NaN where it was not looked at.
-  // filtered: the scores that the rule's filter leaves, of the samples that were looked at.
+  // A label's score on every sample, NaN where it was not analysed.
+  // filtered: the scores that the rule's filter leaves, of the analysed samples.
   curve(label, filtered = null) {
     const curve = new Float32Array(this.pts.length);
     const unseen = new Set([...this.failures(), ...this.skipped(label)]);

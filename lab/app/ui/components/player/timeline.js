@@ -188,7 +188,7 @@ export class Timeline {
     g.globalAlpha = 1;
   }
 
-  // Samples that failed, and those that were held back by a gate or not looked at yet.
+  // Samples that failed, that were gated, or that were not analysed yet.
   drawUnseen(g, label, base) {
     const { log } = this.model;
     const x = (i) => this.scale.x(log.pts[i] / 1e6);

@@ -30,7 +30,7 @@ const COLUMNS = [
   "Delay",
   "Watched",
 ];
-const NOT_YET = "Annotate and say what you watched, and precision and recall follow the sliders.";
+const NOT_YET = "Annotate and mark what you watched; precision and recall then follow the sliders.";
 const BLIND = "Blind: what the detector saw, sightings and figures are hidden.";
 
 export class TruthFigures {

@@ -2,7 +2,7 @@
 import { button, element } from "./elements.js";
 import { setAreaFraction } from "./zones.js";
 
-const DRAWING = "Click the corners in the picture; Enter finishes, Esc drops it.";
+const DRAWING = "Click the corners in the picture; Enter finishes, Esc cancels.";
 
 export class ZonePanel {
   constructor(model, stage) {
@@ -56,6 +56,6 @@ export class ZonePanel {
     this.zoneNote.textContent = drawing
       ? DRAWING
       : `${include.length} zone(s), ${exclude.length} exclusion(s). ` +
-        "A box is where the middle of its lower edge is.";
+        "A box counts where the middle of its lower edge lies.";
   }
 }

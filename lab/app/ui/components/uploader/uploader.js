@@ -1,4 +1,4 @@
-// Sends files straight to disk: nothing is held in memory, here or there.
+// Streams files to the server's disk without holding them in memory.
 const MIB = 2 ** 20;
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -61,7 +61,7 @@ export class Uploader {
   }
 }
 
-// fetch tells no progress of what it sends.
+// fetch does not report upload progress.
 function put(file, showProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

@@ -1,7 +1,7 @@
 """What was asked for one run is not shown with another, in a real Chromium."""
 
 import lab
-from tests.browser.hands import pick, settled, until, wait_for_sightings
+from tests.browser.page_actions import pick, settled, until, wait_for_sightings
 
 
 def labels(page):

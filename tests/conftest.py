@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from tests.random_examples import use_profile
+from tests.second_tries import pytest_terminal_summary  # noqa: F401
 
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"

@@ -197,7 +197,12 @@ def scripted(monkeypatch, run_detector):
     inner = ScriptedDetector(run_detector)
     point = EntryPoint("scripted", "tests.builders:ScriptedDetector", "lab.detectors")
     monkeypatch.setattr("lab.detectors.registered.detectors._built_in", {"scripted": point})
-    monkeypatch.setattr("tests.builders.ScriptedDetector", lambda: inner)
+
+    class Told(ScriptedDetector):
+        def __new__(cls):
+            return inner
+
+    monkeypatch.setattr("tests.builders.ScriptedDetector", Told)
     return inner
 
 

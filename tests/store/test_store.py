@@ -13,6 +13,7 @@ import pytest
 
 import lab
 from lab.app.cli.doctor import check_health
+from lab.app.cli.main import main
 from lab.errors import SettingError, StoreError
 from lab.formats.csv import to_csv
 from lab.store.store import Store
@@ -207,18 +208,12 @@ def test_the_app_and_a_notebook_use_one_store_at_once(quick_run):
     assert other.returncode == 0
 
 
-def test_health_names_a_damaged_part(samples, tmp_path):
+def test_health_names_a_damaged_part(samples, tmp_path, capsys):
     run = lab.analyze(
         samples / "nothing.mp4", labels=["cat"], every_s=1, store=tmp_path, progress=False
     )
     (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
     part.write_bytes(part.read_bytes()[:50])
     assert "damaged part" in check_health(run.store)[0]
-    out = subprocess.run(
-        [sys.executable, "-m", "lab", "doctor", "--json", "--store", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert out.returncode == 1
-    assert part.name in json.dumps(json.loads(out.stdout)["store"]["problems"])
+    assert main(["doctor", "--json", "--store", str(tmp_path)]) == 1
+    assert part.name in json.dumps(json.loads(capsys.readouterr().out)["store"]["problems"])

@@ -66,10 +66,22 @@ class ListSource(Source):
     def samples(self, samplings, after_us=None):
         after_us = after_us or [None] * len(samplings)
         samplers = [WindowSampler(one, Fraction(1, 1_000_000)) for one in samplings]
+        due = {
+            f.index: tuple(sampler.take(f.index, f.pts_us) for sampler in samplers)
+            for f in self.listed
+        }
+        times = {f.index: f.pts_us for f in self.listed}
+        due = {
+            i: tuple(
+                w if after is None or times[i] > after else None
+                for w, after in zip(windows, after_us)
+            )
+            for i, windows in due.items()
+        }
+        needed = {i for windows in due.values() for w in windows if w for i in w}
         for frame in self.listed:
-            windows = [sampler.take(frame.index, frame.pts_us) for sampler in samplers]
-            fresh = [after is None or frame.pts_us > after for after in after_us]
-            yield Sample(frame, tuple(w if f else None for w, f in zip(windows, fresh)))
+            if frame.index in needed:
+                yield Sample(frame, due[frame.index])
 
     def reopen(self):
         return ListSource(self.listed)

@@ -1,53 +1,197 @@
-"""Modules that need each other in a circle have no order in which to be read."""
+"""Imports run one way: folders stand in the order in which a frame travels."""
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+ORDER = [
+    "errors",
+    "frame",
+    "detection",
+    "sighting",
+    "annotation",
+    "config",
+    "registry",
+    "atomic_file",
+    "extras",
+    "video",
+    "detectors",
+    "score_log",
+    "rules",
+    "store",
+    "runs",
+    "formats",
+    "evaluation",
+    "tuning",
+    "experiments",
+    "sinks",
+    "jobs",
+    "app",
+]
+
+# What takes long to import, or may not be installed: it may be imported inside a function.
+HEAVY = frozenset(
+    [
+        "av",
+        "cv2",
+        "duckdb",
+        "jinja2",
+        "jsonschema",
+        "markdown_it",
+        "nbformat",
+        "numba",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "open_clip",
+        "openvino",
+        "pandas",
+        "plotly",
+        "pyarrow",
+        "rapidocr",
+        "regex",
+        "requests",
+        "scipy",
+        "sklearn",
+        "starlette",
+        "statsmodels",
+        "streamlit",
+        "torch",
+        "torchvision",
+        "tqdm",
+        "ultralytics",
+        "urllib3",
+        "yaml",
+    ]
+)
+FILES = {
+    ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): file
+    for file in sorted((ROOT / "lab").rglob("*.py"))
+}
 
 
-def imports_of(file: Path, known: set[str]) -> set[str]:
-    """The modules of the lab that a file imports, also inside functions, but not for types alone."""
-    found = set()
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            node.body = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-            found |= {name if name in known else node.module for name in names}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-    return found & known
+class Import(NamedTuple):
+    """What a line imports. at_top: when the module is, not when a function is called."""
+
+    module: str
+    line: int
+    at_top: bool
 
 
-def circles(graph: dict[str, set[str]]) -> list[list[str]]:
-    """Groups of modules that reach each other."""
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def statements(body: list[ast.stmt], at_top: bool = True) -> Iterator[tuple[ast.stmt, bool]]:
+    for node in body:
+        if is_for_types(node):
+            continue
+        yield node, at_top
+        inside = at_top and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        for name in ("body", "orelse", "finalbody"):
+            yield from statements(getattr(node, name, []) or [], inside)
+        for handler in getattr(node, "handlers", []):
+            yield from statements(handler.body, inside)
+
+
+@cache
+def imports_of(module: str) -> tuple[Import, ...]:
+    found = []
+    for node, at_top in statements(ast.parse(FILES[module].read_text(encoding="utf-8")).body):
+        if isinstance(node, ast.Import):
+            found += [Import(alias.name, node.lineno, at_top) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                name = whole if whole in FILES else node.module
+                found.append(Import(name, node.lineno, at_top))
+    return tuple(found)
+
+
+def of_the_lab(module: str) -> list[Import]:
+    # The package itself names every public part, and imports each at its first use.
+    return [one for one in imports_of(module) if one.module in FILES and one.module != "lab"]
+
+
+@cache
+def weight_of(module: str) -> frozenset[str]:
+    """The heavy packages that importing a module imports."""
+    known, left = {module}, [module]
+    heavy = set()
+    while left:
+        for one in imports_of(left.pop()):
+            if not one.at_top:
+                continue
+            heavy |= {one.module.split(".")[0]} & HEAVY
+            if one.module in FILES and one.module not in known | {"lab"}:
+                known.add(one.module)
+                left.append(one.module)
+    return frozenset(heavy)
+
+
+def place(module: str) -> str:
+    return module.split(".")[1] if "." in module else "lab"
+
+
+def test_every_file_and_folder_has_its_place_in_the_order():
+    top = {place(module) for module in FILES} - {"lab", "__main__"}
+    assert top <= set(ORDER), sorted(top - set(ORDER))
+
+
+def test_imports_between_folders_run_downward_only():
+    upward = [
+        f"{FILES[module].relative_to(ROOT)}:{one.line} imports {one.module}"
+        for module in FILES
+        if module not in ("lab", "lab.__main__")
+        for one in of_the_lab(module)
+        if ORDER.index(place(one.module)) > ORDER.index(place(module))
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_no_module_needs_itself_by_way_of_others():
+    graph = {module: {one.module for one in of_the_lab(module)} - {module} for module in FILES}
     reach = {}
     for start in graph:
-        seen, left = set(), [start]
+        found, left = set(), [start]
         while left:
-            for name in graph[left.pop()] - seen:
-                seen.add(name)
+            for name in graph[left.pop()] - found:
+                found.add(name)
                 left.append(name)
-        reach[start] = seen
-    rings = {
-        tuple(sorted({a} | {b for b in reach[a] if a in reach[b]})) for a in graph if a in reach[a]
-    }
-    return [list(ring) for ring in sorted(rings)]
+        reach[start] = found
+    circles = sorted({tuple(sorted(b for b in reach[a] if a in reach[b])) for a in graph})
+    assert circles == [()], circles
 
 
-@pytest.mark.parametrize("folder", ["rules", "experiments", "jobs/document", "app/cli", "app/ui"])
-def test_no_module_needs_itself_by_way_of_others(folder):
-    files = {
-        ".".join(f.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): f
-        for f in (ROOT / "lab").rglob("*.py")
-    }
-    # The package itself names every public part, and imports each at its first use.
-    del files["lab"]
-    graph = {name: imports_of(f, set(files)) for name, f in files.items()}
-    inside = "lab." + folder.replace("/", ".")
-    assert not [ring for ring in circles(graph) if any(n.startswith(inside) for n in ring)]
+def test_a_function_imports_only_what_is_heavy_or_may_be_missing():
+    for_nothing = [
+        f"{FILES[module].relative_to(ROOT)}:{one.line} imports {one.module}"
+        for module in FILES
+        for one in of_the_lab(module)
+        if not one.at_top and not weight_of(one.module) - weight_of(module)
+    ]
+    assert not for_nothing, "\n".join(for_nothing)
+
+
+@pytest.mark.parametrize(
+    ("package", "folders"),
+    [
+        ("streamlit", ("app/ui", "app/server")),
+        ("starlette", ("app/ui", "app/server")),
+        ("duckdb", ("store",)),
+    ],
+)
+def test_a_framework_is_known_in_its_folder_alone(package, folders):
+    allowed = tuple(f"lab.{folder.replace('/', '.')}" for folder in folders)
+    elsewhere = [
+        module
+        for module in FILES
+        if not module.startswith(allowed)
+        and any(one.module.split(".")[0] == package for one in imports_of(module))
+    ]
+    assert not elsewhere

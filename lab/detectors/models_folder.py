@@ -21,6 +21,8 @@ from lab.detectors.weights.files import (
     weights_sha256,
     write_json,
 )
+from lab.detectors.yolo.checkpoint import read_facts
+from lab.detectors.yolo.export_facts import names_file
 from lab.errors import DetectorError
 from lab.extras import is_installed
 
@@ -134,7 +136,6 @@ def _facts(path: Path, kept: Any) -> dict[str, Any]:
 
 def _state(path: Path) -> list[Any]:
     """What changes when the model does: its files' names, sizes and times."""
-    from lab.detectors.yolo.export_facts import names_file
 
     files = folder_entries(path) if path.is_dir() else [path]
     # What could not be read for want of a package is read again once it is there.
@@ -149,7 +150,6 @@ def _state(path: Path) -> list[Any]:
 
 def _read(path: Path, kind: str) -> dict[str, Any]:
     if kind == "checkpoint":
-        from lab.detectors.yolo.checkpoint import read_facts
         from lab.detectors.yolo.torch_model import why_unfit
 
         facts = read_facts(path)

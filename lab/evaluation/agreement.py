@@ -12,7 +12,7 @@ from lab.errors import SettingError, closest
 from lab.evaluation.matching import Matching, match
 from lab.evaluation.rates import ratio
 from lab.evaluation.seconds import NO_KAPPA, kappa, seconds_table
-from lab.rules import spans
+from lab.score_log import spans
 
 
 def agreement(

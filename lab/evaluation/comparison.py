@@ -19,8 +19,8 @@ from lab.evaluation.rates import NOTHING_COUNTED, ratio
 from lab.evaluation.resampling import paired_gain
 from lab.evaluation.seconds import NO_KAPPA, kappa, seconds_table
 from lab.evaluation.truth import Truth
-from lab.rules import spans
 from lab.rules.rule import Debounce, Rule
+from lab.score_log import spans
 
 if TYPE_CHECKING:
     import pandas as pd

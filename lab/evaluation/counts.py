@@ -9,7 +9,7 @@ import numpy as np
 
 from lab.evaluation.matching import TIOUS, Matching, Presences, match
 from lab.evaluation.truth import LabelTruth
-from lab.rules import spans
+from lab.score_log import spans
 
 SEGMENT_US = 1_000_000
 _NO_TIMES = np.zeros(0, np.int64)

@@ -14,10 +14,10 @@ from lab.evaluation.fragmentation import EvaluationEvent, fragmentation_events
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.pooling import check_poolable, media_names, shared_labels
 from lab.evaluation.truth import LabelTruth, Truth
-from lab.rules import spans
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 from lab.rules.series import ScoreSeries
+from lab.score_log import spans
 
 if TYPE_CHECKING:
     import pandas as pd

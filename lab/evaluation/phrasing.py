@@ -14,8 +14,8 @@ from lab.evaluation.evaluate import count_run
 from lab.evaluation.figures import Figures
 from lab.evaluation.matching import Matching
 from lab.evaluation.truth import LabelTruth, Truth
-from lab.rules import spans
 from lab.rules.rule import Debounce, Rule
+from lab.score_log import spans
 
 if TYPE_CHECKING:
     import pandas as pd

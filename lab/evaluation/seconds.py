@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lab.rules import spans
+from lab.score_log import spans
 
 SECOND_US = 1_000_000
 NO_KAPPA = "one side has it in no second, or in all of them: there is no agreement beyond chance to measure"

@@ -12,7 +12,7 @@ from lab.annotation import Annotation, Coverage, Verdict
 from lab.errors import SettingError
 from lab.formats.annotations.table import read_table
 from lab.formats.placing import count_of, place, whole
-from lab.rules import spans
+from lab.score_log import spans
 
 if TYPE_CHECKING:
     from lab.runs.run import Run

@@ -18,6 +18,7 @@ from lab.formats.csv import to_csv
 from lab.rules.describe import describe
 from lab.rules.rule import Rule
 from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
+from lab.score_log.recipe import environment
 from lab.score_log.score_log import added_folders, part_files
 from lab.video.media import sha256
 
@@ -90,7 +91,6 @@ def versions(run: Run) -> dict[str, Any]:
     import av
 
     import lab
-    from lab.score_log.recipe import environment
 
     then = {
         k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")

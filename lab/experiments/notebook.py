@@ -18,7 +18,7 @@ def notebook_of(experiment: Experiment) -> str:
     shown = (
         labels[0]
         if len(labels) == 1
-        else max(labels, key=lambda x: float(run.log.scores(x).max(initial=0)))
+        else max(labels, key=lambda x: float(run.series(x).scores.max(initial=0)))
     )
     rule = pprint.pformat(experiment.rule.to_dict(), width=90, sort_dicts=False)
     recipe = run.recipe

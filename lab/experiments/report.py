@@ -102,7 +102,7 @@ def score_chart(
     run, rule = experiment.run, experiment.rule
     found = run.find(rule) if sightings is None else sightings
     labels = sorted(
-        rule.wanted(run.labels), key=lambda x: -float(run.log.scores(x).max(initial=0))
+        rule.wanted(run.labels), key=lambda x: -float(run.series(x).scores.max(initial=0))
     )[:most]
     chart = go.Figure()
     for label in labels:

@@ -12,12 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.make import detector_settings
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError, StoreError
 from lab.rules.replay import replay
 from lab.rules.rule import Rule
 from lab.rules.series import ScoreSeries
 from lab.score_log.score_log import ScoreLog, read_log
+from lab.video.media import sha256
+from lab.video.sources.file import FileSource
 
 SHARE = 0.01
 _MIN = 5
@@ -157,10 +160,7 @@ def _infer(
     seed: int,
 ) -> dict[str, Any]:
     """Some samples anew: how far their scores moved, and what that would change."""
-    from lab.detectors.make import detector_settings
     from lab.runs.make_detector import make_detector
-    from lab.video.media import sha256
-    from lab.video.sources.file import FileSource
 
     media, recipe = facts["media"][0], facts["recipe"]
     if recipe["detector"] not in detectors.names():

@@ -16,9 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.detectors.make import detector_settings
+from lab.detectors.models_folder import list_models
+from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
+from lab.evaluation.truth import Truth
 from lab.jobs.warm import WarmDetectors
 from lab.runs.progress import Progress
+from lab.tuning.rule_grid import RuleGrid
+from lab.video.probe import probe
 
 _REPORT_EVERY_S = 0.25
 _KINDS = (
@@ -90,7 +96,6 @@ class _Worker:
 
     def weights(self, job: Job, emit: Emit) -> Job:
         """Download known weights into the models folder."""
-        from lab.detectors.weights.fetch import fetch
 
         last = 0.0
 
@@ -107,12 +112,10 @@ class _Worker:
 
     def models(self, job: Job, emit: Emit) -> Job:
         """What lies in the models folder. Here, since large files are hashed and runtimes asked."""
-        from lab.detectors.models_folder import list_models
 
         return {"models": [info.to_dict() for info in list_models()]}
 
     def resume(self, job: Job, emit: Emit) -> Job:
-        from lab.detectors.make import detector_settings
         from lab.runs.analyze import resume
         from lab.store.store import Store
 
@@ -135,7 +138,6 @@ class _Worker:
     def probe(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
-        from lab.video.probe import probe
 
         store = Store(job["store"])
         media = probe(job["path"])
@@ -154,10 +156,8 @@ class _Worker:
         return {"pictures": sorted(save_pictures(job["path"], job["pts_us"], folder))}
 
     def sweep(self, job: Job, emit: Emit) -> Job:
-        from lab.evaluation.truth import Truth
         from lab.runs.run import Run
         from lab.store.store import Store
-        from lab.tuning.rule_grid import RuleGrid
         from lab.tuning.sweep import sweep
 
         store = Store(job["store"])

@@ -14,7 +14,7 @@ import numpy as np
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, Rule
 from lab.rules.series import ScoreSeries
-from lab.rules.spans import true_runs
+from lab.score_log.spans import true_runs
 
 Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted", "silenced"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -79,12 +79,15 @@ class ScoreSeries:
 
         Raises SettingError for a label that the run did not look for.
         """
-        scores = log.scores(label, box_filter, (media["width_px"], media["height_px"]))
+        passes = None
+        if box_filter is not None and not box_filter.passes_all:
+            size_px = {name: media[name] for name in ("width_px", "height_px")}
+            passes = partial(box_filter.mask, **size_px)
         return cls(
             label=label,
             sample_pts_us=log.pts_us,
             scored=log.ok_of(label),
-            scores=scores,
+            scores=log.scores(label, passes),
             interval_s=sampling_interval_s(recipe, log.pts_us),
             start_us=int(media["first_pts_us"]),
             end_us=log.end_us(int(media["end_us"]), state),

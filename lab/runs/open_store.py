@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.runs.run import Run
 from lab.store.store import Store
+from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,15 +23,11 @@ class OpenedStore:
         """One row a run, newest first: clips with nothing in them are rows too."""
         import pandas as pd
 
-        from lab.store.tables import EFFORT_COLUMNS, effort_rows
-
         return pd.DataFrame(effort_rows(self.store), columns=EFFORT_COLUMNS)
 
     def sightings(self) -> pd.DataFrame:
         """One row a stored sighting, times in seconds."""
         import pandas as pd
-
-        from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
 
         return pd.DataFrame(sighting_rows(self.store), columns=STORED_SIGHTING_COLUMNS)
 

@@ -61,13 +61,21 @@ class AnalysisTask:
         return None if has_memory else self.after_us
 
     def begin(self) -> None:
-        """Clear what the detector and the gate remember of an earlier pass."""
-        self.detector.reset()
-        if self.gate is not None:
-            self.gate.reset()
+        """Clear what the detector and the gate remember of an earlier pass.
+
+        Sets `error` where that cannot be done; the analysis then takes no frames.
+        """
+        try:
+            self.detector.reset()
+            if self.gate is not None:
+                self.gate.reset()
+        except Exception as error:
+            self.error = f"the detector cannot begin anew: {error}"[:_MAX_REASON]
 
     def take(self, frame: Frame, window: Window | None) -> None:
         """A frame that some analysis needs, and the window of this one that it completes."""
+        if self.error is not None:
+            return
         if not self.sampling.is_plain:
             self._recent[frame.index] = frame
             oldest = frame.index - self.sampling.reach
@@ -147,7 +155,7 @@ class AnalysisTask:
         """Log what is left. Sets `error` if the detector failed on all that it was given."""
         self.run_batch()
         self.log.flush()
-        if self._failures and not self.analysed:
+        if self._failures and not self.analysed and self.error is None:
             count = self._failures
             self.error = f"the detector failed on all {count} samples: {self._first_error}"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.rules import spans
+from lab.score_log import spans
 
 _GAP_INTERVALS = 5
 _GAP_MIN_US = 1_000_000

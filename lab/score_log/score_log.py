@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lab.errors import SettingError, StoreError, closest
-from lab.rules.box_filter import BoxFilter
 
 FORMAT = 1
 SAMPLES = pa.schema(
@@ -93,12 +92,12 @@ class ScoreLog:
         return self.pts_us[self.ok_of(label)]
 
     def scores(
-        self, label: str, box_filter: BoxFilter | None = None, size_px: tuple[int, int] = (1, 1)
+        self, label: str, passes: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> np.ndarray:
         """The label's score on each sample of `ok_of(label)`: float32.
 
-        size_px: width and height of the picture, for the box filter. Raises SettingError for a
-        label that the run did not look for.
+        passes: which boxes count, float32 (k, 4) to bool (k,); all of them, unless given. Raises
+        SettingError for a label that the run did not look for.
         """
         if label not in self.labels:
             raise SettingError(
@@ -106,8 +105,8 @@ class ScoreLog:
             )
         rows = self._rows_of(label)
         sample, confidence = self.sample[rows], self.confidence[rows]
-        if box_filter is not None and not box_filter.passes_all:
-            keep = box_filter.mask(self.box_xyxy_px[rows], *size_px)
+        if passes is not None:
+            keep = passes(self.box_xyxy_px[rows])
             sample, confidence = sample[keep], confidence[keep]
         scores = np.zeros(len(self.pts_us), np.float32)
         np.maximum.at(scores, sample, confidence)

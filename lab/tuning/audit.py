@@ -96,9 +96,7 @@ def new_audit(
     """Freeze a rule and draw clips that nobody annotated. Raises SettingError for too few."""
     one = rule.of(label)
     highest = {
-        run.media["media_id"]: float(
-            max(run.log.scores(label, one.box_filter, run.size_px), default=0.0)
-        )
+        run.media["media_id"]: float(max(run.series(label, rule).scores, default=0.0))
         for run in unwatched(runs, truth, label)
     }
     strata = draw(highest, one.debounce.enter_threshold, clips, seed)

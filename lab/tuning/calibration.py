@@ -14,8 +14,8 @@ import numpy as np
 
 from lab.errors import SettingError
 from lab.evaluation.rates import proportion_interval
-from lab.rules import spans
 from lab.rules.box_filter import BoxFilter
+from lab.score_log import spans
 from lab.tuning.footage import Footage
 
 LEVELS = (0.85, 0.9, 0.95, 0.99)

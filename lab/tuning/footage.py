@@ -13,9 +13,9 @@ import numpy as np
 from lab.evaluation.counts import resolvable
 from lab.evaluation.pooling import media_names
 from lab.evaluation.truth import NOTHING, LabelTruth, Truth
-from lab.rules import spans
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import LabelRule, Rule
+from lab.score_log import spans
 
 if TYPE_CHECKING:
     from lab.runs.run import Run

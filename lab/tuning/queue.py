@@ -13,9 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 from lab.errors import SettingError
-from lab.rules import spans
 from lab.rules.replay import replay_rows
 from lab.rules.rule import Debounce, LabelRule
+from lab.score_log import spans
 from lab.tuning.footage import Footage
 from lab.tuning.sweep import Sweep
 

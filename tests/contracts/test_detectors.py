@@ -77,7 +77,7 @@ def eight(samples):
 @pytest.fixture(scope="module")
 def other_eight(samples):
     """Frames of another clip, of another shape."""
-    frames = list(FileSource(samples / "cat_comes_and_goes.mp4").samples(0.5))[:8]
+    frames = list(FileSource(samples / "cat_comes_and_goes.mp4").frames(0.5))[:8]
     return [Frame(cv2.resize(f.image_bgr, (320, 180)), f.index, f.pts_us, 0.0) for f in frames]
 
 

@@ -12,7 +12,6 @@ from lab.evaluation.agreement import agreement
 from lab.evaluation.truth import Truth
 from lab.formats.annotations.files import (
     FORMATS,
-    ONE_MEDIA,
     kind_of,
     read_rows,
     records_of,
@@ -20,6 +19,7 @@ from lab.formats.annotations.files import (
     write_rows,
 )
 from lab.formats.annotations.table import read_table, time_us
+from lab.formats.export import formats_of
 from tests.builders import make_run, scores_of
 
 HEAD = "media,label,start_s,end_s\n"
@@ -239,7 +239,7 @@ def test_every_format_comes_back_as_it_went_out(run, kind):
         "webvtt": "a.vtt",
     }[kind]
     assert kind_of(text.encode(), name) == kind
-    only = run.media if kind in ONE_MEDIA else None
+    only = run.media if formats_of("annotations")[kind].is_of_one_media else None
     records, _ = records_of(read_rows(text.encode(), name), [run.media], only_media=only)
     assert [(r.label, r.start_us / 1e6, r.end_us / 1e6) for r in records] == [
         ("x <wild> & co", a, b) for a, b in MARKS

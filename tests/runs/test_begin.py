@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import lab
+from lab.detectors.detector import Detector
 from lab.errors import LabError, StoreError
 from lab.store.store import NewRun, Store
 from tests.builders import make_run, scores_of
@@ -20,27 +21,22 @@ with Store(sys.argv[1]).catalog.transaction():
 """
 
 
-class ThenLocked:
-    """A detector, with another process that locks the catalog once the clip is in it."""
+class ThenLocked(Detector):
+    """A detector, with another process that locks the catalog once the run has been planned."""
 
-    default_score_floor, default_threshold, batch_size = 0.05, 0.5, 1
-    is_stateful = takes_windows = False
+    labels = ("x",)
 
     def __init__(self, store):
         self.store, self.holder = store, None
 
-    @property
-    def labels(self):
-        if self.holder is None and len(self.store.all_media()) > 1:
+    def recipe(self):
+        if self.holder is None:
             self.holder = subprocess.Popen(
                 [sys.executable, "-c", LOCKER, str(self.store.folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )
             self.holder.stdout.readline()
-        return ("x",)
-
-    def recipe(self):
         return {"detector": "scripted", "labels": ["x"], "score_floor": 0.05}
 
     def detect(self, frames):

@@ -1,16 +1,20 @@
 """The score log on disk: parts, damage, compaction, locks; and the loop that fills it."""
 
 import weakref
+from functools import partial
 
 import numpy as np
 import pytest
 
 from lab.detection import Detections
+from lab.detectors.make import as_detector
 from lab.errors import StoreError
 from lab.rules.box_filter import BoxFilter
+from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.score_log.effort import effort_of
 from lab.score_log.score_log import part_files, read_log, read_manifest
 from lab.score_log.writer import ScoreLogWriter, write_manifest
+from lab.video.sampling import EVERY_FRAME
 from lab.video.source import Sample
 from tests.builders import ListSource, ScriptedDetector, analyse, make_detections, make_frame
 
@@ -41,7 +45,9 @@ def test_what_is_written_is_read(tmp_path):
 def test_a_box_filter_takes_the_highest_of_what_passes(tmp_path):
     fill(tmp_path, [2])
     small = BoxFilter(max_area_fraction=0.1)
-    assert read_log(tmp_path).scores("x", small, (64, 48)).tolist() == pytest.approx([0, 0.7])
+    assert read_log(tmp_path).scores(
+        "x", partial(small.mask, width_px=64, height_px=48)
+    ).tolist() == pytest.approx([0, 0.7])
 
 
 def test_a_damaged_part_is_named_and_the_rest_is_used(tmp_path):
@@ -127,6 +133,25 @@ def test_a_detector_that_fails_on_all_it_was_given_has_failed(tmp_path, undecoda
     with writer(tmp_path) as log:
         task = analyse(ListSource(frames), detector, log)
     assert task.error == "the detector failed on all 2 samples: detector: no"
+
+
+def test_a_detector_that_cannot_forget_fails_by_itself(tmp_path):
+    class Stubborn(ScriptedDetector):
+        is_stateful = True
+
+        def reset(self):
+            raise RuntimeError("I remember")
+
+    frames = [make_frame(i, i * 1000) for i in range(3)]
+    with writer(tmp_path / "a") as one, writer(tmp_path / "b") as two:
+        stubborn = AnalysisTask(as_detector(Stubborn({})), one, EVERY_FRAME)
+        other = AnalysisTask(
+            as_detector(ScriptedDetector(dict.fromkeys(range(3), SEEN))), two, EVERY_FRAME
+        )
+        samples = ListSource(frames).samples([EVERY_FRAME, EVERY_FRAME])
+        run_tasks(samples, [stubborn, other])
+    assert "I remember" in stubborn.error
+    assert (stubborn.progress.samples, other.error, other.progress.samples) == (0, None, 3)
 
 
 def test_boxes_over_the_edge_are_clipped_to_the_picture(tmp_path):

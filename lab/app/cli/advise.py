@@ -10,6 +10,7 @@ from typing import Any
 from lab.app.cli.measure import runs_of, say_notes, truth_options
 from lab.app.cli.rule_options import add_rule_options, rule_of
 from lab.errors import SettingError
+from lab.formats.csv import to_csv
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -109,7 +110,6 @@ def _audit(args: argparse.Namespace) -> int:
 
 
 def _thin(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.tuning.thinning import thin
 
     runs, truth, rule, label = _given(args)

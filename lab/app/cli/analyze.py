@@ -10,6 +10,7 @@ from typing import Any
 from lab.app.cli import job
 from lab.app.cli.rule_options import split
 from lab.errors import LabError, SettingError
+from lab.runs.find_clips import find_clips
 
 
 def run_analyze(args: argparse.Namespace) -> int:
@@ -23,7 +24,6 @@ def run_analyze(args: argparse.Namespace) -> int:
         )
         raise SettingError(f"name {what}")
     from lab.runs.analyze import analyze, resume
-    from lab.runs.find_clips import find_clips
     from lab.runs.make_detector import make_detector
     from lab.store.store import Store
 

@@ -11,7 +11,9 @@ from lab.config import Config, load_config
 from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
 from lab.extras import states
+from lab.runs.make_detector import make_detector
 from lab.score_log.recipe import environment
+from lab.score_log.score_log import read_log
 from lab.store.store import Store
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
@@ -78,7 +80,6 @@ def offline() -> Iterator[None]:
 
 
 def _detector(name: str, problem: str | None) -> str:
-    from lab.runs.make_detector import make_detector
 
     package = detectors.package(name)
     if package is not None and problem is not None:
@@ -120,7 +121,6 @@ def _store(store: Store) -> dict[str, Any]:
 
 def check_health(store: Store) -> list[str]:
     """What is wrong with a store, in words; empty if nothing is."""
-    from lab.score_log.score_log import read_log
 
     problems = []
     for run in store.runs():

@@ -108,6 +108,8 @@ def build_parser() -> argparse.ArgumentParser:
     e = command("export", run_export, "Stored sightings, or effort, as CSV.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
+    e.add_argument("--format", default="csv", metavar="NAME",
+                   help="csv, json, or one of a plugin; default: csv")  # fmt: skip
     groups = (measure, advise, records, media, notebook, asking, phrases, job)
     measured = [sub for group in groups for sub in group.add(command)]
     models.add(command)

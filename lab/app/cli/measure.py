@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.app.cli.rule_options import add_rule_options, asks_for_rule, named_rule, rule_of, split
 from lab.errors import SettingError
+from lab.formats.csv import to_csv
 from lab.rules.rule import rule_parameters
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -239,7 +240,6 @@ def _other_rule(args: argparse.Namespace, run: Any) -> Any:
 
 
 def _decisions(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
 
     (run,) = runs_of(args, [args.run])
     rule = rule_of(args, run)

@@ -7,6 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from lab.detectors.models_folder import list_models, model_info
+from lab.detectors.weights.catalogue import CHECKS, catalogue
+from lab.detectors.weights.download import redact_url
+from lab.detectors.weights.fetch import fetch, known_sha256, pins, verify
+from lab.detectors.weights.files import DEFAULT_NAME, models_folder
+from lab.detectors.weights.find import find_weights, in_models_folder
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -26,8 +32,6 @@ def _models(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    from lab.detectors.models_folder import list_models
-    from lab.detectors.weights.files import models_folder
 
     found = list_models()
     if args.json:
@@ -48,8 +52,6 @@ def _list(args: argparse.Namespace) -> int:
 
 
 def _known(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.catalogue import catalogue
-    from lab.detectors.weights.files import models_folder
 
     entries = list(catalogue(models_folder()).values())
     if args.json:
@@ -61,8 +63,6 @@ def _known(args: argparse.Namespace) -> int:
 
 
 def _of_entry(entry: Any) -> dict[str, Any]:
-    from lab.detectors.weights.download import redact_url
-
     return {
         "name": entry.name, "url": redact_url(entry.url), "task": entry.task, "licence": entry.licence,
         "size_bytes": entry.size_bytes, "sha256": entry.sha256, "md5": entry.md5, "check": entry.check,
@@ -70,11 +70,6 @@ def _of_entry(entry: Any) -> dict[str, Any]:
 
 
 def _info(args: argparse.Namespace) -> int:
-    from lab.detectors.models_folder import model_info
-    from lab.detectors.weights.catalogue import CHECKS, catalogue
-    from lab.detectors.weights.fetch import known_sha256, pins
-    from lab.detectors.weights.files import DEFAULT_NAME, models_folder
-    from lab.detectors.weights.find import find_weights, in_models_folder
 
     rows = []
     for name in args.names:
@@ -98,7 +93,6 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _get(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.fetch import fetch, known_sha256
 
     rows = []
     for name in args.names:
@@ -112,7 +106,6 @@ def _get(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from lab.detectors.weights.fetch import verify
 
     rows = verify(args.names)
     if args.json:

@@ -10,6 +10,7 @@ from typing import Any
 from lab.app.cli.measure import matching_of, runs_of, say_notes, truth_options
 from lab.app.cli.rule_options import add_rule_options, rule_of, split
 from lab.errors import SettingError
+from lab.formats.csv import to_csv
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -31,8 +32,6 @@ def _phrases(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found.to_dict(), ensure_ascii=False, indent=1))
     elif args.csv:
-        from lab.formats.csv import to_csv
-
         rows = found.flat_rows()
         print(to_csv(rows, list(rows[0])), end="")
     else:

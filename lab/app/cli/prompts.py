@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.app.cli.rule_options import add_rule_options, note_unfinished, rule_of
+from lab.detectors.open_vocabulary.prompts import tidy
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -37,7 +38,6 @@ def _prompts(args: argparse.Namespace) -> int:
 
 
 def _embeddings(args: argparse.Namespace) -> int:
-    from lab.detectors.open_vocabulary.prompts import tidy
     from lab.detectors.open_vocabulary.text_features import check_encoder, read_embeddings
     from lab.store.store import Store
 

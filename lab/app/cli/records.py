@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.app.cli.media import find_media
+from lab.formats.annotations.files import FORMATS, read_rows, records_of, write_coverage, write_rows
+from lab.formats.annotations.table import read_file
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -43,8 +45,6 @@ def _import(args: argparse.Namespace) -> int:
 
 
 def _import_annotations(args: argparse.Namespace, store: Any) -> int:
-    from lab.formats.annotations.files import read_rows, records_of
-    from lab.formats.annotations.table import read_file
 
     rows = read_rows(read_file(args.file), Path(args.file).name, args.format)
     media = store.all_media()
@@ -70,7 +70,6 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
 
 
 def _annotations(args: argparse.Namespace) -> int:
-    from lab.formats.annotations.files import write_coverage, write_rows
     from lab.store.annotations import as_json
     from lab.store.store import Store
 
@@ -109,8 +108,6 @@ def _agreement(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    from lab.formats.annotations.files import FORMATS
-
     i = command("import", _import, "Detections made elsewhere, as runs; annotations made elsewhere.",
                 "lab import megadetector results.json --videos cards/")  # fmt: skip
     i.add_argument("what", choices=["megadetector", "detections", "annotations"])
@@ -128,7 +125,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
                    help="annotations: all media they name were wholly watched for all labels they name")  # fmt: skip
     a = command("annotations", _annotations, "Annotations of the store, as a file.",
                 "lab annotations --format boris > events.csv")  # fmt: skip
-    a.add_argument("--format", choices=FORMATS, default="csv")
+    a.add_argument("--format", default="csv", metavar="NAME",
+                   help=f"{', '.join(FORMATS)}, or one of a plugin; default: csv")  # fmt: skip
     a.add_argument("--coverage", action="store_true", help="what was watched, as CSV")
     a.add_argument("--media", help="only this clip")
     a.add_argument("--annotator", help="only this one's")

@@ -8,10 +8,11 @@ import sys
 from typing import Any
 
 from lab.app.cli.rule_options import note_unfinished, rule_of
+from lab.formats.csv import to_csv
+from lab.formats.export import export_named, exports
 
 
 def run_sightings(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
 
@@ -45,14 +46,13 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
 
 def run_export(args: argparse.Namespace) -> int:
-    from lab.formats.csv import to_csv
     from lab.store.store import Store
-    from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
+    from lab.store.tables import effort_rows, sighting_rows
 
+    kind = "json" if args.json else args.format
+    name = f"{args.what}-{kind}"
+    export = export_named(name if name in exports.names() else kind, args.what)
     store = Store(args.store)
-    if args.what == "effort":
-        rows, columns = effort_rows(store), EFFORT_COLUMNS
-    else:
-        rows, columns = sighting_rows(store), STORED_SIGHTING_COLUMNS
-    print(json.dumps(rows, indent=1, default=str) if args.json else to_csv(rows, columns), end="")
+    rows = effort_rows(store) if args.what == "effort" else sighting_rows(store)
+    print(export.write(rows), end="")
     return 0

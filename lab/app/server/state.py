@@ -14,10 +14,10 @@ from lab.errors import SettingError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
-from lab.rules import spans
 from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
+from lab.score_log import spans
 from lab.score_log.score_log import log_fingerprint
 from lab.sighting import Sighting
 from lab.store.store import Store

@@ -12,6 +12,8 @@ import numpy as np
 
 from lab.detectors.open_vocabulary.text_features import CLIP, Encode, clip_encoder, tokenize
 from lab.detectors.weights.catalogue import Entry
+from lab.detectors.weights.fetch import check_known, fetch_entry
+from lab.detectors.weights.files import models_folder
 from lab.errors import DetectorError
 
 # Names as Ultralytics' `build_text_model` (8.4.190) takes them, and what it loads for each.
@@ -50,8 +52,6 @@ def encoder_file(name: str) -> Path:
 
     Raises DetectorError if it cannot be had, or is another than the one downloaded first.
     """
-    from lab.detectors.weights.fetch import check_known, fetch_entry
-    from lab.detectors.weights.files import models_folder
 
     path = models_folder() / FILES[name]
     if path.is_file():

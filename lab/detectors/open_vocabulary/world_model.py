@@ -12,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from lab.detectors.weights.files import models_folder, weights_sha256
+from lab.detectors.yolo.checkpoint import load_network
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError
 from lab.extras import need
@@ -168,7 +169,6 @@ class TorchWorld(WorldModel):
 
 def _checkpoint(path: Path) -> tuple[Any, tuple[str, ...], np.ndarray, list[int]]:
     """Network, names, their text features and strides. Raises DetectorError for another model."""
-    from lab.detectors.yolo.checkpoint import load_network
 
     network, names, _, _ = load_network(path)
     if type(network).__name__ != "WorldModel":

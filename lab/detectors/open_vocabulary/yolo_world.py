@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +12,18 @@ from lab.detectors.open_vocabulary.prompted import Prompted
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import CLIP, TextFeatures, clip_encoder
 from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.open_vocabulary.world_model import (
+    OnnxWorld,
+    OpenVinoWorld,
+    TorchWorld,
+    WorldModel,
+)
 from lab.detectors.settings import checked_floor
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.suppression import Found, nms_settings
 from lab.errors import DetectorError, SettingError, closest
 from lab.extras import need
-
-if TYPE_CHECKING:
-    from lab.detectors.open_vocabulary.world_model import WorldModel
 
 DEFAULT_WEIGHTS = "yolov8s-worldv2.pt"
 PROCESSING_VERSION = 1
@@ -110,11 +112,9 @@ def _load(path: Path, runtime: str) -> WorldModel:
         raise SettingError(f"unknown runtime {runtime!r}; {closest(runtime, list(RUNTIMES))}")
     if path.suffix != ".pt":
         raise DetectorError(f"{path} is no YOLO-World checkpoint; its weights end in .pt")
-    from lab.detectors.open_vocabulary import world_model
-
     kinds: dict[str, Callable[[Path], WorldModel]] = {
-        "onnx": world_model.OnnxWorld,
-        "openvino": world_model.OpenVinoWorld,
-        "torch": world_model.TorchWorld,
+        "onnx": OnnxWorld,
+        "openvino": OpenVinoWorld,
+        "torch": TorchWorld,
     }
     return kinds[runtime](path)

@@ -14,6 +14,7 @@ from lab.detectors.open_vocabulary.prompted import Prompted
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures
 from lab.detectors.open_vocabulary.text_store import TextStore
+from lab.detectors.open_vocabulary.yoloe_model import YoloeModel
 from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.letterbox import Letterbox
@@ -139,7 +140,6 @@ def _load(path: Path, runtime: str) -> YoloeModel:
         raise SettingError(f"detector 'yoloe' has no runtime {runtime!r}; {why}")
     if path.suffix != ".pt":
         raise DetectorError(f"{path} is no YOLOE checkpoint; its weights end in .pt")
-    from lab.detectors.open_vocabulary.yoloe_model import YoloeModel
 
     return YoloeModel(path)
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from lab.detectors.weights.catalogue import is_allowed
+from lab.detectors.weights.files import weights_sha256
 from lab.detectors.weights.offline import is_offline
 from lab.errors import DetectorError
 
@@ -220,7 +221,6 @@ def _checked(
     file: Path, target: Path, *, sha256: str | None, md5: str | None, size_bytes: int | None
 ) -> str:
     """The sha256 of a file that passed. One that did not is deleted, unless it is the target."""
-    from lab.detectors.weights.files import weights_sha256
 
     size, digest = file.stat().st_size, weights_sha256(file)
     wrong = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from lab.detectors.weights.fetch import check_known, fetch
 from lab.detectors.weights.files import (
     DEFAULT_NAME,
     SUFFIXES,
@@ -29,7 +30,6 @@ def find_weights(name: str | None) -> Path:
     """
     if name is None or name in (DEFAULT_NAME, f"{DEFAULT_NAME}.onnx"):
         return _default_weights()
-    from lab.detectors.weights.fetch import check_known, fetch
 
     path = Path(name).expanduser()
     if path.is_file() or is_openvino_folder(path):

@@ -116,7 +116,6 @@ _EXPECTED = "expected a checkpoint that Ultralytics' training wrote"
 
 
 def _restricted_load(path: Path) -> dict[str, Any]:
-    from lab.detectors.yolo.checkpoint import ultralytics
 
     ultralytics()
     import torch

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from lab.detectors.weights.catalogue import TASKS
+from lab.detectors.yolo.checkpoint import load_network, read_facts
 from lab.detectors.yolo.export_facts import unknown_task
 from lab.detectors.yolo.outputs import Raw, from_rows
 from lab.errors import DetectorError
@@ -28,7 +29,6 @@ class UltralyticsModel:
     fixed_batch: int | None = None
 
     def __init__(self, path: Path) -> None:
-        from lab.detectors.yolo.checkpoint import load_network, read_facts
 
         if reason := self._unfit(path, read_facts(path)):
             raise DetectorError(reason)

@@ -13,9 +13,11 @@ from lab.detectors.detector import Detector
 from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
+from lab.detectors.yolo.exported_model import OnnxModel, OpenVinoModel
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
 from lab.detectors.yolo.suppression import nms_settings, one_shape
+from lab.detectors.yolo.torch_model import UltralyticsModel
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
@@ -152,9 +154,6 @@ def _load(path: Path, runtime: str) -> Any:
             f"{path} is not a model file; weights end in .onnx or .pt, or are an OpenVINO folder"
         )
     if runtime == "torch":
-        from lab.detectors.yolo.torch_model import UltralyticsModel
-
         return UltralyticsModel(path)
-    from lab.detectors.yolo.exported_model import OnnxModel, OpenVinoModel
 
     return (OnnxModel if runtime == "onnx" else OpenVinoModel)(path)

@@ -9,6 +9,7 @@ from typing import Any
 from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError, closest
 from lab.formats.annotations import audacity, boris, elan, table, webvtt
+from lab.formats.export import export_named
 from lab.formats.placing import place, whole
 
 _READ: dict[str, Callable[[str, str], list[dict[str, Any]]]] = {
@@ -17,16 +18,7 @@ _READ: dict[str, Callable[[str, str], list[dict[str, Any]]]] = {
     "elan": elan.read,
     "webvtt": webvtt.read,
 }
-_WRITE: dict[str, Callable[[Iterable[Mapping[str, Any]]], str]] = {
-    "csv": table.write_table,
-    "boris": boris.write,
-    "audacity": audacity.write,
-    "elan": elan.write,
-    "webvtt": webvtt.write,
-}
-SUFFIX = {"csv": ".csv", "boris": ".csv", "audacity": ".txt", "elan": ".eaf", "webvtt": ".vtt"}
-FORMATS = tuple(_WRITE)
-ONE_MEDIA = ("audacity", "elan", "webvtt")
+FORMATS = ("csv", *_READ)
 
 
 def read_rows(raw: bytes, name: str, kind: str | None = None) -> list[dict[str, Any]]:
@@ -106,9 +98,11 @@ def write_rows(
     media: Iterable[Mapping[str, Any]],
     kind: str,
 ) -> str:
-    """A file of annotations; a CSV also has a row without times for media watched in vain."""
-    if kind not in _WRITE:
-        raise SettingError(f"unknown format {kind!r}; {closest(kind, list(FORMATS))}")
+    """A file of annotations; a CSV also has a row without times where nothing was found.
+
+    kind: the name of an export for annotations, built in or from a plugin. Raises SettingError.
+    """
+    export = export_named(kind, "annotations")
     names = {m["media_id"]: m.get("relative_path") or Path(m["path"]).name for m in media}
     rows = [
         {"media": names[a.media_id], "label": a.label, "start_us": a.start_us, "end_us": a.end_us,
@@ -116,7 +110,7 @@ def write_rows(
         for a in annotations
         if a.media_id in names
     ]  # fmt: skip
-    if kind in ONE_MEDIA and len({row["media"] for row in rows}) > 1:
+    if export.is_of_one_media and len({row["media"] for row in rows}) > 1:
         raise SettingError(f"a file of kind {kind} is of one media; choose one clip")
     marked = {(row["media_id"], row["label"], row["annotator"]) for row in rows}
     for c in coverage:
@@ -124,7 +118,7 @@ def write_rows(
             marked.add((c.media_id, c.label, c.annotator))
             rows.append({"media": names[c.media_id], "label": c.label, "start_us": None, "end_us": None,
                          "annotator": c.annotator, "origin": c.origin, "media_id": c.media_id})  # fmt: skip
-    return _WRITE[kind](rows)
+    return export.write(rows)
 
 
 def write_coverage(coverage: Iterable[Coverage], media: Iterable[Mapping[str, Any]]) -> str:

@@ -15,7 +15,7 @@ from lab.jobs.document.checks import check_secrets, narrowed, rule_for
 from lab.jobs.document.document import JobAnalysis, JobDocument
 from lab.jobs.document.read import job_of
 from lab.jobs.document.schema import at
-from lab.jobs.document.sinks import Row, prepare, rows_of, write
+from lab.jobs.document.sinks import JobSinks, Row, rows_of
 from lab.rules.rule import Rule
 from lab.runs.analyze import Analysis, analyze_all
 from lab.runs.make_detector import make_detector
@@ -94,7 +94,8 @@ def run_job(
     done = JobResult()
     with ExitStack() as stack:
         ready = [_made(job, i, kept, stack) for i in range(len(job.analyses))]
-        prepare(job.sinks, clips)
+        sinks = stack.enter_context(JobSinks(job.sinks, console or sys.stdout))
+        sinks.check(clips)
         _name_rules(job, ready)
         done.rules = {one.given.name: one.rule for one in ready}
         for clip in clips:
@@ -110,7 +111,7 @@ def run_job(
             done.runs += found
             for run, one in zip(found, ready, strict=True):
                 _decide(run, one, job, done)
-    done.written = write(job.sinks, done.sightings, console or sys.stdout)
+        done.written = sinks.write(done.sightings)
     return done
 
 

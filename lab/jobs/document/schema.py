@@ -14,6 +14,7 @@ from lab.jobs.document.text import place_of
 from lab.rules.box_filter import BoxFilter
 from lab.rules.debounce import Debounce
 from lab.rules.parameters import parameters_of
+from lab.sinks.registered import sinks
 
 _KINDS = {
     "object": "a mapping", "array": "a list", "string": "text", "number": "a number",
@@ -30,7 +31,8 @@ _BOUNDS = {
 def schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12) of a job document.
 
-    The settings of rules are put in from where they are declared.
+    The settings of rules are put in from where they are declared, and the types of sinks from
+    their registry.
     """
     found: dict[str, Any] = json.loads(
         files("lab.jobs.document").joinpath("job.schema.json").read_text("utf-8")
@@ -38,6 +40,7 @@ def schema() -> dict[str, Any]:
     for name, cls in (("debounce", Debounce), ("box_filter", BoxFilter)):
         properties = found["$defs"][name]["properties"]
         properties |= {n: p.json_schema() for n, p in parameters_of(cls).items()}
+    found["$defs"]["sink"]["properties"]["type"]["enum"] = ["store", *sinks.names()]
     return found
 
 

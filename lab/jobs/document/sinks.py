@@ -1,28 +1,25 @@
-"""Where the sightings of a job go."""
+"""The sinks that a job document names, and the rows that they are given."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from lab.atomic_file import write_atomically
-from lab.errors import LabError, SettingError
-from lab.formats.csv import to_csv
+from lab.errors import SettingError
+from lab.jobs.document.schema import at
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.sighting import Sighting
-from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
+from lab.sinks.console import ConsoleSink
+from lab.sinks.files import COLUMNS
+from lab.sinks.registered import sinks
+from lab.sinks.sink import Sink
+from lab.store.tables import sighting_rows
 
 Row = dict[str, Any]
-# Those of the store's rows are left out: a sink need not have put them there.
-COLUMNS = [
-    "analysis",
-    *(c for c in STORED_SIGHTING_COLUMNS if c not in ("sighting_id", "saved_utc")),
-]
 
 
 def rows_of(
@@ -44,62 +41,54 @@ def rows_of(
     return [{name: {**row, "analysis": analysis}.get(name) for name in COLUMNS} for row in rows]
 
 
-def prepare(sinks: Sequence[Mapping[str, Any]], clips: Sequence[Path]) -> None:
-    """Make the folders of files that will be written.
+class JobSinks:
+    """The sinks of a job but the store, into which each run goes as it ends. A context manager.
 
-    Raises SettingError for a place where none can be, or that is one of the clips.
+    named: as the document has them. console: where a console sink writes.
+
+    Raises SettingError that names the sink which cannot be made.
     """
-    inputs = {os.path.realpath(clip) for clip in clips}
-    for i, sink in enumerate(sinks):
-        if "path" not in sink:
-            continue
-        path = Path(sink["path"])
-        if os.path.realpath(path) in inputs:
-            raise SettingError(
-                f"sinks[{i}].path: {path} is a clip of the source; name another file"
-            )
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise SettingError(
-                f"sinks[{i}].path: {path.parent} cannot be made: {error.strerror}"
-            ) from None
-        if path.is_dir():
-            raise SettingError(f"sinks[{i}].path: {path} is a folder; name a file")
 
+    def __init__(self, named: Sequence[Mapping[str, Any]], console: TextIO) -> None:
+        self._made: list[tuple[str, Sink]] = []
+        self._stack = ExitStack()
+        for i, one in enumerate(named):
+            settings = dict(one)
+            kind = settings.pop("type")
+            if kind == "store":
+                continue
+            place = f"sinks[{i}].path" if "path" in one else f"sinks[{i}]"
+            with at(place):
+                factory = sinks.get(kind)
+                if factory is ConsoleSink:
+                    settings["stream"] = console
+                try:
+                    made = factory(**settings)
+                except TypeError as error:
+                    raise SettingError(
+                        f"sink {kind!r} does not take these settings: {error}"
+                    ) from None
+            self._made.append((place, made))
 
-def write(sinks: Sequence[Mapping[str, Any]], rows: Sequence[Row], console: TextIO) -> list[Path]:
-    """Give all rows to each sink but the store; returns the files that were written."""
-    written = []
-    for sink in sinks:
-        if sink["type"] == "console":
-            console.write(_table(rows))
-        elif sink["type"] in ("csv", "json"):
-            text = (
-                to_csv(rows, COLUMNS)
-                if sink["type"] == "csv"
-                else json.dumps(rows, indent=1) + "\n"
-            )
-            written.append(_replace(Path(sink["path"]), text))
-    return written
+    def __enter__(self) -> JobSinks:
+        for _, sink in self._made:
+            self._stack.enter_context(sink)
+        return self
 
+    def __exit__(self, *exc: object) -> None:
+        self._stack.close()
 
-def _replace(path: Path, text: str) -> Path:
-    try:
-        return write_atomically(path, text)
-    except OSError as error:
-        raise LabError(
-            f"{path} cannot be written: {error.strerror}; the runs are in the store"
-        ) from None
+    def check(self, clips: Sequence[Path]) -> None:
+        """Before anything is analysed. Raises SettingError for a sink that cannot take rows."""
+        for place, sink in self._made:
+            with at(place):
+                sink.check(clips)
 
-
-def _table(rows: Sequence[Row]) -> str:
-    lines = [
-        f"{'media':<28} {'analysis':<16} {'label':<16} {'onset_s':>10} {'offset_s':>10} {'peak':>6}"
-    ]
-    for row in rows:
-        lines.append(
-            f"{row['media']:<28} {row['analysis']:<16} {row['label']:<16} {row['onset_s']:>10.2f} "
-            f"{row['offset_s']:>10.2f} {row['peak_confidence']:>6.2f}"
-        )
-    return "\n".join(lines) + "\n"
+    def write(self, rows: Sequence[Row]) -> list[Path]:
+        """Give all rows to each, and end them; returns the files that were written."""
+        written = []
+        for _, sink in self._made:
+            sink.write(rows)
+            if (path := sink.finish()) is not None:
+                written.append(path)
+        return written

@@ -35,6 +35,8 @@ class FileSource(Source):
     Raises SourceError if it is no video that can be read.
     """
 
+    can_seek = True
+
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.name

@@ -118,7 +118,7 @@ def _side(
     picked = first.selectbox(f"Rule {name}", list(saved), key=f"rule_{name}_{run.run_id}")
     seen = sorted(
         {label for rows_of in [run.log.labels] for label in rows_of},
-        key=lambda x: -float(run.log.scores(x).max(initial=0)),
+        key=lambda x: -float(run.series(x).scores.max(initial=0)),
     )
     label = second.selectbox(f"Label {name}", seen, key=f"label_{name}_{run.run_id}")
     return run, saved[picked], label

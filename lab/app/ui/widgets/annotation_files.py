@@ -13,9 +13,6 @@ from lab.app.server.state import AppState
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
 from lab.formats.annotations.files import (
-    FORMATS,
-    ONE_MEDIA,
-    SUFFIX,
     read_rows,
     records_of,
     write_coverage,
@@ -23,6 +20,7 @@ from lab.formats.annotations.files import (
 )
 from lab.formats.detections.csv import import_detections
 from lab.formats.detections.megadetector import Imported, import_megadetector
+from lab.formats.export import formats_of
 
 _NAMES = {
     "csv": "CSV",
@@ -83,18 +81,19 @@ def _export(app_state: AppState) -> None:
     if not marks and not watched:
         st.caption("Nothing is annotated yet.")
         return
-    kind = st.selectbox("Format", FORMATS, format_func=_NAMES.__getitem__)
+    formats = formats_of("annotations")
+    kind = st.selectbox("Format", formats, format_func=lambda name: _NAMES.get(name, name))
     spoken = {a.media_id for a in marks} | {c.media_id for c in watched}
     media: list[dict[str, Any]] = [
         m for m in app_state.store.all_media() if m["media_id"] in spoken
     ]
-    if kind in ONE_MEDIA:
+    if formats[kind].is_of_one_media:
         media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
     try:
         st.download_button(
             "Annotations",
             write_rows(marks, watched, media, kind),
-            f"annotations{SUFFIX[kind]}",
+            f"annotations{formats[kind].suffix}",
             on_click="ignore",
         )
     except LabError as error:

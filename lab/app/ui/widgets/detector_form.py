@@ -12,7 +12,9 @@ from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.model_list import listing, newest_rows
 from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
 from lab.detectors.registered import detectors
+from lab.detectors.weights.files import models_folder
 from lab.detectors.zero_shot.saved_lists import named_lists
+from lab.detectors.zero_shot.scene_lists import NEUTRAL
 
 Settings = dict[str, Any]
 SIZES = [320, 416, 512, 640, 800, 960, 1280]
@@ -71,7 +73,6 @@ def _models() -> list[dict[str, Any]]:
 
 def _weights(name: str, default: str | None = None, known: tuple[str, ...] = ()) -> str | None:
     """A choice of the weights that a detector takes. None is its default."""
-    from lab.detectors.weights.files import models_folder
 
     here_now = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
     options = [*([default] if default else []), *here_now]
@@ -173,7 +174,6 @@ def _logos(name: str) -> Settings | None:
 
 
 def _scenes(name: str) -> Settings | None:
-    from lab.detectors.zero_shot.scene_lists import NEUTRAL
 
     return _named_list(name, "scenes") | _negative(
         NEUTRAL, "keep_no_scene", "of no scene in particular"

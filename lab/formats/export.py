@@ -1,0 +1,72 @@
+"""The contract of an export: what the store holds, as a file that another program reads."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+from lab.errors import LabError, SettingError
+from lab.registry import Registry
+
+Row = Mapping[str, Any]
+Content = Literal["annotations", "sightings", "effort"]
+
+
+class Export(ABC):
+    """One file format. A plugin is a class that is registered in the group `lab.exports`.
+
+    content: what its rows are.
+        `annotations`: media (name), label, start_us and end_us (integer microseconds of media
+        time; None for a media that was watched with nothing found), annotator, origin, media_id.
+        `sightings`, `effort`: the columns of `lab.store.tables`.
+    suffix: of the file's name, with its dot. media_type: for the browser.
+    is_of_one_media: whether a file can hold one clip only.
+    """
+
+    content: ClassVar[Content]
+    suffix: ClassVar[str]
+    media_type: ClassVar[str] = "text/plain"
+    is_of_one_media: ClassVar[bool] = False
+
+    @abstractmethod
+    def write(self, rows: Sequence[Row]) -> str:
+        """The whole file as text. Raises SettingError for rows that the format cannot hold."""
+
+
+exports = Registry(
+    "export format",
+    "lab.exports",
+    {
+        "audacity": "lab.formats.annotations.exports:Audacity",
+        "boris": "lab.formats.annotations.exports:Boris",
+        "csv": "lab.formats.annotations.exports:Table",
+        "effort-csv": "lab.formats.tables:EffortCsv",
+        "effort-json": "lab.formats.tables:EffortJson",
+        "elan": "lab.formats.annotations.exports:Elan",
+        "sightings-csv": "lab.formats.tables:SightingsCsv",
+        "sightings-json": "lab.formats.tables:SightingsJson",
+        "webvtt": "lab.formats.annotations.exports:WebVtt",
+    },
+)
+
+
+def formats_of(content: Content) -> dict[str, Export]:
+    """The formats for this content, by name; plugins that cannot be loaded are left out."""
+    found = {}
+    for name in exports.names():
+        try:
+            made = exports.get(name)()
+        except LabError:
+            continue
+        if made.content == content:
+            found[name] = made
+    return found
+
+
+def export_named(name: str, content: Content) -> Export:
+    """The export of that name. Raises SettingError if there is none for this content."""
+    made: Export = exports.get(name)()
+    if made.content != content:
+        raise SettingError(f"{name!r} is a format for {made.content}, not for {content}")
+    return made

@@ -1,0 +1,1 @@
+"""Where sightings go: files, the console, what a plugin adds."""

@@ -1,0 +1,25 @@
+"""How the contract suite makes each source, by name."""
+
+from lab.video.source import Source
+from lab.video.sources.file import FileSource
+from tests.builders import ListSource, make_frame
+
+
+def _listed(clip) -> Source:
+    return ListSource([make_frame(i, i * 33_333) for i in range(120)])
+
+
+# A clip of 4 s at 30 frames a second, in each of the ways in which it can be read.
+SOURCES = {
+    "file": lambda encode: FileSource(encode("contract.mp4", *X264, source=CLIP)),
+    "file, in line": lambda encode: _in_line(encode("contract.mp4", *X264, source=CLIP)),
+    "list": _listed,
+}
+CLIP = "testsrc2=size=64x48:rate=30:duration=4"
+X264 = ("-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "30", "-bf", "2")
+
+
+def _in_line(path) -> Source:
+    source = FileSource(path)
+    source.index.distrust_times()
+    return source

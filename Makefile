@@ -11,11 +11,11 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 run: .venv/$(EXTRAS).ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
-# What a person waits for, with a fixed seed.
-test: .venv/test.ready .venv/peers/ready test-javascript
+# What a person waits for: the same random examples each time.
+test: .venv/test.ready test-javascript
 	$(PYTEST) -m "not long"
 
-# Soaks, long searches, kills by the hundred, peers.
+# The rest: soaks, long searches, kills by the hundred, comparisons with other libraries.
 test-long: .venv/test.ready .venv/peers/ready
 	$(PYTEST) -m long
 

@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import hashlib
 import importlib
 import os
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from filelock import FileLock
 
 from tests.random_examples import use_profile
+from tests.second_tries import pytest_terminal_summary  # noqa: F401
 
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
@@ -20,6 +22,14 @@ use_profile()
 
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Comparisons with other libraries are in the long set, and need these only there."""
+    for item in items:
+        if "peers" in item.fixturenames:
+            item.add_marker(pytest.mark.long)
 
 
 @pytest.fixture(scope="session")
@@ -69,21 +79,59 @@ def h264(encode):
 
 
 @pytest.fixture(scope="session")
-def quick_run(samples, tmp_path_factory):
-    """A finished run of a sample clip, all labels."""
-    import lab
-
-    store = tmp_path_factory.mktemp("quick") / "store"
-    return lab.analyze(samples / "cat_then_person.mp4", store=store, progress=False)
+def kept(tmp_path_factory) -> Path:
+    """A folder for what is made once, also where tests run in several processes."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base
 
 
 @pytest.fixture(scope="session")
-def visits(clips, tmp_path_factory):
+def analysed(kept):
+    """analysed(folder, (clip, settings), ...) gives the finished runs, in a new store there.
+
+    A clip is analysed once with the same settings after the same others; each test gets a copy
+    of the store.
+    """
+    import lab
+
+    def made(analyses: tuple[tuple[Path, dict], ...]) -> Path:
+        """A folder with the store of these runs, and their ids."""
+        folder = kept / f"analysed-{hashlib.sha256(repr(analyses).encode()).hexdigest()[:16]}"
+        *others, (clip, settings) = analyses
+        with FileLock(f"{folder}.lock"):
+            if not (folder / "run_ids").exists():
+                before = ""
+                if others:
+                    source = made(tuple(others))
+                    shutil.copytree(source / "store", folder / "store")
+                    before = (source / "run_ids").read_text()
+                run = lab.analyze(clip, store=folder / "store", progress=False, **settings)
+                (folder / "run_ids").write_text(f"{before}{run.run_id}\n")
+        return folder
+
+    def put(folder: Path, *analyses: tuple[Path, dict]) -> list:
+        source = made(analyses)
+        shutil.copytree(source / "store", folder)
+        store = lab.open_store(folder)
+        return [store.run(run_id) for run_id in (source / "run_ids").read_text().split()]
+
+    return put
+
+
+@pytest.fixture(scope="session")
+def quick_run(analysed, samples, tmp_path_factory):
+    """A finished run of a sample clip, all labels."""
+    folder = tmp_path_factory.mktemp("quick") / "store"
+    (run,) = analysed(folder, (samples / "cat_then_person.mp4", {}))
+    return run
+
+
+@pytest.fixture(scope="session")
+def visits(clips, kept):
     """The run of six visits, every 0.2 s; made once, also where tests run in several processes."""
     import lab
 
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "visits"
+    folder = kept / "visits"
     with FileLock(f"{folder}.lock"):
         if not (folder / "run_id").exists():
             clip = clips / "one-by-one-person-detection.mp4"
@@ -99,7 +147,7 @@ def peers():
 
     def load(name: str):
         if not (folder / name).is_dir():
-            pytest.skip(f"{name} is not in {folder}; `make test` puts it there")
+            pytest.skip(f"{name} is not in {folder}; `make test-long` puts it there")
         if str(folder) not in sys.path:
             sys.path.append(str(folder))
         with warnings.catch_warnings():

@@ -9,6 +9,7 @@ from nbclient import NotebookClient
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 
 
+LONG = {"02_tuning", "03_detectors"}
 SAYS = {
     "01_first_sighting": ["cat_then_person.mp4", "5.8"],
     "03_detectors": ["samples saved", "True", "brightness"],
@@ -16,7 +17,13 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, marks=[pytest.mark.long] if path.stem in LONG else [], id=path.stem)
+        for path in sorted(NOTEBOOKS.glob("*.ipynb"))
+    ],
+)
 def test_a_notebook_runs(path, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(tmp_path))
     notebook = nbformat.read(path, as_version=4)

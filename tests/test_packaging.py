@@ -13,11 +13,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from lab.cli import main
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import lab
+from lab.app.cli.main import main
 from lab.errors import DetectorError
 from lab.extras import EXTRAS, install, package
 
@@ -140,11 +140,11 @@ def test_every_import_is_of_the_core_or_late_or_of_what_its_folder_needs():
         {canonicalize_name(r.name) for r in wanted(OPTIONAL)},
     )
     apart = (
-        "ui",
-        "server",
+        "app/ui",
+        "app/server",
         "experiments/notebook.py",
         "experiments/report.py",
-        "detectors/world_graph.py",
+        "detectors/open_vocabulary/world_graph.py",
     )
     for file in (ROOT / "lab").rglob("*.py"):
         place = file.relative_to(ROOT / "lab").as_posix()
@@ -169,7 +169,7 @@ def test_the_version_is_said(capsys):
 @pytest.mark.parametrize(
     ("detector", "missing", "message"),
     [
-        ("text", ["rapidocr"], f"detector 'text' needs the package rapidocr: {install('ocr')}"),
+        ("ocr", ["rapidocr"], f"detector 'ocr' needs the package rapidocr: {install('ocr')}"),
         (
             "logos",
             ["open_clip"],
@@ -202,7 +202,7 @@ def test_a_detector_without_its_package_names_the_extra(detector, missing, messa
 
 
 def test_a_runtime_or_a_file_without_its_package_names_the_extra(monkeypatch, tmp_path):
-    from lab.detectors.ultralytics_model import ultralytics
+    from lab.detectors.yolo.checkpoint import ultralytics
 
     monkeypatch.setitem(sys.modules, "openvino", None)
     monkeypatch.setitem(sys.modules, "ultralytics", None)
@@ -294,9 +294,9 @@ def test_wheel_and_sdist_hold_all_that_runs(made):
         if file.is_file() and "__pycache__" not in file.parts:
             assert file.relative_to(ROOT).as_posix() in inside
     assert {
-        "lab/job.schema.json",
-        "lab/detectors/brands.yaml",
-        "lab/ui/player/main.js",
+        "lab/jobs/document/job.schema.json",
+        "lab/detectors/zero_shot/brands.yaml",
+        "lab/app/ui/components/player/main.js",
         "lab/py.typed",
     } <= inside
     assert not [name for name in inside if not name.startswith(("lab/", "sighting_lab-"))]

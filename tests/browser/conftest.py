@@ -2,16 +2,12 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.browser.server import ROOT, ForkServer, Server
+
 FLAGS = [
     "--headless",
     "--no-sandbox",
@@ -31,59 +27,6 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """The app as a user starts it, over a store of its own."""
-
-    def __init__(self, folder: Path, roots: list[Path]) -> None:
-        self.store = folder / "store"
-        self.url = f"http://127.0.0.1:{free_port()}"
-        port = self.url.rsplit(":", 1)[1]
-        env = {
-            **os.environ,
-            "LAB_STORE": str(self.store),
-            "LAB_MEDIA_ROOTS": os.pathsep.join(map(str, roots)),
-            "LAB_TOKEN": "test-token",
-        }
-        self.log = (folder / "server.log").open("w")
-        self.process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "streamlit",
-                "run",
-                "app.py",
-                "--server.port",
-                port,
-                "--server.headless",
-                "true",
-            ],
-            cwd=ROOT,
-            env=env,
-            stdout=self.log,
-            stderr=self.log,
-        )
-        end = time.monotonic() + 60
-        while True:
-            try:
-                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=2)
-                return
-            except OSError:
-                if time.monotonic() > end or self.process.poll() is not None:
-                    raise RuntimeError((folder / "server.log").read_text()) from None
-                time.sleep(0.2)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(20)
-        self.log.close()
-
-
 @pytest.fixture(scope="session")
 def chromium():
     path = (
@@ -98,21 +41,47 @@ def chromium():
     return path
 
 
+@pytest.fixture(scope="module")
+def fork_server(chromium):
+    with ForkServer() as made:
+        yield made
+
+
 @pytest.fixture
-def server(chromium, tmp_path):
-    made = Server(tmp_path, [tmp_path, ROOT.parent / "shared" / "clips"])
+def server(fork_server, tmp_path):
+    made = Server(tmp_path, [tmp_path, ROOT.parent / "shared" / "clips"], fork_server.start)
     yield made
     made.stop()
 
 
-@pytest.fixture
-def page(chromium):
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """browser() gives the Chromium of the file's tests; another one where that has crashed.
+
+    Of a file and no longer: while it is open, no other test of the process can run asyncio.
+    """
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=30_000)
+    running = None
+
+    def launched():
+        nonlocal running
+        if running is None or not running.is_connected():
+            running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        return running
+
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        made = browser.new_context(viewport={"width": 1440, "height": 1200}).new_page()
-        made.set_default_timeout(30_000)
-        yield made
-        browser.close()
+        yield launched
+        if running is not None:
+            running.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page of its own: cookies, storage and open tabs are of one test."""
+    context = browser().new_context(viewport={"width": 1440, "height": 1200})
+    made = context.new_page()
+    made.set_default_timeout(30_000)
+    yield made
+    context.close()

@@ -6,7 +6,7 @@ import threading
 import pytest
 import yaml
 
-from tests.browser.conftest import Server
+from tests.browser.server import Server
 
 CONTENT = bytes(range(256)) * 16384  # 4 MiB
 BLOCK_BYTES = 65_536
@@ -75,8 +75,8 @@ def models_folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def app(chromium, models_folder, tmp_path):
-    made = Server(tmp_path, [tmp_path])
+def app(fork_server, models_folder, tmp_path):
+    made = Server(tmp_path, [tmp_path], fork_server.start)
     yield made
     made.stop()
 

@@ -14,15 +14,10 @@ PHRASES = ".phrases[data-ready]"
 
 
 @pytest.fixture
-def cats(server, samples):
+def cats(server, analysed, samples):
     """A run of three labels over a sample clip, on which a cat was annotated."""
-    run = lab.analyze(
-        samples / "cat_then_person.mp4",
-        labels=["cat", "dog", "person"],
-        every_s=0.5,
-        store=server.store,
-        progress=False,
-    )
+    settings = {"labels": ["cat", "dog", "person"], "every_s": 0.5}
+    (run,) = analysed(server.store, (samples / "cat_then_person.mp4", settings))
     rows = [{"media": run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
     truth = lab.Truth.coerce(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])

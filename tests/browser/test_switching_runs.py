@@ -1,17 +1,17 @@
 """What was asked for one run is not shown with another, in a real Chromium."""
 
-import lab
-from tests.browser.hands import pick, settled, until, wait_for_sightings
+from tests.browser.page_actions import pick, settled, until, wait_for_sightings
 
 
 def labels(page):
     return page.locator(".side .chip[data-label]").all_inner_texts()
 
 
-def test_a_slow_log_of_one_run_does_not_overwrite_that_of_the_next(page, server, samples):
-    slow = lab.analyze(samples / "cat_then_person.mp4", store=server.store, progress=False)
-    quick = lab.analyze(
-        samples / "cat_comes_and_goes.mp4", store=server.store, labels=["cat"], progress=False
+def test_a_slow_log_of_one_run_does_not_overwrite_that_of_the_next(page, server, analysed, samples):
+    slow, quick = analysed(
+        server.store,
+        (samples / "cat_then_person.mp4", {}),
+        (samples / "cat_comes_and_goes.mp4", {"labels": ["cat"]}),
     )
     held = []
     page.route(f"**/api/runs/{slow.run_id}/log*", lambda route: held.append(route))

@@ -116,10 +116,11 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     assert "1.0" in table
 
 
-def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
-    run = lab.analyze(
-        samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False
-    )
+CATS = {"labels": ["cat"]}
+
+
+def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samples):
+    (run,) = analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
     found = run.find()
     store = Store(server.store)
     page.goto(f"{server.url}/tune")
@@ -150,10 +151,8 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, samples):
     assert moved.origin == "independent"
 
 
-def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
-    lab.analyze(
-        samples / "cat_comes_and_goes.mp4", labels=["cat"], store=server.store, progress=False
-    )
+def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples):
+    analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
     page.goto(f"{server.url}/tune")
     wait_for_sightings(page, 2)
     page.locator(LAB).focus()
@@ -178,9 +177,9 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, samples):
     )
 
 
-def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
-    for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4"):
-        lab.analyze(samples / name, labels=["cat"], store=server.store, progress=False)
+def test_the_queue_asks_and_goes_on_after_each_answer(page, server, analysed, samples):
+    names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
+    analysed(server.store, *((samples / name, CATS) for name in names))
     page.goto(f"{server.url}/measure")
     page.get_by_role("tab", name="What to annotate next").click()
     page.get_by_role("button", name="Ask me").click()
@@ -194,11 +193,11 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, samples):
     assert [c.origin for c in Store(server.store).coverage()] == ["queue"]
 
 
-def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(page, server, samples):
+def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
+    page, server, analysed, samples
+):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4", "nothing.mp4")
-    runs = [
-        lab.analyze(samples / n, labels=["cat"], store=server.store, progress=False) for n in names
-    ]
+    runs = analysed(server.store, *((samples / name, CATS) for name in names))
     page.goto(f"{server.url}/measure")
     page.get_by_role("tab", name="Audit").click()
     page.get_by_role("button", name="Freeze the rule and draw").click()

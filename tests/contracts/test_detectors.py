@@ -24,6 +24,7 @@ from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of
 
 TITLES = sorted({*cases(None), *detectors.names()})
+OTHER_NAMES = {"text"}  # of a detector that is tested under its own name
 SIZES_PX = [(1, 1), (1, 1000), (1000, 1), (64, 48)]
 
 
@@ -36,7 +37,13 @@ def place(tmp_path_factory, request):
         yield found
 
 
-@pytest.fixture(scope="module", params=TITLES)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(title, marks=pytest.mark.long) if title in OTHER_NAMES else title
+        for title in TITLES
+    ],
+)
 def case(request, place):
     """A case, and its detector, which is made once; `again()` makes another like it."""
     table = cases(place)

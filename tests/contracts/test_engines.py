@@ -99,11 +99,12 @@ def test_a_job_that_is_cancelled_while_it_begins_does_not_run_on(engine, samples
     assert [run["state"] for run in Store(tmp_path).runs()] in ([], ["cancelled"])
 
 
+@pytest.mark.parametrize("times", [200, pytest.param(1000, marks=pytest.mark.long)])
 def test_a_job_that_is_cancelled_while_it_is_taken_from_the_queue_does_not_begin(
-    engine, tmp_path, quick_switches
+    engine, tmp_path, quick_switches, times
 ):
     jobs, states = [], []
-    for _ in range(1000):
+    for _ in range(times):
         jobs.append(
             engine.submit("pictures", "none", store=str(tmp_path), media_id="m", path="", pts_us=[])
         )
@@ -117,12 +118,13 @@ def test_a_job_that_is_cancelled_while_it_is_taken_from_the_queue_does_not_begin
     assert {(job.state, job.started) for job in cancelled} == {("cancelled", None)}
 
 
-def test_a_job_that_is_cancelled_at_any_instant_stops_there(engine, samples, tmp_path):
+@pytest.mark.parametrize("times", [10, pytest.param(60, marks=pytest.mark.long)])
+def test_a_job_that_is_cancelled_at_any_instant_stops_there(engine, samples, tmp_path, times):
     clip, rng = samples / "cat_comes_and_goes.mp4", random.Random(7)
     warm = analysis(engine, samples / "nothing.mp4", tmp_path / "warm")
     assert warm.finished.wait(120)
     jobs = []
-    for _ in range(60):
+    for _ in range(times):
         job = analysis(engine, clip, tmp_path / "store")
         timer = threading.Timer(
             rng.choice([0, 0.0001, 0.0005, 0.002, 0.02]), engine.cancel, [job.job_id]

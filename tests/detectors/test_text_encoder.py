@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from lab.detectors.text_features import clip_encoder, tokenize
 
+from lab.detectors.open_vocabulary.text_features import clip_encoder, tokenize
 from lab.errors import DetectorError
 from tests.detectors.tiny_clip import OPENAI, TEXTS, tiny_openai_clip
 
@@ -50,8 +50,8 @@ def test_no_package_named_clip_is_asked_for(models_folder):
     tiny_openai_clip(models_folder / "clip" / "ViT-B-32.pt")
     code = (
         "import sys; sys.modules['clip'] = None\n"
-        "from lab.detectors.ultralytics_model import ultralytics; ultralytics()\n"
-        "from lab.detectors.text_features import clip_encoder\n"
+        "from lab.detectors.yolo.checkpoint import ultralytics; ultralytics()\n"
+        "from lab.detectors.open_vocabulary.text_features import clip_encoder\n"
         "assert clip_encoder()(['cat']).shape == (1, 512)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=300)

@@ -88,7 +88,7 @@ def out_of_time(monkeypatch):
 
 @pytest.fixture
 def four(samples):
-    return list(FileSource(samples / "cat_then_person.mp4").samples(2.0))[:4]
+    return list(FileSource(samples / "cat_then_person.mp4").frames(2.0))[:4]
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.ERROR])

@@ -219,6 +219,7 @@ def test_asked_jointly_prompts_influence_each_other_and_the_recipe_says_so(make,
     assert make(nine, prompt_mode="independent").recipe()["prompt_mode"] == "independent"
 
 
+@pytest.mark.long
 def test_people_who_come_one_by_one_are_six_sightings_where_they_are(make, clips, tmp_path):
     clip = clips / "one-by-one-person-detection.mp4"
     truth = [line.split(",") for line in (clips / "ground_truth.csv").read_text().split()[1:]]
@@ -236,6 +237,7 @@ def test_people_who_come_one_by_one_are_six_sightings_where_they_are(make, clips
     assert np.abs(np.array(found) - np.array(visits)).max() <= 1.0
 
 
+@pytest.mark.long
 def test_cars_seen_from_above_are_a_sighting_a_passage_and_none_for_the_closed_set(
     make, clips, tmp_path
 ):

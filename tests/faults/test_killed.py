@@ -15,7 +15,6 @@ from lab.runs.run import Run
 from lab.score_log.score_log import read_log
 from lab.store.store import Store
 
-KILLS = 100
 # Everything is imported once; each line asks for a process of its own that has opened nothing yet.
 NURSERY = """
 import os, signal, sys
@@ -63,7 +62,8 @@ def is_alive(pid):
     return True
 
 
-def test_a_hundred_kills_at_random_moments_lose_nothing(samples, tmp_path, start):
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.long)])
+def test_kills_at_random_moments_lose_nothing(samples, tmp_path, start, kills):
     clip, dice, store = samples / "cat_then_person.mp4", random.Random(7), Store(tmp_path)
     whole = lab.analyze(
         clip,
@@ -73,13 +73,13 @@ def test_a_hundred_kills_at_random_moments_lose_nothing(samples, tmp_path, start
         store=tmp_path / "whole",
         progress=False,
     )
-    kills, run_id, kept = 0, "", 0
-    while kills < KILLS:
+    killed, run_id, kept = 0, "", 0
+    while killed < kills:
         pid = start(run_id)
         time.sleep(dice.uniform(0.2, 0.9))
         if is_alive(pid):
             os.kill(pid, signal.SIGKILL)
-            kills += 1
+            killed += 1
         while is_alive(pid):
             time.sleep(0.005)
         runs = [r for r in store.runs() if r["state"] != "done"]

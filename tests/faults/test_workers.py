@@ -21,8 +21,9 @@ def engine():
     made.close()
 
 
-def analysis(engine, clip, store, **more):
-    detector = {"name": "yolo", "labels": ["person"]} | more
+def analysis(engine, clip, store, image_size=320):
+    """Every frame of a clip, looked at by the default detector."""
+    detector = {"name": "yolo", "labels": ["person"], "image_size": image_size}
     return engine.submit(
         "analyze",
         clip.name,
@@ -44,11 +45,11 @@ def worker_of(job_kind="worker"):
 
 
 def test_a_job_is_done_and_the_worker_stays_warm_and_small(engine, samples, tmp_path):
-    first = analysis(engine, samples / "nothing.mp4", tmp_path)
+    first = analysis(engine, samples / "nothing.mp4", tmp_path, image_size=640)
     assert first.finished.wait(120)
     assert first.state == "done", first.error
     pids = {c.pid for c in worker_of()}
-    second = analysis(engine, samples / "nothing.mp4", tmp_path)
+    second = analysis(engine, samples / "nothing.mp4", tmp_path, image_size=640)
     assert second.finished.wait(120)
     assert {c.pid for c in worker_of()} == pids
     (worker,) = worker_of()

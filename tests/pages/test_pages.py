@@ -39,10 +39,9 @@ def test_an_empty_store_says_what_to_do_next(store, name):
     assert page.info
 
 
-def test_a_store_with_a_run_and_sightings_is_shown(store, samples):
-    run = lab.analyze(
-        samples / "cat_then_person.mp4", every_s=0.5, labels=["cat"], store=store, progress=False
-    )
+def test_a_store_with_a_run_and_sightings_is_shown(store, analysed, samples):
+    clip = samples / "cat_then_person.mp4"
+    (run,) = analysed(store, (clip, {"every_s": 0.5, "labels": ["cat"]}))
     run.save_sightings(lab.Debounce(enter_threshold=0.4))
     for name in PAGES:
         page = show(name)
@@ -95,35 +94,31 @@ def test_upload_names_lead_nowhere_else():
     assert safe_name("..") == "upload"
 
 
-def annotated(store, samples):
-    """Two runs of one protocol with truth, and a saved rule."""
-    runs = [
-        lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False)
-        for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
-    ]
-    rows = [
-        {"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
-        for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)]))
-        for a, b in spans
-    ]
+@pytest.fixture
+def annotated(store, analysed, samples):
+    """Two runs of one protocol with truth."""
+    settings = {"every_s": 0.5, "labels": ["cat"]}
+    clips = (samples / name for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4"))
+    runs = analysed(store, *((clip, settings) for clip in clips))
+    rows = [{"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
+            for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)])) for a, b in spans]  # fmt: skip
     truth = lab.Truth.coerce(rows, runs)
     runs[0].store.add_records([*truth.annotations, *truth.coverage])
     return runs
 
 
-def test_a_store_with_annotations_is_shown(store, samples):
+def test_a_store_with_annotations_is_shown(annotated):
     from lab.experiments.entry import save_rule_entry
 
-    runs = annotated(store, samples)
-    save_rule_entry(runs[0], lab.Rule(), "first <b>try</b>")
+    save_rule_entry(annotated[0], lab.Rule(), "first <b>try</b>")
     for name in PAGES:
         page = show(name)
         assert not page.exception, name
         assert not page.error, name
 
 
-def test_every_tab_of_the_measure_page_draws(store, samples):
-    annotated(store, samples)
+@pytest.mark.usefixtures("annotated")
+def test_every_tab_of_the_measure_page_draws():
     page = show("measure")
     for tab in ("Sweep", "Advice", "What to annotate next", "Audit", "Fewer samples"):
         page.session_state["measure_tab"] = tab
@@ -132,9 +127,8 @@ def test_every_tab_of_the_measure_page_draws(store, samples):
         assert not page.error, tab
 
 
-def test_the_measure_page_shows_what_python_says(store, samples):
-    runs = annotated(store, samples)
-    found = lab.evaluate(runs, rule=runs[0].default_rule)
+def test_the_measure_page_shows_what_python_says(annotated):
+    found = lab.evaluate(annotated, rule=annotated[0].default_rule)
     page = show("measure")
     table = page.dataframe[0].value
     row = table[table["label"] == "cat"].iloc[0]
@@ -147,8 +141,7 @@ def test_the_measure_page_shows_what_python_says(store, samples):
     assert row["F1"].startswith(f"{found.labels['cat'].f1:.2f} [")
 
 
-def test_what_is_written_in_the_notebook_is_kept(store, samples):
-    runs = annotated(store, samples)
+def test_what_is_written_in_the_notebook_is_kept(annotated):
     page = show("experiments")
     next(b for b in page.button if b.label == "Open entry").click().run()
     next(t for t in page.text_area if t.label == "Conclusion").set_value("Cats come twice.")
@@ -156,7 +149,7 @@ def test_what_is_written_in_the_notebook_is_kept(store, samples):
     next(c for c in page.checkbox if c.label == "Starred").check()
     next(b for b in page.button if b.label == "Save entry").click().run()
     assert not page.exception
-    entry = next(e for e in runs[0].store.entries() if e["conclusion"])
+    entry = next(e for e in annotated[0].store.entries() if e["conclusion"])
     assert (entry["conclusion"], entry["tags"], entry["starred"]) == (
         "Cats come twice.",
         ["cats", "samples"],
@@ -166,8 +159,8 @@ def test_what_is_written_in_the_notebook_is_kept(store, samples):
     assert any("0 of 2 entries" in c.value for c in page.caption)
 
 
-def test_an_audit_is_drawn_and_logged(store, samples):
-    runs = annotated(store, samples)
+def test_an_audit_is_drawn_and_logged(store, samples, annotated):
+    runs = [*annotated]
     for name in ("nothing.mp4", "person_hidden_for_a_moment.mp4"):
         runs.append(
             lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False)
@@ -182,19 +175,19 @@ def test_an_audit_is_drawn_and_logged(store, samples):
     assert audit.rule_hash == runs[0].default_rule.rule_hash
 
 
-def test_protocols_are_compared_over_all_their_clips(store, samples):
-    annotated(store, samples)
+@pytest.mark.usefixtures("annotated")
+def test_protocols_are_compared_over_all_their_clips():
     page = show("compare")
     page.toggle[0].set_value(True).run()
     assert not page.exception
     assert any("2 watched clips" in m.value and "gain +0.000" in m.value for m in page.markdown)
 
 
+@pytest.mark.usefixtures("annotated")
 def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store, samples):
     from lab.app.ui.widgets.phrases_tab import by_peak
     from lab.evaluation.phrasing import compare_phrases
 
-    annotated(store, samples)
     run = lab.analyze(
         samples / "cat_then_person.mp4",
         every_s=0.5,
@@ -216,14 +209,9 @@ def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store
     assert "at least two phrases" in page.info[0].value
 
 
-def test_a_rule_that_the_run_cannot_answer_is_one_line(store, samples):
-    run = lab.analyze(
-        samples / "cat_then_person.mp4",
-        every_s=0.5,
-        labels=["cat", "person"],
-        store=store,
-        progress=False,
-    )
+def test_a_rule_that_the_run_cannot_answer_is_one_line(store, analysed, samples):
+    clip = samples / "cat_then_person.mp4"
+    (run,) = analysed(store, (clip, {"every_s": 0.5, "labels": ["cat", "person"]}))
     run.store.save_rule("too low", lab.Rule.coerce(lab.Debounce(enter_threshold=0.001)))
     page = show("compare")
     page.session_state["keep_compare_kind"] = "Phrasings"

@@ -40,18 +40,14 @@ def assert_finds(run, expected, least_iou=0.9, **rule):
         "person_hidden_for_a_moment.mp4",
     ],
 )
-def test_the_samples_give_their_own_truth(samples, tmp_path, name):
-    run = lab.analyze(samples / name, store=tmp_path, progress=False)
+def test_the_samples_give_their_own_truth(analysed, samples, tmp_path, name):
+    (run,) = analysed(tmp_path / "store", (samples / name, {}))
     assert_finds(run, truth(samples / "ground_truth.csv", name))
 
 
-def test_the_hidden_moment_needs_the_debounce(samples, tmp_path):
-    run = lab.analyze(
-        samples / "person_hidden_for_a_moment.mp4",
-        labels=["person"],
-        store=tmp_path,
-        progress=False,
-    )
+def test_the_hidden_moment_needs_the_debounce(analysed, samples, tmp_path):
+    clip = samples / "person_hidden_for_a_moment.mp4"
+    (run,) = analysed(tmp_path / "store", (clip, {"labels": ["person"]}))
     assert len(run.find(lab.Debounce(exit_frames=5))) == 1
     assert len(run.find(lab.Debounce(exit_frames=1))) == 2
 

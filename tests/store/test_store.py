@@ -13,17 +13,19 @@ import pytest
 
 import lab
 from lab.app.cli.doctor import check_health
+from lab.app.cli.main import main
 from lab.errors import SettingError, StoreError
 from lab.formats.csv import to_csv
 from lab.store.store import Store
 from lab.store.tables import STORED_SIGHTING_COLUMNS, sighting_rows
 
-SECONDS = os.environ.get("LAB_TEST_STORE_SECONDS", "20")
+SECONDS = float(os.environ.get("LAB_TEST_STORE_SECONDS", "60"))
 WRITER = """
 import sys, threading, time
 from lab.store.store import Store
 from lab.rules.rule import Rule
 folder, who, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+print("ready", flush=True); sys.stdin.readline()  # all begin together
 counts = [0, 0, 0]
 def work(t):
     store, end = Store(folder), time.monotonic() + seconds
@@ -37,18 +39,24 @@ print(sum(counts))
 """
 
 
-def test_four_processes_with_three_threads_lose_no_row(tmp_path):
+@pytest.mark.parametrize("seconds", [3.0, pytest.param(SECONDS, marks=pytest.mark.long)])
+def test_four_processes_with_three_threads_lose_no_row(tmp_path, seconds):
     store = Store(tmp_path)
     assert store.rules() == []
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(i), SECONDS],
+            [sys.executable, "-c", WRITER, str(tmp_path), str(i), str(seconds)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         for i in range(4)
     ]
-    written = [int(p.communicate(timeout=90 + float(SECONDS))[0]) for p in processes]
+    assert [p.stdout.readline() for p in processes] == ["ready\n"] * 4
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    written = [int(p.communicate(timeout=90 + seconds)[0]) for p in processes]
     assert [p.returncode for p in processes] == [0] * 4
     assert min(written) > 0
     assert len(store.rules()) == sum(written)
@@ -200,18 +208,12 @@ def test_the_app_and_a_notebook_use_one_store_at_once(quick_run):
     assert other.returncode == 0
 
 
-def test_health_names_a_damaged_part(samples, tmp_path):
+def test_health_names_a_damaged_part(samples, tmp_path, capsys):
     run = lab.analyze(
         samples / "nothing.mp4", labels=["cat"], every_s=1, store=tmp_path, progress=False
     )
     (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
     part.write_bytes(part.read_bytes()[:50])
     assert "damaged part" in check_health(run.store)[0]
-    out = subprocess.run(
-        [sys.executable, "-m", "lab", "doctor", "--json", "--store", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert out.returncode == 1
-    assert part.name in json.dumps(json.loads(out.stdout)["store"]["problems"])
+    assert main(["doctor", "--json", "--store", str(tmp_path)]) == 1
+    assert part.name in json.dumps(json.loads(capsys.readouterr().out)["store"]["problems"])

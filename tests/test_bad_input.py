@@ -145,9 +145,19 @@ def test_unknown_label_weights_and_detector(samples, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     "text",
-    ['{"labels": [1]}', '{"only": 5}', '{"only": "person"}', "[]", "5", '{"default": {"box_filter": 3}}',
-     '{"default": {"box_filter": {"include": 3}}}', '{"default": {"debounce": []}}', "{", '{"defualt": {}}'],
-)  # fmt: skip
+    [
+        '{"labels": [1]}',
+        '{"only": 5}',
+        '{"only": "person"}',
+        "[]",
+        "5",
+        '{"default": {"box_filter": 3}}',
+        '{"default": {"box_filter": {"include": 3}}}',
+        '{"default": {"debounce": []}}',
+        "{",
+        '{"defualt": {}}',
+    ],
+)
 def test_rule_files_that_make_no_sense(quick_run, tmp_path, capsys, text):
     file = tmp_path / "rule.json"
     file.write_text(text)

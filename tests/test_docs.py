@@ -58,7 +58,8 @@ def test_pages_are_thin_and_layers_are_kept():
 def test_importing_lab_is_light():
     code = (
         "import sys, lab\n"
-        "heavy = {'torch', 'ultralytics', 'streamlit', 'pandas', 'cv2', 'av', 'duckdb'} & set(sys.modules)\n"
+        "heavy = {'torch', 'ultralytics', 'streamlit', 'pandas', 'cv2', 'av', 'duckdb'} "
+        "& set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""What is installed: the core alone, each extra, the locks; and the wheel in an empty environment."""
+"""What is installed: the core, each extra, the locks; and the wheel in an empty environment."""
 
 import ast
 import json
@@ -27,9 +27,14 @@ OPTIONAL = PROJECT["optional-dependencies"]
 LOCKS = {"app": ["app"], "all": ["all"], "test": ["all", "test"]}
 # Modules whose package is named otherwise, or comes with another package.
 PACKAGE_OF = {
-    "PIL": "torchvision", "cv2": "opencv-python-headless", "huggingface_hub": "open-clip-torch",
-    "markupsafe": "jinja2", "safetensors": "open-clip-torch", "sklearn": "scikit-learn", "yaml": "pyyaml",
-}  # fmt: skip
+    "PIL": "torchvision",
+    "cv2": "opencv-python-headless",
+    "huggingface_hub": "open-clip-torch",
+    "markupsafe": "jinja2",
+    "safetensors": "open-clip-torch",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
 
 
 def names(requirements):
@@ -173,12 +178,14 @@ def test_the_version_is_said(capsys):
         (
             "logos",
             ["open_clip"],
-            f"a detector of brands or scenes needs the package open-clip-torch: {install('prompts')}",
+            "a detector of brands or scenes needs the package open-clip-torch: "
+            f"{install('prompts')}",
         ),
         (
             "scenes",
             ["open_clip", "torch"],
-            f"a detector of brands or scenes needs the packages open-clip-torch and torch: {install('prompts')}",
+            "a detector of brands or scenes needs the packages open-clip-torch and torch: "
+            f"{install('prompts')}",
         ),
         (
             "yolo-world",
@@ -231,9 +238,17 @@ def made(tmp_path_factory):
     """The folder with the sdist, and the wheel that was built from it."""
     folder = tmp_path_factory.mktemp("made")
     source = folder / "source"
-    shutil.copytree(ROOT, source, ignore=lambda _, found: [
-        n for n in found if n in (".git", "tests", "benchmarks", "build", "models", "lab_store", "__pycache__") or n.startswith(".venv") or n.endswith(".egg-info")
-    ])  # fmt: skip
+    shutil.copytree(
+        ROOT,
+        source,
+        ignore=lambda _, found: [
+            n
+            for n in found
+            if n in (".git", "tests", "benchmarks", "build", "models", "lab_store", "__pycache__")
+            or n.startswith(".venv")
+            or n.endswith(".egg-info")
+        ],
+    )
     make(source, "sdist", folder)
     (sdist,) = folder.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
@@ -280,8 +295,15 @@ def run(command, folder, *, check=True):
     keep = {
         k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "LAB_", "VIRTUAL_ENV"))
     }
-    done = subprocess.run([str(c) for c in command], cwd=folder, env={**keep, "LAB_OFFLINE": "true"}, check=False,
-                          capture_output=True, text=True, timeout=900)  # fmt: skip
+    done = subprocess.run(
+        [str(c) for c in command],
+        cwd=folder,
+        env={**keep, "LAB_OFFLINE": "true"},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert not check or done.returncode == 0, done.stderr
     return done
 

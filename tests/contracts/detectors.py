@@ -50,7 +50,8 @@ class Remembering(Forgetful):
 
 class Seen:
     def __init__(self, share):
-        self.present, self.confidence, self.box, self.label = share > 0.1, share, (0, 0, 1, 1), "light"
+        self.present, self.confidence, self.box, self.label = \
+share > 0.1, share, (0, 0, 1, 1), "light"
 
 class InTheStyleOfDetstream:
     def detect(self, frame):
@@ -83,12 +84,23 @@ def cases(place):
     return {
         "cloud-vision": lambda: Case(
             "cloud-vision",
-            {"endpoint": place.vision(), "key_env": KEY_ENV, "features": ["objects", "logos", "text"], **QUICK},
+            {
+                "endpoint": place.vision(),
+                "key_env": KEY_ENV,
+                "features": ["objects", "logos", "text"],
+                **QUICK,
+            },
         ),
         "logos": lambda: Case("logos", {**clip, "weights": place.clip(), "brands": brands}, 1e-5),
         "logos, on boxes": lambda: Case(
             "logos",
-            {**clip, "weights": place.clip(), "brands": brands, "on": "boxes", "boxes_from": {"name": "yolo"}},
+            {
+                **clip,
+                "weights": place.clip(),
+                "brands": brands,
+                "on": "boxes",
+                "boxes_from": {"name": "yolo"},
+            },
             1e-5,
         ),
         "motion": lambda: Case("motion", {"warm_up_samples": 2}),
@@ -99,25 +111,39 @@ def cases(place):
         "python, forgetful": lambda: Case("python", {"target": place.target("Forgetful")}),
         "python, remembering": lambda: Case("python", {"target": place.target("Remembering")}),
         "remote": lambda: Case("remote", {"url": place.worker(), **QUICK}),
-        "scenes": lambda: Case("scenes", {**clip, "weights": place.clip(), "scenes": ["river", "street"]}, 1e-5),
+        "scenes": lambda: Case(
+            "scenes", {**clip, "weights": place.clip(), "scenes": ["river", "street"]}, 1e-5
+        ),
         "ocr": lambda: Case("ocr"),
         "text": lambda: Case("text"),
         "visual": lambda: Case("visual"),
         "yolo": lambda: Case("yolo"),
-        "yolo, openvino": lambda: Case("yolo", {"runtime": "openvino", "labels": ["cat", "person"]}),
-        "yolo, torch": lambda: Case("yolo", {"weights": place.weights("yolo26n.pt"), "image_size": 320}, 1e-5),
+        "yolo, openvino": lambda: Case(
+            "yolo", {"runtime": "openvino", "labels": ["cat", "person"]}
+        ),
+        "yolo, torch": lambda: Case(
+            "yolo", {"weights": place.weights("yolo26n.pt"), "image_size": 320}, 1e-5
+        ),
         "yolo-world": lambda: Case(
             "yolo-world", {**world, "weights": place.weights("yolov8s-world.pt"), "image_size": 320}
         ),
         "yolo-world, joint": lambda: Case(
             "yolo-world",
-            {**world, "weights": place.weights("yolov8s-world.pt"), "image_size": 320, "prompt_mode": "joint",
-             "embeddings": place.weights("vocab_clip_vitb32.npz"), "runtime": "torch"},
+            {
+                **world,
+                "weights": place.weights("yolov8s-world.pt"),
+                "image_size": 320,
+                "prompt_mode": "joint",
+                "embeddings": place.weights("vocab_clip_vitb32.npz"),
+                "runtime": "torch",
+            },
             1e-5,
         ),
-        "yoloe": lambda: Case("yoloe", {**place.yoloe(), "image_size": 320, "score_floor": 0.005}, 1e-3, 0.5),
+        "yoloe": lambda: Case(
+            "yoloe", {**place.yoloe(), "image_size": 320, "score_floor": 0.005}, 1e-3, 0.5
+        ),
         "contract-plugin": lambda: Case("contract-plugin", {"gain": 1.1, "score_floor": 0.02}),
-    }  # fmt: skip
+    }
 
 
 def name_of(title):
@@ -191,7 +217,7 @@ def _importable(site):
 
 
 def _what_a_worker_sees(image_bgr, number):
-    """A box that leaves the picture, one of a score too low to be kept, and one of the brightness."""
+    """A box that leaves the picture, one whose score is too low to keep, and the brightness."""
     light = float(image_bgr.mean()) / 255
     box = {"x": -0.1, "y": 0.5, "width": 1.3, "height": 0.75}
     scores = (("cat", light), ("person", 1.0), ("cat", 0.01))

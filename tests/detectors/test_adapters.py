@@ -167,11 +167,25 @@ def of_stream_infer(result, **options):
         ([[1, 2, 3, 4, 0.5, 1]], {}, [("class 1", 0.5, [1, 2, 3, 4])]),
         ([{"label": "cat", "score": 0.5, "box": [1, 2, 3, 4]}], {}, [("cat", 0.5, [1, 2, 3, 4])]),
         ([{"name": "cat", "confidence": 0.5}], {}, [("cat", 0.5, WHOLE)]),
-        ([{"name": "cat", "class": 0, "confidence": 0.5, "box": {"x1": 1, "y1": 2, "x2": 3, "y2": 4}}], {},
-         [("cat", 0.5, [1, 2, 3, 4])]),
-        ([{"class": 1, "conf": 0.5, "xyxy": (1, 2, 3, 4)}], {"names": ["a", "b"], "whole_frame": True}, [("b", 0.5, WHOLE)]),
+        (
+            [
+                {
+                    "name": "cat",
+                    "class": 0,
+                    "confidence": 0.5,
+                    "box": {"x1": 1, "y1": 2, "x2": 3, "y2": 4},
+                }
+            ],
+            {},
+            [("cat", 0.5, [1, 2, 3, 4])],
+        ),
+        (
+            [{"class": 1, "conf": 0.5, "xyxy": (1, 2, 3, 4)}],
+            {"names": ["a", "b"], "whole_frame": True},
+            [("b", 0.5, WHOLE)],
+        ),
     ],
-)  # fmt: skip
+)
 def test_common_results_of_stream_infer_are_understood(result, options, expected):
     (found,) = of_stream_infer(result, **options)
     assert rows(found) == expected
@@ -275,8 +289,12 @@ def test_a_target_of_each_style_is_loaded_and_named_in_the_recipe():
     )
     assert rows(detector.detect([make_frame()])[0]) == [("light", 0.806, WHOLE)]
     assert detector.recipe()["settings"] == {
-        "target": f"{HERE}:Level", "style": "stream-infer", "gain": 2.0, "init": {"offset": 0.1}, "label": "light",
-    }  # fmt: skip
+        "target": f"{HERE}:Level",
+        "style": "stream-infer",
+        "gain": 2.0,
+        "init": {"offset": 0.1},
+        "label": "light",
+    }
 
 
 @pytest.mark.parametrize(
@@ -327,9 +345,15 @@ def test_targets_that_cannot_be_used_say_why(settings, error, words):
 def test_a_clip_is_analysed_and_resumed_with_a_detector_of_detstream(samples, tmp_path):
     stop = iter([False, True])
     begun = lab.analyze(
-        samples / "cat_then_person.mp4", detector="python", target=f"{HERE}:Brightness", style="detstream",
-        every_s=1.2, store=tmp_path, progress=False, cancelled=lambda: next(stop, True),
-    )  # fmt: skip
+        samples / "cat_then_person.mp4",
+        detector="python",
+        target=f"{HERE}:Brightness",
+        style="detstream",
+        every_s=1.2,
+        store=tmp_path,
+        progress=False,
+        cancelled=lambda: next(stop, True),
+    )
     assert begun.state == "cancelled"
     run = lab.resume(Store(tmp_path), begun.run_id, progress=False)
     assert (run.state, run.labels, len(run.log.pts_us), run.log.reasons) == (
@@ -343,9 +367,15 @@ def test_a_clip_is_analysed_and_resumed_with_a_detector_of_detstream(samples, tm
 
 def test_a_clip_is_analysed_with_an_algorithm_of_stream_infer(samples, tmp_path):
     run = lab.analyze(
-        samples / "nothing.mp4", detector="python", target=f"{HERE}:Level", style="stream-infer", label="light",
-        every_s=1.2, store=tmp_path, progress=False,
-    )  # fmt: skip
+        samples / "nothing.mp4",
+        detector="python",
+        target=f"{HERE}:Level",
+        style="stream-infer",
+        label="light",
+        every_s=1.2,
+        store=tmp_path,
+        progress=False,
+    )
     assert (run.state, run.labels, len(run.log.confidence)) == ("done", ("light",), 7)
 
 

@@ -64,7 +64,11 @@ def test_facts_are_read_without_torch(made):
         ("thing 0", "thing 1"),
     )
     assert (facts.image_size, facts.licence, facts.version) == (320, "CC0-1.0", "8.4.190")
-    code = f"import sys; from pathlib import Path; from lab.detectors.yolo.checkpoint import read_facts; read_facts(Path({str(made)!r})); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from pathlib import Path; "
+        "from lab.detectors.yolo.checkpoint import read_facts; "
+        f"read_facts(Path({str(made)!r})); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -174,19 +178,29 @@ def damaged(kind, made):
     if kind == "state":
         return None, lambda path: torch.save({"model": {"weight": torch.zeros(3)}}, path)
     return {
-        "empty": b"", "cut": whole[: len(whole) // 2], "beginning": whole[:3], "text": b"not a model" * 9,
-        "zip": b"PK\x03\x04" + b"\0" * 99, "picture": b"\xff\xd8\xff\xe0" * 50, "pickle": pickle.dumps({"a": 1}),
-    }[kind], None  # fmt: skip
+        "empty": b"",
+        "cut": whole[: len(whole) // 2],
+        "beginning": whole[:3],
+        "text": b"not a model" * 9,
+        "zip": b"PK\x03\x04" + b"\0" * 99,
+        "picture": b"\xff\xd8\xff\xe0" * 50,
+        "pickle": pickle.dumps({"a": 1}),
+    }[kind], None
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("empty", "is empty"), ("cut", "cut off or damaged"), ("beginning", "is not a checkpoint"),
-        ("text", "is not a checkpoint"), ("zip", "cut off or damaged"), ("picture", "is not a checkpoint"),
-        ("pickle", "is not a checkpoint"), ("state", "holds no network"),
+        ("empty", "is empty"),
+        ("cut", "cut off or damaged"),
+        ("beginning", "is not a checkpoint"),
+        ("text", "is not a checkpoint"),
+        ("zip", "cut off or damaged"),
+        ("picture", "is not a checkpoint"),
+        ("pickle", "is not a checkpoint"),
+        ("state", "holds no network"),
     ],
-)  # fmt: skip
+)
 def test_damaged_and_foreign_files_are_one_line(made, tmp_path, kind, words):
     path = tmp_path / "x.pt"
     content, write = damaged(kind, made)

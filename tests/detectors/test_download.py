@@ -18,7 +18,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server:
-    """Serves `content`; `cut_after` bytes of the first run_detector break off; it counts what it sent."""
+    """Serves `content`, the first `cuts` times only `cut_after` bytes; counts what it sent."""
 
     def __init__(self):
         self.content, self.etag, self.has_ranges = CONTENT, '"one"', True

@@ -79,8 +79,18 @@ def theirs(path, frame, floor=0.25):
         kept = found.obb
     else:
         kept, masks = found.boxes, found.masks.data.numpy() > 0
-        boxes = np.array([[np.flatnonzero(m.any(0))[0], np.flatnonzero(m.any(1))[0],
-                           np.flatnonzero(m.any(0))[-1] + 1, np.flatnonzero(m.any(1))[-1] + 1] for m in masks], float)  # fmt: skip
+        boxes = np.array(
+            [
+                [
+                    np.flatnonzero(m.any(0))[0],
+                    np.flatnonzero(m.any(1))[0],
+                    np.flatnonzero(m.any(0))[-1] + 1,
+                    np.flatnonzero(m.any(1))[-1] + 1,
+                ]
+                for m in masks
+            ],
+            float,
+        )
         high, wide = masks.shape[1:]
         pad = np.array([(wide - 240) / 2, (high - 320) / 2] * 2)
         boxes = boxes - pad
@@ -93,9 +103,13 @@ def missing(expected, found):
     """Those of `expected` that are not among the found ones."""
     rows = list(zip(found.labels, found.confidence, found.box_xyxy_px, strict=True))
     return [
-        e for e in expected
-        if not any(e[0] == label and abs(e[1] - c) < 1e-3 and np.abs(e[2] - b).max() < 1.0 for label, c, b in rows)
-    ]  # fmt: skip
+        e
+        for e in expected
+        if not any(
+            e[0] == label and abs(e[1] - c) < 1e-3 and np.abs(e[2] - b).max() < 1.0
+            for label, c, b in rows
+        )
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -28,18 +28,22 @@ def folder(tmp_path, monkeypatch):
 
 
 def write_onnx(path, *outputs, size=(64, 64), batch=1, meta=None, shapes=None):
-    """A file that run_detector any picture with these arrays."""
+    """A file of a model that answers any picture with these arrays."""
     nodes = [helper.make_node("Identity", [f"c{i}"], [f"o{i}"]) for i in range(len(outputs))]
     constants = [
         numpy_helper.from_array(o.astype(np.float32), f"c{i}") for i, o in enumerate(outputs)
     ]
     given = shapes or [o.shape for o in outputs]
     graph = helper.make_graph(
-        nodes, "made",
+        nodes,
+        "made",
         [helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, *size])],
-        [helper.make_tensor_value_info(f"o{i}", TensorProto.FLOAT, list(s)) for i, s in enumerate(given)],
+        [
+            helper.make_tensor_value_info(f"o{i}", TensorProto.FLOAT, list(s))
+            for i, s in enumerate(given)
+        ],
         constants,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     for key, value in (meta or {}).items():
         entry = model.metadata_props.add()

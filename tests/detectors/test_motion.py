@@ -53,11 +53,11 @@ def walking(n=74, size_px=(160, 120), from_=64, others=()):
 
 
 def test_the_first_samples_are_held_back_and_say_so():
-    run_detector = Motion().detect(frames_of(still(10)))
-    assert [a.gated for a in run_detector[:8]] == [
+    detections = Motion().detect(frames_of(still(10)))
+    assert [a.gated for a in detections[:8]] == [
         f"warming up: {k} of 8 samples" for k in range(1, 9)
     ]
-    assert [a.gated for a in run_detector[8:]] == [None, None]
+    assert [a.gated for a in detections[8:]] == [None, None]
 
 
 def test_a_still_scene_does_not_move():
@@ -66,9 +66,9 @@ def test_a_still_scene_does_not_move():
 
 def test_what_moves_is_boxed_and_its_score_is_its_share():
     frames, boxes = walking()
-    run_detector = Motion().detect(frames)
-    assert all(len(a) == 0 for a in run_detector[:64])
-    for answer, box in zip(run_detector[64:], boxes[64:], strict=True):
+    detections = Motion().detect(frames)
+    assert all(len(a) == 0 for a in detections[:64])
+    for answer, box in zip(detections[64:], boxes[64:], strict=True):
         assert list(answer.labels) == ["motion"]
         assert np.abs(answer.box_xyxy_px[0] - box).max() <= 2
         assert answer.confidence[0] == pytest.approx(400 / (160 * 120), rel=0.15)
@@ -144,9 +144,9 @@ def test_the_score_floor_leaves_out_weaker_frames():
 @pytest.mark.parametrize("size_px", [(1, 1), (3, 400), (640, 360)])
 def test_grey_pictures_of_any_size_do_not_move(size_px):
     frames = [make_frame(i, i * EVERY_US, size_px) for i in range(12)]
-    run_detector = Motion().detect(frames)
-    assert run_detector[-1].gated is None
-    assert len(run_detector[-1]) == 0
+    detections = Motion().detect(frames)
+    assert detections[-1].gated is None
+    assert len(detections[-1]) == 0
 
 
 def test_no_frames_give_nothing_and_closing_twice_is_fine():

@@ -29,7 +29,8 @@ class Good:
         if api_key == "refused-by-the-service":
             raise RuntimeError(f"no entry with {api_key}")
     def detect(self, frames):
-        return [Detections(["x"], np.array([0.5], np.float32), np.array([[0, 0, 5, 5]], np.float32)) for _ in frames]
+        return [Detections(["x"], np.array([0.5], np.float32), \
+np.array([[0, 0, 5, 5]], np.float32)) for _ in frames]
 """
 
 
@@ -62,7 +63,7 @@ def site(tmp_path, monkeypatch):
 
 
 class Answering:
-    """A plugin that run_detector with what it was handed; an exception is raised."""
+    """A plugin that answers with what it was handed; an exception is raised."""
 
     labels = ("x",)
 
@@ -362,8 +363,16 @@ def test_a_run_of_a_plugin_without_declared_labels_is_resumed_with_its_settings(
 ):
     site("good-eyes", "good_eyes", GOOD, "good = good_eyes:Good\n")
     stop = iter([False, True])
-    begun = lab.analyze(samples / "nothing.mp4", detector="good", prompt="cat", size=4, every_s=1.2,
-                        store=tmp_path, progress=False, cancelled=lambda: next(stop, True))  # fmt: skip
+    begun = lab.analyze(
+        samples / "nothing.mp4",
+        detector="good",
+        prompt="cat",
+        size=4,
+        every_s=1.2,
+        store=tmp_path,
+        progress=False,
+        cancelled=lambda: next(stop, True),
+    )
     assert begun.state == "cancelled"
     done = lab.resume(Store(tmp_path), begun.run_id, progress=False)
     assert (done.state, len(done.log.pts_us), done.labels) == ("done", 7, ("x",))
@@ -377,8 +386,11 @@ def installed(tmp_path_factory):
     source = folder / "source"
     shutil.copytree(ROOT / "docs" / "guide" / "plugins" / "sighting-lab-blobs", source)
     target = folder / "site"
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--no-index",
-               "--disable-pip-version-check", "--target", str(target), str(source)]  # fmt: skip
+    command = [
+        sys.executable, "-m", "pip", "install", "-q",
+        "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check",
+        "--target", str(target), str(source),
+    ]  # fmt: skip
     subprocess.run(command, check=True, capture_output=True, text=True)
     install(target, "bad-eyes", "bad", "raise SystemExit('no licence')", "bad = bad:Bad\n")
     return target
@@ -386,8 +398,13 @@ def installed(tmp_path_factory):
 
 def run_lab(installed, *words):
     path = os.pathsep.join([str(ROOT), str(installed)])
-    return subprocess.run([sys.executable, "-m", "lab", *map(str, words)], check=False, capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "lab", *map(str, words)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
 
 
 def test_the_template_package_is_ready_once_installed(installed, tmp_path):
@@ -400,8 +417,11 @@ def test_the_template_package_is_ready_once_installed(installed, tmp_path):
 
 
 def test_the_template_package_analyses_a_clip(installed, samples, tmp_path):
-    said = run_lab(installed, "analyze", samples / "cat_then_person.mp4", "--detector", "blobs",
-                   "--set", "min_brightness=210", "--every", "0.4", "--store", tmp_path, "--json")  # fmt: skip
+    said = run_lab(
+        installed, "analyze", samples / "cat_then_person.mp4",
+        "--detector", "blobs", "--set", "min_brightness=210", "--every", "0.4",
+        "--store", tmp_path, "--json",
+    )  # fmt: skip
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["failed"] == 0
     run = lab.Run(Store(tmp_path), json.loads(said.stdout)["run_id"])

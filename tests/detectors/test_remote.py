@@ -109,14 +109,33 @@ def test_detections_below_the_floor_are_not_kept():
     ("answer", "expected"),
     [
         ({"objects": [box()]}, [16, 24, 48, 36]),
-        ({"bbox_format": "xyxy_fraction", "detections": [box() | {"bbox": [0.25, 0.5, 0.75, 0.75]}]}, [16, 24, 48, 36]),
-        ({"bbox_format": "xyxy_px", "detections": [box() | {"bbox": [1, 2, 30, 40]}]}, [1, 2, 30, 40]),
-        ({"bbox_format": "xywh_px", "detections": [box(x=1, y=2, width=30, height=40)]}, [1, 2, 31, 42]),
-        ({"bbox_format": "xywh_px", "image_width": 128, "image_height": 96,
-          "detections": [box(x=2, y=4, width=60, height=80)]}, [1, 2, 31, 42]),
+        (
+            {
+                "bbox_format": "xyxy_fraction",
+                "detections": [box() | {"bbox": [0.25, 0.5, 0.75, 0.75]}],
+            },
+            [16, 24, 48, 36],
+        ),
+        (
+            {"bbox_format": "xyxy_px", "detections": [box() | {"bbox": [1, 2, 30, 40]}]},
+            [1, 2, 30, 40],
+        ),
+        (
+            {"bbox_format": "xywh_px", "detections": [box(x=1, y=2, width=30, height=40)]},
+            [1, 2, 31, 42],
+        ),
+        (
+            {
+                "bbox_format": "xywh_px",
+                "image_width": 128,
+                "image_height": 96,
+                "detections": [box(x=2, y=4, width=60, height=80)],
+            },
+            [1, 2, 31, 42],
+        ),
         ({"detections": [box(x=-0.5, y=0.5, width=1.0, height=1.0)]}, [0, 24, 32, 48]),
     ],
-)  # fmt: skip
+)
 def test_what_is_accepted_of_an_answer(answer, expected):
     assert one(answering(answer)).box_xyxy_px.tolist() == [pytest.approx(expected)]
 
@@ -369,7 +388,7 @@ def test_settings_that_cannot_work_say_why(settings, error, words):
 
 
 def seeing_worker(silent=frozenset()):
-    """A worker that looks with a real model, and never run_detector the pictures named in `silent`."""
+    """A worker that looks with a real model and never answers for the pictures in `silent`."""
     model, lock = Yolo(labels=["cat", "person"]), threading.Lock()
 
     def look(image_bgr, number):

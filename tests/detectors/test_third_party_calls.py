@@ -127,11 +127,18 @@ def test_a_time_out_that_is_printed_is_noticed_too():
 
 def test_a_detector_that_prints_leaves_standard_output_to_the_json(samples, tmp_path):
     (tmp_path / "printing.py").write_text(PRINTING)
+    command = [
+        sys.executable, "-m", "lab", "analyze", str(samples / "nothing.mp4"),
+        "--detector", "python", "--set", "target=printing:Printing",
+        "--every", "2", "--store", str(tmp_path / "store"), "--json",
+    ]  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-m", "lab", "analyze", str(samples / "nothing.mp4"), "--detector", "python",
-         "--set", "target=printing:Printing", "--every", "2", "--store", str(tmp_path / "store"), "--json"],
-        cwd=ROOT, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True,
-    )  # fmt: skip
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["samples"] > 0
     for words in ("imported", "made", "printed", "logged", "from another program", "below Python"):

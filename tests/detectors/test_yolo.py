@@ -27,8 +27,15 @@ def picture(name):
 
 
 def rows(detections):
-    return sorted(zip(detections.labels, detections.confidence.tolist(), detections.box_xyxy_px.tolist(), strict=True),
-                  key=lambda r: (-round(r[1], 2), r[2]))  # fmt: skip
+    return sorted(
+        zip(
+            detections.labels,
+            detections.confidence.tolist(),
+            detections.box_xyxy_px.tolist(),
+            strict=True,
+        ),
+        key=lambda r: (-round(r[1], 2), r[2]),
+    )
 
 
 def same_as_ultralytics(detector, weights, frame):
@@ -83,7 +90,10 @@ def test_the_batch_size_changes_no_bit(samples, runtime):
 
 
 def test_no_torch_in_the_process_of_an_onnx_detector():
-    code = "import sys; from lab.detectors.yolo.yolo import Yolo; Yolo(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from lab.detectors.yolo.yolo import Yolo; Yolo(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -334,9 +334,16 @@ def test_emoji_and_right_to_left_prompts_work_and_are_read_back(
     np.savez(file, names=np.array(decomposed), emb=own(named.labels))
     clip = samples / "cat_then_person.mp4"
     run = lab.analyze(
-        clip, detector="yolo-world", weights=str(models / "yolov8s-world.pt"), embeddings=file, labels=prompts,
-        image_size=320, every_s=1.0, store=tmp_path / "store", progress=False,
-    )  # fmt: skip
+        clip,
+        detector="yolo-world",
+        weights=str(models / "yolov8s-world.pt"),
+        embeddings=file,
+        labels=prompts,
+        image_size=320,
+        every_s=1.0,
+        store=tmp_path / "store",
+        progress=False,
+    )
     plain = lab.analyze(clip, detector=named, every_s=1.0, store=tmp_path / "store", progress=False)
     again = Run(Store(tmp_path / "store"), run.run_id)
     assert sorted(again.labels) == sorted(prompts)

@@ -233,9 +233,15 @@ def test_on_boxes_each_crop_is_classified_and_the_crop_is_the_box(tiny, logos, m
 
 def test_boxes_of_yolo_on_a_real_picture(tiny):
     detector = make_detector(
-        "logos", model="tiny-clip", weights=str(tiny), brands=BRANDS, on="boxes", top=1, score_floor=1e-6,
+        "logos",
+        model="tiny-clip",
+        weights=str(tiny),
+        brands=BRANDS,
+        on="boxes",
+        top=1,
+        score_floor=1e-6,
         boxes_from={"name": "yolo", "labels": ["bus"]},
-    )  # fmt: skip
+    )
     (found,) = detector.detect([bus()])
     (bus_box,) = (
         make_detector("yolo", labels=["bus"], score_floor=0.25).detect([bus()])[0].box_xyxy_px
@@ -359,10 +365,14 @@ def test_a_detector_without_boxes_gives_no_crops(tiny):
 @pytest.mark.parametrize(
     ("scenes", "words"),
     [
-        ([], "1 to 200"), ("river", "those end in .yaml"), (["river", "River"], "there twice"), ([3], "must be text"),
-        ([{"name": "x"}], "1 to 20 prompts"), ([{"name": "x", "prompt": ["y"]}], "unknown key 'prompt'"),
+        ([], "1 to 200"),
+        ("river", "those end in .yaml"),
+        (["river", "River"], "there twice"),
+        ([3], "must be text"),
+        ([{"name": "x"}], "1 to 20 prompts"),
+        ([{"name": "x", "prompt": ["y"]}], "unknown key 'prompt'"),
     ],
-)  # fmt: skip
+)
 def test_scenes_that_cannot_be_meant_are_refused(tiny, scenes, words):
     with pytest.raises(SettingError, match=words):
         make_scenes(tiny, scenes=scenes)
@@ -531,5 +541,8 @@ def test_the_module_is_light_until_a_detector_is_made():
     import subprocess
     import sys
 
-    code = "import sys, lab.detectors.zero_shot; sys.exit(bool({'torch', 'open_clip', 'PIL'} & set(sys.modules)))"
+    code = (
+        "import sys, lab.detectors.zero_shot; "
+        "sys.exit(bool({'torch', 'open_clip', 'PIL'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

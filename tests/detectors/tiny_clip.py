@@ -8,11 +8,29 @@ import numpy as np
 # Made by `python -m tests.detectors.tiny_clip`.
 OPENAI = Path(__file__).with_name("openai_clip.npz")
 TEXTS = [
-    "a red car", "قطة 🐈", "person", "A RED Car", "  a  red\tcar \n", "İstanbul ẞ ΣΑΣ Ǆ", "it's o'clock, they'll don’t",
-    "&amp;amp; &lt;cat&gt;", "schÃ¶n schön scho\u0308n", "ＦＵＬＬ ﬁsh", "a\u00a0b\u2009c\u3000d\u0085e", "\u200bzero\u200d",
-    "🐈‍⬛👩🏽‍🔬🇩🇪", "x" * 60, "1234567890", "...!!!?", "_under_score_ a-b/c", "狗在跑", "собака бежит", "<b>bold</b> \x1c\x07", "",
+    "a red car",
+    "قطة 🐈",
+    "person",
+    "A RED Car",
+    "  a  red\tcar \n",
+    "İstanbul ẞ ΣΑΣ Ǆ",
+    "it's o'clock, they'll don’t",
+    "&amp;amp; &lt;cat&gt;",
+    "schÃ¶n schön scho\u0308n",
+    "ＦＵＬＬ ﬁsh",
+    "a\u00a0b\u2009c\u3000d\u0085e",
+    "\u200bzero\u200d",
+    "🐈‍⬛👩🏽‍🔬🇩🇪",
+    "x" * 60,
+    "1234567890",
+    "...!!!?",
+    "_under_score_ a-b/c",
+    "狗在跑",
+    "собака бежит",
+    "<b>bold</b> \x1c\x07",
+    "",
     " ".join(["otter"] * 75),
-]  # fmt: skip
+]
 
 
 def tiny_open_clip(folder):
@@ -59,22 +77,38 @@ def tiny_openai_clip(path):
 
     def block(name):
         return {
-            f"{name}.attn.in_proj_weight": (3 * width, width), f"{name}.attn.in_proj_bias": (3 * width,),
-            f"{name}.attn.out_proj.weight": (width, width), f"{name}.attn.out_proj.bias": (width,),
-            f"{name}.ln_1.weight": (width,), f"{name}.ln_1.bias": (width,),
-            f"{name}.mlp.c_fc.weight": (4 * width, width), f"{name}.mlp.c_fc.bias": (4 * width,),
-            f"{name}.mlp.c_proj.weight": (width, 4 * width), f"{name}.mlp.c_proj.bias": (width,),
-            f"{name}.ln_2.weight": (width,), f"{name}.ln_2.bias": (width,),
-        }  # fmt: skip
+            f"{name}.attn.in_proj_weight": (3 * width, width),
+            f"{name}.attn.in_proj_bias": (3 * width,),
+            f"{name}.attn.out_proj.weight": (width, width),
+            f"{name}.attn.out_proj.bias": (width,),
+            f"{name}.ln_1.weight": (width,),
+            f"{name}.ln_1.bias": (width,),
+            f"{name}.mlp.c_fc.weight": (4 * width, width),
+            f"{name}.mlp.c_fc.bias": (4 * width,),
+            f"{name}.mlp.c_proj.weight": (width, 4 * width),
+            f"{name}.mlp.c_proj.bias": (width,),
+            f"{name}.ln_2.weight": (width,),
+            f"{name}.ln_2.bias": (width,),
+        }
 
     shapes = {
-        "positional_embedding": (77, width), "text_projection": (width, 512), "logit_scale": (),
-        "visual.class_embedding": (width,), "visual.positional_embedding": (5, width), "visual.proj": (width, 512),
-        "visual.conv1.weight": (width, 3, 16, 16), "visual.ln_pre.weight": (width,), "visual.ln_pre.bias": (width,),
-        **block("visual.transformer.resblocks.0"), "visual.ln_post.weight": (width,), "visual.ln_post.bias": (width,),
-        **block("transformer.resblocks.0"), "token_embedding.weight": (49408, width),
-        "ln_final.weight": (width,), "ln_final.bias": (width,),
-    }  # fmt: skip
+        "positional_embedding": (77, width),
+        "text_projection": (width, 512),
+        "logit_scale": (),
+        "visual.class_embedding": (width,),
+        "visual.positional_embedding": (5, width),
+        "visual.proj": (width, 512),
+        "visual.conv1.weight": (width, 3, 16, 16),
+        "visual.ln_pre.weight": (width,),
+        "visual.ln_pre.bias": (width,),
+        **block("visual.transformer.resblocks.0"),
+        "visual.ln_post.weight": (width,),
+        "visual.ln_post.bias": (width,),
+        **block("transformer.resblocks.0"),
+        "token_embedding.weight": (49408, width),
+        "ln_final.weight": (width,),
+        "ln_final.bias": (width,),
+    }
     state = {
         name: torch.tensor(np.asarray(random.standard_normal(shape) * 0.2, np.float32))
         for name, shape in shapes.items()

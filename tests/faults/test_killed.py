@@ -21,7 +21,8 @@ import os, signal, sys
 import cv2, duckdb, pandas, pyarrow, onnxruntime
 import lab, lab.runs.analyze, lab.runs.pipeline, lab.runs.run_pass
 from lab.store.store import Store
-lab.runs.pipeline.FLUSH_EVERY_S = 0.02  # many small parts, so that kills fall between and inside them
+lab.runs.pipeline.FLUSH_EVERY_S = 0.02  # many small parts, so that kills fall between and \
+inside them
 clip, folder = sys.argv[1:]
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
@@ -30,7 +31,8 @@ for line in sys.stdin:
         if run_id := line.strip():
             lab.resume(Store(folder), run_id, progress=False)
         else:
-            lab.analyze(clip, every_s=0, store=folder, progress=False, labels=["cat", "person"], image_size=320)
+            lab.analyze(clip, every_s=0, store=folder, progress=False, \
+labels=["cat", "person"], image_size=320)
         os._exit(0)
     print(pid, flush=True)
 """
@@ -38,7 +40,7 @@ for line in sys.stdin:
 
 @pytest.fixture
 def start(samples, tmp_path):
-    """start(run_id) begins a run of the clip, or goes on with one, in a new process; gives its pid."""
+    """start(run_id) begins or resumes a run of the clip in a new process, and gives its pid."""
     nursery = subprocess.Popen(
         [sys.executable, "-c", NURSERY, str(samples / "cat_then_person.mp4"), str(tmp_path)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,

@@ -46,9 +46,17 @@ def spans_of(truth, run):
 
 @pytest.mark.parametrize(
     ("word", "us"),
-    [("83.5", 83_500_000), ("83,5", 83_500_000), ("1:23.5", 83_500_000), ("01:01:23,5", 3_683_500_000),
-     ("0", 0), (" 2 ", 2_000_000), ("1e1", 10_000_000), ("0.1", 100_000)],
-)  # fmt: skip
+    [
+        ("83.5", 83_500_000),
+        ("83,5", 83_500_000),
+        ("1:23.5", 83_500_000),
+        ("01:01:23,5", 3_683_500_000),
+        ("0", 0),
+        (" 2 ", 2_000_000),
+        ("1e1", 10_000_000),
+        ("0.1", 100_000),
+    ],
+)
 def test_times_are_understood_as_people_write_them(word, us):
     assert time_us(word) == us
 
@@ -62,10 +70,14 @@ def test_what_is_not_a_time_is_refused(word):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize(
     "text",
-    [HEAD + "clip.mp4,x,10,20.5\n", 'media,label,start_s,end_s\nclip.mp4,x,"10,0","20,5"\n',
-     "media;label;start_s;end_s\nclip.mp4;x;10,0;20,5\n", HEAD.upper() + "clip.mp4,x,0:10,0:20.5\r\n",
-     "label\tend_s\tmedia\tstart_s\tcomment\nx\t20.5\tclip.mp4\t10\tfine\n"],
-)  # fmt: skip
+    [
+        HEAD + "clip.mp4,x,10,20.5\n",
+        'media,label,start_s,end_s\nclip.mp4,x,"10,0","20,5"\n',
+        "media;label;start_s;end_s\nclip.mp4;x;10,0;20,5\n",
+        HEAD.upper() + "clip.mp4,x,0:10,0:20.5\r\n",
+        "label\tend_s\tmedia\tstart_s\tcomment\nx\t20.5\tclip.mp4\t10\tfine\n",
+    ],
+)
 def test_a_csv_is_read_however_it_was_saved(run, text, encoding):
     assert spans_of(truth_of(run, text, encoding), run) == [[10.0, 20.5]]
 
@@ -255,10 +267,18 @@ def test_every_format_comes_back_as_it_went_out(run, kind):
         ("a.eaf", "<!DOCTYPE x [<!ENTITY a 'b'>]><x/>", "entities"),
         ("a.eaf", "<html/>", "not an EAF"),
         ("a.txt", "1.0 2.0 fox\n", "by tabs"),
-        ("a.csv", "Observation id,Behavior,Behavior type,Time,Media file name\no,fox,STOP,3,clip.mp4\n", "did not start"),
-        ("a.csv", "Observation id,Behavior,Behavior type,Time,Media file name\no,fox,START,3,clip.mp4\n", "never stops"),
+        (
+            "a.csv",
+            "Observation id,Behavior,Behavior type,Time,Media file name\no,fox,STOP,3,clip.mp4\n",
+            "did not start",
+        ),
+        (
+            "a.csv",
+            "Observation id,Behavior,Behavior type,Time,Media file name\no,fox,START,3,clip.mp4\n",
+            "never stops",
+        ),
     ],
-)  # fmt: skip
+)
 def test_files_that_are_not_whole_are_refused(name, text, says):
     with pytest.raises(lab.SettingError, match=says):
         read_rows(text.encode(), name)
@@ -271,7 +291,9 @@ def test_boris_aggregated_events_and_points_are_read():
     )
     rows = read_rows(text.encode(), "a.tsv", "boris")
     assert [(r["media"], r["label"], r["start_us"], r["end_us"]) for r in rows] == [
-        ("/a/clip.mp4", "fox", 3_500_000, 9_000_000), ("clip.mp4", "bark", 4_000_000, 4_000_000)]  # fmt: skip
+        ("/a/clip.mp4", "fox", 3_500_000, 9_000_000),
+        ("clip.mp4", "bark", 4_000_000, 4_000_000),
+    ]
 
 
 def test_a_csv_of_the_store_has_a_row_for_what_was_watched_in_vain(run):

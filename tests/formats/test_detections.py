@@ -15,16 +15,23 @@ DEBOUNCE = lab.Debounce(enter_threshold=0.5, enter_frames=2, exit_frames=2)
 
 def results(**changes):
     entry = {
-        "file": "cards/clip.mp4", "frame_rate": 10, "frames_processed": list(range(0, 100, 5)),
+        "file": "cards/clip.mp4",
+        "frame_rate": 10,
+        "frames_processed": list(range(0, 100, 5)),
         "detections": [
-            {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4], "frame_number": f} for f in range(20, 41, 5)
+            {"category": "1", "conf": 0.9, "bbox": [0.1, 0.2, 0.3, 0.4], "frame_number": f}
+            for f in range(20, 41, 5)
         ],
-    }  # fmt: skip
+    }
     return {
-        "info": {"format_version": "1.4", "detector": "md_v5a.0.0.pt", "detector_metadata": {"typical_detection_threshold": 0.2}},
+        "info": {
+            "format_version": "1.4",
+            "detector": "md_v5a.0.0.pt",
+            "detector_metadata": {"typical_detection_threshold": 0.2},
+        },
         "detection_categories": {"1": "animal", "2": "person"},
         "images": [{**entry, **changes}],
-    }  # fmt: skip
+    }
 
 
 def write(tmp_path, content):
@@ -116,14 +123,57 @@ def test_other_versions_and_cut_files_are_refused(tmp_path, content, says):
     [
         ({"frame_rate": None}, "frame_rate"),
         ({"frames_processed": [0, "x"]}, "whole numbers"),
-        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, 1, 1], "frame_number": 7}]}, "not among the frames"),
-        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, float("nan"), 1], "frame_number": 5}]}, "four finite numbers"),
-        ({"detections": [{"category": "1", "conf": float("nan"), "bbox": [0, 0, 1, 1], "frame_number": 5}]}, "four finite numbers"),
-        ({"detections": [{"category": "1", "conf": 1.5, "bbox": [0, 0, 1, 1], "frame_number": 5}]}, r"in [0, 1]"),
-        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0], "frame_number": 5}]}, "four finite numbers"),
-        ({"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0, -1, 1], "frame_number": 5}]}, "negative size"),
+        (
+            {
+                "detections": [
+                    {"category": "1", "conf": 0.5, "bbox": [0, 0, 1, 1], "frame_number": 7}
+                ]
+            },
+            "not among the frames",
+        ),
+        (
+            {
+                "detections": [
+                    {
+                        "category": "1",
+                        "conf": 0.5,
+                        "bbox": [0, 0, float("nan"), 1],
+                        "frame_number": 5,
+                    }
+                ]
+            },
+            "four finite numbers",
+        ),
+        (
+            {
+                "detections": [
+                    {"category": "1", "conf": float("nan"), "bbox": [0, 0, 1, 1], "frame_number": 5}
+                ]
+            },
+            "four finite numbers",
+        ),
+        (
+            {
+                "detections": [
+                    {"category": "1", "conf": 1.5, "bbox": [0, 0, 1, 1], "frame_number": 5}
+                ]
+            },
+            r"in [0, 1]",
+        ),
+        (
+            {"detections": [{"category": "1", "conf": 0.5, "bbox": [0, 0], "frame_number": 5}]},
+            "four finite numbers",
+        ),
+        (
+            {
+                "detections": [
+                    {"category": "1", "conf": 0.5, "bbox": [0, 0, -1, 1], "frame_number": 5}
+                ]
+            },
+            "negative size",
+        ),
     ],
-)  # fmt: skip
+)
 def test_entries_that_cannot_be_meant_are_refused_one_by_one(tmp_path, changes, says):
     content = results(**changes)
     content["images"].append(results()["images"][0] | {"file": "good.mp4"})

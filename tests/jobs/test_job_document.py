@@ -65,15 +65,31 @@ def evening(samples, tmp_path_factory):
         samples / "cat_then_person.mp4",
         sampling={"every_s": 0.5},
         analyses=[
-            {"name": "objects", "detector": "yolo", "settings": {"labels": ["cat", "person"]},
-             "gate": {"kind": "motion", "hold_samples": 4},
-             "rules": {"default": {"confidence_threshold": 0.4, "enter_frames": 2}, "only": ["cat"]}},
-            {"name": "moving", "detector": "motion", "interval_s": 0.2, "settings": {"warm_up_samples": 5}},
+            {
+                "name": "objects",
+                "detector": "yolo",
+                "settings": {"labels": ["cat", "person"]},
+                "gate": {"kind": "motion", "hold_samples": 4},
+                "rules": {
+                    "default": {"confidence_threshold": 0.4, "enter_frames": 2},
+                    "only": ["cat"],
+                },
+            },
+            {
+                "name": "moving",
+                "detector": "motion",
+                "interval_s": 0.2,
+                "settings": {"warm_up_samples": 5},
+            },
         ],
-        sinks=[{"type": "store", "name": "evening rule"}, {"type": "csv", "path": "out/a/sightings.csv"},
-               {"type": "json", "path": "out/sightings.json"}, {"type": "console"}],
+        sinks=[
+            {"type": "store", "name": "evening rule"},
+            {"type": "csv", "path": "out/a/sightings.csv"},
+            {"type": "json", "path": "out/sightings.json"},
+            {"type": "console"},
+        ],
         store="kept",
-    )  # fmt: skip
+    )
     (folder / "evening.yaml").write_text(yaml.safe_dump(document))
     return folder, ask("analyze", "--job", folder / "evening.yaml")
 
@@ -192,8 +208,14 @@ def test_runs_that_are_not_of_one_pass_are_not_one_document(samples, tmp_path):
 
 def test_a_broken_clip_among_good_ones_does_not_stop_them(samples, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    document = job(source={"type": "file", "paths": [str(tmp_path / "broken.mp4"), str(samples / "nothing.mp4")]},
-                   sampling={"every_s": 1}, store="kept")  # fmt: skip
+    document = job(
+        source={
+            "type": "file",
+            "paths": [str(tmp_path / "broken.mp4"), str(samples / "nothing.mp4")],
+        },
+        sampling={"every_s": 1},
+        store="kept",
+    )
     (tmp_path / "job.json").write_text(json.dumps(document))
     done = ask("analyze", "--job", tmp_path / "job.json", "--json")
     assert done.returncode == 1
@@ -257,9 +279,19 @@ def test_a_label_that_never_came_up_is_no_error_where_any_may_come(samples, tmp_
 
 
 def test_an_analysis_that_fails_does_not_stop_the_others(samples, tmp_path, plugins):
-    document = job(samples / "nothing.mp4", sampling={"every_s": 1}, store="kept",
-                   analyses=[plugins("Broken", name="wired"), {"detector": "visual", "settings": {"labels": ["brightness"]},
-                                                               "rules": {"default": {"confidence_threshold": 0.1}}}])  # fmt: skip
+    document = job(
+        samples / "nothing.mp4",
+        sampling={"every_s": 1},
+        store="kept",
+        analyses=[
+            plugins("Broken", name="wired"),
+            {
+                "detector": "visual",
+                "settings": {"labels": ["brightness"]},
+                "rules": {"default": {"confidence_threshold": 0.1}},
+            },
+        ],
+    )
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(document))
     done = ask("analyze", "--job", tmp_path / "job.yaml", "--json")
     assert done.returncode == 1
@@ -366,44 +398,102 @@ BOX = {"box_filter": {"min_area_fraction": 0.5, "max_area_fraction": 0.1}}
     [
         (job(version=2), "version: expected 1, got 2"),
         (job(version="1", extra=1), 'version: expected 1, got "1"'),
-        ({"version": 1, "analyses": [{"detector": "visual"}]}, "the document: the key 'source' is missing"),
+        (
+            {"version": 1, "analyses": [{"detector": "visual"}]},
+            "the document: the key 'source' is missing",
+        ),
         (job(sink=[]), "the document: unknown key 'sink'; known: .*sinks"),
-        (job(source={"type": "rtsp", "url": "rtsp://a"}), "source.type: only sources of type 'file' exist so far, got \"rtsp\""),
+        (
+            job(source={"type": "rtsp", "url": "rtsp://a"}),
+            "source.type: only sources of type 'file' exist so far, got \"rtsp\"",
+        ),
         (job(source={"type": "file"}), "source: expected one of path and paths, got neither"),
         (job(source={"type": "file", "path": "a", "paths": ["b"]}), "got both"),
         (job(source={"type": "file", "paths": []}), "source.paths: expected 1 or more items"),
         (job(source={"type": "file", "path": " "}), "source.path: expected text that is not blank"),
         (job(analyses=[]), r"analyses: expected 1 or more items, got \[\]"),
-        (job(analyses=[{"detector": "visual"}, {"detector": "visual", "interval_s": "often"}]),
-         r'analyses\[1\].interval_s: expected a number, got "often"'),
-        (analysis(interval_s=-1), r"analyses\[0\].interval_s: expected a number of 0 or more, got -1"),
+        (
+            job(analyses=[{"detector": "visual"}, {"detector": "visual", "interval_s": "often"}]),
+            r'analyses\[1\].interval_s: expected a number, got "often"',
+        ),
+        (
+            analysis(interval_s=-1),
+            r"analyses\[0\].interval_s: expected a number of 0 or more, got -1",
+        ),
         (analysis(interval=1), r"analyses\[0\]: unknown key 'interval'; known: .*interval_s"),
         (analysis(frame_count=1.5), r"frame_count: expected a whole number, got 1.5"),
         (analysis(name="x" * 101), r"name: expected text of 100 characters or fewer"),
         (analysis(gate="motoin"), r'analyses\[0\].gate: expected "motion" or null, got "motoin"'),
-        (analysis(gate={"kind": "motion", "least": 1}), r"analyses\[0\].gate: gate 'motion' does not take"),
+        (
+            analysis(gate={"kind": "motion", "least": 1}),
+            r"analyses\[0\].gate: gate 'motion' does not take",
+        ),
         (analysis(gate={"least_share": 1}), r"analyses\[0\].gate: the key 'kind' is missing"),
         (analysis(detector="visul"), r"analyses\[0\].detector: unknown detector 'visul'; .*visual"),
-        (analysis(settings={"lables": []}), r"analyses\[0\].settings: unknown key 'lables'; known: labels"),
+        (
+            analysis(settings={"lables": []}),
+            r"analyses\[0\].settings: unknown key 'lables'; known: labels",
+        ),
         (analysis(settings={"name": "x"}), r"settings: 'name' is not a setting"),
-        (analysis(rules={"default": {"enter_treshold": 0.5}}), r"rules.default: unknown key 'enter_treshold'; known: .*enter_threshold"),
-        (analysis(rules={"default": {"enter_threshold": 0}}), "enter_threshold: expected a number above 0, got 0"),
-        (analysis(rules={"default": {"confidence_threshold": 1.5}}), "expected a number of 1 or less, got 1.5"),
-        (analysis(rules={"default": {"cooldown_from": "stop"}}), 'expected "start" or "end", got "stop"; known: end, start'),
-        (analysis(rules={"default": {"enter_threshold": 0.2, "exit_threshold": 0.3}}), r"analyses\[0\].rules.default: exit_threshold must be at most"),
-        (analysis(rules={"labels": {"brightness": {**BOX}}}), r"rules.labels.brightness: min_area_fraction must be"),
-        (analysis(rules={"labels": {"brightness": {**BOX, "enter_frames": 1}}}), "unknown key 'enter_frames'; known: box_filter, debounce"),
-        (analysis(rules={"default": {"confidence_threshold": 1e-9}}), r"analyses\[0\].rules: the exit threshold is 1e-09, below"),
-        (analysis(settings={"labels": ["contrast"]}, rules={"only": ["brightness"]}), "'brightness' is not among the labels"),
-        (job(analyses=[{"detector": "visual"}, {"detector": "motion", "name": "visual"}]),
-         r"analyses\[1\].name: 'visual' is also the name of analyses\[0\]"),
-        (job(sinks=[{"type": "cvs", "path": "a"}]), r'sinks\[0\].type: expected .*, got "cvs"; .*csv'),
+        (
+            analysis(rules={"default": {"enter_treshold": 0.5}}),
+            r"rules.default: unknown key 'enter_treshold'; known: .*enter_threshold",
+        ),
+        (
+            analysis(rules={"default": {"enter_threshold": 0}}),
+            "enter_threshold: expected a number above 0, got 0",
+        ),
+        (
+            analysis(rules={"default": {"confidence_threshold": 1.5}}),
+            "expected a number of 1 or less, got 1.5",
+        ),
+        (
+            analysis(rules={"default": {"cooldown_from": "stop"}}),
+            'expected "start" or "end", got "stop"; known: end, start',
+        ),
+        (
+            analysis(rules={"default": {"enter_threshold": 0.2, "exit_threshold": 0.3}}),
+            r"analyses\[0\].rules.default: exit_threshold must be at most",
+        ),
+        (
+            analysis(rules={"labels": {"brightness": {**BOX}}}),
+            r"rules.labels.brightness: min_area_fraction must be",
+        ),
+        (
+            analysis(rules={"labels": {"brightness": {**BOX, "enter_frames": 1}}}),
+            "unknown key 'enter_frames'; known: box_filter, debounce",
+        ),
+        (
+            analysis(rules={"default": {"confidence_threshold": 1e-9}}),
+            r"analyses\[0\].rules: the exit threshold is 1e-09, below",
+        ),
+        (
+            analysis(settings={"labels": ["contrast"]}, rules={"only": ["brightness"]}),
+            "'brightness' is not among the labels",
+        ),
+        (
+            job(analyses=[{"detector": "visual"}, {"detector": "motion", "name": "visual"}]),
+            r"analyses\[1\].name: 'visual' is also the name of analyses\[0\]",
+        ),
+        (
+            job(sinks=[{"type": "cvs", "path": "a"}]),
+            r'sinks\[0\].type: expected .*, got "cvs"; .*csv',
+        ),
         (job(sinks=[{"type": "csv"}]), r"sinks\[0\]: the key 'path' is missing"),
-        (job(sinks=[{"type": "console", "path": "a"}]), r"sinks\[0\]: unknown key 'path'; known: type"),
-        (job(sinks=[{"type": "csv", "path": "a"}, {"type": "json", "path": "a"}]), "two sinks write"),
-        (job(sinks=[{"type": "store"}, {"type": "store"}]), r"sinks\[1\]: there is a sink of type 'store'"),
+        (
+            job(sinks=[{"type": "console", "path": "a"}]),
+            r"sinks\[0\]: unknown key 'path'; known: type",
+        ),
+        (
+            job(sinks=[{"type": "csv", "path": "a"}, {"type": "json", "path": "a"}]),
+            "two sinks write",
+        ),
+        (
+            job(sinks=[{"type": "store"}, {"type": "store"}]),
+            r"sinks\[1\]: there is a sink of type 'store'",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_said_in_one_line_with_its_place(document, says, tmp_path):
     (tmp_path / "job.json").write_text(json.dumps(document))
     done = ask("job", "check", tmp_path / "job.json")
@@ -416,13 +506,27 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(document, says, tmp_pa
 @pytest.mark.parametrize(
     ("analyses", "says"),
     [
-        ([{"detector": "visual", "rules": {"only": ["brightnes"]}}], r"analyses\[0\].rules: the detector has no label 'brightnes'"),
-        ([{"detector": "yolo", "settings": {"image_size": 100}}], r"analyses\[0\]: image_size must be a multiple"),
-        ([{"detector": "visual"}, {"detector": "python", "settings": {"target": "tests.jobs.test_job_document:Keyed", "api_key": "abcd"},
-                                   "rules": {"default": {"confidence_threshold": 0.01}}}],
-         r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score_floor 0.05"),
+        (
+            [{"detector": "visual", "rules": {"only": ["brightnes"]}}],
+            r"analyses\[0\].rules: the detector has no label 'brightnes'",
+        ),
+        (
+            [{"detector": "yolo", "settings": {"image_size": 100}}],
+            r"analyses\[0\]: image_size must be a multiple",
+        ),
+        (
+            [
+                {"detector": "visual"},
+                {
+                    "detector": "python",
+                    "settings": {"target": "tests.jobs.test_job_document:Keyed", "api_key": "abcd"},
+                    "rules": {"default": {"confidence_threshold": 0.01}},
+                },
+            ],
+            r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score_floor 0.05",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_only_a_detector_knows_is_found_before_the_first_clip(
     analyses, says, samples, tmp_path
 ):
@@ -448,12 +552,26 @@ def test_what_only_a_detector_knows_is_found_before_the_first_clip(
         ("a: &a [*a]", "contains itself"),
         ("a: " + "[" * 40 + "]" * 40, "more than 32 levels"),
         ("a: " + "[" * 100_000, "more than 32 levels"),
-        ("a: &a [1]\nb: &b [*a]\n" + "".join(f"{chr(i + 1)}: &{chr(i + 1)} [[[[[*{chr(i)}]]]]]\n" for i in range(98, 110)), "more than 32 levels"),
-        ("a0: &a0 [1, 1]\n" + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(12)), "more than 100000 values"),
-        ("a0: &a0 {k: 1}\n" + "".join(f"a{i + 1}: &a{i + 1} {{<<: [{', '.join([f'*a{i}'] * 10)}]}}\n" for i in range(12)), "more than 100000 values"),
+        (
+            "a: &a [1]\nb: &b [*a]\n"
+            + "".join(f"{chr(i + 1)}: &{chr(i + 1)} [[[[[*{chr(i)}]]]]]\n" for i in range(98, 110)),
+            "more than 32 levels",
+        ),
+        (
+            "a0: &a0 [1, 1]\n"
+            + "".join(f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(12)),
+            "more than 100000 values",
+        ),
+        (
+            "a0: &a0 {k: 1}\n"
+            + "".join(
+                f"a{i + 1}: &a{i + 1} {{<<: [{', '.join([f'*a{i}'] * 10)}]}}\n" for i in range(12)
+            ),
+            "more than 100000 values",
+        ),
         ("a: " + "x" * MAX_BYTES, "more than 1 MiB"),
     ],
-)  # fmt: skip
+)
 def test_texts_that_are_no_document_are_refused(text, says, tmp_path):
     (tmp_path / "job.yaml").write_text(text)
     done = ask("job", "check", tmp_path / "job.yaml")
@@ -559,8 +677,13 @@ def keyed(path, store="kept", **settings):
         "api_key": "${LAB_TEST_KEY}",
         **settings,
     }
-    return job(path, sampling={"every_s": 1}, analyses=[{"name": "keyed", "detector": "python", "settings": given}],
-               sinks=[{"type": "store", "name": "r"}, {"type": "json", "path": "out.json"}], store=store)  # fmt: skip
+    return job(
+        path,
+        sampling={"every_s": 1},
+        analyses=[{"name": "keyed", "detector": "python", "settings": given}],
+        sinks=[{"type": "store", "name": "r"}, {"type": "json", "path": "out.json"}],
+        store=store,
+    )
 
 
 def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(

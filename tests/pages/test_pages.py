@@ -100,8 +100,11 @@ def annotated(store, analysed, samples):
     settings = {"every_s": 0.5, "labels": ["cat"]}
     clips = (samples / name for name in ("cat_comes_and_goes.mp4", "cat_then_person.mp4"))
     runs = analysed(store, *((clip, settings) for clip in clips))
-    rows = [{"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
-            for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)])) for a, b in spans]  # fmt: skip
+    rows = [
+        {"media": r.media["name"], "label": "cat", "start_s": a, "end_s": b}
+        for r, spans in zip(runs, ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)]))
+        for a, b in spans
+    ]
     truth = lab.Truth.coerce(rows, runs)
     runs[0].store.add_records([*truth.annotations, *truth.coverage])
     return runs

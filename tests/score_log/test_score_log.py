@@ -106,9 +106,9 @@ def test_a_newer_format_is_refused(tmp_path):
 
 def test_a_failed_sample_is_no_sample_without_detections(tmp_path):
     frames = [make_frame(0, 0), make_frame(1, 100_000, error="broken"), make_frame(2, 200_000)]
-    run_detector = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
+    detections = {0: SEEN, 2: Detections.failed("NMS ran out of time")}
     with writer(tmp_path) as log:
-        task = analyse(ListSource(frames), ScriptedDetector(run_detector), log)
+        task = analyse(ListSource(frames), ScriptedDetector(detections), log)
     read = read_log(tmp_path)
     assert (task.progress.samples, task.progress.failed) == (3, 2)
     assert read.ok.tolist() == [True, False, False]

@@ -62,7 +62,10 @@ def test_four_processes_with_three_threads_lose_no_row(tmp_path, seconds):
     assert len(store.rules()) == sum(written)
 
 
-HOLDER = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('open', flush=True); time.sleep(60)"
+HOLDER = (
+    "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); "
+    "print('open', flush=True); time.sleep(60)"
+)
 
 
 def test_a_catalog_locked_for_long_names_the_holder(tmp_path):

@@ -22,15 +22,26 @@ CASES = {
     "intra_refresh.ts": (*X264, "-x264-params", "intra-refresh=1:keyint=30:bframes=0"),
     "interlaced.ts": (*X264, "-flags", "+ildct+ilme", "-x264opts", "tff=1"),
     "late_start.mkv": (*X264, "-g", "60", "-output_ts_offset", "5.5"),
-    "variable.mp4": (*X264, "-vf", "select='not(mod(n\\,7))+lt(mod(n\\,50)\\,10)'", "-vsync", "vfr"),
-    "hevc.mp4": ("-pix_fmt", "yuv420p", "-c:v", "libx265", "-x265-params", "open-gop=1:keyint=30:log-level=none"),
+    "variable.mp4": (
+        *X264, "-vf", "select='not(mod(n\\,7))+lt(mod(n\\,50)\\,10)'", "-vsync", "vfr",
+    ),
+    "hevc.mp4": (
+        "-pix_fmt", "yuv420p", "-c:v", "libx265",
+        "-x265-params", "open-gop=1:keyint=30:log-level=none",
+    ),
     "mpeg2.ts": ("-c:v", "mpeg2video", "-g", "15", "-bf", "2"),
     "mpeg4_b_frames.avi": ("-c:v", "mpeg4", "-g", "30", "-bf", "2"),
     "mpeg4.mp4": ("-c:v", "mpeg4", "-g", "30"),
     "mjpeg.avi": ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p"),
     "ms.avi": ("-c:v", "msmpeg4"),
-    "hidden.vp8.webm": ("-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "500k", "-g", "60", "-cpu-used", "8"),
-    "hidden.vp9.webm": ("-c:v", "libvpx-vp9", "-auto-alt-ref", "1", "-lag-in-frames", "16", "-b:v", "300k", "-g", "60", "-deadline", "realtime", "-cpu-used", "8"),
+    "hidden.vp8.webm": (
+        "-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16",
+        "-b:v", "500k", "-g", "60", "-cpu-used", "8",
+    ),
+    "hidden.vp9.webm": (
+        "-c:v", "libvpx-vp9", "-auto-alt-ref", "1", "-lag-in-frames", "16",
+        "-b:v", "300k", "-g", "60", "-deadline", "realtime", "-cpu-used", "8",
+    ),
     "av1.mp4": ("-pix_fmt", "yuv420p", "-c:v", "libsvtav1", "-preset", "12", "-g", "60"),
     "short.gif": ("-t", "3", "-r", "10"),
 }  # fmt: skip

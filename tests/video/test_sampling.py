@@ -1,4 +1,4 @@
-"""Which frames each analysis of a pass is given, against the definition worked out by brute force."""
+"""Which frames each analysis of a pass is given, compared with the definition by brute force."""
 
 from collections import Counter
 from fractions import Fraction
@@ -245,9 +245,8 @@ def test_a_detector_that_raises_on_everything_fails_alone(encode, tmp_path):
     ]
     one, broken, two = analyze_all(clip, several, store=tmp_path, progress=False)
     assert [run.state for run in (one, broken, two)] == ["done", "failed", "done"]
-    assert (
-        broken.error
-        == f"the detector failed on all {len(one.log.pts_us)} samples: detector: the model is broken"
+    assert broken.error == (
+        f"the detector failed on all {len(one.log.pts_us)} samples: detector: the model is broken"
     )
     assert (one.log.ok.all(), broken.log.ok.any()) == (True, False)
     assert one.effort().failed == 0

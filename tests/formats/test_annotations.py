@@ -176,7 +176,7 @@ def test_a_file_of_accepted_sightings_is_refused_as_the_store_refuses_it(tmp_pat
     run.store.add_records(records)
     from_store = lab.evaluate(run, None, ONCE)
     assert from_file.overall.recall is None
-    assert "coverage" in from_file.overall.refused["recall"]
+    assert "no stretch was watched" in from_file.overall.refused["recall"]
     assert from_file.overall.to_dict() == from_store.overall.to_dict()
     assert any("accepted" in note and "--coverage" in note for note in from_file.notes)
 
@@ -210,7 +210,7 @@ def test_one_annotators_rows_of_a_file_are_measured_with_the_coverage_they_imply
 def test_no_annotations_at_all_and_a_single_one(run):
     found = lab.evaluate(run)
     assert found.overall.recall is None
-    assert "coverage" in found.overall.refused["recall"]
+    assert "no stretch was watched" in found.overall.refused["recall"]
     one = lab.evaluate(
         run,
         truth_of(run, HEAD + "clip.mp4,x,10,20\n"),

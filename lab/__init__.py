@@ -71,9 +71,17 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from lab.annotation import Annotation, Coverage
     from lab.detection import Detections
     from lab.detectors.plugins.detstream import DetstreamDetector
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError
+    from lab.evaluation.agreement import agreement
+    from lab.evaluation.comparison import compare
+    from lab.evaluation.evaluate import evaluate
+    from lab.evaluation.gate_report import gate_report
+    from lab.evaluation.matching import Matching
+    from lab.evaluation.phrasing import compare_phrases
+    from lab.evaluation.truth import Truth
     from lab.frame import Frame
     from lab.jobs.document.export import document_of
     from lab.jobs.document.read import job_of, read_job
@@ -88,6 +96,10 @@ if TYPE_CHECKING:
     from lab.runs.open_store import open_store
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
+    from lab.tuning.recommend import Goal, recommend
+    from lab.tuning.rule_grid import RuleGrid as Grid
+    from lab.tuning.sweep import sweep
+    from lab.tuning.thinning import thin
     from lab.video.probe import probe
 
 

@@ -6,11 +6,14 @@ imported only when somebody asks for it, and whatever its import raises stays it
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from importlib.metadata import Distribution, EntryPoint, distributions, entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from lab.errors import LabError, SettingError, closest
+
+T = TypeVar("T")
 
 
 class Registry:
@@ -44,6 +47,34 @@ class Registry:
             raise LabError(f"{self.kind} {name!r} cannot be loaded: {_claimed(plugins[name])}")
         (point,) = plugins[name]
         return load(f"{self.kind} {name!r} of {_words(package_of(point))}", point)
+
+    def make(self, name: str, base: type[T], *args: Any, **settings: Any) -> T:
+        """What the factory of that name makes, which must be a `base`.
+
+        Raises as `get` does; SettingError for settings that it does not take, LabError for
+        whatever else its code raises, or for something that is no `base`.
+        """
+        factory = self.get(name)
+        try:
+            inspect.signature(factory).bind(*args, **settings)
+        except TypeError as error:
+            raise SettingError(
+                f"{self.kind} {name!r} does not take these settings: {error}"
+            ) from None
+        except ValueError:
+            pass  # a compiled class says nothing of what it takes
+        try:
+            made = factory(*args, **settings)
+        except LabError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise LabError(
+                f"{self.kind} {name!r} cannot be made: {in_words(error)}"[:600]
+            ) from error
+        if not isinstance(made, base):
+            got, wanted = type(made).__name__, f"{base.__module__}.{base.__name__}"
+            raise LabError(f"{self.kind} {name!r} gave a {got}, expected a {wanted}")
+        return made
 
     def package(self, name: str) -> dict[str, str] | None:
         """`name` and `version` of the package that gives the plugin; None for a built-in."""

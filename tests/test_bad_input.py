@@ -119,7 +119,7 @@ def test_one_frame_only(encode, tmp_path):
         (["--min-duration-s", "-1"], "0 or more"),
         (["--cooldown-from", "noon"], "start or end"),
         (["--only", "dragon"], "has no label 'dragon'"),
-        (["--rule", "nobody"], "no rule 'nobody'"),
+        (["--rule", "nobody"], "no saved rule or file 'nobody'"),
     ],
 )
 def test_rules_that_cannot_be_answered(quick_run, capsys, options, words):

@@ -220,24 +220,27 @@ def run_tasks(
     is_whole = True
     for task in tasks:
         task.begin()
-    with _Ahead(iter(samples)) as decoded:
-        for frame, windows in decoded:
-            for task, window in zip(tasks, windows, strict=True):
-                task.take(frame, window)
-            now = time.monotonic()
-            for task in tasks:
-                task.progress.elapsed_s = now - begun
-            if now - last_flush > FLUSH_EVERY_S:
+    try:
+        with _Ahead(iter(samples)) as decoded:
+            for frame, windows in decoded:
+                for task, window in zip(tasks, windows, strict=True):
+                    task.take(frame, window)
+                now = time.monotonic()
                 for task in tasks:
-                    task.log.flush()
-                last_flush = now
-            if report is not None:
-                report(_together([task.progress for task in tasks]))
-            if cancelled():
-                is_whole = False
-                break
-    for task in tasks:
-        task.finish()
+                    task.progress.elapsed_s = now - begun
+                if now - last_flush > FLUSH_EVERY_S:
+                    for task in tasks:
+                        task.log.flush()
+                    last_flush = now
+                if report is not None:
+                    report(_together([task.progress for task in tasks]))
+                if cancelled():
+                    is_whole = False
+                    break
+    finally:
+        # Also where the source breaks: what was analysed until then is kept.
+        for task in tasks:
+            task.finish()
     return is_whole
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +107,7 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
         end_us = first_us + declared_us
     return Media(
         media_id=identify(path),
-        path=str(Path(path).absolute()),
+        path=os.path.abspath(path),
         size_bytes=Path(path).stat().st_size,
         container=names[0],
         codec=_codec(index.codec),

@@ -36,9 +36,13 @@ def open_source(place: str | Path | Source) -> Source:
             "download the video and give its path"
         )
     try:
-        opened: Source = sources.get(kind)(place)
+        return sources.make(kind, Source, place)  # type: ignore[type-abstract]
     except LabError as error:
         if isinstance(error, SourceError):
             raise
         raise SourceError(str(error)) from error
-    return opened
+
+
+def is_address(place: str | Path) -> bool:
+    """Whether it is `kind://...` rather than the path of a file."""
+    return isinstance(place, str) and _ADDRESS.match(place) is not None

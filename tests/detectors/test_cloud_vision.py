@@ -371,7 +371,7 @@ def test_the_recipe_says_what_the_scores_depend_on():
         ({"features": "text"}, SettingError, "must be a list"),
         ({"labels": []}, SettingError, "no label given"),
         ({"labels": ["/x/"]}, SettingError, "add 'text' to features"),
-        ({"labels": ["/(/"], "features": ["text"]}, SettingError, "no regular expression"),
+        ({"labels": ["/(/"], "features": ["text"]}, SettingError, "is not a regular expression"),
         ({"labels": ["two words"], "features": ["text"]}, SettingError, "word by word"),
         ({"budget_requests": 0}, SettingError, "budget_requests"),
         ({"score_floor": 1}, SettingError, "score_floor"),

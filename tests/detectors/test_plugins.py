@@ -212,7 +212,7 @@ def test_labels_can_be_asked_of_a_plugin_that_knows_no_such_setting():
         ({"labels": "cat"}, {}, DetectorError, "labels must be a list of names"),
         ({"batch_size": 0}, {}, DetectorError, "batch_size 0, expected 1 or more"),
         ({"default_threshold": 40}, {}, DetectorError, "default_threshold 40, expected a number"),
-        ({"recipe": lambda: {"a": {1, 2}}}, {}, DetectorError, "no dict of JSON values"),
+        ({"recipe": lambda: {"a": {1, 2}}}, {}, DetectorError, "is not a dict of JSON values"),
         ({"recipe": lambda: 1 / 0}, {}, DetectorError, "ZeroDivisionError"),
         ({}, {"labels": ["z"]}, SettingError, "does not know 'z'; known: x"),
         ({}, {"labels": []}, SettingError, "no label given"),

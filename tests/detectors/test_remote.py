@@ -146,7 +146,7 @@ def test_what_is_accepted_of_an_answer(answer, expected):
         (b"<html>busy</html>", "what is not JSON"),
         (b"[" * 100_000, "what is not JSON"),
         (b"[1]", "the answer is not an object"),
-        ({}, "no 'detections' and no 'objects'"),
+        ({}, "neither 'detections' nor 'objects'"),
         ({"error": "worker_timeout", "detections": []}, "answered with an error: worker_timeout"),
         ({"detections": None}, "detections is not a list"),
         ({"detections": [3]}, r"detections\[0\] is not an object"),
@@ -166,7 +166,7 @@ def test_what_is_accepted_of_an_answer(answer, expected):
         ({"detections": [box(x=1.2)]}, "a box outside the picture"),
         (
             {"detections": [box(x=100, y=100, width=30, height=30)]},
-            "no fraction of the picture; .* bbox_format",
+            "is not a fraction of the picture; .* bbox_format",
         ),
         ({"detections": [box() | {"bbox": [0, 0, 1, 1]}]}, "bbox is not an object"),
         ({"detections": [{"label": "cat", "confidence": 0.5}]}, "bbox is not an object"),

@@ -408,7 +408,7 @@ def test_embeddings_that_differ_from_the_known_are_named_replaced_or_removed(tmp
     assert "'otter': the store has a different embedding and keeps it" in told
     store = Store(tmp_path / "store")
     assert store.embeddings(CLIP, ["otter"])["otter"][0] == 1
-    assert "1 embeddings kept" in ask("import", other, "--replace")[1]
+    assert "1 embeddings saved" in ask("import", other, "--replace")[1]
     assert store.embeddings(CLIP, ["otter"])["otter"][1] == 1
     assert ask("remove", " otter ", "dog") == (0, f"2 embeddings of {CLIP} removed\n")
     assert store.embedding_names(CLIP) == ["cat"]
@@ -481,14 +481,14 @@ def test_a_text_encoder_that_is_no_clip_is_refused_and_not_run(make, encoder_fil
     ):
         make(["a red car"])
     encoder_file.write_bytes(pickle.dumps(Evil()))
-    with pytest.raises(DetectorError, match="tensors alone"):
+    with pytest.raises(DetectorError, match="the tensors of a CLIP model alone"):
         make(["a red car"])
     assert not mark.exists()
     torch.jit.script(Program()).save(str(encoder_file))
-    with pytest.raises(DetectorError, match="tensors alone"):
+    with pytest.raises(DetectorError, match="the tensors of a CLIP model alone"):
         make(["a red car"])
     torch.save({"weight": torch.zeros(3)}, encoder_file)
-    with pytest.raises(DetectorError, match="tensors alone"):
+    with pytest.raises(DetectorError, match="the tensors of a CLIP model alone"):
         make(["a red car"])
 
 

@@ -184,9 +184,9 @@ def test_a_gate_holds_frames_back_from_a_real_detector_on_a_real_clip(samples, t
         ({"kind": "motion", "least_share": 0}, "least_share"),
         ({"kind": "motion", "warm_up_samples": 0}, "warm_up_samples"),
         ({"kind": ["motion"]}, "unknown gate"),
-        (3, "gate must be a name or settings with kind, got 3; known: motion"),
+        (3, "gate must be a name, or settings with a kind, got 3; known: motion"),
         (["motion"], "gate must be a name"),
-        ({"kind": "motion", "processing_version": 0}, "of its version 0, here is"),
+        ({"kind": "motion", "processing_version": 0}, "are for its version 0, this is version"),
     ],
 )
 def test_gates_that_cannot_be_meant_are_refused_before_anything_is_written(

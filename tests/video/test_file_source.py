@@ -102,7 +102,7 @@ def test_a_stream_that_is_cut_before_its_first_keyframe(encode):
 
 def test_only_what_pays_is_decoded(encode):
     source = FileSource(encode("b_frames.mp4", *CASES["b_frames.mp4"]))
-    shown = source.index.shown
+    shown = source.index.presented
     wanted = [f.index for f in source.frames(2.0)]
     plan = source.index.plan([Target(i, source.index.pts_of(shown[i]), shown[i]) for i in wanted])
     assert len(plan) == 6

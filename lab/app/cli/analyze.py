@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 from lab.app.cli import job
 from lab.app.cli.rule_options import split
 from lab.errors import LabError, SettingError
 from lab.runs.find_clips import find_clips
+from lab.video.registered import is_address
 
 
 def run_analyze(args: argparse.Namespace) -> int:
@@ -33,7 +35,9 @@ def run_analyze(args: argparse.Namespace) -> int:
     if args.resume:
         done = [resume(store, run_id, progress=bar).summary() for run_id in args.paths]
         return _print_runs(args, done, [])
-    clips = find_clips(args.paths)
+    addresses = [place for place in args.paths if is_address(place)]
+    files = find_clips(place for place in args.paths if not is_address(place))
+    clips: list[str | Path] = [*files, *addresses]
     settings = {
         name: value
         for name, value in {

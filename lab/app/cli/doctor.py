@@ -11,10 +11,13 @@ from lab.config import Config, load_config
 from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
 from lab.extras import states
+from lab.formats.export import exports
 from lab.runs.make_detector import make_detector
 from lab.score_log.recipe import environment
 from lab.score_log.score_log import read_log
+from lab.sinks.registered import sinks
 from lab.store.store import Store
+from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
 
@@ -31,6 +34,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
         "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
+        "plugins": _plugins(),
         "store": _store(Store(config.store)),
     }
 
@@ -64,6 +68,20 @@ def _detectors() -> dict[str, str]:
     problems = detectors.problems()
     states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}
     return states | {name: f"broken: {why}" for name, why in problems.items()}
+
+
+def _plugins() -> dict[str, str]:
+    """Plugins of the other kinds: where each comes from, or why it cannot be used."""
+    states = {}
+    for registry in (sources, sinks, exports):
+        problems = registry.problems()
+        for name in sorted({*registry.names(), *problems}):
+            package = registry.package(name)
+            if name in problems:
+                states[f"{registry.kind} {name}"] = f"broken: {problems[name]}"
+            elif package is not None:
+                states[f"{registry.kind} {name}"] = f"from {package['name']} {package['version']}"
+    return states
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from lab.errors import SettingError, closest
 
+_MAX_CLOCK_S = 3_155_760_000
 Command = Callable[..., argparse.ArgumentParser]
 _START_EXAMPLE = "2026-05-01T06:00:00+02:00"
 
@@ -55,9 +55,9 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
     if "start" in values:
         changes |= parse_start(values["start"])
     if "clock_correction_s" in values:
-        if not math.isfinite(values["clock_correction_s"]):
+        if not abs(values["clock_correction_s"]) <= _MAX_CLOCK_S:
             raise SettingError(
-                "--clock-correction-s must be a finite number of seconds, "
+                f"--clock-correction-s must be within {_MAX_CLOCK_S} seconds (100 years), "
                 f"got {values['clock_correction_s']}"
             )
         changes["clock_correction_s"] = values["clock_correction_s"]
@@ -130,11 +130,12 @@ def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Raises SettingError unless there is exactly one.
     """
-    paths = (name, str(Path(name).absolute()), str(Path(name).resolve()))
+    path = Path(name).resolve()
     found = [
         m
         for m in media
-        if name in (m["media_id"], m["name"], m["relative_path"]) or m["path"] in paths
+        if name in (m["media_id"], m["name"], m["relative_path"])
+        or Path(m["path"]).resolve() == path
     ]
     if len(found) != 1:
         if found:

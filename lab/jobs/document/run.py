@@ -112,7 +112,8 @@ def run_job(
             result.runs += found
             for run, one in zip(found, ready, strict=True):
                 _decide(run, one, job, result)
-        result.written = sinks.write(result.sightings)
+        result.written, failures = sinks.write(result.sightings)
+        result.failures += failures
     return result
 
 

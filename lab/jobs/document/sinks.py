@@ -8,12 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
-from lab.errors import SettingError
+from lab.errors import LabError
 from lab.jobs.document.schema import error_context
+from lab.registry import in_words
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.sighting import Sighting
-from lab.sinks.console import ConsoleSink
 from lab.sinks.files import COLUMNS
 from lab.sinks.registered import sinks
 from lab.sinks.sink import Sink
@@ -59,15 +59,9 @@ class JobSinks:
                 continue
             place = f"sinks[{i}].path" if "path" in one else f"sinks[{i}]"
             with error_context(place):
-                factory = sinks.get(kind)
-                if factory is ConsoleSink:
+                if kind == "console":
                     settings["stream"] = console
-                try:
-                    made = factory(**settings)
-                except TypeError as error:
-                    raise SettingError(
-                        f"sink {kind!r} does not take these settings: {error}"
-                    ) from None
+                made = sinks.make(kind, Sink, **settings)  # type: ignore[type-abstract]
             self._made.append((place, made))
 
     def __enter__(self) -> JobSinks:
@@ -84,11 +78,22 @@ class JobSinks:
             with error_context(place):
                 sink.check(clips)
 
-    def write(self, rows: Sequence[Row]) -> list[Path]:
-        """Give all rows to each, and end them; returns the files that were written."""
-        written = []
-        for _, sink in self._made:
-            sink.write(rows)
-            if (path := sink.finish()) is not None:
+    def write(self, rows: Sequence[Row]) -> tuple[list[Path], list[str]]:
+        """Give all rows to each, and end them; one that fails does not keep the others from theirs.
+
+        Returns the files that were written, and what went wrong, a line a sink.
+        """
+        written, failures = [], []
+        for place, sink in self._made:
+            try:
+                sink.write(rows)
+                path = sink.finish()
+            except Exception as error:
+                # Whatever a third-party sink raises; the runs and the other sinks stand.
+                failures.append(
+                    f"{place}: {error if isinstance(error, LabError) else in_words(error)}"
+                )
+                continue
+            if path is not None:
                 written.append(path)
-        return written
+        return written, failures

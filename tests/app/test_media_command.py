@@ -91,7 +91,7 @@ def test_start_and_clock_are_in_the_exported_times(tmp_path):
         (["set", "nothing.mp4"], "nothing to set"),
         (["set", "nothing.mp4", "--start", "yesterday"], "--start must be like 2026-05-01T06"),
         (["set", "nothing.mp4", "--start", "2026-05-01T06:00:00"], "must have a UTC offset"),
-        (["set", "nothing.mp4", "--clock-correction-s", "nan"], "finite number of seconds"),
+        (["set", "nothing.mp4", "--clock-correction-s", "nan"], "within 3155760000 seconds"),
         (["list", "nothing.mp4"], "lab media set CLIP"),
     ],
 )

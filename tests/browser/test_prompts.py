@@ -55,7 +55,7 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
     store = Store(server.store)
     choose_sample(page, server, "cat_then_person.mp4")
     type_chip(page, "Looking for", "cat", "dog")
-    expect(page.get_by_text("begins with these prompts")).to_be_visible()
+    expect(page.get_by_text("starts with these prompts")).to_be_visible()
 
     page.get_by_role("link", name="Next: run a detector").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
@@ -135,7 +135,7 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
         progress=False,
     )
     page.goto(f"{server.url}/tune?run={run.run_id}")
-    expect(page.get_by_text("another set of prompts is another run")).to_be_visible()
+    expect(page.get_by_text("other prompts need a new run")).to_be_visible()
     page.get_by_role("button", name="Start another run with other prompts").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
     until(page, lambda: chips(page) == ["nothing.mp4", "cat", "dog"])
@@ -149,7 +149,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     page.get_by_role("button", name="Add to the list").click()
     expect(page.get_by_role("button", name="Start 1 analysis")).to_be_visible()
     page.get_by_role("button", name="Add to the list").click()
-    expect(page.get_by_text("named 'yolo' already")).to_be_visible()
+    expect(page.get_by_text("already named 'yolo'")).to_be_visible()
     pick(
         page,
         page.get_by_role("combobox", name=re.compile("Detector")),

@@ -3,10 +3,12 @@
 import csv
 import io
 import json
+from importlib.metadata import EntryPoint
 
 import pytest
 
-from lab.errors import SettingError
+from lab.errors import LabError, SettingError
+from lab.jobs.document.sinks import JobSinks
 from lab.sinks.files import COLUMNS
 from lab.sinks.registered import sinks
 from lab.sinks.sink import Sink
@@ -99,3 +101,34 @@ def test_a_place_where_no_file_can_be_is_refused_before_anything_is_done(kind, t
         sinks.get(kind)(path=tmp_path).check([])
     with pytest.raises(SettingError, match="cannot be made"):
         sinks.get(kind)(path=clip / "inside" / "out").check([])
+
+
+class Raises(Sink):
+    def write(self, rows):
+        raise RuntimeError("no room")
+
+
+class NoSink:
+    """Does not inherit from `Sink`."""
+
+
+@pytest.fixture
+def third_party(monkeypatch):
+    for name in ("Raises", "NoSink"):
+        point = EntryPoint(name.lower(), f"{__name__}:{name}", "lab.sinks")
+        monkeypatch.setitem(sinks._built_in, name.lower(), point)
+
+
+def test_a_sink_that_fails_keeps_no_other_from_its_rows(third_party, tmp_path):
+    named = [{"type": "raises"}, {"type": "csv", "path": str(tmp_path / "out.csv")}]
+    with JobSinks(named, Kept()) as made:
+        written, failures = made.write([row("otter")])
+    assert failures == ["sinks[0]: RuntimeError: no room"]
+    assert "otter" in written[0].read_text()
+
+
+def test_what_is_no_sink_or_is_made_with_other_settings_is_refused(third_party):
+    with pytest.raises(LabError, match=r"sinks\[0\]: sink 'nosink' gave a NoSink, expected a"):
+        JobSinks([{"type": "nosink"}], Kept())
+    with pytest.raises(SettingError, match="does not take these settings: missing a req"):
+        JobSinks([{"type": "csv", "pth": "a"}], Kept())

@@ -173,17 +173,20 @@ def test_batches_hold_one_shape(tmp_path):
     assert detector.batches == [[0, 1], [2], [3, 4]]
 
 
-def test_a_source_that_breaks_is_told_and_what_was_seen_is_kept(tmp_path):
+def test_a_source_that_breaks_is_told_and_what_was_analysed_is_kept(tmp_path):
     def broken():
-        yield make_frame(0, 0)
+        for i in range(3):
+            yield make_frame(i, i * 1000)
         raise OSError("disk gone")
 
     class Source(ListSource):
         def samples(self, samplings, after_us=None):
             return (Sample(frame, ((frame.index,),)) for frame in broken())
 
+    detector = ScriptedDetector(dict.fromkeys(range(3), SEEN), batch_size=8)
     with writer(tmp_path) as log, pytest.raises(OSError, match="disk gone"):
-        analyse(Source([]), ScriptedDetector({0: SEEN}), log)
+        analyse(Source([]), detector, log)
+    assert read_log(tmp_path).pts_us.tolist() == [0, 1000, 2000]
 
 
 def test_a_frame_that_a_gate_holds_back_waits_without_its_picture(tmp_path):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lab.evaluation.batch import Clip, CountedClips
 from lab.evaluation.counts import Counts, Pairing, count, total
 from lab.evaluation.figures import Figures, macro
 from lab.evaluation.fragmentation import EvaluationEvent, fragmentation_events
@@ -44,7 +45,7 @@ class Evaluation:
     names: Mapping[str, str]
     notes: tuple[str, ...]
     run_ids: tuple[str, ...]
-    _pairings: tuple[tuple[str, str, Presences, Pairing], ...] = ()
+    _counted: tuple[tuple[str, CountedClips], ...] = ()
 
     @property
     def macro(self) -> dict[str, Any]:
@@ -56,8 +57,11 @@ class Evaluation:
         """The fragmentation report, by media and time."""
         return [
             event
-            for media_id, label, presences, pairing in self._pairings
-            for event in fragmentation_events(pairing, presences, self.matching, media_id, label)
+            for i, media_id in enumerate(self.clips)
+            for label, counted in self._counted
+            for event in fragmentation_events(
+                counted.pairing(i), counted.clips[i].presences, self.matching, media_id, label
+            )
         ]
 
     @property
@@ -126,29 +130,29 @@ def evaluate(
     rule = runs[0].default_rule if rule is None else Rule.coerce(rule)
     matching = matching or Matching(tiou=tiou)
     wanted, notes = shared_labels(runs, truth, rule, labels)
+    counted: dict[str, CountedClips] = {}
+    for label in wanted:
+        given = [_clip(run, label, rule, truth) for run in runs]
+        counted[label] = CountedClips(given, matching)
     clips: dict[str, dict[str, Figures]] = {}
-    pairings: list[tuple[str, str, Presences, Pairing]] = []
-    counts: dict[str, list[Counts]] = {label: [] for label in wanted}
     origins: dict[str, set[str]] = {label: set() for label in wanted}
     clip_totals: list[Counts] = []
-    for run in runs:
+    for i, run in enumerate(runs):
         media_id = run.media["media_id"]
-        here: list[Counts] = []
-        watched = []
-        for label in wanted:
-            of_label = truth.of(media_id, label)
-            made, pairing, presences = count_run(run, label, rule, of_label, matching)
-            counts[label].append(made)
+        known = {label: truth.of(media_id, label) for label in wanted}
+        for label, of_label in known.items():
             origins[label] |= of_label.origins
-            here.append(made)
-            watched.append(of_label.covered)
-            clips.setdefault(media_id, {})[label] = Figures(made, of_label.origins)
-            pairings.append((media_id, label, presences, pairing))
-        footage = spans.union(np.concatenate(watched)) if watched else spans.NONE
+        clips[media_id] = {
+            label: Figures(counted[label].counts[i], of_label.origins)
+            for label, of_label in known.items()
+        }
+        watched = [spans.NONE, *(of_label.covered for of_label in known.values())]
+        footage = spans.union(np.concatenate(watched))
         covered_us = spans.total_us(spans.intersection(footage, run.analysed))
-        clip_totals.append(replace(total(here), covered_us=covered_us))
+        here = total([counted[label].counts[i] for label in wanted])
+        clip_totals.append(replace(here, covered_us=covered_us))
     notes += truth.joined_note(clips, wanted)
-    gated = sum(int(run.log.gated.sum()) for run in runs)
+    gated = sum(int(run.scores_log.gated.sum()) for run in runs)
     if gated:
         notes.append(
             f"{gated} samples were held back by a gate: a presence that lies wholly within them "
@@ -159,13 +163,30 @@ def evaluate(
         matching=matching,
         overall=Figures(total(clip_totals), frozenset().union(*origins.values())),
         labels={
-            label: Figures(total(counts[label]), frozenset(origins[label])) for label in wanted
+            label: Figures(total(counted[label].counts), frozenset(origins[label]))
+            for label in wanted
         },
         clips=clips,
         names=media_names(runs),
         notes=(*truth.notes, *notes),
         run_ids=tuple(run.run_id for run in runs),
-        _pairings=tuple(pairings),
+        _counted=tuple((label, counted[label]) for label in wanted),
+    )
+
+
+def _clip(run: Run, label: str, rule: Rule, truth: Truth) -> Clip:
+    """What is counted of a label in a run. Its boxes are dropped if only the box filter read them."""
+    had_boxes = run.has_boxes
+    series = run.series(label, rule)
+    if not had_boxes:
+        run.drop_boxes()
+    return Clip(
+        presences=presences_of(run, label, rule),
+        truth=truth.of(run.media["media_id"], label),
+        pts_us=series.pts_us,
+        interval_us=series.interval_us,
+        analysed=series.analysed,
+        start_us=series.start_us,
     )
 
 

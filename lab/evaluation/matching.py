@@ -125,9 +125,9 @@ def match(
     if len(which) > len(edges) or (np.diff(first) > 1).any() or len(np.unique(which)) < len(which):
         match_of = _best_of_largest(first, which, ratio, match_of, len(truth))
     tious = np.zeros(len(edges))
-    for i in np.flatnonzero(match_of >= 0).tolist():
-        row = slice(first[i], first[i + 1])
-        tious[i] = ratio[row][which[row] == match_of[i]][0]
+    left = np.repeat(np.arange(len(edges)), np.diff(first))
+    taken = which == match_of[left]
+    tious[left[taken]] = ratio[taken]
     return match_of, tious
 
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Literal
 
 from lab.errors import SettingError
@@ -15,6 +16,7 @@ from lab.rules.parameters import check_keys, parameter, parameters_of
 THRESHOLD_DEFAULT = 0.4
 
 
+@lru_cache(1000)
 def seconds_to_us(seconds: float) -> int:
     """Seconds, as a user writes them, in integer microseconds (0.1 is exactly 100,000)."""
     return round(Fraction(str(seconds)) * 1_000_000)

@@ -12,6 +12,7 @@ import numpy as np
 from lab.errors import SettingError
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce
+from lab.score_log.compact import CompactLog
 from lab.score_log.effort import analysed_spans
 from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog
@@ -66,7 +67,7 @@ class ScoreSeries:
     @classmethod
     def from_log(
         cls,
-        log: ScoreLog,
+        log: ScoreLog | CompactLog,
         label: str,
         box_filter: BoxFilter | None = None,
         *,
@@ -75,19 +76,22 @@ class ScoreSeries:
         state: str = "done",
     ) -> ScoreSeries:
         """From the log of a run: its recipe, its media (`first_pts_us`, `end_us`, `width_px`,
-        `height_px`), and the state that it is in.
+        `height_px`), and the state that it is in. A compact log has no boxes to filter.
 
         Raises SettingError for a label that the run did not look for.
         """
-        passes = None
-        if box_filter is not None and not box_filter.passes_all:
+        if box_filter is None or box_filter.passes_all:
+            scores = log.scores(label)
+        elif isinstance(log, CompactLog):
+            raise ValueError("a compact log has no boxes to filter")
+        else:
             size_px = {name: media[name] for name in ("width_px", "height_px")}
-            passes = partial(box_filter.mask, **size_px)
+            scores = log.scores(label, partial(box_filter.mask, **size_px))
         return cls(
             label=label,
             sample_pts_us=log.pts_us,
             scored=log.ok_of(label),
-            scores=log.scores(label, passes),
+            scores=scores,
             interval_s=sampling_interval_s(recipe, log.pts_us),
             start_us=int(media["first_pts_us"]),
             end_us=log.end_us(int(media["end_us"]), state),

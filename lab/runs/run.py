@@ -15,6 +15,7 @@ from lab.rules.explain import explain
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.rules.series import ScoreSeries
+from lab.score_log.compact import CompactLog
 from lab.score_log.effort import Effort, analysed_spans, effort_of
 from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog, read_log
@@ -107,12 +108,12 @@ class Run:
     def labels(self) -> tuple[str, ...]:
         """Those that the run was started with, then those that were added."""
         begun = tuple(self.recipe["labels"])
-        return (*begun, *(label for label in self.log.labels if label not in begun))
+        return (*begun, *(label for label in self.scores_log.labels if label not in begun))
 
     @cached_property
     def sample_interval_s(self) -> float:
         """Seconds between samples; see `lab.score_log.interval.sampling_interval_s`."""
-        return sampling_interval_s(self.recipe, self.log.pts_us)
+        return sampling_interval_s(self.recipe, self.scores_log.pts_us)
 
     @property
     def size_px(self) -> tuple[int, int]:
@@ -129,22 +130,50 @@ class Run:
     def log(self) -> ScoreLog:
         return read_log(self.store.log_folder(self.run_id))
 
+    @property
+    def scores_log(self) -> ScoreLog | CompactLog:
+        """The log, without its boxes where they were not read yet: pooling thousands of runs needs
+        none of them.
+        """
+        return self.__dict__.get("log") or self._compact
+
+    @cached_property
+    def _compact(self) -> CompactLog:
+        return CompactLog.of(read_log(self.store.log_folder(self.run_id)))
+
+    @property
+    def has_boxes(self) -> bool:
+        """Whether its log is in memory with all boxes."""
+        return "log" in self.__dict__
+
+    def drop_boxes(self) -> None:
+        """Keep the scores alone; `log` reads the boxes again."""
+        if self.has_boxes:
+            self.__dict__.setdefault("_compact", CompactLog.of(self.log))
+            del self.__dict__["log"]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is kept in memory, about; 0 where nothing was read."""
+        kept = [self.__dict__.get("log"), self.__dict__.get("_compact")]
+        scores = sum(series.scores.nbytes for series in self._series.values())
+        return scores + sum(log.nbytes for log in kept if log is not None)
+
     def refresh(self) -> Run:
         """The same run as it is now."""
         return Run(self.store, self.run_id)
 
     def effort(self, label: str | None = None) -> Effort:
         """What was analysed, in all or for one label. See `lab.score_log.effort.Effort`."""
-        log = self.log
+        log = self.scores_log
         ok = log.ok if label is None else log.ok_of(label)
         return effort_of(log.pts_us, ok, self.end_us, float(self.recipe["every_s"]), log.gated)
 
     @cached_property
     def analysed(self) -> np.ndarray:
         """The stretches that were analysed: int64 (k, 2) in microseconds."""
-        return analysed_spans(
-            self.log.pts_us, self.log.ok, self.end_us, float(self.recipe["every_s"])
-        )
+        log = self.scores_log
+        return analysed_spans(log.pts_us, log.ok, self.end_us, float(self.recipe["every_s"]))
 
     def series(self, label: str, rule: Rule | Debounce | None = None) -> ScoreSeries:
         """One label's scores over the samples, after the box filter that the rule has for it.
@@ -159,7 +188,12 @@ class Run:
             for old in of_label[: len(of_label) + 1 - _KEPT_FILTERS]:
                 del self._series[old]
             self._series[key] = ScoreSeries.from_log(
-                self.log, label, box_filter, recipe=self.recipe, media=self.media, state=self.state
+                self.scores_log if box_filter.passes_all else self.log,
+                label,
+                box_filter,
+                recipe=self.recipe,
+                media=self.media,
+                state=self.state,
             )
         return self._series[key]
 
@@ -178,7 +212,7 @@ class Run:
     @property
     def end_us(self) -> int:
         """Where the media ends; a run that did not reach it ends at its last sample."""
-        return self.log.end_us(int(self.media["end_us"]), self.state)
+        return self.scores_log.end_us(int(self.media["end_us"]), self.state)
 
     def sightings(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> pd.DataFrame:
         """One row per sighting, times in seconds. See `lab.sighting.Sighting`."""

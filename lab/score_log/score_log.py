@@ -102,6 +102,13 @@ class ScoreLog:
         passes: which boxes count, float32 (k, 4) to bool (k,); by default all of them. Raises
         SettingError for a label that the run does not have.
         """
+        scores = self.dense_scores(label, passes)
+        return scores if label not in self.missing and self._is_whole else scores[self.ok_of(label)]
+
+    def dense_scores(
+        self, label: str, passes: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """As `scores`, with one for every sample: 0 where the label was not analysed."""
         if label not in self.labels:
             raise SettingError(
                 f"the run has no label {label!r}; {closest(label, list(self.labels))}"
@@ -113,7 +120,13 @@ class ScoreLog:
             sample, confidence = sample[keep], confidence[keep]
         scores = np.zeros(len(self.pts_us), np.float32)
         np.maximum.at(scores, sample, confidence)
-        return scores if label not in self.missing and self._is_whole else scores[self.ok_of(label)]
+        return scores
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        arrays = (self.pts_us, self.frame_index, self.ok, self.gated, self.sample, self.label)
+        return sum(a.nbytes for a in (*arrays, self.confidence, self.box_xyxy_px))
 
     @cached_property
     def _by_label(self) -> tuple[np.ndarray, np.ndarray]:

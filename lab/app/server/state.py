@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from functools import cache
 from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
+from lab.app.server.run_cache import RunCache, log_stamp
 from lab.config import Config, load_config
 from lab.errors import SettingError
 from lab.jobs.engine import Engine
@@ -18,11 +18,11 @@ from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log import spans
-from lab.score_log.score_log import log_fingerprint
 from lab.sighting import Sighting
 from lab.store.store import Store
 
-_KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
+_MAX_BYTES = 256 * 2**20  # of logs with their boxes
+_MAX_SCORE_BYTES = 768 * 2**20  # of scores alone: some 20,000 clips of five minutes
 
 
 class AppState:
@@ -35,7 +35,7 @@ class AppState:
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
-        self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
+        self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: dict[tuple[str, int], Job] = {}
@@ -47,40 +47,40 @@ class AppState:
 
         Raises SettingError if the store has no such run.
         """
-        folder = self.store.log_folder(run_id)
-        if not folder.is_dir() or folder.parent != self.store.folder / "logs":
-            raise SettingError(f"no run {run_id!r} in this store")
-        with self._guard:
-            cached = self._runs.get(run_id)
-            fingerprint = log_fingerprint(folder)
-            if cached is not None and cached[0] == fingerprint and cached[1].state != "running":
-                self._runs.move_to_end(run_id)
-                return cached[1]
-        return self._keep(fingerprint, Run(self.store, run_id))
+        stamp = self._stamp(run_id)
+        run = self._cache.get(run_id, stamp)
+        if run is None or not run.has_boxes:
+            run = run or Run(self.store, run_id)
+            _ = run.log
+            self._cache.keep([(stamp, run)])
+        return run
 
     def runs(self, run_ids: list[str]) -> list[Run]:
-        """Many runs, with one query of the catalog for those that are not cached."""
-        with self._guard:
-            missing = [i for i in run_ids if i not in self._runs]
-        for run in Run.many(self.store, missing) if missing else []:
-            self._keep(log_fingerprint(self.store.log_folder(run.run_id)), run)
-        return [self.run(run_id) for run_id in run_ids]
+        """Many runs, with one query of the catalog for those that are not cached.
 
-    def _keep(self, fingerprint: Any, run: Run) -> Run:
-        _ = run.log
-        with self._guard:
-            self._runs[run.run_id] = (fingerprint, run)
-            rows = [len(kept.log.pts_us) + len(kept.log.sample) for _, kept in self._runs.values()]
-            while len(rows) > 1 and sum(rows) > _KEPT_ROWS:
-                self._runs.popitem(last=False)
-                rows.pop(0)
-        return run
+        Their logs are read when they are needed, and kept without their boxes.
+        """
+        stamps = {run_id: self._stamp(run_id) for run_id in run_ids}
+        found = {run_id: self._cache.get(run_id, stamp) for run_id, stamp in stamps.items()}
+        missing = [run_id for run_id, run in found.items() if run is None]
+        if missing:
+            found |= {run.run_id: run for run in Run.many(self.store, missing)}
+            self._cache.keep((stamps[run_id], run) for run_id, run in found.items() if run)
+        return [run for run_id in run_ids if (run := found[run_id]) is not None]
+
+    def _stamp(self, run_id: str) -> object:
+        """Changes with the log of a run. Raises SettingError if there is none."""
+        folder = self.store.log_folder(run_id)
+        try:
+            if folder.parent == self.store.folder / "logs":
+                return log_stamp(folder)
+        except OSError:
+            pass
+        raise SettingError(f"no run {run_id!r} in this store")
 
     def expect(self, run_id: str, state: str) -> None:
         """Drop a cached run whose state differs from `state`, the catalog's."""
-        with self._guard:
-            if run_id in self._runs and self._runs[run_id][1].state != state:
-                del self._runs[run_id]
+        self._cache.expect(run_id, state)
 
     def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
         """The tracker's trace; the last one is cached, since the playhead moves over it."""

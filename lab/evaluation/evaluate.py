@@ -175,7 +175,7 @@ def evaluate(
 
 
 def _clip(run: Run, label: str, rule: Rule, truth: Truth) -> Clip:
-    """What is counted of a label in a run. Its boxes are dropped if only the box filter read them."""
+    """What is counted of a label in a run; boxes that only its filter needed are dropped again."""
     had_boxes = run.has_boxes
     series = run.series(label, rule)
     if not had_boxes:

@@ -51,9 +51,9 @@ class Run:
     @classmethod
     def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
         """Runs by id or the beginning of one, with two reads of the catalog for all of them."""
-        rows = store.runs()
-        media = {m["media_id"]: m for m in store.all_media()}
-        found = [store.pick(rows, run_id) for run_id in run_ids]
+        found = store.runs_named(list(run_ids))
+        wanted = sorted({row["media_id"] for row in found})
+        media = {m["media_id"]: m for m in store.media_rows(media_id=wanted)}
         return [cls(store, r["run_id"], row=r, media=media[r["media_id"]]) for r in found]
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -89,12 +90,15 @@ def shared_labels(
 
 def media_names(runs: Iterable[Run]) -> dict[str, str]:
     """media_id to a unique name: that of the file, or as much of its path as it takes."""
+    parts = {run.media["media_id"]: run.media_path.parts for run in runs}
     names: dict[str, str] = {}
-    for run in runs:
-        row, parts = run.media, run.media_path.parts
-        others = [r.media_path for r in runs if r.media["media_id"] != row["media_id"]]
-        n = 1
-        while n < len(parts) and any(p.parts[-n:] == parts[-n:] for p in others):
-            n += 1
-        names[row["media_id"]] = "/".join(parts[-n:])
-    return names
+    left, n = list(parts), 0
+    while left:
+        n += 1
+        alike = Counter(parts[media_id][-n:] for media_id in left)
+        for media_id in left:
+            ending = parts[media_id][-n:]
+            if alike[ending] == 1 or n >= len(parts[media_id]):
+                names[media_id] = "/".join(ending)
+        left = [media_id for media_id in left if media_id not in names]
+    return {media_id: names[media_id] for media_id in parts}

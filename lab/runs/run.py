@@ -258,16 +258,16 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `lab analyze --json` prints."""
-        effort = self.effort()
+        effort = self._row["effort"] or self.effort().to_dict()
         return {
             "run_id": self.run_id,
             "state": self.state,
             "recipe_hash": self.recipe_hash,
             "media": self.media["path"],
-            "samples": effort.samples,
-            "failed": effort.failed,
-            "gated": effort.gated,
-            "analysed_s": effort.analysed_s,
+            "samples": effort["samples"],
+            "failed": effort["failed"],
+            "gated": effort["gated"],
+            "analysed_s": effort["analysed_s"],
             "elapsed_s": self.elapsed_s,
             "store": str(self.store.folder),
             "warning": self.media["warning"],

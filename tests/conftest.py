@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.counting import counts  # noqa: F401
 from tests.random_examples import use_profile
 from tests.second_tries import pytest_terminal_summary  # noqa: F401
 

@@ -135,6 +135,5 @@ def _figures(
 def _without_gate(run: Run) -> Run | None:
     """A finished run of the store that differs only in the gate."""
     wanted = recipe_hash({**run.recipe, "gate": None})
-    rows = run.store.runs(media_id=run.media["media_id"])
-    found = next((r for r in rows if r["recipe_hash"] == wanted and r["state"] == "done"), None)
-    return None if found is None else Run(run.store, found["run_id"])
+    found = run.store.finished_runs([wanted])
+    return Run(run.store, found[wanted]) if wanted in found else None

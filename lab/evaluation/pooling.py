@@ -92,11 +92,13 @@ def media_names(runs: Iterable[Run]) -> dict[str, str]:
     """media_id to a unique name: that of the file, or as much of its path as it takes."""
     parts = {run.media["media_id"]: run.media_path.parts for run in runs}
     names: dict[str, str] = {}
-    left, n = list(parts), 1
+    left, n = list(parts), 0
     while left:
-        ends = Counter(parts[media_id][-n:] for media_id in left)
+        n += 1
+        alike = Counter(parts[media_id][-n:] for media_id in left)
         for media_id in left:
-            if ends[parts[media_id][-n:]] == 1 or n >= len(parts[media_id]):
-                names[media_id] = "/".join(parts[media_id][-n:])
-        left, n = [media_id for media_id in left if media_id not in names], n + 1
+            ending = parts[media_id][-n:]
+            if alike[ending] == 1 or n >= len(parts[media_id]):
+                names[media_id] = "/".join(ending)
+        left = [media_id for media_id in left if media_id not in names]
     return {media_id: names[media_id] for media_id in parts}

@@ -277,7 +277,5 @@ def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
 
 
 def _finished(store: Store, wanted: str) -> Run | None:
-    for row in store.runs():
-        if row["recipe_hash"] == wanted and row["state"] == "done":
-            return Run(store, row["run_id"])
-    return None
+    found = store.finished_runs([wanted])
+    return Run(store, found[wanted]) if wanted in found else None

@@ -52,9 +52,9 @@ class Run:
     @classmethod
     def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
         """Runs by id or the beginning of one, with two reads of the catalog for all of them."""
-        rows = store.runs()
-        media = {m["media_id"]: m for m in store.all_media()}
-        found = [store.pick(rows, run_id) for run_id in run_ids]
+        found = store.runs_named(list(run_ids))
+        wanted = sorted({row["media_id"] for row in found})
+        media = {m["media_id"]: m for m in store.media_rows(media_id=wanted)}
         return [cls(store, r["run_id"], row=r, media=media[r["media_id"]]) for r in found]
 
     def __repr__(self) -> str:
@@ -292,16 +292,16 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `lab analyze --json` prints."""
-        effort = self.effort()
+        effort = self._row["effort"] or self.effort().to_dict()
         return {
             "run_id": self.run_id,
             "state": self.state,
             "recipe_hash": self.recipe_hash,
             "media": self.media["path"],
-            "samples": effort.samples,
-            "failed": effort.failed,
-            "gated": effort.gated,
-            "analysed_s": effort.analysed_s,
+            "samples": effort["samples"],
+            "failed": effort["failed"],
+            "gated": effort["gated"],
+            "analysed_s": effort["analysed_s"],
             "elapsed_s": self.elapsed_s,
             "store": str(self.store.folder),
             "warning": self.media["warning"],

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lab.errors import DetectorError, StoreError
 from lab.runs.execute import Outcome, PlannedRun, execute
 from lab.runs.progress import Report, reporter
 from lab.runs.run import Run
-from lab.store.store import NewRun, Store
+from lab.store.store import EndedRun, NewRun, Store
 from lab.video.media import Media
 from lab.video.source import Source
 
@@ -36,17 +36,10 @@ class CatalogRegister:
             if one.run_id in self.recorded
         ]
         resumed = [one.run_id for one in planned if one.run_id not in self.recorded]
-        self.store.create_runs(fresh, media=self.media, resumed=resumed)
+        self.store.create_runs(fresh, media=[self.media], resumed=resumed)
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
-        for one in outcomes:
-            self.store.finish_run(
-                one.run_id,
-                one.state,
-                error=one.error,
-                effort=one.effort,
-                elapsed_s=one.elapsed_s,
-            )
+        self.store.finish_runs([EndedRun(**asdict(one)) for one in outcomes])
 
     def withdraw(self, planned: Sequence[PlannedRun]) -> None:
         """As far as a full disk allows."""
@@ -81,4 +74,4 @@ def run_pass(
     errors = [one.error for one in outcomes if one.state == "failed" and one.error]
     if len(errors) == len(outcomes):
         raise DetectorError(errors[0])
-    return [Run(register.store, one.run_id) for one in planned]
+    return Run.many(register.store, [one.run_id for one in planned])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,23 @@ if sys.platform != "win32":
 
 _PART_SAMPLES = 2000
 _LOCK_PATIENCE_S = 1.0
+_SYNC_THREADS = 16
 
 
 class ScoreLogWriter:
     """Appends to a run's log, under its lock. A context manager.
 
+    is_durable: whether each file survives a loss of power once it has its name. If not, call
+    `sync_logs` when the logs are complete: for many short ones, which is much quicker.
+
     Raises StoreError if another process holds the lock for more than a moment.
     """
 
-    def __init__(self, folder: Path, manifest: Mapping[str, Any]) -> None:
+    def __init__(
+        self, folder: Path, manifest: Mapping[str, Any], *, is_durable: bool = True
+    ) -> None:
         self.folder = folder
+        self._is_durable = is_durable
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(folder / "lock")
         try:
@@ -57,7 +65,8 @@ class ScoreLogWriter:
             if next(folder.glob("samples-*.parquet"), None) is not None:
                 self._lock.release()
                 raise StoreError(f"{folder} has parts but no manifest.json; restore it from a copy")
-            write_manifest(folder, {"format": FORMAT, "compacted_through": 0, **manifest})
+            given = {"format": FORMAT, "compacted_through": 0, **manifest}
+            write_manifest(folder, given, is_durable=is_durable)
         self._remove_leftovers()
         parts = map(part_number, folder.glob("samples-*.parquet"))
         self._number = max([0, *(part[1] for part in parts if part is not None)])
@@ -149,10 +158,12 @@ class ScoreLogWriter:
             part = path.with_suffix(".part")
             with part.open("wb") as file:
                 pq.write_table(table, file, compression="zstd", write_page_checksum=True)
-                file.flush()
-                os.fsync(file.fileno())
+                if self._is_durable:
+                    file.flush()
+                    os.fsync(file.fileno())
             part.replace(path)
-        sync_folder(self.folder)
+        if self._is_durable:
+            sync_folder(self.folder)
 
     def compact(self) -> None:
         """Make one part of all, and switch to it at once; a damaged part stays as it is."""
@@ -165,7 +176,8 @@ class ScoreLogWriter:
         )
         self._write(f"c{self._number:05d}", samples, detections)
         manifest = read_manifest(self.folder)
-        write_manifest(self.folder, {**manifest, "compacted_through": self._number})
+        manifest["compacted_through"] = self._number
+        write_manifest(self.folder, manifest, is_durable=self._is_durable)
         self._remove_leftovers()
 
     def _remove_leftovers(self) -> None:
@@ -217,9 +229,25 @@ def _is_locked_for_long(folder: Path) -> bool:
     return False
 
 
-def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Write a log's manifest, whole or not at all, so that it survives a loss of power.
+def write_manifest(folder: Path, manifest: Mapping[str, Any], *, is_durable: bool = True) -> None:
+    """Write a log's manifest, whole or not at all; if durable, it survives a loss of power.
 
     Raises OSError.
     """
-    write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1), is_durable=True)
+    text = json.dumps(manifest, indent=1)
+    write_atomically(folder / "manifest.json", text, is_durable=is_durable)
+
+
+def sync_logs(folders: Iterable[Path]) -> None:
+    """Make what lies in logs' folders survive a loss of power. Raises OSError."""
+    # Together, since a file system makes one journal entry of what is asked for at the same time.
+    with ThreadPoolExecutor(_SYNC_THREADS) as threads:
+        for _ in threads.map(_sync_log, folders):
+            pass
+
+
+def _sync_log(folder: Path) -> None:
+    for file in [*folder.glob("*.parquet"), folder / "manifest.json"]:
+        with file.open("rb+") as opened:
+            os.fsync(opened.fileno())
+    sync_folder(folder)

@@ -12,7 +12,8 @@ import pyarrow as pa
 
 from lab.annotation import Annotation, Coverage, Verdict
 from lab.errors import SettingError, StoreError
-from lab.store.catalog import Catalog, cannot_write, rows
+from lab.store.catalog import cannot_write, rows
+from lab.store.media import MediaRows
 
 if TYPE_CHECKING:
     import duckdb
@@ -27,10 +28,8 @@ _KEYS: dict[type, str] = {
 }
 
 
-class AnnotationRows:
+class AnnotationRows(MediaRows):
     """The part of a store that keeps annotations, coverage and verdicts."""
-
-    catalog: Catalog
 
     def annotations(self, media_id: str | None = None) -> list[Annotation]:
         """By media and time."""
@@ -107,7 +106,9 @@ class AnnotationRows:
 
     def check_records(self, records: Iterable[AnyRecord]) -> None:
         """Raises SettingError for a record whose media is unknown, or that lies outside it."""
-        media = {row["media_id"]: row for row in self.all_media()}
+        records = list(records)
+        known = self.media_rows(media_id=sorted({r.media_id for r in records}))
+        media = {row["media_id"]: row for row in known}
         for r in records:
             row = media.get(r.media_id)
             if row is None:
@@ -118,9 +119,6 @@ class AnnotationRows:
                     f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to "
                     f"{row['end_us'] / 1e6:g} s"
                 )
-
-    def all_media(self) -> list[dict[str, Any]]:
-        raise NotImplementedError
 
     def _records(self, kind: type[Record], media_id: str | None) -> list[Record]:
         with self.catalog.reading() as db:

@@ -86,10 +86,29 @@ def m003_embeddings(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m004_columns_to_query(connection: duckdb.DuckDBPyConnection) -> None:
+    """What is searched and sorted by, out of the JSON. At a million rows a scan of a column takes
+    some milliseconds, so that no index pays for what it costs each time the catalog is opened.
+    """
+    connection.execute("""
+        ALTER TABLE media ADD COLUMN name VARCHAR;
+        ALTER TABLE media ADD COLUMN first_pts_us BIGINT;
+        ALTER TABLE media ADD COLUMN end_us BIGINT;
+        UPDATE media SET name = parse_filename(path),
+            first_pts_us = (facts->>'first_pts_us')::BIGINT, end_us = (facts->>'end_us')::BIGINT;
+        ALTER TABLE runs ADD COLUMN detector VARCHAR;
+        ALTER TABLE runs ADD COLUMN labels VARCHAR;
+        ALTER TABLE runs ADD COLUMN pass_id VARCHAR;
+        UPDATE runs SET detector = recipe->>'detector', labels = (recipe->'labels')::VARCHAR,
+            pass_id = environment->>'pass_id';
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
     m003_embeddings,
+    m004_columns_to_query,
 ]
 
 

@@ -146,25 +146,30 @@ class PacketIndex:
 
     def keyframe_for(self, target: Target, skip: int = 0) -> int:
         """The last keyframe from which `target` can be decoded, or one `skip` further back."""
-        good = [
-            k
-            for k in self._keys[: bisect_right(self._keys, target.position)]
-            if self.pts_of(k) <= target.pts
-        ]
-        return good[-1 - skip] if len(good) > skip else 0
+        # From the target backwards: the first one nearly always serves.
+        for i in range(bisect_right(self._keys, target.position) - 1, -1, -1):
+            if self.pts_of(self._keys[i]) <= target.pts:
+                if not skip:
+                    return self._keys[i]
+                skip -= 1
+        return 0
 
     def plan(self, targets: list[Target]) -> list[Segment]:
         """The stretches to decode for `targets`, each from a keyframe where that pays."""
-        segments: list[Segment] = []
+        stretches: list[tuple[int, list[Target]]] = []
+        end = 0
         for target in targets:
             start = self.keyframe_for(target) if self.can_seek else 0
-            if segments and start <= segments[-1].end + _SEEK_PAYS_AFTER_PACKETS:
-                last = segments[-1]
-                end = max(last.end, target.position)
-                segments[-1] = Segment(last.start, end, (*last.targets, target))
+            if stretches and start <= end + _SEEK_PAYS_AFTER_PACKETS:
+                stretches[-1][1].append(target)
+                end = max(end, target.position)
             else:
-                segments.append(Segment(start, target.position, (target,)))
-        return segments
+                stretches.append((start, [target]))
+                end = target.position
+        return [
+            Segment(start, max(target.position for target in inside), tuple(inside))
+            for start, inside in stretches
+        ]
 
 
 def read_index(path: str | Path) -> PacketIndex:

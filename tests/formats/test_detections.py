@@ -4,11 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import lab
 from lab.formats.detections.csv import import_detections
+from lab.formats.detections.long_list import walk
 from lab.formats.detections.megadetector import import_megadetector
 from lab.store.store import Store
+from tests.random_examples import examples
 
 DEBOUNCE = lab.Debounce(enter_threshold=0.5, enter_frames=2, exit_frames=2)
 
@@ -220,3 +224,65 @@ def test_a_name_that_leaves_the_folder_of_videos_is_refused(tmp_path):
         write(tmp_path, content), Store(tmp_path / "s"), videos=tmp_path / "cards"
     )
     assert "lies outside" in found.refused["../clip.mp4"]
+
+
+def test_many_videos_are_kept_in_few_transactions(tmp_path, counts):
+    """In batches of 200 runs: their rows, their outcomes, and what is told of them."""
+    entry = results()["images"][0]
+    names = [f"card/IMG_{i:04d}.MP4" for i in range(250)]
+    content = {**results(), "images": [{**entry, "file": name} for name in names]}
+    store = Store(tmp_path / "s")
+    path = write(tmp_path, content)
+    counts.clear()
+    found = import_megadetector(path, store)
+    assert [run.media["relative_path"] for run in found.runs] == names
+    assert counts.transactions <= 2 * 4
+    assert counts.rows <= 2 * 250 + 20
+    assert {row["state"] for row in store.runs()} == {"done"}
+    assert found.runs[249].find(DEBOUNCE)[0].onset_s == 2.0
+    summaries = found.to_dict()["runs"]
+    assert [(one["samples"], one["analysed_s"]) for one in summaries] == [(20, 9.6)] * 250
+
+
+def test_a_video_that_is_refused_costs_its_batch_nothing(tmp_path):
+    entry = results()["images"][0]
+    content = {**results(), "images": [entry, {**entry, "file": "b.mp4", "frame_rate": None}]}
+    found = import_megadetector(write(tmp_path, content), Store(tmp_path / "s"))
+    assert len(found.runs) == 1
+    assert list(found.refused) == ["b.mp4"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=8,
+)
+
+
+@examples(200)
+@given(
+    st.dictionaries(st.sampled_from(["images", "info", "x", 'a"b']), JSON, max_size=4),
+    st.sampled_from([None, 1]),
+    st.integers(0, 200),
+)
+def test_a_long_list_is_read_as_json_reads_it(value, indent, cut):
+    text = json.dumps(value, indent=indent)
+    found, items = {}, []
+    for name, part in walk(text, "images"):
+        if name is None:
+            items.append(part)
+        else:
+            found[name] = part
+    if isinstance(value.get("images"), list):
+        assert items == value["images"]
+        found["images"] = items
+    assert found == value
+    if cut < len(text):
+        with pytest.raises(ValueError, match="char"):
+            list(walk(text[:cut], "images"))
+
+
+@pytest.mark.parametrize("text", ['{"images": [1,]}', "{} x", '{"a": 1,}', "{1: 2}", "[]", ""])
+def test_a_long_list_in_text_that_is_not_json_is_refused(text):
+    with pytest.raises(ValueError, match="char"):
+        list(walk(text, "images"))

@@ -49,3 +49,21 @@ def test_saved_sightings_entries_and_embeddings_are_there(old_store):
     assert "First try" in [entry["title"] for entry in old_store.entries()]
     assert old_store.embedding_names("clip:ViT-B/32") == ["otter"]
     assert Truth.from_store(old_store).by_media
+
+
+def test_what_is_searched_for_is_filled_in(old_store):
+    for row in old_store.runs():
+        assert (row["detector"], row["labels"]) == (
+            row["recipe"]["detector"],
+            row["recipe"]["labels"],
+        )
+        assert row["pass_id"] == row["environment"].get("pass_id")
+        assert row["run_id"] in {r["run_id"] for r in old_store.runs(label=row["labels"][0])}
+    for row in old_store.all_media():
+        assert old_store.find_media(row["name"]) == row
+    with old_store.catalog.reading() as db:
+        kept = db.execute("SELECT name, first_pts_us, end_us FROM media ORDER BY name").fetchall()
+    assert kept == [
+        (row["name"], row["first_pts_us"], row["end_us"])
+        for row in old_store.media_rows(order="name")
+    ]

@@ -112,7 +112,7 @@ def test_a_store_of_a_newer_schema_is_refused_and_left_alone(tmp_path):
     store.save_rule("kept", lab.Rule())
     with duckdb.connect(str(store.catalog.path)) as db:
         db.execute("INSERT INTO schema_version VALUES (99)")
-    with pytest.raises(StoreError, match="schema 99, this version knows 3; update"):
+    with pytest.raises(StoreError, match="schema 99, this version knows 4; update"):
         Store(tmp_path).rules()
 
 

@@ -34,7 +34,8 @@ def _import(args: argparse.Namespace) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         for run in found.runs:
-            print(f"{run.run_id}  {run.media['path']}: {len(run.log.pts_us)} samples")
+            summary = run.summary()
+            print(f"{run.run_id}  {summary['media']}: {summary['samples']} samples")
     for note in found.notes:
         print(f"lab: note: {note}", file=sys.stderr)
     for name, why in found.failures.items():

@@ -19,7 +19,7 @@ from lab.errors import LabError, SettingError
 from lab.formats.annotations.table import decode, read_file, time_us
 from lab.formats.detections.media import find_media, made_media
 from lab.formats.detections.megadetector import Imported
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.write_run import MadeRun, Sample
 from lab.store.store import Store
 
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
@@ -55,6 +55,7 @@ def import_detections(
         "score_floor": round(max(1e-3, min(0.2, floor)), 4),
     }
     out = Imported()
+    batches = out.batches(store)
     for media_name, rows in by_media.items():
         try:
             found = find_media(media_name, videos)
@@ -76,16 +77,16 @@ def import_detections(
             samples = [Sample(i, t, _columns(by_time[t])) for i, t in enumerate(analysed_us)]
             steps = np.diff(analysed_us)
             typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
-            out.runs.append(
-                write_run(
-                    store,
-                    media,
-                    recipe,
-                    samples,
+            batches.add(
+                media_name,
+                MadeRun(
+                    media=media,
+                    detector=recipe,
+                    samples=samples,
                     every_s=typical,
                     threshold=_THRESHOLD,
                     relative_path=media_name,
-                )
+                ),
             )
             if found is None:
                 out.notes.append(
@@ -94,6 +95,7 @@ def import_detections(
                 )
         except LabError as error:
             out.refused[media_name] = str(error)
+    batches.flush()
     return out
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,16 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.errors import LabError, SettingError, SourceError
+from lab.formats.detections.long_list import walk
 from lab.formats.detections.media import find_media, made_media
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.write_run import MadeRun, RunBatches, Sample
 from lab.runs.run import Run
 from lab.store.store import Store
 from lab.video.container import VIDEO_SUFFIXES
 
 _GIF = ".gif"  # a picture for MegaDetector
 _THRESHOLD = 0.2
+_FLOOR = 0.005  # MegaDetector's own, where nothing was detected
 
 
 @dataclass
@@ -39,6 +41,10 @@ class Imported:
     refused: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def batches(self, store: Store) -> RunBatches:
+        """Keeps runs in the store, and what became of each here."""
+        return RunBatches(store, lambda _, run: self.runs.append(run), self.refused.__setitem__)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -57,11 +63,13 @@ def import_megadetector(
 
     Raises SettingError if the file is not one of MegaDetector, or of a version without frames.
     """
-    given = _load(Path(path))
-    detector = _detector(given)
+    text = _read(Path(path))
+    given, lowest = _check(Path(path), text)
+    detector = _detector(given, lowest)
     out = Imported()
+    batches = out.batches(store)
     images = 0
-    for entry in given["images"]:
+    for entry in _entries(text):
         name = str(entry.get("file", "")).replace("\\", "/")
         if Path(name).suffix.lower() not in VIDEO_SUFFIXES - {_GIF}:
             images += 1
@@ -70,9 +78,10 @@ def import_megadetector(
             out.failures[name] = str(entry["failure"])
             continue
         try:
-            out.runs.append(_run(entry, name, detector, store, videos, out.notes))
+            batches.add(name, _run(entry, name, detector, videos, out.notes))
         except LabError as error:
             out.refused[name] = str(error)
+    batches.flush()
     if images:
         out.notes.append(
             f"{images} image{'s' if images > 1 else ''} left out: only videos have a time"
@@ -82,18 +91,37 @@ def import_megadetector(
     return out
 
 
-def _load(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> str:
     try:
-        given = json.loads(path.read_text(encoding="utf-8-sig"))
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise SettingError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise SettingError(f"{path} is not whole JSON ({error}); copy it again") from None
+
+
+def _entries(text: str) -> Iterator[dict[str, Any]]:
+    return (value for name, value in walk(text, "images") if name is None)
+
+
+def _check(path: Path, text: str) -> tuple[dict[str, Any], float]:
+    """All but the entries, and their lowest confidence; each is checked when its turn comes."""
+    given: dict[str, Any] = {}
+    lowest, are_entries = math.inf, True
+    try:
+        if not text.lstrip().startswith("{"):
+            json.loads(text)
+            are_entries = False
+        for name, value in walk(text, "images") if are_entries else ():
+            if name is not None:
+                given[name] = value
+            elif not isinstance(value, dict):
+                are_entries = False
+            else:
+                lowest = min([lowest, *_confidences(value)])
     except (ValueError, RecursionError) as error:
         raise SettingError(f"{path} is not whole JSON ({error}); copy it again") from None
-    if (
-        not isinstance(given, dict)
-        or not isinstance(given.get("images"), list)
-        or not all(isinstance(e, dict) for e in given["images"])
-    ):
+    if not are_entries or not isinstance(given.get("images"), list):
         raise SettingError(f"{path} is not a MegaDetector file: it has no list of images")
     info = given.get("info")
     version = str((info or {}).get("format_version", "")) if isinstance(info, dict) else ""
@@ -110,23 +138,19 @@ def _load(path: Path) -> dict[str, Any]:
         raise SettingError(
             f"{path} has no detection_categories; it is not a whole MegaDetector file"
         )
-    return given
+    return given, lowest if lowest < math.inf else _FLOOR
 
 
-def _detector(given: Mapping[str, Any]) -> dict[str, Any]:
+def _confidences(entry: Mapping[str, Any]) -> list[float]:
+    found = [d.get("conf") for d in entry.get("detections") or [] if isinstance(d, dict)]
+    return [c for c in found if isinstance(c, int | float) and 0 < c <= 1]
+
+
+def _detector(given: Mapping[str, Any], lowest: float) -> dict[str, Any]:
     """The recipe of the detector that made the file, as far as it says."""
     info = given["info"]
     meta = info.get("detector_metadata") or {}
     categories = {str(k): str(v) for k, v in given["detection_categories"].items()}
-    confidences = [
-        d.get("conf")
-        for e in given["images"]
-        for d in e.get("detections") or []
-        if isinstance(d, dict)
-    ]
-    lowest = min(
-        (c for c in confidences if isinstance(c, int | float) and 0 < c <= 1), default=0.005
-    )
     return {
         "detector": "megadetector",
         "weights": str(info.get("detector", "unknown")),
@@ -143,10 +167,9 @@ def _run(
     entry: Mapping[str, Any],
     name: str,
     detector: Mapping[str, Any],
-    store: Store,
     videos: str | Path | None,
     notes: list[str],
-) -> Run:
+) -> MadeRun:
     processed, rate = entry.get("frames_processed"), entry.get("frame_rate")
     if not isinstance(processed, list) or not processed:
         raise SettingError(
@@ -196,9 +219,9 @@ def _run(
     steps = np.diff([s.pts_us for s in samples])
     every_s = float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0
     recipe = {k: v for k, v in detector.items() if k != "typical_threshold"}
-    return write_run(
-        store, media, recipe, samples, every_s=every_s, threshold=detector["typical_threshold"],
-        relative_path=name,
+    return MadeRun(
+        media=media, detector=recipe, samples=samples, every_s=every_s,
+        threshold=detector["typical_threshold"], relative_path=name,
     )  # fmt: skip
 
 

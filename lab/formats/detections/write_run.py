@@ -1,21 +1,27 @@
-"""A finished run from detections that were made elsewhere."""
+"""Finished runs from detections that were made elsewhere."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lab.detection import Detections
+from lab.errors import LabError
 from lab.runs.run import Run
 from lab.score_log.effort import effort_of
 from lab.score_log.recipe import make_recipe
-from lab.score_log.writer import ScoreLogWriter
-from lab.store.store import Store, new_run_id
+from lab.score_log.writer import ScoreLogWriter, sync_logs
+from lab.store.store import EndedRun, NewRun, Store, new_run_id
 from lab.video.media import Media
 from lab.video.sampling import Sampling
+
+# Of a batch, which is written in two transactions: how many runs, and samples in memory.
+_BATCH_RUNS = 200
+_BATCH_SAMPLES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +34,31 @@ class Sample:
     failed: str | None = None
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class MadeRun:
+    """A finished run that is to be kept.
+
+    detector: its recipe: `detector`, `labels`, `score_floor`, and what else it depends on.
+    samples: in order of time. every_s: seconds between them; 0 for every frame.
+    """
+
+    media: Media
+    detector: Mapping[str, Any]
+    samples: Sequence[Sample]
+    every_s: float
+    threshold: float
+    relative_path: str | None = None
+
+    def recipe(self) -> dict[str, Any]:
+        sampling = Sampling(every_s=self.every_s)
+        return make_recipe(self.media.media_id, self.detector, sampling=sampling)
+
+    def effort(self) -> dict[str, Any]:
+        pts_us = np.array([s.pts_us for s in self.samples], np.int64)
+        ok = np.array([s.failed is None for s in self.samples], bool)
+        return effort_of(pts_us, ok, self.media.end_us, self.every_s).to_dict()
+
+
 def write_run(
     store: Store,
     media: Media,
@@ -38,23 +69,80 @@ def write_run(
     threshold: float,
     relative_path: str | None = None,
 ) -> Run:
-    """Keep samples as a finished run.
+    """Keep samples as a finished run; see `MadeRun`."""
+    made = MadeRun(
+        media=media, detector=detector, samples=samples, every_s=every_s, threshold=threshold,
+        relative_path=relative_path,
+    )  # fmt: skip
+    return write_runs(store, [made])[0]
 
-    detector: its recipe: `detector`, `labels`, `score_floor`, and what else it depends on.
-    samples: in order of time. every_s: seconds between them; 0 for every frame.
+
+def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
+    """Keep finished runs, all in the same few transactions; the runs, in their order.
+
+    Their rows are there, as running, before their logs; ended before that, they are interrupted.
     """
-    store.add_media(media, relative_path)
-    recipe = make_recipe(media.media_id, detector, sampling=Sampling(every_s=every_s))
-    run_id = new_run_id()
-    manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
-    with ScoreLogWriter(store.log_folder(run_id), manifest) as log:
-        store.create_run(run_id, recipe, threshold)
-        for s in samples:
-            log.add_sample(s.frame_index, s.pts_us, s.detections, s.failed)
-        log.flush()
-        log.compact()
-    pts_us = np.array([s.pts_us for s in samples], np.int64)
-    ok = np.array([s.failed is None for s in samples], bool)
-    effort = effort_of(pts_us, ok, media.end_us, every_s).to_dict()
-    store.finish_run(run_id, "done", error=None, effort=effort, elapsed_s=0.0)
-    return Run(store, run_id)
+    recipes = {new_run_id(): one.recipe() for one in made}
+    planned = list(zip(recipes.items(), made, strict=True))
+    with ExitStack() as stack:
+        logs = [
+            stack.enter_context(
+                ScoreLogWriter(
+                    store.log_folder(run_id),
+                    {"run_id": run_id, "labels": list(one.detector["labels"]), "recipe": recipe},
+                    is_durable=False,
+                )
+            )
+            for (run_id, recipe), one in planned
+        ]
+        store.create_runs(
+            [NewRun(run_id, recipe, one.threshold) for (run_id, recipe), one in planned],
+            media=[one.media for one in made],
+            relative_paths={one.media.media_id: one.relative_path for one in made},
+        )
+        for log, one in zip(logs, made, strict=True):
+            for s in one.samples:
+                log.add_sample(s.frame_index, s.pts_us, s.detections, s.failed)
+            log.flush()
+            log.compact()
+        sync_logs(log.folder for log in logs)
+        store.finish_runs(
+            [EndedRun(run_id, "done", None, one.effort(), 0.0) for (run_id, _), one in planned]
+        )
+    return Run.many(store, list(recipes))
+
+
+class RunBatches:
+    """Collects finished runs and keeps them in batches, so that memory and transactions are few.
+
+    on_kept, on_refused: are told the name of each, with its run or with why it was not kept.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        on_kept: Callable[[str, Run], None],
+        on_refused: Callable[[str, str], None],
+    ) -> None:
+        self._store, self._on_kept, self._on_refused = store, on_kept, on_refused
+        self._waiting: list[tuple[str, MadeRun]] = []
+
+    def add(self, name: str, made: MadeRun) -> None:
+        self._waiting.append((name, made))
+        samples = sum(len(one.samples) for _, one in self._waiting)
+        if len(self._waiting) >= _BATCH_RUNS or samples >= _BATCH_SAMPLES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Keep what is waiting. Call it at the end."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        try:
+            runs = write_runs(self._store, [made for _, made in waiting])
+        except LabError as error:
+            for name, _ in waiting:
+                self._on_refused(name, str(error))
+            return
+        for (name, _), run in zip(waiting, runs, strict=True):
+            self._on_kept(name, run)

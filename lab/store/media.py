@@ -1,0 +1,191 @@
+"""Clips in the catalog."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from lab.annotation import utc_now
+from lab.errors import SettingError, closest
+from lab.store.catalog import Catalog, rows
+from lab.store.query import (
+    Wanted,
+    Where,
+    count,
+    insert_columns,
+    nearest,
+    order_of,
+    page_of,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from lab.video.media import Media
+
+Row = dict[str, Any]
+
+EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
+_ORDERS = {
+    "added": "added_utc, path, media_id",
+    "newest": "added_utc DESC, path, media_id",
+    "name": "name, path, media_id",
+    "duration": "end_us - first_pts_us DESC, path, media_id",
+    "site": "site NULLS LAST, path, media_id",
+}
+
+
+class MediaFilter(TypedDict, total=False):
+    """Which clips: each condition that is given must hold.
+
+    media_id, site: one, or any of several. name: of its file, its path, or its relative path.
+    text: words that its path or site must contain. has_runs: only clips with a run, or without.
+    """
+
+    media_id: Wanted
+    site: Wanted
+    name: str | None
+    text: str | None
+    has_runs: bool | None
+
+
+class MediaRows:
+    """The part of a store that keeps clips."""
+
+    catalog: Catalog
+
+    def add_media(self, media: Media, relative_path: str | None = None) -> Row:
+        """Keep a clip's facts; a known clip keeps what the user entered."""
+        with self.catalog.transaction() as db:
+            put_media(db, [media], {media.media_id: relative_path})
+        return self.media(media.media_id)
+
+    def media(self, media_id: str) -> Row:
+        """Raises SettingError if there is none with this id."""
+        found = self.media_rows(media_id=media_id)
+        if not found:
+            raise SettingError(
+                f"no media {media_id!r} in {self.catalog.folder}; add the clip again"
+            )
+        return found[0]
+
+    def media_rows(
+        self,
+        *,
+        order: str = "added",
+        limit: int | None = None,
+        offset: int = 0,
+        **wanted: Unpack[MediaFilter],
+    ) -> list[Row]:
+        """Clips with their facts. order: `added`, `newest`, `name`, `duration` or `site`."""
+        where = _where(wanted)
+        page = order_of(_ORDERS, order) + page_of(limit, offset)
+        with self.catalog.reading() as db:
+            return [
+                _with_facts(row)
+                for row in rows(db, f"SELECT * FROM media{where.sql}{page}", where.values)
+            ]
+
+    def all_media(self) -> list[Row]:
+        """Every clip of the store: for what needs all of them."""
+        return self.media_rows()
+
+    def count_media(self, **wanted: Unpack[MediaFilter]) -> int:
+        where = _where(wanted)
+        with self.catalog.reading() as db:
+            return count(db, f"SELECT count(*) FROM media{where.sql}", where.values)
+
+    def names_of_media(self, media_ids: Iterable[str]) -> dict[str, str]:
+        """media_id to the name of its file, for those that are known."""
+        where = Where()
+        where.equal("media_id", list(media_ids))
+        with self.catalog.reading() as db:
+            found = rows(db, f"SELECT media_id, name FROM media{where.sql}", where.values)
+        return {row["media_id"]: row["name"] for row in found}
+
+    def sites(self) -> list[str]:
+        """The sites of all clips, sorted."""
+        with self.catalog.reading() as db:
+            found = rows(db, "SELECT DISTINCT site FROM media WHERE site IS NOT NULL ORDER BY site")
+        return [row["site"] for row in found]
+
+    def find_media(self, name: str) -> Row:
+        """The one clip with this id, name or path. Raises SettingError unless there is just one."""
+        found = self.media_rows(name=name, limit=20)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            ids = ", ".join(row["media_id"] for row in found)
+            raise SettingError(f"{len(found)} clips are called {name!r}; give an id: {ids}")
+        with self.catalog.reading() as db:
+            hint = nearest(db, "media", "name", name)
+        raise SettingError(f"no clip is called {name!r} here; {hint}")
+
+    def edit_media(self, media_id: str, **values: Any) -> None:
+        """Site, start and clock of a clip, as the user knows them."""
+        for name in values:
+            if name not in (*EDITABLE, "browser_offset_us"):
+                raise SettingError(
+                    f"media has no {name!r} to edit; {closest(name, list(EDITABLE))}"
+                )
+        sets = ", ".join(f"{name} = ?" for name in values)
+        with self.catalog.transaction() as db:
+            db.execute(f"UPDATE media SET {sets} WHERE media_id = ?", [*values.values(), media_id])
+
+
+def put_media(
+    db: duckdb.DuckDBPyConnection,
+    media: Sequence[Media],
+    relative_paths: Mapping[str, str | None],
+) -> None:
+    """Keep the facts of clips; known ones keep what the user entered.
+
+    relative_paths: by media_id.
+    """
+    last = list({one.media_id: one for one in media}.values())
+    insert_columns(
+        db,
+        "media",
+        {
+            "media_id": [one.media_id for one in last],
+            "path": [one.path for one in last],
+            "relative_path": [relative_paths.get(one.media_id) for one in last],
+            "size_bytes": [one.size_bytes for one in last],
+            "facts": [json.dumps(one.to_dict()) for one in last],
+            "added_utc": [utc_now()] * len(last),
+            "name": [one.name for one in last],
+            "first_pts_us": [one.first_pts_us for one in last],
+            "end_us": [one.end_us for one in last],
+        },
+        """ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
+        relative_path = coalesce(excluded.relative_path, media.relative_path),
+        name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us""",
+    )
+
+
+def _where(wanted: MediaFilter) -> Where:
+    where = Where()
+    where.equal("media_id", wanted.get("media_id"))
+    where.equal("site", wanted.get("site"))
+    where.text(["path", "coalesce(site, '')"], wanted.get("text"))
+    name = wanted.get("name")
+    if name is not None:
+        where.add(
+            "(media_id = ? OR name = ? OR relative_path = ? OR path = ? OR path = ?)",
+            *[name] * 4,
+            str(Path(name).resolve()),
+        )
+    has_runs = wanted.get("has_runs")
+    if has_runs is not None:
+        are = "IN" if has_runs else "NOT IN"
+        where.add(f"media_id {are} (SELECT media_id FROM runs)")
+    return where
+
+
+def _with_facts(row: Row) -> Row:
+    row.update({**json.loads(row.pop("facts")), "path": row["path"]})
+    row["name"] = Path(row["path"]).name
+    row["duration_s"] = (row["end_us"] - row["first_pts_us"]) / 1e6
+    return row

@@ -1,0 +1,198 @@
+"""Finding runs in the catalog."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+
+from lab.errors import SettingError
+from lab.score_log.writer import is_locked
+from lab.store.catalog import Catalog, rows
+from lab.store.query import Wanted, Where, count, nearest, order_of, page_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+Row = dict[str, Any]
+
+# Runs with the state that they have in truth; its value is the ids that are interrupted.
+_SEEN = """WITH seen AS (SELECT * REPLACE (CASE WHEN state = 'running' AND list_contains(
+    ?::VARCHAR[], run_id) THEN 'interrupted' ELSE state END AS state) FROM runs) """
+_ORDERS = {
+    "newest": "r.created_utc DESC, r.run_id DESC",
+    "oldest": "r.created_utc, r.run_id",
+    "clip": "m.name, r.created_utc DESC, r.run_id DESC",
+    "detector": "r.detector, r.created_utc DESC, r.run_id DESC",
+    "state": "r.state, r.created_utc DESC, r.run_id DESC",
+}
+
+
+class RunFilter(TypedDict, total=False):
+    """Which runs: each condition that is given must hold.
+
+    run_id, media_id, protocol_hash, recipe_hash, state, detector, pass_id: one, or any of several.
+    label: one that the run looked for. text: words that its id, its clip's path or site, its
+    detector or its labels must contain.
+    newest_of_clip: only the newest run of each clip among those that fulfil the rest.
+    """
+
+    run_id: Wanted
+    media_id: Wanted
+    protocol_hash: Wanted
+    recipe_hash: Wanted
+    state: Wanted
+    detector: Wanted
+    pass_id: Wanted
+    label: str | None
+    text: str | None
+    newest_of_clip: bool
+
+
+class RunQueries:
+    """How the runs of a store are found. A run in state `running` whose log nobody is writing
+    is `interrupted`, in rows, conditions and counts.
+    """
+
+    catalog: Catalog
+
+    def log_folder(self, run_id: str) -> Path:
+        raise NotImplementedError
+
+    def runs(
+        self,
+        *,
+        order: str = "newest",
+        limit: int | None = None,
+        offset: int = 0,
+        **wanted: Unpack[RunFilter],
+    ) -> list[Row]:
+        """Runs with recipe, environment and effort. order: `newest`, `oldest`, `clip`, `detector`
+        or `state`.
+        """
+        with self.catalog.reading() as db:
+            return self._select(db, wanted, order_of(_ORDERS, order) + page_of(limit, offset))
+
+    def count_runs(self, **wanted: Unpack[RunFilter]) -> int:
+        with self.catalog.reading() as db:
+            where = self._where(db, wanted)
+            inside = f"SELECT r.run_id FROM {_FROM}{where.sql}{_newest(wanted)}"
+            return count(db, f"{_SEEN}SELECT count(*) FROM ({inside})", where.values)
+
+    def run(self, run_id: str) -> Row:
+        """A run by its id or the beginning of it. Raises SettingError if there is not just one."""
+        return self.runs_named([run_id])[0]
+
+    def runs_named(self, run_ids: Sequence[str]) -> list[Row]:
+        """Runs by id or the beginning of one, in this order, with one read of the catalog.
+
+        Raises SettingError for one that is not the beginning of just one id.
+        """
+        with self.catalog.reading() as db:
+            known = {row["run_id"]: row for row in self._select(db, {"run_id": list(run_ids)})}
+            for name in dict.fromkeys(run_ids):
+                if name not in known:
+                    full = self._complete(db, name)
+                    known[name] = self._select(db, {"run_id": full})[0]
+        return [known[name] for name in run_ids]
+
+    def protocols(self, **wanted: Unpack[RunFilter]) -> list[Row]:
+        """Runs that differ only in their clip, as one row; those with the newest run first.
+
+        Rows: protocol_hash, detector, recipe (of its newest run), default_threshold, runs, clips,
+        done (runs that are), analysed_s, newest_utc.
+        """
+        with self.catalog.reading() as db:
+            where = self._where(db, wanted)
+            found = rows(
+                db,
+                f"""{_SEEN}, chosen AS (SELECT r.* FROM {_FROM}{where.sql}{_newest(wanted)})
+                SELECT protocol_hash, any_value(detector) AS detector,
+                arg_max(recipe, created_utc) AS recipe,
+                arg_max(default_threshold, created_utc) AS default_threshold,
+                count(*) AS runs, count(DISTINCT media_id) AS clips,
+                count(*) FILTER (state = 'done') AS done,
+                coalesce(sum((effort->>'analysed_s')::DOUBLE), 0.0) AS analysed_s,
+                max(created_utc) AS newest_utc
+                FROM chosen GROUP BY protocol_hash ORDER BY newest_utc DESC, protocol_hash""",
+                where.values,
+            )
+        return [{**row, "recipe": json.loads(row["recipe"])} for row in found]
+
+    def run_counts_of_media(self) -> dict[str, int]:
+        """media_id to its number of runs, for clips that have any."""
+        found = self.catalog.rows("SELECT media_id, count(*) AS runs FROM runs GROUP BY media_id")
+        return {row["media_id"]: row["runs"] for row in found}
+
+    def finished_runs(self, recipe_hashes: Sequence[str]) -> dict[str, str]:
+        """Of recipes, by hash: the id of the newest run that is done, for those that have one."""
+        found = self.catalog.rows(
+            """SELECT recipe_hash, arg_max(run_id, (created_utc, run_id)) AS run_id FROM runs
+            WHERE state = 'done' AND recipe_hash IN (SELECT unnest(?::VARCHAR[]))
+            GROUP BY recipe_hash""",
+            [list(recipe_hashes)],
+        )
+        return {row["recipe_hash"]: row["run_id"] for row in found}
+
+    def _select(
+        self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter, page: str = ""
+    ) -> list[Row]:
+        where = self._where(db, wanted)
+        sql = f"{_SEEN}SELECT r.* FROM {_FROM}{where.sql}{_newest(wanted)}{page}"
+        return [_parsed(row) for row in rows(db, sql, where.values)]
+
+    def _where(self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter) -> Where:
+        where = Where(self._interrupted(db))
+        where.equal("r.run_id", wanted.get("run_id"))
+        where.equal("r.media_id", wanted.get("media_id"))
+        where.equal("r.protocol_hash", wanted.get("protocol_hash"))
+        where.equal("r.recipe_hash", wanted.get("recipe_hash"))
+        where.equal("r.state", wanted.get("state"))
+        where.equal("r.detector", wanted.get("detector"))
+        where.equal("r.pass_id", wanted.get("pass_id"))
+        label = wanted.get("label")
+        if label is not None:
+            where.add("list_contains(from_json(r.labels, '[\"VARCHAR\"]'), ?)", label)
+        where.text(
+            ["r.run_id", "r.detector", "r.labels", "coalesce(m.path, '')", "coalesce(m.site, '')"],
+            wanted.get("text"),
+        )
+        return where
+
+    def _interrupted(self, db: duckdb.DuckDBPyConnection | None) -> list[str]:
+        # Only rows in state `running`, which are few, need a look at their log's lock.
+        running = rows(db, "SELECT run_id FROM runs WHERE state = 'running'")
+        return [r["run_id"] for r in running if not is_locked(self.log_folder(r["run_id"]))]
+
+    def _complete(self, db: duckdb.DuckDBPyConnection | None, beginning: str) -> str:
+        found = rows(
+            db,
+            "SELECT run_id FROM runs WHERE ? <> '' AND starts_with(run_id, ?) LIMIT 2",
+            [beginning, beginning],
+        )
+        if len(found) != 1:
+            what = "several runs begin with" if found else "no run"
+            hint = nearest(db, "runs", "run_id", beginning)
+            raise SettingError(f"{what} {beginning!r} in {self.catalog.folder}; {hint}")
+        return str(found[0]["run_id"])
+
+
+_FROM = "seen r LEFT JOIN media m USING (media_id)"
+
+
+def _newest(wanted: RunFilter) -> str:
+    if not wanted.get("newest_of_clip"):
+        return ""
+    return (
+        " QUALIFY row_number() OVER (PARTITION BY r.media_id "
+        "ORDER BY r.created_utc DESC, r.run_id DESC) = 1"
+    )
+
+
+def _parsed(row: Row) -> Row:
+    row["recipe"] = json.loads(row["recipe"])
+    row["environment"] = json.loads(row["environment"])
+    row["effort"] = json.loads(row["effort"]) if row["effort"] else None
+    row["labels"] = json.loads(row["labels"])
+    return row

@@ -1,0 +1,152 @@
+"""Stored sightings in the catalog."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import fields
+from datetime import datetime
+from typing import Any, TypedDict, Unpack
+
+from lab.annotation import utc_now
+from lab.errors import SettingError, closest
+from lab.rules.rule import Rule
+from lab.sighting import Sighting
+from lab.store.catalog import Catalog
+from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
+
+Row = dict[str, Any]
+
+_FROM = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
+_COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
+    m.clock_correction_s, r.recipe_hash, r.protocol_hash"""
+ONSET_UTC = """m.start_utc + to_microseconds(
+    s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
+_ORDERS = {
+    "time": "m.path, s.onset_us, s.label, s.sighting_id",
+    "newest": "s.saved_utc DESC, m.path, s.onset_us, s.label, s.sighting_id",
+    "label": "s.label, m.path, s.onset_us, s.sighting_id",
+    "site": "m.site NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
+    "confidence": "s.peak_confidence DESC, s.sighting_id",
+    "duration": "s.offset_us - s.onset_us DESC, s.sighting_id",
+}
+
+
+class SightingFilter(TypedDict, total=False):
+    """Which sightings: each condition that is given must hold.
+
+    run_id, media_id, rule_hash, label, site: one, or any of several. text: words that the clip's
+    path, the label, the site or the rule's name must contain.
+    from_utc, to_utc: of the onset, for clips whose start is known. from_us, to_us: of the onset,
+    in media time. min_confidence, max_confidence: of the peak.
+    """
+
+    run_id: Wanted
+    media_id: Wanted
+    rule_hash: Wanted
+    label: Wanted
+    site: Wanted
+    text: str | None
+    from_utc: datetime | None
+    to_utc: datetime | None
+    from_us: int | None
+    to_us: int | None
+    min_confidence: float | None
+    max_confidence: float | None
+
+
+class SightingRows:
+    """The part of a store that keeps the sightings of rules."""
+
+    catalog: Catalog
+
+    def run(self, run_id: str) -> Row:
+        raise NotImplementedError
+
+    def save_sightings(
+        self, run_id: str, rule: Rule, sightings: Iterable[Sighting], rule_name: str | None = None
+    ) -> int:
+        """Keep the sightings of a rule in a run, replacing earlier ones of the same rule."""
+        run, found = self.run(run_id), list(sightings)
+        same = {
+            "run_id": run["run_id"],
+            "media_id": run["media_id"],
+            "rule_hash": rule.rule_hash,
+            "rule": json.dumps(rule.to_dict()),
+            "rule_name": rule_name,
+            "saved_utc": utc_now(),
+        }
+        columns: dict[str, Iterable[Any]] = {
+            "sighting_id": [uuid.uuid4().hex[:16] for _ in found],
+            **{name: [value] * len(found) for name, value in same.items()},
+            **{f.name: [getattr(one, f.name) for one in found] for f in fields(Sighting)},
+        }
+        with self.catalog.transaction() as db:
+            db.execute(
+                "DELETE FROM sightings WHERE run_id = ? AND rule_hash = ?",
+                [run["run_id"], rule.rule_hash],
+            )
+            insert_columns(db, "sightings", columns)
+        return len(found)
+
+    def sightings(
+        self,
+        *,
+        order: str = "time",
+        limit: int | None = None,
+        offset: int = 0,
+        **wanted: Unpack[SightingFilter],
+    ) -> list[Row]:
+        """Stored sightings with their clip's path and site.
+
+        order: `time` (by clip), `newest`, `label`, `site`, `confidence` or `duration`.
+        """
+        where = _where(wanted)
+        page = order_of(_ORDERS, order) + page_of(limit, offset)
+        return self.catalog.rows(f"SELECT {_COLUMNS} FROM {_FROM}{where.sql}{page}", where.values)
+
+    def count_sightings(self, **wanted: Unpack[SightingFilter]) -> int:
+        where = _where(wanted)
+        with self.catalog.reading() as db:
+            return count(db, f"SELECT count(*) FROM {_FROM}{where.sql}", where.values)
+
+    def sighting_counts(
+        self, by: str = "run_id", **wanted: Unpack[SightingFilter]
+    ) -> dict[str, int]:
+        """How many there are by `run_id`, `media_id`, `label`, `site`, `rule_hash` or `rule_name`;
+        also what there is to choose from in each. Those without a value are left out.
+        """
+        if by not in _COUNTED:
+            raise SettingError(f"sightings are not counted by {by!r}; {closest(by, [*_COUNTED])}")
+        column, where = _COUNTED[by], _where(wanted)
+        where.add(f"{column} IS NOT NULL")
+        found = self.catalog.rows(
+            f"SELECT {column} AS value, count(*) AS n FROM {_FROM}{where.sql} "
+            "GROUP BY value ORDER BY value",
+            where.values,
+        )
+        return {row["value"]: row["n"] for row in found}
+
+
+_COUNTED = {
+    **{name: f"s.{name}" for name in ("run_id", "media_id", "label", "rule_hash", "rule_name")},
+    "site": "m.site",
+}
+
+
+def _where(wanted: SightingFilter) -> Where:
+    where = Where()
+    where.equal("s.run_id", wanted.get("run_id"))
+    where.equal("s.media_id", wanted.get("media_id"))
+    where.equal("s.rule_hash", wanted.get("rule_hash"))
+    where.equal("s.label", wanted.get("label"))
+    where.equal("m.site", wanted.get("site"))
+    where.text(
+        ["coalesce(m.path, '')", "s.label", "coalesce(m.site, '')", "coalesce(s.rule_name, '')"],
+        wanted.get("text"),
+    )
+    where.between(ONSET_UTC, wanted.get("from_utc"), wanted.get("to_utc"))
+    where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
+    where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
+    return where

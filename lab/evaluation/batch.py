@@ -17,7 +17,6 @@ from lab.evaluation.counts import (
     SEGMENT_US,
     Counts,
     Pairing,
-    count,
     offset_errors,
     onset_errors,
     resolvable,
@@ -52,22 +51,15 @@ class CountedClips:
     """
 
     def __init__(self, clips: Sequence[Clip], matching: Matching) -> None:
-        self.clips, self._matching = clips, matching
-        self.counts: list[Counts] = _Axis(clips, matching).counts() if clips else []
+        self.clips = clips
+        self._axis = _Axis(clips, matching) if clips else None
+        self.counts: list[Counts] = [] if self._axis is None else self._axis.counts()
 
     def pairing(self, i: int) -> Pairing:
-        """The segments of one clip and which of them match, made when it is needed."""
-        clip = self.clips[i]
-        _, made = count(
-            clip.presences,
-            clip.truth,
-            self._matching,
-            pts_us=clip.pts_us,
-            interval_us=clip.interval_us,
-            analysed=clip.analysed,
-            start_us=clip.start_us,
-        )
-        return made
+        """The segments of one clip, and which of them match. Raises IndexError."""
+        if self._axis is None:
+            raise IndexError("there is no clip")
+        return self._axis.pairing(i)
 
 
 class _Axis:
@@ -146,6 +138,25 @@ class _Axis:
             )
             for i, row in enumerate(values)
         ]
+
+    def pairing(self, i: int) -> Pairing:
+        """The segments of one clip, in its own time and positions."""
+        cut = slice(*np.searchsorted(self.cut_clip, [i, i + 1]))
+        true = slice(*np.searchsorted(self.truth_clip, [i, i + 1]))
+        first_edge = np.searchsorted(self.edges_clip, i)
+        first_present = np.searchsorted(self.present_clip, i)
+        match_of = self.match_of[cut]
+        return Pairing(
+            edges=self.cut[cut] - self.shifts[i],
+            sighting=self.source[cut] - np.array([first_edge, 0, 0]),
+            truth=self.truth[true] - self.shifts[i],
+            annotation=self.annotation[true] - np.array([first_present, 0, 0]),
+            counted=self.counted[true],
+            analysed=self.analysed[true],
+            copied=self.copied[true],
+            match_of=np.where(match_of >= 0, match_of - true.start, -1),
+            tious=self.tious[cut],
+        )
 
     def _matched(self) -> dict[str, np.ndarray]:
         from lab.evaluation import kernels

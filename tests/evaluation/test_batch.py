@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.evaluation.batch import Clip, CountedClips
-from lab.evaluation.counts import Counts, count
+from lab.evaluation.counts import Counts, Pairing, count
 from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.truth import LabelTruth
 from tests.evaluation.test_matching import presences
@@ -74,7 +74,9 @@ def test_counts_at_once_are_those_of_each_clip(given_clips, matching):
         for f in fields(Counts):
             one, other = getattr(counted.counts[i], f.name), getattr(alone, f.name)
             assert np.array_equal(one, other), (f.name, one, other)
-        assert np.array_equal(counted.pairing(i).match_of, pairing.match_of)
+        for f in fields(Pairing):
+            one, other = getattr(counted.pairing(i), f.name), getattr(pairing, f.name)
+            assert np.array_equal(one, other), (f.name, one, other)
 
 
 def test_no_clip_has_no_counts():

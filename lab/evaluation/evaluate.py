@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,14 +56,22 @@ class Evaluation:
     @property
     def events(self) -> list[EvaluationEvent]:
         """The fragmentation report, by media and time."""
+        return [event for media_id in self.clips for event in self.events_in(media_id)]
+
+    def events_in(self, media_id: str) -> list[EvaluationEvent]:
+        """The fragmentation report of one clip, by label and time."""
+        i = self._position[media_id]
         return [
             event
-            for i, media_id in enumerate(self.clips)
             for label, counted in self._counted
             for event in fragmentation_events(
                 counted.pairing(i), counted.clips[i].presences, self.matching, media_id, label
             )
         ]
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {media_id: i for i, media_id in enumerate(self.clips)}
 
     @property
     def moments(self) -> list[EvaluationEvent]:
@@ -113,6 +122,7 @@ def evaluate(
     tiou: float = 0.5,
     matching: Matching | None = None,
     annotator: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure a rule against what is true, inside what was watched.
 
@@ -121,6 +131,7 @@ def evaluate(
     rule: the runs' default rule unless given.
     labels: those to measure; all that truth and runs share unless given.
     tiou: temporal IoU at which a sighting matches an annotation; `matching` for other criteria.
+    progress: called now and then with how many scores were replayed, and of how many.
 
     Raises SettingError for runs that may not be pooled, truth that is not valid, labels that the
     rule does not look for, or a threshold below the runs' score floor.
@@ -131,8 +142,12 @@ def evaluate(
     matching = matching or Matching(tiou=tiou)
     wanted, notes = shared_labels(runs, truth, rule, labels)
     counted: dict[str, CountedClips] = {}
-    for label in wanted:
-        given = [_clip(run, label, rule, truth) for run in runs]
+    for n, label in enumerate(wanted):
+        given = []
+        for i, run in enumerate(runs):
+            given.append(_clip(run, label, rule, truth))
+            if progress is not None and i % 100 == 0:
+                progress(n * len(runs) + i, len(wanted) * len(runs))
         counted[label] = CountedClips(given, matching)
     clips: dict[str, dict[str, Figures]] = {}
     origins: dict[str, set[str]] = {label: set() for label in wanted}

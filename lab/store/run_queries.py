@@ -120,6 +120,20 @@ class RunQueries:
             )
         return [{**row, "recipe": json.loads(row["recipe"])} for row in found]
 
+    def run_index(self, **wanted: Unpack[RunFilter]) -> list[Row]:
+        """Runs without recipe and environment, for choosing among thousands: run_id, media_id,
+        state, name and site of the clip, by path.
+        """
+        with self.catalog.reading() as db:
+            where = self._where(db, wanted)
+            return rows(
+                db,
+                f"""{_SEEN}, chosen AS (SELECT r.* FROM {_FROM}{where.sql}{_newest(wanted)})
+                SELECT c.run_id, c.media_id, c.state, m.name, m.site, m.path
+                FROM chosen c LEFT JOIN media m USING (media_id) ORDER BY m.path, c.run_id""",
+                where.values,
+            )
+
     def run_counts_of_media(self) -> dict[str, int]:
         """media_id to its number of runs, for clips that have any."""
         found = self.catalog.rows("SELECT media_id, count(*) AS runs FROM runs GROUP BY media_id")

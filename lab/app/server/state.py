@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
+from lab.app.server.computations import Computation, Computations, Report
 from lab.app.server.run_cache import RunCache, log_stamp
 from lab.config import Config, load_config
 from lab.errors import SettingError
@@ -35,6 +36,7 @@ class AppState:
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
+        self.computations = Computations()
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
@@ -47,7 +49,7 @@ class AppState:
 
         Raises SettingError if the store has no such run.
         """
-        stamp = self._stamp(run_id)
+        stamp = self.log_stamp(run_id)
         run = self._cache.get(run_id, stamp)
         if run is None or not run.has_boxes:
             run = run or Run(self.store, run_id)
@@ -60,7 +62,7 @@ class AppState:
 
         Their logs are read when they are needed, and kept without their boxes.
         """
-        stamps = {run_id: self._stamp(run_id) for run_id in run_ids}
+        stamps = {run_id: self.log_stamp(run_id) for run_id in run_ids}
         found = {run_id: self._cache.get(run_id, stamp) for run_id, stamp in stamps.items()}
         missing = [run_id for run_id, run in found.items() if run is None]
         if missing:
@@ -68,7 +70,7 @@ class AppState:
             self._cache.keep((stamps[run_id], run) for run_id, run in found.items() if run)
         return [run for run_id in run_ids if (run := found[run_id]) is not None]
 
-    def _stamp(self, run_id: str) -> object:
+    def log_stamp(self, run_id: str) -> object:
         """Changes with the log of a run. Raises SettingError if there is none."""
         folder = self.store.log_folder(run_id)
         try:
@@ -77,6 +79,20 @@ class AppState:
         except OSError:
             pass
         raise SettingError(f"no run {run_id!r} in this store")
+
+    def scores(self, run_ids: list[str]) -> Computation:
+        """Read the scores of many runs, in the background."""
+
+        def read(report: Report) -> None:
+            runs = self.runs(run_ids)
+            for i, run in enumerate(runs):
+                _ = run.scores_log
+                if i % 50 == 0:
+                    report(i, len(runs))
+            self._cache.keep([])
+
+        stamps = tuple(map(self.log_stamp, run_ids))
+        return self.computations.get(("scores", hash(stamps)), "Reading the score logs", read)
 
     def expect(self, run_id: str, state: str) -> None:
         """Drop a cached run whose state differs from `state`, the catalog's."""

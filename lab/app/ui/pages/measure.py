@@ -12,6 +12,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.advice_tab import show_advice
 from lab.app.ui.widgets.annotation_files import annotation_files
+from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.questions import show_audit, show_queue
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection, select
@@ -19,6 +20,10 @@ from lab.app.ui.widgets.sweep_tab import show_sweep
 from lab.app.ui.widgets.thinning_tab import show_thinning
 from lab.errors import LabError
 from lab.evaluation.evaluate import Evaluation, evaluate
+from lab.evaluation.figures import Figures
+from lab.evaluation.fragmentation import EvaluationEvent
+
+_MANY = 500  # clips, or rows of a table
 
 
 def measure() -> None:
@@ -26,6 +31,8 @@ def measure() -> None:
     app_state = here()
     picked = select(app_state, "measure")
     if picked is None:
+        return
+    if len(picked.index) > _MANY and not is_done(app_state.scores(picked.run_ids)):
         return
     shows: dict[str, Callable[[AppState, Selection], None]] = {
         "Figures": _figures_tab,
@@ -47,7 +54,7 @@ def measure() -> None:
 
 
 def _figures_tab(app_state: AppState, picked: Selection) -> None:
-    if not picked.covered:
+    if not picked.has_coverage:
         st.info(
             f"None of these clips was watched for “{picked.label}”. Annotate on Tune: M marks a "
             "start and an end, V records that the whole clip was watched."
@@ -58,7 +65,16 @@ def _figures_tab(app_state: AppState, picked: Selection) -> None:
 
 
 def _figures(app_state: AppState, picked: Selection) -> None:
-    found = evaluate(picked.runs, picked.truth, picked.rule, tiou=picked.tiou)
+    doing = app_state.computations.get(
+        ("figures", picked.key),
+        "Comparing sightings with annotations",
+        lambda report: evaluate(
+            picked.runs, picked.truth, picked.rule, tiou=picked.tiou, progress=report
+        ),
+    )
+    if not is_done(doing):
+        return
+    found = doing.result
     for note in found.notes:
         st.caption(note)
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
@@ -67,16 +83,35 @@ def _figures(app_state: AppState, picked: Selection) -> None:
             f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: "
             f"{text}"
         )
+    _by_clip(found)
+    _moments(picked, found)
+
+
+def _by_clip(found: Evaluation) -> None:
     st.subheader("By clip")
-    rows = [
-        {"clip": found.names[media_id], "label": label, **_short(figures)}
+    covered = [
+        (media_id, label, figures)
         for media_id, by_label in found.clips.items()
         for label, figures in by_label.items()
         if figures.is_covered
     ]
+    listed = covered
+    if len(covered) > _MANY:
+        listed = sorted(covered, key=lambda row: -_errors(row[2]))[:_MANY]
+        st.caption(
+            f"{_MANY} of {len(covered):,} rows: those with the most false and missed ones. "
+            "`lab evaluate --json` has all."
+        )
+    rows = [
+        {"clip": found.names[media_id], "label": label, **_short(figures)}
+        for media_id, label, figures in listed
+    ]
     if rows:
         st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
-    _moments(app_state, picked, found)
+
+
+def _errors(figures: Figures) -> int:
+    return figures.counts.fp + figures.counts.fn
 
 
 def _refusals(found: Evaluation) -> dict[str, list[str]]:
@@ -167,12 +202,27 @@ def _median(errors: dict[str, Any]) -> str:
     return "–" if not errors["n"] else f"{errors['median_s']:+.2f} s"
 
 
-def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
-    moments = found.moments
+def _listed_moments(found: Evaluation) -> list[EvaluationEvent]:
+    """All moments of a few clips; of many, those of the clips with the most errors."""
+    if len(found.clips) <= _MANY:
+        return found.moments
+    worst = sorted(found.clips, key=lambda m: -sum(map(_errors, found.clips[m].values())))
+    moments: list[EvaluationEvent] = []
+    for n, media_id in enumerate(worst):
+        moments += found.events_in(media_id)
+        if len(moments) >= _MANY or n >= _MANY:
+            break
+    return moments[:_MANY]
+
+
+def _moments(picked: Selection, found: Evaluation) -> None:
+    moments = _listed_moments(found)
     st.subheader(f"What went otherwise ({len(moments)})")
     if not moments:
         st.caption("None: every annotation matches a sighting, and every sighting an annotation.")
         return
+    if len(found.clips) > _MANY:
+        st.caption("Of the clips with the most false and missed ones; choose clips to see others.")
     kinds = sorted({m.kind for m in moments})
     wanted = st.pills(
         "Kinds",
@@ -182,7 +232,7 @@ def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
         key="moment_kinds",
         format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
     )
-    listed = [m for m in moments if not wanted or m.kind in wanted][:500]
+    listed = [m for m in moments if not wanted or m.kind in wanted][:_MANY]
     frame = pd.DataFrame(
         [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
           "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in listed]
@@ -199,5 +249,5 @@ def _moments(app_state: AppState, picked: Selection, found: Evaluation) -> None:
     st.caption("Click a row to open that moment.")
     if rows:
         moment = listed[rows[0]]
-        run = next(r for r in picked.runs if r.media["media_id"] == moment.media_id)
-        go_to_moment(run.run_id, picked.rule, moment.start_us / 1e6)
+        run_id = next(r["run_id"] for r in picked.index if r["media_id"] == moment.media_id)
+        go_to_moment(run_id, picked.rule, moment.start_us / 1e6)

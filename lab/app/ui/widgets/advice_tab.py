@@ -138,7 +138,7 @@ def _value(row: dict[str, Any], name: str) -> str:
 
 def _calibration(picked: Selection) -> None:
     """The probability that the label is present, by score."""
-    if not picked.covered:
+    if not picked.has_coverage:
         return
     st.subheader("What a score means")
     try:

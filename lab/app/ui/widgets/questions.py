@@ -22,7 +22,7 @@ from lab.tuning.queue import committee, questions
 def show_queue(app_state: AppState, picked: Selection) -> None:
     """The most informative moments, updated after each answer."""
     swept = current_sweep(app_state, picked)
-    floor = float(picked.runs[0].recipe["score_floor"])
+    floor = float(picked.first.recipe["score_floor"])
     rules = committee(swept, picked.rule.of(picked.label), floor)
     found = _questions(app_state, picked.runs, picked.label, rules)
     st.caption(
@@ -39,7 +39,7 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
         return
     if st.button("Ask me", type="primary", key="ask_me"):
         st.session_state.asking = {
-            "kind": "queue", "run_ids": [r.run_id for r in picked.runs], "label": picked.label,
+            "kind": "queue", "run_ids": picked.run_ids, "label": picked.label,
             "rules": [r.to_dict() for r in rules], "n": st.session_state.get("asked", 0),
         }  # fmt: skip
         _next(app_state)
@@ -77,7 +77,7 @@ def show_audit(app_state: AppState, picked: Selection) -> None:
         "at random, including low-scoring ones, watched blind, and weighted by their probability "
         "of being drawn."
     )
-    protocol = picked.runs[0].protocol_hash
+    protocol = picked.first.protocol_hash
     audits = [
         a
         for a in map(Audit.from_dict, app_state.store.audits())

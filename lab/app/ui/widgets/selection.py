@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import streamlit as st
@@ -13,12 +15,20 @@ from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
+_STATES = ["done", "cancelled", "interrupted"]
+_MOST_OPTIONS = 300  # clips to choose from in a list; above it they are found by words
+
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Runs of one protocol, a label, the rule to measure, and their annotations."""
+    """Runs of one protocol, a label, the rule to measure, and their annotations.
 
-    runs: list[Run]
+    index: run_id, media_id and name of each run; the runs themselves are made when needed.
+    """
+
+    app_state: AppState
+    index: list[dict[str, Any]]
+    first: Run
     label: str
     rule: Rule
     rule_name: str
@@ -27,9 +37,33 @@ class Selection:
     annotator: str | None
 
     @property
+    def run_ids(self) -> list[str]:
+        return [row["run_id"] for row in self.index]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        return self.app_state.runs(self.run_ids)
+
+    @property
+    def has_coverage(self) -> bool:
+        """Whether any clip was watched for the label."""
+        return any(map(self._is_covered, self.index))
+
+    @property
     def covered(self) -> list[Run]:
         """Runs whose clip was watched for the label."""
-        return [r for r in self.runs if len(self.truth.of(r.media["media_id"], self.label).covered)]
+        return self.app_state.runs([row["run_id"] for row in self.index if self._is_covered(row)])
+
+    def _is_covered(self, row: dict[str, Any]) -> bool:
+        return len(self.truth.of(row["media_id"], self.label).covered) > 0
+
+    @property
+    def key(self) -> Hashable:
+        """Another one whenever the logs, the rule, the annotations or the matching are."""
+        logs = hash(tuple(map(self.app_state.log_stamp, self.run_ids)))
+        version = self.app_state.store.annotations_version
+        ids = hash(tuple(self.run_ids))
+        return ids, logs, version, self.annotator, self.label, self.rule.rule_hash, self.tiou
 
 
 def protocol_name(row: dict[str, Any]) -> str:
@@ -46,37 +80,30 @@ def protocol_name(row: dict[str, Any]) -> str:
 
 def select(app_state: AppState, key: str) -> Selection | None:
     """Widgets for the choice; None, with a link to the next step, if there are no runs."""
-    done = [
-        r
-        for r in app_state.store.runs()
-        if r["state"] in ("done", "cancelled", "interrupted")
-        and app_state.store.log_folder(r["run_id"]).is_dir()
-    ]
-    if not done:
+    store = app_state.store
+    protocols = store.protocols(state=_STATES)
+    if not protocols:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return None
-    by_protocol: dict[str, list[dict[str, Any]]] = {}
-    for row in done:
-        by_protocol.setdefault(row["protocol_hash"], []).append(row)
-    first, second, third = st.columns([3, 1, 1])
     names = {
-        h: f"{protocol_name(rows[0])} · {len({r['media_id'] for r in rows})} clip(s) · {h[:6]}"
-        for h, rows in by_protocol.items()
+        row["protocol_hash"]: f"{protocol_name(row)} · {row['clips']:,} clip(s) · "
+        f"{row['protocol_hash'][:6]}"
+        for row in protocols
     }
+    first, second, third = st.columns([3, 1, 1])
     protocol = first.selectbox(
         "Protocol",
-        list(by_protocol),
+        list(names),
         format_func=names.__getitem__,
         key=f"keep_{key}_protocol",
         persist_state="session",
         help="Figures are pooled only over runs with the same settings.",
     )
-    rows = {r["media_id"]: r for r in reversed(by_protocol[protocol])}
-    labels = by_protocol[protocol][0]["recipe"]["labels"]
-    if not labels:  # a detector that declares none: those it found
-        found = app_state.runs([r["run_id"] for r in rows.values()])
-        labels = sorted({label for run in found for label in run.labels})
+    index = store.run_index(protocol_hash=protocol, state=_STATES, newest_of_clip=True)
+    index = [row for row in index if store.log_folder(row["run_id"]).is_dir()]
+    recipe = next(row["recipe"] for row in protocols if row["protocol_hash"] == protocol)
+    labels = recipe["labels"] or _found_labels(app_state, index)
     if not labels:
         st.info("These runs have no detections, so there is no label to measure.")
         return None
@@ -85,26 +112,19 @@ def select(app_state: AppState, key: str) -> Selection | None:
         "Annotations by", who, key=f"keep_{key}_who", persist_state="session"
     )
     truth = app_state.truth.truth(None if annotator == "everybody" else annotator)
-    annotated_labels = [
-        label for label in labels if any(label in truth.by_media.get(m, {}) for m in rows)
-    ]
+    known = {x for row in index for x in truth.by_media.get(row["media_id"], {})}
     label = second.selectbox(
         "Label",
-        [*annotated_labels, *(x for x in labels if x not in annotated_labels)],
+        [*(x for x in labels if x in known), *(x for x in labels if x not in known)],
         key=f"keep_{key}_label_{protocol}",
         persist_state="session",
     )
-    media = {m["media_id"]: m for m in app_state.store.all_media()}
     first, second, third = st.columns([3, 1, 1])
-    chosen = first.multiselect(
-        "Clips",
-        list(rows),
-        format_func=lambda m: media[m]["name"],
-        key=f"keep_{key}_clips_{protocol}",
-        persist_state="session",
-        placeholder=f"All {len(rows)}",
-    )
-    rule_name, rule = _rule(app_state, second, [rows[m]["run_id"] for m in rows], key)
+    index = _chosen_clips(first, index, f"keep_{key}_clips_{protocol}")
+    if not index:
+        st.info("No clip has all of these words in its path.")
+        return None
+    rule_name, rule = _rule(app_state, second, {row["run_id"] for row in index}, key)
     tiou = third.slider(
         "Temporal IoU",
         0.1,
@@ -115,20 +135,48 @@ def select(app_state: AppState, key: str) -> Selection | None:
         persist_state="session",
         help="How much a sighting must overlap an annotation to match it.",
     )
-    runs = app_state.runs([rows[m]["run_id"] for m in chosen or rows])
-    rule = rule if rule is not None else runs[0].default_rule
+    (one,) = app_state.runs([index[0]["run_id"]])
+    rule = rule if rule is not None else one.default_rule
     try:
-        rule.check_floor(float(runs[0].recipe["score_floor"]))
-        rule.wanted(runs[0].labels)
+        rule.check_floor(float(one.recipe["score_floor"]))
+        rule.wanted(one.labels)
     except SettingError as error:
         st.warning(f"{error}. The default rule is used.")
-        rule, rule_name = runs[0].default_rule, "default"
-    return Selection(
-        runs, label, rule, rule_name, truth, tiou, None if annotator == "everybody" else annotator
+        rule, rule_name = one.default_rule, "default"
+    who_alone = None if annotator == "everybody" else annotator
+    return Selection(app_state, index, one, label, rule, rule_name, truth, tiou, who_alone)
+
+
+def _found_labels(app_state: AppState, index: list[dict[str, Any]]) -> list[str]:
+    """The labels that a detector found which declares none."""
+    runs = app_state.runs([row["run_id"] for row in index])
+    return sorted({label for run in runs for label in run.labels})
+
+
+def _chosen_clips(place: Any, index: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    """The runs of the clips that the user chooses: from a list, or by words where it is long."""
+    if len(index) > _MOST_OPTIONS:
+        words = place.text_input(
+            "Clips",
+            key=f"{key}_words",
+            persist_state="session",
+            placeholder=f"All {len(index):,}; or words of their path",
+        )
+        wanted = words.lower().split()
+        return [row for row in index if all(word in row["path"].lower() for word in wanted)]
+    names = {row["media_id"]: row["name"] for row in index}
+    chosen = place.multiselect(
+        "Clips",
+        list(names),
+        format_func=names.__getitem__,
+        key=key,
+        persist_state="session",
+        placeholder=f"All {len(names)}",
     )
+    return [row for row in index if not chosen or row["media_id"] in chosen]
 
 
-def _rule(app_state: AppState, place: Any, run_ids: list[str], key: str) -> tuple[str, Rule | None]:
+def _rule(app_state: AppState, place: Any, run_ids: set[str], key: str) -> tuple[str, Rule | None]:
     saved: dict[str, Rule] = {row["name"]: row["rule"] for row in app_state.store.rules()}
     options: dict[str, Rule | None] = {"default": None, **saved}
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") in run_ids:

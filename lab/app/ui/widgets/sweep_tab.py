@@ -39,7 +39,7 @@ def current_sweep(app_state: AppState, picked: Selection) -> Sweep | None:
 
 def show_sweep(app_state: AppState, picked: Selection) -> None:
     """Controls, progress, charts."""
-    if not picked.covered:
+    if not picked.has_coverage:
         st.info(f"A sweep needs clips that were watched for “{picked.label}”.")
         return
     grid = _grid()
@@ -53,7 +53,7 @@ def show_sweep(app_state: AppState, picked: Selection) -> None:
             "sweep",
             f"sweep of {picked.label}",
             store=str(app_state.store.folder),
-            run_ids=[r.run_id for r in picked.runs],
+            run_ids=picked.run_ids,
             label=picked.label,
             rule=picked.rule.to_dict(),
             tiou=picked.tiou,
@@ -109,14 +109,14 @@ def _grid() -> RuleGrid | None:
 def _key(picked: Selection) -> str:
     """A hash of what a sweep depends on, the annotations included."""
     truth = [
-        (r.media["media_id"], t.present.tobytes(), t.covered.tobytes())
-        for r in picked.runs
-        for t in [picked.truth.of(r.media["media_id"], picked.label)]
+        (row["media_id"], t.present.tobytes(), t.covered.tobytes())
+        for row in picked.index
+        for t in [picked.truth.of(row["media_id"], picked.label)]
     ]
     box = picked.rule.of(picked.label).box_filter.to_dict()
     return str(
         hash(
-            (tuple(r.run_id for r in picked.runs), picked.label, picked.tiou, str(truth), str(box))
+            (tuple(picked.run_ids), picked.label, picked.tiou, str(truth), str(box))
         )
     )
 
@@ -300,7 +300,7 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
 
 def _curves(picked: Selection) -> None:
     footage = footage_of(picked.covered, picked.truth, picked.label)
-    curve = threshold_curve(footage, floor=float(picked.runs[0].recipe["score_floor"])).thinned()
+    curve = threshold_curve(footage, floor=float(picked.first.recipe["score_floor"])).thinned()
     chart = go.Figure(
         go.Scatter(
             x=curve.recall, y=curve.precision, mode="lines", customdata=curve.thresholds,

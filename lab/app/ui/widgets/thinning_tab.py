@@ -14,7 +14,7 @@ from lab.tuning.thinning import thin
 
 def show_thinning(app_state: AppState, picked: Selection) -> None:
     """A dense run subsampled to 0.5, 1, 2 and 5 s at all phase offsets."""
-    if not picked.covered:
+    if not picked.has_coverage:
         st.info(f"This needs clips that were watched for “{picked.label}”.")
         return
     with st.spinner("Subsampling at all phase offsets…"):

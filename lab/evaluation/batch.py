@@ -67,12 +67,12 @@ class _Axis:
 
     def __init__(self, clips: Sequence[Clip], matching: Matching) -> None:
         self.clips, self.matching, self.n = clips, matching, len(clips)
-        begins = np.array([_first_us(c) for c in clips], np.int64)
-        lengths = np.array([_last_us(c) for c in clips], np.int64) - begins
+        limits = np.array([_limits(c) for c in clips], np.int64)
+        self.begins, lengths = limits[:, 0], limits[:, 1] - limits[:, 0]
         # As far as a collar reaches: a share of the longest annotation, which no clip exceeds.
         reach = round(matching.collar_s * 1e6 + max(1.0, matching.collar_share) * lengths.max())
         self.places = np.cumsum(np.append(0, lengths[:-1] + 2 * reach + _SLACK_US))
-        self.shifts = self.places - begins
+        self.shifts = self.places - self.begins
         self.present, self.present_clip = self._rows(lambda c: c.truth.present)
         self.covered, self.covered_clip = self._rows(lambda c: c.truth.covered)
         self.edges, self.edges_clip = self._rows(lambda c: c.presences.edges)
@@ -198,7 +198,7 @@ class _Axis:
         """The 1 s segments: each clip's are counted from its own beginning."""
         start_us = np.array([c.start_us for c in self.clips], np.int64)
         # Whole seconds on the axis, so that a clip's segments keep their limits.
-        first = (np.array([_first_us(c) for c in self.clips]) - start_us) // SEGMENT_US
+        first = (self.begins - start_us) // SEGMENT_US
         size = (np.diff(np.append(self.places, self.places[-1])) // SEGMENT_US) + 2
         base = np.cumsum(np.append(0, size[:-1])) - first
 
@@ -272,20 +272,11 @@ class _Axis:
         return np.split(values[keep], ends[:-1])
 
 
-def _first_us(c: Clip) -> int:
-    return min(_times(c), default=0)
-
-
-def _last_us(c: Clip) -> int:
-    return max(_times(c), default=0)
-
-
-def _times(c: Clip) -> list[int]:
+def _limits(c: Clip) -> tuple[int, int]:
     """The outermost times of a clip."""
-    out = [c.start_us]
-    for rows in (c.presences.edges, c.truth.present, c.truth.covered, c.truth.rejected, c.analysed):
-        if len(rows):
-            out += [int(rows[0].min()), int(rows[:, -1].max())]
-    if len(c.pts_us):
-        out += [int(c.pts_us[0]), int(c.pts_us[-1])]
-    return out
+    rows = (c.presences.edges, c.truth.present, c.truth.covered, c.truth.rejected, c.analysed)
+    # All are in order of time; brackets of neighbours may reach over each other.
+    first = [int(one[:2].min()) for one in rows if len(one)]
+    last = [int(one[-2:].max()) for one in rows if len(one)]
+    samples = [int(c.pts_us[0]), int(c.pts_us[-1])] if len(c.pts_us) else []
+    return min([c.start_us, *first, *samples]), max([c.start_us, *last, *samples])

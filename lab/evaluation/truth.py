@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +40,7 @@ class LabelTruth:
     joined: int = 0
 
 
+_NONE_COPIED = np.zeros(0, bool)
 NOTHING = LabelTruth(spans.NONE, np.zeros(0, bool), spans.NONE, spans.NONE)
 
 
@@ -121,8 +122,8 @@ class Truth:
             by_media.setdefault(media_id, {})[label] = LabelTruth(
                 present=present,
                 copied=copied,
-                covered=spans.union((c.start_us, c.end_us) for c in counted),
-                rejected=spans.union((v.start_us, v.end_us) for v in rejected[key]),
+                covered=_union(counted),
+                rejected=_union(rejected[key]),
                 origins=frozenset(c.origin for c in cover[key]),
                 joined=joined,
             )
@@ -251,10 +252,14 @@ def _assumed_coverage(
     return watched, notes
 
 
+def _union(records: Sequence[Coverage | Verdict]) -> np.ndarray:
+    return spans.union([(r.start_us, r.end_us) for r in records]) if records else spans.NONE
+
+
 def _presence(marks: list[Annotation]) -> tuple[np.ndarray, np.ndarray, int]:
     """Disjoint presences, whether all of each was copied, and how many were joined."""
     if not marks:
-        return spans.NONE, np.zeros(0, bool), 0
+        return spans.NONE, _NONE_COPIED, 0
     marks = sorted(marks, key=lambda a: (a.start_us, a.end_us))
     out: list[list[Any]] = []
     for a in marks:

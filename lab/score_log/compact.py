@@ -46,7 +46,7 @@ class CompactLog:
                 samples_of[label] = (seen.astype(np.int32), scores[seen])
         return cls(
             labels=log.labels,
-            pts_us=log.pts_us,
+            pts_us=log.pts_us.copy(),  # else the tables that were read stay in memory
             ok=log.ok,
             gated=log.gated,
             reasons=log.reasons,

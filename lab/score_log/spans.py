@@ -15,6 +15,8 @@ def union(spans: Iterable[tuple[int, int]] | np.ndarray) -> np.ndarray:
     rows = rows.reshape(-1, 2)
     if not len(rows):
         return NONE
+    if len(rows) == 1:
+        return rows
     rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
     reached = np.maximum.accumulate(rows[:, 1])
     begins = np.flatnonzero(np.append(True, rows[1:, 0] > reached[:-1]))

@@ -129,11 +129,11 @@ def _select(
     db: duckdb.DuckDBPyConnection | None, kind: type[Record], media_id: str | None
 ) -> list[Record]:
     names = ", ".join(f.name for f in fields(kind))
+    where, values = ("", []) if media_id is None else ("WHERE media_id = ? ", [media_id])
     found = rows(
         db,
-        f"SELECT {names} FROM {_TABLES[kind]} WHERE ? IS NULL OR media_id = ? "
-        "ORDER BY media_id, start_us, end_us",
-        [media_id, media_id],
+        f"SELECT {names} FROM {_TABLES[kind]} {where}ORDER BY media_id, start_us, end_us",
+        values,
     )
     return [kind(**row) for row in found]
 

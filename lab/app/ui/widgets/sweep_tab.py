@@ -114,11 +114,7 @@ def _key(picked: Selection) -> str:
         for t in [picked.truth.of(row["media_id"], picked.label)]
     ]
     box = picked.rule.of(picked.label).box_filter.to_dict()
-    return str(
-        hash(
-            (tuple(picked.run_ids), picked.label, picked.tiou, str(truth), str(box))
-        )
-    )
+    return str(hash((tuple(picked.run_ids), picked.label, picked.tiou, str(truth), str(box))))
 
 
 def _job(app_state: AppState, key: str) -> Any:

@@ -37,6 +37,15 @@ def write_csv(batches: Iterable[pa.RecordBatch], columns: list[str], out: Binary
 def _cells(column: pa.Array) -> pa.Array:
     """Every value as its text in a CSV."""
     kind = column.type
+    if not (pa.types.is_floating(kind) or pa.types.is_dictionary(kind)):
+        # Ids, names and times of a batch repeat: each different one is looked at once.
+        once = column.dictionary_encode()
+        return pc.fill_null(_texts(once.dictionary).take(once.indices), "")
+    return pc.fill_null(column.cast(pa.string()), "")
+
+
+def _texts(column: pa.Array) -> pa.Array:
+    kind = column.type
     if pa.types.is_timestamp(kind):
         text = pc.strftime(column.cast(pa.timestamp("us")), format="%Y-%m-%dT%H:%M:%SZ")
         column = pc.replace_substring(text, ".000000Z", "Z")
@@ -49,7 +58,7 @@ def _cells(column: pa.Array) -> pa.Array:
             pc.binary_join_element_wise('"', quoted, '"', ""),
             column,
         )
-    return pc.fill_null(column.cast(pa.string()), "")
+    return column.cast(pa.string())
 
 
 def _cell(value: Any) -> Any:

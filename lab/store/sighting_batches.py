@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Unpack
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lab.store.sightings import ONSET_UTC, SIGHTINGS, SightingFilter, SightingRows, sightings_where
 
 _BATCH_ROWS = 50_000
-_MEMORY = "200MiB"  # for sorting; more lies on disk meanwhile
+_SORTING_MEMORY = "200MiB"  # what is more lies on disk meanwhile
+_ORDER = "media_path, onset_s, label, sighting_id"
 # The columns of an export, in its order; times in seconds.
 _EXPORTED = {
     "media": "m.name",
@@ -52,31 +54,39 @@ class SightingBatches(SightingRows):
     def sighting_batches(self, **wanted: Unpack[SightingFilter]) -> Iterator[pa.RecordBatch]:
         """The columns of `lab.store.tables.STORED_SIGHTING_COLUMNS`, by clip and time.
 
-        They are those of one moment. The catalog is held while they are sorted into a temporary
-        file, and is free while they are taken.
+        They are those of one moment. The catalog is held only while they are copied to a
+        temporary file; sorting takes longer, and is done beside it.
         """
         with tempfile.TemporaryDirectory(prefix="lab-") as folder:
-            path = Path(folder) / "sightings.parquet"
-            self._copy(path, wanted)
-            if path.exists():
-                with pq.ParquetFile(path) as file:
-                    yield from file.iter_batches(_BATCH_ROWS)
+            copy, in_order = Path(folder) / "copy.parquet", Path(folder) / "sorted.parquet"
+            self._copy(copy, wanted)
+            if not copy.exists():
+                return
+            _sort(copy, in_order)
+            with pq.ParquetFile(in_order) as file:
+                yield from file.iter_batches(_BATCH_ROWS)
 
     def _copy(self, path: Path, wanted: SightingFilter) -> None:
         where = sightings_where(wanted)
         columns = ", ".join(f"{sql} AS {name}" for name, sql in _EXPORTED.items())
-        target = str(path).replace("'", "''")
         with self.catalog.reading() as db:
-            if db is None:
-                return
-            db.execute(f"SET memory_limit = '{_MEMORY}'")
-            try:
-                db.execute(
-                    f"COPY (SELECT {columns} FROM {SIGHTINGS}{where.sql} "
-                    f"ORDER BY m.path, s.onset_us, s.label, s.sighting_id) "
-                    f"TO '{target}' (FORMAT parquet, COMPRESSION zstd, "
-                    f"ROW_GROUP_SIZE {_BATCH_ROWS})",
-                    where.values,
-                )
-            finally:
-                db.execute("RESET memory_limit")
+            if db is not None:
+                query = f"SELECT {columns} FROM {SIGHTINGS}{where.sql}"
+                db.execute(_copying(query, path), where.values)
+
+
+def _sort(path: Path, in_order: Path) -> None:
+    with duckdb.connect() as db:
+        db.execute(f"SET memory_limit = '{_SORTING_MEMORY}'")
+        db.execute(f"SET temp_directory = {_quoted(path.parent / 'sorting')}")
+        query = f"SELECT * FROM read_parquet({_quoted(path)}) ORDER BY {_ORDER}"
+        db.execute(_copying(query, in_order))
+
+
+def _copying(query: str, path: Path) -> str:
+    options = f"FORMAT parquet, COMPRESSION snappy, ROW_GROUP_SIZE {_BATCH_ROWS}"
+    return f"COPY ({query}) TO {_quoted(path)} ({options})"
+
+
+def _quoted(path: Path) -> str:
+    return "'" + str(path).replace("'", "''") + "'"

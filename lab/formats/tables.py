@@ -10,7 +10,8 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lab.formats.csv import to_csv, write_csv
+from lab.formats.csv import to_csv
+from lab.formats.csv_batches import write_csv
 from lab.formats.export import Export, Row
 from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS
 

@@ -128,7 +128,7 @@ def analyze_all(
     begun = time.monotonic()
     kept = Store.coerce(store)
     with ExitStack() as stack:
-        opened = stack.enter_context(_open(source))
+        opened = stack.enter_context(opening(source))
         media = opened.media()
         opening_s = time.monotonic() - begun
         pass_id = uuid.uuid4().hex[:8] if len(analyses) > 1 else None
@@ -137,18 +137,13 @@ def analyze_all(
         planned = []
         for one in analyses:
             with naming(one.title if len(analyses) > 1 else None):
-                plan = _plan(kept, media.media_id, one)
+                plan = plan_run(kept, media.media_id, one)
             if isinstance(one.detector, str):
                 stack.callback(plan.detector.close)
             runs[plan.run_id] = _finished(kept, recipe_hash(plan.recipe)) if reuse else None
             if runs[plan.run_id] is None:
                 planned.append(plan)
-                register.recorded[plan.run_id] = {
-                    "weights_path": plan.detector.weights_path,
-                    "detector_settings": plan.detector.made_from,
-                    "analysis": one.title,
-                    "pass_id": pass_id,
-                }
+                register.recorded[plan.run_id] = recorded_of(plan, one, pass_id)
         if planned:
             made = run_pass(
                 opened,
@@ -163,7 +158,7 @@ def analyze_all(
 
 
 @contextmanager
-def _open(source: str | Path | Source) -> Iterator[Source]:
+def opening(source: str | Path | Source) -> Iterator[Source]:
     """A source that is opened here is closed here; one that was handed over stays open."""
     opened = open_source(source)
     if opened is source:
@@ -195,7 +190,8 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
             raise SettingError(f"two analyses are named {title!r}; give each its own name")
 
 
-def _plan(store: Store, media_id: str, one: Analysis) -> PlannedRun:
+def plan_run(store: Store, media_id: str, one: Analysis) -> PlannedRun:
+    """A new run of an analysis. Raises SettingError or DetectorError."""
     sampling, gate = one.sampling(), make_gate(one.gate)
     detector = one.make(store)
     declared = detector.recipe()
@@ -208,6 +204,16 @@ def _plan(store: Store, media_id: str, one: Analysis) -> PlannedRun:
     recipe = make_recipe(media_id, declared, sampling=sampling, gate=gate_recipe(gate))
     run_id = new_run_id()
     return PlannedRun(run_id, store.log_folder(run_id), recipe, detector, sampling, gate)
+
+
+def recorded_of(plan: PlannedRun, one: Analysis, pass_id: str | None = None) -> dict[str, Any]:
+    """What is kept of a new run beside its recipe."""
+    return {
+        "weights_path": plan.detector.weights_path,
+        "detector_settings": plan.detector.made_from,
+        "analysis": one.title,
+        "pass_id": pass_id,
+    }
 
 
 def resume(
@@ -242,7 +248,7 @@ def resume(
             "start a new run"
         )
     with ExitStack() as stack:
-        source = stack.enter_context(_open(run.media["path"]))
+        source = stack.enter_context(opening(run.media["path"]))
         media = check_same_clip(run, source)
         if detector is None:
             settings = detector_settings(run.recipe, run.environment)

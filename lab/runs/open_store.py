@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lab.runs.run import Run
 from lab.store.store import Store
-from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
+from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,7 +29,9 @@ class OpenedStore:
         """One row per stored sighting, times in seconds."""
         import pandas as pd
 
-        return pd.DataFrame(sighting_rows(self.store), columns=STORED_SIGHTING_COLUMNS)
+        found = [batch.to_pandas() for batch in self.store.sighting_batches()]
+        empty = pd.DataFrame(columns=STORED_SIGHTING_COLUMNS)
+        return pd.concat(found, ignore_index=True) if found else empty
 
     def run(self, run_id: str) -> Run:
         """A run by its id, or the beginning of it."""

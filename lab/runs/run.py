@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -292,24 +292,27 @@ class Run:
 
     def summary(self) -> dict[str, Any]:
         """What `lab analyze --json` prints."""
-        effort = self._row["effort"] or self.effort().to_dict()
-        return {
-            "run_id": self.run_id,
-            "state": self.state,
-            "recipe_hash": self.recipe_hash,
-            "media": self.media["path"],
-            "samples": effort["samples"],
-            "failed": effort["failed"],
-            "gated": effort["gated"],
-            "analysed_s": effort["analysed_s"],
-            "elapsed_s": self.elapsed_s,
-            "store": str(self.store.folder),
-            "warning": self.media["warning"],
-        }
+        row = {**self._row, "effort": self._row["effort"] or self.effort().to_dict()}
+        return summary_of(self.store, row, self.media)
 
     @property
     def media_path(self) -> Path:
         return Path(self.media["path"])
+
+
+def summary_of(store: Store, row: Mapping[str, Any], media: Mapping[str, Any]) -> dict[str, Any]:
+    """What `lab analyze --json` prints of a run. row: of it, in the store. media: its facts."""
+    effort = row["effort"]
+    return {
+        "run_id": row["run_id"],
+        "state": row["state"],
+        "recipe_hash": row["recipe_hash"],
+        "media": media["path"],
+        **{name: effort[name] for name in ("samples", "failed", "gated", "analysed_s")},
+        "elapsed_s": row["elapsed_s"],
+        "store": str(store.folder),
+        "warning": media["warning"],
+    }
 
 
 RULE_SIGHTING_COLUMNS = [

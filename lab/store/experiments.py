@@ -6,17 +6,40 @@ import json
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lab.annotation import utc_now
 from lab.errors import SettingError, closest
+from lab.store.catalog import Catalog, rows
+from lab.store.query import Wanted, Where, count, nearest, page_of
 
 if TYPE_CHECKING:
+    import duckdb
+
     from lab.rules.rule import Rule
-    from lab.store.catalog import Catalog
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
+# With the entries of runs in which nobody has written yet.
+_ALL = """WITH known AS (SELECT * FROM entries UNION ALL BY NAME
+    SELECT 'run-' || run_id AS entry_id, 'run' AS kind, run_id, '' AS notes, '' AS conclusion,
+    '[]' AS tags, false AS starred, false AS archived, '[]' AS parents, created_utc
+    FROM runs WHERE 'run-' || run_id NOT IN (SELECT entry_id FROM entries)) """
+_FROM = "known e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
+
+
+class EntryFilter(TypedDict, total=False):
+    """Which entries: each condition that is given must hold.
+
+    run_id: one, or any of several. text: words that the title, the clip's name, notes, conclusion,
+    tags or id must contain. tags: all of them. starred, archived: those that are, or are not.
+    """
+
+    run_id: Wanted
+    text: str | None
+    tags: Sequence[str] | None
+    starred: bool | None
+    archived: bool | None
 
 
 class ExperimentRows:
@@ -47,38 +70,31 @@ class ExperimentRows:
             )  # fmt: skip
         return entry_id
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(
+        self, *, limit: int | None = None, offset: int = 0, **wanted: Unpack[EntryFilter]
+    ) -> list[dict[str, Any]]:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
-        with self.catalog.transaction() as db:
-            db.execute(
-                """INSERT OR IGNORE INTO entries
-                (entry_id, kind, run_id, title, parents, created_utc)
-                SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
-            )
-        rows = self.catalog.rows(
-            "SELECT e.*, m.path FROM entries e JOIN runs r USING (run_id) LEFT JOIN media m USING "
-            "(media_id) ORDER BY e.created_utc DESC, e.entry_id DESC"
+        page = " ORDER BY e.created_utc DESC, e.entry_id DESC" + page_of(limit, offset)
+        with self.catalog.reading() as db:
+            return _select(db, _where(wanted), page)
+
+    def count_entries(self, **wanted: Unpack[EntryFilter]) -> int:
+        where = _where(wanted)
+        with self.catalog.reading() as db:
+            return count(db, f"{_ALL}SELECT count(*) FROM {_FROM}{where.sql}", where.values)
+
+    def entry_tags(self) -> list[str]:
+        """The tags of all entries, sorted."""
+        found = self.catalog.rows(
+            """SELECT DISTINCT unnest(from_json(tags, '["VARCHAR"]')) AS tag FROM entries
+            ORDER BY tag"""
         )
-        for row in rows:
-            row["title"] = row["title"] or Path(row.pop("path") or row["run_id"]).name
-            row.pop("path", None)
-            for name in ("rule", "figures"):
-                row[name] = json.loads(row[name]) if row[name] else None
-            for name in _LISTS:
-                row[name] = json.loads(row[name]) if row[name] else []
-        return rows
+        return [row["tag"] for row in found]
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         """An entry by its id or the beginning of it. Raises SettingError unless just one fits."""
-        rows = self.entries()
-        found = [r for r in rows if r["entry_id"] == entry_id]
-        found = found or [r for r in rows if entry_id and r["entry_id"].startswith(entry_id)]
-        if len(found) != 1:
-            known = [r["entry_id"] for r in rows]
-            raise SettingError(
-                f"no entry {entry_id!r} in this notebook; {closest(entry_id, known)}"
-            )
-        return found[0]
+        with self.catalog.reading() as db:
+            return _entry(db, entry_id)
 
     def write_entry(self, entry_id: str, **values: Any) -> None:
         """Change what a person writes.
@@ -91,13 +107,21 @@ class ExperimentRows:
                 raise SettingError(
                     f"an entry has no {name!r} to write; {closest(name, list(_WRITABLE))}"
                 )
-        self.entry(entry_id)
         given = {n: json.dumps(list(v)) if n in _LISTS else v for n, v in values.items()}
         sets = ", ".join(f"{name} = ?" for name in given)
         with self.catalog.transaction() as db:
+            full = _entry(db, entry_id)["entry_id"]
+            # The entry of a run is a row from the first time that somebody writes in it.
+            db.execute(
+                """INSERT OR IGNORE INTO entries
+                (entry_id, kind, run_id, title, parents, created_utc)
+                SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs
+                WHERE 'run-' || run_id = ?""",
+                [full],
+            )
             db.execute(
                 f"UPDATE entries SET {sets}, edited_utc = ? WHERE entry_id = ?",
-                [*given.values(), utc_now(), entry_id],
+                [*given.values(), utc_now(), full],
             )
 
     def add_audit(self, audit: Mapping[str, Any]) -> None:
@@ -115,3 +139,41 @@ class ExperimentRows:
         """Newest first, as `lab.tuning.audit.Audit.from_dict` takes them."""
         rows = self.catalog.rows("SELECT audit FROM audits ORDER BY created_utc DESC")
         return [json.loads(row["audit"]) for row in rows]
+
+
+def _where(wanted: EntryFilter) -> Where:
+    where = Where()
+    where.equal("e.run_id", wanted.get("run_id"))
+    columns = ["e.title", "m.name", "e.notes", "e.conclusion", "e.tags::VARCHAR", "e.entry_id"]
+    where.text([f"coalesce({column}, '')" for column in columns], wanted.get("text"))
+    if wanted.get("tags"):
+        where.add("list_has_all(from_json(e.tags, '[\"VARCHAR\"]'), ?)", list(wanted["tags"] or ()))
+    for name, value in (("starred", wanted.get("starred")), ("archived", wanted.get("archived"))):
+        if value is not None:
+            where.add(f"coalesce(e.{name}, false) = ?", value)
+    return where
+
+
+def _entry(db: duckdb.DuckDBPyConnection | None, entry_id: str) -> dict[str, Any]:
+    for condition in ("e.entry_id = ?", "? <> '' AND starts_with(e.entry_id, ?)"):
+        where = Where()
+        where.add(condition, *[entry_id] * condition.count("?"))
+        found = _select(db, where, " LIMIT 2")
+        if len(found) == 1:
+            return found[0]
+    hint = nearest(db, "(SELECT entry_id FROM entries UNION SELECT 'run-' || run_id FROM runs)",
+                   "entry_id", entry_id)  # fmt: skip
+    raise SettingError(f"no entry {entry_id!r} in this notebook; {hint}")
+
+
+def _select(db: duckdb.DuckDBPyConnection | None, where: Where, page: str) -> list[dict[str, Any]]:
+    sql = f"{_ALL}SELECT e.*, m.path FROM {_FROM}{where.sql}{page}"
+    found = rows(db, sql, where.values)
+    for row in found:
+        row["title"] = row["title"] or Path(row["path"] or row["run_id"]).name
+        del row["path"]
+        for name in ("rule", "figures"):
+            row[name] = json.loads(row[name]) if row[name] else None
+        for name in _LISTS:
+            row[name] = json.loads(row[name]) if row[name] else []
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -173,8 +174,9 @@ def _where(wanted: MediaFilter) -> Where:
     name = wanted.get("name")
     if name is not None:
         where.add(
-            "(media_id = ? OR name = ? OR relative_path = ? OR path = ? OR path = ?)",
-            *[name] * 4,
+            "(? IN (media_id, name, relative_path) OR path IN (?, ?, ?))",
+            *[name] * 2,
+            os.path.abspath(name),
             str(Path(name).resolve()),
         )
     has_runs = wanted.get("has_runs")

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.annotation import utc_now
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
@@ -15,6 +15,9 @@ from lab.store.media import put_media
 from lab.store.query import insert_columns, with_rows
 from lab.store.run_queries import RunQueries
 from lab.video.media import Media
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,16 @@ class RunRows(RunQueries):
         media: Sequence[Media] = (),
         relative_paths: Mapping[str, str | None] | None = None,
         resumed: Sequence[str] = (),
+        ended: Sequence[EndedRun] = (),
     ) -> None:
         """Rows for runs that are about to begin: all of them, or none.
 
         media: of the runs; its facts are kept with them. relative_paths: of media, by media_id.
-        resumed: ids of runs that are resumed in the same pass.
+        resumed: ids of runs that are resumed in the same pass. ended: outcomes of earlier runs,
+        kept in the same transaction.
         """
         with self.catalog.transaction() as db:
+            _finish(db, ended)
             put_media(db, media, relative_paths or {})
             insert_columns(db, "runs", _columns(runs))
             for run_id in resumed:
@@ -121,22 +127,26 @@ class RunRows(RunQueries):
 
     def finish_runs(self, ended: Sequence[EndedRun]) -> None:
         """The outcomes of runs, in one transaction."""
-        with self.catalog.transaction() as db:
-            with_rows(
-                db,
-                {
-                    "run_id": [one.run_id for one in ended],
-                    "state": [one.state for one in ended],
-                    "error": [one.error for one in ended],
-                    "effort": [json.dumps(one.effort) for one in ended],
-                    "finished_utc": [utc_now()] * len(ended),
-                    "elapsed_s": [one.elapsed_s for one in ended],
-                },
-                """UPDATE runs SET state = given.state, error = given.error,
-                effort = given.effort, finished_utc = given.finished_utc,
-                elapsed_s = runs.elapsed_s + given.elapsed_s
-                FROM given WHERE runs.run_id = given.run_id""",
-            )
+        if ended:
+            with self.catalog.transaction() as db:
+                _finish(db, ended)
+
+
+def _finish(db: duckdb.DuckDBPyConnection, ended: Sequence[EndedRun]) -> None:
+    with_rows(
+        db,
+        {
+            "run_id": [one.run_id for one in ended],
+            "state": [one.state for one in ended],
+            "error": [one.error for one in ended],
+            "effort": [json.dumps(one.effort) for one in ended],
+            "finished_utc": [utc_now()] * len(ended),
+            "elapsed_s": [one.elapsed_s for one in ended],
+        },
+        """UPDATE runs SET state = given.state, error = given.error, effort = given.effort,
+        finished_utc = given.finished_utc, elapsed_s = runs.elapsed_s + given.elapsed_s
+        FROM given WHERE runs.run_id = given.run_id""",
+    )
 
 
 def _columns(runs: Sequence[NewRun]) -> dict[str, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ def run_analyze(args: argparse.Namespace) -> int:
             else "a file or a folder, or a document with --job"
         )
         raise SettingError(f"name {what}")
-    from lab.runs.analyze import analyze, resume
+    from lab.runs.analyze import Analysis, resume
+    from lab.runs.analyze_each import analyze_each
     from lab.runs.make_detector import make_detector
     from lab.store.store import Store
 
@@ -54,23 +56,16 @@ def run_analyze(args: argparse.Namespace) -> int:
     if args.embeddings is not None:
         settings["embeddings"] = args.embeddings
     detector = make_detector(args.detector, store=store, **settings)
+    one = Analysis(detector=detector, interval_s=args.every, gate=args.gate)
     done, failed = [], []
-    for clip in clips:
-        try:
-            run = analyze(
-                clip,
-                detector=detector,
-                every_s=args.every,
-                gate=args.gate,
-                store=store,
-                progress=bar,
-                reuse=args.reuse,
-            )
-            done.append(run.summary())
-        except LabError as error:
-            if len(clips) == 1 or isinstance(error, SettingError):
-                raise
-            failed.append(str(error))
+    with closing(analyze_each(clips, one, store=store, progress=bar, reuse=args.reuse)) as each:
+        for _, found in each:
+            if not isinstance(found, LabError):
+                done.append(found)
+            elif len(clips) == 1 or isinstance(found, SettingError):
+                raise found
+            else:
+                failed.append(str(found))
     return _print_runs(args, done, failed)
 
 

@@ -21,7 +21,7 @@ def _experiments(args: argparse.Namespace) -> int:
 
     store = Store(args.store)
     if args.entry is None:
-        rows = [r for r in store.entries() if args.archived or not r["archived"]]
+        rows = store.entries(archived=None if args.archived else False)
         if args.json:
             print(json.dumps(rows, indent=1, default=str))
         else:

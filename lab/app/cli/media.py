@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from lab.errors import SettingError, closest
+from lab.errors import SettingError
 
 _MAX_CLOCK_S = 3_155_760_000
 Command = Callable[..., argparse.ArgumentParser]
@@ -48,7 +48,7 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
         raise SettingError("no clip named; name one: lab media set CLIP --site ...")
     if not values:
         raise SettingError("nothing to set; give --site, --start or --clock-correction-s")
-    media = find_media(clip, store.all_media())
+    media = store.find_media(clip)
     changes: dict[str, Any] = {}
     if "site" in values:
         changes["site"] = values["site"].strip() or None
@@ -123,28 +123,6 @@ def _line(row: dict[str, Any]) -> str:
     if not row["is_present"]:
         facts.append("file missing")
     return f"{row['media_id']}  {row['path']}: {', '.join(facts)}"
-
-
-def find_media(name: str, media: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """The one clip with this id, name or path.
-
-    Raises SettingError unless there is exactly one.
-    """
-    path = Path(name).resolve()
-    found = [
-        m
-        for m in media
-        if name in (m["media_id"], m["name"], m["relative_path"])
-        or Path(m["path"]).resolve() == path
-    ]
-    if len(found) != 1:
-        if found:
-            ids = ", ".join(m["media_id"] for m in found)
-            raise SettingError(f"{len(found)} clips are called {name!r}; give an id: {ids}")
-        raise SettingError(
-            f"no clip is called {name!r} here; {closest(name, [m['name'] for m in media])}"
-        )
-    return found[0]
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.app.cli.media import find_media
 from lab.formats.annotations.files import FORMATS, read_rows, records_of, write_coverage, write_rows
 from lab.formats.annotations.table import read_file
+from lab.formats.export import as_bytes
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -51,7 +51,7 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
     media = store.all_media()
     records, notes = records_of(
         rows, media, annotator=args.annotator, watched=args.watched,
-        only_media=find_media(args.media, media) if args.media else None,
+        only_media=store.find_media(args.media) if args.media else None,
     )  # fmt: skip
     count = store.add_records(records)
     result = {
@@ -76,9 +76,9 @@ def _annotations(args: argparse.Namespace) -> int:
     from lab.store.store import Store
 
     store = Store(args.store)
-    media = store.all_media()
-    chosen = [find_media(args.media, media)] if args.media else media
-    annotations, watched = store.annotations(), store.coverage()
+    chosen = [store.find_media(args.media)] if args.media else store.all_media()
+    only = chosen[0]["media_id"] if args.media else None
+    annotations, watched = store.annotations(only), store.coverage(only)
     if args.annotator:
         annotations = [a for a in annotations if a.annotator == args.annotator]
         watched = [c for c in watched if c.annotator == args.annotator]
@@ -87,7 +87,9 @@ def _annotations(args: argparse.Namespace) -> int:
     elif args.coverage:
         print(write_coverage(watched, chosen), end="")
     else:
-        print(write_rows(annotations, watched, chosen, args.format), end="")
+        whole = write_rows(annotations, watched, chosen, args.format)
+        sys.stdout.buffer.write(as_bytes(whole))
+        sys.stdout.buffer.flush()
     return 0
 
 

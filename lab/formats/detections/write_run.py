@@ -13,7 +13,9 @@ from lab.runs.run import Run
 from lab.score_log.effort import effort_of
 from lab.score_log.recipe import make_recipe
 from lab.score_log.writer import ScoreLogWriter
-from lab.store.store import Store, new_run_id
+from lab.store.outcomes import write_outcome
+from lab.store.run_facts import write_run_facts
+from lab.store.store import NewRun, Store, new_run_id
 from lab.video.media import Media
 from lab.video.sampling import Sampling
 
@@ -48,6 +50,7 @@ def write_run(
     run_id = new_run_id()
     manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
     with ScoreLogWriter(store.log_folder(run_id), manifest) as log:
+        write_run_facts(log.folder, NewRun(run_id, recipe, threshold), media)
         store.create_run(run_id, recipe, threshold)
         for s in samples:
             log.add_sample(s.frame_index, s.pts_us, s.detections, s.failed)
@@ -56,5 +59,6 @@ def write_run(
     pts_us = np.array([s.pts_us for s in samples], np.int64)
     ok = np.array([s.failed is None for s in samples], bool)
     effort = effort_of(pts_us, ok, media.end_us, every_s).to_dict()
+    write_outcome(log.folder, "done", error=None, effort=effort, elapsed_s=0.0)
     store.finish_run(run_id, "done", error=None, effort=effort, elapsed_s=0.0)
     return Run(store, run_id)

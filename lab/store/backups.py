@@ -37,10 +37,10 @@ def expect_copies(folder: Path) -> None:
     _backups(folder).mkdir(exist_ok=True)
 
 
-def is_due(folder: Path) -> bool:
-    """Whether no copy was made for a day."""
+def is_due(folder: Path, after_s: float = _DAY_S) -> bool:
+    """Whether no copy was made for this long."""
     try:
-        return time.time() - _backups(folder).stat().st_mtime > _DAY_S
+        return time.time() - _backups(folder).stat().st_mtime > after_s
     except FileNotFoundError:
         return True
 

@@ -7,6 +7,7 @@ DuckDB gives a database file to one process, readers included, so nobody keeps i
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,13 @@ class Catalog:
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from None
 
+    @property
+    def cannot_be_written(self) -> str | None:
+        """Why the store can be read, but not changed; None if it can, or is not there."""
+        if not self.path.exists() or os.access(self.folder, os.W_OK):
+            return None
+        return f"the store {self.folder} can be read, but not changed: it cannot be written here"
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection inside a transaction, committed at the end, rolled back on an error.
@@ -93,9 +101,12 @@ class Catalog:
         """Let others have it at once, before something that takes long."""
         self._session.give_up()
 
-    def make_copy(self) -> Path | None:
-        """Copy all tables to `backups/`; None where there is no catalog. Raises StoreError."""
-        if not self.exists:
+    def make_copy(self, if_older_s: float = 0.0) -> Path | None:
+        """Copy all tables to `backups/`; None where there is no catalog. Raises StoreError.
+
+        if_older_s: only if the last copy is at least so many seconds old.
+        """
+        if not self.exists or not backups.is_due(self.folder, if_older_s):
             return None
         with self._open() as connection:
             return self._copied(connection)

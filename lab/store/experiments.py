@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.annotation import utc_now
-from lab.errors import SettingError, closest
+from lab.errors import SettingError, StoreReadOnlyError, closest
 
 if TYPE_CHECKING:
     from lab.rules.rule import Rule
@@ -49,7 +50,7 @@ class ExperimentRows:
 
     def entries(self) -> list[dict[str, Any]]:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
-        with self.catalog.transaction() as db:
+        with suppress(StoreReadOnlyError), self.catalog.transaction() as db:
             db.execute(
                 """INSERT OR IGNORE INTO entries
                 (entry_id, kind, run_id, title, parents, created_utc)

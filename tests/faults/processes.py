@@ -12,6 +12,9 @@ import os, sys, time
 import lab
 from lab.store.store import Store
 store = Store(sys.argv[1])
+def error_of(action, *given):
+    try: action(*given)
+    except lab.LabError as error: return type(error).__name__
 print("ready", flush=True)
 for line in sys.stdin:
     exec(line)

@@ -143,6 +143,7 @@ def examine_store(store: Store) -> dict[str, Any]:
         return section | {"problems": [str(error)]}
     unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
     return section | {
+        **({"state": why} if (why := store.catalog.cannot_be_written) else {}),
         "runs": len(runs),
         "unfinished": unfinished,
         **_copies(store),

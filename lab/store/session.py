@@ -163,15 +163,17 @@ class Session:
             if not self._mutex.acquire(blocking=False):
                 continue
             try:
-                idle_s = time.monotonic() - self._used
-                is_over = idle_s > IDLE_S or (idle_s > _LOOK_EVERY_S and self._is_wanted())
-                if self._connection is not None and is_over:
+                if self._connection is not None and self._is_over():
                     self._close()
                 if self._connection is None:
                     self._watcher = None
                     return
             finally:
                 self._mutex.release()
+
+    def _is_over(self) -> bool:
+        idle_s = time.monotonic() - self._used
+        return idle_s > IDLE_S or (idle_s > _LOOK_EVERY_S and self._is_wanted())
 
     # forks
 

@@ -26,6 +26,18 @@ class StoreError(LabError):
     """The store cannot be read or written."""
 
 
+class StoreBusyError(StoreError):
+    """Another program, or another thread, has the catalog for too long."""
+
+
+class StoreDamagedError(StoreError):
+    """The catalog is damaged."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The store can be read, but not written."""
+
+
 class JobError(LabError):
     """A worker failed, died, or was given a job that it does not know."""
 

@@ -107,6 +107,7 @@ def analysed(kept):
                     shutil.copytree(source / "store", folder / "store")
                     before = (source / "run_ids").read_text()
                 run = lab.analyze(clip, store=folder / "store", progress=False, **settings)
+                run.store.catalog.give_up()  # all in the file, for it is copied
                 (folder / "run_ids").write_text(f"{before}{run.run_id}\n")
         return folder
 

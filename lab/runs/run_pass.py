@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lab.errors import DetectorError, StoreError
+from lab.errors import DetectorError, StoreBusyError, StoreError
 from lab.runs.execute import Outcome, PlannedRun, execute
 from lab.runs.progress import Report, reporter
 from lab.runs.run import Run
+from lab.store.outcomes import remove_outcome, write_outcome
+from lab.store.run_facts import write_run_facts
 from lab.store.store import EndedRun, NewRun, Store
 from lab.video.media import Media
 from lab.video.source import Source
@@ -36,15 +39,49 @@ class CatalogRegister:
             if one.run_id in self.recorded
         ]
         resumed = [one.run_id for one in planned if one.run_id not in self.recorded]
+        for one in planned:
+            remove_outcome(one.folder)
+        for new in fresh:
+            write_run_facts(self.store.log_folder(new.run_id), new, self.media)
         self.store.create_runs(fresh, media=[self.media], resumed=resumed)
+        self.store.catalog.give_up()  # the analysis takes long, and may hold up our threads
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
-        self.store.finish_runs([EndedRun(**asdict(one)) for one in outcomes])
+        """Keep the outcomes beside the logs, then in the catalog, as soon as it can be had."""
+        for one in outcomes:
+            with suppress(OSError):  # of a full disk; the catalog may still take it
+                write_outcome(
+                    self.store.log_folder(one.run_id),
+                    one.state,
+                    error=one.error,
+                    effort=one.effort,
+                    elapsed_s=one.elapsed_s,
+                )
+        ended = [EndedRun(**asdict(one)) for one in outcomes]
+        waiting_for_catalog(lambda: self.store.finish_runs(ended))
 
     def withdraw(self, planned: Sequence[PlannedRun]) -> None:
         """As far as a full disk allows."""
         with suppress(StoreError):
             self.store.delete_runs(one.run_id for one in planned)
+
+
+def waiting_for_catalog(action: Callable[[], None]) -> None:
+    """Do it, however long others keep the catalog; says so on standard error."""
+    has_said = False
+    while True:
+        try:
+            action()
+        except StoreBusyError as error:
+            if not has_said:
+                print(
+                    f"lab: the analysis has ended and is kept; waiting for the store: {error}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+            has_said = True
+        else:
+            return
 
 
 def run_pass(

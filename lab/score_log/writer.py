@@ -247,7 +247,7 @@ def sync_logs(folders: Iterable[Path]) -> None:
 
 
 def _sync_log(folder: Path) -> None:
-    for file in [*folder.glob("*.parquet"), folder / "manifest.json"]:
+    for file in [*folder.glob("*.parquet"), *folder.glob("*.json")]:
         with file.open("rb+") as opened:
             os.fsync(opened.fileno())
     sync_folder(folder)

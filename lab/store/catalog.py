@@ -1,41 +1,37 @@
-"""The catalog file: opened for one transaction at a time, by one process at a time.
+"""The catalog file: in use by one process at a time, one transaction after another.
 
-DuckDB gives a database file to one process, readers included, so nobody holds it: each
-operation takes a mutex of this process, then a lock file, connects, does one transaction, and
-closes. Nothing but DuckDB ever opens the file.
+DuckDB gives a database file to one process, readers included, so nobody keeps it for long: see
+`lab.store.session`. Nothing but DuckDB ever opens the file.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import random
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from filelock import BaseFileLock, FileLock, Timeout
 
-from lab.errors import StoreError
-from lab.store.migrations import migrate
+from lab.errors import StoreBusyError, StoreError, StoreReadOnlyError
+from lab.store import backups
+from lab.store.damage import (
+    cannot_write,
+    damaged,
+    first_line,
+    is_lock,
+    told_in_use,
+    told_on_opening,
+    unusable,
+)
+from lab.store.migrations import MIGRATIONS, migrate, version_of
+from lab.store.outcomes import write_in
+from lab.store.session import session_of
 
-_mutexes: dict[str, threading.RLock] = {}
-_mutexes_guard = threading.Lock()
 _LONGEST_PAUSE_S = 0.05
-
-
-def _command() -> str:
-    """The program and its command, without options: those may hold secrets."""
-    words = [
-        Path(sys.argv[0] or "python").name,
-        *(w for w in sys.argv[1:2] if not w.startswith("-")),
-    ]
-    return " ".join(words)[:200]
 
 
 class Catalog:
@@ -48,124 +44,173 @@ class Catalog:
         self.folder = folder
         self.path = folder / "catalog.duckdb"
         self._wait_s = wait_s
-        self._migrated = False
-        with _mutexes_guard:
-            self._mutex = _mutexes.setdefault(str(folder.absolute()), threading.RLock())
+        self._session = session_of(folder)
 
     @property
     def exists(self) -> bool:
-        return self.path.exists()
+        try:
+            return self.path.exists()
+        except OSError as error:
+            raise StoreError(cannot_write(self.folder, error)) from None
+
+    @property
+    def cannot_be_written(self) -> str | None:
+        """Why the store can be read, but not changed; None if it can, or is not there."""
+        if not self.path.exists() or os.access(self.folder, os.W_OK):
+            return None
+        return f"the store {self.folder} can be read, but not changed: it cannot be written here"
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection inside a transaction, committed at the end, rolled back on an error.
 
-        Raises StoreError if the store cannot be written, is newer, or stays locked.
+        Raises StoreError if the store cannot be written, is newer, damaged, or stays locked.
         """
-        with self._locked():
-            connection = self._connect()
+        with self._open() as connection:
+            connection.begin()
             try:
-                if not self._migrated:
-                    migrate(connection, self.path)
-                    self._migrated = True
-                connection.begin()
-                try:
-                    yield connection
-                except BaseException:
+                yield connection
+            except BaseException:
+                with contextlib.suppress(duckdb.Error):
                     connection.rollback()
-                    raise
-                connection.commit()
-            except duckdb.OperationalError as error:  # no space, no permission, a broken disk
-                raise StoreError(
-                    f"the store {self.folder} cannot be written: {_first_line(error)}"
-                ) from None
-            finally:
-                connection.close()
+                raise
+            connection.commit()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
         """A transaction for `rows`; None where there is no catalog, which is not created then.
 
-        Raises as `transaction` does.
+        A store that cannot be written can be read. Raises as `transaction` does.
         """
         if not self.exists:
             yield None
             return
-        with self.transaction() as db:
-            yield db
+        with contextlib.ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self.transaction())
+            except StoreReadOnlyError:
+                connection = stack.enter_context(self._open_to_read())
+            yield connection
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """The rows of one query, by column name; none where there is no catalog."""
         with self.reading() as db:
             return rows(db, sql, values)
 
+    def give_up(self) -> None:
+        """Let others have it at once, before something that takes long."""
+        self._session.give_up()
+
+    def make_copy(self, if_older_s: float = 0.0) -> Path | None:
+        """Copy all tables to `backups/`; None where there is no catalog. Raises StoreError.
+
+        if_older_s: only if the last copy is at least so many seconds old.
+        """
+        if not self.exists or not backups.is_due(self.folder, if_older_s):
+            return None
+        with self._open() as connection:
+            return self._copied(connection)
+
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        if not self._mutex.acquire(timeout=self._wait_s):
-            raise StoreError(
-                f"the store {self.folder} was busy in this process for {self._wait_s:.0f} s"
-            )
-        try:
-            lock = self._file_lock()
-            try:
-                try:
-                    self._holder.write_text(f"{os.getpid()} {_command()}")
-                except OSError as error:
-                    raise StoreError(cannot_write(self.folder, error)) from None
-                yield
-            finally:
-                lock.release()
-        finally:
-            self._mutex.release()
+    def closed(self) -> Iterator[None]:
+        """Nobody has it open inside this block. Raises StoreError."""
+        with self._session.turn(self._wait_s):
+            yield
 
-    @property
-    def _holder(self) -> Path:
-        # Beside the lock: taking a lock file empties it.
-        return self.folder / "catalog.lock.holder"
-
-    def _file_lock(self) -> BaseFileLock:
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[duckdb.DuckDBPyConnection]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "catalog.lock")
-            deadline = time.monotonic() + self._wait_s
-            while True:
-                try:
-                    lock.acquire(timeout=0)
-                    return lock
-                except Timeout:
-                    if time.monotonic() > deadline:
-                        raise
-                    time.sleep(random.uniform(0.002, _LONGEST_PAUSE_S))
-        except Timeout:
-            raise StoreError(
-                f"the store {self.folder} stayed locked for {self._wait_s:.0f} s by process "
-                f"{self._lock_holder()}; wait for it or stop it"
-            ) from None
-        except OSError as error:
-            raise StoreError(cannot_write(self.folder, error)) from None
-
-    def _lock_holder(self) -> str:
-        try:
-            pid, _, command = self._holder.read_text().partition(" ")
-        except OSError:
-            return "unknown"
-        return f"{pid} ({command})"
+            with self._session.use(self._wait_s, self._connect) as connection:
+                yield connection
+        except duckdb.Error as error:
+            raise told_in_use(self.folder, error) or error from None
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
+        """It is the turn of this process: open the file, made and brought up to date if needed."""
+        try:
+            if not self.path.exists():
+                self._create()
+        except OSError as error:
+            raise unusable(self.folder, error) from None
+        if self.path.stat().st_size == 0:  # DuckDB would take it for a new one
+            raise damaged(self.folder, "the file is empty")
+        connection = self._connect_to(self.path)
+        try:
+            self._prepare(connection)
+        except duckdb.Error as error:
+            connection.close()
+            raise told_in_use(self.folder, error) or error from None
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _create(self) -> None:
+        """Put it at its place when it is whole: a process may be killed at any moment."""
+        part = self.path.with_suffix(".new")
+        for left in (part, part.with_suffix(".new.wal")):
+            left.unlink(missing_ok=True)
+        connection = self._connect_to(part)
+        try:
+            migrate(connection, self.path)
+        except duckdb.Error as error:
+            raise told_in_use(self.folder, error) or error from None
+        finally:
+            connection.close()
+        part.replace(self.path)
+        backups.expect_copies(self.folder)
+
+    def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
+        version = version_of(connection)
+        if version < len(MIGRATIONS) or backups.is_due(self.folder):
+            with contextlib.suppress(*([] if version < len(MIGRATIONS) else [StoreError])):
+                self._copied(connection)
+        if version != len(MIGRATIONS):
+            migrate(connection, self.path)
+        write_in(connection, self.folder / "logs")
+
+    def _copied(self, connection: duckdb.DuckDBPyConnection) -> Path:
+        try:
+            return backups.make_copy(connection, self.folder)
+        except duckdb.Error as error:
+            raise told_in_use(self.folder, error) or error from None
+        except OSError as error:
+            raise unusable(self.folder, error) from None
+
+    def _connect_to(self, path: Path, *, to_read: bool = False) -> duckdb.DuckDBPyConnection:
         deadline = time.monotonic() + self._wait_s
         while True:
             try:
-                return duckdb.connect(str(self.path))
+                return duckdb.connect(str(path), read_only=to_read)
             except duckdb.Error as error:
-                text = _first_line(error)
-                if "lock" not in text.lower():
-                    raise StoreError(f"the catalog {self.path} cannot be opened: {text}") from None
+                if not is_lock(error):
+                    raise told_on_opening(self.folder, error) from None
                 if time.monotonic() > deadline:
-                    raise StoreError(
+                    raise StoreBusyError(
                         f"the catalog stayed locked for {self._wait_s:.0f} s by another program; "
-                        f"close that one: {text}"
+                        f"close that one: {first_line(error)}"
                     ) from None
             time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
+
+    @contextlib.contextmanager
+    def _open_to_read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Without a lock file, which cannot be written either."""
+        with self._session.alone(self._wait_s):
+            connection = self._connect_to(self.path, to_read=True)
+            try:
+                version = version_of(connection)
+                if version != len(MIGRATIONS):
+                    raise StoreReadOnlyError(
+                        f"the store {self.folder} has schema {version}, this version reads "
+                        f"{len(MIGRATIONS)}, and it cannot be written here; copy it, and name "
+                        "the copy with --store"
+                    )
+                connection.begin()
+                yield connection
+            except duckdb.Error as error:
+                raise told_in_use(self.folder, error) or error from None
+            finally:
+                connection.close()
 
 
 def rows(
@@ -177,19 +222,3 @@ def rows(
     result = db.execute(sql, list(values))
     names = [column[0] for column in result.description or []]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
-
-
-def cannot_write(folder: Path, error: OSError) -> str:
-    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-        return (
-            f"the store {folder} cannot be written ({error.strerror}); choose another with --store"
-        )
-    if error.errno in (errno.EEXIST, errno.ENOTDIR):
-        return f"the store {folder} is a file, not a folder; choose another with --store"
-    if error.errno == errno.ENOSPC:
-        return f"no space left on the disk of {folder}; free some, then resume the run"
-    return f"the store {folder} cannot be used: {error.strerror or error}"
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:300]

@@ -20,9 +20,9 @@ class EmbeddingRows:
 
     def embeddings(self, encoder: str, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Those that are known: text to float32 (dimensions,)."""
-        if not self.catalog.exists:
-            return {}
-        with self.catalog.transaction() as db:
+        with self.catalog.reading() as db:
+            if db is None:
+                return {}
             rows = db.execute(
                 "SELECT text, vector FROM embeddings "
                 "WHERE encoder = ? AND text IN (SELECT unnest(?))",
@@ -31,9 +31,9 @@ class EmbeddingRows:
         return {text: np.frombuffer(vector, "<f4").copy() for text, vector in rows}
 
     def embedding_names(self, encoder: str) -> list[str]:
-        if not self.catalog.exists:
-            return []
-        with self.catalog.transaction() as db:
+        with self.catalog.reading() as db:
+            if db is None:
+                return []
             rows = db.execute(
                 "SELECT text FROM embeddings WHERE encoder = ? ORDER BY text", [encoder]
             )
@@ -41,9 +41,9 @@ class EmbeddingRows:
 
     def embedding_counts(self) -> dict[str, int]:
         """How many are kept, by encoder."""
-        if not self.catalog.exists:
-            return {}
-        with self.catalog.transaction() as db:
+        with self.catalog.reading() as db:
+            if db is None:
+                return {}
             rows = db.execute(
                 "SELECT encoder, count(*) FROM embeddings GROUP BY encoder ORDER BY encoder"
             )

@@ -112,11 +112,19 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
 ]
 
 
+def version_of(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of migrations that were done; 0 for an empty database."""
+    try:
+        row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
+    except duckdb.CatalogException:
+        return 0
+    return (row[0] if row else 0) or 0
+
+
 def migrate(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Bring the schema up to date. Raises StoreError if it is newer than this version."""
     connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")
-    row = connection.execute("SELECT max(version) FROM schema_version").fetchone()
-    version = (row[0] if row else 0) or 0
+    version = version_of(connection)
     if version > len(MIGRATIONS):
         raise StoreError(
             f"{path} has schema {version}, this version knows {len(MIGRATIONS)}; "

@@ -29,6 +29,7 @@ def go_to(page, seconds):
 
 
 def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tmp_path, visits):
+    visits.store.catalog.give_up()
     shutil.copytree(visits.store.folder, server.store)
     run = lab.open_store(server.store).run(visits.run_id)
     visits = [

@@ -71,6 +71,7 @@ HOLDER = (
 def test_a_catalog_locked_for_long_names_the_holder(tmp_path):
     store = Store(tmp_path)
     store.save_rule("first", lab.Rule())
+    store.catalog.give_up()
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(store.catalog.path)], stdout=subprocess.PIPE
     )
@@ -110,6 +111,7 @@ def test_a_transaction_of_another_process_is_waited_for_then_named(tmp_path):
 def test_a_store_of_a_newer_schema_is_refused_and_left_alone(tmp_path):
     store = Store(tmp_path)
     store.save_rule("kept", lab.Rule())
+    store.catalog.give_up()
     with duckdb.connect(str(store.catalog.path)) as db:
         db.execute("INSERT INTO schema_version VALUES (99)")
     with pytest.raises(StoreError, match="schema 99, this version knows 4; update"):

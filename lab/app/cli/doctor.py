@@ -16,26 +16,33 @@ from lab.runs.make_detector import make_detector
 from lab.score_log.recipe import environment
 from lab.score_log.score_log import read_log
 from lab.sinks.registered import sinks
+from lab.store.backups import copied_at, copies
+from lab.store.repair import damage_of, repair, unknown_runs
 from lab.store.store import Store
 from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
 
 
-def examine(folder: str | None) -> dict[str, dict[str, Any]]:
-    """Sections of names and values, for people and for programs."""
+def examine(folder: str | None, *, repairing: bool = False) -> dict[str, dict[str, Any]]:
+    """Sections of names and values, for people and for programs.
+
+    repairing: put a damaged catalog right first, and say what was done. Raises StoreError.
+    """
     import lab
 
     machine = environment()
     config = load_config(store=folder)
+    store = Store(config.store)
     return {
+        **({"repair": {"done": repair(store)}} if repairing else {}),
         "versions": {"lab": lab.__version__, "python": machine["python"], **machine["packages"]},
         "settings": _settings(config),
         "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
         "plugins": _plugins(),
-        "store": _store(Store(config.store)),
+        "store": examine_store(store),
     }
 
 
@@ -124,17 +131,42 @@ def _details(recipe: dict[str, Any]) -> str:
     return f"{recipe['weights']} on {recipe['runtime']}, {labels}"
 
 
-def _store(store: Store) -> dict[str, Any]:
+def examine_store(store: Store) -> dict[str, Any]:
+    """What a store holds, and what is wrong with it, one line each."""
     section: dict[str, Any] = {"folder": str(store.folder)}
     if not store.folder.exists():
         return section | {"state": "not created yet; the first run creates it"}
     try:
         runs = store.runs()
-        problems = check_health(store)
+        problems = [*_catalog_problems(store), *check_health(store)]
     except LabError as error:
         return section | {"problems": [str(error)]}
     unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
-    return section | {"runs": len(runs), "unfinished": unfinished, "problems": problems}
+    return section | {
+        **({"state": why} if (why := store.catalog.cannot_be_written) else {}),
+        "runs": len(runs),
+        "unfinished": unfinished,
+        **_copies(store),
+        "problems": problems,
+    }
+
+
+def _copies(store: Store) -> dict[str, str]:
+    last = next(iter(copies(store.folder)), None)
+    return {} if last is None else {"last copy": f"{copied_at(last):%Y-%m-%d %H:%M} UTC, {last}"}
+
+
+def _catalog_problems(store: Store) -> list[str]:
+    damage = damage_of(store)
+    if damage is not None:
+        return [damage]
+    unknown = unknown_runs(store)
+    if not unknown:
+        return []
+    return [
+        f"{len(unknown)} logs have no run in the catalog ({', '.join(unknown[:3])}); "
+        f"find their runs again with: lab doctor --repair --store {store.folder}"
+    ]
 
 
 def check_health(store: Store) -> list[str]:

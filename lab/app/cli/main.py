@@ -22,10 +22,12 @@ from lab.errors import LabError, SettingError
 def _doctor(args: argparse.Namespace) -> int:
     from lab.app.cli.doctor import examine
 
-    report = examine(args.store)
+    report = examine(args.store, repairing=args.repair)
     if args.json:
         print(json.dumps(report, indent=1))
     else:
+        for line in report.pop("repair", {}).get("done", []):
+            print(f"repair: {line}")
         for section, rows in report.items():
             print(f"{section}:")
             for name, value in rows.items():
@@ -128,6 +130,8 @@ def build_parser() -> argparse.ArgumentParser:
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
                 "lab doctor")  # fmt: skip
+    d.add_argument("--repair", action="store_true",
+                   help="restore a damaged catalog, and find its runs again")  # fmt: skip
     command("worker", _worker, "Run jobs read from standard input; used by the app.",
             "lab worker < jobs.jsonl")  # fmt: skip
     for sub in (a, s, e, d, *grouped):

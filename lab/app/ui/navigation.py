@@ -6,6 +6,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from lab.app.server.state import app_state
+from lab.errors import LabError
+
 
 def show_pages() -> None:
     st.set_page_config(
@@ -33,7 +36,17 @@ def show_pages() -> None:
         "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
     )
     _keep_tab()
+    _say_what_cannot_be_done()
     page.run()
+
+
+def _say_what_cannot_be_done() -> None:
+    try:
+        why = app_state().store.catalog.cannot_be_written
+    except LabError:  # which the page shows
+        return
+    if why is not None:
+        st.warning(f"{why}: no analysis, annotation, saving or import, and no new pictures.")
 
 
 def _keep_tab() -> None:

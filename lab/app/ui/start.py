@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import streamlit as st
+
+from lab.errors import LabError
 
 
 def allowed_hosts() -> tuple[str, ...]:
@@ -24,6 +26,14 @@ def _warm_up() -> None:
     matching.warm_up()
 
 
+def _copy_catalog() -> None:
+    """A damaged catalog, or one that cannot be written, is told by the pages."""
+    from lab.app.server.state import app_state
+
+    with suppress(LabError):
+        app_state().store.catalog.make_copy(if_older_s=3600)
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
@@ -34,6 +44,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_copy_catalog, name="copy of the catalog", daemon=True).start()
     gc.collect()
     gc.freeze()
     yield {}

@@ -15,6 +15,8 @@ from lab.runs.run import Run
 from lab.score_log.effort import effort_of
 from lab.score_log.recipe import make_recipe
 from lab.score_log.writer import ScoreLogWriter, sync_logs
+from lab.store.outcomes import write_outcome
+from lab.store.run_facts import write_run_facts
 from lab.store.store import EndedRun, NewRun, Store, new_run_id
 from lab.video.media import Media
 from lab.video.sampling import Sampling
@@ -95,8 +97,11 @@ def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
             )
             for (run_id, recipe), one in planned
         ]
+        new = [NewRun(run_id, recipe, one.threshold) for (run_id, recipe), one in planned]
+        for log, run, one in zip(logs, new, made, strict=True):
+            write_run_facts(log.folder, run, one.media)
         store.create_runs(
-            [NewRun(run_id, recipe, one.threshold) for (run_id, recipe), one in planned],
+            new,
             media=[one.media for one in made],
             relative_paths={one.media.media_id: one.relative_path for one in made},
         )
@@ -105,10 +110,13 @@ def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
                 log.add_sample(s.frame_index, s.pts_us, s.detections, s.failed)
             log.flush()
             log.compact()
+        ended = [EndedRun(run_id, "done", None, one.effort(), 0.0) for (run_id, _), one in planned]
+        for log, run in zip(logs, ended, strict=True):
+            write_outcome(
+                log.folder, "done", error=None, effort=run.effort, elapsed_s=0.0, is_durable=False
+            )
         sync_logs(log.folder for log in logs)
-        store.finish_runs(
-            [EndedRun(run_id, "done", None, one.effort(), 0.0) for (run_id, _), one in planned]
-        )
+        store.finish_runs(ended)
     return Run.many(store, list(recipes))
 
 

@@ -18,8 +18,8 @@ from lab.formats.csv import to_csv
 from lab.rules.describe import describe
 from lab.rules.rule import Rule
 from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
+from lab.score_log.parts import added_folders, part_files
 from lab.score_log.recipe import environment
-from lab.score_log.score_log import added_folders, part_files
 from lab.video.media import sha256
 
 FORMAT = 1

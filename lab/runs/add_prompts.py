@@ -24,8 +24,10 @@ from lab.runs.open_store import OpenedStore
 from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.runs.progress import Progress, Report, reporter
 from lab.runs.run import Run
-from lab.score_log.score_log import ADDED, ScoreLog, added_folders, read_log, read_manifest
-from lab.score_log.writer import ScoreLogWriter, is_locked, write_manifest
+from lab.score_log.manifest import ADDED, read_manifest, write_manifest
+from lab.score_log.parts import added_folders
+from lab.score_log.score_log import ScoreLog, read_log
+from lab.score_log.writer import ScoreLogWriter, is_locked
 from lab.store.store import Store
 from lab.video.registered import open_source
 from lab.video.sampling import EVERY_FRAME

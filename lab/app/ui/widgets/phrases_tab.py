@@ -16,7 +16,8 @@ from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import added_folders, log_fingerprint
+from lab.score_log.parts import added_folders
+from lab.score_log.score_log import log_fingerprint
 
 MAX, _DEFAULT_COUNT = 6, 3
 _panels = st.components.v2.component(

@@ -26,6 +26,10 @@ class StoreError(LabError):
     """The store cannot be read or written."""
 
 
+class DamagedLogWarning(UserWarning):
+    """A run was read whose score log is not what was written: parts of it are left out."""
+
+
 class JobError(LabError):
     """A worker failed, died, or was given a job that it does not know."""
 

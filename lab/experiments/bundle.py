@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.atomic_file import write_atomically
-from lab.errors import LabError
+from lab.errors import LabError, StoreError
 from lab.evaluation.matching import Matching
 from lab.experiments.entry import Experiment
 from lab.formats.annotations.files import write_coverage, write_rows
@@ -85,6 +85,8 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         bundle.writestr("sightings.json", json.dumps(sightings))
         bundle.writestr("annotations.csv", write_rows(annotations, coverage, [run.media], "csv"))
         bundle.writestr("coverage.csv", write_coverage(coverage, [run.media]))
+        if run.damage is not None:
+            raise StoreError(run.damage)
         folder = experiment.store.log_folder(run.run_id)
         for one in (folder, *added_folders(folder)):
             for file in (one / "manifest.json", *(f for pair in part_files(one) for f in pair)):

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.detectors.make import detector_settings
 from lab.detectors.models_folder import list_models
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
@@ -116,12 +115,11 @@ class _Worker:
         return {"models": [info.to_dict() for info in list_models()]}
 
     def resume(self, job: Job, emit: Emit) -> Job:
-        from lab.runs.analyze import resume
+        from lab.runs.resume import resume, resume_settings
         from lab.store.store import Store
 
         store = Store(job["store"])
-        row = store.run(job["run_id"])
-        settings = detector_settings(row["recipe"], row["environment"])
+        settings = resume_settings(store, job["run_id"])
         run = resume(
             store,
             job["run_id"],

@@ -27,6 +27,7 @@ from lab.runs.run import Run
 from lab.score_log.manifest import ADDED, read_manifest, write_manifest
 from lab.score_log.parts import added_folders
 from lab.score_log.score_log import ScoreLog, read_log
+from lab.score_log.seal import list_added
 from lab.score_log.writer import ScoreLogWriter, is_locked
 from lab.store.store import Store
 from lab.video.registered import open_source
@@ -109,7 +110,25 @@ def _pass(
             log.compact()
             write_manifest(folder, {**read_manifest(folder), "complete": True})
             store.extend_recipe(run.run_id, detector.recipe())
+            list_added(folder)
     return is_whole
+
+
+def restore_added(
+    run: Run,
+    folder: Path,
+    labels: Sequence[str],
+    *,
+    progress: bool | Report = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Analyse again what the log of added labels has lost; whether it is whole then.
+
+    folder: of that log. Raises as `add_prompts` does.
+    """
+    with open_source(run.media["path"]) as source:
+        check_same_clip(run, source)
+        return _pass(run.store, run, folder, list(labels), source, None, None, progress, cancelled)
 
 
 def _task(run: Run, detector: Detector, log: ScoreLogWriter) -> tuple[AnalysisTask, list[int]]:

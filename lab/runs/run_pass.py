@@ -51,7 +51,7 @@ class CatalogRegister:
     def withdraw(self, planned: Sequence[PlannedRun]) -> None:
         """As far as a full disk allows."""
         with suppress(StoreError):
-            self.store.delete_runs(one.run_id for one in planned)
+            self.store.delete_runs(one.run_id for one in planned if one.run_id in self.recorded)
 
 
 def run_pass(

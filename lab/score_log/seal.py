@@ -58,14 +58,20 @@ def log_state(folder: Path, run_id: str | None = None) -> LogState:
 
 
 def damaged_added(folder: Path) -> dict[Path, list[str]]:
-    """The logs of added labels that are not what was written, with the labels of each."""
+    """The logs of added labels that are not what was written, with the labels of each.
+
+    The list is empty where nothing in the folder says them. Raises as `read_manifest` does.
+    """
     manifest = read_manifest(folder)
     found = {}
     for one in added_folders(folder, manifest):
         if not _damage(one, manifest.get("run_id")):
             continue
-        labels = manifest.get(ADDED, {}).get(one.name)
-        found[one] = list(labels or read_manifest(one)["labels"])
+        try:
+            labels = read_manifest(one)["labels"]
+        except DamagedManifest:
+            labels = manifest.get(ADDED, {}).get(one.name, [])
+        found[one] = list(labels)
     return found
 
 
@@ -98,6 +104,7 @@ def list_added(folder: Path) -> None:
     """
     base = folder.parent.parent
     labels = read_manifest(folder)["labels"]
+    read_manifest(base)  # one that is damaged is not made anew here
     with ScoreLogWriter(base, {}):
         manifest = read_manifest(base)
         write_manifest(base, {**manifest, ADDED: {**manifest.get(ADDED, {}), folder.name: labels}})

@@ -26,8 +26,9 @@ def run_analyze(args: argparse.Namespace) -> int:
             else "a file or a folder, or a document with --job"
         )
         raise SettingError(f"name {what}")
-    from lab.runs.analyze import analyze, resume
+    from lab.runs.analyze import analyze
     from lab.runs.make_detector import make_detector
+    from lab.runs.resume import resume
     from lab.store.store import Store
 
     store = Store(args.store)

@@ -18,10 +18,10 @@ from lab.runs.make_detector import make_detector
 from lab.runs.progress import Report
 from lab.runs.run import Run, lacking_samples
 from lab.runs.run_pass import CatalogRegister, run_pass
-from lab.score_log.manifest import ADDED, DamagedManifest, read_manifest
+from lab.score_log.manifest import ADDED, DamagedManifest, check_run, read_manifest
 from lab.score_log.parts import added_folders
 from lab.score_log.recipe import DECODER_VERSION, make_recipe, recipe_hash
-from lab.score_log.score_log import check_run, read_log
+from lab.score_log.score_log import read_log
 from lab.score_log.seal import damaged_added, log_state
 from lab.score_log.writer import is_locked
 from lab.store.store import Store

@@ -57,6 +57,15 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
+def check_run(folder: Path, manifest: Mapping[str, Any], run_id: str | None) -> None:
+    """Raises DamagedManifest if a log is of another run; run_id: None leaves that open."""
+    found = manifest.get("run_id", run_id)
+    if run_id is not None and found != run_id:
+        raise DamagedManifest(
+            f"{folder / NAME} is of run {found}; restore it from a copy, or {way_out(run_id)}"
+        )
+
+
 def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write a log's manifest, whole or not at all, so that it survives a loss of power.
 

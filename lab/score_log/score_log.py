@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lab.errors import SettingError, closest
-from lab.score_log.manifest import ADDED, DamagedManifest, read_manifest, way_out
+from lab.score_log.manifest import ADDED, DamagedManifest, check_run, read_manifest
 from lab.score_log.parts import (
     DETECTIONS,
     SAMPLES,
@@ -172,16 +172,6 @@ def read_log(folder: Path, run_id: str | None = None) -> ScoreLog:
     for one in added_folders(folder, manifest):
         log = _joined(log, *_read_added(one, manifest))
     return log
-
-
-def check_run(folder: Path, manifest: Mapping[str, Any], run_id: str | None) -> None:
-    """Raises DamagedManifest if a log is of another run."""
-    found = manifest.get("run_id", run_id)
-    if run_id is not None and found != run_id:
-        raise DamagedManifest(
-            f"{folder / 'manifest.json'} is of run {found}; restore it from a copy, or "
-            f"{way_out(run_id)}"
-        )
 
 
 def _read_added(folder: Path, manifest: Mapping[str, Any]) -> tuple[ScoreLog, bool]:

@@ -12,11 +12,11 @@ from lab.score_log.manifest import (
     ADDED,
     NAME,
     DamagedManifest,
+    check_run,
     read_manifest,
     write_manifest,
 )
 from lab.score_log.parts import PartProblem, added_folders, is_set_aside, part_number, parts_of
-from lab.score_log.score_log import check_run
 from lab.score_log.writer import ScoreLogWriter
 
 _OWN = frozenset([NAME, "lock", ADDED])

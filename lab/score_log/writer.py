@@ -22,6 +22,7 @@ from lab.score_log.manifest import (
     ADDED,
     FORMAT,
     DamagedManifest,
+    check_run,
     read_manifest,
     run_of,
     way_out,
@@ -67,7 +68,7 @@ class ScoreLogWriter:
                 "try again when that is done"
             ) from None
         try:
-            read_manifest(folder)
+            check_run(folder, read_manifest(folder), manifest.get("run_id"))
         except DamagedManifest:
             write_manifest(folder, {"format": FORMAT, **manifest, **_found_in(folder)})
         except StoreError:

@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import note_damage
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
@@ -116,6 +117,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         help="How much a sighting must overlap an annotation to match it.",
     )
     runs = app_state.runs([rows[m]["run_id"] for m in chosen or rows])
+    note_damage(*runs)
     rule = rule if rule is not None else runs[0].default_rule
     try:
         rule.check_floor(float(runs[0].recipe["score_floor"]))

@@ -14,7 +14,7 @@ from lab.score_log.seal import log_state, seal
 from lab.store.store import Store
 from tests.builders import assert_same_log
 
-FILES = ("manifest.json", "samples-00001.parquet", "detections-00001.parquet")
+FILES = ("manifest.json", "samples-*.parquet", "detections-*.parquet")
 SETTINGS = {"detector": "motion", "every_s": 0.5}
 
 
@@ -36,6 +36,11 @@ def folder_of(run):
     return run.store.log_folder(run.run_id)
 
 
+def file_of(run, pattern):
+    (file,) = folder_of(run).glob(pattern)
+    return file
+
+
 def remove(file, other):
     file.unlink()
 
@@ -49,7 +54,7 @@ def empty(file, other):
 
 
 def replace(file, other):
-    shutil.copy(other / file.name, file)
+    shutil.copy(other, file)
 
 
 def flip(share):
@@ -84,12 +89,14 @@ def truth_of(run, folder):
 
 
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda d: d.__name__)
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("pattern", FILES)
 def test_what_is_not_as_written_is_said_and_analysed_again(
-    run, other, name, damage, tmp_path, capsys, monkeypatch
+    run, other, pattern, damage, tmp_path, capsys, monkeypatch
 ):
     before, found_before = run.log, run.sightings()
-    damage(folder_of(run) / name, folder_of(other))
+    file = file_of(run, pattern)
+    name = file.name
+    damage(file, file_of(other, pattern))
 
     # The library.
     reread = run.refresh()
@@ -145,12 +152,12 @@ STRAYS = (
 @pytest.mark.parametrize("name", STRAYS)
 @pytest.mark.parametrize("content", ["a copy", "nonsense"])
 def test_other_files_in_the_folder_are_not_read_and_are_named(run, name, content):
-    folder = folder_of(run)
-    before, stray = run.log, folder / name
+    before, stray = run.log, folder_of(run) / name
+    if stray.exists():
+        pytest.skip("the log has a part of this name: the analysis was slow")
     stray.parent.mkdir(parents=True, exist_ok=True)
     if content == "a copy":
-        kind = "manifest.json" if "manifest" in name else "samples-00001.parquet"
-        shutil.copy(folder / kind, stray)
+        shutil.copy(file_of(run, FILES[0] if "manifest" in name else FILES[1]), stray)
     else:
         stray.write_bytes(b"\0nonsense")
     with warnings.catch_warnings():
@@ -207,7 +214,7 @@ def test_a_log_of_an_older_version_opens_and_can_be_sealed(run):
 def test_a_removed_part_of_an_older_log_shows_by_the_count_of_samples(run, capsys):
     make_old(run)
     before = run.log
-    (folder_of(run) / FILES[1]).unlink()
+    file_of(run, FILES[1]).unlink()
     code, said = read_by_command(run, "sightings", capsys)
     assert code == 1
     assert "0 of" in said[0]
@@ -230,7 +237,7 @@ def test_a_damaged_run_is_neither_reused_nor_bundled(run, samples):
     from lab.experiments.entry import Experiment, save_rule_entry
 
     entry = save_rule_entry(run, run.default_rule, "a rule", None)
-    (folder_of(run) / FILES[2]).unlink()
+    file_of(run, FILES[2]).unlink()
     again = lab.analyze(
         samples / "cat_then_person.mp4",
         store=run.store,
@@ -276,7 +283,7 @@ LAYER = "added/001"
         [LAYER],
         ["manifest.json", f"{LAYER}/detections-*.parquet"],
         ["manifest.json", "detections-*.parquet"],
-        ["samples-00001.parquet", f"{LAYER}/manifest.json"],
+        ["samples-*.parquet", f"{LAYER}/manifest.json"],
     ],
     ids=lambda lost: "+".join(lost).replace("/", "_").replace("-*.parquet", ""),
 )
@@ -285,14 +292,15 @@ def test_added_prompts_are_made_whole_too(prompted, lost, tmp_path, capsys):
     store = Store(tmp_path / "store")
     folder = store.log_folder(prompted.run_id)
     for name in lost:
-        shutil.rmtree(folder / name) if name == LAYER else (folder / name).unlink()
+        (path,) = folder.glob(name)
+        shutil.rmtree(path) if name == LAYER else path.unlink()
     code = main(["sightings", prompted.run_id, "--store", str(store.folder)])
     said = capsys.readouterr().err
     assert code == 1
     assert f"--resume {prompted.run_id}" in said
     from lab.app.cli.doctor import check_health
 
-    assert any(lost[0].split("/")[-1] in problem for problem in check_health(store))
+    assert any(lost[0].split("/")[-1].split("*")[0] in one for one in check_health(store))
     whole = lab.resume(store, prompted.run_id, progress=False)
     assert_same_log(whole.log, prompted.log)
     assert whole.recipe_hash == prompted.recipe_hash

@@ -100,9 +100,8 @@ def versions(run: Run) -> dict[str, Any]:
 
     import lab
 
-    then = {
-        k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")
-    }
+    private = ("weights_path", "detector_settings", "imported")
+    then = {k: v for k, v in run.environment.items() if k not in private}
     libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
     return {
         "lab": lab.__version__,

@@ -17,9 +17,10 @@ import numpy as np
 from lab.detection import Detections
 from lab.errors import LabError, SettingError
 from lab.formats.annotations.table import decode, read_file, time_us
-from lab.formats.detections.media import find_media, made_media
+from lab.formats.detections.earlier import EarlierImports, Sample
+from lab.formats.detections.media import find_media
 from lab.formats.detections.megadetector import Imported
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.write_run import write_run
 from lab.store.store import Store
 
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
@@ -54,7 +55,7 @@ def import_detections(
         "labels": sorted(labels),
         "score_floor": round(max(1e-3, min(0.2, floor)), 4),
     }
-    out = Imported()
+    out, earlier = Imported(), EarlierImports(store, path, videos)
     for media_name, rows in by_media.items():
         try:
             found = find_media(media_name, videos)
@@ -62,8 +63,10 @@ def import_detections(
             analysed_us = _analysed_us(
                 times, rows, every_s, found.media.end_us if found else None, media_name
             )
-            media = (
-                found.media if found else made_media(media_name, analysed_us[-1] / 1e6 + 1e-6, 25.0)
+            media, older = (
+                (found.media, None)
+                if found
+                else earlier.absent_media(media_name, analysed_us[-1] / 1e6 + 1e-6, 25.0)
             )
             if found and times[-1] > media.end_us:
                 raise SettingError(
@@ -76,8 +79,11 @@ def import_detections(
             samples = [Sample(i, t, _columns(by_time[t])) for i, t in enumerate(analysed_us)]
             steps = np.diff(analysed_us)
             typical = every_s or (float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0)
+            same = earlier.same_run([media, older], recipe, samples, typical)
+            out.known += same is not None
             out.runs.append(
-                write_run(
+                same
+                or write_run(
                     store,
                     media,
                     recipe,
@@ -85,6 +91,7 @@ def import_detections(
                     every_s=typical,
                     threshold=_THRESHOLD,
                     relative_path=media_name,
+                    imported=earlier.recorded,
                 )
             )
             if found is None:
@@ -94,6 +101,7 @@ def import_detections(
                 )
         except LabError as error:
             out.refused[media_name] = str(error)
+    out.note_known()
     return out
 
 

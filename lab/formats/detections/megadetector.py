@@ -17,8 +17,9 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.errors import LabError, SettingError, SourceError
-from lab.formats.detections.media import find_media, made_media
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.earlier import EarlierImports, Sample
+from lab.formats.detections.media import find_media
+from lab.formats.detections.write_run import write_run
 from lab.runs.run import Run
 from lab.store.store import Store
 from lab.video.container import VIDEO_SUFFIXES
@@ -31,14 +32,22 @@ _THRESHOLD = 0.2
 class Imported:
     """The result of an import.
 
-    runs: those imported. refused: file to why it was not imported. failures: file to the reason
-    that the detector gave. notes: for the user.
+    runs: those of the file. known: how many of them were in the store already. refused: file to
+    why it was not imported. failures: file to the reason that the detector gave. notes: for the
+    user.
     """
 
     runs: list[Run] = field(default_factory=list)
+    known: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    def note_known(self) -> None:
+        """Say how many runs were there already."""
+        if self.known:
+            what = "run was" if self.known == 1 else "runs were"
+            self.notes.append(f"{self.known} {what} in the store already, from an earlier import")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -59,7 +68,7 @@ def import_megadetector(
     """
     given = _load(Path(path))
     detector = _detector(given)
-    out = Imported()
+    out, earlier = Imported(), EarlierImports(store, path, videos)
     images = 0
     for entry in given["images"]:
         name = str(entry.get("file", "")).replace("\\", "/")
@@ -70,7 +79,9 @@ def import_megadetector(
             out.failures[name] = str(entry["failure"])
             continue
         try:
-            out.runs.append(_run(entry, name, detector, store, videos, out.notes))
+            run, is_known = _run(entry, name, detector, store, videos, earlier, out.notes)
+            out.runs.append(run)
+            out.known += is_known
         except LabError as error:
             out.refused[name] = str(error)
     if images:
@@ -79,6 +90,7 @@ def import_megadetector(
         )
     if not out.runs and not out.refused and not out.failures:
         raise SettingError(f"{path} names no video")
+    out.note_known()
     return out
 
 
@@ -145,8 +157,10 @@ def _run(
     detector: Mapping[str, Any],
     store: Store,
     videos: str | Path | None,
+    earlier: EarlierImports,
     notes: list[str],
-) -> Run:
+) -> tuple[Run, bool]:
+    """The run of one video, and whether the store had it."""
     processed, rate = entry.get("frames_processed"), entry.get("frame_rate")
     if not isinstance(processed, list) or not processed:
         raise SettingError(
@@ -160,7 +174,9 @@ def _run(
         raise SettingError("frames_processed must be whole numbers from 0")
     frames = sorted(set(processed))
     found = find_media(name, videos)
-    media = found.media if found else made_media(name, (frames[-1] + 1) / rate, rate)
+    media, older = (
+        (found.media, None) if found else earlier.absent_media(name, (frames[-1] + 1) / rate, rate)
+    )
     if found is None:
         where = f" in {videos}" if videos is not None else "; give its folder with --videos"
         notes.append(
@@ -196,10 +212,13 @@ def _run(
     steps = np.diff([s.pts_us for s in samples])
     every_s = float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0
     recipe = {k: v for k, v in detector.items() if k != "typical_threshold"}
-    return write_run(
+    if same := earlier.same_run([media, older], recipe, samples, every_s):
+        return same, True
+    run = write_run(
         store, media, recipe, samples, every_s=every_s, threshold=detector["typical_threshold"],
-        relative_path=name,
+        relative_path=name, imported=earlier.recorded,
     )  # fmt: skip
+    return run, False
 
 
 def _checked(d: Any) -> tuple[float, list[float]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lab.detection import Detections
+from lab.formats.detections.earlier import Sample
 from lab.runs.run import Run
 from lab.score_log.effort import effort_of
 from lab.score_log.recipe import make_recipe
@@ -16,16 +15,6 @@ from lab.score_log.writer import ScoreLogWriter
 from lab.store.store import Store, new_run_id
 from lab.video.media import Media
 from lab.video.sampling import Sampling
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """The imported detections of one frame. failed: why it could not be analysed."""
-
-    frame_index: int
-    pts_us: int
-    detections: Detections
-    failed: str | None = None
 
 
 def write_run(
@@ -37,18 +26,21 @@ def write_run(
     every_s: float,
     threshold: float,
     relative_path: str | None = None,
+    imported: Mapping[str, Any] | None = None,
 ) -> Run:
     """Keep samples as a finished run.
 
     detector: its recipe: `detector`, `labels`, `score_floor`, and what else it depends on.
     samples: in order of time. every_s: seconds between them; 0 for every frame.
+    imported: where they come from, kept beside the recipe.
     """
     store.add_media(media, relative_path)
     recipe = make_recipe(media.media_id, detector, sampling=Sampling(every_s=every_s))
     run_id = new_run_id()
     manifest = {"run_id": run_id, "labels": list(detector["labels"]), "recipe": recipe}
     with ScoreLogWriter(store.log_folder(run_id), manifest) as log:
-        store.create_run(run_id, recipe, threshold)
+        recorded = {} if imported is None else {"imported": dict(imported)}
+        store.create_run(run_id, recipe, threshold, **recorded)
         for s in samples:
             log.add_sample(s.frame_index, s.pts_us, s.detections, s.failed)
         log.flush()

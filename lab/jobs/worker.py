@@ -23,6 +23,7 @@ from lab.evaluation.truth import Truth
 from lab.jobs.warm import WarmDetectors
 from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
+from lab.video.identity import check_identity
 from lab.video.probe import probe
 
 _REPORT_EVERY_S = 0.25
@@ -36,6 +37,7 @@ _KINDS = (
     "probe",
     "pictures",
     "playable",
+    "relink",
     "sweep",
 )
 Job = dict[str, Any]
@@ -56,7 +58,10 @@ class _Worker:
     def analyze(self, job: Job, emit: Emit) -> Job:
         """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
         from lab.runs.analyze import Analysis, analyze_all
+        from lab.store.store import Store
 
+        if job.get("media_id"):  # the clip that was chosen, not what lies at its path
+            check_identity(Store(job["store"]).media(job["media_id"]))
         wanted = [dict(one) for one in job["analyses"]]
         titles = [str(one.get("name")) for one in wanted]
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
@@ -142,7 +147,8 @@ class _Worker:
         count = job.get("thumbnails", 12)
         span = max(0, media.end_us - media.first_pts_us)
         times = [media.first_pts_us + span * i // count for i in range(count)]
-        save_pictures(media.path, times, store.pictures_folder(media.media_id))
+        folder = store.pictures_folder(media.media_id)
+        save_pictures(media.path, times, folder, media=media.to_dict())
         store.add_media(media, job.get("relative_path"))
         return {"media_id": media.media_id, "thumbnails": times}
 
@@ -150,8 +156,19 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
-        folder = Store(job["store"]).pictures_folder(job["media_id"])
-        return {"pictures": sorted(save_pictures(job["path"], job["pts_us"], folder))}
+        store = Store(job["store"])
+        media, folder = store.media(job["media_id"]), store.pictures_folder(job["media_id"])
+        check_identity(media)
+        made = save_pictures(media["path"], job["pts_us"], folder, media=media)
+        return {"pictures": sorted(made)}
+
+    def relink(self, job: Job, emit: Emit) -> Job:
+        """Look for the file of a clip in folders."""
+        from lab.runs.relink import relink
+        from lab.store.store import Store
+
+        row = relink(Store(job["store"]), job["media_id"], job["places"])
+        return {"media_id": row["media_id"], "path": row["path"]}
 
     def sweep(self, job: Job, emit: Emit) -> Job:
         from lab.runs.run import Run
@@ -178,7 +195,8 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import make_playable
 
-        out = Store(job["store"]).playable_file(job["media_id"])
+        store = Store(job["store"])
+        media, out = store.media(job["media_id"]), store.playable_file(job["media_id"])
 
         def report(done: int, total: int | None) -> None:
             if job["job_id"] in self.cancelled:
@@ -186,7 +204,8 @@ class _Worker:
             emit(done=done, total=total)
 
         if not out.exists():
-            make_playable(job["path"], out, report)
+            check_identity(media)
+            make_playable(media["path"], out, report, media=media)
         return {"path": str(out)}
 
 

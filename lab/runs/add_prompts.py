@@ -30,6 +30,7 @@ from lab.score_log.score_log import ScoreLog, read_log
 from lab.score_log.seal import list_added
 from lab.score_log.writer import ScoreLogWriter, is_locked
 from lab.store.store import Store
+from lab.video.identity import check_identity
 from lab.video.registered import open_source
 from lab.video.sampling import EVERY_FRAME
 from lab.video.source import Sample, Source
@@ -64,6 +65,7 @@ def add_prompts(
     wanted = _wanted(run, prompts)
     if from_s is not None and not (isinstance(from_s, int | float) and 0 <= from_s < 1e9):
         raise SettingError(f"from_s must be seconds of the clip, 0 or more, got {from_s!r}")
+    check_identity(run.media)
     with open_source(run.media["path"]) as source:
         check_same_clip(run, source)
         while wanted:
@@ -126,6 +128,7 @@ def restore_added(
 
     folder: of that log. Raises as `add_prompts` does.
     """
+    check_identity(run.media)
     with open_source(run.media["path"]) as source:
         check_same_clip(run, source)
         return _pass(run.store, run, folder, list(labels), source, None, None, progress, cancelled)

@@ -25,6 +25,7 @@ from lab.score_log.score_log import read_log
 from lab.score_log.seal import damaged_added, log_state
 from lab.score_log.writer import is_locked
 from lab.store.store import Store
+from lab.video.identity import check_identity
 from lab.video.registered import open_source
 
 
@@ -151,6 +152,7 @@ def _own_pass(
     """Analyse what is missing in a run's own log."""
     recipe = _recipe_of_own_log(run)
     with ExitStack() as stack:
+        check_identity(run.media)
         source = stack.enter_context(open_source(run.media["path"]))
         media = check_same_clip(run, source)
         if detector is None:

@@ -21,6 +21,7 @@ from lab.score_log import spans
 from lab.score_log.score_log import log_fingerprint
 from lab.sighting import Sighting
 from lab.store.store import Store
+from lab.video.identity import identity_problem
 
 _KEPT_ROWS = 6_000_000  # samples and detections: some 200 MB
 
@@ -95,6 +96,19 @@ class AppState:
         if media_id not in self._media:
             self._media[media_id] = self.store.media(media_id)
         return self._media[media_id]
+
+    def checked_media(self, media_id: str) -> tuple[dict[str, Any], str | None]:
+        """A clip's row, and why its file must not be shown as that clip, if so."""
+        problem = identity_problem(self.media(media_id))
+        if problem is not None:  # it may have been relinked by another process
+            self.forget(media_id)
+            problem = identity_problem(self.media(media_id))
+        return self.media(media_id), problem
+
+    def copy_error(self, media_id: str) -> str | None:
+        """Why the last copy of a clip for the browser could not be made."""
+        job = self._copies.get(media_id)
+        return job.error if job is not None and job.state == "failed" else None
 
     def forget(self, media_id: str) -> None:
         """Drop a cached clip that was edited or moved."""

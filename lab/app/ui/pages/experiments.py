@@ -216,7 +216,10 @@ def _pictures(app_state: AppState, experiment: Experiment) -> None:
     if not peaks:
         return
     missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
-    if missing and experiment.run.media_path.is_file():
+    problem = app_state.checked_media(media["media_id"])[1]
+    if missing and problem is not None:
+        st.caption(_plain(f"No more pictures: {problem}"))
+    elif missing:
         app_state.want_pictures(media["media_id"], media["path"], missing)
     ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
     if ready:

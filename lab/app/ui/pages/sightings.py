@@ -131,6 +131,10 @@ def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
         if not _file(app_state, row).exists():
             wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
     for (media_id, path), times in wanted.items():
+        problem = app_state.checked_media(media_id)[1]
+        if problem is not None:
+            st.caption(plain(f"No pictures: {problem}"))
+            continue
         app_state.want_pictures(media_id, path, times)
     return any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs())
 

@@ -156,6 +156,8 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
+        if not job["pts_us"]:
+            return {"pictures": []}
         store = Store(job["store"])
         media, folder = store.media(job["media_id"]), store.pictures_folder(job["media_id"])
         check_identity(media)

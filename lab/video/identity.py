@@ -23,11 +23,12 @@ def is_absent(media: Mapping[str, Any]) -> bool:
     return not media["size_bytes"] and media["container"] == "unknown"
 
 
-def identity_problem(media: Mapping[str, Any]) -> str | None:
+def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | None:
     """Why the file at a media's path must not be shown or analysed as that media; None if it may.
 
     media: the row of a store, or `Media.to_dict()`. Size and time are compared first; where one
     differs, the identity is computed again. Media that are no files are left to their sources.
+    reads: False for a list of many: then a file of the same size passes.
     """
     path, media_id = str(media["path"]), media["media_id"]
     if is_address(path):
@@ -41,13 +42,15 @@ def identity_problem(media: Mapping[str, Any]) -> str | None:
     try:
         found = os.stat(path)
     except OSError:
-        return f"the file of clip {media_id} is missing: {path}; {way_out}"
+        return f"the video file is missing: {path}; {way_out}"
     if (found.st_size, found.st_mtime_ns) == (media["size_bytes"], media.get("mtime_ns")):
+        return None
+    if not reads and found.st_size == media["size_bytes"]:
         return None
     try:
         now = _identity(path, found.st_size, found.st_mtime_ns)
     except (SourceError, OSError) as error:
-        return f"the file of clip {media_id} cannot be read: {error}"
+        return f"the video file of clip {media_id} cannot be read: {error}"
     if now != media_id:
         return f"{path} is another video now, not clip {media_id}; {way_out}"
     return None

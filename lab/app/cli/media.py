@@ -125,7 +125,7 @@ def media_row(media: dict[str, Any]) -> dict[str, Any]:
         "start_source": media["start_source"],
         "clock_correction_s": media["clock_correction_s"] or 0.0,
         "is_present": Path(media["path"]).is_file(),
-        "problem": identity_problem(media),
+        "problem": identity_problem(media, reads=False),
     }
 
 

@@ -38,7 +38,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
         "decoders": {name: _decoder(name) for name in _DECODERS},
         "detectors": _detectors(),
         "plugins": _plugins(),
-        "store": _store(Store(config.store)),
+        "store": store_section(Store(config.store)),
     }
 
 
@@ -127,22 +127,20 @@ def _details(recipe: dict[str, Any]) -> str:
     return f"{recipe['weights']} on {recipe['runtime']}, {labels}"
 
 
-def _store(store: Store) -> dict[str, Any]:
+def store_section(store: Store) -> dict[str, Any]:
+    """What is in a store and wrong with it; removes what was left behind a day ago or more."""
     section: dict[str, Any] = {"folder": str(store.folder)}
     if not store.folder.exists():
         return section | {"state": "not created yet; the first run creates it"}
     try:
         runs = store.runs()
         problems, notes = check_logs(store, runs)
+        removed = remove_leftovers(store, load_config().models)
     except LabError as error:
         return section | {"problems": [str(error)]}
     unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
-    return section | {
-        "runs": len(runs),
-        "unfinished": unfinished,
-        "problems": problems,
-        "notes": notes,
-    }
+    facts = {"runs": len(runs), "unfinished": unfinished, "problems": problems}
+    return section | facts | {"notes": notes, "removed": removed}
 
 
 def check_health(store: Store) -> list[str]:

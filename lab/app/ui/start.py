@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import streamlit as st
+
+from lab.errors import LabError
+
+_log = logging.getLogger(__name__)
 
 
 def allowed_hosts() -> tuple[str, ...]:
@@ -24,6 +29,19 @@ def _warm_up() -> None:
     matching.warm_up()
 
 
+def _clean_up() -> None:
+    """Remove what killed processes and closed pages left, with a line about each file."""
+    from lab.app.server.state import app_state
+    from lab.runs.leftovers import remove_leftovers
+
+    config = app_state().config
+    try:
+        for line in remove_leftovers(app_state().store, config.models):
+            _log.warning("lab: %s", line)
+    except LabError as error:
+        _log.warning("lab: nothing was cleaned up: %s", error)
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
@@ -34,6 +52,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=_clean_up, name="clean-up", daemon=True).start()
     gc.collect()
     gc.freeze()
     yield {}

@@ -12,6 +12,7 @@ from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
 from lab.extras import states
 from lab.formats.export import exports
+from lab.runs.leftovers import remove_leftovers
 from lab.runs.make_detector import make_detector
 from lab.runs.run import lacking_samples
 from lab.score_log.manifest import way_out

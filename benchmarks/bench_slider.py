@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from lab.detection import Detections
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.earlier import Sample
+from lab.formats.detections.write_run import write_run
 from lab.rules.replay import replay, warm_up
 from lab.rules.rule import Debounce
 from lab.rules.series import ScoreSeries

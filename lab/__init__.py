@@ -63,7 +63,7 @@ _PUBLIC = {
     "probe": "lab.video.probe",
     "read_job": "lab.jobs.document.read",
     "recommend": "lab.tuning.recommend",
-    "resume": "lab.runs.analyze",
+    "resume": "lab.runs.resume",
     "run_job": "lab.jobs.document.run",
     "sweep": "lab.tuning.sweep",
     "thin": "lab.tuning.thinning",
@@ -91,9 +91,10 @@ if TYPE_CHECKING:
     from lab.rules.rule import LabelRule, Rule
     from lab.rules.tracker import Tracker
     from lab.runs.add_prompts import add_prompts
-    from lab.runs.analyze import Analysis, analyze, analyze_all, resume
+    from lab.runs.analyze import Analysis, analyze, analyze_all
     from lab.runs.make_detector import make_detector
     from lab.runs.open_store import open_store
+    from lab.runs.resume import resume
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
     from lab.tuning.recommend import Goal, recommend

@@ -38,6 +38,10 @@ class StoreReadOnlyError(StoreError):
     """The store can be read, but not written."""
 
 
+class DamagedLogWarning(UserWarning):
+    """A run was read whose score log is not what was written: parts of it are left out."""
+
+
 class JobError(LabError):
     """A worker failed, died, or was given a job that it does not know."""
 

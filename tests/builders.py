@@ -162,7 +162,8 @@ def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, flo
 
     scores: one array for `label`, or a mapping of labels to arrays.
     """
-    from lab.formats.detections.write_run import Sample, write_run
+    from lab.formats.detections.earlier import Sample
+    from lab.formats.detections.write_run import write_run
     from lab.store.store import Store
 
     by_label = scores if isinstance(scores, dict) else {label: scores}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.atomic_file import write_atomically
-from lab.errors import LabError
+from lab.errors import LabError, StoreError
 from lab.evaluation.matching import Matching
 from lab.experiments.entry import Experiment
 from lab.formats.annotations.files import write_coverage, write_rows
@@ -18,8 +18,8 @@ from lab.formats.csv import to_csv
 from lab.rules.describe import describe
 from lab.rules.rule import Rule
 from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
+from lab.score_log.parts import added_folders, part_files
 from lab.score_log.recipe import environment
-from lab.score_log.score_log import added_folders, part_files
 from lab.video.media import sha256
 
 FORMAT = 1
@@ -85,6 +85,8 @@ def bundle_of(experiment: Experiment, *, split: Mapping[str, Any] | None = None)
         bundle.writestr("sightings.json", json.dumps(sightings))
         bundle.writestr("annotations.csv", write_rows(annotations, coverage, [run.media], "csv"))
         bundle.writestr("coverage.csv", write_coverage(coverage, [run.media]))
+        if run.damage is not None:
+            raise StoreError(run.damage)
         folder = experiment.store.log_folder(run.run_id)
         for one in (folder, *added_folders(folder)):
             for file in (one / "manifest.json", *(f for pair in part_files(one) for f in pair)):
@@ -98,9 +100,8 @@ def versions(run: Run) -> dict[str, Any]:
 
     import lab
 
-    then = {
-        k: v for k, v in run.environment.items() if k not in ("weights_path", "detector_settings")
-    }
+    private = ("weights_path", "detector_settings", "imported")
+    then = {k: v for k, v in run.environment.items() if k not in private}
     libraries = {name: ".".join(map(str, v)) for name, v in av.library_versions.items()}
     return {
         "lab": lab.__version__,

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lab.detectors.make import detector_settings
 from lab.detectors.models_folder import list_models
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
@@ -24,6 +23,7 @@ from lab.evaluation.truth import Truth
 from lab.jobs.warm import WarmDetectors
 from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
+from lab.video.identity import check_identity
 from lab.video.probe import probe
 
 _REPORT_EVERY_S = 0.25
@@ -37,6 +37,7 @@ _KINDS = (
     "probe",
     "pictures",
     "playable",
+    "relink",
     "sweep",
 )
 Job = dict[str, Any]
@@ -57,7 +58,10 @@ class _Worker:
     def analyze(self, job: Job, emit: Emit) -> Job:
         """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
         from lab.runs.analyze import Analysis, analyze_all
+        from lab.store.store import Store
 
+        if job.get("media_id"):  # the clip that was chosen, not what lies at its path
+            check_identity(Store(job["store"]).media(job["media_id"]))
         wanted = [dict(one) for one in job["analyses"]]
         titles = [str(one.get("name")) for one in wanted]
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
@@ -116,12 +120,11 @@ class _Worker:
         return {"models": [info.to_dict() for info in list_models()]}
 
     def resume(self, job: Job, emit: Emit) -> Job:
-        from lab.runs.analyze import resume
+        from lab.runs.resume import resume, resume_settings
         from lab.store.store import Store
 
         store = Store(job["store"])
-        row = store.run(job["run_id"])
-        settings = detector_settings(row["recipe"], row["environment"])
+        settings = resume_settings(store, job["run_id"])
         run = resume(
             store,
             job["run_id"],
@@ -144,7 +147,8 @@ class _Worker:
         count = job.get("thumbnails", 12)
         span = max(0, media.end_us - media.first_pts_us)
         times = [media.first_pts_us + span * i // count for i in range(count)]
-        save_pictures(media.path, times, store.pictures_folder(media.media_id))
+        folder = store.pictures_folder(media.media_id)
+        save_pictures(media.path, times, folder, media=media.to_dict())
         store.add_media(media, job.get("relative_path"))
         return {"media_id": media.media_id, "thumbnails": times}
 
@@ -152,8 +156,21 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
-        folder = Store(job["store"]).pictures_folder(job["media_id"])
-        return {"pictures": sorted(save_pictures(job["path"], job["pts_us"], folder))}
+        if not job["pts_us"]:
+            return {"pictures": []}
+        store = Store(job["store"])
+        media, folder = store.media(job["media_id"]), store.pictures_folder(job["media_id"])
+        check_identity(media)
+        made = save_pictures(media["path"], job["pts_us"], folder, media=media)
+        return {"pictures": sorted(made)}
+
+    def relink(self, job: Job, emit: Emit) -> Job:
+        """Look for the file of a clip in folders."""
+        from lab.runs.relink import relink
+        from lab.store.store import Store
+
+        row = relink(Store(job["store"]), job["media_id"], job["places"])
+        return {"media_id": row["media_id"], "path": row["path"]}
 
     def sweep(self, job: Job, emit: Emit) -> Job:
         from lab.runs.run import Run
@@ -180,7 +197,8 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import make_playable
 
-        out = Store(job["store"]).playable_file(job["media_id"])
+        store = Store(job["store"])
+        media, out = store.media(job["media_id"]), store.playable_file(job["media_id"])
 
         def report(done: int, total: int | None) -> None:
             if job["job_id"] in self.cancelled:
@@ -188,7 +206,8 @@ class _Worker:
             emit(done=done, total=total)
 
         if not out.exists():
-            make_playable(job["path"], out, report)
+            check_identity(media)
+            make_playable(media["path"], out, report, media=media)
         return {"path": str(out)}
 
 

@@ -24,9 +24,13 @@ from lab.runs.open_store import OpenedStore
 from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.runs.progress import Progress, Report, reporter
 from lab.runs.run import Run
-from lab.score_log.score_log import ADDED, ScoreLog, added_folders, read_log, read_manifest
-from lab.score_log.writer import ScoreLogWriter, is_locked, write_manifest
+from lab.score_log.manifest import ADDED, read_manifest, write_manifest
+from lab.score_log.parts import added_folders
+from lab.score_log.score_log import ScoreLog, read_log
+from lab.score_log.seal import list_added
+from lab.score_log.writer import ScoreLogWriter, is_locked
 from lab.store.store import Store
+from lab.video.identity import check_identity
 from lab.video.registered import open_source
 from lab.video.sampling import EVERY_FRAME
 from lab.video.source import Sample, Source
@@ -61,6 +65,7 @@ def add_prompts(
     wanted = _wanted(run, prompts)
     if from_s is not None and not (isinstance(from_s, int | float) and 0 <= from_s < 1e9):
         raise SettingError(f"from_s must be seconds of the clip, 0 or more, got {from_s!r}")
+    check_identity(run.media)
     with open_source(run.media["path"]) as source:
         check_same_clip(run, source)
         while wanted:
@@ -107,7 +112,26 @@ def _pass(
             log.compact()
             write_manifest(folder, {**read_manifest(folder), "complete": True})
             store.extend_recipe(run.run_id, detector.recipe())
+            list_added(folder)
     return is_whole
+
+
+def restore_added(
+    run: Run,
+    folder: Path,
+    labels: Sequence[str],
+    *,
+    progress: bool | Report = True,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> bool:
+    """Analyse again what the log of added labels has lost; whether it is whole then.
+
+    folder: of that log. Raises as `add_prompts` does.
+    """
+    check_identity(run.media)
+    with open_source(run.media["path"]) as source:
+        check_same_clip(run, source)
+        return _pass(run.store, run, folder, list(labels), source, None, None, progress, cancelled)
 
 
 def _task(run: Run, detector: Detector, log: ScoreLogWriter) -> tuple[AnalysisTask, list[int]]:

@@ -12,14 +12,15 @@ from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
-from lab.detectors.make import as_detector, detector_settings
+from lab.detectors.make import as_detector
 from lab.errors import DetectorError, SettingError, SourceError
 from lab.runs.execute import PlannedRun
 from lab.runs.make_detector import make_detector
 from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.runs.run_pass import CatalogRegister, run_pass
-from lab.score_log.recipe import DECODER_VERSION, make_recipe, recipe_hash
+from lab.score_log.recipe import make_recipe, recipe_hash
+from lab.score_log.seal import log_state
 from lab.store.store import Store, new_run_id
 from lab.video.media import Media
 from lab.video.registered import open_source
@@ -216,58 +217,6 @@ def recorded_of(plan: PlannedRun, one: Analysis, pass_id: str | None = None) -> 
     }
 
 
-def resume(
-    store: Any,
-    run_id: str,
-    *,
-    detector: Detector | None = None,
-    progress: bool | Report = True,
-    cancelled: Callable[[], bool] = lambda: False,
-) -> Run:
-    """Continue a cancelled, failed or interrupted run from its last part.
-
-    store: as `lab.open_store` gives it, or its folder.
-    detector: one that is already loaded, and stays so.
-
-    Raises SettingError if the run is done or its detector has changed, SourceError if the clip is
-    missing or has changed, DetectorError if the detector cannot be made or failed on every sample.
-    """
-    store = Store.coerce(store)
-    run = Run(store, run_id)
-    if run.state == "running" or (run.state == "done" and not run.log.damaged):
-        if run.log.adding:
-            names = ", ".join(map(repr, run.log.adding))
-            raise SettingError(
-                f"run {run.run_id} is {run.state}, but for {names}: ask for these prompts again"
-            )
-        raise SettingError(f"run {run.run_id} is {run.state}; there is nothing to resume")
-    if run.recipe.get("decoder_version") != DECODER_VERSION:
-        raise SettingError(
-            f"run {run.run_id} was started by a version that sampled frames differently "
-            f"(decoder_version {run.recipe.get('decoder_version')}, here {DECODER_VERSION}); "
-            "start a new run"
-        )
-    with ExitStack() as stack:
-        source = stack.enter_context(opening(run.media["path"]))
-        media = check_same_clip(run, source)
-        if detector is None:
-            settings = detector_settings(run.recipe, run.environment)
-            detector = make_detector(store=store, **settings)
-            stack.callback(detector.close)
-        loaded = as_detector(detector)
-        sampling, gate = sampling_of(run.recipe), make_gate(run.recipe.get("gate"))
-        now = make_recipe(
-            media.media_id, loaded.recipe(), sampling=sampling, gate=gate_recipe(gate)
-        )
-        if recipe_hash(now) != run.recipe_hash:
-            raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")
-        folder = store.log_folder(run.run_id)
-        plan = PlannedRun(run.run_id, folder, run.recipe, loaded, sampling, gate)
-        register = CatalogRegister(store, media)
-        (made,) = run_pass(source, [plan], register, progress=progress, cancelled=cancelled)
-    return made
-
-
 def check_same_clip(run: Run, source: Source) -> Media:
     """The source's media. Raises SourceError if it is not the media of the run."""
     media = source.media()
@@ -283,5 +232,8 @@ def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
 
 
 def _finished(store: Store, wanted: str) -> Run | None:
-    found = store.finished_runs([wanted])
-    return Run(store, found[wanted]) if wanted in found else None
+    """The newest whole run of a recipe."""
+    rows = store.runs(recipe_hash=wanted, state="done")
+    whole = (r for r in rows if not log_state(store.log_folder(r["run_id"]), r["run_id"]).damaged)
+    row = next(whole, None)
+    return None if row is None else Run(store, row["run_id"])

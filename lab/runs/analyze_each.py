@@ -14,7 +14,10 @@ from lab.runs.analyze import Analysis, opening, plan_run, recorded_of
 from lab.runs.execute import Outcome, PlannedRun, execute
 from lab.runs.progress import Report, reporter
 from lab.runs.run import summary_of
+from lab.runs.run_pass import keep_outcomes, waiting_for_catalog
 from lab.score_log.recipe import protocol_hash, recipe_hash
+from lab.score_log.seal import log_state
+from lab.store.run_facts import write_run_facts
 from lab.store.store import EndedRun, NewRun, Store
 from lab.video.media import Media
 
@@ -41,10 +44,14 @@ class _FolderRegister:
             for p in planned
         ]
         media = [self.media] if self.media is not None else []
+        for run, facts in zip(runs, media, strict=True):
+            write_run_facts(self.store.log_folder(run.run_id), run, facts)
         self.store.create_runs(runs, media=media, ended=self.waiting)
         self.waiting = []
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
+        """Keep the outcomes beside the logs; the catalog has them with the next beginning."""
+        keep_outcomes(self.store, outcomes)
         self.waiting += [EndedRun(**asdict(one)) for one in outcomes]
 
     def withdraw(self, planned: Sequence[PlannedRun]) -> None:
@@ -53,7 +60,7 @@ class _FolderRegister:
             self.store.delete_runs(one.run_id for one in planned)
 
     def flush(self) -> None:
-        self.store.finish_runs(self.waiting)
+        waiting_for_catalog(lambda: self.store.finish_runs(self.waiting))
         self.waiting = []
 
 
@@ -85,7 +92,7 @@ def analyze_each(
                     if reuse and finished is None:
                         finished = _finished(store, protocol_hash(plan.recipe))
                     done = (finished or {}).get(recipe_hash(plan.recipe))
-                    if done is not None:
+                    if done is not None and _is_whole(store, done["run_id"]):
                         yield clip, done
                         continue
                     with reporter(progress, media.name) as report:
@@ -102,6 +109,10 @@ def analyze_each(
             yield clip, summary_of(store, row, media.to_dict())
     finally:
         register.flush()
+
+
+def _is_whole(store: Store, run_id: str) -> bool:
+    return not log_state(store.log_folder(run_id), run_id).damaged
 
 
 def _finished(store: Store, protocol: str) -> dict[str, Summary]:

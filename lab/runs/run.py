@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lab.errors import DamagedLogWarning
 from lab.rules.box_filter import BoxFilter
 from lab.rules.decisions import Decision, decisions
 from lab.rules.explain import explain
@@ -18,6 +21,7 @@ from lab.rules.series import ScoreSeries
 from lab.score_log.compact import CompactLog
 from lab.score_log.effort import Effort, analysed_spans, effort_of
 from lab.score_log.interval import sampling_interval_s
+from lab.score_log.manifest import way_out
 from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import Sighting
 from lab.store.store import Store
@@ -59,6 +63,11 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id}: {self.media['name']}, {self.state}>"
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """What the catalog says of it."""
+        return dict(self._row)
 
     @property
     def state(self) -> str:
@@ -128,7 +137,25 @@ class Run:
 
     @cached_property
     def log(self) -> ScoreLog:
-        return read_log(self.store.log_folder(self.run_id))
+        """Its score log. Warns (DamagedLogWarning) if parts of it are not what was written.
+
+        Raises StoreError if there is none, or its manifest is not what was written.
+        """
+        return self._read_log()
+
+    def _read_log(self) -> ScoreLog:
+        log = read_log(self.store.log_folder(self.run_id), self.run_id)
+        if not log.damaged and (lacking := lacking_samples(self._row, len(log.pts_us))):
+            log = replace(log, damaged=(lacking,))
+        if log.damaged:
+            warnings.warn(damage_text(self.run_id, log), DamagedLogWarning, stacklevel=4)
+        return log
+
+    @property
+    def damage(self) -> str | None:
+        """What is wrong with its log, and the way out; None if nothing is."""
+        log = self.scores_log
+        return damage_text(self.run_id, log) if log.damaged else None
 
     @property
     def scores_log(self) -> ScoreLog | CompactLog:
@@ -139,7 +166,7 @@ class Run:
 
     @cached_property
     def _compact(self) -> CompactLog:
-        return CompactLog.of(read_log(self.store.log_folder(self.run_id)))
+        return CompactLog.of(self._read_log())
 
     @property
     def has_boxes(self) -> bool:
@@ -313,6 +340,26 @@ def summary_of(store: Store, row: Mapping[str, Any], media: Mapping[str, Any]) -
         "store": str(store.folder),
         "warning": media["warning"],
     }
+
+
+def damage_text(run_id: str, log: ScoreLog | CompactLog) -> str:
+    """What is wrong with a run's log, and the way out, in one line."""
+    few = "; ".join(log.damaged[:3])
+    more = f" and {len(log.damaged) - 3} more" if len(log.damaged) > 3 else ""
+    return (
+        f"run {run_id} is damaged, and what is missing is left out: {few}{more}; {way_out(run_id)}"
+    )
+
+
+def lacking_samples(row: Mapping[str, Any], samples: int) -> str | None:
+    """What is wrong with a finished log that has fewer samples than were analysed.
+
+    row: of the run in the catalog. This is how a removed part shows in logs of older versions.
+    """
+    analysed = (row["effort"] or {}).get("samples", 0) if row["state"] == "done" else 0
+    if analysed <= samples:
+        return None
+    return f"{samples} of {analysed} samples: parts are missing"
 
 
 RULE_SIGHTING_COLUMNS = [

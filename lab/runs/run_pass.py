@@ -48,22 +48,27 @@ class CatalogRegister:
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
         """Keep the outcomes beside the logs, then in the catalog, as soon as it can be had."""
-        for one in outcomes:
-            with suppress(OSError):  # of a full disk; the catalog may still take it
-                write_outcome(
-                    self.store.log_folder(one.run_id),
-                    one.state,
-                    error=one.error,
-                    effort=one.effort,
-                    elapsed_s=one.elapsed_s,
-                )
+        keep_outcomes(self.store, outcomes)
         ended = [EndedRun(**asdict(one)) for one in outcomes]
         waiting_for_catalog(lambda: self.store.finish_runs(ended))
 
     def withdraw(self, planned: Sequence[PlannedRun]) -> None:
         """As far as a full disk allows."""
         with suppress(StoreError):
-            self.store.delete_runs(one.run_id for one in planned)
+            self.store.delete_runs(one.run_id for one in planned if one.run_id in self.recorded)
+
+
+def keep_outcomes(store: Store, outcomes: Sequence[Outcome]) -> None:
+    """Write each beside its log."""
+    for one in outcomes:
+        with suppress(OSError):  # of a full disk; the catalog may still take it
+            write_outcome(
+                store.log_folder(one.run_id),
+                one.state,
+                error=one.error,
+                effort=one.effort,
+                elapsed_s=one.elapsed_s,
+            )
 
 
 def waiting_for_catalog(action: Callable[[], None]) -> None:

@@ -1,14 +1,13 @@
 """The score log: the results of a run's detector, as Parquet parts in a folder.
 
-The folder alone counts. A part exists if its samples file does; the manifest says which parts a
-compacted one replaces. Only the holder of the folder's lock writes.
+The folder alone counts. While a log is written, a part exists if its samples file does; once it is
+finished, the manifest says which parts there are, with their checksums. Only the holder of the
+folder's lock writes.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,34 +17,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from lab.errors import SettingError, StoreError, closest
-
-FORMAT = 1
-SAMPLES = pa.schema(
-    [
-        ("frame_index", pa.int64()),
-        ("pts_us", pa.int64()),
-        ("status", pa.string()),
-        ("reason", pa.string()),
-        ("wall_time", pa.float64()),
-    ]
+from lab.errors import SettingError, closest
+from lab.score_log.manifest import ADDED, DamagedManifest, check_run, read_manifest
+from lab.score_log.parts import (
+    DETECTIONS,
+    SAMPLES,
+    PartProblem,
+    added_folders,
+    part_files,
+    parts_of,
 )
-DETECTIONS = pa.schema(
-    [
-        ("pts_us", pa.int64()),
-        ("label", pa.string()),
-        ("confidence", pa.float32()),
-        ("x1_px", pa.float32()),
-        ("y1_px", pa.float32()),
-        ("x2_px", pa.float32()),
-        ("y2_px", pa.float32()),
-        ("text", pa.string()),
-    ]
-)
-_PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
-ADDED = "added"  # the subfolder of labels that were added later, a log each
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +45,7 @@ class ScoreLog:
         label was not analysed, or failed.
     text: what was read in the boxes; None for detectors that read no text.
     adding: added labels whose pass is not complete.
-    damaged: parts that could not be read, and why; their samples are missing.
+    damaged: parts that are missing or not what was written, and why; their samples are left out.
     """
 
     labels: tuple[str, ...]
@@ -163,88 +145,64 @@ class ScoreLog:
         return self.pts_us[self.ok]
 
 
-def part_number(file: Path) -> tuple[bool, int] | None:
-    """Whether a part's file is of a compacted part, and its number, of any number of digits.
-
-    None for a file that is not a part's.
-    """
-    name = _PART_NAME.fullmatch(file.name)
-    return None if name is None else (bool(name[1]), int(name[2]))
-
-
-def part_files(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[tuple[Path, Path]]:
-    """(samples, detections) of the parts that count, in order."""
-    manifest = read_manifest(folder) if manifest is None else manifest
-    through = manifest.get("compacted_through", 0)
-    found = []
-    for samples in folder.glob("samples-*.parquet"):
-        part = part_number(samples)
-        if part is None:
-            continue  # a copy made by hand, for example
-        compacted, number = part
-        if (compacted and number == through) or (not compacted and number > through):
-            found.append((not compacted, number, samples))
-    return [
-        (samples, samples.with_name(samples.name.replace("samples-", "detections-")))
-        for _, _, samples in sorted(found)
-    ]
-
-
-def added_folders(folder: Path) -> list[Path]:
-    """The logs of labels that were added later, in order."""
-    return sorted(f.parent for f in (folder / ADDED).glob("*/manifest.json"))
-
-
 def log_fingerprint(folder: Path) -> str:
     """A hash that changes whenever the result of `read_log` does."""
-    names = []
-    for one in (folder, *added_folders(folder)):
-        manifest = read_manifest(one)
-        names += [one.name, str(manifest.get("complete", ""))]
-        names += [samples.name for samples, _ in part_files(one, manifest)]
-    return hashlib.blake2b("\n".join(names).encode(), digest_size=6).hexdigest()
+    manifest = read_manifest(folder)
+    states = []
+    for one in (folder, *added_folders(folder, manifest)):
+        try:
+            facts = manifest if one == folder else read_manifest(one)
+        except DamagedManifest as error:
+            states.append(str(error))
+            continue
+        states += [one.name, str(facts.get("complete", ""))]
+        states += [_state(file) for pair in part_files(one, facts) for file in pair]
+    return hashlib.blake2b("\n".join(states).encode(), digest_size=6).hexdigest()
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a log.
-
-    Raises StoreError if there is none, or if it is damaged or of a newer format.
-    """
-    path = folder / "manifest.json"
+def _state(file: Path) -> str:
     try:
-        manifest = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise StoreError(f"no score log at {folder}; was the folder moved or deleted?") from None
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); restore it from a copy") from None
-    if not isinstance(manifest, dict) or "labels" not in manifest:
-        raise StoreError(f"{path} is not a run's manifest; restore it from a copy")
-    if manifest.get("format", 0) > FORMAT:
-        raise StoreError(
-            f"{path} has format {manifest['format']}, this version knows {FORMAT}; update"
-        )
-    return dict(manifest)
+        found = file.stat()
+    except OSError:
+        return f"no {file.name}"
+    return f"{file.name} {found.st_size} {found.st_mtime_ns}"
 
 
-def read_log(folder: Path) -> ScoreLog:
-    """Read all parts; damaged ones are named in `damaged` and the rest is used.
+def read_log(folder: Path, run_id: str | None = None) -> ScoreLog:
+    """Read all parts; those that are not what was written are named in `damaged`, and left out.
 
-    Raises StoreError as `read_manifest` does.
+    run_id: the run that the log must be of; None leaves that open. Raises StoreError as
+    `read_manifest` does, and for the log of another run.
     """
     manifest = read_manifest(folder)
+    check_run(folder, manifest, run_id)
     while True:
         log = _read_parts(folder, manifest)
         now = read_manifest(folder)
         if now == manifest:
             break
         manifest = now  # compacted meanwhile: what was listed may be gone
-    for one in added_folders(folder):
-        facts = read_manifest(one)
-        log = _joined(log, _read_parts(one, facts), complete=bool(facts.get("complete")))
+    for one in added_folders(folder, manifest):
+        log = _joined(log, *_read_added(one, manifest))
     return log
 
 
-def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
+def _read_added(folder: Path, manifest: Mapping[str, Any]) -> tuple[ScoreLog, bool]:
+    """The log of added labels, and whether it is complete. manifest: of the run's log."""
+    place = f"{ADDED}/{folder.name}"
+    try:
+        facts = read_manifest(folder)
+        check_run(folder, facts, manifest.get("run_id"))
+    except DamagedManifest:
+        labels = tuple(manifest.get(ADDED, {}).get(folder.name, ()))
+        why = f"{place}/manifest.json: it is missing, or not what was written"
+        return _in_memory(labels, SAMPLES.empty_table(), DETECTIONS.empty_table(), (why,)), True
+    log = _read_parts(folder, facts)
+    damaged = tuple(f"{place}/{one}" for one in log.damaged)
+    return replace(log, damaged=damaged), bool(facts.get("complete"))
+
+
+def _joined(log: ScoreLog, later: ScoreLog, complete: bool) -> ScoreLog:
     """A log with the labels of a later pass over the same samples."""
     labels = (*log.labels, *(label for label in later.labels if label not in log.labels))
     n = len(log.pts_us)
@@ -274,13 +232,11 @@ def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
 
 def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
     samples, detections, damaged = [], [], []
-    for samples_file, detections_file in part_files(folder, manifest):
+    for part in parts_of(folder, manifest):
         try:
-            # One reader at a time, without mapping: parts may be replaced under us.
-            s = pq.read_table(samples_file, page_checksum_verification=True)
-            d = pq.read_table(detections_file, page_checksum_verification=True)
-        except (OSError, pa.ArrowException) as error:
-            damaged.append(f"{samples_file.name}: {str(error).splitlines()[0][:160]}")
+            s, d = part.read()
+        except PartProblem as problem:
+            damaged.append(str(problem))
             continue
         samples.append(s)
         detections.append(d)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
-from lab.atomic_file import PART_NAME, sync_folder, write_atomically
+from lab.atomic_file import PART_NAME, sync_folder
 from lab.detection import Detections
 from lab.errors import StoreError
 from lab.frame import Frame, FrameStamp
-from lab.score_log.score_log import (
-    DETECTIONS,
+from lab.score_log.manifest import (
+    ADDED,
     FORMAT,
-    SAMPLES,
-    part_files,
-    part_number,
-    read_log,
+    DamagedManifest,
+    check_run,
     read_manifest,
+    run_of,
+    way_out,
+    write_manifest,
 )
+from lab.score_log.parts import (
+    DETECTIONS,
+    KINDS,
+    SAMPLES,
+    Part,
+    PartProblem,
+    added_folders,
+    part_number,
+    parts_of,
+)
+from lab.score_log.score_log import read_log
 
 if sys.platform != "win32":
     import fcntl
@@ -40,6 +52,7 @@ _SYNC_THREADS = 16
 class ScoreLogWriter:
     """Appends to a run's log, under its lock. A context manager.
 
+    manifest: run_id, labels and recipe of a log that begins here, or whose manifest was lost.
     is_durable: whether each file survives a loss of power once it has its name. If not, call
     `sync_logs` when the logs are complete: for many short ones, which is much quicker.
 
@@ -57,19 +70,22 @@ class ScoreLogWriter:
             # With patience: another process may be checking the lock, which takes an instant.
             self._lock.acquire(timeout=_LOCK_PATIENCE_S, poll_interval=0.005)
         except Timeout:
-            run_id = folder.parent.parent.name if folder.parent.name == "added" else folder.name
             raise StoreError(
-                f"run {run_id} is being written by another process; try again when that is done"
+                f"run {run_of(folder)} is being written by another process; "
+                "try again when that is done"
             ) from None
-        if not (folder / "manifest.json").exists():
-            if next(folder.glob("samples-*.parquet"), None) is not None:
-                self._lock.release()
-                raise StoreError(f"{folder} has parts but no manifest.json; restore it from a copy")
-            given = {"format": FORMAT, "compacted_through": 0, **manifest}
+        try:
+            check_run(folder, read_manifest(folder), manifest.get("run_id"))
+        except DamagedManifest:
+            given = {"format": FORMAT, **manifest, **_found_in(folder)}
             write_manifest(folder, given, is_durable=is_durable)
+        except StoreError:
+            self._lock.release()
+            raise
         self._remove_leftovers()
         parts = map(part_number, folder.glob("samples-*.parquet"))
         self._number = max([0, *(part[1] for part in parts if part is not None)])
+        self._is_opened = False
         self.first_reason: str | None = None  # why the first sample failed that did
         self._samples: list[tuple[Any, ...]] = []
         self._detections: list[tuple[int, Detections]] = []
@@ -81,17 +97,24 @@ class ScoreLogWriter:
         self._lock.release()
 
     def set_damaged_aside(self) -> bool:
-        """Take a damaged part and all after it out of the log, to be analysed again.
+        """Take a part that is not what was written, and all after it, out of the log.
 
-        Their files stay, with another ending. Returns whether there was one.
+        They are analysed again. Files that are there stay, with another ending. Returns whether
+        there was such a part.
         """
-        files = part_files(self.folder)
-        for position, pair in enumerate(files):
-            if not all(_is_whole(file) for file in pair):
-                for file in (f for later in files[position:] for f in later if f.exists()):
-                    file.rename(file.with_suffix(".damaged"))
-                return True
-        return False
+        parts = parts_of(self.folder)
+        whole = list(takewhile(_is_whole, parts))
+        if len(whole) == len(parts):
+            return False
+        for file in (f for part in parts[len(whole) :] for f in part.files if f.exists()):
+            _set_aside(file)
+        self._number = whole[-1].number if whole else 0
+        manifest = read_manifest(self.folder)
+        manifest.pop("complete", None)
+        known = [part.facts or part.facts_now() for part in whole]
+        write_manifest(self.folder, {**manifest, "parts": known, "is_open": True})
+        self._is_opened = True
+        return True
 
     def last_pts_us(self) -> int | None:
         """The time of the last sample on disk, from which a run is resumed."""
@@ -131,6 +154,7 @@ class ScoreLogWriter:
             return
         columns = zip(*self._samples, strict=True)
         samples = pa.table([list(c) for c in columns], schema=SAMPLES)
+        self._open_again()
         self._number += 1
         self._write(f"{self._number:05d}", samples, self._detection_table())
         self._samples, self._detections = [], []
@@ -165,35 +189,83 @@ class ScoreLogWriter:
         if self._is_durable:
             sync_folder(self.folder)
 
-    def compact(self) -> None:
-        """Make one part of all, and switch to it at once; a damaged part stays as it is."""
-        files = part_files(self.folder)
-        if len(files) < 2 or read_log(self.folder).damaged:
+    def _open_again(self) -> None:
+        """Let parts count that the manifest of a finished log does not list."""
+        if self._is_opened:
             return
-        samples = pa.concat_tables([pq.read_table(s) for s, _ in files])
-        detections = pa.concat_tables(
-            [pq.read_table(d) for _, d in files], promote_options="default"
-        )
-        self._write(f"c{self._number:05d}", samples, detections)
         manifest = read_manifest(self.folder)
-        manifest["compacted_through"] = self._number
-        write_manifest(self.folder, manifest, is_durable=self._is_durable)
+        if "parts" in manifest and not manifest.get("is_open"):
+            write_manifest(self.folder, {**manifest, "is_open": True})
+        self._is_opened = True
+
+    def compact(self) -> None:
+        """Make one part of all, and seal the log; one that is damaged stays as it is."""
+        parts = parts_of(self.folder)
+        try:
+            if len(parts) > 1:
+                tables = [part.read() for part in parts]
+                samples = pa.concat_tables([s for s, _ in tables])
+                detections = pa.concat_tables([d for _, d in tables], promote_options="default")
+                name = f"c{self._number:05d}"
+                self._write(name, samples, detections)
+                parts = [Part(*(self.folder / f"{k}-{name}.parquet" for k in KINDS))]
+            self._seal(parts)
+        except PartProblem:
+            return
         self._remove_leftovers()
 
+    def seal(self) -> None:
+        """Note in the manifest what the log consists of. Raises StoreError if it is damaged."""
+        try:
+            self._seal(parts_of(self.folder))
+        except PartProblem as problem:
+            raise StoreError(
+                f"run {run_of(self.folder)} is damaged: {problem}; {way_out(run_of(self.folder))}"
+            ) from None
+
+    def _seal(self, parts: list[Part]) -> None:
+        manifest = read_manifest(self.folder)
+        manifest.pop("is_open", None)
+        through = max([0, *(part.number for part in parts if part.name.startswith("c"))])
+        known = [part.facts or part.facts_now() for part in parts]
+        sealed = {**manifest, "compacted_through": through, "parts": known}
+        write_manifest(self.folder, sealed, is_durable=self._is_durable)
+        self._is_opened = False
+
     def _remove_leftovers(self) -> None:
-        counted = {file for pair in part_files(self.folder) for file in pair}
+        counted = {file for part in parts_of(self.folder) for file in part.files}
         for file in [*self.folder.glob("*.parquet"), *self.folder.glob("*.part")]:
             is_manifest = file.name == "manifest.json.part" or PART_NAME.fullmatch(file.name)
             if (is_manifest or part_number(file) is not None) and file not in counted:
                 file.unlink(missing_ok=True)
 
 
-def _is_whole(path: Path) -> bool:
+def _found_in(folder: Path) -> dict[str, Any]:
+    """What a manifest that was lost said of the files in its folder."""
+    numbers = [part_number(file) for file in folder.glob("samples-c*.parquet")]
+    through = max([0, *(found[1] for found in numbers if found is not None)])
+    added = {}
+    for one in added_folders(folder):
+        try:
+            facts = read_manifest(one)
+        except StoreError:
+            continue
+        if facts.get("complete"):
+            added[one.name] = facts["labels"]
+    return {"compacted_through": through, **({ADDED: added} if added else {})}
+
+
+def _is_whole(part: Part) -> bool:
     try:
-        pq.read_table(path, page_checksum_verification=True)
-    except (OSError, pa.ArrowException):
+        part.check()
+    except PartProblem:
         return False
     return True
+
+
+def _set_aside(file: Path) -> None:
+    names = (f"{file.stem}{f'.{n}' if n else ''}.damaged" for n in count())
+    file.rename(next(new for name in names if not (new := file.with_name(name)).exists()))
 
 
 def is_locked(folder: Path) -> bool:
@@ -227,15 +299,6 @@ def _is_locked_for_long(folder: Path) -> bool:
         return True
     lock.release()
     return False
-
-
-def write_manifest(folder: Path, manifest: Mapping[str, Any], *, is_durable: bool = True) -> None:
-    """Write a log's manifest, whole or not at all; if durable, it survives a loss of power.
-
-    Raises OSError.
-    """
-    text = json.dumps(manifest, indent=1)
-    write_atomically(folder / "manifest.json", text, is_durable=is_durable)
 
 
 def sync_logs(folders: Iterable[Path]) -> None:

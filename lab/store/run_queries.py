@@ -122,17 +122,26 @@ class RunQueries:
 
     def run_index(self, **wanted: Unpack[RunFilter]) -> list[Row]:
         """Runs without recipe and environment, for choosing among thousands: run_id, media_id,
-        state, name and site of the clip, by path.
+        recipe_hash, state, name, site and path of the clip; by path.
         """
         with self.catalog.reading() as db:
             where = self._where(db, wanted)
             return rows(
                 db,
                 f"""{_SEEN}, chosen AS (SELECT r.* FROM {_FROM}{where.sql}{_newest(wanted)})
-                SELECT c.run_id, c.media_id, c.state, m.name, m.site, m.path
+                SELECT c.run_id, c.media_id, c.recipe_hash, c.state, m.name, m.site, m.path
                 FROM chosen c LEFT JOIN media m USING (media_id) ORDER BY m.path, c.run_id""",
                 where.values,
             )
+
+    def places_of_imports(self) -> dict[str, str]:
+        """sha256 of each file whose detections were imported, to the place of its videos."""
+        found = self.catalog.rows(
+            """SELECT environment->>'$.imported.sha256' AS sha256,
+            arg_max(environment->>'$.imported.place', created_utc) AS place
+            FROM runs WHERE json_exists(environment, '$.imported.sha256') GROUP BY 1"""
+        )
+        return {row["sha256"]: row["place"] for row in found}
 
     def run_counts_of_media(self) -> dict[str, int]:
         """media_id to its number of runs, for clips that have any."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
+from lab.errors import SourceError
 from lab.frame import Frame
+from lab.video.identity import check_identity
 from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 
@@ -18,17 +21,26 @@ _JPEG_QUALITY = 80
 
 
 def save_pictures(
-    path: str | Path, pts_us: Iterable[int], folder: Path, *, width_px: int = 320
+    path: str | Path,
+    pts_us: Iterable[int],
+    folder: Path,
+    *,
+    width_px: int = 320,
+    media: Mapping[str, Any] | None = None,
 ) -> dict[int, Path]:
     """Write a JPEG for each time that has none yet; those that cannot be decoded are left out.
 
-    Returns the time to its file.
+    media: the clip that the file must still be when its frames were read.
+
+    Returns the time to its file. Raises SourceError if the file is another one.
     """
     wanted = {t: folder / f"{t}.jpg" for t in pts_us}
     todo = sorted(t for t, file in wanted.items() if not file.exists())
     if todo:
         folder.mkdir(parents=True, exist_ok=True)
         frames = [f for f in FileSource(path).frames_at(todo) if f.image_bgr is not None]
+        if media is not None:
+            check_identity(media)
         times = np.array([f.pts_us for f in frames])
         for t in todo:
             at = int(np.searchsorted(times, t, side="right")) - 1
@@ -52,12 +64,19 @@ def _write_jpeg(file: Path, frame: Frame, width_px: int) -> None:
 
 
 def make_playable(
-    path: str | Path, out: Path, progress: Callable[[int, int | None], None] | None = None
+    path: str | Path,
+    out: Path,
+    progress: Callable[[int, int | None], None] | None = None,
+    *,
+    media: Mapping[str, Any] | None = None,
 ) -> Path:
     """A copy that browsers play: H.264 in MP4, upright, fast start.
 
     Every frame keeps its time relative to the first one, which is at 0. Frames that cannot be
     decoded are missing. The file appears under its name only when it is whole.
+
+    media: the clip that the file must still be when its frames were read. Raises SourceError if
+    it is another one, or no frame of it can be decoded.
     """
     import av
 
@@ -87,8 +106,14 @@ def make_playable(
                 container.mux(stream.encode(picture))
                 if progress is not None and done % 25 == 0:
                     progress(done, total)
-            if stream is not None:
-                container.mux(stream.encode(None))
+            if stream is None:
+                raise SourceError(
+                    f"{Path(path).name} has no frame that can be decoded, so there is no copy for "
+                    "the browser; convert it, or record it again"
+                )
+            container.mux(stream.encode(None))
+        if media is not None:
+            check_identity(media)
         part.replace(out)
     finally:
         part.unlink(missing_ok=True)

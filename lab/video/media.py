@@ -30,6 +30,7 @@ class Media:
     first_pts_us, end_us: presentation time of the first frame, and where the last one ends.
     is_browser_playable: whether browsers play the original; else a copy is made.
     warning: what is wrong with a file that can still be used, such as being cut off.
+    mtime_ns: when the file was last changed, as it was read; None where that is not known.
     """
 
     media_id: str
@@ -47,6 +48,7 @@ class Media:
     end_us: int
     is_browser_playable: bool
     warning: str | None
+    mtime_ns: int | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +102,7 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
             and _codec(context.name) in _BROWSER_CODECS
             and context.pix_fmt in _BROWSER_PIXELS
         )
+    found = Path(path).stat()  # before its content is read: a later change must show
     first_us = first.pts_us if first is not None else 0
     frames = len(index.presented)
     end_us = max(index.last_us, first_us)
@@ -108,7 +111,7 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
     return Media(
         media_id=identify(path),
         path=os.path.abspath(path),
-        size_bytes=Path(path).stat().st_size,
+        size_bytes=found.st_size,
         container=names[0],
         codec=_codec(index.codec),
         width_px=width,
@@ -121,6 +124,7 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
         end_us=end_us,
         is_browser_playable=playable,
         warning=_warning(first, index, first_us, end_us, declared_us, promised, path),
+        mtime_ns=found.st_mtime_ns,
     )
 
 

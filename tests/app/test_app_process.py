@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ from lab.app.server.thumbnails import Pictures
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.config import Config
 from lab.detectors.weights.find import find_weights
-from tests.builders import make_run, scores_of
+from lab.video.media import identify
+from tests.builders import make_media, make_run, scores_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -72,7 +74,7 @@ def test_a_picture_that_could_not_be_made_is_tried_again_after_a_pause(
     pictures = Pictures(app_state)
     clip.rename(tmp_path / "away.mp4")
     reason = asyncio.run(pictures.get(media_id, 0))
-    assert "no such file" in reason
+    assert "the video file is missing" in reason
     assert asyncio.run(pictures.get(media_id, 0)) == reason
     assert len(app_state.engine.jobs()) == 1
     (tmp_path / "away.mp4").rename(clip)
@@ -82,23 +84,34 @@ def test_a_picture_that_could_not_be_made_is_tried_again_after_a_pause(
 
 def test_pictures_of_a_page_are_asked_for_again_after_a_pause(app_state, samples, tmp_path):
     clip = tmp_path / "clip.mp4"
-    app_state.want_pictures("m", str(clip), [0])
+    shutil.copy(samples / "nothing.mp4", clip)
+    media_id = app_state.store.add_media(lab.probe(clip))["media_id"]
+    clip.unlink()
+    app_state.want_pictures(media_id, str(clip), [0])
     assert app_state.engine.jobs()[0].finished.wait(60)
-    app_state.want_pictures("m", str(clip), [0])
+    app_state.want_pictures(media_id, str(clip), [0])
     assert [job.state for job in app_state.engine.jobs()] == ["failed"]
     shutil.copy(samples / "nothing.mp4", clip)
     app_state.retry_after_s = 0.0
-    app_state.want_pictures("m", str(clip), [0])
+    app_state.want_pictures(media_id, str(clip), [0])
     assert app_state.engine.jobs()[0].finished.wait(60)
     assert [job.state for job in app_state.engine.jobs()] == ["done", "failed"]
-    app_state.want_pictures("m", str(clip), [0])
+    app_state.want_pictures(media_id, str(clip), [0])
     assert len(app_state.engine.jobs()) == 2
 
 
 def test_a_copy_for_the_browser_says_why_it_failed_and_is_tried_again(app_state, tmp_path):
     clip = tmp_path / "broken.avi"
     clip.write_bytes(b"not a video")
-    media = {"media_id": "m", "path": str(clip), "name": "broken.avi", "is_browser_playable": False}
+    facts = make_media("broken")
+    facts = replace(
+        facts,
+        media_id=identify(clip),
+        path=str(clip),
+        size_bytes=clip.stat().st_size,
+        is_browser_playable=False,
+    )
+    media = app_state.store.add_media(facts)
     assert "Making a copy" in clip_address(app_state, media)[1]
     assert app_state.engine.jobs()[0].finished.wait(60)
     address, text = clip_address(app_state, media)

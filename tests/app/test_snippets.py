@@ -16,7 +16,8 @@ from lab.app.cli.main import main
 from lab.app.cli.rule_options import named_rule, rule_arguments
 from lab.app.ui.widgets.rule_state import rule_from_query, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
-from lab.formats.detections.write_run import Sample, write_run
+from lab.formats.detections.earlier import Sample
+from lab.formats.detections.write_run import write_run
 from lab.jobs.document.export import document_of, text_of
 from lab.jobs.document.read import job_of
 from lab.jobs.document.rules import rule_of

@@ -286,3 +286,88 @@ def test_a_long_list_is_read_as_json_reads_it(value, indent, cut):
 def test_a_long_list_in_text_that_is_not_json_is_refused(text):
     with pytest.raises(ValueError, match="char"):
         list(walk(text, "images"))
+
+
+def card(folder, name, conf=0.9, frames=100, files=4):
+    """A memory card's results, its videos not at hand; every card numbers its files from 1."""
+    content = results()
+    (entry,) = content["images"]
+    content["images"] = [
+        {
+            **entry,
+            "file": f"DCIM/IMG_{i:04d}.MP4",
+            "frames_processed": list(range(0, frames, 5)),
+            "detections": [{**d, "conf": conf} for d in entry["detections"]],
+        }
+        for i in range(files)
+    ]
+    path = folder / name
+    path.write_text(json.dumps(content))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["folders given", "files alone", "uploaded"])
+def test_two_memory_cards_with_the_same_names_stay_two(tmp_path, kind):
+    store = Store(tmp_path / "s")
+    given = [{"videos": tmp_path / "a"}, {"videos": tmp_path / "b"}]
+    given = given if kind == "folders given" else [{}, {}]
+    first = import_megadetector(card(tmp_path, "a.json", files=4), store, **given[0])
+    before = {m["media_id"]: m for m in store.all_media()}
+    name = "a.json" if kind == "uploaded" else "b.json"  # of another content, in the same place
+    frames = 120 if kind == "uploaded" else 100
+    second = import_megadetector(
+        card(tmp_path, name, conf=0.8, frames=frames, files=4), store, **given[1]
+    )
+    media = {m["media_id"]: m for m in store.all_media()}
+    assert (len(media), len(store.runs())) == (8, 8)
+    assert {k: media[k] for k in before} == before
+    of = [{run.media["media_id"] for run in found.runs} for found in (first, second)]
+    assert not of[0] & of[1]
+
+
+@pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("videos", [None, "card"])
+def test_the_same_file_again_gives_the_same_runs(tmp_path, videos, moved):
+    store = Store(tmp_path / "s")
+    path = card(tmp_path, "a.json", files=3)
+    first = import_megadetector(path, store, videos=videos and tmp_path / videos)
+    if moved:
+        path = path.rename(tmp_path / "copy.json")
+    again = import_megadetector(path, store, videos=videos and tmp_path / videos)
+    assert [r.run_id for r in again.runs] == [r.run_id for r in first.runs]
+    assert (len(store.all_media()), len(store.runs())) == (3, 3)
+    assert any("3 runs were in the store already" in note for note in again.notes)
+
+
+def test_the_same_csv_and_the_same_video_give_the_same_runs(tmp_path, samples):
+    store = Store(tmp_path / "s")
+    path = tmp_path / "d.csv"
+    path.write_text(
+        "media,pts_s,label,confidence,x1_px,y1_px,x2_px,y2_px\n"
+        "cat_comes_and_goes.mp4,0,,,,,,\ncat_comes_and_goes.mp4,1,cat,0.7,1,2,3,4\n"
+    )
+    for videos in (None, samples):
+        first = import_detections(path, store, videos=videos)
+        again = import_detections(path, store, videos=videos)
+        assert [r.run_id for r in again.runs] == [r.run_id for r in first.runs]
+    assert (len(store.all_media()), len(store.runs())) == (2, 2)
+
+
+def test_an_old_stores_absent_media_keep_their_ids(tmp_path, monkeypatch):
+    """They were known by their name alone."""
+    from lab.formats.detections import earlier
+    from lab.formats.detections.media import made_media
+
+    store, path = Store(tmp_path / "s"), card(tmp_path, "a.json", files=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            earlier.EarlierImports,
+            "absent_media",
+            lambda self, name, duration_s, rate: (made_media(name, duration_s, rate), None),
+        )
+        old = import_megadetector(path, store)
+    again = import_megadetector(path, store)
+    assert [r.run_id for r in again.runs] == [r.run_id for r in old.runs]
+    assert {r.media["media_id"] for r in again.runs} == {m["media_id"] for m in store.all_media()}
+    other = import_megadetector(card(tmp_path, "b.json", conf=0.6, files=2), store)
+    assert not {r.media["media_id"] for r in other.runs} & {r.media["media_id"] for r in old.runs}

@@ -49,6 +49,29 @@ def test_a_store_with_a_run_and_sightings_is_shown(store, analysed, samples):
         assert not page.error, name
 
 
+@pytest.mark.parametrize("name", ["tune", "measure", "compare", "experiments"])
+@pytest.mark.parametrize("lost", ["samples-*.parquet", "manifest.json"])
+def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, samples, name, lost):
+    clip = samples / "cat_then_person.mp4"
+    (run,) = analysed(store, (clip, {"every_s": 0.5, "labels": ["cat"]}))
+    entry = run.store.add_entry(run.run_id, run.default_rule, title="a rule")
+    (file,) = run.store.log_folder(run.run_id).glob(lost)
+    file.unlink()
+    page = show(name)
+    if name == "experiments":
+        page.session_state["entry_open"] = entry
+        page.run()
+    assert not page.exception
+    (said,) = page.error
+    assert file.name in said.value.replace("\\", "")
+    assert run.run_id in said.value.replace("\\", "")
+    if name == "tune" and lost != "manifest.json":
+        next(b for b in page.button if b.label == "Analyse again").click().run()
+        (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "resume"]
+        assert job.finished.wait(60)
+        assert not show("tune").error
+
+
 def test_a_store_of_a_newer_schema_is_one_line(store):
     import duckdb
 

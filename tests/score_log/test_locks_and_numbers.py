@@ -8,7 +8,8 @@ import pytest
 
 from lab.detection import Detections
 from lab.errors import StoreError
-from lab.score_log.score_log import part_files, read_log
+from lab.score_log.parts import part_files
+from lab.score_log.score_log import read_log
 from lab.score_log.writer import ScoreLogWriter, is_locked
 from tests.builders import make_frame
 

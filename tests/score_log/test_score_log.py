@@ -12,8 +12,10 @@ from lab.errors import StoreError
 from lab.rules.box_filter import BoxFilter
 from lab.runs.pipeline import AnalysisTask, run_tasks
 from lab.score_log.effort import effort_of
-from lab.score_log.score_log import part_files, read_log, read_manifest
-from lab.score_log.writer import ScoreLogWriter, write_manifest
+from lab.score_log.manifest import read_manifest, write_manifest
+from lab.score_log.parts import part_files
+from lab.score_log.score_log import read_log
+from lab.score_log.writer import ScoreLogWriter
 from lab.video.sampling import EVERY_FRAME
 from lab.video.source import Sample
 from tests.builders import ListSource, ScriptedDetector, analyse, make_detections, make_frame

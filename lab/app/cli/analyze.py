@@ -27,9 +27,10 @@ def run_analyze(args: argparse.Namespace) -> int:
             else "a file or a folder, or a document with --job"
         )
         raise SettingError(f"name {what}")
-    from lab.runs.analyze import Analysis, resume
+    from lab.runs.analyze import Analysis
     from lab.runs.analyze_each import analyze_each
     from lab.runs.make_detector import make_detector
+    from lab.runs.resume import resume
     from lab.store.store import Store
 
     store = Store(args.store)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,13 +12,17 @@ from lab.detectors.registered import detectors
 from lab.errors import LabError, StoreError
 from lab.extras import states
 from lab.formats.export import exports
+from lab.runs.leftovers import remove_leftovers
 from lab.runs.make_detector import make_detector
+from lab.runs.run import lacking_samples
+from lab.score_log.manifest import way_out
 from lab.score_log.recipe import environment
 from lab.score_log.score_log import read_log
+from lab.score_log.seal import log_state
 from lab.sinks.registered import sinks
 from lab.store.backups import copied_at, copies
 from lab.store.repair import damage_of, repair, unknown_runs
-from lab.store.store import Store
+from lab.store.store import Row, Store
 from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
@@ -132,22 +136,27 @@ def _details(recipe: dict[str, Any]) -> str:
 
 
 def examine_store(store: Store) -> dict[str, Any]:
-    """What a store holds, and what is wrong with it, one line each."""
+    """What is in a store and wrong with it; removes what was left behind a day ago or more."""
     section: dict[str, Any] = {"folder": str(store.folder)}
     if not store.folder.exists():
         return section | {"state": "not created yet; the first run creates it"}
     try:
         runs = store.runs()
-        problems = [*_catalog_problems(store), *check_health(store)]
+        problems, notes = check_logs(store, runs)
+        problems = [*_catalog_problems(store), *problems]
+        read_only = store.catalog.cannot_be_written
+        removed = [] if read_only else remove_leftovers(store, load_config().models)
     except LabError as error:
         return section | {"problems": [str(error)]}
     unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
     return section | {
-        **({"state": why} if (why := store.catalog.cannot_be_written) else {}),
+        **({"state": read_only} if read_only else {}),
         "runs": len(runs),
         "unfinished": unfinished,
         **_copies(store),
         "problems": problems,
+        "notes": notes,
+        "removed": removed,
     }
 
 
@@ -172,11 +181,33 @@ def _catalog_problems(store: Store) -> list[str]:
 def check_health(store: Store) -> list[str]:
     """Problems of a store, one line each; empty if there are none."""
 
-    problems = []
-    for run in store.runs():
+    return check_logs(store, store.runs())[0]
+
+
+def check_logs(store: Store, runs: Iterable[Row]) -> tuple[list[str], list[str]]:
+    """Problems of the score logs, and notes, one line each.
+
+    runs: rows of the catalog. Every byte of finished logs is compared with its checksum. Notes
+    name files that are not of a log and are never read, and count logs without checksums.
+    """
+    problems, notes, unsealed = [], [], 0
+    for run in runs:
+        name, folder = f"run {run['run_id']}", store.log_folder(run["run_id"])
         try:
-            log = read_log(store.log_folder(run["run_id"]))
-            problems += [f"run {run['run_id']}: damaged part {part}" for part in log.damaged]
+            found = log_state(folder, run["run_id"])
+            damaged = list(found.damaged)
+            if not damaged and not found.is_sealed and run["state"] == "done":
+                unsealed += 1
+                lacking = lacking_samples(run, len(read_log(folder).pts_us))
+                damaged += [lacking] if lacking else []
         except StoreError as error:
-            problems.append(f"run {run['run_id']}: {error}")
-    return problems
+            problems.append(f"{name}: {error}")
+            continue
+        problems += [f"{name} is damaged: {one}; {way_out(run['run_id'])}" for one in damaged]
+        notes += [f"{name}: {stray} is not of its log, and is not read" for stray in found.strays]
+    if unsealed:
+        notes.append(
+            f"{unsealed} finished run{'s' if unsealed > 1 else ''} of an older version "
+            f"{'have' if unsealed > 1 else 'has'} no checksums"
+        )
+    return problems, notes

@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import lab
@@ -16,7 +18,7 @@ from lab.app.cli import advise, experiments, job, measure, media, models, phrase
 from lab.app.cli.analyze import run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import run_export, run_sightings
-from lab.errors import LabError, SettingError
+from lab.errors import DamagedLogWarning, LabError, SettingError
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -142,11 +144,32 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+@contextmanager
+def _damage_on_standard_error() -> Iterator[list[str]]:
+    """Say in a line which runs are damaged; gives these lines."""
+    told: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DamagedLogWarning)
+        otherwise = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if not issubclass(category, DamagedLogWarning):
+                otherwise(message, category, *place, **more)
+            elif (text := str(message)) not in told:
+                told.append(text)
+                print(f"lab: {text}", file=sys.stderr)
+
+        warnings.showwarning = show
+        yield told
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
     try:
-        return int(args.run_command(args))
+        with _damage_on_standard_error() as damaged:
+            code = int(args.run_command(args))
+        return code or (1 if damaged else 0)
     except LabError as error:
         if args.debug:
             raise

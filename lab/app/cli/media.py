@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from lab.config import load_config
 from lab.errors import SettingError
+from lab.video.identity import identity_problem
 
 _MAX_CLOCK_S = 3_155_760_000
 Command = Callable[..., argparse.ArgumentParser]
@@ -33,6 +35,8 @@ def _media(args: argparse.Namespace) -> int:
         row = _set(store, args.clip, values)
         print(json.dumps(row, indent=1) if args.json else _line(row))
         return 0
+    if args.action == "relink":
+        return _relink(store, args)
     if args.clip is not None or values:
         raise SettingError("to set values of a clip, use: lab media set CLIP --site ...")
     rows = [media_row(media) for media in store.all_media()]
@@ -63,6 +67,18 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
         changes["clock_correction_s"] = values["clock_correction_s"]
     store.edit_media(media["media_id"], **changes)
     return media_row(store.media(media["media_id"]))
+
+
+def _relink(store: Any, args: argparse.Namespace) -> int:
+    """Look for clips in the places that were named, or else under the media roots."""
+    from lab.runs.relink import relink
+
+    if args.clip is None:
+        raise SettingError("no clip named; name one: lab media relink CLIP [FILE or FOLDER]")
+    media = store.find_media(args.clip)
+    row = relink(store, media["media_id"], args.places or load_config().media_roots)
+    print(json.dumps(media_row(row), indent=1) if args.json else _line(media_row(row)))
+    return 0
 
 
 def parse_start(text: str) -> dict[str, Any]:
@@ -109,6 +125,7 @@ def media_row(media: dict[str, Any]) -> dict[str, Any]:
         "start_source": media["start_source"],
         "clock_correction_s": media["clock_correction_s"] or 0.0,
         "is_present": Path(media["path"]).is_file(),
+        "problem": identity_problem(media, reads=False),
     }
 
 
@@ -122,6 +139,8 @@ def _line(row: dict[str, Any]) -> str:
         facts.append(f"clock {row['clock_correction_s']:+g} s")
     if not row["is_present"]:
         facts.append("file missing")
+    elif row["problem"]:
+        facts.append("another file has its name")
     return f"{row['media_id']}  {row['path']}: {', '.join(facts)}"
 
 
@@ -129,11 +148,17 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     m = command(
         "media",
         _media,
-        "The clips of the store; set a clip's site, start and clock.",
+        "The clips of the store; set a clip's site, start and clock; say where it lies now.",
         f"lab media set IMG_0001.MP4 --site creek --start {_START_EXAMPLE}",
     )
-    m.add_argument("action", nargs="?", choices=["list", "set"], default="list")
+    m.add_argument("action", nargs="?", choices=["list", "set", "relink"], default="list")
     m.add_argument("clip", nargs="?", metavar="CLIP", help="its id, name or path")
+    m.add_argument(
+        "places",
+        nargs="*",
+        metavar="PLACE",
+        help="of relink: the clip's file, or folders to look in; default: the media_roots",
+    )
     m.add_argument("--site", help="where it was recorded; '' clears it")
     m.add_argument(
         "--start", metavar="TIME", help=f"at media time 0, like {_START_EXAMPLE}; '' clears it"

@@ -29,8 +29,6 @@ def run_sightings(args: argparse.Namespace) -> int:
         print(to_csv(rows, RULE_SIGHTING_COLUMNS), end="")
     else:
         _print_table(rows)
-    for part in run.log.damaged:
-        print(f"lab: note: damaged part skipped: {part}", file=sys.stderr)
     note_unfinished(run)
     return 0
 

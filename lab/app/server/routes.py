@@ -37,12 +37,15 @@ def routes(at: AppState | None = None) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def clip(request: Request) -> Response:
-        media = await run_in_threadpool(here.media, request.path_params["media_id"])
+        media_id = request.path_params["media_id"]
+        media, problem = await run_in_threadpool(here.checked_media, media_id)
         path = Path(media["path"])
-        if not media["is_browser_playable"]:
-            path = here.store.playable_file(media["media_id"])
-        if not path.is_file():
-            raise HTTPException(404, f"{path.name} is missing; was it moved?")
+        if not media["is_browser_playable"]:  # a copy is of the clip, whatever lies at its path
+            path, problem = here.store.playable_file(media["media_id"]), None
+            if not path.is_file():
+                problem = here.copy_error(media_id) or "its copy for the browser is not made yet"
+        if problem is not None:
+            raise HTTPException(404, problem)
         kinds = {".webm": "video/webm", ".mkv": "video/x-matroska"}
         kind = kinds.get(path.suffix.lower(), "video/mp4")
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "private"})

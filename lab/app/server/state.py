@@ -21,6 +21,7 @@ from lab.runs.run import Run
 from lab.score_log import spans
 from lab.sighting import Sighting
 from lab.store.store import Store
+from lab.video.identity import identity_problem
 
 _MAX_BYTES = 256 * 2**20  # of logs with their boxes
 _MAX_SCORE_BYTES = 768 * 2**20  # of scores alone: some 20,000 clips of five minutes
@@ -111,6 +112,19 @@ class AppState:
         if media_id not in self._media:
             self._media[media_id] = self.store.media(media_id)
         return self._media[media_id]
+
+    def checked_media(self, media_id: str) -> tuple[dict[str, Any], str | None]:
+        """A clip's row, and why its file must not be shown as that clip, if so."""
+        problem = identity_problem(self.media(media_id))
+        if problem is not None:  # it may have been relinked by another process
+            self.forget(media_id)
+            problem = identity_problem(self.media(media_id))
+        return self.media(media_id), problem
+
+    def copy_error(self, media_id: str) -> str | None:
+        """Why the last copy of a clip for the browser could not be made."""
+        job = self._copies.get(media_id)
+        return job.error if job is not None and job.state == "failed" else None
 
     def forget(self, media_id: str) -> None:
         """Drop a cached clip that was edited or moved."""

@@ -11,6 +11,7 @@ import streamlit as st
 from lab.app.server.state import AppState, app_state
 from lab.errors import LabError
 from lab.jobs.job import Job
+from lab.runs.run import Run
 
 _WAIT_S = 120.0
 COMPONENTS = Path(__file__).parent / "components"
@@ -67,6 +68,31 @@ def finish(job: Job, text: str) -> dict[str, Any] | None:
         st.error(job.error or f"{job.title} was cancelled")
         return None
     return job.result
+
+
+def note_damage(*runs: Run) -> None:
+    """Say which runs are damaged, with a button that analyses what is missing again."""
+    app_state = here()
+    busy = {j.payload.get("run_id") for j in app_state.engine.jobs() if j.is_active}
+    for run in {run.run_id: run for run in runs}.values():
+        if run.damage is None:
+            continue
+        words, act = st.columns([5, 1], vertical_alignment="center")
+        words.error(plain(run.damage[:1].upper() + run.damage[1:]))
+        if act.button(
+            "Analyse again",
+            key=f"again_{run.run_id}",
+            disabled=run.run_id in busy,
+            width="stretch",
+            help="What is missing, in the background; the Run page shows how far it is.",
+        ):
+            app_state.engine.submit(
+                "resume",
+                f"{run.media['name']} (what is missing)",
+                run_id=run.run_id,
+                store=str(app_state.store.folder),
+            )
+            st.rerun()
 
 
 def clock(seconds: float | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -11,6 +12,8 @@ from typing import Any
 import streamlit as st
 
 from lab.errors import LabError
+
+_log = logging.getLogger(__name__)
 
 
 def allowed_hosts() -> tuple[str, ...]:
@@ -34,6 +37,19 @@ def _copy_catalog() -> None:
         app_state().store.catalog.make_copy(if_older_s=3600)
 
 
+def _clean_up() -> None:
+    """Remove what killed processes and closed pages left, with a line about each file."""
+    from lab.app.server.state import app_state
+    from lab.runs.leftovers import remove_leftovers
+
+    config = app_state().config
+    try:
+        for line in remove_leftovers(app_state().store, config.models):
+            _log.warning("lab: %s", line)
+    except LabError as error:
+        _log.warning("lab: nothing was cleaned up: %s", error)
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
@@ -45,6 +61,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     # Compiled before the first slider asks, without holding up the first page.
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     threading.Thread(target=_copy_catalog, name="copy of the catalog", daemon=True).start()
+    threading.Thread(target=_clean_up, name="clean-up", daemon=True).start()
     gc.collect()
     gc.freeze()
     yield {}

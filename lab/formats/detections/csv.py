@@ -17,9 +17,10 @@ import numpy as np
 from lab.detection import Detections
 from lab.errors import LabError, SettingError
 from lab.formats.annotations.table import decode, read_file, time_us
-from lab.formats.detections.media import find_media, made_media
+from lab.formats.detections.earlier import EarlierImports, Sample
+from lab.formats.detections.media import find_media
 from lab.formats.detections.megadetector import Imported
-from lab.formats.detections.write_run import MadeRun, Sample
+from lab.formats.detections.write_run import MadeRun
 from lab.store.store import Store
 
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
@@ -54,8 +55,8 @@ def import_detections(
         "labels": sorted(labels),
         "score_floor": round(max(1e-3, min(0.2, floor)), 4),
     }
-    out = Imported()
-    batches = out.batches(store)
+    out, earlier = Imported(), EarlierImports(store, path, videos)
+    batches = out.batches(store, earlier)
     for media_name, rows in by_media.items():
         try:
             found = find_media(media_name, videos)
@@ -63,8 +64,10 @@ def import_detections(
             analysed_us = _analysed_us(
                 times, rows, every_s, found.media.end_us if found else None, media_name
             )
-            media = (
-                found.media if found else made_media(media_name, analysed_us[-1] / 1e6 + 1e-6, 25.0)
+            media, older = (
+                (found.media, None)
+                if found
+                else earlier.absent_media(media_name, analysed_us[-1] / 1e6 + 1e-6, 25.0)
             )
             if found and times[-1] > media.end_us:
                 raise SettingError(
@@ -81,11 +84,13 @@ def import_detections(
                 media_name,
                 MadeRun(
                     media=media,
+                    older=older,
                     detector=recipe,
                     samples=samples,
                     every_s=typical,
                     threshold=_THRESHOLD,
                     relative_path=media_name,
+                    imported=earlier.recorded,
                 ),
             )
             if found is None:
@@ -96,6 +101,7 @@ def import_detections(
         except LabError as error:
             out.refused[media_name] = str(error)
     batches.flush()
+    out.note_known()
     return out
 
 

@@ -47,13 +47,26 @@ def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
 
 
 def made_media(
-    name: str, duration_s: float, frame_rate: float, size_px: tuple[int, int] = (1000, 1000)
+    name: str,
+    duration_s: float,
+    frame_rate: float,
+    size_px: tuple[int, int] = (1000, 1000),
+    *,
+    place: str | None = None,
+    path: str | None = None,
 ) -> Media:
-    """Facts of a video that is not available, known by its name alone."""
-    digest = hashlib.blake2b(f"absent {name}".encode(), digest_size=8).hexdigest()
+    """Facts of a video that is not available.
+
+    place: what its name is relative to. Without one it is known by its name alone, as in stores
+    of earlier versions. path: where it would lie.
+    """
+    end_us = round(duration_s * 1e6)
+    known_by = f"absent {name}"
+    if place is not None:
+        known_by += f"\n{place}\n{end_us} us, {frame_rate!r} fps"
     return Media(
-        media_id=digest,
-        path=name,
+        media_id=hashlib.blake2b(known_by.encode(), digest_size=8).hexdigest(),
+        path=path or name,
         size_bytes=0,
         container="unknown",
         codec="unknown",
@@ -64,7 +77,7 @@ def made_media(
         frame_rate=frame_rate,
         is_variable_rate=False,
         first_pts_us=0,
-        end_us=round(duration_s * 1e6),
+        end_us=end_us,
         is_browser_playable=False,
         warning="the video is not available",
     )

@@ -17,9 +17,10 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.errors import LabError, SettingError, SourceError
+from lab.formats.detections.earlier import EarlierImports, Sample
 from lab.formats.detections.long_list import walk
-from lab.formats.detections.media import find_media, made_media
-from lab.formats.detections.write_run import MadeRun, RunBatches, Sample
+from lab.formats.detections.media import find_media
+from lab.formats.detections.write_run import MadeRun, RunBatches
 from lab.runs.run import Run
 from lab.store.store import Store
 from lab.video.container import VIDEO_SUFFIXES
@@ -33,18 +34,31 @@ _FLOOR = 0.005  # MegaDetector's own, where nothing was detected
 class Imported:
     """The result of an import.
 
-    runs: those imported. refused: file to why it was not imported. failures: file to the reason
-    that the detector gave. notes: for the user.
+    runs: those of the file. known: how many of them were in the store already. refused: file to
+    why it was not imported. failures: file to the reason that the detector gave. notes: for the
+    user.
     """
 
     runs: list[Run] = field(default_factory=list)
+    known: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def batches(self, store: Store) -> RunBatches:
+    def batches(self, store: Store, earlier: EarlierImports) -> RunBatches:
         """Keeps runs in the store, and what became of each here."""
-        return RunBatches(store, lambda _, run: self.runs.append(run), self.refused.__setitem__)
+
+        def kept(_: str, run: Run, is_known: bool) -> None:
+            self.runs.append(run)
+            self.known += is_known
+
+        return RunBatches(store, earlier, kept, self.refused.__setitem__)
+
+    def note_known(self) -> None:
+        """Say how many runs were there already."""
+        if self.known:
+            what = "run was" if self.known == 1 else "runs were"
+            self.notes.append(f"{self.known} {what} in the store already, from an earlier import")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -66,8 +80,8 @@ def import_megadetector(
     text = _read(Path(path))
     given, lowest = _check(Path(path), text)
     detector = _detector(given, lowest)
-    out = Imported()
-    batches = out.batches(store)
+    out, earlier = Imported(), EarlierImports(store, path, videos)
+    batches = out.batches(store, earlier)
     images = 0
     for entry in _entries(text):
         name = str(entry.get("file", "")).replace("\\", "/")
@@ -78,7 +92,7 @@ def import_megadetector(
             out.failures[name] = str(entry["failure"])
             continue
         try:
-            batches.add(name, _run(entry, name, detector, videos, out.notes))
+            batches.add(name, _run(entry, name, detector, videos, earlier, out.notes))
         except LabError as error:
             out.refused[name] = str(error)
     batches.flush()
@@ -88,6 +102,7 @@ def import_megadetector(
         )
     if not out.runs and not out.refused and not out.failures:
         raise SettingError(f"{path} names no video")
+    out.note_known()
     return out
 
 
@@ -168,6 +183,7 @@ def _run(
     name: str,
     detector: Mapping[str, Any],
     videos: str | Path | None,
+    earlier: EarlierImports,
     notes: list[str],
 ) -> MadeRun:
     processed, rate = entry.get("frames_processed"), entry.get("frame_rate")
@@ -183,7 +199,9 @@ def _run(
         raise SettingError("frames_processed must be whole numbers from 0")
     frames = sorted(set(processed))
     found = find_media(name, videos)
-    media = found.media if found else made_media(name, (frames[-1] + 1) / rate, rate)
+    media, older = (
+        (found.media, None) if found else earlier.absent_media(name, (frames[-1] + 1) / rate, rate)
+    )
     if found is None:
         where = f" in {videos}" if videos is not None else "; give its folder with --videos"
         notes.append(
@@ -220,8 +238,8 @@ def _run(
     every_s = float(round(np.median(steps) / 1e6, 3)) if len(steps) else 0.0
     recipe = {k: v for k, v in detector.items() if k != "typical_threshold"}
     return MadeRun(
-        media=media, detector=recipe, samples=samples, every_s=every_s,
-        threshold=detector["typical_threshold"], relative_path=name,
+        media=media, older=older, detector=recipe, samples=samples, every_s=every_s,
+        threshold=detector["typical_threshold"], relative_path=name, imported=earlier.recorded,
     )  # fmt: skip
 
 

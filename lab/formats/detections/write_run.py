@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lab.detection import Detections
 from lab.errors import LabError
+from lab.formats.detections.earlier import EarlierImports, Sample
 from lab.runs.run import Run
 from lab.score_log.effort import effort_of
 from lab.score_log.recipe import make_recipe
@@ -26,22 +26,14 @@ _BATCH_RUNS = 200
 _BATCH_SAMPLES = 200_000
 
 
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """The imported detections of one frame. failed: why it could not be analysed."""
-
-    frame_index: int
-    pts_us: int
-    detections: Detections
-    failed: str | None = None
-
-
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MadeRun:
     """A finished run that is to be kept.
 
     detector: its recipe: `detector`, `labels`, `score_floor`, and what else it depends on.
     samples: in order of time. every_s: seconds between them; 0 for every frame.
+    older: the media as earlier versions named it. imported: where the detections come from, kept
+    beside the recipe.
     """
 
     media: Media
@@ -50,6 +42,12 @@ class MadeRun:
     every_s: float
     threshold: float
     relative_path: str | None = None
+    older: Media | None = None
+    imported: Mapping[str, Any] | None = None
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        return {} if self.imported is None else {"imported": dict(self.imported)}
 
     def recipe(self) -> dict[str, Any]:
         sampling = Sampling(every_s=self.every_s)
@@ -70,11 +68,12 @@ def write_run(
     every_s: float,
     threshold: float,
     relative_path: str | None = None,
+    imported: Mapping[str, Any] | None = None,
 ) -> Run:
     """Keep samples as a finished run; see `MadeRun`."""
     made = MadeRun(
         media=media, detector=detector, samples=samples, every_s=every_s, threshold=threshold,
-        relative_path=relative_path,
+        relative_path=relative_path, imported=imported,
     )  # fmt: skip
     return write_runs(store, [made])[0]
 
@@ -97,7 +96,9 @@ def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
             )
             for (run_id, recipe), one in planned
         ]
-        new = [NewRun(run_id, recipe, one.threshold) for (run_id, recipe), one in planned]
+        new = [
+            NewRun(run_id, recipe, one.threshold, one.recorded) for (run_id, recipe), one in planned
+        ]
         for log, run, one in zip(logs, new, made, strict=True):
             write_run_facts(log.folder, run, one.media)
         store.create_runs(
@@ -123,34 +124,46 @@ def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
 class RunBatches:
     """Collects finished runs and keeps them in batches, so that memory and transactions are few.
 
-    on_kept, on_refused: are told the name of each, with its run or with why it was not kept.
+    A run that the store has from an earlier import is not kept twice.
+    on_kept: is told the name of each, its run, and whether the store had it. on_refused: the name,
+    and why it was not kept.
     """
 
     def __init__(
         self,
         store: Store,
-        on_kept: Callable[[str, Run], None],
+        earlier: EarlierImports,
+        on_kept: Callable[[str, Run, bool], None],
         on_refused: Callable[[str, str], None],
     ) -> None:
-        self._store, self._on_kept, self._on_refused = store, on_kept, on_refused
-        self._waiting: list[tuple[str, MadeRun]] = []
+        self._store, self._earlier = store, earlier
+        self._on_kept, self._on_refused = on_kept, on_refused
+        self._waiting: list[tuple[str, MadeRun | str]] = []
 
     def add(self, name: str, made: MadeRun) -> None:
-        self._waiting.append((name, made))
-        samples = sum(len(one.samples) for _, one in self._waiting)
+        media = [made.media, made.older]
+        same = self._earlier.same_run(media, made.detector, made.samples, made.every_s)
+        self._waiting.append((name, same or made))
+        samples = sum(len(one.samples) for _, one in self._waiting if isinstance(one, MadeRun))
         if len(self._waiting) >= _BATCH_RUNS or samples >= _BATCH_SAMPLES:
             self.flush()
 
     def flush(self) -> None:
         """Keep what is waiting. Call it at the end."""
         waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
+        made = [one for _, one in waiting if isinstance(one, MadeRun)]
+        known = [one for _, one in waiting if isinstance(one, str)]
+        refused = None
+        new: Iterator[Run] = iter(())
         try:
-            runs = write_runs(self._store, [made for _, made in waiting])
+            new = iter(write_runs(self._store, made) if made else [])
         except LabError as error:
-            for name, _ in waiting:
-                self._on_refused(name, str(error))
-            return
-        for (name, _), run in zip(waiting, runs, strict=True):
-            self._on_kept(name, run)
+            refused = str(error)
+        old = iter(Run.many(self._store, known) if known else [])
+        for name, one in waiting:
+            if isinstance(one, str):
+                self._on_kept(name, next(old), True)
+            elif refused is None:
+                self._on_kept(name, next(new), False)
+            else:
+                self._on_refused(name, refused)

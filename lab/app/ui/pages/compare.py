@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, here, script
+from lab.app.ui.shared import asset, here, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.reasons import show_reasons
@@ -80,6 +80,7 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
         a = _side(app_state, by_media[clip], "A", 0)
     with right:
         b = _side(app_state, by_media[clip], "B", 1)
+    note_damage(a[0], b[0])
     truth = app_state.truth.truth()
     found = compare(
         a[0], b[0], rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=truth,

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import clock, here
+from lab.app.ui.shared import clock, here, note_damage
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import protocol_name
 from lab.errors import LabError
@@ -115,6 +115,7 @@ def _plain(text: Any) -> str:
 def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
     experiment = Experiment(app_state.store, row)
     run, rule = experiment.run, experiment.rule
+    note_damage(run)
     _figures(experiment, row)
     st.plotly_chart(score_chart(experiment), key=f"chart_{row['entry_id']}")
     _pictures(app_state, experiment)
@@ -215,7 +216,10 @@ def _pictures(app_state: AppState, experiment: Experiment) -> None:
     if not peaks:
         return
     missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
-    if missing and experiment.run.media_path.is_file():
+    problem = app_state.checked_media(media["media_id"])[1]
+    if missing and problem is not None:
+        st.caption(_plain(f"No more pictures: {problem}"))
+    elif missing:
         app_state.want_pictures(media["media_id"], media["path"], missing)
     ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
     if ready:

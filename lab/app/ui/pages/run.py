@@ -215,6 +215,7 @@ def _submit(app_state: AppState, media: list[dict[str, Any]], analyses: list[Ana
             "analyze",
             row["name"] + names,
             path=row["path"],
+            media_id=row["media_id"],
             analyses=analyses,
             store=str(app_state.store.folder),
         )

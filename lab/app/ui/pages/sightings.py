@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here
+from lab.app.ui.shared import here, plain
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
@@ -128,9 +128,13 @@ def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
     """Request missing pictures from a worker, one job per clip; whether any are being made."""
     wanted: dict[tuple[str, str], list[int]] = {}
     for row in rows:
-        if not _file(app_state, row).exists():
+        if row["media_path"] and not _file(app_state, row).exists():
             wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
     for (media_id, path), times in wanted.items():
+        problem = app_state.checked_media(media_id)[1]
+        if problem is not None:
+            st.caption(plain(f"No pictures: {problem}"))
+            continue
         app_state.want_pictures(media_id, path, times)
     return any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs())
 

@@ -12,6 +12,7 @@ from lab.app.ui.shared import asset, clock, finish, here, plain, script, size
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
 from lab.runs.find_clips import find_clips
+from lab.video.identity import is_absent
 from lab.video.media import identify
 
 _uploader = st.components.v2.component(
@@ -161,7 +162,10 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         span = media["end_us"] - media["first_pts_us"]
         times = [media["first_pts_us"] + span * i // 12 for i in range(12)]
         files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
-        if not files:  # a clip that came in by the command line or a notebook
+        media, problem = app_state.checked_media(media["media_id"])
+        if problem is not None:
+            _offer_relink(media, problem)
+        elif not files:  # a clip that came in by the command line or a notebook
             app_state.want_pictures(media["media_id"], media["path"], times)
             st.caption("Its pictures are being made; reload the page to see them.")
         if files:
@@ -172,6 +176,27 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         st.markdown(_facts(media))
         with st.expander("Site and start time"):
             _edit(media)
+
+
+def _offer_relink(media: dict[str, Any], problem: str) -> None:
+    """What is wrong with a clip's file, and a search for it under the media roots."""
+    app_state = here()
+    roots = app_state.config.media_roots
+    st.error(plain(problem[:1].upper() + problem[1:]))
+    if is_absent(media) or not st.button(
+        "Look for it", key=f"relink_{media['media_id']}", help="Under " + ", ".join(map(str, roots))
+    ):
+        return
+    job = app_state.engine.submit(
+        "relink",
+        f"look for {media['name']}",
+        media_id=media["media_id"],
+        places=[str(root) for root in roots],
+        store=str(app_state.store.folder),
+    )
+    if finish(job, f"Looking for {media['name']}…"):
+        app_state.forget(media["media_id"])
+        st.rerun()
 
 
 def _facts(media: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, here, script
+from lab.app.ui.shared import asset, here, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
@@ -241,8 +241,7 @@ def tune() -> None:
     other_analyses(app_state, run)
     if run.error:
         st.error(f"This run is {run.state}: {run.error}")
-    for part in run.log.damaged:
-        st.warning(f"A part of this run is damaged and skipped: {part}")
+    note_damage(run)
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None

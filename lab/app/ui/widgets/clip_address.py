@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lab.app.server.state import AppState
@@ -11,8 +10,12 @@ from lab.runs.run import Run
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
     """The clip's address; or None, and the reason or what is being made."""
-    if not Path(media["path"]).is_file():
-        return None, "The video file is missing; scores, sightings and annotations work without it."
+    media, problem = app_state.checked_media(media["media_id"])
+    if problem is not None:
+        return None, (
+            f"{problem[:1].upper()}{problem[1:]}; or look for it on Source. Scores, sightings and "
+            "annotations work without it."
+        )
     if media["is_browser_playable"]:
         return f"/api/media/{media['media_id']}/file", ""
     if app_state.store.playable_file(media["media_id"]).exists():

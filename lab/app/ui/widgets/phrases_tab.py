@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, script
+from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
@@ -16,7 +16,8 @@ from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.score_log.score_log import added_folders, log_fingerprint
+from lab.score_log.parts import added_folders
+from lab.score_log.score_log import log_fingerprint
 
 MAX, _DEFAULT_COUNT = 6, 3
 _panels = st.components.v2.component(
@@ -114,7 +115,9 @@ def _run(app_state: AppState, rows: list[dict[str, Any]]) -> Run:
         persist_state="session",
     )
     app_state.expect(run_id, of_clip[run_id]["state"])
-    return app_state.run(run_id)
+    run = app_state.run(run_id)
+    note_damage(run)
+    return run
 
 
 def _rule(app_state: AppState, place: Any, run: Run) -> Rule:

@@ -1,0 +1,109 @@
+"""Whether the file at a clip's path is still that clip."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lab.errors import SourceError
+from lab.video.media import identify
+from lab.video.registered import is_address
+
+
+@lru_cache(maxsize=4096)
+def _identity(path: str, size_bytes: int, mtime_ns: int) -> str:
+    return identify(path)
+
+
+def is_absent(media: Mapping[str, Any]) -> bool:
+    """Whether a media stands for a video that was never available, of imported detections."""
+    return not media["size_bytes"] and media["container"] == "unknown"
+
+
+def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | None:
+    """Why the file at a media's path must not be shown or analysed as that media; None if it may.
+
+    media: the row of a store, or `Media.to_dict()`. Size and time are compared first; where one
+    differs, the identity is computed again. Media that are no files are left to their sources.
+    reads: False for a list of many: then a file of the same size passes.
+    """
+    path, media_id = str(media["path"]), media["media_id"]
+    if is_address(path):
+        return None
+    if is_absent(media):
+        return (
+            f"the video of {path} was not available when its detections were imported; "
+            "import them again with the folder of the videos"
+        )
+    way_out = f"put it back, or say where it is: lab media relink {media_id} FILE"
+    try:
+        found = os.stat(path)
+    except OSError:
+        return f"the video file is missing: {path}; {way_out}"
+    if (found.st_size, found.st_mtime_ns) == (media["size_bytes"], media.get("mtime_ns")):
+        return None
+    if not reads and found.st_size == media["size_bytes"]:
+        return None
+    try:
+        now = _identity(path, found.st_size, found.st_mtime_ns)
+    except (SourceError, OSError) as error:
+        return f"the video file of clip {media_id} cannot be read: {error}"
+    if now != media_id:
+        return f"{path} is another video now, not clip {media_id}; {way_out}"
+    return None
+
+
+def check_identity(media: Mapping[str, Any]) -> None:
+    """Raises SourceError if the file at a media's path is missing, or another one."""
+    problem = identity_problem(media)
+    if problem is not None:
+        raise SourceError(problem)
+
+
+def find_file(media: Mapping[str, Any], places: Iterable[str | Path]) -> Path:
+    """The file that is this media, among files and in folders and below.
+
+    Only files of the same size are read. Raises SourceError if there is none, or a file that was
+    named is another video.
+    """
+    if is_absent(media):
+        raise SourceError(str(identity_problem(media)))
+    looked: list[str] = []
+    for place in map(Path, places):
+        looked.append(str(place))
+        if place.is_dir():
+            for file in _files_of_size(place, media["size_bytes"]):
+                if _is(file, media["media_id"]):
+                    return file.absolute()
+        elif identify(place) != media["media_id"]:
+            raise SourceError(
+                f"{place} is another video ({identify(place)}), not clip {media['media_id']}; "
+                "name the file that was analysed, or a folder to look in"
+            )
+        else:
+            return place.absolute()
+    raise SourceError(
+        f"the file of clip {media['media_id']} ({Path(media['path']).name}) is not in "
+        f"{', '.join(looked) or 'any folder that was named'}; name another folder"
+    )
+
+
+def _files_of_size(folder: Path, size_bytes: int) -> Iterable[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in sorted(names):
+            file = Path(parent, name)
+            try:
+                if file.stat().st_size == size_bytes:
+                    yield file
+            except OSError:
+                continue
+
+
+def _is(file: Path, media_id: str) -> bool:
+    try:
+        return identify(file) == media_id
+    except (SourceError, OSError):
+        return False

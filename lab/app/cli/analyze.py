@@ -19,6 +19,8 @@ def run_analyze(args: argparse.Namespace) -> int:
     """`lab analyze`: exit code 1 if a clip failed. Raises LabError."""
     if args.job is not None:
         return job.analyze_job(args)
+    if args.trust:
+        raise SettingError("--trust goes with --job; options of your own need none")
     if not args.paths:
         what = (
             "a run id: lab runs lists them"

@@ -111,6 +111,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="return a finished run of the same recipe, if there is one",
     )
     a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
+    a.add_argument(
+        "--trust",
+        action="store_true",
+        help="with --job: let the document run code that is not the lab's, send pictures to an "
+        "address, and write outside of its folder",
+    )
     a.add_argument("--resume", action="store_true", help="continue these runs")
     s = command("sightings", run_sightings, "The sightings that a rule finds in a run.",
                 "lab sightings 20261121 --enter-threshold 0.5 --format csv")  # fmt: skip

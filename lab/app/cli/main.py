@@ -44,7 +44,7 @@ def _in_words(value: Any) -> str:
 def _worker(args: argparse.Namespace) -> int:
     from lab.jobs.worker import serve
 
-    return serve()
+    return serve(trust=args.trust)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -134,8 +134,10 @@ def build_parser() -> argparse.ArgumentParser:
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",
                 "lab doctor")  # fmt: skip
-    command("worker", _worker, "Run jobs read from standard input; used by the app.",
-            "lab worker < jobs.jsonl")  # fmt: skip
+    w = command("worker", _worker, "Run jobs read from standard input; used by the app.",
+                "lab worker < jobs.jsonl")  # fmt: skip
+    w.add_argument("--trust", action="store_true",
+                   help="let them name any detector, not only what a page may ask for")  # fmt: skip
     for sub in (a, s, e, d, *grouped):
         sub.add_argument(
             "--store", metavar="DIR", help="default: LAB_STORE, store in lab.toml, or ./lab_store"

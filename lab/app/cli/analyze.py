@@ -5,14 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.app.cli import job
 from lab.app.cli.rule_options import split
-from lab.errors import LabError, SettingError
+from lab.errors import LabError, SettingError, printable
+from lab.registry import in_words
 from lab.runs.find_clips import find_clips
 from lab.video.registered import is_address
+
+if TYPE_CHECKING:
+    from lab.runs.run import Run
 
 
 def run_analyze(args: argparse.Namespace) -> int:
@@ -35,11 +40,12 @@ def run_analyze(args: argparse.Namespace) -> int:
     store = Store(args.store)
     bar = sys.stderr.isatty()
     if args.resume:
-        done = [resume(store, run_id, progress=bar).summary() for run_id in args.paths]
-        return _print_runs(args, done, [])
+        return _each(args, args.paths, [], lambda run_id: resume(store, run_id, progress=bar))
     addresses = [place for place in args.paths if is_address(place)]
-    files = find_clips(place for place in args.paths if not is_address(place))
+    files, refused = find_clips(place for place in args.paths if not is_address(place))
     clips: list[str | Path] = [*files, *addresses]
+    if not clips:
+        return _print_runs(args, [], refused)
     settings = {
         name: value
         for name, value in {
@@ -56,23 +62,51 @@ def run_analyze(args: argparse.Namespace) -> int:
     if args.embeddings is not None:
         settings["embeddings"] = args.embeddings
     detector = make_detector(args.detector, store=store, **settings)
-    done, failed = [], []
-    for clip in clips:
-        try:
-            run = analyze(
-                clip,
-                detector=detector,
-                every_s=args.every,
-                gate=args.gate,
-                store=store,
-                progress=bar,
-                reuse=args.reuse,
-            )
-            done.append(run.summary())
-        except LabError as error:
-            if len(clips) == 1 or isinstance(error, SettingError):
-                raise
-            failed.append(str(error))
+    return _each(
+        args,
+        clips,
+        refused,
+        lambda clip: analyze(
+            clip,
+            detector=detector,
+            every_s=args.every,
+            gate=args.gate,
+            store=store,
+            progress=bar,
+            reuse=args.reuse,
+        ),
+    )
+
+
+def _each(
+    args: argparse.Namespace,
+    places: Sequence[str | Path],
+    refused: list[str],
+    do: Callable[[Any], Run],
+) -> int:
+    """The runs of all places, printed at the end, also of those before an error that ends it.
+
+    refused: lines about what is no clip. One that fails among several is named, and the others go
+    on; a wrong setting would fail for all.
+    """
+    done: list[dict[str, Any]] = []
+    failed = list(refused)
+    try:
+        for place in places:
+            try:
+                done.append(do(place).summary())
+            except (LabError, OSError, UnicodeError) as error:
+                is_only = len(places) + len(refused) == 1
+                if isinstance(error, LabError):
+                    if is_only or isinstance(error, SettingError):
+                        raise
+                    failed.append(str(error))
+                else:
+                    failed.append(f"{printable(place)}: {in_words(error)}")
+    except BaseException:
+        if done or failed:
+            _print_runs(args, done, failed)
+        raise
     return _print_runs(args, done, failed)
 
 
@@ -93,7 +127,7 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
     else:
         for row in done:
             print(
-                f"{row['run_id']}  {row['media']}: {row['samples']} samples, "
+                f"{row['run_id']}  {printable(row['media'])}: {row['samples']} samples, "
                 f"{row['failed']} failed, "
                 f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
             )
@@ -106,5 +140,5 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
                     file=sys.stderr,
                 )
     for text in failed:
-        print(f"lab: {text}", file=sys.stderr)
+        print(f"lab: {' '.join(text.split())}", file=sys.stderr)
     return 1 if failed else 0

@@ -81,12 +81,13 @@ def _check(args: argparse.Namespace) -> int:
     if len(args.names) != 1:
         raise SettingError("name one document: lab job check FILE")
     job = read_job(args.names[0], expand=True)
-    clips = job.clips()
+    clips, refused = job.find()
     missing = [str(clip) for clip in clips if not clip.is_file()]
     report = {
         "analyses": [one.name for one in job.analyses],
         "clips": [str(c) for c in clips],
         "missing": missing,
+        "refused": refused,
         "needs_trust": effects_of(job, store_given=args.store is not None),
     }
     if args.json:
@@ -98,7 +99,9 @@ def _check(args: argparse.Namespace) -> int:
         print(f"lab: note: it needs --trust, since it would {effect}", file=sys.stderr)
     for path in missing:
         print(f"lab: no file at {path}", file=sys.stderr)
-    return 1 if missing else 0
+    for text in refused:
+        print(f"lab: {text}", file=sys.stderr)
+    return 1 if missing or refused else 0
 
 
 def _export(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Errors are one line; `--debug` show
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -146,9 +147,17 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _escape_names() -> None:
+    """A file name that is not UTF-8 is printed escaped, rather than not at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() == "utf-8":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
+    _escape_names()
     try:
         return int(args.run_command(args))
     except LabError as error:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
-from lab.errors import LabError, SettingError, SourceError
+from lab.errors import LabError, SettingError, SourceError, printable
 from lab.formats.detections.media import find_media, made_media
 from lab.formats.detections.write_run import Sample, write_run
 from lab.runs.run import Run
@@ -67,12 +67,12 @@ def import_megadetector(
             images += 1
             continue
         if entry.get("failure"):
-            out.failures[name] = str(entry["failure"])
+            out.failures[printable(name)] = str(entry["failure"])
             continue
         try:
             out.runs.append(_run(entry, name, detector, store, videos, out.notes))
         except LabError as error:
-            out.refused[name] = str(error)
+            out.refused[printable(name)] = str(error)
     if images:
         out.notes.append(
             f"{images} image{'s' if images > 1 else ''} left out: only videos have a time"

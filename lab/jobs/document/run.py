@@ -95,8 +95,8 @@ def run_job(
     if not trust:
         check_trust(job, store_given=store is not None)
     kept = store if isinstance(store, Store) else Store(store if store is not None else job.store)
-    clips = job.clips()
-    result = JobResult()
+    clips, refused = job.find()
+    result = JobResult(failures=list(refused))
     with ExitStack() as stack:
         ready = [_made(job, i, kept, stack) for i in range(len(job.analyses))]
         sinks = stack.enter_context(JobSinks(job.sinks, console or sys.stdout))
@@ -109,7 +109,7 @@ def run_job(
             try:
                 found = _one_clip(clip, job, ready, kept, progress, reuse, cancelled)
             except LabError as error:
-                if len(clips) == 1 or isinstance(error, SettingError | StoreError):
+                if len(clips) + len(refused) == 1 or isinstance(error, SettingError | StoreError):
                     raise
                 result.failures.append(
                     str(error) if str(clip) in str(error) else f"{clip}: {error}"

@@ -6,6 +6,11 @@ media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
 max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
 offline = false                      # LAB_OFFLINE
 
+[[services]]                         # LAB_SERVICES, the same list as JSON
+detector = "remote"
+address = "http://gpu-box:8001"
+token_env = "WORKER_TOKEN"
+
 The command line, notebooks, the app and its workers all read them here. The file is looked for in
 the current folder and then upwards. A relative path in it is relative to the file; one in the
 environment, in an argument or by default is relative to the current folder.
@@ -13,7 +18,9 @@ environment, in an argument or by default is relative to the current folder.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,14 +37,28 @@ _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 
 @dataclass(frozen=True, kw_only=True)
+class AllowedService:
+    """A service that pages may send pictures to, and the secret that goes there.
+
+    detector: `remote` or `cloud-vision`. address: of the service; None for Google's own.
+    token_env: the name of the environment variable with its token or key; None for none, or for
+    the one that the detector takes by default.
+    """
+
+    detector: str
+    address: str | None = None
+    token_env: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
     """Every setting, and where its value came from.
 
     store: the folder of the store. models: the folder of weights. media_roots: folders under
     which a user of the app may name files, resolved; the samples are always among them.
-    max_upload_bytes: the largest upload. offline: nothing is downloaded. file: the `lab.toml`
-    that was read, or None. origins: by setting, `default`, `argument`, the path of the file or
-    the name of the variable.
+    max_upload_bytes: the largest upload. offline: nothing is downloaded. services: those that a
+    user of the app may choose. file: the `lab.toml` that was read, or None. origins: by setting,
+    `default`, `argument`, the path of the file or the name of the variable.
     """
 
     store: Path
@@ -45,6 +66,7 @@ class Config:
     media_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 4 << 30
     offline: bool = False
+    services: tuple[AllowedService, ...] = ()
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -68,7 +90,8 @@ class _Setting:
     """One setting.
 
     kind: what a value must be, for messages. check: whether a value of the file is valid.
-    parse: turns the text of the variable into such a value; raises ValueError.
+    parse: turns the text of the variable into such a value; raises ValueError. is_shown: whether
+    messages may show a value; a secret may have been put where its variable's name belongs.
     """
 
     variable: str
@@ -76,6 +99,11 @@ class _Setting:
     kind: str
     check: Callable[[Any], bool]
     parse: Callable[[str], Any]
+    is_shown: bool = True
+
+    def error(self, what: str, value: Any) -> SettingError:
+        got = f", got {value!r}" if self.is_shown else ""
+        return SettingError(f"{what} must be {self.kind}{got}")
 
 
 def _is_path(value: Any) -> bool:
@@ -84,6 +112,22 @@ def _is_path(value: Any) -> bool:
 
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _are_services(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, dict) and _is_service(v) for v in value)
+
+
+def _is_service(value: Mapping[str, Any]) -> bool:
+    address, variable = value.get("address"), value.get("token_env")
+    is_address = isinstance(address, str) and address.startswith(("http://", "https://"))
+    is_name = isinstance(variable, str) and re.fullmatch(r"[A-Z_][A-Z0-9_]*", variable)
+    return (
+        set(value) <= {"detector", "address", "token_env"}
+        and value.get("detector") in ("remote", "cloud-vision")
+        and (is_address or ("address" not in value and value["detector"] == "cloud-vision"))
+        and (bool(is_name) or "token_env" not in value)
+    )
 
 
 def _flag(text: str) -> bool:
@@ -112,6 +156,15 @@ _SETTINGS = {
     ),
     "offline": _Setting(
         "LAB_OFFLINE", False, "true or false", lambda value: isinstance(value, bool), _flag
+    ),
+    "services": _Setting(
+        "LAB_SERVICES",
+        [],
+        "a list, each with detector (remote or cloud-vision), address (http:// or https://) and "
+        "token_env (the name of an environment variable, in capital letters)",
+        _are_services,
+        json.loads,
+        is_shown=False,
     ),
 }
 
@@ -163,6 +216,7 @@ def load_config(
         media_roots=(*roots, SAMPLES),
         max_upload_bytes=values["max_upload_bytes"],
         offline=values["offline"],
+        services=tuple(AllowedService(**service) for service in values["services"]),
         file=file,
         origins=origins,
     )
@@ -188,7 +242,7 @@ def _read(path: Path) -> dict[str, Any]:
         if setting is None:
             raise SettingError(f"{path}: unknown setting {key!r}; {closest(key, list(_SETTINGS))}")
         if not setting.check(value):
-            raise SettingError(f"{path}: {key} must be {setting.kind}, got {value!r}")
+            raise setting.error(f"{path}: {key}", value)
     return values
 
 
@@ -198,5 +252,5 @@ def _from_environment(setting: _Setting, text: str) -> Any:
     except ValueError:
         value = None
     if value is None or not setting.check(value):
-        raise SettingError(f"{setting.variable} must be {setting.kind}, got {text!r}")
+        raise setting.error(setting.variable, text)
     return value

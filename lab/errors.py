@@ -5,6 +5,10 @@ Each message says what was expected, what was found instead, and the way out. Pr
 `SettingError`, which is wrong usage).
 """
 
+from __future__ import annotations
+
+import os
+
 
 class LabError(Exception):
     """Something that the user can understand and fix."""
@@ -44,6 +48,12 @@ class DamagedLogWarning(UserWarning):
 
 class JobError(LabError):
     """A worker failed, died, or was given a job that it does not know."""
+
+
+def printable(path: str | os.PathLike[str]) -> str:
+    """A path in one line of valid UTF-8: other bytes and control characters are escaped."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def closest(name: str, known: list[str], max_names: int = 3) -> str:

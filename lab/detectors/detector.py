@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from lab.detection import Detections
+from lab.detectors.weights.loaded import LoadedFiles
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 
@@ -32,6 +33,7 @@ class Detector(ABC):
     made_from: the name and settings from which `lab.detectors.make.make_detector` made it, as
         JSON values; None for a plugin, whose settings can be secrets, and for an object that was
         made elsewhere.
+    loaded_files: the files that `make_detector` loaded it from; None if it was made elsewhere.
     weights_path: where its weights lie; None if it has no file of its own.
     device: where its model runs, such as `cpu` or `cuda`.
     """
@@ -46,6 +48,7 @@ class Detector(ABC):
     uses_store: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = {}
     made_from: Mapping[str, Any] | None = None
+    loaded_files: LoadedFiles | None = None
     weights_path: str | None = None
     device: str = "cpu"
 

@@ -14,7 +14,8 @@ from lab.detectors.plugins.loading import arguments, call_factory, named_paramet
 from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
 from lab.detectors.registered import detectors
-from lab.errors import SettingError
+from lab.detectors.weights.loaded import noting_files
+from lab.errors import DetectorError, SettingError
 
 
 def make_detector(
@@ -24,12 +25,22 @@ def make_detector(
 
     store: where detectors that keep what they computed (text embeddings) look and put it; None
         keeps nothing. `lab.make_detector` takes a folder as well, or the default store.
+
+    Raises DetectorError, too, for a file that changed while it was being loaded: the hash in the
+    recipe is that of what was loaded.
     """
     given = dict(settings)
     is_built_in = detectors.package(name) is None and name != "python"
     if is_built_in and detectors.get(name).uses_store:
         given["store"] = store
-    made = make(name, given)
+    with noting_files() as files:
+        made = make(name, given)
+    made.loaded_files = files
+    try:
+        files.check()
+    except DetectorError:
+        made.close()
+        raise
     if is_built_in:
         # A plugin's settings may hold secrets; its recipe says which may be kept.
         plain = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}

@@ -19,6 +19,7 @@ from lab.detectors.detector import Detector
 from lab.detectors.error_lines import last_line
 from lab.detectors.settings import checked_floor, wanted, whole_number
 from lab.detectors.weights.files import weights_sha256
+from lab.detectors.weights.loaded import note_file
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError, SettingError
 from lab.extras import broken, need
@@ -236,6 +237,7 @@ def _checked(path: Path, sha256: str) -> Path:
     way_out = "run: pip install --force-reinstall rapidocr"
     if not path.is_file():
         raise DetectorError(f"no text model at {path}; {way_out}")
+    note_file(path)
     got = weights_sha256(path)
     if got != sha256:
         raise DetectorError(

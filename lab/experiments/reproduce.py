@@ -14,6 +14,7 @@ import numpy as np
 
 from lab.detectors.make import detector_settings
 from lab.detectors.registered import detectors
+from lab.detectors.trust import in_one_line, outside_effects, quoted
 from lab.errors import LabError, SettingError, StoreError
 from lab.rules.replay import replay
 from lab.rules.rule import Rule
@@ -36,20 +37,25 @@ def reproduce(
     weights: str | Path | None = None,
     share: float = SHARE,
     seed: int = 0,
+    trust: bool = False,
 ) -> dict[str, Any]:
     """Re-derive the sightings of a bundle, and infer a share of its samples again.
 
     videos: a folder with the clip, if it was moved; weights: their path, if they were moved.
     share: of the samples, at least 5; 0 for none. seed: of the draw of samples.
+    trust: whether the bundle may name detectors that run other code than the lab's own, or send
+        pictures to an address.
 
     Returns `sightings` (count, identical, differences), `inference` (samples, largest_difference,
     flips: samples that would fall on the other side of a threshold, sightings_changed), or why
-    there is none. Raises SettingError if the file is not a whole bundle.
+    there is none. Raises SettingError if the file is not a whole bundle, or needs `trust`.
     """
     if not 0 <= share <= 1:
         raise SettingError(f"share must be in [0, 1], got {share}")
     with tempfile.TemporaryDirectory() as folder:
         facts, stored = _unpack(Path(bundle), Path(folder))
+        if share > 0 and not trust:
+            _check_effects(bundle, facts, weights)
         try:
             log = read_log(Path(folder) / "log")
         except (StoreError, KeyError) as error:
@@ -58,6 +64,11 @@ def reproduce(
             ) from error
     if log.damaged:
         raise SettingError(f"{bundle} is damaged: {log.damaged[0][:120]}; export it again")
+    if len(log.pts_us) == 0:
+        raise SettingError(
+            f"the log of {bundle} has no sample, so there is nothing to derive again; "
+            "export a run that analysed something"
+        )
     derived = _sightings(facts, log, {})
     changed = sum(a != b for a, b in zip(derived, stored, strict=False))
     row: dict[str, Any] = {
@@ -79,6 +90,32 @@ def reproduce(
     except LabError as error:
         row["inference"] = {"skipped": str(error)}
     return row
+
+
+def _check_effects(bundle: str | Path, facts: Mapping[str, Any], weights: Any) -> None:
+    """Raises SettingError that names what the bundle's detector would run or call."""
+    effects = outside_effects(_settings(facts, weights))
+    if effects:
+        raise SettingError(
+            f"nothing was run: to infer again, {bundle} would {in_one_line(effects)}; "
+            "if you trust its author with that, give --trust (trust=True in Python); "
+            "--share 0 derives its sightings alone"
+        )
+
+
+def _settings(facts: Mapping[str, Any], weights: str | Path | None) -> dict[str, Any]:
+    """The arguments of `make_detector`. Raises SettingError if facts contradict it."""
+    recipe = facts["recipe"]
+    try:
+        settings = detector_settings(recipe, facts, str(weights) if weights else None)
+    except (KeyError, TypeError, ValueError):
+        raise SettingError("its recipe does not say with what detector it was made") from None
+    if settings.get("name") != recipe["detector"]:
+        raise SettingError(
+            f"its recipe is of the detector {quoted(recipe['detector'])}, its settings of "
+            f"{quoted(settings.get('name'))}; export it again"
+        )
+    return settings
 
 
 def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -105,6 +142,16 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
         ):
             raise SettingError(
                 f"{path} is not a whole methods bundle: bundle.json lacks facts; export it again"
+            )
+        media, recipe = facts["media"], facts["recipe"]
+        if (
+            not isinstance(recipe, dict)
+            or not isinstance(recipe.get("detector"), str)
+            or not (isinstance(media, list) and media and isinstance(media[0], dict))
+        ):
+            raise SettingError(
+                f"{path} is not a whole methods bundle: its recipe or its clip is missing; "
+                "export it again"
             )
         if facts["format"] != 1:
             raise SettingError(f"{path} has format {facts['format']}, this version knows 1; update")
@@ -170,9 +217,15 @@ def _infer(
             "its detections were made elsewhere and imported: there is no detector to infer with"
         )
     path = _clip(media, videos)
-    if media["sha256"] and sha256(path) != media["sha256"]:
+    if not media.get("sha256"):
+        raise SettingError(
+            "its clip could not be read when it was exported, so no file can be known to be it"
+        )
+    if sha256(path) != media["sha256"]:
         raise SettingError(f"{path} is not the clip of the bundle: its sha256 differs")
-    settings = detector_settings(recipe, facts, str(weights) if weights else None)
+    settings = _settings(facts, weights)
+    if weights is None:
+        _check_weights_path(settings.get("weights"))
     detector = make_detector(**settings)
     try:
         if detector.is_stateful:
@@ -206,21 +259,35 @@ def _batches(frames: list[Any], size: int) -> list[list[Any]]:
     return [frames[i : i + size] for i in range(0, len(frames), size)]
 
 
+def _check_weights_path(weights: Any) -> None:
+    """Of a path in a bundle only an absolute one or a bare name means the same here."""
+    if (
+        isinstance(weights, str)
+        and not Path(weights).is_absolute()
+        and Path(weights).name != weights
+    ):
+        raise SettingError(
+            f"its weights are at the relative path {quoted(weights)}, which is not followed; "
+            "give them with --weights"
+        )
+
+
 def _clip(media: Mapping[str, Any], videos: str | Path | None) -> Path:
-    places = (
-        [Path(media["path"])]
-        if videos is None
-        else [
-            Path(videos) / (media["relative_path"] or media["name"]),
-            Path(videos) / media["name"],
+    name, relative = str(media.get("name")), media.get("relative_path")
+    if videos is None:
+        places = [Path(str(media.get("path")))]
+    else:
+        folder = Path(videos)
+        places = [
+            place
+            for place in (folder / str(relative or name), folder / name)
+            if place.resolve().is_relative_to(folder.resolve())
         ]
-    )
     for path in places:
         if path.is_file():
             return path
-    raise SettingError(
-        f"the clip {media['name']} is not at {places[0]}; give its folder with --videos"
-    )
+    where = f" at {quoted(str(places[0]))}" if places else f" in {videos}"
+    raise SettingError(f"the clip {quoted(name)} is not{where}; give its folder with --videos")
 
 
 def _differences(
@@ -266,8 +333,13 @@ def _differences(
     same = _sightings(facts, log, changed) if changed else derived
     edges = [(s["label"], s["onset_s"], s["offset_s"]) for s in derived]
     now = [(s["label"], s["onset_s"], s["offset_s"]) for s in same]
+    inferred = [t for t in chosen_us if t in results and results[t].error is None]
+    if not inferred:
+        reasons = [d.error for d in results.values() if d.error is not None]
+        why = quoted(reasons[0]) if reasons else "no frame of them could be decoded"
+        raise SettingError(f"the detector answered on none of {len(chosen)} samples: {why}")
     return {
-        "samples": len(set(chosen_us) & set(results)),
+        "samples": len(inferred),
         "asked": len(chosen),
         "compared": compared,
         "largest_difference": largest,

@@ -12,7 +12,8 @@ class Engine(Protocol):
 
     Jobs of one kind are done in the order in which they were submitted. A job ends in exactly one
     of the states `done`, `failed` and `cancelled`, and never leaves it; then its `finished` event
-    is set. A worker that dies is a failed job with a reason, and the next job gets another worker.
+    is set. A worker that dies, or gives no sign of life, is a failed job with a reason, and the
+    next job gets another worker.
     All methods may be called from any thread, and none waits for a job, except `close`.
     """
 
@@ -38,8 +39,9 @@ class Engine(Protocol):
         """Have a job stop, at any instant of its life.
 
         A queued job never begins. A running one stops at its next step, and keeps what it did; if
-        it had done everything by then, it may end as done. An unknown id, or a job that has
-        ended, changes nothing.
+        it had done everything by then, it may end as done. One that does not stop within some
+        seconds is ended with its worker, and its `error` says so; what was logged is kept. An
+        unknown id, or a job that has ended, changes nothing.
         """
         ...
 

@@ -1,26 +1,25 @@
 """Workers on this machine: a process for analyses, one for tuning, downloads, pictures and copies.
 
-Each process keeps its model between jobs. If a worker dies, its job fails with a readable
-reason, and the next job starts a new worker. Workers end when this process does.
+Each process keeps its model between jobs. If a worker dies, or does not answer, its job ends with a
+readable reason, and the next job starts a new worker. Workers end when this process does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import queue
 import signal
-import subprocess
 import sys
 import sysconfig
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 from lab.errors import JobError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
+from lab.jobs.process import Message, WorkerProcess
 
 _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analysis") | {
     "sweep": "tuning",
@@ -28,17 +27,30 @@ _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analys
 }
 _KEPT_JOBS = 200
 _CLOSE_TIMEOUT_S = 5.0
+_POLL_S = 0.25
+STOP_S = 7.0  # with the time to end it, a cancelled job ends within 10 s
+SILENCE_S = 120.0
 # Small and flat: few heaps for many threads, and no allocator beside the system's.
 _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
 
 class LocalEngine(Engine):
-    """Takes jobs, runs them in order, one at a time in each process."""
+    """Takes jobs, runs them in order, one at a time in each process.
 
-    def __init__(self) -> None:
+    trust: whether jobs may name any detector; without it, only what a page may ask for (see
+    `lab.detectors.trust.check_allowed`). stop_s: how long a cancelled job may go on until its
+    worker is ended. silence_s: how long a worker may give no sign of life, and use no processor
+    time, until it is ended; it gives one every second, whatever it does.
+    """
+
+    def __init__(
+        self, *, trust: bool = False, stop_s: float = STOP_S, silence_s: float = SILENCE_S
+    ) -> None:
+        self._command = [sys.executable, "-m", "lab", "worker", *(["--trust"] if trust else [])]
+        self._limits = (stop_s, silence_s)
         self._jobs: dict[str, Job] = {}
         self._guard = threading.Lock()
-        self._processes: dict[str, WorkerProcess] = {}
+        self._lanes: dict[str, _Lane] = {}
         self._closed = False
 
     def submit(self, kind: str, title: str, **payload: Any) -> Job:
@@ -51,10 +63,9 @@ class LocalEngine(Engine):
                 if not self._jobs[old].is_active:
                     del self._jobs[old]
             name = _process_name(kind)
-            process = self._processes.get(name)
-            if process is None:
-                process = self._processes[name] = WorkerProcess(name)
-            process.put(job)
+            if name not in self._lanes:
+                self._lanes[name] = _Lane(name, self._command, *self._limits)
+            self._lanes[name].put(job)
         return job
 
     def jobs(self) -> list[Job]:
@@ -68,29 +79,29 @@ class LocalEngine(Engine):
     def cancel(self, job_id: str) -> None:
         job = self.job(job_id)
         if job is not None and not job.drop() and job.is_active:
-            self._processes[_process_name(job.kind)].cancel(job)
+            self._lanes[_process_name(job.kind)].cancel(job)
 
     def close(self) -> None:
         with self._guard:
             self._closed = True
         for job in self.jobs():
             job.drop()
-        for process in self._processes.values():
-            process.close()
+        for lane in self._lanes.values():
+            lane.close()
 
 
 def _process_name(kind: str) -> str:
     return _PROCESSES.get(kind, "media")
 
 
-class WorkerProcess:
-    """A worker process and the jobs that wait for it."""
+class _Lane:
+    """A worker process, one after another, and the jobs that wait for it."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, command: list[str], stop_s: float, silence_s: float) -> None:
+        self._command, self._stop_s, self._silence_s = command, stop_s, silence_s
         self._queue: queue.Queue[Job | None] = queue.Queue()
-        self._process: subprocess.Popen[str] | None = None
-        self._cancelled: set[str] = set()
-        self._writing = threading.Lock()
+        self._worker: WorkerProcess | None = None
+        self._cancelled: dict[str, float] = {}  # when, on the monotonic clock
         threading.Thread(target=self._serve, name=f"process-{name}", daemon=True).start()
 
     def put(self, job: Job) -> None:
@@ -98,45 +109,67 @@ class WorkerProcess:
 
     def cancel(self, job: Job) -> None:
         """Tell the worker to stop with a job that has begun."""
-        self._cancelled.add(job.job_id)  # before it is sent, for a worker that is starting now
-        with contextlib.suppress(OSError):
-            self._send({"cancel": job.job_id})
+        # Before it is sent, for a worker that is starting now.
+        self._cancelled.setdefault(job.job_id, time.monotonic())
+        if (worker := self._worker) is not None:
+            worker.send({"cancel": job.job_id})
 
     def close(self) -> None:
         self._queue.put(None)
-        process = self._process
-        if process is not None and process.stdin is not None:
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_CLOSE_TIMEOUT_S)
+        if (worker := self._worker) is not None:
+            worker.close(_CLOSE_TIMEOUT_S)
 
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
             if job.begin():
                 self._do(job)
-                self._cancelled.discard(job.job_id)
+                self._cancelled.pop(job.job_id, None)
 
     def _do(self, job: Job) -> None:
         try:
-            process = self._ensure_process()
-            self._send({"job_id": job.job_id, "kind": job.kind, **job.payload})
-            if job.job_id in self._cancelled:  # while the worker was being started
-                self._send({"cancel": job.job_id})
-            assert process.stdout is not None
-            for line in process.stdout:
-                if self._handle_message(job, json.loads(line)):
+            worker = self._running_worker()
+        except OSError as error:
+            job.end("failed", f"the worker could not be started: {error}")
+            return
+        worker.send({"job_id": job.job_id, "kind": job.kind, **job.payload})
+        if job.job_id in self._cancelled:  # while the worker was being started
+            worker.send({"cancel": job.job_id})
+        watch = _Watch(worker, self._silence_s)
+        try:
+            while True:
+                message = worker.receive(_POLL_S)
+                if message is not None and self._handle_message(job, message):
                     return
-        except (OSError, ValueError) as error:
-            if isinstance(error, OSError) and self._process is None:
-                job.end("failed", f"the worker could not be started: {error}")
-                return
-            # Otherwise it died while being written to, or in the middle of a line.
-        job.end("failed", self._exit_reason(job))
+                if self._is_overdue(job):
+                    self._end_worker(worker)
+                    job.end(
+                        "cancelled",
+                        f"the worker did not stop within {self._stop_s:g} s and was ended"
+                        + _what_is_left(job),
+                    )
+                    return
+                if watch.is_hung(message is not None):
+                    self._end_worker(worker)
+                    job.end(
+                        "failed",
+                        f"the worker gave no sign of life for {self._silence_s:g} s and was ended"
+                        + _what_is_left(job),
+                    )
+                    return
+        except EOFError:
+            job.end("failed", self._exit_reason(worker, job))
 
-    def _handle_message(self, job: Job, message: dict[str, Any]) -> bool:
+    def _is_overdue(self, job: Job) -> bool:
+        since = self._cancelled.get(job.job_id)
+        return since is not None and time.monotonic() - since > self._stop_s
+
+    def _end_worker(self, worker: WorkerProcess) -> None:
+        worker.end()
+        self._worker = None
+
+    def _handle_message(self, job: Job, message: Message) -> bool:
         """Whether the job has ended."""
-        if message["job_id"] != job.job_id:
+        if message["job_id"] != job.job_id or message["kind"] == "alive":
             return False
         if message["kind"] == "progress":
             job.done = message.get("done", job.done)
@@ -157,39 +190,50 @@ class WorkerProcess:
             job.end("failed", message["error"])
         return True
 
-    def _exit_reason(self, job: Job) -> str:
-        assert self._process is not None
-        code = self._process.wait()
-        self._process = None
+    def _exit_reason(self, worker: WorkerProcess, job: Job) -> str:
+        code = worker.wait()
+        self._worker = None
         how = f"ended with code {code}"
         if code < 0:
             how = f"was killed ({signal.Signals(-code).name})"
-        after = "; the run is interrupted and can be resumed" if job.run_id else ""
-        if job.kind == "prompts":
-            after = "; what was found is kept: add these prompts again on the page Tune to go on"
-        return f"the worker {how}{after}"
+        return f"the worker {how}{_what_is_left(job)}"
 
-    def _ensure_process(self) -> subprocess.Popen[str]:
+    def _running_worker(self) -> WorkerProcess:
         """The worker, started in the current folder, so that paths mean the same to it."""
-        if self._process is not None and self._process.poll() is not None:
-            self._process = None
-        if self._process is None:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab", "worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env=_environment(),
-            )
-        return self._process
+        if self._worker is None or self._worker.has_ended:
+            self._worker = WorkerProcess(self._command, _environment())
+        return self._worker
 
-    def _send(self, message: dict[str, Any]) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        with self._writing:
-            process.stdin.write(json.dumps(message) + "\n")
-            process.stdin.flush()
+
+class _Watch:
+    """Whether a worker hangs: it neither says anything nor computes.
+
+    Who holds Python's lock in compiled code for long is silent as well, but uses the processor.
+    """
+
+    def __init__(self, worker: WorkerProcess, silence_s: float) -> None:
+        self._worker, self._silence_s = worker, silence_s
+        self._since, self._ticks = time.monotonic(), worker.cpu_ticks()
+
+    def is_hung(self, heard: bool) -> bool:
+        """heard: whether there was a message just now."""
+        now = time.monotonic()
+        if heard:
+            self._since = now
+        if now - self._since <= self._silence_s:
+            return False
+        ticks = self._worker.cpu_ticks()
+        if ticks is not None and ticks != self._ticks:
+            self._since, self._ticks = now, ticks
+            return False
+        return True
+
+
+def _what_is_left(job: Job) -> str:
+    """The end of a message about a worker that is gone."""
+    if job.kind == "prompts":
+        return "; what was found is kept: add these prompts again on the page Tune to go on"
+    return "; what was logged is kept, and the run can be resumed" if job.run_id else ""
 
 
 def _environment() -> dict[str, str]:

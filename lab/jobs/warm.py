@@ -1,4 +1,4 @@
-"""Detectors that stay loaded between jobs."""
+"""Detectors that stay loaded between jobs, while the files that they came from stay the same."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.detectors.detector import Detector
+from lab.detectors.weights.loaded import noting_files
 
 Settings = dict[str, Any]
 _WORDS = ("labels", "prompt_mode")
@@ -44,17 +45,30 @@ class WarmDetectors:
                 if made is None:
                     made = make_detector(store=store, **settings)
                 elif made.takes_prompts:
-                    made.ask_for(settings.get("labels"), settings.get("prompt_mode"))
+                    _ask(made, settings)
                     made.made_from = dict(settings)
             found.append(made)
             self._made.append((_network(settings, made.takes_prompts), made))
         return found
 
 
+def _ask(made: Detector, settings: Settings) -> None:
+    """Give it other prompts; an encoder of texts may be loaded for them."""
+    with noting_files() as files:
+        made.ask_for(settings.get("labels"), settings.get("prompt_mode"))
+    files.check()
+    if made.loaded_files is not None:
+        made.loaded_files.update(files)
+
+
+def _is_current(made: Detector) -> bool:
+    return made.loaded_files is None or not made.loaded_files.changed()
+
+
 def _take(warm: list[tuple[str, Detector]], settings: Settings) -> Detector | None:
     """A loaded detector that fits, taken out of the list."""
     for i, (network, made) in enumerate(warm):
-        if network == _network(settings, made.takes_prompts):
+        if network == _network(settings, made.takes_prompts) and _is_current(made):
             del warm[i]
             return made
     return None

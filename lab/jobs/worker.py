@@ -1,22 +1,27 @@
 """The worker: a process that does jobs which it reads, a JSON line each, from standard input.
 
 It answers on standard output, a JSON line for each step: `progress`, then `done`, `cancelled` or
-`failed`.
+`failed`; and `alive` every second while it does a job, from a thread of its own.
 It ends when its standard input closes, so it never outlives the process that started it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab.config import load_config
 from lab.detectors.models_folder import list_models
+from lab.detectors.trust import check_allowed
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
@@ -27,6 +32,7 @@ from lab.video.identity import check_identity
 from lab.video.probe import probe
 
 _REPORT_EVERY_S = 0.25
+_BEAT_S = 1.0
 _KINDS = (
     "analyze",
     "resume",
@@ -49,10 +55,14 @@ class _Cancelled(Exception):
 
 
 class _Worker:
-    """Keeps the last job's detectors warm, so that the next job of the same kind starts at once."""
+    """Keeps the last job's detectors warm, so that the next job of the same kind starts at once.
 
-    def __init__(self) -> None:
+    trust: whether jobs may name any detector, or only what a page may ask for.
+    """
+
+    def __init__(self, trust: bool = False) -> None:
         self._warm = WarmDetectors()
+        self._trust = trust
         self.cancelled: set[str] = set()
 
     def analyze(self, job: Job, emit: Emit) -> Job:
@@ -64,6 +74,7 @@ class _Worker:
             check_identity(Store(job["store"]).media(job["media_id"]))
         wanted = [dict(one) for one in job["analyses"]]
         titles = [str(one.get("name")) for one in wanted]
+        self._check_allowed([one["detector"] for one in wanted])
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
         runs = analyze_all(
             job["path"],
@@ -76,6 +87,13 @@ class _Worker:
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return {**runs[0].summary(), "runs": [run.summary() for run in runs]}
+
+    def _check_allowed(self, detectors: Sequence[Mapping[str, Any]]) -> None:
+        """Raises SettingError for what nobody who uses the app may ask for."""
+        if not self._trust:
+            services = load_config().services
+            for settings in detectors:
+                check_allowed(settings, services)
 
     def prompts(self, job: Job, emit: Emit) -> Job:
         """More prompts on a finished run."""
@@ -135,6 +153,7 @@ class _Worker:
         return run.summary()
 
     def describe(self, job: Job, emit: Emit) -> Job:
+        self._check_allowed([job["detector"]])
         (detector,) = self._warm.get([job["detector"]], job["store"])
         return {"labels": list(detector.labels), "recipe": detector.recipe()}
 
@@ -230,52 +249,100 @@ def _throttled(emit: Emit) -> Callable[[Progress], None]:
     return report
 
 
-def serve() -> int:
-    """Do jobs until standard input closes."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not mix with messages
-    worker = _Worker()
+class _Answers:
+    """Messages on what was standard output; threads may share it."""
+
+    def __init__(self) -> None:
+        self._stream = os.fdopen(os.dup(1), "w", buffering=1)
+        self._guard = threading.Lock()
+        self._job_id: str | None = None
+        os.dup2(2, 1)  # what libraries print must not mix with messages
+
+    def send(self, job: Job, kind: str, **values: Any) -> None:
+        line = json.dumps({"job_id": job.get("job_id"), "kind": kind, **values}) + "\n"
+        with self._guard:
+            self._job_id = job.get("job_id") if kind in ("alive", "progress") else None
+            self._stream.write(line)
+
+    def beat(self) -> None:
+        """Say every second that a job is being done, whatever the main thread does."""
+        with contextlib.suppress(OSError):  # nobody reads any more
+            while True:
+                time.sleep(_BEAT_S)
+                with self._guard:
+                    job_id = self._job_id
+                    if job_id is not None:
+                        line = json.dumps({"job_id": job_id, "kind": "alive"}) + "\n"
+                        self._stream.write(line)
+
+
+def serve(trust: bool = False) -> int:
+    """Do jobs until standard input closes.
+
+    trust: whether they may name any detector; without it, only what a page may ask for.
+    """
+    answers = _Answers()
+    worker = _Worker(trust)
     jobs: list[Job] = []
     arrived = threading.Condition()
-    kinds = {name: getattr(worker, name) for name in _KINDS}
+    terminated = threading.Event()
 
-    def read() -> None:
-        for line in sys.stdin:
-            try:
-                message = json.loads(line)
-                message["kind"] = message.get("kind", "")
-            except (ValueError, AttributeError, TypeError):
-                print(f"lab worker: not a job: {line.strip()[:80]}", file=sys.stderr)
-                continue
-            if "cancel" in message:
-                worker.cancelled.add(message["cancel"])
-                continue
+    def terminate(*_: object) -> None:
+        terminated.set()
+        raise KeyboardInterrupt  # a run closes its log, as when a user interrupts it
+
+    signal.signal(signal.SIGTERM, terminate)
+    threading.Thread(target=_read, args=(worker, jobs, arrived), daemon=True, name="jobs").start()
+    threading.Thread(target=answers.beat, daemon=True, name="signs of life").start()
+    try:
+        while True:
             with arrived:
-                jobs.append(message)
-                arrived.notify()
-        os._exit(0)  # the parent process is gone; parts on disk are whole
+                while not jobs:
+                    arrived.wait()
+                job = jobs.pop(0)
+            answers.send(job, "alive")
+            _do(worker, job, answers)
+    except KeyboardInterrupt:
+        if not terminated.is_set():
+            raise
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise
 
-    threading.Thread(target=read, daemon=True, name="jobs").start()
-    while True:
-        with arrived:
-            while not jobs:
-                arrived.wait()
-            job = jobs.pop(0)
 
-        def emit(kind: str = "progress", job: Job = job, **values: Any) -> None:
-            answers.write(json.dumps({"job_id": job.get("job_id"), "kind": kind, **values}) + "\n")
-
+def _read(worker: _Worker, jobs: list[Job], arrived: threading.Condition) -> None:
+    """Take jobs, and requests to cancel them, from standard input until it closes."""
+    for line in sys.stdin:
         try:
-            if job["kind"] not in kinds:
-                raise LabError(f"unknown job {job['kind']!r}; {closest(job['kind'], list(kinds))}")
-            if job.get("job_id") in worker.cancelled:
-                raise _Cancelled
-            emit("done", result=kinds[job["kind"]](job, emit))
-        except _Cancelled:
-            emit("cancelled")
-        except LabError as error:
-            emit("failed", error=str(error))
-        except Exception as error:
-            # The worker survives a fault in one job; its message is shown.
-            name = Path(str(job.get("path", ""))).name
-            emit("failed", error=f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400])
+            message = json.loads(line)
+            message["kind"] = message.get("kind", "")
+        except (ValueError, AttributeError, TypeError):
+            print(f"lab worker: not a job: {line.strip()[:80]}", file=sys.stderr)
+            continue
+        if "cancel" in message:
+            worker.cancelled.add(message["cancel"])
+            continue
+        with arrived:
+            jobs.append(message)
+            arrived.notify()
+    os._exit(0)  # the parent process is gone; parts on disk are whole
+
+
+def _do(worker: _Worker, job: Job, answers: _Answers) -> None:
+    """Do a job, and say how it ended."""
+    try:
+        if job["kind"] not in _KINDS:
+            raise LabError(f"unknown job {job['kind']!r}; {closest(job['kind'], list(_KINDS))}")
+        if job.get("job_id") in worker.cancelled:
+            raise _Cancelled
+        result = getattr(worker, job["kind"])(job, partial(answers.send, job, "progress"))
+        answers.send(job, "done", result=result)
+    except _Cancelled:
+        answers.send(job, "cancelled")
+    except LabError as error:
+        answers.send(job, "failed", error=str(error))
+    except Exception as error:
+        # The worker survives a fault in one job; its message is shown.
+        name = Path(str(job.get("path", ""))).name
+        words = f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400]
+        answers.send(job, "failed", error=words)

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.errors import DetectorError, LabError, StoreError
+from lab.errors import DetectorError, LabError, SourceError, StoreError, printable
+from lab.registry import in_words
 from lab.runs.analyze import Analysis, opening, plan_run, recorded_of
 from lab.runs.execute import Outcome, PlannedRun, execute
 from lab.runs.progress import Report, reporter
@@ -104,6 +105,9 @@ def analyze_each(
                     raise DetectorError(outcome.error)
             except LabError as error:
                 yield clip, error
+                continue
+            except (OSError, UnicodeError) as error:  # of a clip with an odd name or place
+                yield clip, SourceError(f"{printable(clip)}: {in_words(error)}")
                 continue
             row = {**asdict(outcome), "recipe_hash": recipe_hash(plan.recipe)}
             yield clip, summary_of(store, row, media.to_dict())

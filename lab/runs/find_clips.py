@@ -2,32 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
-from lab.errors import SettingError, SourceError
+from lab.errors import SettingError, SourceError, printable
 from lab.video.container import VIDEO_SUFFIXES
 
 
-def find_clips(paths: Iterable[str | Path]) -> list[Path]:
+class FoundClips(NamedTuple):
+    """The clips, and a line about each file that is none, or cannot be read."""
+
+    clips: list[Path]
+    refused: list[str]
+
+
+def find_clips(paths: Iterable[str | Path]) -> FoundClips:
     """Files as they are, folders as the videos in them and below.
 
-    Raises SourceError for a folder without videos, or a path that is not there.
+    A file that is not there is among the clips: opening it says so. Raises SourceError for a
+    folder without videos, SettingError for an empty path.
     """
     clips: list[Path] = []
+    refused: list[str] = []
     for name in paths:
         if not str(name).strip():
             raise SettingError("an empty path was given; name a file or a folder")
         path = Path(name)
-        if not path.is_dir():
-            clips.append(path)
-            continue
-        inside = sorted(
-            f for f in path.rglob("*") if f.suffix.lower() in VIDEO_SUFFIXES and f.is_file()
-        )
-        if not inside:
+        is_folder = path.is_dir()
+        found = sorted(_inside(path, refused)) if is_folder else [path]
+        if is_folder and not found and not refused:
             raise SourceError(
-                f"no video in the folder {path}; looked for {', '.join(sorted(VIDEO_SUFFIXES))}"
+                f"no video in the folder {printable(path)}; looked for "
+                f"{', '.join(sorted(VIDEO_SUFFIXES))}"
             )
-        clips += inside
-    return clips
+        for one in found:
+            reason = _why_not(one)
+            if reason is None:
+                clips.append(one)
+            else:
+                refused.append(f"{printable(one)} {reason}")
+    return FoundClips(clips, refused)
+
+
+def _inside(folder: Path, refused: list[str]) -> Iterator[Path]:
+    """Everything in a folder and below that is named like a video."""
+
+    def cannot_list(error: OSError) -> None:
+        refused.append(f"{printable(error.filename)} cannot be listed: {error.strerror}")
+
+    for place, folders, files in os.walk(folder, onerror=cannot_list):
+        for name in (*folders, *files):
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES:
+                yield Path(place, name)
+
+
+def _why_not(path: Path) -> str | None:
+    """Why a path is no clip, without opening it; None for a file, or if nothing is there."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "has a name that is not UTF-8, which the store cannot keep; rename it"
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return "is a link that leads nowhere; remove it" if path.is_symlink() else None
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    if stat.S_ISDIR(kind):
+        return "is a folder, though it is named like a video; rename it"
+    if not stat.S_ISREG(kind):
+        return "is not a file but a pipe, a socket or a device; copy the video into a file"
+    if not os.access(path, os.R_OK):
+        return "cannot be read: permission denied; make it readable"
+    return None

@@ -237,10 +237,18 @@ def run_tasks(
                 if cancelled():
                     is_whole = False
                     break
-    finally:
+    except KeyboardInterrupt:
+        # Without the batch that waits: it may be the one from which a detector did not return.
+        for task in tasks:
+            task.log.flush()
+        raise
+    except BaseException:
         # Also where the source breaks: what was analysed until then is kept.
         for task in tasks:
             task.finish()
+        raise
+    for task in tasks:
+        task.finish()
     return is_whole
 
 

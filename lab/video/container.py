@@ -70,8 +70,11 @@ def open_video(
 
 
 def _why_not(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        head = file.read(4096)
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError as problem:
+        return f"{path} cannot be read: {problem.strerror or problem}"
     if b"\0" not in head and "\ufffd" not in head.decode("utf-8", "replace")[:-1]:
         return (
             f"{path} is a text file, not a video (playlists are not followed); "

@@ -204,7 +204,7 @@ def test_the_command_line_gives_each_clip_the_log_that_it_gets_by_itself(samples
 
 def test_a_warm_worker_gives_the_same_log_for_the_same_recipe(samples, site, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(site))
-    engine = LocalEngine()
+    engine = LocalEngine(trust=True)
     try:
         one = {
             "name": "one",

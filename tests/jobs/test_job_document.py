@@ -263,7 +263,7 @@ def test_what_a_detector_learned_of_one_clip_is_not_in_the_next(samples, tmp_pat
         sampling={"every_s": 1},
         analyses=[plugins("Counting")],
     )
-    for run in run_job(document, tmp_path, progress=False).runs:
+    for run in run_job(document, tmp_path, progress=False, trust=True).runs:
         assert run.log.scores("x")[:2].tolist() == pytest.approx([0.0, 0.0])  # below the floor
         assert run.log.scores("x").max() == pytest.approx(len(run.log.pts_us) / 100)
 
@@ -275,7 +275,8 @@ def test_a_label_that_never_came_up_is_no_error_where_any_may_come(samples, tmp_
         "labels": {"z": {"enter_frames": 1}},
     }
     document = job(samples / "cat_then_person.mp4", analyses=[plugins("Counting", rules=rules)])
-    assert {row["label"] for row in run_job(document, tmp_path, progress=False).sightings} == {"x"}
+    found = run_job(document, tmp_path, progress=False, trust=True)
+    assert {row["label"] for row in found.sightings} == {"x"}
 
 
 def test_an_analysis_that_fails_does_not_stop_the_others(samples, tmp_path, plugins):
@@ -293,7 +294,7 @@ def test_an_analysis_that_fails_does_not_stop_the_others(samples, tmp_path, plug
         ],
     )
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(document))
-    done = ask("analyze", "--job", tmp_path / "job.yaml", "--json")
+    done = ask("analyze", "--job", tmp_path / "job.yaml", "--json", "--trust")
     assert done.returncode == 1
     assert "wired failed" in done.stderr
     assert "no wire" in done.stderr
@@ -531,7 +532,12 @@ def test_what_only_a_detector_knows_is_found_before_the_first_clip(
     analyses, says, samples, tmp_path
 ):
     with pytest.raises(SettingError, match=says):
-        run_job(job(samples / "nothing.mp4", analyses=analyses), tmp_path / "store", progress=False)
+        run_job(
+            job(samples / "nothing.mp4", analyses=analyses),
+            tmp_path / "store",
+            progress=False,
+            trust=True,
+        )
     assert not (tmp_path / "store").exists()
 
 
@@ -621,6 +627,7 @@ def test_a_document_that_cannot_be_read_is_one_line(tmp_path):
             "--labels cannot be combined with --job",
         ),
         (["analyze", "--job", "job.yaml", "--set", "a=1"], "--set cannot be combined with --job"),
+        (["analyze", "clip.mp4", "--trust"], "--trust goes with --job"),
         (["job", "check"], "name one document"),
         (["job", "export"], "name a run"),
     ],
@@ -646,12 +653,14 @@ def test_a_sink_never_writes_over_a_clip(samples, tmp_path):
             job(clip, sinks=[{"type": "csv", "path": str(clip)}]),
             tmp_path / "store",
             progress=False,
+            trust=True,
         )
     with pytest.raises(SettingError, match="is a folder"):
         run_job(
             job(clip, sinks=[{"type": "csv", "path": str(tmp_path)}]),
             tmp_path / "store",
             progress=False,
+            trust=True,
         )
 
 
@@ -691,7 +700,7 @@ def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(
 ):
     monkeypatch.setenv("LAB_TEST_KEY", "hunter2hunter2")
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(keyed(samples / "nothing.mp4")))
-    done = ask("analyze", "--job", tmp_path / "job.yaml", "--json")
+    done = ask("analyze", "--job", tmp_path / "job.yaml", "--json", "--trust")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["sightings"][0]["peak_confidence"] == pytest.approx(0.9)
@@ -712,7 +721,7 @@ def test_a_key_from_a_variable_reaches_the_plugin_and_nothing_else(
 def test_a_plugin_that_would_keep_the_key_is_refused(samples, tmp_path, monkeypatch, plugins):
     monkeypatch.setenv("LAB_TEST_KEY", "hunter2hunter2")
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(keyed(samples / "nothing.mp4", tells=True)))
-    done = ask("analyze", "--job", tmp_path / "job.yaml")
+    done = ask("analyze", "--job", tmp_path / "job.yaml", "--trust")
     assert done.returncode == 2
     assert "writes the value of ${LAB_TEST_KEY} into its recipe" in done.stderr
     assert "hunter2" not in done.stderr

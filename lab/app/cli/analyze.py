@@ -5,21 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.app.cli import job
 from lab.app.cli.rule_options import split
-from lab.errors import LabError, SettingError
+from lab.errors import LabError, SettingError, printable
 from lab.runs.find_clips import find_clips
 from lab.video.registered import is_address
+
+if TYPE_CHECKING:
+    from lab.store.store import Store
 
 
 def run_analyze(args: argparse.Namespace) -> int:
     """`lab analyze`: exit code 1 if a clip failed. Raises LabError."""
     if args.job is not None:
         return job.analyze_job(args)
+    if args.trust:
+        raise SettingError("--trust goes with --job; options of your own need none")
     if not args.paths:
         what = (
             "a run id: lab runs lists them"
@@ -30,17 +36,18 @@ def run_analyze(args: argparse.Namespace) -> int:
     from lab.runs.analyze import Analysis
     from lab.runs.analyze_each import analyze_each
     from lab.runs.make_detector import make_detector
-    from lab.runs.resume import resume
     from lab.store.store import Store
 
     store = Store(args.store)
     bar = sys.stderr.isatty()
     if args.resume:
-        done = [resume(store, run_id, progress=bar).summary() for run_id in args.paths]
-        return _print_runs(args, done, [])
+        each = _resumed(store, args.paths, bar)
+        return _each(args, each, [], is_only=len(args.paths) == 1)
     addresses = [place for place in args.paths if is_address(place)]
-    files = find_clips(place for place in args.paths if not is_address(place))
+    files, refused = find_clips(place for place in args.paths if not is_address(place))
     clips: list[str | Path] = [*files, *addresses]
+    if not clips:
+        return _print_runs(args, [], refused)
     settings = {
         name: value
         for name, value in {
@@ -58,15 +65,48 @@ def run_analyze(args: argparse.Namespace) -> int:
         settings["embeddings"] = args.embeddings
     detector = make_detector(args.detector, store=store, **settings)
     one = Analysis(detector=detector, interval_s=args.every, gate=args.gate)
-    done, failed = [], []
     with closing(analyze_each(clips, one, store=store, progress=bar, reuse=args.reuse)) as each:
+        return _each(args, each, refused, is_only=len(clips) + len(refused) == 1)
+
+
+def _resumed(
+    store: Store, run_ids: Sequence[str], bar: bool
+) -> Generator[tuple[str, dict[str, Any] | LabError]]:
+    from lab.runs.resume import resume
+
+    for run_id in run_ids:
+        try:
+            yield run_id, resume(store, run_id, progress=bar).summary()
+        except LabError as error:
+            yield run_id, error
+
+
+def _each(
+    args: argparse.Namespace,
+    each: Iterable[tuple[str | Path, dict[str, Any] | LabError]],
+    refused: list[str],
+    *,
+    is_only: bool,
+) -> int:
+    """The runs of all places, printed at the end, also of those before an error that ends it.
+
+    refused: lines about what is no clip. One that fails among several is named, and the others go
+    on; a wrong setting would fail for all.
+    """
+    done: list[dict[str, Any]] = []
+    failed = list(refused)
+    try:
         for _, found in each:
             if not isinstance(found, LabError):
                 done.append(found)
-            elif len(clips) == 1 or isinstance(found, SettingError):
+            elif is_only or isinstance(found, SettingError):
                 raise found
             else:
                 failed.append(str(found))
+    except BaseException:
+        if done or failed:
+            _print_runs(args, done, failed)
+        raise
     return _print_runs(args, done, failed)
 
 
@@ -87,7 +127,7 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
     else:
         for row in done:
             print(
-                f"{row['run_id']}  {row['media']}: {row['samples']} samples, "
+                f"{row['run_id']}  {printable(row['media'])}: {row['samples']} samples, "
                 f"{row['failed']} failed, "
                 f"{row['analysed_s']:.1f} s of media in {row['elapsed_s']:.1f} s"
             )
@@ -100,5 +140,5 @@ def _print_runs(args: argparse.Namespace, done: list[dict[str, Any]], failed: li
                     file=sys.stderr,
                 )
     for text in failed:
-        print(f"lab: {text}", file=sys.stderr)
+        print(f"lab: {' '.join(text.split())}", file=sys.stderr)
     return 1 if failed else 0

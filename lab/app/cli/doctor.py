@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lab.config import Config, load_config
+from lab.config import AllowedService, Config, load_config
 from lab.detectors.registered import detectors
+from lab.detectors.trust import service_settings
 from lab.errors import LabError, StoreError
 from lab.extras import states
 from lab.formats.export import exports
@@ -58,11 +59,17 @@ def _settings(config: Config) -> dict[str, Any]:
         "media_roots": [str(root) for root in config.media_roots],
         "max_upload_bytes": config.max_upload_bytes,
         "offline": config.offline,
+        "services": [_service(service) for service in config.services],
     }
     rows: dict[str, Any] = {
         name: {"value": value, "origin": config.origins[name]} for name, value in values.items()
     }
     return {"file": None if config.file is None else str(config.file), **rows}
+
+
+def _service(service: AllowedService) -> str:
+    sent = ", ".join(f"{name} {value}" for name, value in service_settings(service).items())
+    return f"{service.detector} ({sent})"
 
 
 def _decoder(name: str) -> str:

@@ -38,6 +38,7 @@ def analyze_job(args: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
         reuse=args.reuse,
         console=sys.stderr if args.json else sys.stdout,
+        trust=args.trust,
     )
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
@@ -75,25 +76,32 @@ def _schema(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from lab.jobs.document.read import read_job
+    from lab.jobs.document.trust import effects_of
 
     if len(args.names) != 1:
         raise SettingError("name one document: lab job check FILE")
     job = read_job(args.names[0], expand=True)
-    clips = job.clips()
+    clips, refused = job.find()
     missing = [str(clip) for clip in clips if not clip.is_file()]
     report = {
         "analyses": [one.name for one in job.analyses],
         "clips": [str(c) for c in clips],
         "missing": missing,
+        "refused": refused,
+        "needs_trust": effects_of(job, store_given=args.store is not None),
     }
     if args.json:
         print(json.dumps(report, indent=1))
     else:
         plural = "" if len(clips) == 1 else "s"
         print(f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{plural}")
+    for effect in report["needs_trust"]:
+        print(f"lab: note: it needs --trust, since it would {effect}", file=sys.stderr)
     for path in missing:
         print(f"lab: no file at {path}", file=sys.stderr)
-    return 1 if missing else 0
+    for text in refused:
+        print(f"lab: {text}", file=sys.stderr)
+    return 1 if missing or refused else 0
 
 
 def _export(args: argparse.Namespace) -> int:

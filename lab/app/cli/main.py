@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage. Errors are one line; `--debug` show
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import sys
 import warnings
@@ -48,7 +49,7 @@ def _in_words(value: Any) -> str:
 def _worker(args: argparse.Namespace) -> int:
     from lab.jobs.worker import serve
 
-    return serve()
+    return serve(trust=args.trust)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -115,6 +116,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="return a finished run of the same recipe, if there is one",
     )
     a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
+    a.add_argument(
+        "--trust",
+        action="store_true",
+        help="with --job: let the document run code that is not the lab's, send pictures to an "
+        "address, and write outside of its folder",
+    )
     a.add_argument("--resume", action="store_true", help="continue these runs")
     s = command("sightings", run_sightings, "The sightings that a rule finds in a run.",
                 "lab sightings 20261121 --enter-threshold 0.5 --format csv")  # fmt: skip
@@ -136,6 +143,10 @@ def build_parser() -> argparse.ArgumentParser:
                    help="restore a damaged catalog, and find its runs again")  # fmt: skip
     command("worker", _worker, "Run jobs read from standard input; used by the app.",
             "lab worker < jobs.jsonl")  # fmt: skip
+    w = command("worker", _worker, "Run jobs read from standard input; used by the app.",
+                "lab worker < jobs.jsonl")  # fmt: skip
+    w.add_argument("--trust", action="store_true",
+                   help="let them name any detector, not only what a page may ask for")  # fmt: skip
     for sub in (a, s, e, d, *grouped):
         sub.add_argument(
             "--store", metavar="DIR", help="default: LAB_STORE, store in lab.toml, or ./lab_store"
@@ -163,9 +174,17 @@ def _damage_on_standard_error() -> Iterator[list[str]]:
         yield told
 
 
+def _escape_names() -> None:
+    """A file name that is not UTF-8 is printed escaped, rather than not at all."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() == "utf-8":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
+    _escape_names()
     try:
         with _damage_on_standard_error() as damaged:
             code = int(args.run_command(args))

@@ -14,6 +14,7 @@ from lab.detectors.open_vocabulary.text_features import CLIP, Encode, clip_encod
 from lab.detectors.weights.catalogue import Entry
 from lab.detectors.weights.fetch import check_known, fetch_entry
 from lab.detectors.weights.files import models_folder
+from lab.detectors.weights.loaded import FileState, note_file, state_of
 from lab.errors import DetectorError
 
 # Names as Ultralytics' `build_text_model` (8.4.190) takes them, and what it loads for each.
@@ -39,7 +40,8 @@ def text_encoder(name: str) -> Encode:
         import torch
 
         path = encoder_file(name)
-        model = _opened(path, path.stat().st_mtime_ns)
+        note_file(path)
+        model = _opened(path, state_of(path))
         with torch.inference_mode():
             vectors = [_encoded(model, part, path) for part in tokens.split(64)]
         return np.concatenate(vectors)
@@ -60,7 +62,7 @@ def encoder_file(name: str) -> Path:
 
 
 @lru_cache(maxsize=2)
-def _opened(path: Path, mtime_ns: int) -> Any:
+def _opened(path: Path, state: FileState | None) -> Any:
     import torch
 
     try:

@@ -15,6 +15,7 @@ from lab.detectors.open_vocabulary.prompts import tidy
 from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.weights.download import download
 from lab.detectors.weights.files import models_folder, weights_sha256
+from lab.detectors.weights.loaded import note_file
 from lab.detectors.weights.offline import is_offline
 from lab.detectors.zero_shot.clip_weights import open_clip
 from lab.errors import DetectorError, SettingError
@@ -150,6 +151,7 @@ def read_embeddings(path: str | Path) -> dict[str, np.ndarray]:
     Names are normalised as prompts are: see `lab.detectors.open_vocabulary.prompts.tidy`. Raises
     SettingError for a file that is not valid.
     """
+    note_file(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             names, vectors = file["names"], file["emb"]
@@ -270,6 +272,7 @@ def _clip() -> Any:
                 f"ViT-B-32.pt on another machine and put it at {file})"
             )
         download(_ADDRESS, file, sha256=_PUBLISHED_SHA256)
+    note_file(file)
     package = open_clip("the text encoder")
     import torch
 

@@ -12,6 +12,7 @@ import numpy as np
 from filelock import FileLock
 
 from lab.detectors.weights.files import models_folder, weights_sha256
+from lab.detectors.weights.loaded import note_file
 from lab.detectors.yolo.checkpoint import load_network
 from lab.detectors.yolo.exported_model import threads
 from lab.errors import DetectorError
@@ -65,6 +66,8 @@ class OnnxWorld(WorldModel):
 
     def __init__(self, path: Path) -> None:
         folder = exported(path)
+        for name in ("facts.json", "text.npy", "backbone.onnx", "neck.onnx"):
+            note_file(folder / name)
         facts = json.loads((folder / "facts.json").read_text())
         super().__init__(tuple(facts["names"]), np.load(folder / "text.npy"), facts["strides"])
         self._open(folder)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from lab.detectors.detector import Detector
@@ -15,7 +16,8 @@ from lab.detectors.plugins.detstream import DetstreamDetector
 from lab.detectors.plugins.loading import arguments, call_factory, load_target, named_parameters
 from lab.detectors.plugins.stream_infer import StreamInferAlgo
 from lab.detectors.plugins.wrapper import complete
-from lab.errors import SettingError, closest
+from lab.detectors.weights.loaded import FileState, note_file, state_of
+from lab.errors import DetectorError, SettingError, closest
 
 ADAPTERS: dict[str, Callable[..., Any]] = {
     "detstream": DetstreamDetector,
@@ -23,6 +25,8 @@ ADAPTERS: dict[str, Callable[..., Any]] = {
 }
 
 
+# Of each module: how it was imported, and the state and hash of its file then.
+_SOURCES: dict[str, tuple[Any, FileState | None, str]] = {}
 STYLES = ("lab", "detstream", "stream-infer")
 
 
@@ -69,7 +73,28 @@ def _package_of_target(target: str) -> dict[str, str]:
         if owners
         else {"name": module, "version": "none"}
     )
-    file = getattr(sys.modules.get(module), "__file__", None)
-    if file and Path(file).is_file():
-        known["source_sha256"] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    found = sys.modules.get(module)
+    file = getattr(found, "__file__", None)
+    if found is not None and file and Path(file).is_file():
+        known["source_sha256"] = _source_sha256(found, Path(file))
     return known
+
+
+def _source_sha256(module: ModuleType, file: Path) -> str:
+    """The hash of the module's file as it was when it was first asked for after its import.
+
+    Raises DetectorError if it has changed since: its code in this process is older.
+    """
+    note_file(file)
+    state, imported = state_of(file), module.__spec__  # another one once it is reloaded
+    before = _SOURCES.get(module.__name__)
+    if before is None or before[0] is not imported:
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        _SOURCES[module.__name__] = (imported, state, sha256)
+        return sha256
+    if before[1] != state and hashlib.sha256(file.read_bytes()).hexdigest() != before[2]:
+        raise DetectorError(
+            f"{file} changed after this process imported it, so that its older code would run; "
+            "start the program (or the app) again"
+        )
+    return before[2]

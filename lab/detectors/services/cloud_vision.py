@@ -28,6 +28,7 @@ from lab.frame import Frame
 
 PROCESSING_VERSION = 1
 GOOGLE_URL = "https://vision.googleapis.com/v1/images:annotate"
+KEY_ENV = "GOOGLE_API_KEY"
 JPEG_QUALITY = 95
 MAX_RESULTS = 50
 MAX_PICTURES = 16  # of one request, as the service allows
@@ -60,7 +61,7 @@ class CloudVision(Detector):
         *,
         features: Sequence[str] = ("objects",),
         labels: Sequence[str] | None = None,
-        key_env: str = "GOOGLE_API_KEY",
+        key_env: str = KEY_ENV,
         budget_requests: int = 1000,
         score_floor: float | None = None,
         endpoint: str = GOOGLE_URL,

@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.atomic_file import write_atomically
 from lab.config import load_config
+from lab.detectors.weights.loaded import FileState, state_of
 from lab.errors import DetectorError, closest
 
 DEFAULT_NAME = "yolo11n"
@@ -67,12 +68,11 @@ def weights_sha256(path: Path) -> str:
         )
         lines = "".join(f"{weights_sha256(file)}  {file.name}\n" for file in files)
         return hashlib.sha256(lines.encode()).hexdigest()
-    stat = path.stat()
-    return _sha256(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
+    return _sha256(str(path.absolute()), state_of(path))
 
 
 @lru_cache(maxsize=64)
-def _sha256(path: str, size_bytes: int, mtime_ns: int) -> str:
+def _sha256(path: str, state: FileState | None) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

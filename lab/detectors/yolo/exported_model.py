@@ -117,6 +117,8 @@ class OpenVinoModel(_Exported):
         import openvino
 
         core = openvino.Core()
+        # Weights that are mapped would change with a file that is written over.
+        core.set_property({"ENABLE_MMAP": False})
         if path.is_dir():
             model, self.facts = read_openvino_folder(path, core)
         else:

@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import weights_sha256
+from lab.detectors.weights.loaded import note_file
 from lab.detectors.zero_shot.clip_weights import (
     check_weights_file,
     find_clip_weights,
@@ -75,6 +76,7 @@ class ClipEncoder:
     ) -> None:
         package = open_clip()
         found = find_clip_weights(model, weights)
+        note_file(found.path)
         check_weights_file(found.path)
         import torch
 

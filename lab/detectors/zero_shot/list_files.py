@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.atomic_file import write_atomically
+from lab.detectors.weights.loaded import note_file
 from lab.errors import SettingError
 
 MAX_FILE_BYTES = 4 << 20
@@ -20,6 +21,7 @@ def read_list(path: Path, what: str) -> Any:
     """
     if path.suffix.lower() not in SUFFIXES:
         raise SettingError(f"{path} is not a list of {what}; those end in {', '.join(SUFFIXES)}")
+    note_file(path)
     try:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise SettingError(

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
-from lab.errors import LabError, SettingError
+from lab.errors import LabError, SettingError, printable
 from lab.formats.annotations.table import decode, read_file, time_us
 from lab.formats.detections.earlier import EarlierImports, Sample
 from lab.formats.detections.media import find_media
@@ -99,7 +99,7 @@ def import_detections(
                     "give the video's folder with --videos"
                 )
         except LabError as error:
-            out.refused[media_name] = str(error)
+            out.refused[printable(media_name)] = str(error)
     batches.flush()
     out.note_known()
     return out

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import SettingError, SourceError
+from lab.errors import SettingError, SourceError, printable
 from lab.video.media import Media
 from lab.video.sources.file import FileSource
 
@@ -31,6 +31,12 @@ class FoundMedia:
 
 def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
     """The video of this name under a folder, or by its own path; None if there is none."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise SettingError(
+            f"{printable(name)} is a name that is not UTF-8, which the store cannot keep; rename it"
+        ) from None
     if videos is not None and not (Path(videos) / name).resolve().is_relative_to(
         Path(videos).resolve()
     ):

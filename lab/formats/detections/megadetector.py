@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from lab.detection import Detections
-from lab.errors import LabError, SettingError, SourceError
+from lab.errors import LabError, SettingError, SourceError, printable
 from lab.formats.detections.earlier import EarlierImports, Sample
 from lab.formats.detections.long_list import walk
 from lab.formats.detections.media import find_media
@@ -89,12 +89,12 @@ def import_megadetector(
             images += 1
             continue
         if entry.get("failure"):
-            out.failures[name] = str(entry["failure"])
+            out.failures[printable(name)] = str(entry["failure"])
             continue
         try:
             batches.add(name, _run(entry, name, detector, videos, earlier, out.notes))
         except LabError as error:
-            out.refused[name] = str(error)
+            out.refused[printable(name)] = str(error)
     batches.flush()
     if images:
         out.notes.append(

@@ -7,6 +7,7 @@ variables  environment variables in it
 checks     what is wrong beyond the form
 rules      rules as it writes them
 read       `read_job`, `job_of`: a document that was checked
+trust      what it would do beyond the lab's own detectors and its own folder
 run        `run_job`: running it
 export     `document_of`: a document for existing runs
 sinks      where the sightings go

@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.detectors.registered import detectors
 from lab.errors import SourceError
-from lab.runs.find_clips import find_clips
+from lab.runs.find_clips import FoundClips, find_clips
 
 EVERY_S = 0.2
 
@@ -52,19 +52,27 @@ class JobDocument:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def clips(self) -> list[Path]:
-        """The clips of its source, each once.
+        """The clips of its source, each once; see `find`."""
+        return self.find().clips
+
+    def find(self) -> FoundClips:
+        """The clips of its source, each once, and what looks like one and is none.
 
         Raises SourceError for a pattern that matches nothing or a folder without videos; a file
         that is not there is found out when it is opened.
         """
         found: list[Path] = []
+        refused: list[str] = []
         for given in self.paths:
             path = self.folder / given
             if not path.exists() and glob.has_magic(given):
                 matches = sorted(glob.glob(given, root_dir=self.folder, recursive=True))
                 if not matches:
                     raise SourceError(f"no file matches {path}")
-                found += find_clips([self.folder / match for match in matches])
+                some = find_clips([self.folder / match for match in matches])
             else:
-                found += find_clips([path])
-        return list({os.path.realpath(clip): clip for clip in found}.values())
+                some = find_clips([path])
+            found += some.clips
+            refused += some.refused
+        clips = {os.path.realpath(clip): clip for clip in found}
+        return FoundClips(list(clips.values()), list(dict.fromkeys(refused)))

@@ -16,6 +16,7 @@ from lab.jobs.document.document import JobAnalysis, JobDocument
 from lab.jobs.document.read import job_of
 from lab.jobs.document.schema import error_context
 from lab.jobs.document.sinks import JobSinks, Row, rows_of
+from lab.jobs.document.trust import check_trust
 from lab.rules.rule import Rule
 from lab.runs.analyze import Analysis, analyze_all
 from lab.runs.make_detector import make_detector
@@ -76,21 +77,26 @@ def run_job(
     reuse: bool = False,
     cancelled: Callable[[], bool] = lambda: False,
     console: TextIO | None = None,
+    trust: bool = False,
 ) -> JobResult:
     """Run a job: one decode of each clip for all analyses.
 
     document: as `read_job` or `job_of` gives it, or a mapping. store: wins over the document's.
     reuse: take finished runs of the same recipe. console: where a console sink writes; by
-    default standard output.
+    default standard output. trust: whether it may run code that is not the lab's, send pictures
+    to an address, and write outside of its folder; see `lab.jobs.document.trust`.
 
     A clip that cannot be analysed among others is named in `failures`, and so is an analysis
     that failed while others did not. Raises SettingError, SourceError, DetectorError or
-    StoreError where nothing can be run, or where the only clip failed.
+    StoreError where nothing can be run, or where the only clip failed; SettingError that says
+    what it would do, where it needs `trust`.
     """
     job = document if isinstance(document, JobDocument) else job_of(document)
+    if not trust:
+        check_trust(job, store_given=store is not None)
     kept = store if isinstance(store, Store) else Store(store if store is not None else job.store)
-    clips = job.clips()
-    result = JobResult()
+    clips, refused = job.find()
+    result = JobResult(failures=list(refused))
     with ExitStack() as stack:
         ready = [_made(job, i, kept, stack) for i in range(len(job.analyses))]
         sinks = stack.enter_context(JobSinks(job.sinks, console or sys.stdout))
@@ -103,7 +109,7 @@ def run_job(
             try:
                 found = _one_clip(clip, job, ready, kept, progress, reuse, cancelled)
             except LabError as error:
-                if len(clips) == 1 or isinstance(error, SettingError | StoreError):
+                if len(clips) + len(refused) == 1 or isinstance(error, SettingError | StoreError):
                     raise
                 result.failures.append(
                     str(error) if str(clip) in str(error) else f"{clip}: {error}"

@@ -260,6 +260,8 @@ def _job_row(job: Job) -> None:
             if job.state == "running" and job.left_s is not None:
                 text += f" · {clock(job.left_s)} left"
             bar.progress(share, text)
+            if job.error:
+                bar.caption(job.error)
         elif job.error:
             bar.error(job.error)
         with act:

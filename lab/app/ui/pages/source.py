@@ -15,6 +15,8 @@ from lab.runs.find_clips import find_clips
 from lab.video.identity import is_absent
 from lab.video.media import identify
 
+_MAX_REFUSED = 20
+
 _uploader = st.components.v2.component(
     "lab_uploader",
     html=asset("uploader/uploader.html"),
@@ -128,11 +130,14 @@ def pick_files() -> None:
         path = app_state.config.allowed(text)
         if not path.exists():
             raise SourceError(f"no such file or folder: {text}; check the spelling")
-        clips = find_clips([path])
+        clips, refused = find_clips([path])
         clips = [app_state.config.allowed(c) for c in clips]  # links may lead out of the root
     except LabError as error:
         st.error(str(error))
         return
+    if refused:
+        more = f" and {len(refused) - _MAX_REFUSED} more" if len(refused) > _MAX_REFUSED else ""
+        st.warning(plain("Left out: " + "; ".join(refused[:_MAX_REFUSED]) + more))
     names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
     picked = st.multiselect(
         f"{len(clips)} clip{'' if len(clips) == 1 else 's'}",

@@ -11,7 +11,9 @@ import streamlit as st
 from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.model_list import listing, newest_rows
 from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
+from lab.config import FILE_NAME
 from lab.detectors.registered import detectors
+from lab.detectors.trust import service_settings
 from lab.detectors.weights.files import models_folder
 from lab.detectors.zero_shot.saved_lists import named_lists
 from lab.detectors.zero_shot.scene_lists import NEUTRAL
@@ -214,27 +216,37 @@ def _visual(name: str) -> Settings | None:
     return {"labels": chosen} if chosen else {}
 
 
-def _remote(name: str) -> Settings | None:
-    first, second, third = st.columns([3, 2, 2])
-    url = first.text_input("Address", placeholder="http://10.0.0.7:8000")
-    kind = second.text_input("Analysis type", "object_detection")
-    token = third.text_input(
-        "Variable with the token",
-        placeholder="WORKER_TOKEN",
-        help="Name of an environment variable of the app; the token itself is never stored.",
-    )
-    labels = prompt_chips("Labels", "keep_remote_labels")
-    if not url.strip():
-        st.info("Enter the address of a worker that implements the protocol in the guide.")
+def _service(detector: str) -> Settings | None:
+    """A choice among the services that the settings allow; None, with the way out, if none is."""
+    allowed = [one for one in here().config.services if one.detector == detector]
+    if not allowed:
+        st.info(
+            f"No service of {detector} may be asked from a page. Name its address, and the "
+            f"variable with its token, under [[services]] in {FILE_NAME}, and start the app "
+            "again; the guide has the lines (Remote detectors)."
+        )
         return None
-    return (
-        {"url": url.strip(), "analysis_type": kind}
-        | ({"labels": labels} if labels else {})
-        | ({"token_env": token} if token else {})
-    )
+    choices = {_in_service_words(found): found for found in map(service_settings, allowed)}
+    picked = st.selectbox("Service", list(choices), help=f"Those that {FILE_NAME} allows.")
+    return dict(choices[picked])
+
+
+def _in_service_words(found: Settings) -> str:
+    address, *variable = found.values()
+    return f"{address} · token in {variable[0]}" if variable else f"{address} · no token"
+
+
+def _remote(name: str) -> Settings | None:
+    service = _service(name)
+    kind = st.text_input("Analysis type", "object_detection")
+    labels = prompt_chips("Labels", "keep_remote_labels")
+    if service is None:
+        return None
+    return service | {"analysis_type": kind} | ({"labels": labels} if labels else {})
 
 
 def _cloud(name: str) -> Settings | None:
+    service = _service(name)
     first, second = st.columns([3, 1])
     features = first.multiselect("Features", ["objects", "logos", "text"], default=["objects"])
     budget = second.number_input(
@@ -246,8 +258,9 @@ def _cloud(name: str) -> Settings | None:
     )
     if not features:
         st.info("Choose one or more features.")
+    if service is None or not features:
         return None
-    return {"features": features, "budget_requests": int(budget)}
+    return service | {"features": features, "budget_requests": int(budget)}
 
 
 def _plugin(name: str) -> Settings | None:

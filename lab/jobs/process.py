@@ -1,0 +1,114 @@
+"""A worker process with its two streams. Nothing here waits longer for it than was asked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_TERMINATE_S = 2.0
+Message = dict[str, Any]
+
+
+class WorkerProcess:
+    """A process that reads jobs, and writes what becomes of them, a JSON line each.
+
+    A worker that is stopped reads nothing, so that a pipe to it may be full: a thread writes and
+    another one reads, and whoever sends never waits.
+
+    Raises OSError if it cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(environment),
+        )
+        self._outgoing: queue.Queue[Message | None] = queue.Queue()
+        self._incoming: queue.Queue[Message | None] = queue.Queue()
+        for target in (self._write, self._read):
+            threading.Thread(target=target, daemon=True, name=f"worker-{self.pid}").start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def send(self, message: Message) -> None:
+        """Have it written when the worker reads; one that has ended gets nothing."""
+        self._outgoing.put(message)
+
+    def receive(self, timeout_s: float) -> Message | None:
+        """The next message; None if there is none in that time. Raises EOFError after the last."""
+        try:
+            message = self._incoming.get(timeout=timeout_s)
+        except queue.Empty:
+            if self.has_ended:  # what it started may hold its output open
+                raise EOFError from None
+            return None
+        if message is None:
+            raise EOFError
+        return message
+
+    def cpu_ticks(self) -> int | None:
+        """The processor time that it has used; None where the system does not say."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(fields[11]) + int(fields[12])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def wait(self, timeout_s: float | None = None) -> int:
+        """Its exit code, negative for a signal. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(timeout_s)
+
+    def close(self, timeout_s: float) -> None:
+        """Let it end by itself, as it does when its input closes; end it if it does not."""
+        self._outgoing.put(None)
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.end()
+
+    def end(self) -> None:
+        """Let it keep what it has and end; kill it if it does not."""
+        self._process.terminate()
+        self._process.send_signal(signal.SIGCONT)  # a stopped one handles no signal
+        try:
+            self._process.wait(_TERMINATE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _write(self) -> None:
+        stream = self._process.stdin
+        assert stream is not None
+        with contextlib.suppress(OSError):  # it has ended; its reader says so
+            while (message := self._outgoing.get()) is not None:
+                stream.write(json.dumps(message) + "\n")
+                stream.flush()
+        with contextlib.suppress(OSError):
+            stream.close()
+
+    def _read(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None
+        try:
+            for line in stream:
+                self._incoming.put(json.loads(line))
+        except (OSError, ValueError):
+            pass  # it died in the middle of a line
+        finally:
+            self._incoming.put(None)

@@ -23,7 +23,6 @@ from lab.score_log.parts import added_folders
 from lab.score_log.recipe import DECODER_VERSION, make_recipe, recipe_hash
 from lab.score_log.score_log import read_log
 from lab.score_log.seal import damaged_added, log_state
-from lab.score_log.writer import is_locked
 from lab.store.store import Store
 from lab.video.identity import check_identity
 from lab.video.registered import open_source
@@ -69,10 +68,10 @@ def resume_settings(store: Store, run_id: str) -> dict[str, Any]:
 def _is_own_log_lacking(run: Run) -> bool:
     """Whether there is something to analyse besides added labels.
 
-    Raises SettingError if there is nothing to analyse at all, or the run is being written.
+    Raises SettingError if there is nothing to analyse at all, or the run is being made.
     """
     folder = run.store.log_folder(run.run_id)
-    if run.state == "running" or is_locked(folder):
+    if run.state == "running":
         raise SettingError(f"run {run.run_id} is running; there is nothing to resume")
     damaged = log_state(folder, run.run_id).damaged
     if (

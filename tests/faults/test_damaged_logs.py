@@ -274,6 +274,7 @@ def prompted(models, samples, tmp_path_factory):
 LAYER = "added/001"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "lost",
     [

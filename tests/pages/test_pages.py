@@ -1,5 +1,6 @@
 """Pages without a browser: they draw, empty and full, and never show a traceback."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,24 @@ def test_a_store_with_a_run_and_sightings_is_shown(store, analysed, samples):
         page = show(name)
         assert not page.exception, name
         assert not page.error, name
+
+
+def test_a_replaced_clip_is_said_and_looked_for_on_source(store, samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path / "card"))
+    (tmp_path / "card").mkdir()
+    clip = tmp_path / "card" / "clip.mp4"
+    shutil.copy(samples / "nothing.mp4", clip)
+    media_id = lab.open_store(store).store.add_media(lab.probe(clip))["media_id"]
+    away = clip.rename(clip.with_name("renamed.mp4"))
+    shutil.copy(samples / "cat_then_person.mp4", clip)
+    page = show("source", media=media_id)
+    assert not page.exception
+    (said,) = page.error
+    assert "is another video now" in said.value
+    next(b for b in page.button if b.label == "Look for it").click().run()
+    assert not page.exception
+    assert not page.error
+    assert lab.open_store(store).store.media(media_id)["path"] == str(away)
 
 
 @pytest.mark.parametrize("name", ["tune", "measure", "compare", "experiments"])

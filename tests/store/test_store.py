@@ -219,6 +219,6 @@ def test_health_names_a_damaged_part(samples, tmp_path, capsys):
     )
     (part,) = run.store.log_folder(run.run_id).glob("samples-*.parquet")
     part.write_bytes(part.read_bytes()[:50])
-    assert "damaged part" in check_health(run.store)[0]
+    assert "is damaged" in check_health(run.store)[0]
     assert main(["doctor", "--json", "--store", str(tmp_path)]) == 1
     assert part.name in json.dumps(json.loads(capsys.readouterr().out)["store"]["problems"])

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lab.app.server.state import AppState, app_state
+from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import LabError
@@ -37,7 +37,8 @@ def routes(at: AppState | None = None) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def clip(request: Request) -> Response:
-        media = await run_in_threadpool(here.media, request.path_params["media_id"])
+        media_id = request.path_params["media_id"]
+        media = here.known_media(media_id) or await run_in_threadpool(here.media, media_id)
         path = Path(media["path"])
         if not media["is_browser_playable"]:
             path = here.store.playable_file(media["media_id"])

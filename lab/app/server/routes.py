@@ -38,7 +38,9 @@ def routes(at: AppState | None = None) -> list[Route]:
 
     async def clip(request: Request) -> Response:
         media_id = request.path_params["media_id"]
-        media = here.known_media(media_id) or await run_in_threadpool(here.media, media_id)
+        media = here.known_media(media_id)
+        if media is None:
+            media = await run_in_threadpool(here.media, media_id)
         path = Path(media["path"])
         if not media["is_browser_playable"]:
             path = here.store.playable_file(media["media_id"])

@@ -44,7 +44,6 @@ class CatalogRegister:
         for new in fresh:
             write_run_facts(self.store.log_folder(new.run_id), new, self.media)
         self.store.create_runs(fresh, media=[self.media], resumed=resumed)
-        self.store.catalog.give_up()  # the analysis takes long, and may hold up our threads
 
     def close(self, outcomes: Sequence[Outcome]) -> None:
         """Keep the outcomes beside the logs, then in the catalog, as soon as it can be had."""

@@ -100,7 +100,7 @@ def _restore(store: Store, problem: str) -> list[str]:
 
 def _rebuilt(catalog: Catalog) -> tuple[Path, Path | None, list[str]]:
     """A whole database beside the catalog, the copy that it is of, and what was said."""
-    said = []
+    said: list[str] = []
     for copy in copies(catalog.folder):
         try:
             return _made(catalog, copy), copy, said

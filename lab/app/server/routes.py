@@ -8,14 +8,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import numpy as np
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from lab.app.server.state import AppState, app_state
+from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import LabError
@@ -38,7 +39,10 @@ def routes(at: AppState | None = None) -> list[Route]:
 
     async def clip(request: Request) -> Response:
         media_id = request.path_params["media_id"]
-        media, problem = await run_in_threadpool(here.checked_media, media_id)
+        if here.known_media(media_id) is None:
+            await run_in_threadpool(here.media, media_id)
+        # Looks at the file, so it does not wait in the line of the catalog.
+        media, problem = await anyio.to_thread.run_sync(here.checked_media, media_id)
         path = Path(media["path"])
         if not media["is_browser_playable"]:  # a copy is of the clip, whatever lies at its path
             path, problem = here.store.playable_file(media["media_id"]), None

@@ -107,6 +107,10 @@ class AppState:
             self._explained = (key, explain(run.series(label, rule), rule.of(label)))
         return self._explained[1]
 
+    def known_media(self, media_id: str) -> dict[str, Any] | None:
+        """A clip's row if it is cached, without a look at the catalog."""
+        return self._media.get(media_id)
+
     def media(self, media_id: str) -> dict[str, Any]:
         """A clip's row, cached until `forget`."""
         if media_id not in self._media:

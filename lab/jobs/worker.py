@@ -22,6 +22,7 @@ from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
 from lab.jobs.warm import WarmDetectors
+from lab.private_files import keep_files_private
 from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
 from lab.video.probe import probe
@@ -213,6 +214,7 @@ def _throttled(emit: Emit) -> Callable[[Progress], None]:
 
 def serve() -> int:
     """Do jobs until standard input closes."""
+    keep_files_private()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not mix with messages
     worker = _Worker()

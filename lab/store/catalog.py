@@ -22,6 +22,7 @@ import duckdb
 from filelock import BaseFileLock, FileLock, Timeout
 
 from lab.errors import StoreError
+from lab.private_files import private_folder
 from lab.store.migrations import migrate
 
 _mutexes: dict[str, threading.RLock] = {}
@@ -49,6 +50,7 @@ class Catalog:
         self.path = folder / "catalog.duckdb"
         self._wait_s = wait_s
         self._migrated = False
+        self._is_private = False
         with _mutexes_guard:
             self._mutex = _mutexes.setdefault(str(folder.absolute()), threading.RLock())
 
@@ -125,7 +127,7 @@ class Catalog:
 
     def _file_lock(self) -> BaseFileLock:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_private()
             lock = FileLock(self.folder / "catalog.lock")
             deadline = time.monotonic() + self._wait_s
             while True:
@@ -143,6 +145,14 @@ class Catalog:
             ) from None
         except OSError as error:
             raise StoreError(cannot_write(self.folder, error)) from None
+
+    def _make_private(self) -> None:
+        if not self._is_private:
+            with contextlib.suppress(PermissionError) if self.folder.is_dir() else (
+                contextlib.nullcontext()
+            ):
+                private_folder(self.folder)
+            self._is_private = True
 
     def _lock_holder(self) -> str:
         try:

@@ -17,6 +17,7 @@ from lab.app.cli.analyze import run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import run_export, run_sightings
 from lab.errors import LabError, SettingError
+from lab.private_files import keep_files_private
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -141,6 +142,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
+    keep_files_private()
     try:
         return int(args.run_command(args))
     except LabError as error:

@@ -148,8 +148,10 @@ class Catalog:
 
     def _make_private(self) -> None:
         if not self._is_private:
-            with contextlib.suppress(PermissionError) if self.folder.is_dir() else (
-                contextlib.nullcontext()
+            with (
+                contextlib.suppress(PermissionError)
+                if self.folder.is_dir()
+                else (contextlib.nullcontext())
             ):
                 private_folder(self.folder)
             self._is_private = True

@@ -148,7 +148,9 @@ def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
         return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
     body = _WHAT_TO_DO.format(port=_port(scope))
     if not is_ours:  # a link on another site: the browser keeps the cookie back
-        address = _own_path(scope) + (f"?{_query(scope).decode('latin-1')}" if _query(scope) else "")
+        address = _own_path(scope) + (
+            f"?{_query(scope).decode('latin-1')}" if _query(scope) else ""
+        )
         body += (
             f'<p>A link on another site led here. <a href="{escape(address)}">Go on to the app</a> '
             "if you want to.</p>"

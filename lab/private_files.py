@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -25,4 +26,5 @@ def private_folder(folder: Path) -> None:
         return
     found = folder.stat()
     if found.st_mode & 0o077 and found.st_uid == os.geteuid():
-        folder.chmod(0o700)
+        with contextlib.suppress(OSError):  # a file system that knows no modes, or is read-only
+            folder.chmod(0o700)

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.config import load_config
 from lab.detectors.make import detector_settings
 from lab.detectors.models_folder import list_models
 from lab.detectors.weights.fetch import fetch
@@ -58,6 +59,7 @@ class _Worker:
     def analyze(self, job: Job, emit: Emit) -> Job:
         """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
         from lab.runs.analyze import Analysis, analyze_all
+        from lab.store.store import Store
 
         wanted = [dict(one) for one in job["analyses"]]
         titles = [str(one.get("name")) for one in wanted]
@@ -68,7 +70,7 @@ class _Worker:
                 Analysis(detector=detector, **one)
                 for detector, one in zip(made, wanted, strict=True)
             ],
-            store=job["store"],
+            store=Store(job["store"], registrar="browser"),
             progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
@@ -140,8 +142,8 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
-        store = Store(job["store"])
-        media = probe(job["path"])
+        store = Store(job["store"], registrar="browser")
+        media = probe(load_config().allowed(job["path"], store.uploads_folder))
         count = job.get("thumbnails", 12)
         span = max(0, media.end_us - media.first_pts_us)
         times = [media.first_pts_us + span * i // count for i in range(count)]

@@ -148,12 +148,7 @@ class Catalog:
 
     def _make_private(self) -> None:
         if not self._is_private:
-            with (
-                contextlib.suppress(PermissionError)
-                if self.folder.is_dir()
-                else (contextlib.nullcontext())
-            ):
-                private_folder(self.folder)
+            private_folder(self.folder)
             self._is_private = True
 
     def _lock_holder(self) -> str:

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from lab.annotation import utc_now
 from lab.config import load_config
-from lab.errors import SettingError, closest
+from lab.errors import NotFoundError, SettingError, closest
 from lab.rules.rule import Rule
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
 from lab.score_log.writer import is_locked
@@ -24,6 +24,7 @@ from lab.store.experiments import ExperimentRows
 from lab.video.media import Media
 
 Row = dict[str, Any]
+Registrar = Literal["user", "browser"]
 
 
 _EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
@@ -47,11 +48,13 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     """Everything that is kept. Cheap to create; the folder is created by the first write.
 
     folder: None takes the one that `lab.config` names: LAB_STORE, `store` in the nearest
-    lab.toml, or `lab_store` in the current folder. Its methods raise StoreError if the catalog
+    lab.toml, or `lab_store` in the current folder. registrar: who names the files of clips that
+    are added, `browser` in the app and its workers. Its methods raise StoreError if the catalog
     cannot be used.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, *, registrar: Registrar = "user") -> None:
+        self.registrar = registrar
         self.folder = load_config().store if folder is None else Path(folder).absolute()
         self.catalog = Catalog(self.folder)
 
@@ -84,13 +87,13 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
     def add_media(self, media: Media, relative_path: str | None = None) -> Row:
         """Keep a clip's facts; a known clip keeps what the user entered."""
         with self.catalog.transaction() as db:
-            _put_media(db, media, relative_path)
+            _put_media(db, media, relative_path, self.registrar)
         return self.media(media.media_id)
 
     def media(self, media_id: str) -> Row:
         rows = [row for row in self.all_media() if row["media_id"] == media_id]
         if not rows:
-            raise SettingError(f"no media {media_id!r} in {self.folder}; add the clip again")
+            raise NotFoundError(f"no media {media_id!r} in {self.folder}; add the clip again")
         return rows[0]
 
     def all_media(self) -> list[Row]:
@@ -135,7 +138,7 @@ class Store(AnnotationRows, ExperimentRows, EmbeddingRows):
         now, here = utc_now(), environment()
         with self.catalog.transaction() as db:
             if media is not None:
-                _put_media(db, media, None)
+                _put_media(db, media, None, self.registrar)
             for run in runs:
                 db.execute(
                     """INSERT INTO runs (run_id, media_id, recipe, recipe_hash, protocol_hash,
@@ -284,12 +287,14 @@ def new_run_id() -> str:
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + uuid.uuid4().hex[:6]
 
 
-def _put_media(db: Any, media: Media, relative_path: str | None) -> None:
+def _put_media(db: Any, media: Media, relative_path: str | None, registrar: Registrar) -> None:
     db.execute(
-        """INSERT INTO media (media_id, path, relative_path, size_bytes, facts, added_utc)
-        VALUES (?, ?, ?, ?, ?, ?)
+        """INSERT INTO media (media_id, path, relative_path, size_bytes, facts, added_utc,
+        registered_by) VALUES (?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
-        relative_path = coalesce(excluded.relative_path, media.relative_path)""",
+        relative_path = coalesce(excluded.relative_path, media.relative_path),
+        registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
+        THEN excluded.registered_by ELSE media.registered_by END""",
         [
             media.media_id,
             media.path,
@@ -297,5 +302,6 @@ def _put_media(db: Any, media: Media, relative_path: str | None) -> None:
             media.size_bytes,
             json.dumps(media.to_dict()),
             utc_now(),
+            registrar,
         ],
     )

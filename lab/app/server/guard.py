@@ -42,7 +42,7 @@ _SECURITY_HEADERS = {
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>Sighting Lab</title>{head}
 <style>:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem auto; padding: 0 1rem }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem auto }}
 </style></head><body><h1>Sighting Lab</h1>{body}</body></html>"""
 _WHAT_TO_DO = """<p>This browser has not been let in.</p>
 <p>Open the address that the app printed in its terminal when it started; it ends with

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from starlette.routing import Route
 from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
-from lab.errors import LabError
+from lab.errors import ForbiddenError, LabError, NotFoundError
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -38,7 +37,7 @@ def routes(at: AppState | None = None) -> list[Route]:
 
     async def clip(request: Request) -> Response:
         media = await run_in_threadpool(here.media, request.path_params["media_id"])
-        path = Path(media["path"])
+        path = here.clip_file(media)
         if not media["is_browser_playable"]:
             path = here.store.playable_file(media["media_id"])
         if not path.is_file():
@@ -49,8 +48,7 @@ def routes(at: AppState | None = None) -> list[Route]:
 
     async def picture(request: Request) -> Response:
         media_id, pts_us = request.path_params["media_id"], request.path_params["pts_us"]
-        if not media_id.isalnum():
-            raise HTTPException(404, "no such media")
+        here.clip_file(await run_in_threadpool(here.media, media_id))
         file = await pictures.get(media_id, int(pts_us))
         if isinstance(file, str):
             raise HTTPException(404, file)
@@ -145,6 +143,10 @@ def _with_error_responses(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
+        except NotFoundError as error:
+            return PlainTextResponse(str(error), 404)
+        except ForbiddenError as error:
+            return PlainTextResponse(str(error), 403)
         except LabError as error:
             return PlainTextResponse(str(error), 400)
         except (KeyError, TypeError, ValueError) as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.config import Config, load_config
-from lab.errors import SettingError
+from lab.errors import LabError, NotFoundError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
@@ -30,7 +32,7 @@ class AppState:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.store = Store(config.store)
+        self.store = Store(config.store, registrar="browser")
         self.engine: Engine = LocalEngine()
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
@@ -45,11 +47,11 @@ class AppState:
     def run(self, run_id: str) -> Run:
         """A run with its log in memory, read again only when its parts or state have changed.
 
-        Raises SettingError if the store has no such run.
+        Raises NotFoundError if the store has no such run.
         """
         folder = self.store.log_folder(run_id)
         if not folder.is_dir() or folder.parent != self.store.folder / "logs":
-            raise SettingError(f"no run {run_id!r} in this store")
+            raise NotFoundError(f"no run {run_id!r} in this store")
         with self._guard:
             cached = self._runs.get(run_id)
             fingerprint = log_fingerprint(folder)
@@ -96,12 +98,32 @@ class AppState:
             self._media[media_id] = self.store.media(media_id)
         return self._media[media_id]
 
+    def _registrar(self, media_id: str) -> str | None:
+        try:
+            return self.media(media_id).get("registered_by")
+        except NotFoundError:
+            return None
+
     def forget(self, media_id: str) -> None:
         """Drop a cached clip that was edited or moved."""
         self._media.pop(media_id, None)
 
+    def clip_file(self, media: Mapping[str, Any]) -> Path:
+        """The file of a clip, if the app may open it; whether it exists is another question.
+
+        It may lie in the media_roots or among the uploads, links resolved, or anywhere if a user
+        named it on the command line or in a notebook. Raises ForbiddenError.
+        """
+        path = Path(media["path"])
+        if media.get("registered_by") == "user":
+            return path
+        return self.config.allowed(path, self.store.uploads_folder)
+
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
-        """Request pictures from a worker; they are there when the page is next rendered."""
+        """Request pictures from a worker; they are there when the page is next rendered.
+
+        None of a file that the app may not open.
+        """
         now, folder = time.monotonic(), self.store.pictures_folder(media_id)
         with self._guard:
             missing = [
@@ -112,19 +134,26 @@ class AppState:
             ]
             if not missing:
                 return
+            try:
+                file = self.clip_file({"registered_by": self._registrar(media_id), "path": path})
+            except LabError:
+                return
             job = self.engine.submit(
                 "pictures",
                 f"pictures of {media_id}",
                 store=str(self.store.folder),
                 media_id=media_id,
-                path=path,
+                path=str(file),
                 pts_us=missing,
             )
             self._wanted.update({(media_id, t): job for t in missing})
 
     def want_copy(self, media: dict[str, Any]) -> Job:
-        """The job that makes a clip's copy for the browser; a failed one is tried again later."""
-        media_id = media["media_id"]
+        """The job that makes a clip's copy for the browser; a failed one is tried again later.
+
+        Raises ForbiddenError.
+        """
+        media_id, path = media["media_id"], self.clip_file(media)
         with self._guard:
             job = self._copies.get(media_id)
             if self._may_request(job, time.monotonic()):
@@ -132,7 +161,7 @@ class AppState:
                     "playable",
                     f"copy of {media['name']} for the browser",
                     media_id=media_id,
-                    path=media["path"],
+                    path=str(path),
                     store=str(self.store.folder),
                 )
         assert job is not None

@@ -10,7 +10,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
 from lab.app.ui.pages.source import chosen
-from lab.app.ui.shared import clock, here
+from lab.app.ui.shared import clock, here, plain
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
@@ -210,11 +210,16 @@ def _short(value: Any) -> str:
 def _submit(app_state: AppState, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
     st.session_state.pop("like", None)
     for row in media:
+        try:
+            file = app_state.clip_file(row)
+        except LabError as error:
+            st.error(plain(error))
+            continue
         names = " · " + ", ".join(_in_brief(a) for a in analyses)
         app_state.engine.submit(
             "analyze",
             row["name"] + names,
-            path=row["path"],
+            path=str(file),
             analyses=analyses,
             store=str(app_state.store.folder),
         )
@@ -286,7 +291,8 @@ def unfinished_runs() -> None:
         st.error(str(error))
         return
     busy = {job.payload.get("run_id") for job in _analyses() if job.is_active}
-    media = {row["media_id"]: row["name"] for row in app_state.store.all_media()}
+    rows = {row["media_id"]: row for row in app_state.store.all_media()}
+    media = {media_id: row["name"] for media_id, row in rows.items()}
     for run in runs[:20]:
         left, right = st.columns([5, 1], vertical_alignment="center")
         why = f": {run['error']}" if run["error"] else ""
@@ -294,6 +300,11 @@ def unfinished_runs() -> None:
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
+            try:
+                app_state.clip_file(rows.get(run["media_id"], {"path": ""}))
+            except LabError as error:
+                st.error(plain(error))
+                continue
             app_state.engine.submit(
                 "resume",
                 f"{media.get(run['media_id'], '')} (resumed)",

@@ -154,9 +154,16 @@ def detections_from_elsewhere(app_state: AppState) -> None:
             path.write_bytes(file.getvalue())
             try:
                 if path.suffix.lower() == ".json":
-                    found = import_megadetector(path, app_state.store)
+                    found = import_megadetector(
+                        path, app_state.store, allowed=app_state.config.allowed
+                    )
                 else:
-                    found = import_detections(path, app_state.store, every_s=every or None)
+                    found = import_detections(
+                        path,
+                        app_state.store,
+                        every_s=every or None,
+                        allowed=app_state.config.allowed,
+                    )
             except LabError as error:
                 st.error(str(error).replace(str(path), file.name))
                 return

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lab.app.server.state import AppState
+from lab.errors import LabError
 from lab.runs.run import Run
 
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
     """The clip's address; or None, and the reason or what is being made."""
-    if not Path(media["path"]).is_file():
+    try:
+        file = app_state.clip_file(media)
+    except LabError as error:
+        return None, str(error)
+    if not file.is_file():
         return None, "The video file is missing; scores, sightings and annotations work without it."
     if media["is_browser_playable"]:
         return f"/api/media/{media['media_id']}/file", ""

@@ -172,6 +172,7 @@ def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | No
             raise SettingError(f"the run has {', '.join(map(repr, valid))} already")
         if len(wanted) < len(valid):
             st.toast(f"Already in the run: {', '.join(p for p in valid if p not in wanted)}")
+        app_state.clip_file(run.media)
     except LabError as error:
         st.error(str(error))
         return

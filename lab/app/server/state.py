@@ -49,9 +49,7 @@ class AppState:
 
         Raises NotFoundError if the store has no such run.
         """
-        folder = self.store.log_folder(run_id)
-        if not folder.is_dir() or folder.parent != self.store.folder / "logs":
-            raise NotFoundError(f"no run {run_id!r} in this store")
+        folder = self.run_folder(run_id)
         with self._guard:
             cached = self._runs.get(run_id)
             fingerprint = log_fingerprint(folder)
@@ -59,6 +57,14 @@ class AppState:
                 self._runs.move_to_end(run_id)
                 return cached[1]
         return self._keep(fingerprint, Run(self.store, run_id))
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of a run's log. Raises NotFoundError if the store has no such run."""
+        folder = self.store.log_folder(run_id)
+        is_name = folder.name == run_id != ".." and folder.parent == self.store.folder / "logs"
+        if not is_name or not folder.is_dir():
+            raise NotFoundError(f"no run {run_id!r} in this store")
+        return folder
 
     def runs(self, run_ids: list[str]) -> list[Run]:
         """Many runs, with one query of the catalog for those that are not cached."""

@@ -97,10 +97,12 @@ VALUES = st.recursive(
     max_leaves=8,
 )
 SETTINGS = st.sampled_from(
-    ["enter_threshold", "exit_threshold", "enter_frames", "enter_window", "exit_frames"]
-    + ["min_duration_s", "merge_gap_s", "cooldown_s", "cooldown_from", "enter_s", "exit_s"]
+    [
+        *("enter_threshold", "exit_threshold", "enter_frames", "enter_window", "exit_frames"),
+        *("min_duration_s", "merge_gap_s", "cooldown_s", "cooldown_from", "enter_s", "exit_s"),
+    ]
 )
-BOXES = st.sampled_from(["least_area", "most_area", "include", "exclude", "most_boxes"])
+BOXES = st.sampled_from(["min_area_fraction", "max_area_fraction", "include", "exclude"])
 RULES = st.fixed_dictionaries(
     {},
     optional={

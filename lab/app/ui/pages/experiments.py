@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.markdown import code, plain, prose
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import protocol_name
@@ -81,18 +82,18 @@ def _card(
     entries: list[dict[str, Any]],
 ) -> None:
     star = "★ " if row["starred"] else ""
-    tags = " ".join(f":gray-badge[{_plain(t)}]" for t in row["tags"])
+    tags = " ".join(f":gray-badge[{plain(t)}]" for t in row["tags"])
     kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
         name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
         left.markdown(
-            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · "
-            f"{_plain(made_of)} {tags}"
+            f"**{star}{plain(row['title'])}** · {plain(kind)} · "
+            f"{row['created_utc']:%Y-%m-%d %H:%M} · {plain(made_of)} {tags}"
         )
         if row["conclusion"]:
-            left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
+            left.caption(f"Conclusion: {plain(row['conclusion'][:200])}")
         if right.button(
             "Close entry" if is_open else "Open entry",
             key=f"open_{row['entry_id']}",
@@ -104,12 +105,7 @@ def _card(
             try:
                 _opened(app_state, row, entries)
             except LabError as error:
-                st.error(str(error))
-
-
-def _plain(text: Any) -> str:
-    """Text escaped for Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in str(text))
+                st.error(plain(error))
 
 
 def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
@@ -127,7 +123,9 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
             height=180,
         )
     with right:
-        st.markdown("**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(the run's default)"))
+        st.markdown(
+            "**Rule** " + (f"{code(rule.rule_hash)}" if row["rule"] else "(the run's default)")
+        )
         st.dataframe(
             [
                 {"setting": k, "value": str(v)}
@@ -177,7 +175,7 @@ def _download(
 ) -> None:
     """A button for bytes, or for a function that makes them on a click: hashing takes a moment."""
     place.download_button(
-        text,
+        plain(text),
         content,
         name,
         mime,
@@ -236,7 +234,7 @@ def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, A
     entry_id = row["entry_id"]
     if row["notes"]:
         with st.container(border=True):
-            st.markdown(row["notes"])
+            st.markdown(prose(row["notes"]))
     with st.form(f"write_{entry_id}"):
         title = st.text_input("Title", row["title"] or "")
         notes = st.text_area("Notes (Markdown)", row["notes"] or "", height=120)

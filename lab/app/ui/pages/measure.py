@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.markdown import plain
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.advice_tab import show_advice
 from lab.app.ui.widgets.annotation_files import annotation_files
@@ -36,21 +37,21 @@ def measure() -> None:
         "Fewer samples": show_thinning,
     }
     # Only the open tab is computed: with hundreds of clips each takes a moment.
-    tabs = st.tabs(list(shows), key="measure_tab", on_change="rerun")
+    tabs = st.tabs([plain(name) for name in shows], key="measure_tab", on_change="rerun")
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:
             with tab:
                 try:
                     show(app_state, picked)
                 except LabError as error:
-                    st.error(str(error))
+                    st.error(plain(error))
 
 
 def _figures_tab(app_state: AppState, picked: Selection) -> None:
     if not picked.covered:
         st.info(
-            f"None of these clips was watched for “{picked.label}”. Annotate on Tune: M marks a "
-            "start and an end, V records that the whole clip was watched."
+            f"None of these clips was watched for “{plain(picked.label)}”. Annotate on Tune: M "
+            "marks a start and an end, V records that the whole clip was watched."
         )
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
     _figures(app_state, picked)
@@ -60,12 +61,12 @@ def _figures_tab(app_state: AppState, picked: Selection) -> None:
 def _figures(app_state: AppState, picked: Selection) -> None:
     found = evaluate(picked.runs, picked.truth, picked.rule, tiou=picked.tiou)
     for note in found.notes:
-        st.caption(note)
+        st.caption(plain(note))
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
     for text, labels in _refusals(found).items():
         st.caption(
-            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: "
-            f"{text}"
+            f"{plain(', '.join(labels[:8]))}"
+            f"{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {plain(text)}"
         )
     st.subheader("By clip")
     rows = [

@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.markdown import plain
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
@@ -69,11 +70,11 @@ def _import(app_state: AppState) -> None:
                 watched=watched,
             )
             count = app_state.store.add_records(records)
-            st.success(f"{count} records imported.")
+            st.success(f"{plain(count)} records imported.")
             for note in notes:
-                st.caption(note)
+                st.caption(plain(note))
         except LabError as error:
-            st.error(str(error))
+            st.error(plain(error))
 
 
 def _export(app_state: AppState) -> None:
@@ -98,7 +99,7 @@ def _export(app_state: AppState) -> None:
             on_click="ignore",
         )
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
     st.download_button(
         "What was watched, as CSV",
         write_coverage(watched, media),
@@ -121,7 +122,7 @@ def _agreement(app_state: AppState) -> None:
     try:
         found = agreement(annotations, watched, one, other)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     rows = [
         {
@@ -165,7 +166,7 @@ def detections_from_elsewhere(app_state: AppState) -> None:
                         allowed=app_state.config.allowed,
                     )
             except LabError as error:
-                st.error(str(error).replace(str(path), file.name))
+                st.error(plain(str(error).replace(str(path), file.name)))
                 return
         _show_import_result(found)
 
@@ -174,8 +175,8 @@ def _show_import_result(found: Imported) -> None:
     if found.runs:
         st.success(f"{len(found.runs)} run(s) imported; they are on Tune and Measure.")
     for note in found.notes[:20]:
-        st.caption(note)
+        st.caption(plain(note))
     for name, why in [*found.failures.items()][:20]:
-        st.warning(f"{name} failed when the detections were made: {why}")
+        st.warning(f"{plain(name)} failed when the detections were made: {plain(why)}")
     for name, why in [*found.refused.items()][:20]:
-        st.error(f"{name}: {why}")
+        st.error(f"{plain(name)}: {plain(why)}")

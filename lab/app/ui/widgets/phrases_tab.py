@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.markdown import plain
 from lab.app.ui.shared import asset, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.selection import protocol_name
@@ -73,7 +74,7 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
         return
     found = compare_phrases(run, phrases, rule, annotations if label else None, label)
     for note in found.notes:
-        st.caption(note)
+        st.caption(plain(note))
     _show(app_state, run, found, annotations)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
     st.download_button(

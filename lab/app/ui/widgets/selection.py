@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.markdown import plain
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
@@ -121,7 +122,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         rule.check_floor(float(runs[0].recipe["score_floor"]))
         rule.wanted(runs[0].labels)
     except SettingError as error:
-        st.warning(f"{error}. The default rule is used.")
+        st.warning(f"{plain(error)}. The default rule is used.")
         rule, rule_name = runs[0].default_rule, "default"
     return Selection(
         runs, label, rule, rule_name, truth, tiou, None if annotator == "everybody" else annotator

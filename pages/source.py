@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lab.app.ui.address import keep, kept, recall
-from lab.app.ui.markdown import plain
+from lab.formats.markdown import plain
 from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_clip
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lab.app.ui.markdown import plain
+from lab.formats.markdown import plain
 from lab.app.ui.pages.tune import tune
 from lab.errors import LabError
 

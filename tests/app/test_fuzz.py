@@ -79,7 +79,7 @@ def test_no_request_is_a_server_error(case, app):
 
 @pytest.mark.long
 @SCHEMA.parametrize()
-@settings(max_examples=400, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=100, deadline=None, suppress_health_check=SLOW)
 def test_no_request_is_a_server_error_searched_for_long(case, app):
     attack(case, app)
 

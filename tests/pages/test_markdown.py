@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from lab.app.ui.markdown import code, plain, prose
+from lab.formats.markdown import code, plain, prose
 from tests.random_examples import examples
 
 ROOT = Path(__file__).parents[2]

@@ -9,8 +9,8 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState, app_state
-from lab.app.ui.markdown import plain
 from lab.errors import LabError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 
 _WAIT_S = 120.0

@@ -9,13 +9,13 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.comparison import Comparison, compare
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint

@@ -9,7 +9,6 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import code, plain, prose
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import protocol_name
@@ -18,6 +17,7 @@ from lab.experiments.bundle import bundle_of
 from lab.experiments.entry import Experiment, changes
 from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of, score_chart
+from lab.formats.markdown import code, plain, prose
 
 _PAGE = 20
 _MAX_PICTURES = 8

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.advice_tab import show_advice
 from lab.app.ui.widgets.annotation_files import annotation_files
@@ -20,6 +19,7 @@ from lab.app.ui.widgets.sweep_tab import show_sweep
 from lab.app.ui.widgets.thinning_tab import show_thinning
 from lab.errors import LabError
 from lab.evaluation.evaluate import Evaluation, evaluate
+from lab.formats.markdown import plain
 
 
 def measure() -> None:

@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import here, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
@@ -18,6 +17,7 @@ from lab.app.ui.widgets.lists_tab import edit_lists
 from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 
 

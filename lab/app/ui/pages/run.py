@@ -9,13 +9,13 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
-from lab.app.ui.markdown import code, plain
 from lab.app.ui.pages.source import chosen
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import code, plain
 from lab.jobs.document.export import text_of
 from lab.jobs.job import Job
 from lab.video.sampling import Sampling

@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.ui.markdown import code, plain
 from lab.app.ui.shared import asset, clock, finish, here, script, size
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
+from lab.formats.markdown import code, plain
 from lab.runs.find_clips import find_clips
 from lab.video.media import identify
 

@@ -8,7 +8,6 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
@@ -18,6 +17,7 @@ from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
+from lab.formats.markdown import plain
 from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run

@@ -10,11 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep, load_button
 from lab.errors import SettingError
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.tuning.calibration import calibrate
 from lab.tuning.choice import Goal

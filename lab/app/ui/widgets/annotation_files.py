@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
@@ -23,6 +22,7 @@ from lab.formats.annotations.files import (
 from lab.formats.detections.csv import import_detections
 from lab.formats.detections.megadetector import Imported, import_megadetector
 from lab.formats.export import formats_of
+from lab.formats.markdown import plain
 
 _NAMES = {
     "csv": "CSV",

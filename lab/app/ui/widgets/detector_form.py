@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.model_list import listing, newest_rows
 from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
@@ -16,6 +15,7 @@ from lab.detectors.registered import detectors
 from lab.detectors.weights.files import models_folder
 from lab.detectors.zero_shot.saved_lists import named_lists
 from lab.detectors.zero_shot.scene_lists import NEUTRAL
+from lab.formats.markdown import plain
 
 Settings = dict[str, Any]
 SIZES = [320, 416, 512, 640, 800, 960, 1280]

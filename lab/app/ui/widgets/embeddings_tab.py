@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import code, plain
 from lab.detectors.open_vocabulary.text_features import (
     CLIP,
     check_encoder,
@@ -18,6 +17,7 @@ from lab.detectors.open_vocabulary.text_features import (
     read_embeddings,
 )
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import code, plain
 
 _MAX_UPLOAD_MB = 200
 _MAX_UNPACKED_BYTES = 1 << 30

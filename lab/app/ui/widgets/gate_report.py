@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.errors import LabError
 from lab.evaluation.gate_report import gate_report
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 

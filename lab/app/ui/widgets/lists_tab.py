@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import code, plain
 from lab.detectors.zero_shot.saved_lists import (
     check_rows,
     list_path,
@@ -18,6 +17,7 @@ from lab.detectors.zero_shot.saved_lists import (
     save_rows,
 )
 from lab.errors import LabError
+from lab.formats.markdown import code, plain
 
 _WORDS = {
     "brands": (

@@ -8,13 +8,13 @@ import numpy as np
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import asset, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
 from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.score_log import added_folders, log_fingerprint

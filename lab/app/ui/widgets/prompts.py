@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.shared import clock
 from lab.detectors.open_vocabulary.prompts import INDEPENDENT_UP_TO, check_prompts, choose_mode
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 from lab.runs.add_prompts import discard_unfinished
 from lab.runs.run import Run

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import code, plain
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
+from lab.formats.markdown import code, plain
 from lab.rules.rule import LabelRule
 from lab.runs.run import Run
 from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
-from lab.app.ui.markdown import plain
+from lab.formats.markdown import plain
 
 
 def show_reasons(refused: Iterable[Mapping[str, str]]) -> None:

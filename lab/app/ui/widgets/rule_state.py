@@ -8,8 +8,8 @@ import zlib
 
 import streamlit as st
 
-from lab.app.ui.markdown import plain
 from lab.errors import SettingError
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule, rule_parameters
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve

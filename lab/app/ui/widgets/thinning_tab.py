@@ -7,9 +7,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.markdown import plain
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
+from lab.formats.markdown import plain
 from lab.tuning.thinning import thin
 
 

@@ -1,4 +1,4 @@
-"""Texts of users in Streamlit's Markdown: the one place that escapes them.
+"""Texts of users in Markdown, of pages, reports and notebooks: the one place that escapes them.
 
 Labels, notes, names, paths and errors may come from other people's files. As Markdown they could
 change what a page says, or make it fetch a picture from the web. `tests/pages/test_markdown.py`
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _INLINE = re.compile(r"[\\`*_\[\]<>$~:|&]")
+_TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _AT_START = re.compile(r"^(\d+)(?=[.)])|^(?=[#+=-])")
 
 
@@ -25,5 +26,5 @@ def code(text: object) -> str:
 
 
 def prose(text: str) -> str:
-    """Markdown that a user wrote to be shown as such; a picture in it becomes text."""
-    return text.replace("![", "!\\[")
+    """Markdown that a user wrote to be shown as such; pictures and HTML in it become text."""
+    return _TAG.sub(r"\\<", text.replace("![", "!\\["))

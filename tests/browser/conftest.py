@@ -83,7 +83,7 @@ def let_in(page):
 
     def opened(url, **options):
         server = "/".join(url.split("/")[:3])
-        if server not in known:
+        if server not in known and url.startswith("http"):
             page.context.request.get(f"{server}/?token={TOKEN}", max_redirects=0)
             known.add(server)
         return goto(url, **options)

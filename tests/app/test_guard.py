@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -30,7 +31,9 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
 @pytest.fixture(scope="module")
 def app(tmp_path_factory):
     """The app with a token of its own, as a user gets it."""
-    made = Server(tmp_path_factory.mktemp("guarded"), [], token=None)
+    folder = tmp_path_factory.mktemp("guarded")
+    (folder / "store").mkdir(mode=0o755)
+    made = Server(folder, [], token=None)
     yield made
     made.stop()
 
@@ -130,6 +133,40 @@ def test_the_page_that_the_browser_is_started_with_is_the_users_alone(app):
     assert stat.S_IMODE(app.store.stat().st_mode) == 0o700
 
 
+def test_the_page_goes_when_the_app_ends(tmp_path):
+    (tmp_path / "store").mkdir()
+    server = Server(tmp_path, [])
+    assert list(server.store.glob("open_app_*.html"))
+    server.stop()
+    assert not list(server.store.glob("open_app_*.html"))
+
+
+def test_on_a_desktop_the_browser_is_started_with_the_page_and_not_with_the_token(
+    tmp_path, monkeypatch
+):
+    """As on a desktop: with a screen, and a program that opens addresses."""
+    opener = tmp_path / "browser"
+    opener.write_text(f'#!/bin/sh\necho "$@" > {tmp_path / "opened"}\n')
+    opener.chmod(0o755)
+    monkeypatch.setenv("BROWSER", str(opener))
+    server = Server(tmp_path, [], headless="false")
+    try:
+        (page,) = server.store.glob("open_app_*.html")
+        assert until(lambda: (tmp_path / "opened").exists() and (tmp_path / "opened").read_text())
+        assert (tmp_path / "opened").read_text().strip() == page.as_uri()
+        assert stat.S_IMODE(server.store.stat().st_mode) == 0o700
+    finally:
+        server.stop()
+
+
+def until(condition, times=200):
+    for _ in range(times):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def test_a_browser_that_comes_from_a_file_gets_the_cookie_by_a_page_of_ours(app):
     query = urlsplit(printed_address(app)).query
     answer = ask(app, f"//evil.example/a?{query}", **{"Sec-Fetch-Site": "cross-site"})
@@ -138,7 +175,7 @@ def test_a_browser_that_comes_from_a_file_gets_the_cookie_by_a_page_of_ours(app)
     assert "lab_token" in answer.getheader("set-cookie")
 
 
-def test_uvicorn_prints_the_address_too_and_removes_its_page(tmp_path):
+def test_uvicorn_prints_the_address_too(tmp_path):
     env = {**os.environ, "LAB_STORE": str(tmp_path / "store"), "LAB_TOKEN": TOKEN}
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(free_port())]
     with (tmp_path / "log").open("w") as log:
@@ -150,7 +187,7 @@ def test_uvicorn_prints_the_address_too_and_removes_its_page(tmp_path):
             running.terminate()
             running.wait(20)
             running.stdout.close()
-    assert not list((tmp_path / "store").glob("*.html"))
+    assert not (tmp_path / "store").exists()  # the first write makes it
 
 
 def test_what_the_command_line_keeps_is_the_users_alone(tmp_path, samples):

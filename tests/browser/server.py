@@ -82,7 +82,9 @@ class Server:
     that the app makes itself.
     """
 
-    def __init__(self, folder: Path, roots: list[Path], start=start, token=TOKEN) -> None:
+    def __init__(
+        self, folder: Path, roots: list[Path], start=start, token=TOKEN, headless="true"
+    ) -> None:
         self.store, log, port = folder / "store", folder / "server.log", str(free_port())
         self.log = log
         self.url = f"http://127.0.0.1:{port}"
@@ -92,7 +94,7 @@ class Server:
             "LAB_MEDIA_ROOTS": os.pathsep.join(map(str, roots)),
             "LAB_TOKEN": token or "",
         }
-        words = ["run", "app.py", "--server.port", port, "--server.headless", "true"]
+        words = ["run", "app.py", "--server.port", port, "--server.headless", headless]
         self.process = start(words, env, log)
         end = time.monotonic() + 60
         while True:

@@ -46,8 +46,8 @@ body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem aut
 </style></head><body><h1>Sighting Lab</h1>{body}</body></html>"""
 _WHAT_TO_DO = """<p>This browser has not been let in.</p>
 <p>Open the address that the app printed in its terminal when it started; it ends with
-<code>?token=…</code>. It is also in the file <code>open_app_{port}.html</code> in the folder of
-the store, which only who started the app can read.</p>"""
+<code>?token=…</code>. Where there is a store, it is also in its file
+<code>open_app_{port}.html</code>, which only who started the app can read.</p>"""
 
 
 class Guard:

@@ -65,12 +65,13 @@ def _let_the_user_in(store: Path) -> Path | None:
         return None
     address, port = found
     print(f"\n  Sighting Lab: {with_token(address)}\n", flush=True)
+    is_run = click.get_current_context().command.name == "run"
+    is_desktop = is_run and not st.get_option("server.headless")
     page = None
-    with contextlib.suppress(OSError):  # a store that cannot be written can still be looked at
-        page = write_opening_page(store, address, port)
-    is_desktop = click.get_current_context().command.name == "run" and not st.get_option(
-        "server.headless"
-    )
+    if store.is_dir() or is_desktop:  # else the first write makes the store
+        with contextlib.suppress(OSError):  # a store that cannot be written can still be looked at
+            private_folder(store)
+            page = write_opening_page(store, address, port)
     if is_desktop:
         opened = page.as_uri() if page is not None else address
         threading.Thread(target=webbrowser.open, args=[opened], daemon=True).start()
@@ -90,10 +91,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
     gc.collect()
     gc.freeze()
-    store = app_state().store.folder
-    with contextlib.suppress(OSError):
-        private_folder(store)
-    page = _let_the_user_in(store)
+    page = _let_the_user_in(app_state().store.folder)
     yield {}
     if page is not None:
         page.unlink(missing_ok=True)

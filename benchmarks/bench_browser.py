@@ -92,7 +92,7 @@ def make_clip(source, minutes, out):
 
 
 def picture_page(page, folder):
-    from tests.browser.conftest import free_port
+    from tests.browser.server import free_port
 
     script, port = folder / "picture.py", free_port()
     script.write_text(PICTURE_PAGE)
@@ -157,7 +157,8 @@ def main():
     from playwright.sync_api import sync_playwright
 
     import lab
-    from tests.browser.conftest import FLAGS, Server
+    from tests.browser.conftest import FLAGS, let_in
+    from tests.browser.server import Server
 
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
         folder = Path(name)
@@ -169,6 +170,7 @@ def main():
         annotate(run)
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
+        page.goto = let_in(page)
         page.goto(f"{server.url}/tune?run={run.run_id}")
         page.wait_for_selector(".lab[data-sightings]")
         page.wait_for_timeout(4000)

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab.errors import SettingError, SourceError, closest
+from lab.errors import ForbiddenError, SettingError, closest
 
 FILE_NAME = "lab.toml"
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_videos"
@@ -70,15 +70,19 @@ class Config:
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
-    def allowed(self, path: str | Path) -> Path:
+    def allowed(self, path: str | Path, *others: Path) -> Path:
         """A path that a user of the app named, resolved.
 
-        Raises SourceError outside media_roots.
+        others: folders in which it may lie besides media_roots. Raises ForbiddenError outside.
         """
-        resolved = Path(path).expanduser().resolve()
-        if not any(resolved.is_relative_to(root) for root in self.media_roots):
+        try:
+            resolved = Path(path).expanduser().resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a null character
+            raise ForbiddenError(f"{str(path)[:255]!r} is not a path: {error}") from None
+        folders = [*self.media_roots, *(folder.resolve() for folder in others)]
+        if not any(resolved.is_relative_to(folder) for folder in folders):
             roots = ", ".join(map(str, self.media_roots)) or "none are configured"
-            raise SourceError(
+            raise ForbiddenError(
                 f"{path} is not under the media_roots ({roots}); add its folder to media_roots "
                 f"in {FILE_NAME}, or to LAB_MEDIA_ROOTS"
             )

@@ -22,6 +22,14 @@ class SourceError(LabError):
     """A source cannot be opened, is refused, or holds no video."""
 
 
+class ForbiddenError(SourceError):
+    """A file lies outside the folders that the app may open."""
+
+
+class NotFoundError(SettingError):
+    """The store has nothing of this id."""
+
+
 class DetectorError(LabError):
     """A detector or its weights cannot be used."""
 

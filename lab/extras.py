@@ -9,7 +9,7 @@ from lab.errors import DetectorError, LabError
 
 # What the extras bring beside the core, as modules.
 EXTRAS = {
-    "app": ("jinja2", "markdown_it", "nbformat", "plotly", "starlette", "streamlit"),
+    "app": ("click", "jinja2", "markdown_it", "nbformat", "plotly", "starlette", "streamlit"),
     "notebook": ("ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),

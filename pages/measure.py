@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lab.formats.markdown import plain
 from lab.app.ui.pages.measure import measure
 from lab.errors import LabError
 
@@ -9,4 +10,4 @@ st.title("Measure")
 try:
     measure()
 except LabError as error:
-    st.error(str(error))
+    st.error(plain(error))

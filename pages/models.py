@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lab.formats.markdown import plain
 from lab.app.ui.pages.models import models
 from lab.errors import LabError
 
@@ -9,4 +10,4 @@ st.title("Models")
 try:
     models()
 except LabError as error:
-    st.error(str(error))
+    st.error(plain(error))

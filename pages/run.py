@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from lab.formats.markdown import plain
 from lab.app.ui.pages.run import run_form, show_jobs, unfinished_runs
 from lab.errors import LabError
 
@@ -9,6 +10,6 @@ st.title("Run")
 try:
     run_form()
 except LabError as error:
-    st.error(str(error))
+    st.error(plain(error))
 show_jobs()
 unfinished_runs()

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from lab.app.ui.address import keep, kept, recall
+from lab.formats.markdown import plain
 from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_clip
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
@@ -24,7 +25,7 @@ try:
     media = {row["media_id"]: row for row in app_state.store.all_media()}
     runs = [run["media_id"] for run in app_state.store.runs()]
 except LabError as error:
-    st.error(str(error))
+    st.error(plain(error))
     st.stop()
 
 detections_from_elsewhere(app_state)

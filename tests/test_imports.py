@@ -18,6 +18,7 @@ ORDER = [
     "config",
     "registry",
     "atomic_file",
+    "private_files",
     "extras",
     "video",
     "detectors",

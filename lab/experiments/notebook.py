@@ -9,6 +9,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lab.detectors.make import detector_settings
 from lab.experiments.entry import Experiment
+from lab.formats.markdown import plain, prose
 
 
 def notebook_of(experiment: Experiment) -> str:
@@ -28,8 +29,8 @@ def notebook_of(experiment: Experiment) -> str:
     )
     cells = [
         new_markdown_cell(
-            f"# {experiment.title}\n\nRun `{run.run_id}`, protocol `{run.protocol_hash}`, rule "
-            f"`{experiment.rule.rule_hash}`.\n\n{row['notes'] or ''}"
+            f"# {plain(experiment.title)}\n\nRun `{run.run_id}`, protocol `{run.protocol_hash}`, "
+            f"rule `{experiment.rule.rule_hash}`.\n\n{prose(row['notes'] or '')}"
         ),
         new_code_cell(
             "import lab\n\n"
@@ -66,7 +67,7 @@ def notebook_of(experiment: Experiment) -> str:
         new_code_cell("run.decisions(label, rule)"),
     ]
     if row["conclusion"]:
-        cells.append(new_markdown_cell(f"## Conclusion\n\n{row['conclusion']}"))
+        cells.append(new_markdown_cell(f"## Conclusion\n\n{prose(row['conclusion'])}"))
     made = new_notebook(cells=cells)
     made.metadata["kernelspec"] = {
         "name": "python3",

@@ -11,12 +11,16 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from lab.experiments.entry import Experiment
+from lab.formats.markdown import prose
 from lab.rules.describe import describe
 from lab.sighting import Sighting
 
 _MAX_PICTURES = 60
 _TEMPLATE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data: blob:;
+style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'">
+<meta name="referrer" content="no-referrer">
 <title>{{ title }}</title>
 <style>
 :root { color-scheme: light dark; }
@@ -72,8 +76,8 @@ made {{ row.created_utc.strftime("%Y-%m-%d %H:%M") }} UTC; rule <code>{{ rule_ha
 
 
 def markdown(text: str | None) -> Markup:
-    """Markdown as HTML; HTML in it is escaped."""
-    return Markup(MarkdownIt("js-default").render(text or ""))
+    """Markdown as HTML; HTML and pictures in it are text."""
+    return Markup(MarkdownIt("js-default").disable("image").render(prose(text or "")))
 
 
 def report_of(experiment: Experiment) -> str:

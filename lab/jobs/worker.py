@@ -26,6 +26,7 @@ from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
 from lab.jobs.warm import WarmDetectors
+from lab.private_files import keep_files_private
 from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
 from lab.video.identity import check_identity
@@ -82,7 +83,7 @@ class _Worker:
                 Analysis(detector=detector, **one)
                 for detector, one in zip(made, wanted, strict=True)
             ],
-            store=job["store"],
+            store=Store(job["store"], registrar="browser"),
             progress=_throttled(emit),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
@@ -161,8 +162,8 @@ class _Worker:
         from lab.store.store import Store
         from lab.video.browser_copy import save_pictures
 
-        store = Store(job["store"])
-        media = probe(job["path"])
+        store = Store(job["store"], registrar="browser")
+        media = probe(load_config().allowed(job["path"], store.uploads_folder))
         count = job.get("thumbnails", 12)
         span = max(0, media.end_us - media.first_pts_us)
         times = [media.first_pts_us + span * i // count for i in range(count)]
@@ -281,6 +282,7 @@ def serve(trust: bool = False) -> int:
 
     trust: whether they may name any detector; without it, only what a page may ask for.
     """
+    keep_files_private()
     answers = _Answers()
     worker = _Worker(trust)
     jobs: list[Job] = []

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 AnyRecord = Annotation | Coverage | Verdict
 Record = TypeVar("Record", Annotation, Coverage, Verdict)
 _TABLES: dict[type, str] = {Annotation: "annotations", Coverage: "coverage", Verdict: "verdicts"}
+_MAX_TEXT_BYTES = 255
 _KEYS: dict[type, str] = {
     Annotation: "annotation_id",
     Coverage: "coverage_id",
@@ -60,7 +61,9 @@ class AnnotationRows(MediaRows):
     ) -> tuple[int, int]:
         """Forget records and keep others, in one transaction: all of it is done, or nothing.
 
-        delete: ids of annotations, coverage or verdicts; media_id: only those of this clip.
+        delete: ids of annotations, coverage or verdicts; media_id: only those of this clip, and a
+        record with the id of another clip's is refused. Raises SettingError for it.
+
         Returns how many were added, and how many deleted.
         """
         by_type: dict[type, list[Any]] = {}
@@ -71,6 +74,8 @@ class AnnotationRows(MediaRows):
         with self.catalog.transaction() as db:
             deleted = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
             for kind, records in by_type.items():
+                if media_id is not None:
+                    _check_ids(db, kind, records, media_id)
                 _insert(db, kind, records)
             # Under the lock and before the commit, so that whoever reads this version and then
             # the records waits for them.
@@ -151,6 +156,24 @@ def _insert(db: duckdb.DuckDBPyConnection, kind: type, records: Sequence[Any]) -
     db.unregister("given")
 
 
+def _check_ids(
+    db: duckdb.DuckDBPyConnection, kind: type, records: Sequence[Any], media_id: str
+) -> None:
+    """Raises SettingError for two records of one id, and for the id of another clip's record."""
+    ids = [getattr(record, _KEYS[kind]) for record in records]
+    if len(set(ids)) < len(ids):
+        raise SettingError("two of the records have the same id; leave ids out for new records")
+    taken = db.execute(
+        f"SELECT {_KEYS[kind]} FROM {_TABLES[kind]} "
+        f"WHERE list_contains(?, {_KEYS[kind]}) AND media_id <> ? LIMIT 1",
+        [ids, media_id],
+    ).fetchone()
+    if taken is not None:
+        raise SettingError(
+            f"the id {taken[0]!r} is of a record of another clip; leave it out for a new record"
+        )
+
+
 def _delete(
     db: duckdb.DuckDBPyConnection, kind: type, ids: Sequence[str], media_id: str | None
 ) -> int:
@@ -179,12 +202,35 @@ def from_json(row: dict[str, Any]) -> Annotation | Coverage | Verdict:
         raise SettingError(
             f"a record is an annotation, coverage or verdict, got {row.get('kind')!r}"
         )
-    known = {f.name for f in fields(kind)} - {"created_utc"}
+    known = {f.name for f in fields(kind)} - {"created_utc", _KEYS[kind]}
     given = {k: v for k, v in row.items() if k in known and v is not None}
     if row.get("id"):
-        given[_KEYS[kind]] = str(row["id"])[:40]
+        given[_KEYS[kind]] = row["id"]
+    given.setdefault("annotator", "me")
     for name in ("start_us", "end_us"):
-        given[name] = round(float(row[name]))
-    for name in ("label", "annotator"):
-        given[name] = str(given.get(name, "me"))[:200]
+        given[name] = _microseconds(row, name)
+    for name, value in given.items():
+        if name not in ("start_us", "end_us"):
+            _check_text(name, value)
+    if "label" not in given:
+        raise SettingError("a record needs a label; name what was seen or looked for")
+    if kind is Verdict and given.get("verdict") not in ("accepted", "rejected"):
+        raise SettingError(f"a verdict is accepted or rejected, got {given.get('verdict')!r}")
     return kind(**given)  # type: ignore[no-any-return]
+
+
+def _microseconds(row: dict[str, Any], name: str) -> int:
+    value = row.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+        raise SettingError(f"{name} must be a finite number of microseconds, got {value!r}")
+    return round(value)
+
+
+def _check_text(name: str, value: Any) -> None:
+    if not isinstance(value, str):
+        raise SettingError(f"{name} must be a text, got {value!r}")
+    size_bytes = len(value.encode("utf-8", "surrogatepass"))
+    if size_bytes > _MAX_TEXT_BYTES or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise SettingError(
+            f"{name} must be a text of at most {_MAX_TEXT_BYTES} bytes, got {value[:40]!r}"
+        )

@@ -6,10 +6,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from lab.annotation import utc_now
-from lab.errors import SettingError, closest
+from lab.errors import NotFoundError, SettingError, closest
 from lab.store.catalog import Catalog, rows
 from lab.store.query import (
     Wanted,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lab.video.media import Media
 
 Row = dict[str, Any]
+Registrar = Literal["user", "browser"]
 
 EDITABLE = ("site", "start_utc", "utc_offset_s", "start_source", "clock_correction_s")
 _ORDERS = {
@@ -53,21 +54,22 @@ class MediaFilter(TypedDict, total=False):
 
 
 class MediaRows:
-    """The part of a store that keeps clips."""
+    """The part of a store that keeps clips. registrar: who names the files of those added."""
 
     catalog: Catalog
+    registrar: Registrar
 
     def add_media(self, media: Media, relative_path: str | None = None) -> Row:
         """Keep a clip's facts; a known clip keeps what the user entered."""
         with self.catalog.transaction() as db:
-            put_media(db, [media], {media.media_id: relative_path})
+            put_media(db, [media], {media.media_id: relative_path}, self.registrar)
         return self.media(media.media_id)
 
     def media(self, media_id: str) -> Row:
-        """Raises SettingError if there is none with this id."""
+        """Raises NotFoundError if there is none with this id."""
         found = self.media_rows(media_id=media_id)
         if not found:
-            raise SettingError(
+            raise NotFoundError(
                 f"no media {media_id!r} in {self.catalog.folder}; add the clip again"
             )
         return found[0]
@@ -140,10 +142,11 @@ def put_media(
     db: duckdb.DuckDBPyConnection,
     media: Sequence[Media],
     relative_paths: Mapping[str, str | None],
+    registrar: Registrar,
 ) -> None:
     """Keep the facts of clips; known ones keep what the user entered.
 
-    relative_paths: by media_id.
+    relative_paths: by media_id. registrar: who named the files.
     """
     last = list({one.media_id: one for one in media}.values())
     insert_columns(
@@ -159,10 +162,13 @@ def put_media(
             "name": [one.name for one in last],
             "first_pts_us": [one.first_pts_us for one in last],
             "end_us": [one.end_us for one in last],
+            "registered_by": [registrar] * len(last),
         },
         """ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
         relative_path = coalesce(excluded.relative_path, media.relative_path),
-        name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us""",
+        name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us,
+        registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
+        THEN excluded.registered_by ELSE media.registered_by END""",
     )
 
 

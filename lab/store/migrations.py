@@ -104,11 +104,20 @@ def m004_columns_to_query(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m005_registered_by(connection: duckdb.DuckDBPyConnection) -> None:
+    """Who named a clip's file: `user` on the command line or in a notebook, `browser` in the app.
+
+    NULL, of clips that are older than this column, is as `browser`.
+    """
+    connection.execute("ALTER TABLE media ADD COLUMN registered_by VARCHAR")
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
     m003_embeddings,
     m004_columns_to_query,
+    m005_registered_by,
 ]
 
 

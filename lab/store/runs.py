@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.annotation import utc_now
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
-from lab.store.media import put_media
+from lab.store.media import Registrar, put_media
 from lab.store.query import insert_columns, with_rows
 from lab.store.run_queries import RunQueries
 from lab.video.media import Media
@@ -46,7 +46,9 @@ class EndedRun:
 
 
 class RunRows(RunQueries):
-    """The part of a store that keeps runs."""
+    """The part of a store that keeps runs. registrar: who names the files of their clips."""
+
+    registrar: Registrar
 
     def create_run(
         self, run_id: str, recipe: Mapping[str, Any], threshold: float, **recorded: Any
@@ -71,7 +73,7 @@ class RunRows(RunQueries):
         """
         with self.catalog.transaction() as db:
             _finish(db, ended)
-            put_media(db, media, relative_paths or {})
+            put_media(db, media, relative_paths or {}, self.registrar)
             insert_columns(db, "runs", _columns(runs))
             for run_id in resumed:
                 db.execute(

@@ -10,7 +10,7 @@ from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
 from lab.store.embeddings import EmbeddingRows
 from lab.store.experiments import ExperimentRows
-from lab.store.media import MediaRows
+from lab.store.media import MediaRows, Registrar
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
 from lab.store.sighting_batches import SightingBatches
@@ -24,11 +24,13 @@ class Store(
     """Everything that is kept. Cheap to create; the folder is created by the first write.
 
     folder: None takes the one that `lab.config` names: LAB_STORE, `store` in the nearest
-    lab.toml, or `lab_store` in the current folder. Its methods raise StoreError if the catalog
+    lab.toml, or `lab_store` in the current folder. registrar: who names the files of clips that
+    are added, `browser` in the app and its workers. Its methods raise StoreError if the catalog
     cannot be used.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, *, registrar: Registrar = "user") -> None:
+        self.registrar = registrar
         self.folder = load_config().store if folder is None else Path(folder).absolute()
         self.catalog = Catalog(self.folder)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lab.errors import StoreBusyError
+from lab.private_files import private_folder
 from lab.store.damage import unusable
 
 if sys.platform != "win32":
@@ -93,7 +94,7 @@ class Turn:
             raise unusable(self.folder, error) from None
 
     def _take(self, wait_s: float) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        private_folder(self.folder)
         begun = time.monotonic()
         is_next = False
         try:

@@ -40,7 +40,7 @@ print(json.dumps({"kinds": kinds, "heavy": heavy, "mapped": mapped}))
 
 @pytest.fixture
 def app_state(tmp_path):
-    made = AppState(Config(store=tmp_path / "store"))
+    made = AppState(Config(store=tmp_path / "store", media_roots=(tmp_path,)))
     yield made
     made.engine.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 ROOT = Path(__file__).parents[2]
+TOKEN = "test-token"
 # Everything that the app imports is imported once; each line asks for a process that has opened
 # nothing yet and goes on as `streamlit run` does.
 FORK_SERVER = """
@@ -77,19 +78,23 @@ def free_port() -> int:
 class Server:
     """The app over `folder / "store"`.
 
-    start: how its process comes about, `start` or that of a `ForkServer`.
+    start: how its process comes about, `start` or that of a `ForkServer`. token: None for one
+    that the app makes itself.
     """
 
-    def __init__(self, folder: Path, roots: list[Path], start=start) -> None:
+    def __init__(
+        self, folder: Path, roots: list[Path], start=start, token=TOKEN, headless="true"
+    ) -> None:
         self.store, log, port = folder / "store", folder / "server.log", str(free_port())
+        self.log = log
         self.url = f"http://127.0.0.1:{port}"
         env = {
             **os.environ,
             "LAB_STORE": str(self.store),
             "LAB_MEDIA_ROOTS": os.pathsep.join(map(str, roots)),
-            "LAB_TOKEN": "test-token",
+            "LAB_TOKEN": token or "",
         }
-        words = ["run", "app.py", "--server.port", port, "--server.headless", "true"]
+        words = ["run", "app.py", "--server.port", port, "--server.headless", headless]
         self.process = start(words, env, log)
         end = time.monotonic() + 60
         while True:

@@ -246,7 +246,7 @@ def test_a_request_that_makes_no_sense_is_one_line(api_server):
         assert (status, said.count(b"\n")) == (400, 0)
     body = json.dumps({"run_id": "../..", "rule": {}}).encode()
     status, said = ask(api_server, "/api/replay", method="POST", body=body, **TOKEN)
-    assert status == 400
+    assert status == 404
     assert b"no run" in said
 
 

@@ -233,3 +233,34 @@ def test_an_export_that_cannot_be_written_is_one_line(study, tmp_path, capsys):
     assert said.count("\n") == 1
     assert main([*words, "--out", str(tmp_path / "report.html")]) == 0
     assert "Two visits." in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+EVIL = "![x](https://evil.example/x.png) <img src=https://evil.example/y.png>"
+
+
+@pytest.fixture
+def hostile(study):
+    """An entry whose every text asks for a picture of the web."""
+    names = ("title", "notes", "conclusion", "tags")
+    before = {name: study.row[name] for name in names}
+    study.store.write_entry(
+        study.row["entry_id"], title=EVIL, notes=EVIL, conclusion=EVIL, tags=[EVIL]
+    )
+    yield Experiment.load(study.store, study.row["entry_id"])
+    study.store.write_entry(study.row["entry_id"], **before)
+
+
+def test_no_text_makes_the_report_fetch_anything(hostile):
+    head, _, rest = report_of(hostile).partition("<h2>Scores</h2>")
+    written = head + rest.rpartition("<h2>Sightings")[2]  # without the chart's own script
+    assert "default-src 'none'" in head
+    assert "&lt;img src=https" in written
+    assert "<img src=http" not in written
+    assert "<script" not in written
+
+
+def test_no_text_makes_the_notebook_fetch_anything(hostile):
+    for cell in nbformat.reads(notebook_of(hostile), 4).cells:
+        if cell.cell_type == "markdown":
+            assert "![" not in cell.source
+            assert cell.source.count("<img") == cell.source.count("\\<img")

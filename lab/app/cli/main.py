@@ -20,6 +20,7 @@ from lab.app.cli.analyze import run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import run_export, run_sightings
 from lab.errors import DamagedLogWarning, LabError, SettingError
+from lab.private_files import keep_files_private
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -185,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
     _escape_names()
+    keep_files_private()
     try:
         with _damage_on_standard_error() as damaged:
             code = int(args.run_command(args))

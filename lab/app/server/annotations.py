@@ -81,9 +81,13 @@ class AnnotationCache:
             or len(added) + len(deleted) > _MAX_RECORDS
         ):
             raise SettingError(f"add and delete must be lists of at most {_MAX_RECORDS} records")
+        if not all(isinstance(row, dict) for row in added):
+            raise SettingError("add must be a list of objects, one for each record")
+        if not all(isinstance(record_id, str) for record_id in deleted):
+            raise SettingError("delete must be a list of ids")
         records = [from_json({**row, "media_id": media_id}) for row in added]
         self.store.check_records(records)
-        self.store.change_records(add=records, delete=list(map(str, deleted)), media_id=media_id)
+        self.store.change_records(add=records, delete=deleted, media_id=media_id)
         return self.of_media(media_id)
 
     def figures(

@@ -1,96 +1,191 @@
-"""Access control for the app's routes: Host, Origin and token, for GET as well.
+"""Who gets in: every request and every WebSocket, Streamlit's own included.
 
-The token is made at start. The page's own response carries it as a cookie that scripts cannot
-read and other sites cannot send (HttpOnly, SameSite=Strict); programs send it as a bearer token
-from LAB_TOKEN.
+The start-up token is in the address that the app prints (`lab.app.server.token`). Whoever opens
+that address gets a cookie in exchange, which scripts cannot read and other sites cannot send
+(HttpOnly, SameSite=Strict); programs send the token itself (`Authorization: Bearer`).
+`docs/security.md` says what this promises.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
-import os
-import secrets
-from http.cookies import CookieError, SimpleCookie
-from typing import Any
+import re
+from html import escape
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_PROTECTED = ("/api/", "/ws/")
+_OPEN = ("/_stcore/health",)  # says "ok" and nothing else
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
+_SECURE_SCHEMES = {"ws": "http", "wss": "https"}
+_FOREIGN = "requests from other sites are refused"
+_NO_TOKEN = (
+    "no valid token; open the address that the app printed when it started, or send the token "
+    "(LAB_TOKEN) as a bearer token"
+)
+# Pages fetch nothing from elsewhere, whatever a label, a note or a file name may hold. Streamlit's
+# charts need eval, its styles and the components' scripts are inline.
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self' data: blob:; "
+    "script-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
+    "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors 'self'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Sighting Lab</title>{head}
+<style>:root {{ color-scheme: light dark }}
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem auto }}
+</style></head><body><h1>Sighting Lab</h1>{body}</body></html>"""
+_WHAT_TO_DO = """<p>This browser has not been let in.</p>
+<p>Open the address that the app printed in its terminal when it started; it ends with
+<code>?token=…</code>. Where there is a store, it is also in its file
+<code>open_app_{port}.html</code>, which only who started the app can read.</p>"""
 
 
 class Guard:
-    """ASGI middleware that refuses requests with status 403.
+    """ASGI middleware around the whole app; what it refuses gets status 403.
 
-    allowed_hosts: host names that are accepted in addition to the loopback names.
+    token: the start-up token. allowed_hosts: names of this server in addition to the loopback
+    names, as in `server.allowedHosts`: `*.example.org` stands for all names below example.org.
     """
 
-    def __init__(
-        self, app: ASGIApp, allowed_hosts: tuple[str, ...] = (), token: str | None = None
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, token: str, allowed_hosts: tuple[str, ...] = ()) -> None:
         self._app = app
-        self._hosts = {*_LOOPBACK, *allowed_hosts}
-        self._token = token or os.environ.get("LAB_TOKEN") or secrets.token_urlsafe(32)
+        self._token = token
+        self._hosts = [name.strip().lower() for name in (*_LOOPBACK, *allowed_hosts)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        reason = self._rejection_reason(scope, headers)
-        if reason is not None:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008, "reason": reason})
-            else:
-                await PlainTextResponse(reason, 403)(scope, receive, send)
-            return
+        answer = self._answer(scope, Headers(scope=scope))
+        if answer is None:
+            await self._app(scope, receive, _with_security_headers(send))
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": "not let in"})
+        else:
+            await answer(scope, receive, _with_security_headers(send))
 
-        async def with_cookie(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                response_headers = MutableHeaders(scope=message)
-                if response_headers.get("content-type", "").startswith("text/html"):
-                    response_headers.append(
-                        "set-cookie",
-                        f"{self._cookie(scope)}={self._token}; Path=/; HttpOnly; SameSite=Strict",
-                    )
-            await send(message)
-
-        await self._app(scope, receive, with_cookie)
-
-    def _rejection_reason(self, scope: Scope, headers: Headers) -> str | None:
-        host = headers.get("host", "")
-        if _name(host) not in self._hosts:
-            return f"host {_name(host)!r} is not allowed; add it to server.allowedHosts"
-        if not scope["path"].startswith(_PROTECTED):
+    def _answer(self, scope: Scope, headers: Headers) -> Response | None:
+        """What the guard itself answers; None if the request may pass."""
+        hosts = headers.getlist("host")
+        host = hosts[0] if len(hosts) == 1 else ""
+        if not self._is_allowed(host):
+            return PlainTextResponse(
+                f"host {host[:255]!r} is not allowed; add its name to server.allowedHosts", 403
+            )
+        scheme = _SECURE_SCHEMES.get(scope["scheme"], scope["scheme"])
+        if any(origin != f"{scheme}://{host}" for origin in headers.getlist("origin")):
+            return PlainTextResponse(_FOREIGN, 403)
+        if scope["path"] in _OPEN:
             return None
-        origin = headers.get("origin")
-        if origin is not None and origin.split("://")[-1] != host:
-            return "requests from other sites are refused"
-        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return "requests from other sites are refused"
-        if not self._has_token(scope, headers):
-            return "no valid token; open the app's page first, or send LAB_TOKEN as a bearer token"
-        return None
+        site = headers.get("sec-fetch-site", "none")
+        is_ours = site in ("same-origin", "none")
+        if scope["type"] == "http" and scope["method"] == "GET" and b"token=" in _query(scope):
+            exchanged = self._exchange(scope, headers, is_ours)
+            if exchanged is not None:
+                return exchanged
+        if is_ours and self._has_token(scope, headers):
+            return None
+        return _refusal(scope, headers, is_ours)
+
+    def _is_allowed(self, host: str) -> bool:
+        found = _HOST.fullmatch(host)
+        name = found[1].lower().rstrip(".") if found else ""
+        return bool(name) and any(
+            name.endswith(known[1:]) if known.startswith("*.") else name == known
+            for known in self._hosts
+        )
 
     def _has_token(self, scope: Scope, headers: Headers) -> bool:
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return hmac.compare_digest(sent.encode(), self._token.encode())
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie(scope))
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(
-            cookie.value.encode(), self._token.encode()
+            return _same(sent.strip(), self._token)
+        return _same(HTTPConnection(scope).cookies.get(_cookie_name(scope), ""), self._cookie)
+
+    @property
+    def _cookie(self) -> str:
+        # Not the token itself: cookies go to every port of a host name.
+        return hmac.new(self._token.encode(), b"cookie", hashlib.sha256).hexdigest()
+
+    def _exchange(self, scope: Scope, headers: Headers, is_ours: bool) -> Response | None:
+        """The cookie for the token, and the way to the same address without the token."""
+        query = parse_qsl(_query(scope).decode("latin-1"), keep_blank_values=True)
+        sent = [value for name, value in query if name == "token"]
+        if not sent:
+            return None
+        if not _same(sent[0], self._token) and not (is_ours and self._has_token(scope, headers)):
+            return None
+        rest = urlencode([(name, value) for name, value in query if name != "token"])
+        address = _own_path(scope) + (f"?{rest}" if rest else "")
+        answer: Response = RedirectResponse(address, 303)
+        if not is_ours:
+            # Opened from a file: only a step that begins on a page of ours carries the cookie.
+            answer = HTMLResponse(
+                _PAGE.format(
+                    head=f'<meta http-equiv="refresh" content="0; url={escape(address)}">',
+                    body=f'<p><a href="{escape(address)}">Open the app</a></p>',
+                )
+            )
+        is_secure = scope["scheme"] == "https"
+        answer.set_cookie(
+            _cookie_name(scope), self._cookie, httponly=True, samesite="strict", secure=is_secure
         )
-
-    @staticmethod
-    def _cookie(scope: Any) -> str:
-        # Cookies are shared between the ports of a host; two labs must not log each other out.
-        return f"lab_token_{(scope.get('server') or ('', 0))[1]}"
+        answer.headers["cache-control"] = "no-store"
+        return answer
 
 
-def _name(host: str) -> str:
-    return host if host.endswith("]") else host.rsplit(":", 1)[0]
+def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
+    if "text/html" not in headers.get("accept", ""):
+        return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
+    body = _WHAT_TO_DO.format(port=_port(scope))
+    if not is_ours:  # a link on another site: the browser keeps the cookie back
+        address = _own_path(scope) + (
+            f"?{_query(scope).decode('latin-1')}" if _query(scope) else ""
+        )
+        body += (
+            f'<p>A link on another site led here. <a href="{escape(address)}">Go on to the app</a> '
+            "if you want to.</p>"
+        )
+    return HTMLResponse(_PAGE.format(head="", body=body), 403, {"Cache-Control": "no-store"})
+
+
+def _with_security_headers(send: Send) -> Send:
+    async def secured(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _SECURITY_HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return secured
+
+
+def _query(scope: Scope) -> bytes:
+    return bytes(scope.get("query_string") or b"")
+
+
+def _own_path(scope: Scope) -> str:
+    """The path, on this server whatever it holds: `//name` would lead to another."""
+    return "/" + quote(scope["path"].lstrip("/\\"), safe="/@:,;=")
+
+
+def _port(scope: Scope) -> int:
+    return int((scope.get("server") or ("", 0))[1] or 0)
+
+
+def _cookie_name(scope: Scope) -> str:
+    # Cookies are shared between the ports of a host; two labs must not log each other out.
+    return f"lab_token_{_port(scope)}"
+
+
+def _same(sent: str, expected: str) -> bool:
+    return hmac.compare_digest(sent.encode("utf-8", "replace"), expected.encode())

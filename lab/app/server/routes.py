@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import anyio
 import numpy as np
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from lab.app.server.body import check_name, json_object, mapping, name, number, whole_number
+from lab.app.server.openapi import document
 from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
-from lab.errors import LabError
+from lab.errors import ForbiddenError, LabError, NotFoundError
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -43,22 +45,23 @@ def routes(at: AppState | None = None) -> list[Route]:
             await run_in_threadpool(here.media, media_id)
         # Looks at the file, so it does not wait in the line of the catalog.
         media, problem = await anyio.to_thread.run_sync(here.checked_media, media_id)
-        path = Path(media["path"])
+        path = here.clip_file(media)
         if not media["is_browser_playable"]:  # a copy is of the clip, whatever lies at its path
             path, problem = here.store.playable_file(media["media_id"]), None
             if not path.is_file():
                 problem = here.copy_error(media_id) or "its copy for the browser is not made yet"
         if problem is not None:
             raise HTTPException(404, problem)
+        if not os.access(path, os.R_OK):
+            raise HTTPException(403, f"{path.name} may not be read; change its permissions")
         kinds = {".webm": "video/webm", ".mkv": "video/x-matroska"}
         kind = kinds.get(path.suffix.lower(), "video/mp4")
         return FileResponse(path, media_type=kind, headers={"Cache-Control": "private"})
 
     async def picture(request: Request) -> Response:
         media_id, pts_us = request.path_params["media_id"], request.path_params["pts_us"]
-        if not media_id.isalnum():
-            raise HTTPException(404, "no such media")
-        file = await pictures.get(media_id, int(pts_us))
+        here.clip_file(await run_in_threadpool(here.media, media_id))
+        file = await pictures.get(media_id, whole_number(pts_us, "pts_us"))
         if isinstance(file, str):
             raise HTTPException(404, file)
         return FileResponse(file, headers=_IMMUTABLE)
@@ -75,59 +78,68 @@ def routes(at: AppState | None = None) -> list[Route]:
         )
 
     async def replay(request: Request) -> Response:
-        body = await request.json()
-        rule, tiou = Rule.from_dict(body["rule"]), float(body.get("tiou", 0.5))
-        who = body.get("annotator") or None
+        body = await json_object(request)
+        run_id, rule = name(body, "run_id"), Rule.from_dict(mapping(body, "rule"))
+        tiou = number(body, "tiou", 0.5)
+        who = name(body, "annotator") if body.get("annotator") else None
         return JSONResponse(
-            await run_in_threadpool(
-                lambda: here.replay(str(body["run_id"]), rule, tiou=tiou, annotator=who)
-            )
+            await run_in_threadpool(lambda: here.replay(run_id, rule, tiou=tiou, annotator=who))
         )
 
     async def annotations(request: Request) -> Response:
         media_id = request.path_params["media_id"]
-        if request.method == "GET":
+        await run_in_threadpool(here.media, media_id)
+        if request.method != "POST":
             return JSONResponse(
                 await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH
             )
-        body = await request.json()
+        body = await json_object(request)
         return JSONResponse(await run_in_threadpool(here.truth.change, media_id, body))
 
     async def decisions(request: Request) -> Response:
-        body = await request.json()
-        run = await run_in_threadpool(here.run, str(body["run_id"]))
-        rule = Rule.from_dict(body["rule"])
-        found = await run_in_threadpool(run.find_decisions, str(body["label"]), rule)
-        max_rows = body.get("most", _MAX_DECISIONS)  # null means all
+        body = await json_object(request)
+        run = await run_in_threadpool(here.run, name(body, "run_id"))
+        rule = Rule.from_dict(mapping(body, "rule"))
+        found = await run_in_threadpool(run.find_decisions, name(body, "label"), rule)
+        is_all = body.get("most", 0) is None
+        max_rows = len(found) if is_all else max(0, int(number(body, "most", _MAX_DECISIONS)))
         rows = [d.to_dict() for d in found[:max_rows]]
         return JSONResponse({"run_id": run.run_id, "total": len(found), "decisions": rows})
 
     async def explain(request: Request) -> Response:
-        body = await request.json()
-        rule, moment = Rule.from_dict(body["rule"]), float(body["pts_s"])
-        rows = await run_in_threadpool(here.explain, str(body["run_id"]), body["label"], rule)
+        body = await json_object(request)
+        run_id, label = name(body, "run_id"), name(body, "label")
+        rule, moment = Rule.from_dict(mapping(body, "rule")), number(body, "pts_s")
+        rows = await run_in_threadpool(here.explain, run_id, label, rule)
         before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
         found = before[-1] if before else {"state": "closed", "reason": "before the first sample"}
-        return JSONResponse({"run_id": str(body["run_id"]), **found})
+        return JSONResponse({"run_id": run_id, **found})
 
     async def offset(request: Request) -> Response:
-        body = await request.json()
-        media_id = request.path_params["media_id"]
+        body = await json_object(request)
+        media_id, offset_us = request.path_params["media_id"], int(number(body, "offset_us"))
+        await run_in_threadpool(here.media, media_id)
         await run_in_threadpool(
-            lambda: here.store.edit_media(media_id, browser_offset_us=int(body["offset_us"]))
+            lambda: here.store.edit_media(media_id, browser_offset_us=offset_us)
         )
         here.forget(media_id)
         return JSONResponse({"status": "ok"})
 
     async def playhead(request: Request) -> Response:
-        body = await request.json()
-        here.playheads[request.path_params["run_id"]] = float(body["pts_s"])
+        body = await json_object(request)
+        run_id = request.path_params["run_id"]
+        here.run_folder(run_id)
+        here.playheads[run_id] = float(number(body, "pts_s"))
         return JSONResponse({"status": "ok"})
 
     async def upload(request: Request) -> Response:
         return JSONResponse(await receive_upload(request, here))
 
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(document())
+
     return [
+        Route("/api/openapi.json", _with_error_responses(openapi)),
         Route("/api/health", _with_error_responses(health)),
         Route("/api/media/{media_id}/file", _with_error_responses(clip)),
         Route("/api/media/{media_id}/offset", _with_error_responses(offset), methods=["POST"]),
@@ -147,15 +159,25 @@ def routes(at: AppState | None = None) -> list[Route]:
 
 
 def _with_error_responses(handler: Handler) -> Handler:
-    """Turn errors that a user can fix into one line of text with status 400."""
+    """Turn errors that a user can fix into one line of text with status 400, 403 or 404."""
 
     async def answer(request: Request) -> Response:
         try:
+            for what, given in request.path_params.items():
+                check_name(given, what)
             return await handler(request)
+        except ClientDisconnect:
+            return PlainTextResponse("the request was interrupted", 400)
+        except NotFoundError as error:
+            return PlainTextResponse(str(error), 404)
+        except ForbiddenError as error:
+            return PlainTextResponse(str(error), 403)
         except LabError as error:
             return PlainTextResponse(str(error), 400)
         except (KeyError, TypeError, ValueError) as error:
             return PlainTextResponse(f"the request is not valid: {error}", 400)
+        except OSError as error:
+            return PlainTextResponse(f"the file cannot be used: {error.strerror or error}", 403)
 
     return answer
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.app.server.computations import Computation, Computations, Report
 from lab.app.server.run_cache import RunCache, log_stamp
 from lab.config import Config, load_config
-from lab.errors import SettingError
+from lab.errors import LabError, NotFoundError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
@@ -32,7 +34,7 @@ class AppState:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.store = Store(config.store)
+        self.store = Store(config.store, registrar="browser")
         self.engine: Engine = LocalEngine()
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
@@ -48,7 +50,7 @@ class AppState:
     def run(self, run_id: str) -> Run:
         """A run with its log in memory, read again only when its parts or state have changed.
 
-        Raises SettingError if the store has no such run.
+        Raises NotFoundError if the store has no such run.
         """
         stamp = self.log_stamp(run_id)
         run = self._cache.get(run_id, stamp)
@@ -57,6 +59,14 @@ class AppState:
             _ = run.log
             self._cache.keep([(stamp, run)])
         return run
+
+    def run_folder(self, run_id: str) -> Path:
+        """The folder of a run's log. Raises NotFoundError if the store has no such run."""
+        folder = self.store.log_folder(run_id)
+        is_name = folder.name == run_id != ".." and folder.parent == self.store.folder / "logs"
+        if not is_name or not folder.is_dir():
+            raise NotFoundError(f"no run {run_id!r} in this store")
+        return folder
 
     def runs(self, run_ids: list[str]) -> list[Run]:
         """Many runs, with one query of the catalog for those that are not cached.
@@ -72,14 +82,11 @@ class AppState:
         return [run for run_id in run_ids if (run := found[run_id]) is not None]
 
     def log_stamp(self, run_id: str) -> object:
-        """Changes with the log of a run. Raises SettingError if there is none."""
-        folder = self.store.log_folder(run_id)
+        """Changes with the log of a run. Raises NotFoundError if there is none."""
         try:
-            if folder.parent == self.store.folder / "logs":
-                return log_stamp(folder)
+            return log_stamp(self.run_folder(run_id))
         except OSError:
-            pass
-        raise SettingError(f"no run {run_id!r} in this store")
+            raise NotFoundError(f"no run {run_id!r} in this store") from None
 
     def scores(self, run_ids: list[str]) -> Computation:
         """Read the scores of many runs, in the background."""
@@ -130,12 +137,32 @@ class AppState:
         job = self._copies.get(media_id)
         return job.error if job is not None and job.state == "failed" else None
 
+    def _registrar(self, media_id: str) -> str | None:
+        try:
+            return self.media(media_id).get("registered_by")
+        except NotFoundError:
+            return None
+
     def forget(self, media_id: str) -> None:
         """Drop a cached clip that was edited or moved."""
         self._media.pop(media_id, None)
 
+    def clip_file(self, media: Mapping[str, Any]) -> Path:
+        """The file of a clip, if the app may open it; whether it exists is another question.
+
+        It may lie in the media_roots or among the uploads, links resolved, or anywhere if a user
+        named it on the command line or in a notebook. Raises ForbiddenError.
+        """
+        path = Path(media["path"])
+        if media.get("registered_by") == "user":
+            return path
+        return self.config.allowed(path, self.store.uploads_folder)
+
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
-        """Request pictures from a worker; they are there when the page is next rendered."""
+        """Request pictures from a worker; they are there when the page is next rendered.
+
+        None of a file that the app may not open.
+        """
         now, folder = time.monotonic(), self.store.pictures_folder(media_id)
         with self._guard:
             missing = [
@@ -146,19 +173,26 @@ class AppState:
             ]
             if not missing:
                 return
+            try:
+                file = self.clip_file({"registered_by": self._registrar(media_id), "path": path})
+            except LabError:
+                return
             job = self.engine.submit(
                 "pictures",
                 f"pictures of {media_id}",
                 store=str(self.store.folder),
                 media_id=media_id,
-                path=path,
+                path=str(file),
                 pts_us=missing,
             )
             self._wanted.update({(media_id, t): job for t in missing})
 
     def want_copy(self, media: dict[str, Any]) -> Job:
-        """The job that makes a clip's copy for the browser; a failed one is tried again later."""
-        media_id = media["media_id"]
+        """The job that makes a clip's copy for the browser; a failed one is tried again later.
+
+        Raises ForbiddenError.
+        """
+        media_id, path = media["media_id"], self.clip_file(media)
         with self._guard:
             job = self._copies.get(media_id)
             if self._may_request(job, time.monotonic()):
@@ -166,7 +200,7 @@ class AppState:
                     "playable",
                     f"copy of {media['name']} for the browser",
                     media_id=media_id,
-                    path=media["path"],
+                    path=str(path),
                     store=str(self.store.folder),
                 )
         assert job is not None

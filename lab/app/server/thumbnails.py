@@ -42,7 +42,8 @@ class Pictures:
         while media_id in self._waiting:
             await asyncio.sleep(_GATHER_S)
             times = sorted(self._waiting.pop(media_id))
-            path = (await asyncio.to_thread(self._app_state.media, media_id))["path"]
+            media = await asyncio.to_thread(self._app_state.media, media_id)
+            path = str(self._app_state.clip_file(media))
             job = self._app_state.engine.submit(
                 "pictures",
                 f"pictures of {Path(path).name}",

@@ -14,18 +14,22 @@ from starlette.requests import ClientDisconnect, Request
 from lab.app.server.state import AppState
 
 _HEADROOM_BYTES = 256 << 20
+_MAX_NAME_BYTES = 150
 
 
 def safe_name(name: str) -> str:
     """A file name without folders, control characters or other unsafe characters."""
     base = re.sub(r"[^\w.\- ()]", "_", Path(name.replace("\\", "/")).name).strip(". ")
-    return base[-150:] or "upload"
+    while len(base.encode()) > _MAX_NAME_BYTES:  # a suffix is at the end
+        base = base[1:].lstrip(". ")
+    return base or "upload"
 
 
 async def receive_upload(request: Request, app_state: AppState) -> dict[str, str | int]:
     """Write the request's body into the store's uploads.
 
-    Raises HTTPException: 413 over the limit, 507 if the disk is full, 400 if it was interrupted.
+    Raises HTTPException: 413 over the limit, 403 if the store cannot be written, 507 if the disk is
+    full, 400 if it was interrupted.
     """
     limit = app_state.config.max_upload_bytes
     declared = int(request.headers.get("content-length") or 0)
@@ -36,8 +40,16 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
             f"the upload has {declared} bytes, more than the limit of {limit}; raise "
             "max_upload_bytes",
         )
-    folder.mkdir(parents=True)
-    if shutil.disk_usage(folder).free < declared + _HEADROOM_BYTES:
+    try:
+        folder.mkdir(parents=True)
+        free_bytes = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise HTTPException(
+            403,
+            f"nothing can be uploaded: the store {app_state.store.folder} cannot be written "
+            f"({error.strerror}); start the app with another store",
+        ) from None
+    if free_bytes < declared + _HEADROOM_BYTES:
         folder.rmdir()
         raise HTTPException(507, f"not enough disk space for {declared} bytes; free some space")
     path = folder / safe_name(request.path_params["name"])

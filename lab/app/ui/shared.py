@@ -10,6 +10,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState, app_state
 from lab.errors import LabError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 from lab.runs.run import Run
 
@@ -24,7 +25,7 @@ def here() -> AppState:
     try:
         return app_state()
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         st.stop()
 
 
@@ -60,12 +61,12 @@ def script(name: str) -> str:
 
 def finish(job: Job, text: str) -> dict[str, Any] | None:
     """Wait for a short job: its result, or None after the page has shown the error."""
-    with st.spinner(text):
+    with st.spinner(plain(text)):
         if not job.finished.wait(_WAIT_S):
-            st.error(f"{job.title} takes longer than {_WAIT_S:.0f} s; try again later")
+            st.error(f"{plain(job.title)} takes longer than {_WAIT_S:.0f} s; try again later")
             return None
     if job.state != "done":
-        st.error(job.error or f"{job.title} was cancelled")
+        st.error(plain(job.error or f"{job.title} was cancelled"))
         return None
     return job.result
 
@@ -114,8 +115,3 @@ def size(size_bytes: int) -> str:
     return (
         f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
     )
-
-
-def plain(text: object) -> str:
-    """Text escaped for Markdown."""
-    return "".join("\\" + c if c in "\\`*_{}[]()#+-!|<>$~:" else c for c in str(text))

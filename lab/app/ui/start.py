@@ -5,14 +5,20 @@ from __future__ import annotations
 import gc
 import logging
 import threading
+import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import click
 import streamlit as st
 
+from lab.app.server.token import with_token, write_opening_page
 from lab.errors import LabError
+from lab.private_files import keep_files_private, private_folder
 
+_EVERY_ADDRESS = ("", "0.0.0.0", "::")
 _log = logging.getLogger(__name__)
 
 
@@ -50,12 +56,58 @@ def _clean_up() -> None:
         _log.warning("lab: nothing was cleaned up: %s", error)
 
 
+def _address() -> tuple[str, int] | None:
+    """The address of this server and its port; None if whoever started it kept that to itself.
+
+    The host is the one that the server listens on, where a name such as `localhost` could lead to
+    the server of another user that listens on ::1.
+    """
+    started = click.get_current_context(silent=True)
+    given = started.params if started is not None else {}
+    if started is not None and started.command.name == "run":
+        host, port = st.get_option("server.address") or "", st.get_option("server.port")
+        is_secure = bool(st.get_option("server.sslCertFile"))
+        path = (st.get_option("server.baseUrlPath") or "").strip("/")
+        shown = st.get_option("browser.serverAddress")
+        host = shown if shown not in (None, "localhost") else host
+    elif isinstance(given.get("port"), int) and not (given.get("uds") or given.get("fd")):
+        host, port, path = given.get("host") or "", given["port"], ""
+        is_secure = bool(given.get("ssl_certfile"))
+    else:
+        return None
+    host = "127.0.0.1" if host in _EVERY_ADDRESS else host
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if is_secure else 'http'}://{shown}:{port}{f'/{path}' if path else ''}", port
+
+
+def _let_the_user_in(store: Path) -> Path | None:
+    """Print the address with the token, and on a desktop open it; the page that was written."""
+    found = _address()
+    if found is None:
+        print(f"\n  Sighting Lab: open this server at {with_token('')}\n", flush=True)
+        return None
+    address, port = found
+    print(f"\n  Sighting Lab: {with_token(address)}\n", flush=True)
+    is_run = click.get_current_context().command.name == "run"
+    is_desktop = is_run and not st.get_option("server.headless")
+    page = None
+    if store.is_dir() or is_desktop:  # else the first write makes the store
+        with suppress(OSError):  # a store that cannot be written can still be looked at
+            private_folder(store)
+            page = write_opening_page(store, address, port)
+    if is_desktop:
+        opened = page.as_uri() if page is not None else address
+        threading.Thread(target=webbrowser.open, args=[opened], daemon=True).start()
+    return page
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
 
     from lab.app.server.state import app_state
 
+    keep_files_private()
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
@@ -64,5 +116,8 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     threading.Thread(target=_clean_up, name="clean-up", daemon=True).start()
     gc.collect()
     gc.freeze()
+    page = _let_the_user_in(app_state().store.folder)
     yield {}
+    if page is not None:
+        page.unlink(missing_ok=True)
     app_state().engine.close()

@@ -18,7 +18,7 @@ from lab.detection import Detections
 from lab.errors import LabError, SettingError, printable
 from lab.formats.annotations.table import decode, read_file, time_us
 from lab.formats.detections.earlier import EarlierImports, Sample
-from lab.formats.detections.media import find_media
+from lab.formats.detections.media import Allowed, find_media
 from lab.formats.detections.megadetector import Imported
 from lab.formats.detections.write_run import MadeRun
 from lab.store.store import Store
@@ -32,14 +32,16 @@ def import_detections(
     store: Store,
     *,
     videos: str | Path | None = None,
+    allowed: Allowed | None = None,
     every_s: float | None = None,
     name: str = "imported",
 ) -> Imported:
     """One run for each media of the file.
 
     every_s: the distance of the samples, for a file that lists only those with a detection: the
-    others are then filled in. name: of the detector. Raises SettingError, with the line, for a
-    file that is not valid.
+    others are then filled in. name: of the detector. allowed: refuses paths by a ForbiddenError.
+
+    Raises SettingError, with the line, for a file that is not valid.
     """
     if every_s is not None and not 1e-3 <= every_s <= 86_400:
         raise SettingError(
@@ -59,7 +61,7 @@ def import_detections(
     batches = out.batches(store, earlier)
     for media_name, rows in by_media.items():
         try:
-            found = find_media(media_name, videos)
+            found = find_media(media_name, videos, allowed)
             times = sorted({r["pts_us"] for r in rows})
             analysed_us = _analysed_us(
                 times, rows, every_s, found.media.end_us if found else None, media_name

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.errors import SettingError, SourceError, printable
+from lab.errors import ForbiddenError, SettingError, SourceError, printable
 from lab.video.media import Media
 from lab.video.sources.file import FileSource
+
+# Resolves a path; raises ForbiddenError for one that may not be opened.
+Allowed = Callable[[Path], Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,8 +33,11 @@ class FoundMedia:
         return [self.pts_us[f] if f < len(self.pts_us) else None for f in frames]
 
 
-def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
-    """The video of this name under a folder, or by its own path; None if there is none."""
+def find_media(name: str, videos: str | Path | None, allowed: Allowed | None) -> FoundMedia | None:
+    """The video of this name under a folder, or by its own path; None if there is none.
+
+    allowed: refuses paths by a ForbiddenError; what lies there is as if it were not.
+    """
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -46,6 +53,11 @@ def find_media(name: str, videos: str | Path | None) -> FoundMedia | None:
         if videos is not None
         else [Path(name)]
     ):
+        if allowed is not None:
+            try:
+                path = allowed(path)
+            except ForbiddenError:
+                continue
         if path.is_file():
             source = FileSource(path)
             return FoundMedia(source.media(), source.frame_times_us())

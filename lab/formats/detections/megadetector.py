@@ -19,7 +19,7 @@ from lab.detection import Detections
 from lab.errors import LabError, SettingError, SourceError, printable
 from lab.formats.detections.earlier import EarlierImports, Sample
 from lab.formats.detections.long_list import walk
-from lab.formats.detections.media import find_media
+from lab.formats.detections.media import Allowed, find_media
 from lab.formats.detections.write_run import MadeRun, RunBatches
 from lab.runs.run import Run
 from lab.store.store import Store
@@ -68,12 +68,17 @@ class Imported:
 
 
 def import_megadetector(
-    path: str | Path, store: Store, *, videos: str | Path | None = None
+    path: str | Path,
+    store: Store,
+    *,
+    videos: str | Path | None = None,
+    allowed: Allowed | None = None,
 ) -> Imported:
     """One run for each video of a results file.
 
     videos: the folder that file names are relative to; without it (or without the video) the run
-    has no pictures, but can be tuned like any other.
+    has no pictures, but can be tuned like any other. allowed: refuses paths by a ForbiddenError;
+    what the app passes, for the file may name any path.
 
     Raises SettingError if the file is not one of MegaDetector, or of a version without frames.
     """
@@ -92,7 +97,7 @@ def import_megadetector(
             out.failures[printable(name)] = str(entry["failure"])
             continue
         try:
-            batches.add(name, _run(entry, name, detector, videos, earlier, out.notes))
+            batches.add(name, _run(entry, name, detector, (videos, allowed), earlier, out.notes))
         except LabError as error:
             out.refused[printable(name)] = str(error)
     batches.flush()
@@ -182,7 +187,7 @@ def _run(
     entry: Mapping[str, Any],
     name: str,
     detector: Mapping[str, Any],
-    videos: str | Path | None,
+    where: tuple[str | Path | None, Allowed | None],
     earlier: EarlierImports,
     notes: list[str],
 ) -> MadeRun:
@@ -198,14 +203,15 @@ def _run(
     if not all(isinstance(f, int) and not isinstance(f, bool) and f >= 0 for f in processed):
         raise SettingError("frames_processed must be whole numbers from 0")
     frames = sorted(set(processed))
-    found = find_media(name, videos)
+    videos, allowed = where
+    found = find_media(name, videos, allowed)
     media, older = (
         (found.media, None) if found else earlier.absent_media(name, (frames[-1] + 1) / rate, rate)
     )
     if found is None:
-        where = f" in {videos}" if videos is not None else "; give its folder with --videos"
+        place = f" in {videos}" if videos is not None else "; give its folder with --videos"
         notes.append(
-            f"{name}: no video{where}, so the run has no pictures and ends with its last frame"
+            f"{name}: no video{place}, so the run has no pictures and ends with its last frame"
         )
     width, height = (media.width_px, media.height_px) if found else (1000, 1000)
     by_frame: dict[int, list[tuple[str, float, list[float]]]] = {f: [] for f in frames}

@@ -15,6 +15,7 @@ from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.comparison import Comparison, compare
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
@@ -86,7 +87,7 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
         a[0], b[0], rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=truth,
     )  # fmt: skip
     for note in found.notes:
-        st.caption(note)
+        st.caption(plain(note))
     _figures(found)
     if st.toggle(
         "Over all clips that both protocols cover",
@@ -107,7 +108,7 @@ def _side(
     """Run, rule and label of one side."""
     index = min(other, len(rows) - 1)
     row = st.selectbox(
-        f"Run {name}",
+        f"Run {plain(name)}",
         rows,
         index=index,
         format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}",
@@ -121,20 +122,20 @@ def _side(
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
         saved = {"as on Tune": st.session_state.rule, **saved}
     first, second = st.columns(2)
-    picked = first.selectbox(f"Rule {name}", list(saved), key=f"rule_{name}_{run.run_id}")
+    picked = first.selectbox(f"Rule {plain(name)}", list(saved), key=f"rule_{name}_{run.run_id}")
     labels = sorted(
         {label for rows_of in [run.log.labels] for label in rows_of},
         key=lambda x: -float(run.series(x).scores.max(initial=0)),
     )
-    label = second.selectbox(f"Label {name}", labels, key=f"label_{name}_{run.run_id}")
+    label = second.selectbox(f"Label {plain(name)}", labels, key=f"label_{name}_{run.run_id}")
     return run, saved[picked], label
 
 
 def _figures(found: Comparison) -> None:
     columns = st.columns(5)
     agree = found.agreement
-    columns[0].metric("Sightings of A", found.sightings["a"])
-    columns[1].metric("Sightings of B", found.sightings["b"])
+    columns[0].metric("Sightings of A", plain(found.sightings["a"]))
+    columns[1].metric("Sightings of B", plain(found.sightings["b"]))
     columns[2].metric(
         "Seconds that agree", "–" if agree["same"] is None else f"{agree['same']:.1%}"
     )
@@ -184,13 +185,14 @@ def _over_all(
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{a[2]}”, or there was nothing to "
-            "find."
+            f"{len(total.names)} clips; none was watched for “{plain(a[2])}”, or there was nothing "
+            "to find."
         )
         return
     limits = f1["gain_interval"]
     st.markdown(
-        f"**{f1['clips']} watched clips: F1 {f1['a']:.3f} → {f1['b']:.3f}, gain {f1['gain']:+.3f}**"
+        f"**{f1['clips']:d} watched clips: F1 {f1['a']:.3f} → {f1['b']:.3f}, "
+        f"gain {f1['gain']:+.3f}**"
         + (f" [{limits[0]:+.3f}, {limits[1]:+.3f}]." if limits else ".")
         + f" {len(total.differences)} differences in {len(total.names)} clips."
     )

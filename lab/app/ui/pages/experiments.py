@@ -17,6 +17,7 @@ from lab.experiments.bundle import bundle_of
 from lab.experiments.entry import Experiment, changes
 from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of, score_chart
+from lab.formats.markdown import code, plain, prose
 
 _PAGE = 20
 _MAX_PICTURES = 8
@@ -81,18 +82,18 @@ def _card(
     entries: list[dict[str, Any]],
 ) -> None:
     star = "★ " if row["starred"] else ""
-    tags = " ".join(f":gray-badge[{_plain(t)}]" for t in row["tags"])
+    tags = " ".join(f":gray-badge[{plain(t)}]" for t in row["tags"])
     kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
         name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
         left.markdown(
-            f"**{star}{_plain(row['title'])}** · {kind} · {row['created_utc']:%Y-%m-%d %H:%M} · "
-            f"{_plain(made_of)} {tags}"
+            f"**{star}{plain(row['title'])}** · {plain(kind)} · "
+            f"{row['created_utc']:%Y-%m-%d %H:%M} · {plain(made_of)} {tags}"
         )
         if row["conclusion"]:
-            left.caption(f"Conclusion: {_plain(row['conclusion'][:200])}")
+            left.caption(f"Conclusion: {plain(row['conclusion'][:200])}")
         if right.button(
             "Close entry" if is_open else "Open entry",
             key=f"open_{row['entry_id']}",
@@ -104,12 +105,7 @@ def _card(
             try:
                 _opened(app_state, row, entries)
             except LabError as error:
-                st.error(str(error))
-
-
-def _plain(text: Any) -> str:
-    """Text escaped for Markdown."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()#+-.!|<>$:~" else c for c in str(text))
+                st.error(plain(error))
 
 
 def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
@@ -128,7 +124,9 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
             height=180,
         )
     with right:
-        st.markdown("**Rule** " + (f"`{rule.rule_hash}`" if row["rule"] else "(the run's default)"))
+        st.markdown(
+            "**Rule** " + (f"{code(rule.rule_hash)}" if row["rule"] else "(the run's default)")
+        )
         st.dataframe(
             [
                 {"setting": k, "value": str(v)}
@@ -178,7 +176,7 @@ def _download(
 ) -> None:
     """A button for bytes, or for a function that makes them on a click: hashing takes a moment."""
     place.download_button(
-        text,
+        plain(text),
         content,
         name,
         mime,
@@ -218,7 +216,7 @@ def _pictures(app_state: AppState, experiment: Experiment) -> None:
     missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
     problem = app_state.checked_media(media["media_id"])[1]
     if missing and problem is not None:
-        st.caption(_plain(f"No more pictures: {problem}"))
+        st.caption(plain(f"No more pictures: {problem}"))
     elif missing:
         app_state.want_pictures(media["media_id"], media["path"], missing)
     ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
@@ -240,7 +238,7 @@ def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, A
     entry_id = row["entry_id"]
     if row["notes"]:
         with st.container(border=True):
-            st.markdown(row["notes"])
+            st.markdown(prose(row["notes"]))
     with st.form(f"write_{entry_id}"):
         title = st.text_input("Title", row["title"] or "")
         notes = st.text_area("Notes (Markdown)", row["notes"] or "", height=120)

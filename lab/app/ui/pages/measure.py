@@ -22,6 +22,7 @@ from lab.errors import LabError
 from lab.evaluation.evaluate import Evaluation, evaluate
 from lab.evaluation.figures import Figures
 from lab.evaluation.fragmentation import EvaluationEvent
+from lab.formats.markdown import plain
 
 _MANY = 500  # clips, or rows of a table
 
@@ -43,21 +44,21 @@ def measure() -> None:
         "Fewer samples": show_thinning,
     }
     # Only the open tab is computed: with hundreds of clips each takes a moment.
-    tabs = st.tabs(list(shows), key="measure_tab", on_change="rerun")
+    tabs = st.tabs([plain(name) for name in shows], key="measure_tab", on_change="rerun")
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:
             with tab:
                 try:
                     show(app_state, picked)
                 except LabError as error:
-                    st.error(str(error))
+                    st.error(plain(error))
 
 
 def _figures_tab(app_state: AppState, picked: Selection) -> None:
     if not picked.has_coverage:
         st.info(
-            f"None of these clips was watched for “{picked.label}”. Annotate on Tune: M marks a "
-            "start and an end, V records that the whole clip was watched."
+            f"None of these clips was watched for “{plain(picked.label)}”. Annotate on Tune: M "
+            "marks a start and an end, V records that the whole clip was watched."
         )
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
     _figures(app_state, picked)
@@ -76,12 +77,12 @@ def _figures(app_state: AppState, picked: Selection) -> None:
         return
     found = doing.result
     for note in found.notes:
-        st.caption(note)
+        st.caption(plain(note))
     st.dataframe(figure_table(found), hide_index=True, width="stretch")
     for text, labels in _refusals(found).items():
         st.caption(
-            f"{', '.join(labels[:8])}{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: "
-            f"{text}"
+            f"{plain(', '.join(labels[:8]))}"
+            f"{f' and {len(labels) - 8} more' if len(labels) > 8 else ''}: {plain(text)}"
         )
     _by_clip(found)
     _moments(picked, found)

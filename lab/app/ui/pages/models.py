@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here, plain, size
+from lab.app.ui.shared import here, size
 from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.lists_tab import edit_lists
 from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
 from lab.detectors.weights.files import models_folder
 from lab.errors import LabError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 
 
@@ -30,7 +31,7 @@ def models() -> None:
         "Brands": partial(edit_lists, kind="brands"),
         "Scenes": partial(edit_lists, kind="scenes"),
     }
-    tabs = st.tabs(list(shows), key="keep_models_tab", on_change="rerun")
+    tabs = st.tabs([plain(name) for name in shows], key="keep_models_tab", on_change="rerun")
     for tab, show in zip(tabs, shows.values(), strict=True):
         if tab.open:
             with tab:

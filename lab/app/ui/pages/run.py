@@ -15,6 +15,7 @@ from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import code, plain
 from lab.jobs.document.export import text_of
 from lab.jobs.job import Job
 from lab.video.sampling import Sampling
@@ -34,7 +35,7 @@ def run_form() -> None:
     if unknown := [m for m in chosen() if m not in media]:
         st.warning(
             "The address names a clip that the store does not have: "
-            f"{', '.join(map(repr, unknown[:3]))}; pick it on Source."
+            f"{plain(', '.join(map(repr, unknown[:3])))}; pick it on Source."
         )
     clips = st.multiselect(
         "Clips",
@@ -64,7 +65,9 @@ def run_form() -> None:
     ):
         if any(a["name"] == one["name"] for a in several if one):
             rest.error(
-                f"An analysis is already named {one['name']!r}; choose another name." if one else ""
+                f"An analysis is already named {plain(repr(one['name']))}; choose another name."
+                if one
+                else ""
             )
         else:
             several.append(one or {})
@@ -108,7 +111,8 @@ def _analysis_form() -> Analysis | None:
         st.session_state.keep_detector = "yolo-world" if st.session_state.get(KEY) else "yolo"
     if st.session_state.keep_detector not in names:
         st.warning(
-            f"There is no detector {st.session_state.keep_detector!r} here; yolo is selected."
+            f"There is no detector {plain(repr(st.session_state.keep_detector))} here; "
+            "yolo is selected."
         )
         st.session_state.keep_detector = "yolo"
     name = st.selectbox(
@@ -165,7 +169,7 @@ def _analysis_form() -> Analysis | None:
     try:
         Sampling(every_s=every_s, frame_count=int(count), frame_step=int(step))
     except SettingError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return None
     if floor != default_floor:
         settings["score_floor"] = floor
@@ -189,13 +193,14 @@ def _show_list(several: list[Analysis]) -> None:
         settings = {k: v for k, v in one["detector"].items() if k != "name"}
         sampling = f"every {one['interval_s']:g} s" if one["interval_s"] else "every frame"
         extra = "".join(
-            f", {k.replace('_', ' ')} {v}"
+            f", {plain(k.replace('_', ' '))} {plain(v)}"
             for k, v in one.items()
             if k in ("frame_count", "frame_step", "gate")
         )
         few = ", ".join(f"{k} {_short(v)}" for k, v in settings.items())
         words.markdown(
-            f"**{one['name']}** · {one['detector']['name']} · {sampling}{extra}  \n{few}"
+            f"**{plain(one['name'])}** · {plain(one['detector']['name'])} · {sampling}{extra}  \n"
+            f"{plain(few)}"
         )
         if drop.button("Remove", key=f"drop_{i}_{one['name']}", width="stretch"):
             several.pop(i)
@@ -210,11 +215,16 @@ def _short(value: Any) -> str:
 def _submit(app_state: AppState, media: list[dict[str, Any]], analyses: list[Analysis]) -> None:
     st.session_state.pop("like", None)
     for row in media:
+        try:
+            file = app_state.clip_file(row)
+        except LabError as error:
+            st.error(plain(error))
+            continue
         names = " · " + ", ".join(_in_brief(a) for a in analyses)
         app_state.engine.submit(
             "analyze",
             row["name"] + names,
-            path=row["path"],
+            path=str(file),
             media_id=row["media_id"],
             analyses=analyses,
             store=str(app_state.store.folder),
@@ -253,7 +263,7 @@ def _job_list(was_active: bool) -> None:
 def _job_row(job: Job) -> None:
     with st.container(border=True):
         words, bar, act = st.columns([4, 5, 1], vertical_alignment="center")
-        words.markdown(f"**{job.title}**  \n{job.state}")
+        words.markdown(f"**{plain(job.title)}**  \n{plain(job.state)}")
         if job.started is not None and job.state in ("running", "done", "cancelled"):
             share = min(1.0, job.done / job.total) if job.total else float(job.state == "done")
             text = f"{job.done} of {job.total or '?'} samples · {job.rate_hz:.1f} a second"
@@ -263,7 +273,7 @@ def _job_row(job: Job) -> None:
             if job.error:
                 bar.caption(job.error)
         elif job.error:
-            bar.error(job.error)
+            bar.error(plain(job.error))
         with act:
             if job.is_active and st.button("Cancel", key=f"cancel_{job.job_id}", width="stretch"):
                 here().engine.cancel(job.job_id)
@@ -286,17 +296,26 @@ def unfinished_runs() -> None:
             if r["state"] in ("cancelled", "failed", "interrupted")
         ]
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     busy = {job.payload.get("run_id") for job in _analyses() if job.is_active}
-    media = {row["media_id"]: row["name"] for row in app_state.store.all_media()}
+    rows = {row["media_id"]: row for row in app_state.store.all_media()}
+    media = {media_id: row["name"] for media_id, row in rows.items()}
     for run in runs[:20]:
         left, right = st.columns([5, 1], vertical_alignment="center")
-        why = f": {run['error']}" if run["error"] else ""
-        left.markdown(f"`{run['run_id']}` {media.get(run['media_id'], '')} is {run['state']}{why}")
+        why = f": {plain(run['error'])}" if run["error"] else ""
+        left.markdown(
+            f"{code(run['run_id'])} {plain(media.get(run['media_id'], ''))} "
+            f"is {plain(run['state'])}{why}"
+        )
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
+            try:
+                app_state.clip_file(rows.get(run["media_id"], {"path": ""}))
+            except LabError as error:
+                st.error(plain(error))
+                continue
             app_state.engine.submit(
                 "resume",
                 f"{media.get(run['media_id'], '')} (resumed)",

@@ -8,9 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from lab.app.ui.shared import asset, clock, finish, here, plain, script, size
+from lab.app.ui.shared import asset, clock, finish, here, script, size
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
+from lab.formats.markdown import code, plain
 from lab.runs.find_clips import find_clips
 from lab.video.identity import is_absent
 from lab.video.media import identify
@@ -118,11 +119,13 @@ def pick_files() -> None:
     app_state = here()
     roots = app_state.config.media_roots
     text = st.text_input(
-        "File or folder", placeholder=str(roots[0]), help="Under: " + ", ".join(map(str, roots))
+        "File or folder",
+        placeholder=str(roots[0]),
+        help="Under: " + plain(", ".join(map(str, roots))),
     )
     st.caption(
         "Files and folders on this machine under the configured media roots "
-        f"({', '.join(map(str, roots))}). Set `media_roots` in lab.toml, or LAB_MEDIA_ROOTS."
+        f"({plain(', '.join(map(str, roots)))}). Set `media_roots` in lab.toml, or LAB_MEDIA_ROOTS."
     )
     if not text:
         return
@@ -133,7 +136,7 @@ def pick_files() -> None:
         clips, refused = find_clips([path])
         clips = [app_state.config.allowed(c) for c in clips]  # links may lead out of the root
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     if refused:
         more = f" and {len(refused) - _MAX_REFUSED} more" if len(refused) > _MAX_REFUSED else ""
@@ -158,7 +161,7 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         if media["media_id"] in st.session_state.get("recognised", ()):
             status = " · already in the store"
         if runs:
-            status += f" · analysed in {runs} run{'' if runs == 1 else 's'}"
+            status += f" · analysed in {runs:d} run{'' if runs == 1 else 's'}"
         left.markdown(f"**{plain(media['name'])}**{status}")
         if right.button("Remove", key=f"remove_{media['media_id']}", width="stretch"):
             st.session_state.chosen = [m for m in chosen() if m != media["media_id"]]
@@ -177,7 +180,7 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
             for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):
                 column.image(str(file), width="stretch")
         if media["warning"]:
-            st.warning(f"Usable, but {media['warning']}.")
+            st.warning(f"Usable, but {plain(media['warning'])}.")
         st.markdown(_facts(media))
         with st.expander("Site and start time"):
             _edit(media)
@@ -212,12 +215,12 @@ def _facts(media: dict[str, Any]) -> str:
     facts = [
         clock(media["duration_s"]),
         f"{media['width_px']}x{media['height_px']}",
-        media["codec"],
+        plain(media["codec"]),
         rate,
         size(media["size_bytes"]),
         first,
         plays,
-        f"`{media['media_id']}`",
+        code(media["media_id"]),
     ]
     return " · ".join(facts)
 
@@ -237,7 +240,9 @@ def _edit(media: dict[str, Any]) -> None:
             try:
                 begun = datetime.fromisoformat(text) - timedelta(hours=offset_h) if text else None
             except ValueError:
-                st.error(f"The start time must be like 2026-05-01 18:30:00, got {text!r}.")
+                st.error(
+                    f"The start time must be like 2026-05-01 18:30:00, got {plain(repr(text))}."
+                )
                 return
             here().store.edit_media(
                 media["media_id"],

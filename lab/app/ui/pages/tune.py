@@ -17,6 +17,7 @@ from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
+from lab.formats.markdown import plain
 from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run
@@ -38,13 +39,15 @@ def choose_run(app_state: AppState) -> str | None:
     if len(runs) < len(rows):
         st.warning(
             f"The score logs of {len(rows) - len(runs)} run(s) are missing from "
-            f"{app_state.store.folder / 'logs'}; those runs are not listed."
+            f"{plain(app_state.store.folder / 'logs')}; those runs are not listed."
         )
     if not runs:
         return None
     requested = st.query_params.get("run") or st.session_state.get("tune_run")
     if requested and requested not in runs:
-        st.warning(f"There is no run {requested!r} in this store; the newest is selected.")
+        st.warning(
+            f"There is no run {plain(repr(requested))} in this store; the newest is selected."
+        )
     ids, state = list(runs), st.session_state
     # A link names a run, a click picks one: the newer of the two wins.
     if state.get("tune_pick") not in runs or (
@@ -149,7 +152,7 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
         new = Rule.from_dict(message["rule"])
         new.check_floor(run.recipe["score_floor"])
     except (LabError, ValueError, KeyError, AttributeError) as error:
-        st.error(f"{error}. The last valid rule stays in use.")
+        st.error(f"{plain(error)}. The last valid rule stays in use.")
         return rule
     st.session_state.rule = new
     st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new
@@ -168,20 +171,20 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
             by = st.session_state.get("chosen_by") or {}
             split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
             save_rule_entry(run, rule, name, app_state.truth.truth(), split=split)
-            st.toast(f"Rule {name!r} saved, with an entry under Experiments.")
+            st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)
-            st.toast(f"{count} sightings saved.")
+            st.toast(f"{plain(count)} sightings saved.")
         if saved:
             picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
-            if picked and st.button(f"Load {picked!r}"):
+            if picked and st.button(f"Load {plain(repr(picked))}"):
                 try:
                     saved[picked].check_floor(run.recipe["score_floor"])
                     saved[picked].wanted(run.labels)
                     load_rule(saved[picked])
                     st.rerun()
                 except SettingError as error:
-                    st.error(str(error))
+                    st.error(plain(error))
     with right:
         python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
         python.code(as_python(run, rule), language="python")
@@ -199,7 +202,7 @@ def _job(run: Run, rule: Rule) -> None:
     try:
         text = text_of(document_of(run, rule))
     except LabError as error:
-        st.caption(f"This run cannot be written as a job: {error}")
+        st.caption(f"This run cannot be written as a job: {plain(error)}")
         return
     st.code(text, language="yaml", height=220)
     st.download_button("Download job.yaml", text, "job.yaml", "application/yaml")
@@ -240,7 +243,7 @@ def tune() -> None:
     run = app_state.run(run_id)
     other_analyses(app_state, run)
     if run.error:
-        st.error(f"This run is {run.state}: {run.error}")
+        st.error(f"This run is {plain(run.state)}: {plain(run.error)}")
     note_damage(run)
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")

@@ -14,6 +14,7 @@ from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep, load_button
 from lab.errors import SettingError
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.tuning.calibration import calibrate
 from lab.tuning.choice import Goal
@@ -73,13 +74,13 @@ def _advice(picked: Selection, swept: Sweep) -> None:
     row = found.to_dict()
     d = found.rule.default.debounce
     st.markdown(
-        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames} samples, "
-        f"exit below {d.exit_threshold:.3f} after {d.exit_frames}, merge gap {d.merge_gap_s:g} s, "
-        f"at least {d.min_duration_s:g} s."
+        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames:d} samples, "
+        f"exit below {d.exit_threshold:.3f} after {d.exit_frames:d}, "
+        f"merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
     )
     held_out = row["held_out"]
     for note in found.notes:
-        st.warning(note)
+        st.warning(plain(note))
     columns = {f"held out, by {found.folds.by}": held_out} if held_out else {}
     columns["on the clips it was chosen on"] = row["fitted"]
     names = ("precision", "recall", "f1", "false_per_hour")
@@ -93,7 +94,7 @@ def _advice(picked: Selection, swept: Sweep) -> None:
     show_reasons(figures["refused"] for figures in columns.values())
     if held_out:
         st.caption(
-            f"Held out: for each of {len(found.folds.names)} {found.folds.by}s "
+            f"Held out: for each of {len(found.folds.names)} {plain(found.folds.by)}s "
             "the rule was chosen without it. "
             "Expect these figures on new footage; intervals resample whole groups."
         )
@@ -144,10 +145,10 @@ def _calibration(picked: Selection) -> None:
     try:
         made = calibrate(footage_of(picked.covered, picked.truth, picked.label), picked.label)
     except SettingError as error:
-        st.info(str(error))
+        st.info(plain(error))
         return
     if made.warning:
-        st.warning(made.warning)
+        st.warning(plain(made.warning))
     left, right = st.columns([2, 1])
     x = np.linspace(0.005, 0.995, 199)
     chart = go.Figure(go.Scatter(x=x, y=made.probability(x), mode="lines", name="fit"))
@@ -181,6 +182,6 @@ def _calibration(picked: Selection) -> None:
         hide_index=True,
     )
     right.caption(
-        f"Logistic fit over {made.samples} samples with a score in {made.clips} clip(s); the label "
-        f"is present in {made.positives} of them."
+        f"Logistic fit over {made.samples:d} samples with a score in {made.clips:d} clip(s); "
+        f"the label is present in {made.positives:d} of them."
     )

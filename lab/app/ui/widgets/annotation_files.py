@@ -22,6 +22,7 @@ from lab.formats.annotations.files import (
 from lab.formats.detections.csv import import_detections
 from lab.formats.detections.megadetector import Imported, import_megadetector
 from lab.formats.export import formats_of
+from lab.formats.markdown import plain
 
 _NAMES = {
     "csv": "CSV",
@@ -69,11 +70,11 @@ def _import(app_state: AppState) -> None:
                 watched=watched,
             )
             count = app_state.store.add_records(records)
-            st.success(f"{count} records imported.")
+            st.success(f"{plain(count)} records imported.")
             for note in notes:
-                st.caption(note)
+                st.caption(plain(note))
         except LabError as error:
-            st.error(str(error))
+            st.error(plain(error))
 
 
 def _export(app_state: AppState) -> None:
@@ -98,7 +99,7 @@ def _export(app_state: AppState) -> None:
             on_click="ignore",
         )
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
     st.download_button(
         "What was watched, as CSV",
         write_coverage(watched, media),
@@ -121,7 +122,7 @@ def _agreement(app_state: AppState) -> None:
     try:
         found = agreement(annotations, watched, one, other)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     rows = [
         {
@@ -154,11 +155,18 @@ def detections_from_elsewhere(app_state: AppState) -> None:
             path.write_bytes(file.getvalue())
             try:
                 if path.suffix.lower() == ".json":
-                    found = import_megadetector(path, app_state.store)
+                    found = import_megadetector(
+                        path, app_state.store, allowed=app_state.config.allowed
+                    )
                 else:
-                    found = import_detections(path, app_state.store, every_s=every or None)
+                    found = import_detections(
+                        path,
+                        app_state.store,
+                        every_s=every or None,
+                        allowed=app_state.config.allowed,
+                    )
             except LabError as error:
-                st.error(str(error).replace(str(path), file.name))
+                st.error(plain(str(error).replace(str(path), file.name)))
                 return
         _show_import_result(found)
 
@@ -167,8 +175,8 @@ def _show_import_result(found: Imported) -> None:
     if found.runs:
         st.success(f"{len(found.runs)} run(s) imported; they are on Tune and Measure.")
     for note in found.notes[:20]:
-        st.caption(note)
+        st.caption(plain(note))
     for name, why in [*found.failures.items()][:20]:
-        st.warning(f"{name} failed when the detections were made: {why}")
+        st.warning(f"{plain(name)} failed when the detections were made: {plain(why)}")
     for name, why in [*found.refused.items()][:20]:
-        st.error(f"{name}: {why}")
+        st.error(f"{plain(name)}: {plain(why)}")

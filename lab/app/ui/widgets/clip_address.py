@@ -5,11 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from lab.app.server.state import AppState
+from lab.errors import LabError
 from lab.runs.run import Run
 
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
     """The clip's address; or None, and the reason or what is being made."""
+    try:
+        app_state.clip_file(media)
+    except LabError as error:
+        return None, str(error)
     media, problem = app_state.checked_media(media["media_id"])
     if problem is not None:
         return None, (

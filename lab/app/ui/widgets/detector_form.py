@@ -17,6 +17,7 @@ from lab.detectors.trust import service_settings
 from lab.detectors.weights.files import models_folder
 from lab.detectors.zero_shot.saved_lists import named_lists
 from lab.detectors.zero_shot.scene_lists import NEUTRAL
+from lab.formats.markdown import plain
 
 Settings = dict[str, Any]
 SIZES = [320, 416, 512, 640, 800, 960, 1280]
@@ -87,7 +88,7 @@ def _weights(name: str, default: str | None = None, catalogue: tuple[str, ...] =
         options,
         index=options.index(like) if like in options else 0,
         format_func=lambda w: f"{w} (download)" if w in downloadable else w,
-        help=f"Put your own weights in {models_folder()}; see the page Models.",
+        help=f"Put your own weights in {plain(models_folder())}; see the page Models.",
     )
     return None if picked == default else picked
 
@@ -141,7 +142,9 @@ def _prompted(name: str) -> Settings | None:
 def _named_list(name: str, kind: str) -> Settings:
     lists = named_lists(kind)
     picked = st.selectbox(
-        kind.capitalize(), ["built-in", *lists], help="Add your own lists on the page Models."
+        plain(kind.capitalize()),
+        ["built-in", *lists],
+        help="Add your own lists on the page Models.",
     )
     return {} if picked == "built-in" else {kind: lists[picked]}
 
@@ -155,8 +158,8 @@ def _negative(default: tuple[str, ...], key: str, what: str) -> Settings:
         persist_state="session",
         height=110,
         help=(
-            f"Describe a picture {what}, one prompt per line; together they form one class, for "
-            "pictures that match none of the others."
+            f"Describe a picture {plain(what)}, one prompt per line; together they form one class, "
+            "for pictures that match none of the others."
         ),
     )
     prompts = [line.strip() for line in text.splitlines() if line.strip()]
@@ -266,7 +269,7 @@ def _cloud(name: str) -> Settings | None:
 def _plugin(name: str) -> Settings | None:
     package = detectors.package(name)
     if package:
-        st.caption(f"From the package {package['name']} {package['version']}.")
+        st.caption(f"From the package {plain(package['name'])} {plain(package['version'])}.")
     text = st.text_area(
         "Settings, as JSON",
         "{}",
@@ -279,7 +282,7 @@ def _plugin(name: str) -> Settings | None:
         if not isinstance(settings, dict) or "name" in settings:
             raise ValueError("expected a JSON object of settings, without name")
     except ValueError as error:
-        st.error(f"The settings are not valid: {error}")
+        st.error(f"The settings are not valid: {plain(error)}")
         return None
     return settings
 

@@ -7,10 +7,11 @@ import threading
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import clock, plain, size
+from lab.app.ui.shared import clock, size
 from lab.detectors.models_folder import unfinished
 from lab.detectors.weights.catalogue import CHECKS, Entry, catalogue
 from lab.detectors.weights.files import models_folder
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 
 _MAX_ROWS = 12

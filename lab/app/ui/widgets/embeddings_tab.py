@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import plain
 from lab.detectors.open_vocabulary.text_features import (
     CLIP,
     check_encoder,
@@ -18,6 +17,7 @@ from lab.detectors.open_vocabulary.text_features import (
     read_embeddings,
 )
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import code, plain
 
 _MAX_UPLOAD_MB = 200
 _MAX_UNPACKED_BYTES = 1 << 30
@@ -32,7 +32,7 @@ def text_embeddings(app_state: AppState) -> None:
     counts = app_state.store.embedding_counts()
     if counts:
         for encoder, count in counts.items():
-            st.markdown(f"**{count}** stored for `{encoder}`")
+            st.markdown(f"**{plain(count)}** stored for {code(encoder)}")
     else:
         st.info("No embedding is stored yet. Import a file below; a run with prompts adds its own.")
     left, right = st.columns(2, gap="large")
@@ -61,11 +61,11 @@ def _import(app_state: AppState) -> None:
         try:
             st.session_state.embeddings_message = _read(app_state, file, encoder.strip())
         except LabError as error:
-            st.error(plain(str(error)))
+            st.error(plain(error))
             return
         st.rerun()  # the counts above
     if message := st.session_state.pop("embeddings_message", None):
-        st.success(message)
+        st.success(plain(message))
 
 
 def _read(app_state: AppState, file: Any, encoder: str) -> str:

@@ -7,6 +7,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.errors import LabError
 from lab.evaluation.gate_report import gate_report
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -18,15 +19,17 @@ def gate_line(app_state: AppState, run: Run, rule: Rule) -> None:
     try:
         report = gate_report(run, app_state.truth.truth(), rule)
     except LabError as error:
-        st.caption(f"The gate: {error}")
+        st.caption(f"The gate: {plain(error)}")
         return
-    text = f"The gate skipped **{report.gated} of {report.samples} samples** ({report.saved:.0%})."
+    text = (
+        f"The gate skipped **{report.gated:d} of {report.samples:d} samples** ({report.saved:.0%})."
+    )
     for label, row in report.labels.items():
         if row["recall"] is None:
             continue
         text += (
-            f" {label}: {row['hidden']} of {row['annotations']} annotated presences were never "
-            f"analysed; recall {row['recall']:.2f}"
+            f" {plain(label)}: {row['hidden']:d} of {row['annotations']:d} annotated presences "
+            f"were never analysed; recall {row['recall']:.2f}"
         )
         whole = row["recall_without_gate"]
         text += "." if whole is None else f", without the gate {whole:.2f}."

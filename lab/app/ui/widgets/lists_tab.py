@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import plain
 from lab.detectors.zero_shot.saved_lists import (
     check_rows,
     list_path,
@@ -18,6 +17,7 @@ from lab.detectors.zero_shot.saved_lists import (
     save_rows,
 )
 from lab.errors import LabError
+from lab.formats.markdown import code, plain
 
 _WORDS = {
     "brands": (
@@ -70,7 +70,7 @@ def edit_lists(app_state: AppState, kind: str) -> None:
             _delete(kind, name)
         return
     st.caption(
-        f"The classes of the detector `{detector}`. {how} Separate {terms} by “; ”. "
+        f"The classes of the detector {code(detector)}. {how} Separate {plain(terms)} by “; ”. "
         "A different list needs a new run."
     )
     edited = _table(kind, draft, column, terms)
@@ -83,12 +83,12 @@ def edit_lists(app_state: AppState, kind: str) -> None:
         st.error(plain(error))
     else:
         state = "not saved yet" if draft.is_changed else "as saved" if name else "as built in"
-        st.caption(f"{len(checked)} {kind if len(checked) != 1 else column}, {state}.")
+        st.caption(f"{len(checked)} {plain(kind if len(checked) != 1 else column)}, {state}.")
     _save_form(kind, name, draft, problem is not None)
     if message := st.session_state.pop(f"{kind}_message", None):
-        st.success(message)
+        st.success(plain(message))
     if name:
-        st.caption(f"Pass it to `{detector}` as `{kind}`:")
+        st.caption(f"Pass it to {code(detector)} as {code(kind)}:")
         st.code(saved[name], language=None, wrap_lines=True)
         _delete(kind, name)
 
@@ -100,7 +100,7 @@ def _delete(kind: str, name: str) -> None:
             list_path(kind, name).unlink(missing_ok=True)
             _drafts(kind).pop(name, None)
             st.session_state[f"{kind}_next"] = ""
-            st.session_state[f"{kind}_message"] = f"Deleted {plain(name)}."
+            st.session_state[f"{kind}_message"] = f"Deleted {name}."
             st.rerun()
 
 
@@ -182,5 +182,5 @@ def _save_form(kind: str, name: str | None, draft: _Draft, has_problem: bool) ->
         for done in {name, target}:
             _drafts(kind).pop(done, None)
         st.session_state[f"{kind}_next"] = target
-        st.session_state[f"{kind}_message"] = f"Saved as {plain(path.stem)}."
+        st.session_state[f"{kind}_message"] = f"Saved as {path.stem}."
         st.rerun()

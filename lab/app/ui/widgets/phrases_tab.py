@@ -14,6 +14,7 @@ from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
 from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.parts import added_folders
@@ -74,7 +75,7 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
         return
     found = compare_phrases(run, phrases, rule, annotations if label else None, label)
     for note in found.notes:
-        st.caption(note)
+        st.caption(plain(note))
     _show(app_state, run, found, annotations)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
     st.download_button(

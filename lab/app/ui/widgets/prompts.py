@@ -8,6 +8,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import clock
 from lab.detectors.open_vocabulary.prompts import INDEPENDENT_UP_TO, check_prompts, choose_mode
 from lab.errors import LabError, SettingError
+from lab.formats.markdown import plain
 from lab.jobs.job import Job
 from lab.runs.add_prompts import discard_unfinished
 from lab.runs.run import Run
@@ -33,7 +34,7 @@ def prompt_chips(label: str, key: str = KEY, known: list[str] | None = None) -> 
     """
     before: list[str] = st.session_state.get(key, [])
     prompts: list[str] = st.multiselect(
-        label,
+        plain(label),
         list(dict.fromkeys([*before, *(known or [])])),
         default=before,
         key=f"{key}_chips",
@@ -61,9 +62,9 @@ def mode_choice(count: int, key: str) -> str | None:
     try:
         used = choose_mode(mode, max(1, count))
     except SettingError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return mode
-    st.caption(f"Mode **{used}**: {_MODES[used]}.")
+    st.caption(f"Mode **{plain(used)}**: {_MODES[used]}.")
     return mode
 
 
@@ -72,7 +73,7 @@ def checked(prompts: list[str]) -> list[str] | None:
     try:
         return list(check_prompts(prompts))
     except SettingError as error:
-        st.info(str(error)) if not prompts else st.error(str(error))
+        st.info(plain(error)) if not prompts else st.error(plain(error))
         return None
 
 
@@ -115,7 +116,7 @@ def add_panel(app_state: AppState, run: Run) -> None:
             if job.is_active:
                 st.fragment(_progress, run_every=0.5)(app_state, run, job)
             elif job.error and (rejected is None or new == rejected):
-                st.error(job.error)
+                st.error(plain(job.error))
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
             _unfinished(app_state, run, left_over, from_s)
@@ -138,7 +139,9 @@ def _unfinished(app_state: AppState, run: Run, prompts: list[str], from_s: float
     # Continue is where Stop was: a second click there must not discard anything.
     words, drop, go_on = st.columns([5, 1, 1], vertical_alignment="center")
     analysed = run.effort(prompts[0]).ok
-    words.markdown(f"**{', '.join(prompts)}**: run on {analysed} of {run.effort().ok} samples.")
+    words.markdown(
+        f"**{plain(', '.join(prompts))}**: run on {analysed:d} of {run.effort().ok:d} samples."
+    )
     if go_on.button("Go on", width="stretch"):
         _start(app_state, run, prompts, from_s)
     with drop.popover("Forget", width="stretch"):
@@ -171,9 +174,10 @@ def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | No
         if not wanted:
             raise SettingError(f"the run has {', '.join(map(repr, valid))} already")
         if len(wanted) < len(valid):
-            st.toast(f"Already in the run: {', '.join(p for p in valid if p not in wanted)}")
+            st.toast(f"Already in the run: {plain(', '.join(p for p in valid if p not in wanted))}")
+        app_state.clip_file(run.media)
     except LabError as error:
-        st.error(str(error))
+        st.error(plain(error))
         return
     app_state.engine.submit(
         "prompts", f"{run.media['name']}: {', '.join(wanted)}", run_id=run.run_id, prompts=wanted,

@@ -12,6 +12,7 @@ from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
+from lab.formats.markdown import code, plain
 from lab.rules.rule import LabelRule
 from lab.runs.run import Run
 from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched
@@ -88,7 +89,8 @@ def show_audit(app_state: AppState, picked: Selection) -> None:
     free = unwatched(picked.runs, app_state.truth.truth(), picked.label)
     with st.expander("Draw a new audit", expanded=not audits):
         st.write(
-            f"{len(free)} of {len(picked.runs)} clips were not annotated for “{picked.label}”."
+            f"{len(free)} of {len(picked.runs)} clips were not annotated for "
+            f"“{plain(picked.label)}”."
         )
         first, second = st.columns(2)
         clips = int(first.number_input("Clips to draw", 2, 500, 12))
@@ -114,7 +116,8 @@ def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
     watched = _watched(app_state, audit) & set(audit.drawn)
     with st.container(border=True):
         st.markdown(
-            f"**Audit of {audit.created_utc[:16]}**, rule `{audit.rule_hash}`, seed {audit.seed}: "
+            f"**Audit of {plain(audit.created_utc[:16])}**, rule {code(audit.rule_hash)}, "
+            f"seed {audit.seed:d}: "
             f"{len(watched)} of {len(audit.drawn)} clips watched."
         )
         st.dataframe(
@@ -161,7 +164,7 @@ def _audit_table(figures: dict[str, Any]) -> None:
         )
     st.dataframe(pd.DataFrame(rows), hide_index=True)
     if figures["missing"]:
-        st.caption(f"Preliminary: {figures['missing']} drawn clips are not watched yet.")
+        st.caption(f"Preliminary: {plain(figures['missing'])} drawn clips are not watched yet.")
 
 
 def current_ask(app_state: AppState) -> dict[str, Any] | None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
+from lab.formats.markdown import plain
+
 
 def show_reasons(refused: Iterable[Mapping[str, str]]) -> None:
     """One caption with the reason for each figure that is missing; none if all are there.
@@ -19,5 +21,7 @@ def show_reasons(refused: Iterable[Mapping[str, str]]) -> None:
             if title not in names.setdefault(reason, []):
                 names[reason].append(title)
     if names:
-        lines = [f"No {', '.join(titles)}: {reason}." for reason, titles in names.items()]
+        lines = [
+            f"No {plain(', '.join(titles))}: {plain(reason)}." for reason, titles in names.items()
+        ]
         st.caption("  \n".join(lines))

@@ -9,6 +9,7 @@ import zlib
 import streamlit as st
 
 from lab.errors import SettingError
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -43,7 +44,7 @@ def current_rule(run: Run) -> Rule:
                 rule.check_floor(run.recipe["score_floor"])
                 rule.wanted(run.labels)
             except SettingError as error:
-                st.warning(str(error))
+                st.warning(plain(error))
                 rule = run.default_rule
         state.rule, state.rule_run = rule, run.run_id
         state.rule_n = state.get("rule_n", 0) + 1

@@ -13,6 +13,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import note_damage
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -143,7 +144,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         rule.check_floor(float(one.recipe["score_floor"]))
         rule.wanted(one.labels)
     except SettingError as error:
-        st.warning(f"{error}. The default rule is used.")
+        st.warning(f"{plain(error)}. The default rule is used.")
         rule, rule_name = one.default_rule, "default"
     who_alone = None if annotator == "everybody" else annotator
     return Selection(app_state, index, one, label, rule, rule_name, truth, tiou, who_alone)

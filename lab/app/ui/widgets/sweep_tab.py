@@ -12,6 +12,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule, rule_parameters
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve
@@ -40,7 +41,7 @@ def current_sweep(app_state: AppState, picked: Selection) -> Sweep | None:
 def show_sweep(app_state: AppState, picked: Selection) -> None:
     """Controls, progress, charts."""
     if not picked.has_coverage:
-        st.info(f"A sweep needs clips that were watched for “{picked.label}”.")
+        st.info(f"A sweep needs clips that were watched for “{plain(picked.label)}”.")
         return
     grid = _grid()
     key = _key(picked)
@@ -66,7 +67,7 @@ def show_sweep(app_state: AppState, picked: Selection) -> None:
     elif job.is_active:
         st.fragment(_progress, run_every=0.4)(app_state, job)
     elif (swept := current_sweep(app_state, picked)) is None:
-        st.error(job.error or "The sweep was cancelled.")
+        st.error(plain(job.error or "The sweep was cancelled."))
     else:
         if grid is not None and job.payload["grid"] != grid.to_dict():
             st.caption("The grid has changed: sweep again to update the charts.")
@@ -82,7 +83,7 @@ def _grid() -> RuleGrid | None:
             text = columns[i % 3].text_input(
                 title_of(name),
                 ", ".join(f"{v:g}" for v in getattr(default, name)),
-                help=declared[name].text if name in declared else None,
+                help=plain(declared[name].text) if name in declared else None,
                 key=f"keep_grid_{name}",
                 persist_state="session",
             )
@@ -102,7 +103,7 @@ def _grid() -> RuleGrid | None:
         }
         return RuleGrid(**made, thresholds=thresholds)  # type: ignore[arg-type]
     except ValueError as error:
-        st.error(f"The grid is not valid: {error}")
+        st.error(f"The grid is not valid: {plain(error)}")
         return None
 
 
@@ -230,7 +231,7 @@ def load_button(
 
     split: how it was chosen, for the notebook's entry if it is saved unchanged.
     """
-    if st.button(text, key=key, type="primary"):
+    if st.button(plain(text), key=key, type="primary"):
         # The clip that was last open on Tune, if it is among these.
         last = [r for r in picked.runs if r.run_id == st.session_state.get("tune_run")]
         run = (last or picked.covered or picked.runs)[0]
@@ -291,7 +292,7 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         margin={"l": 50, "r": 10, "t": 10, "b": 45},
     )
     st.plotly_chart(chart)
-    st.caption(f"The best {what.replace('_', ' ')} over all values of the other settings.")
+    st.caption(f"The best {plain(what.replace('_', ' '))} over all values of the other settings.")
 
 
 def _curves(picked: Selection) -> None:
@@ -333,6 +334,7 @@ def _curves(picked: Selection) -> None:
     st.plotly_chart(chart)
     zero = bars["without_score"]
     st.caption(
-        f"Samples by presence of the label; {zero['there']} present and {zero['not_there']} absent "
+        f"Samples by presence of the label; {zero['there']:d} present and "
+        f"{zero['not_there']:d} absent "
         "samples have no score."
     )

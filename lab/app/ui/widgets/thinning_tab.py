@@ -9,13 +9,14 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
+from lab.formats.markdown import plain
 from lab.tuning.thinning import thin
 
 
 def show_thinning(app_state: AppState, picked: Selection) -> None:
     """A dense run subsampled to 0.5, 1, 2 and 5 s at all phase offsets."""
     if not picked.has_coverage:
-        st.info(f"This needs clips that were watched for “{picked.label}”.")
+        st.info(f"This needs clips that were watched for “{plain(picked.label)}”.")
         return
     with st.spinner("Subsampling at all phase offsets…"):
         rows = thin(picked.covered, picked.truth, picked.rule, label=picked.label)

@@ -1,0 +1,140 @@
+"""The routes as an OpenAPI document, for programs and for the tests that attack them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.app.server.body import MAX_NAME_BYTES
+
+Schema = dict[str, Any]
+_NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}
+_NUMBER: Schema = {"type": "number", "minimum": -(2**53), "maximum": 2**53}
+_ERRORS = {
+    "400": "The request is not valid.",
+    "403": "No valid token, another site, or a file that the app may not open or write.",
+    "404": "There is no such run, clip or picture.",
+    "413": "The body is too large.",
+}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _object(required: str = "", **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": required.split()}
+
+
+_SCHEMAS: dict[str, Schema] = {
+    "RunId": _NAME,
+    "MediaId": _NAME,
+    "Label": _NAME,
+    "Rule": _object(
+        default=_ref("LabelRule"),
+        labels={"type": "object", "additionalProperties": _ref("LabelRule")},
+        only={"type": ["array", "null"], "items": _ref("Label")},
+    ),
+    "LabelRule": _object(
+        debounce={"type": "object", "additionalProperties": {}},
+        box_filter={"type": "object", "additionalProperties": {}},
+    ),
+    "Record": _object(
+        "kind label start_us end_us",
+        kind={"enum": ["annotation", "coverage", "verdict"]},
+        id=_NAME,
+        label=_ref("Label"),
+        start_us=_NUMBER,
+        end_us=_NUMBER,
+        annotator=_NAME,
+        origin={"enum": ["independent", "accepted", "queue", "audit"]},
+        verdict={"enum": ["accepted", "rejected"]},
+        run_id=_ref("RunId"),
+        rule_hash=_NAME,
+    ),
+    "Changes": _object(
+        add={"type": "array", "items": _ref("Record")},
+        delete={"type": "array", "items": _NAME},
+    ),
+    "Replay": _object(
+        "run_id rule",
+        run_id=_ref("RunId"),
+        rule=_ref("Rule"),
+        tiou=_NUMBER,
+        annotator={"type": ["string", "null"], "maxLength": MAX_NAME_BYTES},
+    ),
+    "Decisions": _object(
+        "run_id rule label",
+        run_id=_ref("RunId"),
+        rule=_ref("Rule"),
+        label=_ref("Label"),
+        most={"type": ["integer", "null"]},
+    ),
+    "Explain": _object(
+        "run_id rule label pts_s",
+        run_id=_ref("RunId"),
+        rule=_ref("Rule"),
+        label=_ref("Label"),
+        pts_s=_NUMBER,
+    ),
+    "Offset": _object("offset_us", offset_us=_NUMBER),
+    "Playhead": _object("pts_s", pts_s=_NUMBER),
+}
+_PARAMETERS: dict[str, Schema] = {
+    "run_id": _ref("RunId"),
+    "media_id": _ref("MediaId"),
+    "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
+    "name": _NAME,
+}
+# Path, method, what it does, the body's schema.
+_ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
+    ("/api/openapi.json", "get", "This document", None),
+    ("/api/health", "get", "Whether the app answers", None),
+    ("/api/media/{media_id}/file", "get", "A clip, or its copy for the browser", None),
+    ("/api/media/{media_id}/offset", "post", "Keep the offset of the browser's clock", "Offset"),
+    ("/api/media/{media_id}/annotations", "get", "The records of a clip", None),
+    ("/api/media/{media_id}/annotations", "post", "Add and delete records of a clip", "Changes"),
+    ("/api/decisions", "post", "The decisions of a rule over a label", "Decisions"),
+    ("/api/pictures/{media_id}/{pts_us}.jpg", "get", "The picture of a moment", None),
+    ("/api/runs/{run_id}/log", "get", "The score log of a run, for the player", None),
+    ("/api/runs/{run_id}/playhead", "post", "Where the player stands", "Playhead"),
+    ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
+    ("/api/explain", "post", "The rule's state at a moment", "Explain"),
+    ("/api/uploads/{name}", "put", "Upload a clip", None),
+)
+
+
+def document() -> Schema:
+    """The document, OpenAPI 3.1."""
+    paths: dict[str, Schema] = {}
+    for path, method, summary, body in _ROUTES:
+        operation: Schema = {
+            "summary": summary,
+            "responses": {"200": {"description": "Done."}}
+            | {status: {"description": text} for status, text in _ERRORS.items()},
+        }
+        parameters = [
+            {"name": name, "in": "path", "required": True, "schema": schema}
+            for name, schema in _PARAMETERS.items()
+            if f"{{{name}}}" in path
+        ]
+        if parameters:
+            operation["parameters"] = parameters
+        if body is not None:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {"application/json": {"schema": _ref(body)}},
+            }
+        if method == "put":
+            content = {"application/octet-stream": {"schema": {"type": "string"}}}
+            operation["requestBody"] = {"required": True, "content": content}
+        paths.setdefault(path, {})[method] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Sighting Lab", "version": "1"},
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{"token": []}],
+        "paths": paths,
+    }

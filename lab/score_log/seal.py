@@ -19,7 +19,7 @@ from lab.score_log.manifest import (
 from lab.score_log.parts import PartProblem, added_folders, is_set_aside, part_number, parts_of
 from lab.score_log.writer import ScoreLogWriter
 
-_OWN = frozenset([NAME, "lock", ADDED])
+_OWN = frozenset([NAME, "lock", ADDED, "run.json", "outcome.json"])
 _FOLDER = re.compile(r"[0-9]+")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 
 from lab.errors import StoreDamagedError, StoreError
-from lab.score_log.score_log import added_folders, read_manifest
+from lab.score_log.manifest import read_manifest
+from lab.score_log.parts import added_folders
 from lab.store.backups import copied_at, copies, expect_copies, read_copy
 from lab.store.catalog import Catalog
 from lab.store.damage import first_line, unusable
@@ -157,7 +158,7 @@ def _put_back(store: Store, run_id: str) -> None:
         store.create_runs([NewRun(run_id, recipe, _UNKNOWN_THRESHOLD)])
     else:
         new = NewRun(run_id, recipe, facts["threshold"], facts["environment"])
-        store.create_runs([new], media=None if known else facts["media"])
+        store.create_runs([new], media=() if known else [facts["media"]])
     with store.catalog.transaction() as db:
         if facts is not None:
             db.execute(

@@ -23,7 +23,7 @@ from lab.score_log.seal import log_state
 from lab.sinks.registered import sinks
 from lab.store.backups import copied_at, copies
 from lab.store.repair import damage_of, repair, unknown_runs
-from lab.store.store import Row, Store
+from lab.store.store import Store
 from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
@@ -191,7 +191,7 @@ def check_health(store: Store) -> list[str]:
     return check_logs(store, store.runs())[0]
 
 
-def check_logs(store: Store, runs: Iterable[Row]) -> tuple[list[str], list[str]]:
+def check_logs(store: Store, runs: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Problems of the score logs, and notes, one line each.
 
     runs: rows of the catalog. Every byte of finished logs is compared with its checksum. Notes

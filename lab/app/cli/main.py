@@ -142,8 +142,6 @@ def build_parser() -> argparse.ArgumentParser:
                 "lab doctor")  # fmt: skip
     d.add_argument("--repair", action="store_true",
                    help="restore a damaged catalog, and find its runs again")  # fmt: skip
-    command("worker", _worker, "Run jobs read from standard input; used by the app.",
-            "lab worker < jobs.jsonl")  # fmt: skip
     w = command("worker", _worker, "Run jobs read from standard input; used by the app.",
                 "lab worker < jobs.jsonl")  # fmt: skip
     w.add_argument("--trust", action="store_true",

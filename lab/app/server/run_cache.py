@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
 
+from lab.errors import StoreError
 from lab.runs.run import Run
 from lab.score_log.score_log import ADDED, log_fingerprint
 
@@ -68,11 +69,23 @@ class RunCache:
 
 
 def log_stamp(folder: Path) -> object:
-    """Changes whenever a log does. Cheap, for it is asked of thousands of logs at a time.
+    """Changes when a log is continued, or its files are. Cheap: it is asked of thousands at a time.
 
     Raises FileNotFoundError if there is no log.
     """
-    here, manifest = os.stat(folder), os.stat(f"{folder}/manifest.json")
-    if os.path.isdir(f"{folder}/{ADDED}"):  # whose parts change without this folder
+    here = os.stat(folder)
+    try:
+        manifest = os.stat(f"{folder}/manifest.json")
+    except FileNotFoundError:
+        return here.st_mtime_ns, "no manifest"
+    # The parts of added labels change without this folder.
+    added = whole_stamp(folder) if os.path.isdir(f"{folder}/{ADDED}") else None
+    return here.st_mtime_ns, manifest.st_ino, manifest.st_mtime_ns, added
+
+
+def whole_stamp(folder: Path) -> str:
+    """Changes also where a part is written over in its place."""
+    try:
         return log_fingerprint(folder)
-    return here.st_mtime_ns, manifest.st_ino, manifest.st_mtime_ns
+    except StoreError as error:
+        return str(error)

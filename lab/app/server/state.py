@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.app.server.computations import Computation, Computations, Report
-from lab.app.server.run_cache import RunCache, log_stamp
+from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.config import Config, load_config
 from lab.errors import LabError, NotFoundError
 from lab.jobs.engine import Engine
@@ -41,6 +41,7 @@ class AppState:
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
         self.computations = Computations()
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
+        self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}
         self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: dict[tuple[str, int], Job] = {}
@@ -52,12 +53,13 @@ class AppState:
 
         Raises NotFoundError if the store has no such run.
         """
-        stamp = self.log_stamp(run_id)
+        stamp, whole = self.log_stamp(run_id), whole_stamp(self.run_folder(run_id))
         run = self._cache.get(run_id, stamp)
-        if run is None or not run.has_boxes:
-            run = run or Run(self.store, run_id)
+        if run is None or not run.has_boxes or self._whole_stamps.get(run_id) != whole:
+            run = Run(self.store, run_id)
             _ = run.log
             self._cache.keep([(stamp, run)])
+            self._whole_stamps[run_id] = whole
         return run
 
     def run_folder(self, run_id: str) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 from lab.detectors.detector import Detector
 from lab.detectors.open_vocabulary.text_store import TextStore
 from lab.detectors.plugins.calls import third_party_call
+from lab.detectors.plugins.detstream import DetstreamDetector
 from lab.detectors.plugins.loading import arguments, call_factory, named_parameters
 from lab.detectors.plugins.ready_made import ReadyMadeDetector
 from lab.detectors.plugins.wrapper import complete
@@ -63,6 +64,8 @@ def as_detector(made: Any) -> Detector:
         raise SettingError(
             f"detector must be a registered name or an object with detect(frames), got {made!r:.80}"
         )
+    if isinstance(made, DetstreamDetector):  # its recipe says only how it adapts
+        return complete(made.adapted_name, made, {})
     if callable(getattr(made, "recipe", None)):
         return ReadyMadeDetector(made)
     return complete(type(made).__name__, made, {})

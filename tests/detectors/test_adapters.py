@@ -1,6 +1,7 @@
 """Detectors of detstream and algorithms of Stream Infer, as they are, in the lab."""
 
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -385,3 +386,20 @@ def test_the_real_detstream_gives_what_the_adapter_expects(peers):
 
     found = of_detstream(Real(present=True, confidence=0.5, box=(1, 2, 3, 4), label="owl"))
     assert rows(found) == [("owl", 0.5, [1, 2, 3, 4])]
+
+
+def test_an_adapted_detector_is_analysed_as_it_is(samples, tmp_path):
+    class Always:
+        def detect(self, image_bgr):
+            return SimpleNamespace(present=True, confidence=0.75, label="cat", box=(1, 1, 5, 5))
+
+    run = lab.analyze(
+        samples / "nothing.mp4",
+        detector=lab.DetstreamDetector(Always()),
+        every_s=2.0,
+        store=tmp_path,
+        progress=False,
+    )
+    assert set(run.log.scores("cat").tolist()) == {0.75}
+    assert run.recipe["detector"] == "Always"
+    assert run.recipe["adapter"]["style"] == "detstream"

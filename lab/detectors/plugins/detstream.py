@@ -59,6 +59,11 @@ class DetstreamDetector:
         self.batch_size = batch_size
         self.labels = (self._name,) if self._name else _labels_of(made)
 
+    @property
+    def adapted_name(self) -> str:
+        """What is inside, for a recipe."""
+        return type(self._made).__name__
+
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One result per frame; a frame that it cannot analyse is failed, with the reason."""
         batch = getattr(self._made, "detect_batch", None)

@@ -148,7 +148,7 @@ def parts_of(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[Pa
     Raises as `read_manifest` does.
     """
     manifest = read_manifest(folder) if manifest is None else manifest
-    listed = [_part(folder, one["name"], one) for one in manifest.get("parts", ())]
+    listed = [part_of(folder, one["name"], one) for one in manifest.get("parts", ())]
     if "parts" in manifest and not manifest.get("is_open"):
         return listed
     through = max([0, *(part.number for part in listed)])
@@ -156,7 +156,7 @@ def parts_of(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[Pa
         name = f"c{through:05d}"
         compacted = {_number(f): f.stem.removeprefix("samples-") for f in _samples(folder, True)}
         if through in compacted or through not in _set_aside(folder):
-            listed = [_part(folder, compacted.get(through, name))]
+            listed = [part_of(folder, compacted.get(through, name))]
     # Earlier versions did not reuse the numbers of parts that were set aside.
     skipped = frozenset() if "parts" in manifest else _set_aside(folder)
     return listed + _later_parts(folder, through, skipped)
@@ -174,13 +174,14 @@ def _later_parts(folder: Path, through: int, skipped: frozenset[int]) -> list[Pa
     parts, expected = [], through + 1 if through else min(names, default=0)
     for number in sorted(names):
         if number > expected and not skipped.intersection(range(expected, number)):
-            parts.append(_part(folder, f"{expected:05d}"))
-        parts.append(_part(folder, names[number]))
+            parts.append(part_of(folder, f"{expected:05d}"))
+        parts.append(part_of(folder, names[number]))
         expected = number + 1
     return parts
 
 
-def _part(folder: Path, name: str, facts: Mapping[str, Any] | None = None) -> Part:
+def part_of(folder: Path, name: str, facts: Mapping[str, Any] | None = None) -> Part:
+    """The part of this name. facts: as the manifest has them."""
     samples, detections = (folder / f"{kind}-{name}.parquet" for kind in KINDS)
     return Part(samples, detections, facts)
 

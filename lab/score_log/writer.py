@@ -31,12 +31,12 @@ from lab.score_log.manifest import (
 )
 from lab.score_log.parts import (
     DETECTIONS,
-    KINDS,
     SAMPLES,
     Part,
     PartProblem,
     added_folders,
     part_number,
+    part_of,
     parts_of,
 )
 from lab.score_log.score_log import read_log
@@ -208,7 +208,7 @@ class ScoreLogWriter:
                 detections = pa.concat_tables([d for _, d in tables], promote_options="default")
                 name = f"c{self._number:05d}"
                 self._write(name, samples, detections)
-                parts = [Part(*(self.folder / f"{k}-{name}.parquet" for k in KINDS))]
+                parts = [part_of(self.folder, name)]
             self._seal(parts)
         except PartProblem:
             return

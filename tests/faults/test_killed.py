@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 import lab
 from lab.runs.run import Run
 from lab.score_log.score_log import read_log
+from lab.score_log.seal import log_state
 from lab.store.store import Store
 
 # Everything is imported once; each line asks for a process of its own that has opened nothing yet.
@@ -102,6 +104,32 @@ def test_kills_at_random_moments_lose_nothing(samples, tmp_path, start, kills):
     if run_id:
         lab.resume(store, run_id, progress=False)
     compare_all(store, whole)
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.long)])
+@pytest.mark.parametrize("lost", ["samples-*.parquet", "manifest.json"])
+def test_kills_while_a_damaged_log_is_analysed_again_lose_nothing(
+    analysed, samples, tmp_path, start, kills, lost
+):
+    settings = {"every_s": 0, "labels": ["cat", "person"], "image_size": 320}
+    shutil.rmtree(tmp_path)
+    (run,) = analysed(tmp_path, (samples / "cat_then_person.mp4", settings))
+    folder, dice, whole = run.store.log_folder(run.run_id), random.Random(3), run
+    _ = whole.log
+    for _ in range(kills):
+        for file in folder.glob(lost):
+            file.unlink()
+        pid = start(run.run_id)
+        time.sleep(dice.uniform(0.05, 0.9))
+        if is_alive(pid):
+            os.kill(pid, signal.SIGKILL)
+        while is_alive(pid):
+            time.sleep(0.005)
+    for file in folder.glob(lost):
+        file.unlink()
+    lab.resume(run.store, run.run_id, progress=False)
+    assert log_state(folder).is_sealed
+    compare_all(run.store, whole)
 
 
 def compare_all(store, whole):

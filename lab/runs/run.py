@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.rules.box_filter import BoxFilter
-from lab.rules.decisions import Decision, decisions
+from lab.rules.decisions import Decisions, decisions
 from lab.rules.explain import explain
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
@@ -243,7 +243,7 @@ class Run:
         rows = [d.to_dict() for d in self.find_decisions(label, rule)]
         return pd.DataFrame(rows, columns=columns)
 
-    def find_decisions(self, label: str, rule: Rule | Debounce | None = None) -> list[Decision]:
+    def find_decisions(self, label: str, rule: Rule | Debounce | None = None) -> Decisions:
         """The decisions of a rule over one label, in order of time."""
         wanted = self.default_rule if rule is None else Rule.coerce(rule)
         wanted.wanted(self.labels)

@@ -181,7 +181,7 @@ def test_a_key_of_an_annotation_opens_the_catalog_once_and_its_figures_do_not(ru
 def test_the_records_of_other_clips_are_not_read_for_the_figures_of_one(run, monkeypatch):
     media_id, cache = run.media["media_id"], AnnotationCache(run.store)
     run.store.add_records(annotation(f"other-{i}", i) for i in range(300))
-    monkeypatch.delattr(Store, "all_records")
+    monkeypatch.setattr(Store, "all_records", None)
     (row,) = cache.change(media_id, {"add": [mark(annotator="ann")]})["records"]
     assert cache.figures(run, Rule(), tiou=0.5, annotator=None) is not None
     assert cache.of_media(media_id)["annotators"] == ["ann", "me"]

@@ -122,6 +122,27 @@ class ScoreLog:
         return order, np.searchsorted(self.label[order], np.arange(len(self.labels) + 1))
 
     @cached_property
+    def peaks(self) -> np.ndarray:
+        """The highest confidence of each label: float32, 0 for one that was never seen."""
+        peaks = np.zeros(len(self.labels), np.float32)
+        np.maximum.at(peaks, self.label, self.confidence)
+        return peaks
+
+    def rows_between(self, begin: int, end: int) -> np.ndarray:
+        """The positions of the detections of the samples from begin to end (exclusive)."""
+        order, sample = self._by_sample
+        first, last = np.searchsorted(sample, [begin, end]).tolist()
+        return np.arange(first, last) if order is None else order[first:last]
+
+    @cached_property
+    def _by_sample(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """The detections' positions sample by sample, None if they lie so, and their samples."""
+        if bool((self.sample[1:] >= self.sample[:-1]).all()):
+            return None, self.sample
+        order = np.argsort(self.sample, kind="stable")
+        return order, self.sample[order]
+
+    @cached_property
     def _is_whole(self) -> bool:
         return bool(self.ok.all())
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { makeAnswer, makeData, makeLog, makeSighting } from "./builders.js";
+import { makeAnswer, makeData, makeLog, makeOverview, makeSighting } from "./builders.js";
 import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer, settle } from "./fake_server.js";
@@ -59,8 +59,8 @@ beforeEach(async () => {
   server = new FakeServer();
   parentElement = make("div", "", playerPage());
   show({ data: makeData("A"), parentElement, setStateValue: () => {} });
-  const [log] = server.to("/api/runs/A/log");
-  await server.answer(log, makeLog("A", [[1, "cat", 0.9]]));
+  const [log] = server.to("/api/runs/A/overview");
+  await server.answer(log, makeOverview(makeLog("A", [[1, "cat", 0.9]])));
 });
 
 const part = (selector) => parentElement.player.root.querySelector(selector);

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from lab.app.server.log_routes import log_handlers
 from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
@@ -133,6 +134,10 @@ def routes(at: AppState | None = None) -> list[Route]:
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _with_error_responses(picture)),
         Route("/api/runs/{run_id}/log", _with_error_responses(log)),
         Route("/api/runs/{run_id}/playhead", _with_error_responses(playhead), methods=["POST"]),
+        *(
+            Route(path, _with_error_responses(handler), methods=methods)
+            for path, handler, methods in log_handlers(here)
+        ),
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
         Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),

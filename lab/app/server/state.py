@@ -153,16 +153,10 @@ class AppState:
         sightings = run.find(rule)
         effort = run.effort()
         hours = effort.analysed_s / 3600
-        filtered = {
-            label: [round(float(v), 4) for v in run.series(label, rule).scores]
-            for label in rule.wanted(run.labels)
-            if not rule.of(label).box_filter.passes_all
-        }
         return {
             "run_id": run.run_id,
             "sightings": [s.to_dict() for s in sightings],
             "rule_hash": rule.rule_hash,
-            "filtered_scores": filtered,
             "interval_s": run.sample_interval_s,
             "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
             "figures": {

@@ -73,7 +73,7 @@ export class Results {
     const { log, labels } = this.model;
     let text = NO_SIGHTING;
     if (!labels.length) text = "Nothing was detected above the score floor in this run.";
-    if (!log.pts.length) text = "No samples yet.";
+    if (!log.samples) text = "No samples yet.";
     const cell = { className: "empty", colSpan: HEADS.length, textContent: text };
     return element("tr", {}, element("td", cell));
   }

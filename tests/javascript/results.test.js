@@ -66,6 +66,20 @@ beforeEach(async () => {
 const part = (selector) => parentElement.player.root.querySelector(selector);
 const answer = (body) => server.answer(server.to("/api/replay").at(-1), body);
 
+test("of thousands of sightings the first are listed, more when asked for", async () => {
+  const all = Array.from({ length: 450 }, (_, i) => makeSighting("cat", i, i + 0.5));
+  await answer(makeAnswer(all));
+  const rows = () => part(".rows").querySelectorAll("tr.sighting").length;
+  const more = () => part(".rows").querySelector("button.more");
+  assert.equal(rows(), 200);
+  assert.equal(parentElement.player.root.dataset.sightings, 450);
+  assert.equal(more().textContent, "250 more sightings. Show more");
+  more().click();
+  more().click();
+  assert.equal(rows(), 450);
+  assert.equal(more(), null);
+});
+
 test("the table marks the sighting at the playhead", async () => {
   await answer(makeAnswer([makeSighting("cat", 1, 2), makeSighting("cat", 4, 5)]));
   parentElement.player.stage.video.showFrame(4.5);

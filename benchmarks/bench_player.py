@@ -82,9 +82,7 @@ def make_run(folder: Path, samples: int, boxes: int) -> str:
         )
         made.append(Sample(i, round(i * EVERY_S * 1e6), detections))
     recipe = {"detector": "made", "labels": list(LABELS), "score_floor": 0.05}
-    run = write_run(
-        Store(folder / "store"), media, recipe, made, every_s=EVERY_S, threshold=0.4
-    )
+    run = write_run(Store(folder / "store"), media, recipe, made, every_s=EVERY_S, threshold=0.4)
     return run.run_id
 
 
@@ -178,7 +176,9 @@ def main():
         sides = [measure(ROOT, Path(folder), run_id)]
         if given.before:
             sides.append(measure(given.before.resolve(), Path(folder), run_id))
-    print(f"{given.samples} samples, {given.boxes} boxes" + ("   now, before" if given.before else ""))
+    print(
+        f"{given.samples} samples, {given.boxes} boxes" + ("   now, before" if given.before else "")
+    )
     for name in sides[0]:
         print(f"{name:26}" + "".join(f"{side[name]:10.2f}" for side in sides))
 

@@ -82,20 +82,30 @@ def rows_around(
     its alert is not (-1, or one that a cooldown would silence). What is replayed is the stretch
     between two moments at which the rule has nothing open, pending or begun.
     """
-    quiet = debounce.exit_frames + debounce.enter_window
-    begin, end = _compiled_stretch()(
-        np.ascontiguousarray(pts_us, np.int64),
-        np.ascontiguousarray(scores, np.float32),
-        debounce.exit_threshold,
-        quiet,
-        seconds_to_us(debounce.merge_gap_s),
-        first,
-        last,
-    )
+    begin, end = settled_around(pts_us, scores, debounce, first, last)
     rows, count = replay_rows(pts_us[begin:end], scores[begin:end], debounce)
     rows = rows[:count]
     rows[:, :5] += begin
     return rows
+
+
+def settled_around(
+    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce, first: int, last: int
+) -> tuple[int, int]:
+    """The stretch around samples first to last before and after which nothing is undecided.
+
+    Returns its first sample and the one after its last. debounce: resolved to counts.
+    """
+    begin, end = _compiled_stretch()(
+        np.ascontiguousarray(pts_us, np.int64),
+        np.ascontiguousarray(scores, np.float32),
+        debounce.exit_threshold,
+        debounce.exit_frames + debounce.enter_window,
+        seconds_to_us(debounce.merge_gap_s),
+        first,
+        last,
+    )
+    return int(begin), int(end)
 
 
 def warm_up() -> None:

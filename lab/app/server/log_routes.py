@@ -37,7 +37,7 @@ def log_handlers(
     async def see_curves(request: Request) -> Response:
         body = await request.json()
         stretch = {
-            name: None if body.get(name) is None else _time(body[name])
+            name: None if body.get(name) is None else as_time_us(body[name])
             for name in ("from_us", "to_us")
         }
         labels, rule = list(map(str, body["labels"])), Rule.from_dict(body["rule"])
@@ -48,7 +48,7 @@ def log_handlers(
         )
 
     async def see_window(request: Request) -> Response:
-        from_us, to_us = (_time(request.query_params[name]) for name in ("from_us", "to_us"))
+        from_us, to_us = (as_time_us(request.query_params[name]) for name in ("from_us", "to_us"))
         return await _answer(
             here, request, lambda run, version: window(run, from_us, to_us, version=version)
         )
@@ -60,7 +60,7 @@ def log_handlers(
     ]
 
 
-def _time(value: object) -> int:
+def as_time_us(value: object) -> int:
     """A time in microseconds. Raises ValueError."""
     try:
         time_us = int(value)  # type: ignore[call-overload]

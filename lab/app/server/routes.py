@@ -15,11 +15,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from lab.app.server.log_routes import log_handlers
+from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import LabError
+from lab.rules.explain import explain_at
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -99,10 +100,12 @@ def routes(at: AppState | None = None) -> list[Route]:
     async def explain(request: Request) -> Response:
         body = await request.json()
         rule, moment = Rule.from_dict(body["rule"]), float(body["pts_s"])
-        rows = await run_in_threadpool(here.explain, str(body["run_id"]), body["label"], rule)
-        before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
-        found = before[-1] if before else {"state": "closed", "reason": "before the first sample"}
-        return JSONResponse({"run_id": str(body["run_id"]), **found})
+        run = await run_in_threadpool(here.run, str(body["run_id"]))
+        series = await run_in_threadpool(run.series, str(body["label"]), rule)
+        pts_us = as_time_us(moment * 1e6 + 1)  # the page's seconds are rounded
+        row = await run_in_threadpool(explain_at, series, rule.of(series.label), pts_us)
+        found = row or {"state": "closed", "reason": "before the first sample"}
+        return JSONResponse({"run_id": run.run_id, **found})
 
     async def offset(request: Request) -> Response:
         body = await request.json()

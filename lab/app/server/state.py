@@ -14,7 +14,6 @@ from lab.errors import SettingError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
-from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log import spans
@@ -37,7 +36,6 @@ class AppState:
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
         self._runs: OrderedDict[str, tuple[Any, Run]] = OrderedDict()
         self._media: dict[str, dict[str, Any]] = {}
-        self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: dict[tuple[str, int], Job] = {}
         self._copies: dict[str, Job] = {}
         self._guard = threading.Lock()
@@ -81,14 +79,6 @@ class AppState:
         with self._guard:
             if run_id in self._runs and self._runs[run_id][1].state != state:
                 del self._runs[run_id]
-
-    def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
-        """The tracker's trace; the last one is cached, since the playhead moves over it."""
-        run = self.run(run_id)
-        key = (run, rule.rule_hash, label)
-        if self._explained[0] != key:
-            self._explained = (key, explain(run.series(label, rule), rule.of(label)))
-        return self._explained[1]
 
     def media(self, media_id: str) -> dict[str, Any]:
         """A clip's row, cached until `forget`."""

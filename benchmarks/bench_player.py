@@ -3,9 +3,9 @@
     python benchmarks/bench_player.py [--samples 172800] [--boxes 2000000] [--before FOLDER]
 
 FOLDER is a checkout of another version, over the same store: the other side. It prints the seconds
-until curve and sightings are shown, until the boxes of a sample in the middle of the clip are drawn,
-the memory of the page (JavaScript's heap, arrays, and all of its process), what was sent, the memory
-of the app, and the seconds that the decisions of one label take.
+until curve and sightings are shown and until the boxes of a sample in the middle of the clip are
+drawn, the memory of the page (JavaScript's heap, arrays, and all of its process), what was sent,
+the memory of the app, and the seconds that the decisions of one label take.
 """
 
 import argparse
@@ -53,11 +53,9 @@ def make_clip(folder: Path, seconds: int) -> Path:
     """Black, small, a frame every ten seconds."""
     clip = folder / "day.mp4"
     black = f"color=black:size=160x90:rate=1/10:duration={seconds}"
-    subprocess.run(
-        ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", black]
-        + ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", str(clip)],
-        check=True,
-    )
+    encode = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
+    command = ["ffmpeg", "-loglevel", "error", "-f", "lavfi", "-i", black, *encode, str(clip)]
+    subprocess.run(command, check=True)
     return clip
 
 

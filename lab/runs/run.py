@@ -129,6 +129,10 @@ class Run:
     def log(self) -> ScoreLog:
         return read_log(self.store.log_folder(self.run_id))
 
+    def adopt_log(self, other: Run) -> None:
+        """Take over the log that another reading of the same run has in memory."""
+        self.__dict__["log"] = other.log
+
     def refresh(self) -> Run:
         """The same run as it is now."""
         return Run(self.store, self.run_id)

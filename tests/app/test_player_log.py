@@ -12,8 +12,9 @@ from lab.app.server.state import AppState
 from lab.config import Config
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce, LabelRule, Rule
-from lab.score_log.score_log import ScoreLog
-from tests.builders import make_run
+from lab.score_log.score_log import ScoreLog, read_log
+from lab.score_log.writer import ScoreLogWriter
+from tests.builders import make_detections, make_run
 
 PACKED = (
     "440000007b226e616d65223a225c7530306539222c22617272617973223a7b2261223a5b2275696e7438222c302c"
@@ -173,6 +174,24 @@ def test_the_browser_keeps_what_cannot_change_and_asks_again_for_the_rest(client
     assert "immutable" not in stale.headers["cache-control"]
     body = {"labels": ["cat"], "rule": PLAIN.to_dict(), "from_us": 0, "to_us": 10**9}
     assert unpack(client.post(f"{address}/curves", json=body).content)[0]["curves"] == ["cat"]
+
+
+def test_the_log_of_a_run_that_goes_on_is_read_again_only_when_it_has_grown(tmp_path, monkeypatch):
+    run = make_run(tmp_path, [0.5] * 20, every_s=0.5)
+    with run.store.catalog.transaction() as db:
+        db.execute("UPDATE runs SET state = 'running'")
+    state, read = AppState(Config(store=str(run.store.folder))), []
+    monkeypatch.setattr("lab.runs.run.read_log", lambda f: read.append(f) or read_log(f))
+    with ScoreLogWriter(run.store.log_folder(run.run_id), {}) as log:
+        for _ in range(3):
+            assert len(state.run(run.run_id).log.pts_us) == 20
+        assert len(read) == 1
+        log.add_sample(20, 10_000_000, make_detections())
+        log.flush()
+        assert len(state.run(run.run_id).log.pts_us) == 21
+        assert len(read) == 2
+    run.store.finish_run(run.run_id, "done", error=None, effort={}, elapsed_s=0.0)
+    assert state.run(run.run_id).state == "done"
 
 
 @pytest.mark.parametrize(

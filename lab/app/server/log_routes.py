@@ -75,7 +75,8 @@ async def _answer(here: AppState, request: Request, make: Make) -> Response:
     """Kept by the browser for good if the run is done and its version was asked for."""
     run_id = request.path_params["run_id"]
     run, version = await run_in_threadpool(_versioned, here, run_id)
-    is_final = run.state == "done" and request.query_params.get("v") == version.split("-")[0]
+    is_known = request.query_params.get("v") == version.split("-")[0]
+    is_final = run.state == "done" and not run.log.adding and is_known
     asked = hashlib.blake2b(str(request.url.query).encode(), digest_size=6).hexdigest()
     headers = {**(IMMUTABLE if is_final else REVALIDATED), "ETag": f'"{version}-{asked}"'}
     if request.method == "POST":

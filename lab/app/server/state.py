@@ -51,10 +51,14 @@ class AppState:
         with self._guard:
             cached = self._runs.get(run_id)
             fingerprint = log_fingerprint(folder)
-            if cached is not None and cached[0] == fingerprint and cached[1].state != "running":
+            is_same = cached is not None and cached[0] == fingerprint
+            if cached is not None and is_same and cached[1].state != "running":
                 self._runs.move_to_end(run_id)
                 return cached[1]
-        return self._keep(fingerprint, Run(self.store, run_id))
+        run = Run(self.store, run_id)
+        if cached is not None and is_same:
+            run.adopt_log(cached[1])
+        return self._keep(fingerprint, run)
 
     def runs(self, run_ids: list[str]) -> list[Run]:
         """Many runs, with one query of the catalog for those that are not cached."""

@@ -45,6 +45,7 @@ DETECTIONS = pa.schema(
     ]
 )
 _PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
+_MANY = 100_000  # detections
 ADDED = "added"  # the subfolder of labels that were added later, a log each
 
 
@@ -57,7 +58,7 @@ class ScoreLog:
     gated: bool, shape (n,); True where the sample was gated.
     reasons: position of a sample to why it failed or was gated.
     label: int32, shape (m,): positions in `labels`.
-    sample: int64, shape (m,): positions of the detections' samples.
+    sample: int32, shape (m,): positions of the detections' samples.
     confidence: float32, shape (m,). box_xyxy_px: float32, shape (m, 4).
     missing: for each label that was added later: bool, shape (n,), the samples on which that
         label was not analysed, or failed.
@@ -118,7 +119,7 @@ class ScoreLog:
     @cached_property
     def _by_label(self) -> tuple[np.ndarray, np.ndarray]:
         """The detections' positions label by label, and where each label's begin."""
-        order = np.argsort(self.label, kind="stable")
+        order = np.argsort(self.label, kind="stable").astype(np.int32)
         return order, np.searchsorted(self.label[order], np.arange(len(self.labels) + 1))
 
     @cached_property
@@ -249,6 +250,9 @@ def read_log(folder: Path) -> ScoreLog:
     for one in added_folders(folder):
         facts = read_manifest(one)
         log = _joined(log, _read_parts(one, facts), complete=bool(facts.get("complete")))
+    if len(log.sample) > _MANY:
+        # Arrow keeps what it has read with, which is several times the log.
+        pa.default_memory_pool().release_unused()
     return log
 
 
@@ -262,7 +266,7 @@ def _joined(log: ScoreLog, later: ScoreLog, *, complete: bool) -> ScoreLog:
     analysed[place[same & later.ok]] = True
     keep = same[later.sample]
     codes = np.array([labels.index(label) for label in later.labels], np.int32)
-    sample = np.concatenate([log.sample, place[later.sample[keep]]])
+    sample = np.concatenate([log.sample, place[later.sample[keep]].astype(np.int32)])
     order = np.argsort(sample, kind="stable")
     return replace(
         log,
@@ -286,7 +290,9 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
         try:
             # One reader at a time, without mapping: parts may be replaced under us.
             s = pq.read_table(samples_file, page_checksum_verification=True)
-            d = pq.read_table(detections_file, page_checksum_verification=True)
+            d = pq.read_table(
+                detections_file, page_checksum_verification=True, read_dictionary=["label"]
+            )
         except (OSError, pa.ArrowException) as error:
             damaged.append(f"{samples_file.name}: {str(error).splitlines()[0][:160]}")
             continue
@@ -301,6 +307,8 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
     )
     if "text" not in d.column_names:
         d = d.append_column("text", pa.nulls(len(d), pa.string()))
+    samples.clear()
+    detections.clear()
     return _in_memory(tuple(manifest["labels"]), s, d, tuple(damaged))
 
 
@@ -315,7 +323,7 @@ def _in_memory(
     ok = np.asarray(status == "ok", bool)
     text = d["text"]
     reasons = s["reason"].to_pylist() if not ok.all() else []
-    codes = d["label"].combine_chunks().dictionary_encode()
+    codes = d["label"].unify_dictionaries().combine_chunks().dictionary_encode()
     found = codes.dictionary.to_pylist()
     labels = (*labels, *sorted(set(found) - set(labels)))  # of a detector that declares none
     position = {label: i for i, label in enumerate(labels)}
@@ -326,7 +334,7 @@ def _in_memory(
         frame_index=s["frame_index"].to_numpy(),
         ok=ok,
         reasons={i: reasons[i] for i in np.flatnonzero(~ok).tolist()},
-        sample=np.searchsorted(pts, d["pts_us"].to_numpy()),
+        sample=np.searchsorted(pts, d["pts_us"].to_numpy()).astype(np.int32),
         label=lookup[codes.indices.to_numpy()] if len(codes) else np.zeros(0, np.int32),
         confidence=d["confidence"].to_numpy(),
         box_xyxy_px=np.stack(

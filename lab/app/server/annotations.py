@@ -150,7 +150,11 @@ class AnnotationCache:
 
 
 def _for_player(made: MediaRecords) -> dict[str, Any]:
-    records = [as_json(r) for r in (*made.annotations, *made.coverage, *made.verdicts)]
+    records = [
+        *map(as_json, made.annotations),
+        *map(as_json, made.coverage),
+        *map(as_json, made.verdicts),
+    ]
     return {"records": records, "annotators": made.annotators}
 
 

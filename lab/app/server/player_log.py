@@ -146,7 +146,7 @@ def _curves(
         width_us = max(1, -(-(int(pts_us[-1]) - int(pts_us[0]) + 1) // MOST_BINS))
         bins = (pts_us - pts_us[0]) // width_us
         starts = np.flatnonzero(np.append(True, bins[1:] != bins[:-1]))
-    arrays = {"at_us": pts_us[starts].astype(np.float64)}
+    arrays: dict[str, np.ndarray] = {"at_us": pts_us[starts].astype(np.float64)}
     failed = np.where(log.ok | log.gated, 0, FAILED)[begin:end]
     for i, label in enumerate(labels):
         scored = log.ok_of(label)[begin:end]

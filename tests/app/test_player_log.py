@@ -231,6 +231,12 @@ def test_curves_that_make_no_sense_are_refused_in_one_line(client, long_run, cha
     assert "\n" not in answer.text
 
 
+def test_an_overview_of_labels_that_make_no_sense_is_refused_in_one_line(client, long_run):
+    for query in ("label=otter", "label=cat&" * 65):
+        answer = client.get(f"/api/runs/{long_run.run_id}/overview?{query}")
+        assert (answer.status_code, answer.text.count("\n")) == (400, 0)
+
+
 def test_infinity_is_no_time(client, long_run):
     body = '{"labels": ["cat"], "rule": {}, "from_us": Infinity}'
     answer = client.post(f"/api/runs/{long_run.run_id}/curves", content=body)

@@ -159,6 +159,14 @@ test("of a run that goes on only its end is fetched again", async () => {
   assert.deepEqual(asked(), [0, 1, 2, 2]);
 });
 
+test("what goes with a damaged part is not shown any more", async () => {
+  await open([], { pts_us: HOUR.slice(0, 12), damaged: [] }, { end_us: 3_600_000_000 });
+  await sampleAt(130_000_000);
+  log = makeLog("A", [], { pts_us: HOUR.slice(0, 6), state: "interrupted" });
+  model.setLog({ ...makeOverview(log), damaged: ["samples-00002.parquet"] });
+  assert.equal((await sampleAt(130_000_000)).pts_us, 100_000_000);
+});
+
 test("while a prompt is added every window may change", async () => {
   await open(ROWS, { adding: ["owl"] });
   assert.equal((await sampleAt(0)).detections().length, 1);

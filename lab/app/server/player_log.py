@@ -72,8 +72,6 @@ def curves(
 
     Raises SettingError for a label that the run does not have, or too many.
     """
-    if len(labels) > MOST_LABELS:
-        raise SettingError(f"at most {MOST_LABELS} labels have curves in one answer")
     first_us, last_us = _whole(run.log)
     stretch = (first_us if from_us is None else from_us, last_us if to_us is None else to_us)
     about, arrays = _curves(run, labels, rule, *stretch)
@@ -135,6 +133,8 @@ def _small(values: np.ndarray) -> np.ndarray:
 def _curves(
     run: Run, labels: list[str], rule: Rule | None, from_us: int, to_us: int
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    if len(labels) > MOST_LABELS:
+        raise SettingError(f"at most {MOST_LABELS} labels have curves in one answer")
     log = run.log
     begin = max(0, int(np.searchsorted(log.pts_us, from_us)) - 1)
     end = min(len(log.pts_us), int(np.searchsorted(log.pts_us, to_us, "right")) + 1)

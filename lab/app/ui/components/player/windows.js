@@ -21,11 +21,14 @@ export class Windows {
     this.retryAt = 0;
   }
 
-  // The log has changed: samples came after the last, and labels that join are on all of them.
+  // The log has changed: samples came after the last, or went with a part that is damaged; labels
+  // that join are on all samples.
   refresh(before, log) {
-    const isEverywhere = before.adding.length > 0 || log.adding.length > 0;
+    const isJoining = before.adding.length > 0 || log.adding.length > 0;
+    const isEverywhere = isJoining || String(before.damaged) !== String(log.damaged);
+    const last = numberOf(Math.min(before.last_us ?? 0, log.last_us ?? 0));
     for (const [number, window] of this.kept) {
-      const isLast = window.after_us === null || number >= numberOf(before.last_us ?? 0);
+      const isLast = window.after_us === null || number >= last;
       if (isEverywhere || isLast) window.isStale = true;
     }
   }

@@ -106,10 +106,16 @@ def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
             page.wait_for_selector('[data-test-script-state="notRunning"]')
             sent = []
             page.on("response", lambda answer: sent.append(answer))
+            renderer, before_s = renderer_process(), cpu_s(app.process)
+            page_before_s = cpu_s(renderer)
             begun = time.perf_counter()
             page.goto(f"{app.url}/tune?run={run_id}", wait_until="commit")
             page.wait_for_function(DRAWN, polling=20)
-            found = {"first curve, s": time.perf_counter() - begun}
+            found = {
+                "first curve, s": time.perf_counter() - begun,
+                "  processor, app, s": cpu_s(app.process) - before_s,
+                "  processor, page, s": cpu_s(renderer) - page_before_s,
+            }
             page.wait_for_timeout(2000)
             begun = time.perf_counter()
             page.evaluate(SEEK, 40_000)
@@ -120,12 +126,7 @@ def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
             heap = devtools.send("Runtime.getHeapUsage")
             found["JavaScript's heap, MB"] = heap["usedSize"] / 1e6
             found["arrays, MB"] = heap.get("backingStorageSize", 0) / 1e6
-            renderers = [
-                p
-                for p in psutil.Process().children(recursive=True)
-                if any(word == "--type=renderer" for word in p.cmdline())
-            ]
-            found["page's process, MB"] = max(p.memory_info().rss for p in renderers) / 1e6
+            found["page's process, MB"] = renderer.memory_info().rss / 1e6
             logs = [a for a in sent if f"/api/runs/{run_id}/" in a.url]
             found["sent of the log, MB"] = sum(size_of(a) for a in logs) / 1e6
             found["app's process, MB"] = app.process.memory_info().rss / 1e6
@@ -134,6 +135,19 @@ def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
     finally:
         app.stop()
     return found
+
+
+def renderer_process() -> psutil.Process:
+    """That of the page: the largest."""
+    renderers = [
+        p for p in psutil.Process().children(recursive=True) if "--type=renderer" in p.cmdline()
+    ]
+    return max(renderers, key=lambda p: p.memory_info().rss)
+
+
+def cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
 
 
 def size_of(answer) -> int:

@@ -1,5 +1,7 @@
 """What the player gets of a run's log: overview, curves, windows; none grows with the clip."""
 
+import json
+
 import numpy as np
 import pytest
 from starlette.applications import Starlette
@@ -241,3 +243,20 @@ def test_infinity_is_no_time(client, long_run):
     body = '{"labels": ["cat"], "rule": {}, "from_us": Infinity}'
     answer = client.post(f"/api/runs/{long_run.run_id}/curves", content=body)
     assert answer.status_code == 400
+
+
+def test_a_moment_is_explained_and_decisions_are_counted_of_the_rule_that_is_sent(client, long_run):
+    rule = Rule.coerce(Debounce(enter_threshold=0.7, enter_frames=2, cooldown_s=60))
+    body = {"run_id": long_run.run_id, "rule": rule.to_dict(), "label": "cat"}
+    trace = long_run.explain("cat", rule)
+    for pts_s in (0.0, 1234.5, 3500.2, 3999.5):
+        said = client.post("/api/explain", json={**body, "pts_s": pts_s}).json()
+        row = trace[trace["pts_s"] <= pts_s].iloc[-1]
+        assert (said["pts_s"], said["reason"]) == (row["pts_s"], row["reason"])
+    before = client.post("/api/explain", json={**body, "pts_s": -5}).json()
+    assert before["reason"] == "before the first sample"
+    found = client.post("/api/decisions", json=body).json()
+    assert found["total"] == len(long_run.find_decisions("cat", rule)) > 400
+    assert len(found["decisions"]) == 400
+    text = json.dumps({**body, "pts_s": 0}).replace('"pts_s": 0', '"pts_s": Infinity')
+    assert client.post("/api/explain", content=text).status_code == 400

@@ -1,22 +1,26 @@
 """The trace as a list of decisions, each with the smallest change that would have turned it.
 
 A change is of one setting, and it is tried: it is only named if a replay with it decides otherwise.
+That takes far longer than finding the decisions, so it is done for those that are looked at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, overload
 
 import numpy as np
 
-from lab.rules.replay import replay_rows
+from lab.rules.replay import replay_rows, rows_around
 from lab.rules.rule import Debounce, Rule
 from lab.rules.series import ScoreSeries
 from lab.score_log.spans import true_runs
 
+Why = tuple[str, str | None, float | None]  # reason, setting, value
 Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted", "silenced"]
+_ANNOUNCED: Why = ("announced to sinks", None, None)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,45 @@ class Decision:
         }
 
 
-def decisions(series: ScoreSeries, debounce: Debounce) -> list[Decision]:
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """A decision whose reason is not yet known. Positions are of scored samples.
+
+    explain: the reason, and the setting and value that would have turned it.
+    """
+
+    kind: Kind
+    at: int
+    start: int
+    end: int
+    explain: Callable[[], Why]
+
+
+class Decisions(Sequence[Decision]):
+    """Decisions in order of time; each gets its reason when it is taken out."""
+
+    def __init__(self, pts_us: np.ndarray, found: list[_Found]) -> None:
+        self._pts_us = pts_us
+        self._found = sorted(found, key=lambda f: (f.at, f.start))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    @overload
+    def __getitem__(self, which: int) -> Decision: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Decision]: ...
+    def __getitem__(self, which: int | slice) -> Decision | list[Decision]:
+        if isinstance(which, slice):
+            return [self._explained(f) for f in self._found[which]]
+        return self._explained(self._found[which])
+
+    def _explained(self, f: _Found) -> Decision:
+        at_us, start_us, end_us = (int(self._pts_us[i]) for i in (f.at, f.start, f.end))
+        return Decision(f.kind, at_us, start_us, end_us, *f.explain())
+
+
+def decisions(series: ScoreSeries, debounce: Debounce) -> Decisions:
     """The decisions of a rule over one label, in order of time.
 
     Raises SettingError for a threshold below the run's score floor.
@@ -56,10 +98,9 @@ def decisions(series: ScoreSeries, debounce: Debounce) -> list[Decision]:
     Rule.coerce(debounce).check_floor(series.score_floor)
     trial = _Trial(series)
     if not len(trial.pts):
-        return []
+        return Decisions(trial.pts, [])
     counts = series.resolve(debounce)
-    found = [*trial.not_opened(counts), *trial.of_sightings(counts)]
-    return sorted(found, key=lambda d: (d.pts_us, d.start_us))
+    return Decisions(trial.pts, [*trial.not_opened(counts), *trial.of_sightings(counts)])
 
 
 class _Trial:
@@ -74,7 +115,7 @@ class _Trial:
 
     def overlapping(self, debounce: Debounce, a: int, b: int) -> int:
         """How many sightings overlap samples a to b."""
-        rows = self.rows(debounce)
+        rows = rows_around(self.pts, self.scores, debounce, a, b)
         return int(((rows[:, 0] <= b) & (rows[:, 2] >= a)).sum())
 
     def smallest(
@@ -89,7 +130,7 @@ class _Trial:
                 best = (distance, name, value)
         return best[1], best[2]
 
-    def not_opened(self, d: Debounce) -> Iterator[Decision]:
+    def not_opened(self, d: Debounce) -> Iterator[_Found]:
         """Stretches near the threshold in which no sighting opened."""
         bare = _with(_with(d, "min_duration_s", 0.0), "merge_gap_s", 0.0)
         inside = np.zeros(len(self.pts), bool)
@@ -98,20 +139,21 @@ class _Trial:
             inside[offset] = True
         near = ~inside & (self.scores >= max(self.floor, 0.5 * d.enter_threshold))
         for a, b in _stretches(near, d.exit_frames):
-            part = self.scores[a : b + 1]
-            over = part >= d.enter_threshold
-            peak = float(part.max())
-            if not over.any():
-                missed = d.enter_threshold - peak
-                reason = f"highest score {peak:.3f}, below enter_threshold by {missed:.3f}"
-            else:
-                run = max((y - x + 1 for x, y in true_runs(over)), default=0)
-                reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
-            setting, value = self.smallest(
-                d, self._openers(d, part), lambda r, a=a, b=b: self.overlapping(r, a, b) > 0
-            )
-            at = a + int(part.argmax())
-            yield self._decision("not_opened", at, a, b, reason, setting, value)
+            at = a + int(self.scores[a : b + 1].argmax())
+            yield _Found("not_opened", at, a, b, partial(self._why_not_opened, d, a, b))
+
+    def _why_not_opened(self, d: Debounce, a: int, b: int) -> Why:
+        part = self.scores[a : b + 1]
+        over = part >= d.enter_threshold
+        peak = float(part.max())
+        if not over.any():
+            missed = d.enter_threshold - peak
+            reason = f"highest score {peak:.3f}, below enter_threshold by {missed:.3f}"
+        else:
+            run = max((y - x + 1 for x, y in true_runs(over)), default=0)
+            reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
+        opens = lambda r: self.overlapping(r, a, b) > 0  # noqa: E731
+        return reason, *self.smallest(d, self._openers(d, part), opens)
 
     def _openers(self, d: Debounce, part: np.ndarray) -> Iterator[tuple[str, float]]:
         """Changes that could open a sighting over a stretch."""
@@ -136,27 +178,32 @@ class _Trial:
                 int(min(at[d.enter_frames - 1 :] - at[: len(at) - d.enter_frames + 1]) + 1),
             )
 
-    def of_sightings(self, d: Debounce) -> Iterator[Decision]:
+    def of_sightings(self, d: Debounce) -> Iterator[_Found]:
         bare = _with(_with(d, "min_duration_s", 0.0), "merge_gap_s", 0.0)
         joined = self.rows(_with(d, "min_duration_s", 0.0))
-        kept = {int(r[0]): r for r in self.rows(d)}
+        rows = self.rows(d)
+        kept = set(rows[:, 0].tolist())
         segments = self.rows(bare)
-        for i, segment in enumerate(segments):
+        wholes = joined[np.searchsorted(joined[:, 0], segments[:, 0], "right") - 1]
+        for i, (segment, whole) in enumerate(zip(segments, wholes, strict=True)):
             onset, confirmed, offset, closed = (int(v) for v in segment[:4])
-            whole = joined[(joined[:, 0] <= onset) & (joined[:, 2] >= offset)][0]
             if int(whole[0]) != onset:
-                yield self._merged(d, segments[i - 1], segment)
+                start = int(segments[i - 1][0])
+                why = partial(self._why_merged, d, segments[i - 1], segment)
+                yield _Found("merged", confirmed, start, offset, why)
             else:
-                yield self._opened(d, onset, confirmed, offset)
+                why = partial(self._why_opened, d, onset, confirmed, offset)
+                yield _Found("opened", confirmed, onset, offset, why)
             last = int(whole[2]) == offset
             if last and int(whole[0]) not in kept:
-                yield self._dropped(d, whole)
+                why = partial(self._why_dropped, d, whole)
+                yield _Found("dropped", int(whole[3]), int(whole[0]), int(whole[2]), why)
             elif not segment[6] and last:
-                yield self._closed(d, segments, i, onset, offset, closed)
-        for row in kept.values():
-            yield from self._alert(d, row)
+                why = partial(self._why_closed, d, segments, i)
+                yield _Found("closed", closed, onset, offset, why)
+        yield from self._alerts(d, rows)
 
-    def _opened(self, d: Debounce, onset: int, confirmed: int, offset: int) -> Decision:
+    def _why_opened(self, d: Debounce, onset: int, confirmed: int, offset: int) -> Why:
         count = confirmed - onset + 1
         reason = f"{d.enter_frames} over within {count} samples from {self.pts[onset] / 1e6:.2f} s"
         part = self.scores[onset : offset + 1].astype(np.float64)
@@ -167,21 +214,15 @@ class _Trial:
             changes.append(("enter_threshold", _up(float(kth.max()))))
         longest = max((y - x + 1 for x, y in true_runs(part >= d.enter_threshold)), default=0)
         changes.append(("enter_frames", longest + 1))
-        setting, value = self.smallest(
-            d,
-            iter(changes),
-            lambda r: (
-                self.overlapping(
-                    _with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0), onset, offset
-                )
-                == 0
-            ),
-        )
-        return self._decision("opened", confirmed, onset, offset, reason, setting, value)
 
-    def _closed(
-        self, d: Debounce, segments: np.ndarray, i: int, onset: int, offset: int, closed: int
-    ) -> Decision:
+        def stays_closed(r: Debounce) -> bool:
+            bare = _with(_with(r, "min_duration_s", 0.0), "merge_gap_s", 0.0)
+            return self.overlapping(bare, onset, offset) == 0
+
+        return reason, *self.smallest(d, iter(changes), stays_closed)
+
+    def _why_closed(self, d: Debounce, segments: np.ndarray, i: int) -> Why:
+        onset, _, offset, closed = (int(v) for v in segments[i][:4])
         reason = f"{d.exit_frames} under in a row after {self.pts[offset] / 1e6:.2f} s"
         changes: list[tuple[str, float]] = [("exit_frames", d.exit_frames + 1)]
         after = self.scores[offset + 1 : closed + 1].astype(np.float64)
@@ -193,59 +234,44 @@ class _Trial:
             changes.append(("exit_frames", int(next_onset - offset)))
 
         def lasts(r: Debounce) -> bool:
-            rows = self.rows(r)
+            rows = rows_around(self.pts, self.scores, r, onset, offset)
             rows = rows[(rows[:, 0] <= onset) & (rows[:, 2] >= offset)]
             return bool(len(rows)) and bool(rows[0][2] > offset or rows[0][6])
 
-        setting, value = self.smallest(d, iter(changes), lasts)
-        return self._decision("closed", closed, onset, offset, reason, setting, value)
+        return reason, *self.smallest(d, iter(changes), lasts)
 
-    def _merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Decision:
+    def _why_merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Why:
         gap_s = float(self.pts[segment[0]] - self.pts[before[2]]) / 1e6
         reason = f"begins {gap_s:.2f} s after the one before, within merge_gap_s: continues it"
         value = max(0.0, gap_s - 0.01)
         turned = lambda r: self.overlapping(r, int(before[0]), int(segment[2])) > 1  # noqa: E731
-        setting, value_ = self.smallest(d, iter([("merge_gap_s", value)]), turned)
-        return self._decision(
-            "merged", int(segment[1]), int(before[0]), int(segment[2]), reason, setting, value_
-        )
+        return reason, *self.smallest(d, iter([("merge_gap_s", value)]), turned)
 
-    def _dropped(self, d: Debounce, row: np.ndarray) -> Decision:
+    def _why_dropped(self, d: Debounce, row: np.ndarray) -> Why:
         lasted = float(self.pts[row[2]] - self.pts[row[0]]) / 1e6
         reason = f"lasts {lasted:.2f} s, less than min_duration_s {d.min_duration_s:g}"
         turned = lambda r: self.overlapping(r, int(row[0]), int(row[2])) > 0  # noqa: E731
-        setting, value = self.smallest(d, iter([("min_duration_s", lasted)]), turned)
-        return self._decision(
-            "dropped", int(row[3]), int(row[0]), int(row[2]), reason, setting, value
-        )
+        return reason, *self.smallest(d, iter([("min_duration_s", lasted)]), turned)
 
-    def _alert(self, d: Debounce, row: np.ndarray) -> Iterator[Decision]:
-        onset, confirmed, offset, alert = int(row[0]), int(row[1]), int(row[2]), int(row[5])
-        if alert >= 0:
-            yield self._decision("alerted", alert, onset, offset, "announced to sinks", None, None)
-        elif d.cooldown_s:
-            reason = f"announced less than {d.cooldown_s:g} s ago (cooldown from {d.cooldown_from})"
-            earlier = [r for r in self.rows(d) if int(r[5]) >= 0 and int(r[5]) < confirmed]
-            setting = value = None
-            if earlier:
-                since = earlier[-1][2] if d.cooldown_from == "end" else earlier[-1][5]
-                value = float(self.pts[confirmed] - self.pts[since]) / 1e6
-                setting = "cooldown_s" if value > 0 else None
-            yield self._decision("silenced", confirmed, onset, offset, reason, setting, value)
+    def _alerts(self, d: Debounce, rows: np.ndarray) -> Iterator[_Found]:
+        alerted = rows[rows[:, 5] >= 0]
+        for row in rows.tolist():
+            onset, confirmed, offset, alert = row[0], row[1], row[2], row[5]
+            if alert >= 0:
+                yield _Found("alerted", alert, onset, offset, lambda: _ANNOUNCED)
+            elif d.cooldown_s:
+                # Alerts rise with their sightings.
+                earlier = alerted[: np.searchsorted(alerted[:, 5], confirmed)]
+                why = partial(self._why_silenced, d, confirmed, earlier)
+                yield _Found("silenced", confirmed, onset, offset, why)
 
-    def _decision(
-        self,
-        kind: Kind,
-        at: int,
-        a: int,
-        b: int,
-        reason: str,
-        setting: str | None,
-        value: float | None,
-    ) -> Decision:
-        return Decision(
-            kind, int(self.pts[at]), int(self.pts[a]), int(self.pts[b]), reason, setting, value
-        )
+    def _why_silenced(self, d: Debounce, confirmed: int, earlier: np.ndarray) -> Why:
+        reason = f"announced less than {d.cooldown_s:g} s ago (cooldown from {d.cooldown_from})"
+        if not len(earlier):
+            return reason, None, None
+        since = earlier[-1][2] if d.cooldown_from == "end" else earlier[-1][5]
+        value = float(self.pts[confirmed] - self.pts[since]) / 1e6
+        return reason, "cooldown_s" if value > 0 else None, value
 
 
 def _with(debounce: Debounce, name: str, value: float) -> Debounce:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from lab.rules.replay import replay_rows, settled_around
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.rules.series import ScoreSeries
 from lab.rules.tracker import LabelTracker, Tracker
@@ -16,12 +19,46 @@ def explain(series: ScoreSeries, rule: LabelRule) -> list[dict[str, Any]]:
     state: `closed`, `entering`, `open`, `leaving`, `ended` (waiting for the merge gap to pass),
     `failed`, or `gated` (held back from the detector).
     """
+    return _trace(series, rule, _tracker(series, rule), 0, len(series.sample_pts_us))
+
+
+def explain_at(series: ScoreSeries, rule: LabelRule, pts_us: int) -> dict[str, Any] | None:
+    """The row of `explain` of the last sample at or before a time; None before the first.
+
+    The tracker is fed from the last moment at which nothing was undecided.
+    """
+    position = int(np.searchsorted(series.sample_pts_us, pts_us, "right")) - 1
+    if position < 0:
+        return None
+    if not series.scored[position]:
+        return _trace(series, rule, _tracker(series, rule), position, position + 1)[0]
+    debounce, scored = series.resolve(rule.debounce), np.flatnonzero(series.scored)
+    at = int(np.searchsorted(scored, position))
+    begin, _ = settled_around(series.pts_us, series.scores, debounce, at, at)
+    tracker = _tracker(series, rule)
+    rows, n = replay_rows(series.pts_us, series.scores, debounce)
+    alerted = rows[:n][(rows[:n, 5] >= 0) & (rows[:n, 2] < begin)]
+    if len(alerted):
+        state = tracker.of(series.label)
+        state.last_alert_us = int(series.pts_us[alerted[-1, 5]])
+        state.last_alerted_offset_us = int(series.pts_us[alerted[-1, 2]])
+    return _trace(series, rule, tracker, int(scored[begin]), position + 1)[-1]
+
+
+def _tracker(series: ScoreSeries, rule: LabelRule) -> Tracker:
+    only = Rule(default=rule, only=(series.label,))
+    return Tracker(only, every_s=series.interval_s, start_us=series.start_us)
+
+
+def _trace(
+    series: ScoreSeries, rule: LabelRule, tracker: Tracker, begin: int, end: int
+) -> list[dict[str, Any]]:
+    """The rows of the samples from begin to end (exclusive), which are fed to the tracker."""
     debounce, label = series.resolve(rule.debounce), series.label
-    only = Rule(default=rule, only=(label,))
-    tracker = Tracker(only, every_s=series.interval_s, start_us=series.start_us)
-    scores = iter(series.scores)
+    scores = iter(series.scores[np.count_nonzero(series.scored[:begin]) :])
     rows = []
-    for position, pts_us in enumerate(series.sample_pts_us.tolist()):
+    for position in range(begin, end):
+        pts_us = int(series.sample_pts_us[position])
         if not series.scored[position]:
             rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_scored(series, position)})
             continue

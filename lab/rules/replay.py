@@ -73,6 +73,41 @@ def replay_rows(
     )
 
 
+def rows_around(
+    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce, first: int, last: int
+) -> np.ndarray:
+    """The rows of `replay_rows` that lie around the samples `first` to `last`.
+
+    Every sighting that overlaps these samples is among them, as in a replay of everything, only
+    its alert is not (-1, or one that a cooldown would silence). What is replayed is the stretch
+    between two moments at which the rule has nothing open, pending or begun.
+    """
+    begin, end = settled_around(pts_us, scores, debounce, first, last)
+    rows, count = replay_rows(pts_us[begin:end], scores[begin:end], debounce)
+    rows = rows[:count]
+    rows[:, :5] += begin
+    return rows
+
+
+def settled_around(
+    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce, first: int, last: int
+) -> tuple[int, int]:
+    """The stretch around samples first to last before and after which nothing is undecided.
+
+    Returns its first sample and the one after its last. debounce: resolved to counts.
+    """
+    begin, end = _compiled_stretch()(
+        np.ascontiguousarray(pts_us, np.int64),
+        np.ascontiguousarray(scores, np.float32),
+        debounce.exit_threshold,
+        debounce.exit_frames + debounce.enter_window,
+        seconds_to_us(debounce.merge_gap_s),
+        first,
+        last,
+    )
+    return int(begin), int(end)
+
+
 def warm_up() -> None:
     """Compile, so that the first slider does not wait for it."""
     replay_rows(np.arange(4, dtype=np.int64), np.ones(4, np.float32), Debounce())
@@ -84,6 +119,42 @@ def compiled_loop() -> Any:
     import numba
 
     return numba.njit(cache=True, nogil=True)(_loop)
+
+
+@cache
+def _compiled_stretch() -> Any:
+    import numba
+
+    return numba.njit(cache=True, nogil=True)(_stretch)
+
+
+def _stretch(pts, scores, exit_, quiet, gap_us, first, last):  # type: ignore[no-untyped-def]
+    """Where a replay may begin and end (exclusive) to say all about samples first to last.
+
+    After `quiet` samples under the exit threshold nothing is open and no streak goes on; once
+    they have lasted longer than the merge gap, nothing is pending either.
+    """
+    begin = under = 0
+    for i in range(first - 1, -1, -1):
+        if np.float64(scores[i]) < exit_:
+            under += 1
+            # What was there before them ended at the latest at sample i - 1.
+            if under >= quiet and i > 0 and pts[i + under - 1] - pts[i - 1] > gap_us:
+                begin = i + under
+                break
+        else:
+            under = 0
+    end = len(pts)
+    under = 0
+    for i in range(last + 1, len(pts)):
+        if np.float64(scores[i]) < exit_:
+            under += 1
+            if under >= quiet and pts[i] - pts[i - under] > gap_us:
+                end = i + 1
+                break
+        else:
+            under = 0
+    return begin, end
 
 
 def _loop(  # type: ignore[no-untyped-def]

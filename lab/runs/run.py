@@ -13,7 +13,7 @@ import numpy as np
 
 from lab.errors import DamagedLogWarning
 from lab.rules.box_filter import BoxFilter
-from lab.rules.decisions import Decision, decisions
+from lab.rules.decisions import Decisions, decisions
 from lab.rules.explain import explain
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
@@ -186,6 +186,10 @@ class Run:
         scores = sum(series.scores.nbytes for series in self._series.values())
         return scores + sum(log.nbytes for log in kept if log is not None)
 
+    def adopt_log(self, other: Run) -> None:
+        """Take over the log that another reading of the same run has in memory."""
+        self.__dict__["log"] = other.log
+
     def refresh(self) -> Run:
         """The same run as it is now."""
         return Run(self.store, self.run_id)
@@ -304,7 +308,7 @@ class Run:
         rows = [d.to_dict() for d in self.find_decisions(label, rule)]
         return pd.DataFrame(rows, columns=columns)
 
-    def find_decisions(self, label: str, rule: Rule | Debounce | None = None) -> list[Decision]:
+    def find_decisions(self, label: str, rule: Rule | Debounce | None = None) -> Decisions:
         """The decisions of a rule over one label, in order of time."""
         wanted = self.default_rule if rule is None else Rule.coerce(rule)
         wanted.wanted(self.labels)

@@ -35,6 +35,7 @@ DETECTIONS = pa.schema(
         ("text", pa.string()),
     ]
 )
+_MANY_BYTES = 1 << 20  # of a part, for which threads pay
 KINDS = ("samples", "detections")
 _ALWAYS = {"samples": SAMPLES.names, "detections": DETECTIONS.names[:-1]}  # text came later
 _PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
@@ -66,9 +67,12 @@ class Part:
     def number(self) -> int:
         return int(self.name.removeprefix("c"))
 
-    def read(self) -> tuple[pa.Table, pa.Table]:
-        """Its samples and detections. Raises PartProblem."""
-        samples, detections = (self._table(kind) for kind in KINDS)
+    def read(self, coded: Sequence[str] = ()) -> tuple[pa.Table, pa.Table]:
+        """Its samples and detections. Raises PartProblem.
+
+        coded: columns that are read as a dictionary and codes, which takes less memory.
+        """
+        samples, detections = (self._table(kind, coded) for kind in KINDS)
         return samples, detections
 
     def check(self) -> None:
@@ -94,13 +98,16 @@ class Part:
             }
         return known
 
-    def _table(self, kind: str) -> pa.Table:
+    def _table(self, kind: str, coded: Sequence[str] = ()) -> pa.Table:
         content = self._content(kind)
         try:
-            # One reader at a time, without mapping: parts may be replaced under us.
-            table = pq.read_table(
-                pa.BufferReader(content), page_checksum_verification=self.facts is None
+            # In memory, without mapping: parts may be replaced under us.
+            file = pq.ParquetFile(
+                pa.BufferReader(content),
+                page_checksum_verification=self.facts is None,
+                read_dictionary=list(coded),
             )
+            table = file.read(use_threads=len(content) > _MANY_BYTES)
         except (OSError, pa.ArrowException) as error:
             why = str(error).splitlines()[0][:160]
             raise PartProblem(f"{self._path(kind).name}: {why}") from None

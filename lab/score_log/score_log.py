@@ -29,6 +29,8 @@ from lab.score_log.parts import (
     parts_of,
 )
 
+_MANY = 100_000  # detections
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreLog:
@@ -39,7 +41,7 @@ class ScoreLog:
     gated: bool, shape (n,); True where the sample was gated.
     reasons: position of a sample to why it failed or was gated.
     label: int32, shape (m,): positions in `labels`.
-    sample: int64, shape (m,): positions of the detections' samples.
+    sample: int32, shape (m,): positions of the detections' samples.
     confidence: float32, shape (m,). box_xyxy_px: float32, shape (m, 4).
     missing: for each label that was added later: bool, shape (n,), the samples on which that
         label was not analysed, or failed.
@@ -113,8 +115,29 @@ class ScoreLog:
     @cached_property
     def _by_label(self) -> tuple[np.ndarray, np.ndarray]:
         """The detections' positions label by label, and where each label's begin."""
-        order = np.argsort(self.label, kind="stable")
+        order = np.argsort(self.label, kind="stable").astype(np.int32)
         return order, np.searchsorted(self.label[order], np.arange(len(self.labels) + 1))
+
+    @cached_property
+    def peaks(self) -> np.ndarray:
+        """The highest confidence of each label: float32, 0 for one that was never seen."""
+        peaks = np.zeros(len(self.labels), np.float32)
+        np.maximum.at(peaks, self.label, self.confidence)
+        return peaks
+
+    def rows_between(self, begin: int, end: int) -> np.ndarray:
+        """The positions of the detections of the samples from begin to end (exclusive)."""
+        order, sample = self._by_sample
+        first, last = np.searchsorted(sample, [begin, end]).tolist()
+        return np.arange(first, last) if order is None else order[first:last]
+
+    @cached_property
+    def _by_sample(self) -> tuple[np.ndarray | None, np.ndarray]:
+        """The detections' positions sample by sample, None if they lie so, and their samples."""
+        if bool((self.sample[1:] >= self.sample[:-1]).all()):
+            return None, self.sample
+        order = np.argsort(self.sample, kind="stable")
+        return order, self.sample[order]
 
     @cached_property
     def _is_whole(self) -> bool:
@@ -184,6 +207,9 @@ def read_log(folder: Path, run_id: str | None = None) -> ScoreLog:
         manifest = now  # compacted meanwhile: what was listed may be gone
     for one in added_folders(folder, manifest):
         log = _joined(log, *_read_added(one, manifest))
+    if len(log.sample) > _MANY:
+        # Arrow keeps what it has read with, which is several times the log.
+        pa.default_memory_pool().release_unused()
     return log
 
 
@@ -212,7 +238,7 @@ def _joined(log: ScoreLog, later: ScoreLog, complete: bool) -> ScoreLog:
     analysed[place[same & later.ok]] = True
     keep = same[later.sample]
     codes = np.array([labels.index(label) for label in later.labels], np.int32)
-    sample = np.concatenate([log.sample, place[later.sample[keep]]])
+    sample = np.concatenate([log.sample, place[later.sample[keep]].astype(np.int32)])
     order = np.argsort(sample, kind="stable")
     return replace(
         log,
@@ -234,7 +260,7 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
     samples, detections, damaged = [], [], []
     for part in parts_of(folder, manifest):
         try:
-            s, d = part.read()
+            s, d = part.read(coded=["label"])
         except PartProblem as problem:
             damaged.append(str(problem))
             continue
@@ -249,6 +275,8 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
     )
     if "text" not in d.column_names:
         d = d.append_column("text", pa.nulls(len(d), pa.string()))
+    samples.clear()
+    detections.clear()
     return _in_memory(tuple(manifest["labels"]), s, d, tuple(damaged))
 
 
@@ -263,7 +291,7 @@ def _in_memory(
     ok = np.asarray(status == "ok", bool)
     text = d["text"]
     reasons = s["reason"].to_pylist() if not ok.all() else []
-    codes = d["label"].combine_chunks().dictionary_encode()
+    codes = d["label"].unify_dictionaries().combine_chunks().dictionary_encode()
     found = codes.dictionary.to_pylist()
     labels = (*labels, *sorted(set(found) - set(labels)))  # of a detector that declares none
     position = {label: i for i, label in enumerate(labels)}
@@ -274,7 +302,7 @@ def _in_memory(
         frame_index=s["frame_index"].to_numpy(),
         ok=ok,
         reasons={i: reasons[i] for i in np.flatnonzero(~ok).tolist()},
-        sample=np.searchsorted(pts, d["pts_us"].to_numpy()),
+        sample=np.searchsorted(pts, d["pts_us"].to_numpy()).astype(np.int32),
         label=lookup[codes.indices.to_numpy()] if len(codes) else np.zeros(0, np.int32),
         confidence=d["confidence"].to_numpy(),
         box_xyxy_px=np.stack(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,20 @@ _KEYS: dict[type, str] = {
     Coverage: "coverage_id",
     Verdict: "verdict_id",
 }
+
+
+@dataclass(frozen=True)
+class MediaRecords:
+    """The records of one clip at one moment.
+
+    version: that of the store's annotations then. annotators: of the whole store, sorted.
+    """
+
+    version: str | None
+    annotations: list[Annotation]
+    coverage: list[Coverage]
+    verdicts: list[Verdict]
+    annotators: list[str]
 
 
 class AnnotationRows(MediaRows):
@@ -66,24 +81,66 @@ class AnnotationRows(MediaRows):
 
         Returns how many were added, and how many deleted.
         """
+        added = list(add)
+        if not added and not delete:
+            return 0, 0
+        with self.catalog.transaction() as db:
+            return self._change(db, added, delete, media_id)
+
+    def change_media_records(
+        self, media_id: str, *, add: Sequence[AnyRecord] = (), delete: Sequence[str] = ()
+    ) -> MediaRecords:
+        """Change the records of one clip and read them again, all in one transaction.
+
+        Raises SettingError for a clip that is unknown, and for a record that lies outside it.
+        """
+        with self.catalog.transaction() as db:
+            media = rows(db, "SELECT path, facts FROM media WHERE media_id = ?", [media_id])
+            if not media:
+                raise SettingError(f"no media {media_id!r} in this store; add the clip first")
+            _check(add, {**json.loads(media[0]["facts"]), "path": media[0]["path"]})
+            if add or delete:
+                self._change(db, add, delete, media_id)
+            return self._of_media(db, media_id)
+
+    def media_records(self, media_id: str) -> MediaRecords:
+        """The records of one clip, with the version that they are of."""
+        with self.catalog.reading() as db:
+            return self._of_media(db, media_id)
+
+    def _of_media(self, db: duckdb.DuckDBPyConnection | None, media_id: str) -> MediaRecords:
+        names = " UNION ".join(f"SELECT annotator FROM {table}" for table in _TABLES.values())
+        return MediaRecords(
+            # Under the lock, so that it is the version of these records and no other.
+            version=self.annotations_version,
+            annotations=_select(db, Annotation, media_id),
+            coverage=_select(db, Coverage, media_id),
+            verdicts=_select(db, Verdict, media_id),
+            annotators=[row["annotator"] for row in rows(db, f"{names} ORDER BY annotator")],
+        )
+
+    def _change(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        add: Sequence[AnyRecord],
+        delete: Sequence[str],
+        media_id: str | None,
+    ) -> tuple[int, int]:
         by_type: dict[type, list[Any]] = {}
         for record in add:
             by_type.setdefault(type(record), []).append(record)
-        if not by_type and not delete:
-            return 0, 0
-        with self.catalog.transaction() as db:
-            deleted = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
-            for kind, records in by_type.items():
-                if media_id is not None:
-                    _check_ids(db, kind, records, media_id)
-                _insert(db, kind, records)
-            # Under the lock and before the commit, so that whoever reads this version and then
-            # the records waits for them.
-            try:
-                self.annotations_version_file.write_text(uuid.uuid4().hex)
-            except OSError as error:
-                raise StoreError(cannot_write(self.catalog.folder, error)) from None
-        return sum(map(len, by_type.values())), deleted
+        deleted = sum(_delete(db, kind, delete, media_id) for kind in _TABLES) if delete else 0
+        for kind, records in by_type.items():
+            if media_id is not None:
+                _check_ids(db, kind, records, media_id)
+            _insert(db, kind, records)
+        # Under the lock and before the commit, so that whoever reads this version and then
+        # the records waits for them.
+        try:
+            self.annotations_version_file.write_text(uuid.uuid4().hex)
+        except OSError as error:
+            raise StoreError(cannot_write(self.catalog.folder, error)) from None
+        return len(add), deleted
 
     @property
     def annotations_version(self) -> str | None:
@@ -109,25 +166,21 @@ class AnnotationRows(MediaRows):
                 _select(db, Verdict, None),
             )
 
-    def check_records(self, records: Iterable[AnyRecord]) -> None:
-        """Raises SettingError for a record whose media is unknown, or that lies outside it."""
-        records = list(records)
-        known = self.media_rows(media_id=sorted({r.media_id for r in records}))
-        media = {row["media_id"]: row for row in known}
-        for r in records:
-            row = media.get(r.media_id)
-            if row is None:
-                raise SettingError(f"no media {r.media_id!r} in this store; add the clip first")
-            if r.start_us < row["first_pts_us"] - 1_000_000 or r.end_us > row["end_us"] + 1_000_000:
-                raise SettingError(
-                    f"{r.label!r} from {r.start_us / 1e6:g} to {r.end_us / 1e6:g} s lies outside "
-                    f"{row['name']}, which runs from {row['first_pts_us'] / 1e6:g} to "
-                    f"{row['end_us'] / 1e6:g} s"
-                )
-
     def _records(self, kind: type[Record], media_id: str | None) -> list[Record]:
         with self.catalog.reading() as db:
             return _select(db, kind, media_id)
+
+
+def _check(records: Iterable[AnyRecord], media: Mapping[str, Any]) -> None:
+    """Raises SettingError for a record that lies outside its clip."""
+    first_us, end_us = media["first_pts_us"], media["end_us"]
+    for r in records:
+        if r.start_us < first_us - 1_000_000 or r.end_us > end_us + 1_000_000:
+            raise SettingError(
+                f"{r.label!r} from {r.start_us / 1e6:g} to {r.end_us / 1e6:g} s lies outside "
+                f"{Path(media['path']).name}, which runs from {first_us / 1e6:g} to "
+                f"{end_us / 1e6:g} s"
+            )
 
 
 def _select(

@@ -8,6 +8,8 @@ import pytest
 from lab.annotation import Annotation
 from lab.app.server.annotations import AnnotationCache
 from lab.errors import SettingError, StoreError
+from lab.rules.rule import Debounce, Rule
+from lab.store.catalog import Catalog
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
 
@@ -144,3 +146,45 @@ def test_a_change_by_another_process_is_seen(run):
     assert cache.annotators() == ["ben"]
     run.store.delete_records([a.annotation_id for a in run.store.annotations()])
     assert cache.annotators() == []
+
+
+@pytest.fixture
+def transactions(monkeypatch):
+    """How many times the catalog was opened."""
+    opened = []
+    transaction = Catalog.transaction
+
+    def counted(catalog):
+        opened.append(catalog)
+        return transaction(catalog)
+
+    monkeypatch.setattr(Catalog, "transaction", counted)
+    return opened
+
+
+def test_a_key_of_an_annotation_opens_the_catalog_once_and_its_figures_do_not(run, transactions):
+    media_id, cache = run.media["media_id"], AnnotationCache(run.store)
+    rule = Rule.coerce(Debounce(enter_threshold=0.5))
+    cache.of_media(media_id)
+    transactions.clear()
+    (row,) = cache.change(media_id, {"add": [mark()]})["records"]
+    assert len(transactions) == 1
+    assert cache.of_media(media_id)["records"] == [row]
+    watched = {"kind": "coverage", "label": "x", "start_us": 0, "end_us": 60e6}
+    cache.change(media_id, {"add": [watched]})
+    transactions.clear()
+    found = cache.figures(run, rule, tiou=0.5, annotator=None)
+    assert found["overall"]["tp"] + found["overall"]["fn"] == 1
+    assert not transactions
+
+
+def test_the_records_of_other_clips_are_not_read_for_the_figures_of_one(run, monkeypatch):
+    media_id, cache = run.media["media_id"], AnnotationCache(run.store)
+    run.store.add_records(annotation(f"other-{i}", i) for i in range(300))
+    monkeypatch.setattr(Store, "all_records", None)
+    (row,) = cache.change(media_id, {"add": [mark(annotator="ann")]})["records"]
+    assert cache.figures(run, Rule(), tiou=0.5, annotator=None) is not None
+    assert cache.of_media(media_id)["annotators"] == ["ann", "me"]
+    run.store.delete_records([row["id"]])
+    assert cache.of_media(media_id) == {"records": [], "annotators": ["me"]}
+    assert cache.figures(run, Rule(), tiou=0.5, annotator=None) is None

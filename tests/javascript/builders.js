@@ -68,7 +68,7 @@ export function makeData(run_id, changes = {}) {
   };
 }
 
-// A log with one detection a row: [sample, label, confidence, box].
+// A log with one detection a row: [sample, label, confidence, box]; rows by their samples.
 export function makeLog(run_id, rows, changes = {}) {
   const labels = [...new Set(rows.map((row) => row[1]))];
   return {
@@ -87,6 +87,75 @@ export function makeLog(run_id, rows, changes = {}) {
     gated: {},
     missing: {},
     ...changes,
+  };
+}
+
+let versions = 0;
+
+// The overview of a log, all curves exact.
+export function makeOverview(log, version = `v${versions++}`) {
+  const { run_id, labels, state, adding, prompted, whole_frame, pts_us } = log;
+  const peaks = labels.map((_, i) =>
+    Math.max(0, ...log.confidence.filter((score, at) => log.label[at] === i)),
+  );
+  const curves = makeCurves(log, labels);
+  const about = { run_id, labels, state, adding, prompted, whole_frame, version };
+  const [first_us, last_us] = [pts_us[0] ?? null, pts_us.at(-1) ?? null];
+  return {
+    ...curves,
+    ...about,
+    ...{ samples: pts_us.length, first_us, last_us },
+    arrays: { ...curves.arrays, peaks: Float32Array.from(peaks) },
+  };
+}
+
+export function makeCurves(log, labels = log.labels) {
+  const arrays = { at_us: Float64Array.from(log.pts_us) };
+  labels.forEach((label, at) => {
+    const scores = new Float32Array(log.pts_us.length);
+    const state = new Uint8Array(log.pts_us.length);
+    log.sample.forEach((position, i) => {
+      if (log.labels[log.label[i]] !== label) return;
+      scores[position] = Math.max(scores[position], log.confidence[i]);
+    });
+    for (const i of Object.keys(log.failed)) state[i] = 1;
+    for (const i of [...Object.keys(log.gated), ...(log.missing[label] || [])]) state[i] = 2;
+    state.forEach((mark, i) => {
+      if (mark) scores[i] = NaN;
+    });
+    Object.assign(arrays, { [`high.${at}`]: scores, [`state.${at}`]: state });
+  });
+  return { run_id: log.run_id, version: "any", curves: labels, is_exact: true, arrays };
+}
+
+// The samples and boxes of a log from one time to another.
+export function makeWindow(log, from_us = 0, to_us = 60_000_000) {
+  const inside = log.pts_us.flatMap((t, i) => (t >= from_us && t < to_us ? [i] : []));
+  const [begin, end] = inside.length ? [inside[0], inside.at(-1) + 1] : [0, 0];
+  const rows = log.sample.flatMap((position, i) =>
+    position >= begin && position < end ? [i] : [],
+  );
+  const within = (reasons) =>
+    Object.fromEntries(
+      Object.entries(reasons)
+        .map(([i, why]) => [i - begin, why])
+        .filter(([i]) => i >= 0 && i < end - begin),
+    );
+  const first = inside.map((position) => rows.filter((i) => log.sample[i] < position).length);
+  return {
+    ...{ run_id: log.run_id, version: "any", from_us, to_us },
+    before_us: log.pts_us.findLast((t) => t < from_us) ?? null,
+    after_us: log.pts_us.find((t) => t >= to_us) ?? null,
+    failed: within(log.failed),
+    gated: within(log.gated),
+    text: log.text ? rows.map((i) => log.text[i]) : null,
+    arrays: {
+      pts_us: Float64Array.from(inside.map((i) => log.pts_us[i])),
+      first: Int32Array.from([...first, rows.length]),
+      label: Uint16Array.from(rows.map((i) => log.label[i])),
+      confidence: Float32Array.from(rows.map((i) => log.confidence[i])),
+      box: Int16Array.from(rows.flatMap((i) => log.box.slice(4 * i, 4 * i + 4))),
+    },
   };
 }
 
@@ -113,7 +182,6 @@ export function makeAnswer(sightings = [], changes = {}) {
     sightings,
     rule_hash: "hash",
     interval_s: 1,
-    filtered_scores: {},
     truth: null,
     figures: {
       sightings: sightings.length,

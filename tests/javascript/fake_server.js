@@ -1,3 +1,5 @@
+import { pack } from "./packing.js";
+
 // A server whose answers a test gives one by one, in the order it likes.
 export class FakeServer {
   constructor() {
@@ -36,6 +38,7 @@ export class FakeServer {
       status,
       json: () => read((value) => structuredClone(value)),
       text: () => read(String),
+      arrayBuffer: () => read((value) => pack(value)),
     });
     await settle();
     return async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { makeAnswer, makeData, makeLog, makeSighting } from "./builders.js";
+import { makeAnswer, makeData, makeLog, makeOverview, makeSighting } from "./builders.js";
 import { component } from "./components.js";
 import { FakeClock } from "./fake_clock.js";
 import { FakeServer } from "./fake_server.js";
@@ -21,7 +21,8 @@ const replays = () => server.to("/api/replay");
 
 async function open(rows = [[1, "cat", 0.9]], changes = {}) {
   model.load(makeData("A"));
-  await server.answer(server.to("/api/runs/A/log").at(-1), makeLog("A", rows, changes));
+  const overview = makeOverview(makeLog("A", rows, changes));
+  await server.answer(server.to("/api/runs/A/overview").at(-1), overview);
 }
 
 test("a log is asked to be replayed with the rule", async () => {
@@ -110,27 +111,30 @@ test("a label keeps its colour when others join", async () => {
   await open([[1, "cat", 0.5]]);
   const before = model.colour("cat");
   model.setLog(
-    makeLog("A", [
+    makeOverview(makeLog("A", [
       [0, "cat", 0.5],
       [1, "dog", 0.9],
-    ]),
+    ])),
   );
   assert.equal(model.colour("cat"), before);
   assert.notEqual(model.colour("dog"), before);
 });
 
-test("curves are those of the rule's filter once the server has said them", async () => {
-  await open([[1, "cat", 0.5]], { pts_us: [0, 1_000_000] });
-  assert.deepEqual([...model.curve("cat")], [0, 0.5]);
-  await server.answer(replays()[0], makeAnswer([], { filtered_scores: { cat: [0, 0.25] } }));
-  assert.deepEqual([...model.curve("cat")], [0, 0.25]);
+test("the same log again changes nothing, and asks nothing", async () => {
+  await open([[1, "cat", 0.5]], { state: "running" });
+  const { log } = model;
+  clock.tick(1500);
+  const again = { ...makeOverview(makeLog("A", [[1, "cat", 0.9]])), version: log.version };
+  await server.answer(server.to("/api/runs/A/overview").at(-1), again);
+  assert.equal(model.log, log);
+  assert.equal(replays().length, 1);
 });
 
 test("a run that goes on is asked again, and only as long as it is shown", async () => {
-  const running = makeLog("A", [], { state: "running" });
+  const running = makeOverview(makeLog("A", [], { state: "running" }));
   model.load(makeData("A", { state: "running" }));
-  const logs = () => server.to("/api/runs/A/log");
-  assert.equal(logs()[0].address, "/api/runs/A/log");
+  const logs = () => server.to("/api/runs/A/overview");
+  assert.equal(logs()[0].address, "/api/runs/A/overview");
   await server.answer(logs()[0], running);
   clock.tick(1500);
   assert.equal(logs().length, 2);
@@ -138,17 +142,17 @@ test("a run that goes on is asked again, and only as long as it is shown", async
   model.load(makeData("B"));
   clock.tick(10_000);
   assert.equal(logs().length, 2);
-  assert.equal(server.to("/api/runs/B/log").length, 1);
+  assert.equal(server.to("/api/runs/B/overview").length, 1);
 });
 
 test("a run that rests is asked more seldom, one that is done no more", async () => {
-  const logs = () => server.to("/api/runs/A/log");
+  const logs = () => server.to("/api/runs/A/overview");
   model.load(makeData("A", { state: "interrupted" }));
-  await server.answer(logs()[0], makeLog("A", [], { state: "interrupted" }));
+  await server.answer(logs()[0], makeOverview(makeLog("A", [], { state: "interrupted" })));
   clock.tick(4999);
   assert.equal(logs().length, 1);
   clock.tick(1);
-  await server.answer(logs()[1], makeLog("A", []));
+  await server.answer(logs()[1], makeOverview(makeLog("A", [])));
   clock.tick(60_000);
   assert.equal(logs().length, 2);
 });

@@ -4,6 +4,7 @@ import { beforeEach, test } from "node:test";
 
 import { makeData } from "./builders.js";
 import { make } from "./fake_page.js";
+import { settle } from "./fake_server.js";
 import { PlayerPage } from "./player_page.js";
 
 let page;
@@ -103,13 +104,15 @@ test("two corners are no zone, and Esc drops one", () => {
 
 // ---- playback
 
-test("arrows step by frames, with shift by samples", () => {
+test("arrows step by frames, with shift by samples", async () => {
   page.showFrame(2);
   page.press("ArrowRight");
   assert.equal(page.player.stage.video.currentTime.toFixed(4), "2.1005");
   page.press("ArrowRight", { shiftKey: true });
+  await settle();
   assert.equal(page.player.stage.video.currentTime.toFixed(4), "3.0005");
   page.press("ArrowLeft", { shiftKey: true });
+  await settle();
   assert.equal(page.player.stage.video.currentTime.toFixed(4), "1.0005");
 });
 

@@ -1,5 +1,12 @@
 // The player with a run, a log and two sightings, on a page of fake elements.
-import { makeAnswer, makeData, makeLog, makeSighting } from "./builders.js";
+import {
+  makeAnswer,
+  makeData,
+  makeLog,
+  makeOverview,
+  makeSighting,
+  makeWindow,
+} from "./builders.js";
 import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer } from "./fake_server.js";
@@ -20,10 +27,22 @@ export class PlayerPage {
     page.parentElement = make("div", "", playerPage());
     page.reported = []; // [name, value] of all that Python was told
     page.say(makeData("A"));
-    await page.server.answer(page.server.to("/api/runs/A/log")[0], makeLog("A", ROWS));
+    page.log = makeLog("A", ROWS);
+    await page.server.answer(page.server.to("/api/runs/A/overview")[0], makeOverview(page.log));
+    await page.answerWindows();
     const sightings = [makeSighting("cat", 1, 2), makeSighting("dog", 5, 6)];
     await page.server.answer(page.replays().at(-1), makeAnswer(sightings));
     return page;
+  }
+
+  // Samples and boxes that were asked for and are not answered yet.
+  async answerWindows() {
+    for (const request of this.server.to("/api/runs/A/window").filter((r) => !r.isAnswered)) {
+      request.isAnswered = true;
+      const asked = new URL(request.address, "http://here").searchParams;
+      const ends = ["from_us", "to_us"].map((name) => Number(asked.get(name)));
+      await this.server.answer(request, makeWindow(this.log, ...ends));
+    }
   }
 
   // What Python says at a rerun.

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { makeAnswer, makeData, makeLog, makeSighting } from "./builders.js";
+import { makeAnswer, makeData, makeLog, makeOverview, makeSighting } from "./builders.js";
 import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer, settle } from "./fake_server.js";
@@ -59,12 +59,26 @@ beforeEach(async () => {
   server = new FakeServer();
   parentElement = make("div", "", playerPage());
   show({ data: makeData("A"), parentElement, setStateValue: () => {} });
-  const [log] = server.to("/api/runs/A/log");
-  await server.answer(log, makeLog("A", [[1, "cat", 0.9]]));
+  const [log] = server.to("/api/runs/A/overview");
+  await server.answer(log, makeOverview(makeLog("A", [[1, "cat", 0.9]])));
 });
 
 const part = (selector) => parentElement.player.root.querySelector(selector);
 const answer = (body) => server.answer(server.to("/api/replay").at(-1), body);
+
+test("of thousands of sightings the first are listed, more when asked for", async () => {
+  const all = Array.from({ length: 450 }, (_, i) => makeSighting("cat", i, i + 0.5));
+  await answer(makeAnswer(all));
+  const rows = () => part(".rows").querySelectorAll("tr.sighting").length;
+  const more = () => part(".rows").querySelector("button.more");
+  assert.equal(rows(), 200);
+  assert.equal(parentElement.player.root.dataset.sightings, 450);
+  assert.equal(more().textContent, "250 more sightings. Show more");
+  more().click();
+  more().click();
+  assert.equal(rows(), 450);
+  assert.equal(more(), null);
+});
 
 test("the table marks the sighting at the playhead", async () => {
   await answer(makeAnswer([makeSighting("cat", 1, 2), makeSighting("cat", 4, 5)]));

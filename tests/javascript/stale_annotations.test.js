@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-import { makeAnnotation, makeData, makeLog } from "./builders.js";
+import { makeAnnotation, makeData, makeLog, makeOverview } from "./builders.js";
 import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer } from "./fake_server.js";
@@ -24,7 +24,8 @@ const idsShown = () => parentElement.player.annotations.records.map((r) => r.id)
 
 async function openWithLog(run) {
   open(makeData(run));
-  await server.answer(server.to(`/api/runs/${run}/log`).at(-1), makeLog(run, [[1, "cat", 0.9]]));
+  const overview = makeOverview(makeLog(run, [[1, "cat", 0.9]]));
+  await server.answer(server.to(`/api/runs/${run}/overview`).at(-1), overview);
 }
 
 const records = (...ids) => ({
@@ -84,7 +85,7 @@ test("two runs of one clip share its annotations", async () => {
   await openWithLog("A");
   open(makeData("B", { media_id: "media-of-A" }));
   await server.answer(annotationsOf("A").at(-1), records("a1"));
-  await server.answer(server.to("/api/runs/B/log").at(-1), makeLog("B", []));
+  await server.answer(server.to("/api/runs/B/overview").at(-1), makeOverview(makeLog("B", [])));
   assert.deepEqual(idsShown(), ["a1"]);
   assert.equal(annotationsOf("A").length, 1);
 });

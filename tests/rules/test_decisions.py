@@ -2,13 +2,16 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lab
 from lab.rules.decisions import decisions
+from lab.rules.replay import replay_rows, rows_around
 from lab.rules.rule import Debounce, Rule
+from lab.rules.series import ScoreSeries
 from tests.builders import make_run, scores_of
 from tests.random_examples import examples
 
@@ -71,3 +74,52 @@ def test_unknown_labels_and_low_thresholds_are_refused(tmp_path):
         run.decisions("y", dataclasses.replace(Rule(), only=("y",)))
     with pytest.raises(lab.SettingError, match="score_floor"):
         run.decisions("x", Debounce(enter_threshold=0.01))
+
+
+@examples(150)
+@given(
+    scores=st.lists(st.sampled_from([0.0, 0.0, 0.0, 0.2, 0.4, 0.6, 0.8]), min_size=1, max_size=80),
+    steps=st.lists(st.sampled_from([1, 1, 2, 4]), min_size=80, max_size=80),
+    enter=st.integers(1, 3), more=st.integers(0, 2), leave=st.integers(1, 3),
+    low=st.sampled_from([0.2, 0.5]), gap=st.sampled_from([0.0, 3.0, 9.0]),
+    shortest=st.sampled_from([0.0, 2.0]), where=st.tuples(st.integers(0, 79), st.integers(0, 79)),
+)  # fmt: skip
+def test_around_a_stretch_a_rule_finds_what_it_finds_in_the_whole(
+    scores, steps, enter, more, leave, low, gap, shortest, where
+):
+    pts = np.cumsum(steps[: len(scores)]) * 1_000_000
+    rule = Debounce(
+        enter_threshold=0.5, exit_threshold=low, enter_frames=enter, enter_window=enter + more,
+        exit_frames=leave, merge_gap_s=gap, min_duration_s=shortest,
+    )  # fmt: skip
+    first, last = sorted(min(at, len(scores) - 1) for at in where)
+    values = np.array(scores, np.float32)
+    rows, count = replay_rows(pts, values, rule)
+
+    def overlapping(rows):
+        kept = rows[(rows[:, 0] <= last) & (rows[:, 2] >= first)]
+        return np.delete(kept, 5, axis=1).tolist()
+
+    assert overlapping(rows_around(pts, values, rule, first, last)) == overlapping(rows[:count])
+
+
+def test_the_decisions_of_a_day_are_not_each_tried_on_the_whole_day(monkeypatch):
+    n = 172_800
+    scores = np.zeros(n, np.float32)
+    random = np.random.default_rng(0)
+    for begin in random.integers(0, n - 20, 1500).tolist():
+        scores[begin : begin + random.integers(2, 20)] = random.uniform(0.4, 0.9)
+    series = ScoreSeries.from_arrays("x", np.arange(n) * 500_000, scores, interval_s=0.5)
+    replayed = []
+
+    def counted(pts_us, *given):
+        replayed.append(len(pts_us))
+        return replay_rows(pts_us, *given)
+
+    monkeypatch.setattr("lab.rules.decisions.replay_rows", counted)
+    monkeypatch.setattr("lab.rules.replay.replay_rows", counted)
+    found = decisions(series, Debounce(enter_threshold=0.5, merge_gap_s=2, cooldown_s=60))
+    assert len(found) > 2000
+    assert sum(replayed) <= 4 * n
+    assert all(d.reason for d in found[:400])
+    assert sum(replayed) <= 10 * n

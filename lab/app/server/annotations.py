@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
 from lab.annotation import Annotation, Coverage, Verdict
@@ -12,7 +13,7 @@ from lab.evaluation.matching import Matching
 from lab.evaluation.truth import Truth
 from lab.rules.rule import Rule
 from lab.runs.run import Run
-from lab.store.annotations import as_json, from_json
+from lab.store.annotations import MediaRecords, as_json, from_json
 
 if TYPE_CHECKING:
     from lab.store.store import Store
@@ -20,6 +21,23 @@ if TYPE_CHECKING:
 Records = tuple[list[Annotation], list[Coverage], list[Verdict]]
 _MAX_MOMENTS = 200
 _MAX_RECORDS = 2000
+_MAX_CLIPS = 20  # clips whose records are cached
+
+
+class _Clip:
+    """The records of one clip, and what is true of it alone."""
+
+    def __init__(self, records: MediaRecords) -> None:
+        self.records = records
+        self._truths: dict[str | None, Truth] = {}
+
+    def truth(self, annotator: str | None) -> Truth:
+        if annotator not in self._truths:
+            r = self.records
+            self._truths[annotator] = Truth.from_records(
+                r.annotations, r.coverage, r.verdicts, annotator=annotator
+            )
+        return self._truths[annotator]
 
 
 class AnnotationCache:
@@ -30,6 +48,7 @@ class AnnotationCache:
         self._guard = threading.Lock()
         self._kept: tuple[str | None, Records] | None = None
         self._truths: dict[tuple[str | None, str | None], Truth] = {}
+        self._clips: OrderedDict[str, _Clip] = OrderedDict()
 
     def records(self) -> Records:
         """All annotations, coverage and verdicts of the store."""
@@ -62,8 +81,7 @@ class AnnotationCache:
 
     def of_media(self, media_id: str) -> dict[str, Any]:
         """The records of one clip and all annotators, for the player."""
-        records = [r for rows in self.records() for r in rows if r.media_id == media_id]
-        return {"records": [as_json(r) for r in records], "annotators": self.annotators()}
+        return _for_player(self._clip(media_id).records)
 
     def annotators(self) -> list[str]:
         """Everybody who made a record, sorted."""
@@ -86,9 +104,26 @@ class AnnotationCache:
         if not all(isinstance(record_id, str) for record_id in deleted):
             raise SettingError("delete must be a list of ids")
         records = [from_json({**row, "media_id": media_id}) for row in added]
-        self.store.check_records(records)
-        self.store.change_records(add=records, delete=deleted, media_id=media_id)
-        return self.of_media(media_id)
+        made = self.store.change_media_records(media_id, add=records, delete=deleted)
+        self._keep_clip(media_id, made)
+        return _for_player(made)
+
+    def _clip(self, media_id: str) -> _Clip:
+        """One clip's records, read alone: a store may hold those of ten thousand clips."""
+        version = self.store.annotations_version
+        with self._guard:
+            kept = self._clips.get(media_id)
+        if kept is not None and kept.records.version == version:
+            return kept
+        return self._keep_clip(media_id, self.store.media_records(media_id))
+
+    def _keep_clip(self, media_id: str, records: MediaRecords) -> _Clip:
+        with self._guard:
+            kept = self._clips[media_id] = _Clip(records)
+            self._clips.move_to_end(media_id)
+            while len(self._clips) > _MAX_CLIPS:
+                self._clips.popitem(last=False)
+        return kept
 
     def figures(
         self, run: Run, rule: Rule, *, tiou: float, annotator: str | None
@@ -97,7 +132,7 @@ class AnnotationCache:
 
         Uses `lab.evaluate`, the same function as in Python.
         """
-        truth = self.truth(annotator)
+        truth = self._clip(run.media["media_id"]).truth(annotator)
         annotated = truth.by_media.get(run.media["media_id"], {})
         labels = [label for label in rule.wanted(run.labels) if label in annotated]
         others = sorted(set(annotated) - set(run.labels))
@@ -115,6 +150,15 @@ class AnnotationCache:
         row = evaluation_json(found)
         row["notes"] += notes
         return row
+
+
+def _for_player(made: MediaRecords) -> dict[str, Any]:
+    records = [
+        *map(as_json, made.annotations),
+        *map(as_json, made.coverage),
+        *map(as_json, made.verdicts),
+    ]
+    return {"records": records, "annotators": made.annotators}
 
 
 def evaluation_json(found: Evaluation) -> dict[str, Any]:

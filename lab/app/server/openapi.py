@@ -76,6 +76,13 @@ _SCHEMAS: dict[str, Schema] = {
         label=_ref("Label"),
         pts_s=_NUMBER,
     ),
+    "Curves": _object(
+        "labels rule",
+        labels={"type": "array", "items": _ref("Label")},
+        rule=_ref("Rule"),
+        from_us=_NUMBER,
+        to_us=_NUMBER,
+    ),
     "Offset": _object("offset_us", offset_us=_NUMBER),
     "Playhead": _object("pts_s", pts_s=_NUMBER),
 }
@@ -96,6 +103,9 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/decisions", "post", "The decisions of a rule over a label", "Decisions"),
     ("/api/pictures/{media_id}/{pts_us}.jpg", "get", "The picture of a moment", None),
     ("/api/runs/{run_id}/log", "get", "The score log of a run, for the player", None),
+    ("/api/runs/{run_id}/overview", "get", "Facts of a log and its strongest curves", None),
+    ("/api/runs/{run_id}/curves", "post", "Curves of labels over a stretch", "Curves"),
+    ("/api/runs/{run_id}/window", "get", "Samples and boxes of a stretch", None),
     ("/api/runs/{run_id}/playhead", "post", "Where the player stands", "Playhead"),
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
@@ -117,6 +127,11 @@ def document() -> Schema:
             for name, schema in _PARAMETERS.items()
             if f"{{{name}}}" in path
         ]
+        if path.endswith("/window"):
+            parameters += [
+                {"name": name, "in": "query", "required": True, "schema": _NUMBER}
+                for name in ("from_us", "to_us")
+            ]
         if parameters:
             operation["parameters"] = parameters
         if body is not None:

@@ -16,12 +16,14 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from lab.app.server.body import check_name, json_object, mapping, name, number, whole_number
+from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
 from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
 from lab.errors import ForbiddenError, LabError, NotFoundError
+from lab.rules.explain import explain_at
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -110,10 +112,12 @@ def routes(at: AppState | None = None) -> list[Route]:
         body = await json_object(request)
         run_id, label = name(body, "run_id"), name(body, "label")
         rule, moment = Rule.from_dict(mapping(body, "rule")), number(body, "pts_s")
-        rows = await run_in_threadpool(here.explain, run_id, label, rule)
-        before = [row for row in rows if row["pts_s"] <= moment + 1e-6]
-        found = before[-1] if before else {"state": "closed", "reason": "before the first sample"}
-        return JSONResponse({"run_id": run_id, **found})
+        run = await run_in_threadpool(here.run, run_id)
+        series = await run_in_threadpool(run.series, label, rule)
+        pts_us = as_time_us(moment * 1e6 + 1)  # the page's seconds are rounded
+        row = await run_in_threadpool(explain_at, series, rule.of(series.label), pts_us)
+        found = row or {"state": "closed", "reason": "before the first sample"}
+        return JSONResponse({"run_id": run.run_id, **found})
 
     async def offset(request: Request) -> Response:
         body = await json_object(request)
@@ -152,6 +156,10 @@ def routes(at: AppState | None = None) -> list[Route]:
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _with_error_responses(picture)),
         Route("/api/runs/{run_id}/log", _with_error_responses(log)),
         Route("/api/runs/{run_id}/playhead", _with_error_responses(playhead), methods=["POST"]),
+        *(
+            Route(path, _with_error_responses(handler), methods=methods)
+            for path, handler, methods in log_handlers(here)
+        ),
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
         Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),

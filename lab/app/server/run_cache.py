@@ -34,6 +34,12 @@ class RunCache:
             self._kept.move_to_end(run_id)
             return cached[1]
 
+    def last(self, run_id: str, stamp: object) -> Run | None:
+        """The run as it was last kept, if its log is as it was then, also if it goes on."""
+        with self._guard:
+            cached = self._kept.get(run_id)
+            return cached[1] if cached is not None and cached[0] == stamp else None
+
     def keep(self, stamped: Iterable[tuple[object, Run]]) -> None:
         """Keep runs, each with the stamp that its log had before it was read, and make room.
 

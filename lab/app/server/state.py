@@ -17,7 +17,6 @@ from lab.errors import LabError, NotFoundError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
-from lab.rules.explain import explain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log import spans
@@ -43,7 +42,6 @@ class AppState:
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}
-        self._explained: tuple[Any, list[dict[str, Any]]] = (None, [])
         self._wanted: dict[tuple[str, int], Job] = {}
         self._copies: dict[str, Job] = {}
         self._guard = threading.Lock()
@@ -56,7 +54,9 @@ class AppState:
         stamp, whole = self.log_stamp(run_id), whole_stamp(self.run_folder(run_id))
         run = self._cache.get(run_id, stamp)
         if run is None or not run.has_boxes or self._whole_stamps.get(run_id) != whole:
-            run = Run(self.store, run_id)
+            before, run = self._cache.last(run_id, stamp), Run(self.store, run_id)
+            if before is not None and self._whole_stamps.get(run_id) == whole:
+                run.adopt_log(before)  # of a run that goes on, and has not grown
             _ = run.log
             self._cache.keep([(stamp, run)])
             self._whole_stamps[run_id] = whole
@@ -107,14 +107,6 @@ class AppState:
     def expect(self, run_id: str, state: str) -> None:
         """Drop a cached run whose state differs from `state`, the catalog's."""
         self._cache.expect(run_id, state)
-
-    def explain(self, run_id: str, label: str, rule: Rule) -> list[dict[str, Any]]:
-        """The tracker's trace; the last one is cached, since the playhead moves over it."""
-        run = self.run(run_id)
-        key = (run, rule.rule_hash, label)
-        if self._explained[0] != key:
-            self._explained = (key, explain(run.series(label, rule), rule.of(label)))
-        return self._explained[1]
 
     def known_media(self, media_id: str) -> dict[str, Any] | None:
         """A clip's row if it is cached, without a look at the catalog."""
@@ -223,16 +215,10 @@ class AppState:
         sightings = run.find(rule)
         effort = run.effort()
         hours = effort.analysed_s / 3600
-        filtered = {
-            label: [round(float(v), 4) for v in run.series(label, rule).scores]
-            for label in rule.wanted(run.labels)
-            if not rule.of(label).box_filter.passes_all
-        }
         return {
             "run_id": run.run_id,
             "sightings": [s.to_dict() for s in sightings],
             "rule_hash": rule.rule_hash,
-            "filtered_scores": filtered,
             "interval_s": run.sample_interval_s,
             "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
             "figures": {

@@ -2,9 +2,11 @@
 // Where samples are denser than the screen, one stroke a column of pixels, lowest to highest.
 
 // curve: the scores; x(i), y(score): the place of a sample; first, last: the samples to draw.
-export function strokeCurve(g, { curve, x, y, first, last, width }) {
+// low: where each stands for many samples, the lowest of their scores; curve has the highest then.
+export function strokeCurve(g, { curve, low = null, x, y, first, last, width }) {
   g.beginPath();
-  if (last - first > 2 * width) addColumns(g, { curve, x, y, first, last });
+  const isDense = low || last - first > 2 * width;
+  if (isDense) addColumns(g, { curve, lowest: low || curve, x, y, first, last });
   else addLines(g, { curve, x, y, first, last });
   g.stroke();
 }
@@ -24,7 +26,7 @@ function addLines(g, { curve, x, y, first, last }) {
   }
 }
 
-function addColumns(g, { curve, x, y, first, last }) {
+function addColumns(g, { curve, lowest, x, y, first, last }) {
   let column = null;
   let low = 0;
   let high = 0;
@@ -41,7 +43,7 @@ function addColumns(g, { curve, x, y, first, last }) {
       column = Math.floor(x(i));
       low = high = score;
     }
-    low = Math.min(low, score);
+    low = Math.min(low, lowest[i]);
     high = Math.max(high, score);
   }
   stroke();

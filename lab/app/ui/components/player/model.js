@@ -1,6 +1,8 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
+import { Curves } from "./curves.js";
 import { Requests } from "./requests.js";
 import { ScoreLog } from "./score_log.js";
+import { Windows } from "./windows.js";
 import { passes } from "./zones.js";
 
 const PALETTE = [
@@ -25,7 +27,8 @@ export class Model extends EventTarget {
   constructor() {
     super();
     this.requests = new Requests();
-    this.curves = new Map();
+    this.curves = new Curves(this);
+    this.windows = new Windows(this);
     this.colours = new Map();
     this.isBlind = false;
     this.markedLabel = "";
@@ -52,17 +55,24 @@ export class Model extends EventTarget {
   // Nothing of the run before is left, and what was asked for it does not count any more.
   forget() {
     this.requests.cancelAll();
-    this.curves.clear();
+    this.curves.forget();
+    this.windows.forget();
     this.colours.clear();
     Object.assign(this, { log: null, answer: null, error: null, labels: [], scope: "" });
     this.isOutdated = false;
   }
 
+  // Of a run that is done the browser keeps the answers, by the version of its log.
+  address(what, query = "") {
+    const { run_id, state, log_v } = this.data;
+    const version = state === "done" ? `v=${log_v || 1}` : "";
+    const all = [query, version].filter(Boolean).join("&");
+    return `/api/runs/${run_id}/${what}${all ? `?${all}` : ""}`;
+  }
+
   async fetchLog() {
     clearTimeout(this.polling);
-    const { run_id, state, log_v } = this.data;
-    const version = state === "done" ? `?v=${log_v || 1}` : "";
-    const answer = await this.requests.send("log", `/api/runs/${run_id}/log${version}`);
+    const answer = await this.requests.binary("log", this.address("overview"));
     if (!answer) return;
     if (answer.ok) this.setLog(answer.body);
     else this.fail(answer.body);
@@ -76,10 +86,14 @@ export class Model extends EventTarget {
     this.polling = setTimeout(() => this.fetchLog(), isActive ? POLL_ACTIVE_MS : POLL_RESTING_MS);
   }
 
-  setLog(log) {
-    this.log = new ScoreLog(log);
+  // overview: as the server sends it; the same one again changes nothing.
+  setLog(overview) {
+    const before = this.log;
+    if (before && before.version === overview.version) return;
+    this.log = new ScoreLog(overview);
     this.labels = this.log.strongest();
-    this.curves.clear();
+    if (before) this.windows.refresh(before, this.log);
+    this.curves.takeOverview(overview);
     this.assignColours();
     this.emit("log");
     this.replay();
@@ -174,7 +188,6 @@ export class Model extends EventTarget {
   setAnswer(answer) {
     this.answer = answer;
     this.error = null;
-    this.curves.clear();
     this.emit("sightings");
   }
 
@@ -200,14 +213,6 @@ export class Model extends EventTarget {
 
   sightings() {
     return this.answer?.sightings || [];
-  }
-
-  // A label's score on every sample, as the rule sees it.
-  curve(label) {
-    if (!this.curves.has(label)) {
-      this.curves.set(label, this.log.curve(label, this.answer?.filtered_scores[label]));
-    }
-    return this.curves.get(label);
   }
 
   passes(detection) {

@@ -34,18 +34,18 @@ export class Overlay {
 
   // Between samples the last one is shown, faint.
   drawSample(g, scaleX, scaleY) {
-    const { log } = this.model;
+    const { log, windows } = this.model;
     const { pts_us } = this.stage;
-    const position = log.sampleAt(pts_us);
+    const sample = windows.sampleAt(pts_us);
     this.canvas.dataset.boxes = 0;
-    if (position < 0) return;
-    this.drawFlags(g, position);
-    const age_us = pts_us - log.pts[position];
-    const next_us = (log.pts[position + 1] ?? Infinity) - log.pts[position];
+    if (!sample) return;
+    this.drawFlags(g, sample);
+    const age_us = pts_us - sample.pts_us;
+    const next_us = (sample.next_us ?? Infinity) - sample.pts_us;
     const isExact = age_us < NEAR_US;
     if (!isExact && age_us >= Math.min(next_us, LONGEST_GAP_US)) return;
     const opacity = isExact ? 1 : 0.45;
-    const found = log.detectionsAt(position).filter(({ label }) => this.model.isOn(label));
+    const found = sample.detections().filter(({ label }) => this.model.isOn(label));
     g.globalAlpha = opacity;
     this.canvas.dataset.boxes = log.whole_frame
       ? this.drawScores(g, found, opacity)
@@ -53,10 +53,9 @@ export class Overlay {
     g.globalAlpha = 1;
   }
 
-  drawFlags(g, position) {
-    const { failed, gated } = this.model.log;
-    if (position in failed) drawFlag(g, `failed sample: ${failed[position]}`, "#b91c1c");
-    if (position in gated) drawFlag(g, `gated: ${gated[position]}`, "#475569");
+  drawFlags(g, { failed, gated }) {
+    if (failed !== undefined) drawFlag(g, `failed sample: ${failed}`, "#b91c1c");
+    if (gated !== undefined) drawFlag(g, `gated: ${gated}`, "#475569");
   }
 
   // Whether the box was drawn.

@@ -47,7 +47,7 @@ export class Reasons {
   asked() {
     const { model } = this;
     const label = model.explainedLabel();
-    if (!label || !model.log?.pts.length) return null;
+    if (!label || !model.log?.samples) return null;
     return { run_id: model.data.run_id, rule: model.rule, label };
   }
 

@@ -1,4 +1,6 @@
 // Requests to the app whose answers count only while what they were asked for is still shown.
+import { unpack } from "./binary.js";
+
 export class Requests {
   constructor() {
     this.pending = new Map();
@@ -9,7 +11,7 @@ export class Requests {
   }
 
   // The answer, { ok, body }; null when a newer request of its kind, or cancel(), came before it.
-  async send(kind, address, options = {}) {
+  async send(kind, address, options = {}, read = (response) => response.json()) {
     this.cancel(kind);
     const mine = new AbortController();
     this.pending.set(kind, mine);
@@ -17,7 +19,7 @@ export class Requests {
     let answer;
     try {
       const response = await fetch(address, { ...options, signal: mine.signal });
-      const body = response.ok ? await response.json() : await response.text();
+      const body = response.ok ? await read(response) : await response.text();
       answer = { ok: response.ok, body };
     } catch (problem) {
       const body = `the app does not answer (${problem.message}); is it still running?`;
@@ -30,6 +32,17 @@ export class Requests {
 
   post(kind, address, value) {
     return this.send(kind, address, jsonPost(value));
+  }
+
+  // The same for an answer of arrays.
+  binary(kind, address, options = {}) {
+    return this.send(kind, address, options, async (response) =>
+      unpack(await response.arrayBuffer()),
+    );
+  }
+
+  postForBinary(kind, address, value) {
+    return this.binary(kind, address, jsonPost(value));
   }
 
   cancel(kind) {

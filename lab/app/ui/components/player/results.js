@@ -5,6 +5,7 @@ import { counted, rate, seconds } from "./formatting.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
+const MOST_ROWS = 200; // more of them only when they are asked for
 const HEADS = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End", "Right?"];
 const ENDS = {
   exit: "left",
@@ -21,6 +22,7 @@ export class Results {
     Object.assign(this, { model, stage, marking, root });
     this.table = root.querySelector(".rows table");
     this.figures = root.querySelector(".figures");
+    this.listed = MOST_ROWS;
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("sightings", () => this.show());
     model.addEventListener("failed", () => root.classList.add("stale"));
@@ -31,6 +33,7 @@ export class Results {
   clear() {
     this.table.replaceChildren();
     this.figures.replaceChildren();
+    this.listed = MOST_ROWS;
     this.root.classList.remove("stale");
     delete this.root.dataset.sightings;
     delete this.root.dataset.ruleHash;
@@ -40,12 +43,14 @@ export class Results {
     const { sightings, rule_hash } = this.model.answer;
     this.root.classList.remove("stale");
     this.showFigures();
-    const rows = sightings.map((sighting) => this.row(sighting));
+    const rows = sightings.slice(0, this.listed).map((sighting) => this.row(sighting));
+    if (!rows.length) rows.push(this.emptyRow());
+    const left = sightings.length - this.listed;
+    if (left > 0) rows.push(this.moreRow(left));
     const heads = HEADS.map((text) => {
       return element("th", { textContent: text, className: text === "End" ? "wide" : "" });
     });
-    const body = element("tbody", {}, ...(rows.length ? rows : [this.emptyRow()]));
-    this.table.replaceChildren(tableHead(...heads), body);
+    this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows));
     this.root.dataset.sightings = sightings.length;
     this.root.dataset.ruleHash = rule_hash;
     this.markCurrent();
@@ -69,11 +74,22 @@ export class Results {
     this.figures.append(element("div", { className: "by" }, ...lines));
   }
 
+  // A day may have thousands, and each row has a picture.
+  moreRow(left) {
+    const textContent = `${counted(left, "more sighting")}. Show more`;
+    const more = element("button", { className: "more", textContent });
+    more.onclick = () => {
+      this.listed += MOST_ROWS;
+      this.show();
+    };
+    return element("tr", {}, element("td", { colSpan: HEADS.length }, more));
+  }
+
   emptyRow() {
     const { log, labels } = this.model;
     let text = NO_SIGHTING;
     if (!labels.length) text = "Nothing was detected above the score floor in this run.";
-    if (!log.pts.length) text = "No samples yet.";
+    if (!log.samples) text = "No samples yet.";
     const cell = { className: "empty", colSpan: HEADS.length, textContent: text };
     return element("tr", {}, element("td", cell));
   }

@@ -1,32 +1,41 @@
-// The score log of a run: what the detector saw on every sample.
-import { sampleAt } from "./clip_time.js";
-
+// What is known of a run's log when it opens; its samples come by windows, its curves by stretches.
 export class ScoreLog {
-  // log: as the server sends it; detections are sorted by their sample.
-  constructor(log) {
-    Object.assign(this, log);
-    this.pts = Float64Array.from(log.pts_us);
-    // Where the detections of each sample begin.
-    this.first = new Int32Array(this.pts.length + 1);
-    for (const position of log.sample) this.first[position + 1]++;
-    for (let i = 0; i < this.pts.length; i++) this.first[i + 1] += this.first[i];
-  }
-
-  // Position of the last sample at or before a time; -1 before the first.
-  sampleAt(pts_us) {
-    return sampleAt(this.pts, pts_us);
+  // overview: as the server sends it.
+  constructor(overview) {
+    const { arrays, ...facts } = overview;
+    Object.assign(this, facts);
+    this.peaks = arrays.peaks;
   }
 
   // Labels with their highest scores, the highest first. One that was never seen is left out,
   // unless it was asked for by name or there are few.
   strongest() {
-    const peaks = new Float32Array(this.labels.length);
-    this.label.forEach((label, i) => {
-      peaks[label] = Math.max(peaks[label], this.confidence[i]);
-    });
-    const all = this.labels.map((name, i) => ({ name, peak: peaks[i] }));
+    const all = this.labels.map((name, i) => ({ name, peak: this.peaks[i] }));
     const isListed = ({ peak }) => peak > 0 || this.prompted || this.labels.length <= 4;
     return all.filter(isListed).sort((a, b) => b.peak - a.peak);
+  }
+}
+
+// Some seconds of samples with their boxes.
+export class SampleWindow {
+  constructor({ arrays, ...facts }, labels) {
+    Object.assign(this, facts, arrays);
+    this.labels = labels;
+    this.bytes = Object.values(arrays).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    this.isStale = false; // drawn until a newer one has come
+  }
+
+  // A sample with the times of those next to it, null at the ends of the log.
+  sample(position) {
+    const { pts_us, failed, gated } = this;
+    return {
+      pts_us: pts_us[position],
+      before_us: pts_us[position - 1] ?? this.before_us,
+      next_us: pts_us[position + 1] ?? this.after_us,
+      failed: failed[position],
+      gated: gated[position],
+      detections: () => this.detectionsAt(position),
+    };
   }
 
   detectionsAt(position) {
@@ -35,39 +44,10 @@ export class ScoreLog {
       found.push({
         label: this.labels[this.label[i]],
         confidence: this.confidence[i],
-        box: this.box.slice(4 * i, 4 * i + 4),
+        box: [...this.box.subarray(4 * i, 4 * i + 4)],
         text: this.text ? this.text[i] : null,
       });
     }
     return found;
-  }
-
-  // Positions of gated samples, and of those on which a label was not analysed yet.
-  skipped(label) {
-    return [...Object.keys(this.gated), ...(this.missing[label] || [])].map(Number);
-  }
-
-  failures() {
-    return Object.keys(this.failed).map(Number);
-  }
-
-  // A label's score on every sample, NaN where it was not analysed.
-  // filtered: the scores that the rule's filter leaves, of the analysed samples.
-  curve(label, filtered = null) {
-    const curve = new Float32Array(this.pts.length);
-    const unseen = new Set([...this.failures(), ...this.skipped(label)]);
-    if (filtered) {
-      let next = 0;
-      for (let i = 0; i < curve.length; i++)
-        curve[i] = unseen.has(i) ? NaN : (filtered[next++] ?? NaN);
-      return curve;
-    }
-    const wanted = this.labels.indexOf(label);
-    this.sample.forEach((position, i) => {
-      if (this.label[i] !== wanted) return;
-      curve[position] = Math.max(curve[position], this.confidence[i]);
-    });
-    for (const position of unseen) curve[position] = NaN;
-    return curve;
   }
 }

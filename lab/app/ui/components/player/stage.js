@@ -35,7 +35,7 @@ export class Stage {
     canvas.addEventListener("click", (event) => this.click(event));
     canvas.addEventListener("dblclick", () => this.endZone(true));
     new ResizeObserver(() => this.draw()).observe(canvas);
-    for (const name of ["opened", "rule", "sightings", "log", "blind"]) {
+    for (const name of ["opened", "rule", "sightings", "log", "samples", "blind"]) {
       model.addEventListener(name, () => this.draw());
     }
   }
@@ -126,12 +126,12 @@ export class Stage {
     this.seek(this.next_s + seconds);
   }
 
-  stepSample(count) {
+  // To the sample before (-1) or after (1) this one.
+  async stepSample(count) {
     this.video.pause();
-    const { log } = this.model;
-    if (!log) return;
-    const pts_us = log.pts[log.sampleAt(this.pts_us) + count];
-    if (pts_us !== undefined) this.seek(pts_us / 1e6);
+    if (!this.model.log) return;
+    const pts_us = await this.model.windows.neighbour(this.pts_us, count);
+    if (pts_us !== null) this.seek(pts_us / 1e6);
   }
 
   toggle() {

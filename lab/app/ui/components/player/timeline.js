@@ -1,4 +1,5 @@
 // The zoomable timeline: a track per label with its scores, thresholds, sightings and failures.
+import { sampleAt } from "./clip_time.js";
 import { strokeCurve } from "./curve.js";
 import { contextOf, drawLine, onNextFrame } from "./elements.js";
 import { ticks } from "./formatting.js";
@@ -12,6 +13,8 @@ const LABEL_FONT = "600 12px sans-serif";
 const PLAYHEAD = "#ef4444";
 const FAILED = "#ef4444";
 const SKIPPED = "#94a3b8";
+const IS_FAILED = 1; // of a curve's state
+const IS_SKIPPED = 2;
 const NO_TRACKS = "No label is chosen, or nothing was detected above the floor.";
 
 export class Timeline {
@@ -21,7 +24,7 @@ export class Timeline {
     this.scale = new TimeScale();
     this.bands = null; // draws the annotations, and lets their edges be dragged
     this.redraw = onNextFrame(() => this.draw());
-    for (const name of ["opened", "rule", "sightings", "log", "time", "blind"]) {
+    for (const name of ["opened", "rule", "sightings", "log", "curves", "time", "blind"]) {
       model.addEventListener(name, this.redraw);
     }
     new ResizeObserver(this.redraw).observe(this.canvas);
@@ -99,6 +102,7 @@ export class Timeline {
     g.font = FONT;
     this.drawAxis(g, height - (isCut ? NOTE_PX : 0));
     labels.forEach((label, i) => this.drawTrack(g, label, i * TRACK_PX));
+    model.curves.want(labels, scale.from * 1e6, scale.to * 1e6);
     g.fillStyle = this.ink;
     if (!labels.length) g.fillText(NO_TRACKS, 10, 30);
     if (isCut) this.drawNote(g, labels.length, on, height);
@@ -127,19 +131,26 @@ export class Timeline {
   }
 
   drawTrack(g, label, top) {
-    const { model } = this;
+    const { model, scale } = this;
+    const curve = model.curves.of(label, scale.from * 1e6, scale.to * 1e6);
     const base = top + TRACK_PX - 4;
     const y = (score) => base - score * (TRACK_PX - 12);
     if (!model.isBlind) {
       for (const sighting of model.sightings()) {
-        if (sighting.label === label) this.drawSighting(g, sighting, top);
+        if (sighting.label === label && this.isShown(sighting)) {
+          this.drawSighting(g, sighting, top);
+        }
       }
-      this.drawCurve(g, label, y);
+      if (curve) this.drawCurve(g, label, curve, y);
     }
     this.bands.drawTrack(g, label, top);
     this.drawThresholds(g, model.ruleOf(label).debounce, y);
-    this.drawUnseen(g, label, base);
+    if (curve) this.drawUnseen(g, curve, base);
     this.drawLabel(g, label, top);
+  }
+
+  isShown({ onset_earliest_s, offset_latest_s }) {
+    return onset_earliest_s <= this.scale.to && offset_latest_s >= this.scale.from;
   }
 
   drawSighting(g, sighting, top) {
@@ -162,17 +173,17 @@ export class Timeline {
     g.fill();
   }
 
-  drawCurve(g, label, y) {
+  drawCurve(g, label, { at_us, high, low, isExact }, y) {
     const { scale } = this;
-    const { log } = this.model;
     g.strokeStyle = this.model.colour(label);
     g.lineWidth = 1.5;
     strokeCurve(g, {
-      curve: this.model.curve(label),
-      x: (i) => scale.x(log.pts[i] / 1e6),
+      curve: high,
+      low: isExact ? null : low,
+      x: (i) => scale.x(at_us[i] / 1e6),
       y,
-      first: Math.max(0, log.sampleAt(scale.from * 1e6)),
-      last: Math.min(log.pts.length - 1, log.sampleAt(scale.to * 1e6) + 1),
+      first: Math.max(0, sampleAt(at_us, scale.from * 1e6)),
+      last: Math.min(at_us.length - 1, sampleAt(at_us, scale.to * 1e6) + 1),
       width: scale.width,
     });
   }
@@ -189,16 +200,16 @@ export class Timeline {
   }
 
   // Samples that failed, that were gated, or that were not analysed yet.
-  drawUnseen(g, label, base) {
-    const { log } = this.model;
-    const x = (i) => this.scale.x(log.pts[i] / 1e6);
-    g.fillStyle = FAILED;
-    for (const i of log.failures()) g.fillRect(x(i) - 1, base - 4, 3, 8);
-    g.fillStyle = SKIPPED;
-    for (const i of log.skipped(label)) {
-      const wide = i + 1 < log.pts.length ? x(i + 1) - x(i) : 0;
-      g.fillRect(x(i), base + 1, Math.max(1, wide), 3);
-    }
+  drawUnseen(g, { at_us, state }, base) {
+    const x = (i) => this.scale.x(at_us[i] / 1e6);
+    state.forEach((mark, i) => {
+      if (!mark) return;
+      g.fillStyle = FAILED;
+      if (mark & IS_FAILED) g.fillRect(x(i) - 1, base - 4, 3, 8);
+      g.fillStyle = SKIPPED;
+      const wide = i + 1 < at_us.length ? x(i + 1) - x(i) : 0;
+      if (mark & IS_SKIPPED) g.fillRect(x(i), base + 1, Math.max(1, wide), 3);
+    });
   }
 
   drawLabel(g, label, top) {

@@ -12,6 +12,11 @@ export function isInside(polygon, [x, y]) {
   return isIn;
 }
 
+export function passesAll({ min_area_fraction, max_area_fraction, include, exclude }) {
+  const isAnySize = min_area_fraction <= 0 && max_area_fraction >= 1;
+  return isAnySize && !include.length && !exclude.length;
+}
+
 // For drawing only: sightings are the server's. A box is where the middle of its lower edge is.
 export function passes(filter, [x1, y1, x2, y2], [width, height]) {
   const area = ((x2 - x1) * (y2 - y1)) / (width * height);

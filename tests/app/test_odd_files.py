@@ -115,16 +115,16 @@ def test_a_folder_that_cannot_be_listed_is_one_line(folder, tmp_path):
 
 def test_what_was_done_before_a_wrong_setting_is_printed(samples, tmp_path, capsys, monkeypatch):
     from lab.app.cli.main import main
-    from lab.runs import analyze as module
+    from lab.runs import analyze_each as module
 
-    analyze = module.analyze
+    opening = module.opening
 
-    def fail_later(clip, **settings):
+    def fail_later(clip):
         if clip.name == "nothing.mp4":
             raise SettingError("no such setting")
-        return analyze(clip, **settings)
+        return opening(clip)
 
-    monkeypatch.setattr(module, "analyze", fail_later)
+    monkeypatch.setattr(module, "opening", fail_later)
     clips = [str(samples / name) for name in ("cat_then_person.mp4", "nothing.mp4")]
     words = ["--detector", "visual", "--every", "5", "--store", str(tmp_path), "--json"]
     assert main(["analyze", *clips, *words]) == 2
@@ -175,7 +175,9 @@ def test_an_import_goes_on_after_such_names(folder, tmp_path, kind):
     assert "Traceback" not in said
     imported = json.loads(done.stdout.decode("utf-8"))
     done_names = {os.path.basename(one["media"]) for one in imported["runs"]}
-    assert {"a.mp4", "z.mp4"} <= done_names
+    # The first and the last have the same content: one clip, which has the name it had last.
+    assert "z.mp4" in done_names
+    assert len(imported["runs"]) >= 3
     if kind == "megadetector":
         assert "caf\\xe9.mp4" in said
 

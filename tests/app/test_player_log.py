@@ -183,7 +183,7 @@ def test_the_log_of_a_run_that_goes_on_is_read_again_only_when_it_has_grown(tmp_
     with run.store.catalog.transaction() as db:
         db.execute("UPDATE runs SET state = 'running'")
     state, read = AppState(Config(store=str(run.store.folder))), []
-    monkeypatch.setattr("lab.runs.run.read_log", lambda f: read.append(f) or read_log(f))
+    monkeypatch.setattr("lab.runs.run.read_log", lambda *of: read.append(of) or read_log(*of))
     with ScoreLogWriter(run.store.log_folder(run.run_id), {}) as log:
         for _ in range(3):
             assert len(state.run(run.run_id).log.pts_us) == 20

@@ -27,7 +27,7 @@ from lab.video.identity import check_identity, identity_problem
 
 @pytest.fixture
 def app_state(tmp_path):
-    made = AppState(Config(store=tmp_path / "store"))
+    made = AppState(Config(store=tmp_path / "store", media_roots=(tmp_path,)))
     made.retry_after_s = 0.0
     yield made
     made.engine.close()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -130,14 +131,12 @@ class _Axis:
         columns = {**self._matched(), **self._whole(), **self._by_segment(), **self._judged()}
         ladder, arrays = self._ladder(), self._arrays()
         names, values = list(columns), np.stack(list(columns.values()), axis=1).tolist()
-        return [
-            Counts(
-                **dict(zip(names, row, strict=True)),
-                ladder=ladder[i],
-                **{name: parts[i] for name, parts in arrays.items()},
-            )
-            for i, row in enumerate(values)
-        ]
+        out = []
+        for i, row in enumerate(values):
+            of_clip: dict[str, Any] = dict(zip(names, row, strict=True))
+            of_clip |= {name: parts[i] for name, parts in arrays.items()}
+            out.append(Counts(ladder=ladder[i], **of_clip))
+        return out
 
     def pairing(self, i: int) -> Pairing:
         """The segments of one clip, in its own time and positions."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from lab.errors import SettingError, closest
+from lab.score_log.logged_samples import LoggedSamples
 from lab.score_log.score_log import ScoreLog
 
 
 @dataclass(frozen=True, eq=False)
-class CompactLog:
+class CompactLog(LoggedSamples):
     """The scores of a log, some twenty times smaller than the log.
 
     Its attributes are those of `ScoreLog`, as far as they need no box. samples_of: for each label
@@ -28,12 +29,6 @@ class CompactLog:
     adding: tuple[str, ...]
     damaged: tuple[str, ...]
     samples_of: Mapping[str, tuple[np.ndarray, np.ndarray]]
-
-    ok_of = ScoreLog.ok_of
-    pts_of = ScoreLog.pts_of
-    end_us = ScoreLog.end_us
-    reasons_of = ScoreLog.reasons_of
-    analysed_pts_us = ScoreLog.analysed_pts_us
 
     @classmethod
     def of(cls, log: ScoreLog) -> CompactLog:

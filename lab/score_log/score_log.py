@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lab.errors import SettingError, closest
+from lab.score_log.logged_samples import LoggedSamples
 from lab.score_log.manifest import ADDED, DamagedManifest, check_run, read_manifest
 from lab.score_log.parts import (
     DETECTIONS,
@@ -33,7 +34,7 @@ _MANY = 100_000  # detections
 
 
 @dataclass(frozen=True, eq=False)
-class ScoreLog:
+class ScoreLog(LoggedSamples):
     """A run's log in memory, samples in time order.
 
     pts_us, frame_index: int64, shape (n,).
@@ -68,15 +69,6 @@ class ScoreLog:
     def __post_init__(self) -> None:
         if self.gated is None:
             object.__setattr__(self, "gated", np.zeros(len(self.pts_us), bool))
-
-    def ok_of(self, label: str) -> np.ndarray:
-        """bool (n,): the samples on which this label was analysed."""
-        missing = self.missing.get(label)
-        return self.ok if missing is None else self.ok & ~missing
-
-    def pts_of(self, label: str) -> np.ndarray:
-        """The times of the samples on which this label was analysed, one for each score."""
-        return self.pts_us[self.ok_of(label)]
 
     def scores(
         self, label: str, passes: Callable[[np.ndarray], np.ndarray] | None = None
@@ -148,24 +140,6 @@ class ScoreLog:
         order, begins = self._by_label
         at = self.labels.index(label)
         return order[begins[at] : begins[at + 1]]
-
-    def end_us(self, media_end_us: int, state: str) -> int:
-        """Where the log ends: at the media's end, or at the last sample if the run is not done."""
-        if state == "done" or not len(self.pts_us):
-            return media_end_us
-        return int(self.pts_us[-1])
-
-    def reasons_of(self, label: str) -> Mapping[int, str]:
-        """Why samples have no score of this label, by position; those still to come included."""
-        if label not in self.adding:
-            return self.reasons
-        later = np.flatnonzero(~self.ok_of(label)).tolist()
-        return {**dict.fromkeys(later, "not analysed yet"), **self.reasons}
-
-    @property
-    def analysed_pts_us(self) -> np.ndarray:
-        """The times of the samples that did not fail."""
-        return self.pts_us[self.ok]
 
 
 def log_fingerprint(folder: Path) -> str:

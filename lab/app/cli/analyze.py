@@ -41,8 +41,8 @@ def run_analyze(args: argparse.Namespace) -> int:
     store = Store(args.store)
     bar = sys.stderr.isatty()
     if args.resume:
-        each = _resumed(store, args.paths, bar)
-        return _each(args, each, [], is_only=len(args.paths) == 1)
+        resumed = _resumed(store, args.paths, bar)
+        return _each(args, resumed, [], is_only=len(args.paths) == 1)
     addresses = [place for place in args.paths if is_address(place)]
     files, refused = find_clips(place for place in args.paths if not is_address(place))
     clips: list[str | Path] = [*files, *addresses]

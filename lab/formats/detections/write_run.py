@@ -112,9 +112,9 @@ def write_runs(store: Store, made: Sequence[MadeRun]) -> list[Run]:
             log.flush()
             log.compact()
         ended = [EndedRun(run_id, "done", None, one.effort(), 0.0) for (run_id, _), one in planned]
-        for log, run in zip(logs, ended, strict=True):
+        for log, end in zip(logs, ended, strict=True):
             write_outcome(
-                log.folder, "done", error=None, effort=run.effort, elapsed_s=0.0, is_durable=False
+                log.folder, "done", error=None, effort=end.effort, elapsed_s=0.0, is_durable=False
             )
         sync_logs(log.folder for log in logs)
         store.finish_runs(ended)

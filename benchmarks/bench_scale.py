@@ -305,7 +305,8 @@ def main():
     options.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     args = options.parse_args()
     if args.step:
-        return run_one(args.step[0], Path(args.step[1]), int(args.step[2]))
+        run_one(args.step[0], Path(args.step[1]), int(args.step[2]))
+        return
     studies = {n: make_study(args.folder / str(n), n) for n in args.clips}
     print("| step | " + " | ".join(f"{n:,} clips" for n in args.clips) + " | growth | memory |")
     print("| --- |" + " ---: |" * (len(args.clips) + 2))

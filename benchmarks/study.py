@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lab.rules.rule import Debounce, LabelRule, Rule
+from lab.score_log.manifest import FORMAT, write_manifest
+from lab.score_log.parts import DETECTIONS, KINDS, SAMPLES, Part
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
-from lab.score_log.score_log import DETECTIONS, FORMAT, SAMPLES
 from lab.store.migrations import MIGRATIONS
 
 LABELS = ("animal", "bird", "person", "vehicle")
@@ -55,11 +56,13 @@ def make_study(folder: Path, clips: int) -> Path:
     logs = folder / "made"
     logs.mkdir(parents=True)
     visits = [_make_log(logs / f"{i:02d}", np.random.default_rng(i)) for i in range(DIFFERENT_LOGS)]
+    known = [_facts(logs / f"{i:02d}") for i in range(DIFFERENT_LOGS)]
     media_ids = [f"{i:016x}" for i in range(1, clips + 1)]
     run_ids = [f"20260101-{i:06d}-made00" for i in range(clips)]
     recipes = [{"media_id": media_id, **_DETECTOR} for media_id in media_ids]
     for i, run_id in enumerate(run_ids):
-        _link_log(logs / f"{i % DIFFERENT_LOGS:02d}", folder / "logs" / run_id, recipes[i])
+        which = i % DIFFERENT_LOGS
+        _link_log(logs / f"{which:02d}", folder / "logs" / run_id, recipes[i], known[which])
     with duckdb.connect(str(folder / "catalog.duckdb")) as db:
         db.execute("CREATE TABLE schema_version (version INTEGER)")
         for number, migration in enumerate(MIGRATIONS[:_SCHEMA], 1):
@@ -117,7 +120,12 @@ def _make_log(folder: Path, random: np.random.Generator) -> list[tuple[int, int,
     return visits
 
 
-def _link_log(made: Path, folder: Path, recipe: dict) -> None:
+def _facts(folder: Path) -> dict:
+    """What the manifest of a finished log keeps of its part."""
+    return Part(*(folder / f"{kind}-c00001.parquet" for kind in KINDS)).facts_now()
+
+
+def _link_log(made: Path, folder: Path, recipe: dict, facts: dict) -> None:
     folder.mkdir(parents=True)
     for kind in ("detections", "samples"):
         os.link(made / f"{kind}-c00001.parquet", folder / f"{kind}-c00001.parquet")
@@ -128,8 +136,9 @@ def _link_log(made: Path, folder: Path, recipe: dict) -> None:
         "run_id": folder.name,
         "labels": list(LABELS),
         "recipe": recipe,
+        "parts": [facts],
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(folder, manifest, is_durable=False)
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, columns: dict) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lab.atomic_file import PART_NAME
 from lab.errors import StoreError
@@ -49,12 +51,12 @@ def log_state(folder: Path, run_id: str | None = None) -> LogState:
     except DamagedManifest:
         why = f"{NAME}: it is missing, or not what was written"
         return LogState((why,), False, tuple(_strays(folder)))
-    damaged, is_sealed = _damage(folder), "parts" in manifest
+    damaged, is_sealed = _damaged_parts(folder, manifest), "parts" in manifest
     for one in added_folders(folder, manifest):
         found = _damage(one, str(manifest.get("run_id", "")) or None)
         damaged += [f"{ADDED}/{one.name}/{name}" for name in found]
         is_sealed = is_sealed and (bool(found) or _is_sealed(one))
-    return LogState(tuple(damaged), is_sealed, tuple(_strays(folder)))
+    return LogState(tuple(damaged), is_sealed, tuple(_strays(folder, manifest)))
 
 
 def damaged_added(folder: Path) -> dict[Path, list[str]]:
@@ -121,6 +123,10 @@ def _damage(folder: Path, run_id: str | None = None) -> list[str]:
         check_run(folder, manifest, run_id)
     except DamagedManifest:
         return [f"{NAME}: it is missing, or not what was written"]
+    return _damaged_parts(folder, manifest)
+
+
+def _damaged_parts(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
     found = []
     for part in parts_of(folder, manifest):
         try:
@@ -130,12 +136,12 @@ def _damage(folder: Path, run_id: str | None = None) -> list[str]:
     return found
 
 
-def _strays(folder: Path) -> list[str]:
+def _strays(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[str]:
     """Files and folders that are not of the log, by their names."""
     if not folder.is_dir():
         return []
     try:
-        counted = {f.name for part in parts_of(folder) for f in part.files}
+        counted = {f.name for part in parts_of(folder, manifest) for f in part.files}
     except StoreError:
         counted = set()
     added = folder / ADDED

@@ -9,7 +9,16 @@ from lab.errors import DetectorError, LabError
 
 # What the extras bring beside the core, as modules.
 EXTRAS = {
-    "app": ("click", "jinja2", "markdown_it", "nbformat", "plotly", "starlette", "streamlit"),
+    "app": (
+        "anyio",
+        "click",
+        "jinja2",
+        "markdown_it",
+        "nbformat",
+        "plotly",
+        "starlette",
+        "streamlit",
+    ),
     "notebook": ("ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),

@@ -20,8 +20,9 @@ from lab.errors import StoreBusyError, StoreError, StoreReadOnlyError
 from lab.store import backups
 from lab.store.damage import (
     cannot_write,
+    check_not_removed,
     damaged,
-    first_line,
+    holder_of,
     is_lock,
     told_in_use,
     told_on_opening,
@@ -83,6 +84,7 @@ class Catalog:
         A store that cannot be written can be read. Raises as `transaction` does.
         """
         if not self.exists:
+            check_not_removed(self.folder)
             yield None
             return
         with contextlib.ExitStack() as stack:
@@ -129,6 +131,7 @@ class Catalog:
         """It is the turn of this process: open the file, made and brought up to date if needed."""
         try:
             if not self.path.exists():
+                check_not_removed(self.folder)
                 self._create()
         except OSError as error:
             raise unusable(self.folder, error) from None
@@ -187,8 +190,8 @@ class Catalog:
                     raise told_on_opening(self.folder, error) from None
                 if time.monotonic() > deadline:
                     raise StoreBusyError(
-                        f"the catalog stayed locked for {self._wait_s:.0f} s by another program; "
-                        f"close that one: {first_line(error)}"
+                        f"the catalog {path} stayed locked for {self._wait_s:.0f} s by another "
+                        f"program{holder_of(error)}; close that one"
                     ) from None
             time.sleep(random.uniform(0.005, _LONGEST_PAUSE_S))
 

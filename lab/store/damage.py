@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 
 import duckdb
@@ -35,6 +36,12 @@ _OTHER_PROBLEMS = (
 def is_lock(error: duckdb.Error) -> bool:
     """Whether another program has the file open."""
     return isinstance(error, duckdb.IOException) and _LOCKED in str(error)
+
+
+def holder_of(error: duckdb.Error) -> str:
+    """The process that has the file open, in brackets, as far as DuckDB says."""
+    found = re.search(r"\(PID (\d+)\)", str(error))
+    return "" if found is None else f" (process {found[1]})"
 
 
 def told_on_opening(folder: Path, error: duckdb.Error) -> StoreError:
@@ -71,6 +78,15 @@ def damaged(folder: Path, text: str) -> StoreDamagedError:
         f"the catalog of {folder} is damaged; {copy}; put things right with: "
         f"lab doctor --repair --store {folder} ({text})"
     )
+
+
+def check_not_removed(folder: Path) -> None:
+    """A store without a catalog is a new one, unless copies or runs that ended are left of it.
+
+    Raises StoreDamagedError.
+    """
+    if copies(folder) or next((folder / "logs").glob("*/outcome.json"), None) is not None:
+        raise damaged(folder, "the file is missing")
 
 
 def _is_of_the_disk(error: duckdb.Error) -> bool:

@@ -225,7 +225,7 @@ def test_a_bundle_without_a_sample_is_not_identical(study, here, capsys):
                 new.writestr(name, data)
     code, out, err = ask(capsys, "reproduce", path, "--share", "0")
     assert code == 2
-    assert "has no sample" in err
+    assert "is damaged: samples-" in err
     assert "identical" not in out
 
 

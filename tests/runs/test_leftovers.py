@@ -10,7 +10,7 @@ import time
 import pytest
 
 import lab
-from lab.app.cli.doctor import store_section
+from lab.app.cli.doctor import examine_store
 from lab.runs.leftovers import remove_leftovers
 from lab.store.store import Store
 
@@ -86,7 +86,7 @@ def test_the_doctor_and_the_start_of_the_app_say_what_they_removed(store, rubbis
 
     store.save_rule("x", lab.Rule())
     age(rubbish[0])
-    removed = store_section(store)["removed"]
+    removed = examine_store(store)["removed"]
     assert len(removed) == 1
     assert "half.mp4.part (an unfinished upload" in removed[0]
     age(*rubbish[1:])

@@ -1,0 +1,75 @@
+"""A disk that becomes full at any moment: nothing is lost, and nothing wrong is said."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from lab.store.store import Store
+
+CLIP = "cat_comes_and_goes.mp4"
+WORDS = ["--detector", "visual", "--every", "0.1"]
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A file system of 24 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("cannot mount here (needs root)")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def run_lab(*words):
+    command = [sys.executable, "-m", "lab", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def fill(disk, left_kib):
+    """Leave this many KiB; the file to remove afterwards."""
+    ballast = disk / "ballast"
+    with ballast.open("wb") as file:
+        free = shutil.disk_usage(disk).free - left_kib * 1024
+        file.truncate(0)
+        file.write(b"\0" * max(0, free))
+    return ballast
+
+
+@pytest.mark.parametrize(
+    "left_kib", [0, 16, 700, pytest.param(1500, marks=pytest.mark.long)]
+)
+def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, tmp_path, left_kib):
+    store = disk / "store"
+    if left_kib < 100:  # a store that is there already
+        assert run_lab("analyze", samples / "nothing.mp4", *WORDS, "--store", store).returncode == 0
+    runs_before = len(Store(store).runs())
+    ballast = fill(disk, left_kib)
+    done = run_lab("analyze", samples / CLIP, *WORDS, "--store", store)
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        assert len(done.stderr.strip().splitlines()) <= 3, done.stderr
+        assert "space" in done.stderr
+    ballast.unlink()
+    told = run_lab("doctor", "--store", store, "--json")
+    assert "Traceback" not in told.stderr
+    rows = Store(store).runs()
+    new = rows[: len(rows) - runs_before]
+    for row in new:
+        assert row["state"] in ("done", "interrupted", "failed", "cancelled")
+        if row["state"] != "done":
+            assert run_lab("analyze", "--resume", row["run_id"], "--store", store).returncode == 0
+    if not new:
+        assert run_lab("analyze", samples / CLIP, *WORDS, "--store", store).returncode == 0
+    (row, *_) = Store(store).runs()
+    assert run_lab("analyze", samples / CLIP, *WORDS, "--store", tmp_path / "o").returncode == 0
+    (expected,) = Store(tmp_path / "o").runs()
+    assert row["effort"] == expected["effort"]
+    rule = ["--enter-threshold", "0.1", "--json"]
+    assert (
+        run_lab("sightings", row["run_id"], *rule, "--store", store).stdout
+        == run_lab("sightings", expected["run_id"], *rule, "--store", tmp_path / "o").stdout
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from lab.errors import LabError, SettingError
 from lab.registry import Registry
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = Mapping[str, Any]
 Content = Literal["annotations", "sightings", "effort"]
@@ -30,8 +33,23 @@ class Export(ABC):
     is_of_one_media: ClassVar[bool] = False
 
     @abstractmethod
-    def write(self, rows: Sequence[Row]) -> str:
-        """The whole file as text. Raises SettingError for rows that the format cannot hold."""
+    def write(self, rows: Sequence[Row]) -> str | bytes:
+        """The whole file, as text where it is one.
+
+        Raises SettingError for rows that the format cannot hold.
+        """
+
+    def write_batches(self, batches: Iterable[pa.RecordBatch], out: BinaryIO) -> None:
+        """The same of Arrow batches, into a file: for more rows than memory holds at once.
+
+        A format that does not override it holds all rows at once. Raises as `write` does.
+        """
+        out.write(as_bytes(self.write([row for batch in batches for row in batch.to_pylist()])))
+
+
+def as_bytes(whole: str | bytes) -> bytes:
+    """A file as `Export.write` gives it, as its bytes."""
+    return whole.encode() if isinstance(whole, str) else whole
 
 
 exports = Registry(
@@ -46,6 +64,7 @@ exports = Registry(
         "elan": "lab.formats.annotations.exports:Elan",
         "sightings-csv": "lab.formats.tables:SightingsCsv",
         "sightings-json": "lab.formats.tables:SightingsJson",
+        "sightings-parquet": "lab.formats.tables:SightingsParquet",
         "webvtt": "lab.formats.annotations.exports:WebVtt",
     },
 )

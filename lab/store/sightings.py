@@ -18,7 +18,7 @@ from lab.store.query import Wanted, Where, count, insert_columns, order_of, page
 
 Row = dict[str, Any]
 
-_FROM = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
+SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
 _COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
     m.clock_correction_s, r.recipe_hash, r.protocol_hash"""
 ONSET_UTC = """m.start_utc + to_microseconds(
@@ -102,14 +102,16 @@ class SightingRows:
 
         order: `time` (by clip), `newest`, `label`, `site`, `confidence` or `duration`.
         """
-        where = _where(wanted)
+        where = sightings_where(wanted)
         page = order_of(_ORDERS, order) + page_of(limit, offset)
-        return self.catalog.rows(f"SELECT {_COLUMNS} FROM {_FROM}{where.sql}{page}", where.values)
+        return self.catalog.rows(
+            f"SELECT {_COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
+        )
 
     def count_sightings(self, **wanted: Unpack[SightingFilter]) -> int:
-        where = _where(wanted)
+        where = sightings_where(wanted)
         with self.catalog.reading() as db:
-            return count(db, f"SELECT count(*) FROM {_FROM}{where.sql}", where.values)
+            return count(db, f"SELECT count(*) FROM {SIGHTINGS}{where.sql}", where.values)
 
     def sighting_counts(
         self, by: str = "run_id", **wanted: Unpack[SightingFilter]
@@ -119,10 +121,10 @@ class SightingRows:
         """
         if by not in _COUNTED:
             raise SettingError(f"sightings are not counted by {by!r}; {closest(by, [*_COUNTED])}")
-        column, where = _COUNTED[by], _where(wanted)
+        column, where = _COUNTED[by], sightings_where(wanted)
         where.add(f"{column} IS NOT NULL")
         found = self.catalog.rows(
-            f"SELECT {column} AS value, count(*) AS n FROM {_FROM}{where.sql} "
+            f"SELECT {column} AS value, count(*) AS n FROM {SIGHTINGS}{where.sql} "
             "GROUP BY value ORDER BY value",
             where.values,
         )
@@ -135,7 +137,7 @@ _COUNTED = {
 }
 
 
-def _where(wanted: SightingFilter) -> Where:
+def sightings_where(wanted: SightingFilter) -> Where:
     where = Where()
     where.equal("s.run_id", wanted.get("run_id"))
     where.equal("s.media_id", wanted.get("media_id"))

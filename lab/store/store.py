@@ -13,13 +13,13 @@ from lab.store.experiments import ExperimentRows
 from lab.store.media import MediaRows
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
-from lab.store.sightings import SightingRows
+from lab.store.sighting_batches import SightingBatches
 
 __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
 
 
 class Store(
-    AnnotationRows, MediaRows, RunRows, RuleRows, SightingRows, ExperimentRows, EmbeddingRows
+    AnnotationRows, MediaRows, RunRows, RuleRows, SightingBatches, ExperimentRows, EmbeddingRows
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.
 

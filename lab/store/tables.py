@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from lab.store.run_queries import RunFilter
+from lab.store.sighting_batches import STORED_SIGHTING_COLUMNS
 from lab.store.store import Store
 
-STORED_SIGHTING_COLUMNS = [
-    "media", "site", "label", "onset_s", "offset_s", "duration_s", "onset_earliest_s",
-    "offset_latest_s", "onset_utc", "confirmed_s", "closed_s", "peak_s", "peak_confidence",
-    "alert_s", "close_reason", "censored_left", "censored_right", "run_id", "recipe_hash",
-    "protocol_hash", "rule_hash", "rule_name", "media_id", "media_path", "sighting_id", "saved_utc",
-]  # fmt: skip
-
+__all__ = ["EFFORT_COLUMNS", "STORED_SIGHTING_COLUMNS", "effort_rows", "sighting_rows"]
 
 EFFORT_COLUMNS = [
     "media", "site", "run_id", "state", "detector", "weights", "runtime", "every_s",
@@ -47,14 +43,14 @@ def _sighting(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: out.get(name) for name in STORED_SIGHTING_COLUMNS}
 
 
-def effort_rows(store: Store) -> list[dict[str, Any]]:
-    """One row a run, also where nothing was seen."""
-    media = {row["media_id"]: row for row in store.all_media()}
-    counts: dict[str, int] = {}
-    for row in store.sightings():
-        counts[row["run_id"]] = counts.get(row["run_id"], 0) + 1
+def effort_rows(store: Store, **wanted: Unpack[RunFilter]) -> list[dict[str, Any]]:
+    """One row a run, also where nothing was seen. wanted: of which runs."""
+    runs = store.runs(**wanted)
+    media_ids = sorted({run["media_id"] for run in runs})
+    media = {row["media_id"]: row for row in store.media_rows(media_id=media_ids)}
+    counts = store.sighting_counts("run_id")
     out = []
-    for run in store.runs():
+    for run in runs:
         clip, recipe = media.get(run["media_id"], {}), run["recipe"]
         row = {**recipe, **(run["effort"] or {}), **run}
         row |= {

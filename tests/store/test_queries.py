@@ -10,6 +10,7 @@ from lab.errors import SettingError
 from lab.rules.rule import Debounce, Rule
 from lab.sighting import Sighting
 from lab.store.store import EndedRun, NewRun, Store
+from lab.store.tables import sighting_rows
 from tests.builders import make_media
 
 N = 400
@@ -193,11 +194,23 @@ def test_sightings_of_a_rule_are_saved_as_one_table_and_replaced(store, counts):
     assert store.count_sightings(run_id="run-010") == 0
 
 
+def test_batches_of_sightings_hold_what_rows_of_them_hold(store, counts):
+    counts.clear()
+    batches = list(store.sighting_batches(site="creek"))
+    assert (counts.transactions, counts.rows) == (1, 0)
+    rows = [row for batch in batches for row in batch.to_pylist()]
+    assert rows[0]["onset_utc"] == "2026-05-03T00:00:00Z"
+    assert [{**row, "saved_utc": None} for row in rows] == [
+        {**row, "saved_utc": None} for row in sighting_rows(store, store.sightings(site="creek"))
+    ]
+    assert rows[0]["saved_utc"] == store.sightings()[0]["saved_utc"]
+
+
 def test_a_store_that_is_not_there_is_empty_and_is_not_created(tmp_path):
     nowhere = Store(tmp_path / "none")
     assert nowhere.runs() == nowhere.media_rows() == nowhere.sightings() == []
     assert nowhere.count_runs() == nowhere.count_media() == nowhere.count_sightings() == 0
-    assert nowhere.protocols() == []
+    assert nowhere.protocols() == list(nowhere.sighting_batches()) == []
     assert nowhere.finished_runs(["x"]) == {}
     with pytest.raises(SettingError, match="no run 'x'"):
         nowhere.run("x")

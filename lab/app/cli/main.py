@@ -122,7 +122,7 @@ def build_parser() -> argparse.ArgumentParser:
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
     e.add_argument("--format", default="csv", metavar="NAME",
-                   help="csv, json, or one of a plugin; default: csv")  # fmt: skip
+                   help="csv, json, parquet, or one of a plugin; default: csv")  # fmt: skip
     groups = (measure, advise, records, media, experiments, prompts, phrases, job)
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)

@@ -12,6 +12,7 @@ from typing import Any
 from lab.app.cli.media import find_media
 from lab.formats.annotations.files import FORMATS, read_rows, records_of, write_coverage, write_rows
 from lab.formats.annotations.table import read_file
+from lab.formats.export import as_bytes
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -87,7 +88,9 @@ def _annotations(args: argparse.Namespace) -> int:
     elif args.coverage:
         print(write_coverage(watched, chosen), end="")
     else:
-        print(write_rows(annotations, watched, chosen, args.format), end="")
+        whole = write_rows(annotations, watched, chosen, args.format)
+        sys.stdout.buffer.write(as_bytes(whole))
+        sys.stdout.buffer.flush()
     return 0
 
 

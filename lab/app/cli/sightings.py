@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.app.cli.rule_options import note_unfinished, rule_of
 from lab.formats.csv import to_csv
-from lab.formats.export import export_named, exports
+from lab.formats.export import as_bytes, export_named, exports
 
 
 def run_sightings(args: argparse.Namespace) -> int:
@@ -49,12 +49,16 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 def run_export(args: argparse.Namespace) -> int:
     """`lab export`. Raises LabError."""
     from lab.store.store import Store
-    from lab.store.tables import effort_rows, sighting_rows
+    from lab.store.tables import effort_rows
 
     kind = "json" if args.json else args.format
     name = f"{args.what}-{kind}"
     export = export_named(name if name in exports.names() else kind, args.what)
     store = Store(args.store)
-    rows = effort_rows(store) if args.what == "effort" else sighting_rows(store)
-    print(export.write(rows), end="")
+    sys.stdout.flush()
+    if args.what == "sightings":
+        export.write_batches(store.sighting_batches(), sys.stdout.buffer)
+    else:
+        sys.stdout.buffer.write(as_bytes(export.write(effort_rows(store))))
+    sys.stdout.buffer.flush()
     return 0

@@ -99,7 +99,7 @@ def write_rows(
     coverage: Iterable[Coverage],
     media: Iterable[Mapping[str, Any]],
     kind: str,
-) -> str:
+) -> str | bytes:
     """A file of annotations; a CSV has a row without times for media watched with nothing found.
 
     kind: the name of an export for annotations, built in or from a plugin.

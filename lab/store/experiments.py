@@ -4,19 +4,40 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lab.annotation import utc_now
 from lab.errors import SettingError, closest
+from lab.store.catalog import rows
+from lab.store.query import Wanted, Where, count, nearest, page_of
 
 if TYPE_CHECKING:
+    import duckdb
+
     from lab.rules.rule import Rule
     from lab.store.catalog import Catalog
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
+_FROM = "entries e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
+_TITLE = "coalesce(nullif(e.title, ''), m.name, e.run_id)"
+_TAGS = "from_json(e.tags, '[\"VARCHAR\"]')"
+
+
+class EntryFilter(TypedDict, total=False):
+    """Which entries: each condition that is given must hold.
+
+    entry_id: one, or any of several. text: words that title, notes, conclusion, id or tags must
+    contain. tags: all of these. starred, archived: only those that are, or are not.
+    """
+
+    entry_id: Wanted
+    text: str | None
+    tags: Sequence[str]
+    starred: bool | None
+    archived: bool | None
 
 
 class ExperimentRows:
@@ -47,38 +68,77 @@ class ExperimentRows:
             )  # fmt: skip
         return entry_id
 
-    def entries(self) -> list[dict[str, Any]]:
+    def entries(
+        self, *, limit: int | None = None, offset: int = 0, **wanted: Unpack[EntryFilter]
+    ) -> list[dict[str, Any]]:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
-        with self.catalog.transaction() as db:
-            db.execute(
-                """INSERT OR IGNORE INTO entries
-                (entry_id, kind, run_id, title, parents, created_utc)
-                SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc FROM runs"""
+        where = _where(wanted)
+        with self._entries_of_runs() as db:
+            found = rows(
+                db,
+                f"SELECT e.* REPLACE ({_TITLE} AS title) FROM {_FROM}{where.sql} "
+                f"ORDER BY e.created_utc DESC, e.entry_id DESC{page_of(limit, offset)}",
+                where.values,
             )
-        rows = self.catalog.rows(
-            "SELECT e.*, m.path FROM entries e JOIN runs r USING (run_id) LEFT JOIN media m USING "
-            "(media_id) ORDER BY e.created_utc DESC, e.entry_id DESC"
-        )
-        for row in rows:
-            row["title"] = row["title"] or Path(row.pop("path") or row["run_id"]).name
-            row.pop("path", None)
+        for row in found:
             for name in ("rule", "figures"):
                 row[name] = json.loads(row[name]) if row[name] else None
             for name in _LISTS:
                 row[name] = json.loads(row[name]) if row[name] else []
-        return rows
+        return found
+
+    def count_entries(self, **wanted: Unpack[EntryFilter]) -> int:
+        where = _where(wanted)
+        with self._entries_of_runs() as db:
+            return count(db, f"SELECT count(*) FROM {_FROM}{where.sql}", where.values)
+
+    def entry_titles(
+        self, *, limit: int | None = None, **wanted: Unpack[EntryFilter]
+    ) -> dict[str, str]:
+        """entry_id to title, newest first."""
+        where = _where(wanted)
+        with self._entries_of_runs() as db:
+            found = rows(
+                db,
+                f"SELECT e.entry_id, {_TITLE} AS title FROM {_FROM}{where.sql} "
+                f"ORDER BY e.created_utc DESC, e.entry_id DESC{page_of(limit, 0)}",
+                where.values,
+            )
+        return {row["entry_id"]: row["title"] for row in found}
+
+    def entry_tags(self) -> list[str]:
+        """The tags of all entries, sorted."""
+        found = self.catalog.rows(f"SELECT DISTINCT unnest({_TAGS}) AS tag FROM entries e")
+        return sorted(row["tag"] for row in found)
+
+    @contextmanager
+    def _entries_of_runs(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A transaction in which every run has its entry; None where there is no catalog."""
+        with self.catalog.reading() as db:
+            new = "FROM runs WHERE run_id NOT IN (SELECT run_id FROM entries WHERE kind = 'run')"
+            if db is not None and count(db, f"SELECT count(*) {new}"):
+                db.execute(
+                    f"""INSERT INTO entries (entry_id, kind, run_id, title, parents, created_utc)
+                    SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc {new}"""
+                )
+            yield db
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         """An entry by its id or the beginning of it. Raises SettingError unless just one fits."""
-        rows = self.entries()
-        found = [r for r in rows if r["entry_id"] == entry_id]
-        found = found or [r for r in rows if entry_id and r["entry_id"].startswith(entry_id)]
-        if len(found) != 1:
-            known = [r["entry_id"] for r in rows]
-            raise SettingError(
-                f"no entry {entry_id!r} in this notebook; {closest(entry_id, known)}"
-            )
-        return found[0]
+        with self._entries_of_runs() as db:
+            ids = [
+                row["entry_id"]
+                for row in rows(
+                    db,
+                    f"SELECT e.entry_id FROM {_FROM} WHERE ? <> '' AND starts_with(e.entry_id, ?) "
+                    "ORDER BY e.entry_id <> ? LIMIT 2",
+                    [entry_id] * 3,
+                )
+            ]
+            if ids[:1] != [entry_id] and len(ids) != 1:
+                hint = nearest(db, "entries", "entry_id", entry_id)
+                raise SettingError(f"no entry {entry_id!r} in this notebook; {hint}")
+        return self.entries(entry_id=ids[0])[0]
 
     def write_entry(self, entry_id: str, **values: Any) -> None:
         """Change what a person writes.
@@ -113,5 +173,27 @@ class ExperimentRows:
 
     def audits(self) -> list[dict[str, Any]]:
         """Newest first, as `lab.tuning.audit.Audit.from_dict` takes them."""
-        rows = self.catalog.rows("SELECT audit FROM audits ORDER BY created_utc DESC")
-        return [json.loads(row["audit"]) for row in rows]
+        found = self.catalog.rows("SELECT audit FROM audits ORDER BY created_utc DESC")
+        return [json.loads(row["audit"]) for row in found]
+
+
+def _where(wanted: EntryFilter) -> Where:
+    where = Where()
+    where.equal("e.entry_id", wanted.get("entry_id"))
+    where.text(
+        [
+            _TITLE,
+            "coalesce(e.notes, '')",
+            "coalesce(e.conclusion, '')",
+            "e.entry_id",
+            f"array_to_string({_TAGS}, ' ')",
+        ],
+        wanted.get("text"),
+    )
+    for tag in wanted.get("tags", ()):
+        where.add(f"list_contains({_TAGS}, ?)", tag)
+    for name in ("starred", "archived"):
+        value = wanted.get(name)
+        if value is not None:
+            where.add(f"coalesce(e.{name}, false) = ?", value)
+    return where

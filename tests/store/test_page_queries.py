@@ -66,9 +66,7 @@ def test_clips_of_runs_are_listed_with_those_of_most_runs_first(store, counts):
     assert counts.rows < 10 + N + 2  # of those in state `running`, whose logs are looked at
     assert (found[0]["name"], found[0]["runs"], len(found)) == ("clip 007.mp4", 2, 10)
     assert all(int(row["name"][5:8]) % 2 for row in found)  # the others have one label
-    assert store.run_counts_of_media([found[0]["media_id"], "unknown"]) == {
-        found[0]["media_id"]: 2
-    }
+    assert store.run_counts_of_media([found[0]["media_id"], "unknown"]) == {found[0]["media_id"]: 2}
 
 
 def test_sightings_are_chosen_by_the_name_of_the_clip_and_the_time_in_it(store, counts):

@@ -1,4 +1,4 @@
-"""The routes: clips, pictures, score logs, replay, explain, upload."""
+"""The routes: clips, pictures, score logs, replay, explain, upload, downloads."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from lab.app.server.downloads import downloads
 from lab.app.server.state import AppState, app_state
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
@@ -136,6 +137,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
         Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),
+        *(Route(path, _with_error_responses(made)) for path, made in downloads(here).items()),
     ]
 
 

@@ -30,6 +30,7 @@ class AnnotationCache:
         self._guard = threading.Lock()
         self._kept: tuple[str | None, Records] | None = None
         self._truths: dict[tuple[str | None, str | None], Truth] = {}
+        self._one: tuple[tuple[str | None, str], Truth] | None = None
 
     def records(self) -> Records:
         """All annotations, coverage and verdicts of the store."""
@@ -46,6 +47,21 @@ class AnnotationCache:
         with self._guard:
             if self._kept is not None and self._kept[0] == version:
                 self._truths[key] = made
+        return made
+
+    def truth_of(self, media_id: str) -> Truth:
+        """The annotations of one clip alone; those of the others are not read for it."""
+        version = self.store.annotations_version
+        with self._guard:
+            if self._one is not None and self._one[0] == (version, media_id):
+                return self._one[1]
+        made = Truth.from_records(
+            self.store.annotations(media_id),
+            self.store.coverage(media_id),
+            self.store.verdicts(media_id),
+        )
+        with self._guard:
+            self._one = ((version, media_id), made)
         return made
 
     def _read(self) -> tuple[str | None, Records]:

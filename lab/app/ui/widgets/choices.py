@@ -23,7 +23,10 @@ def offered(place: Any, title: str, find: Find, key: str, what: str) -> dict[str
     if len(found) <= MOST:
         return dict(found)
     text = place.text_input(
-        f"Find {title}", key=f"{key}_find", placeholder=what, persist_state="session"
+        f"Find {title[:1].lower()}{title[1:]}",
+        key=f"{key}_find",
+        placeholder=what,
+        persist_state="session",
     )
     found = find(text, MOST + 1) if text.strip() else found
     if not found:
@@ -51,7 +54,7 @@ def choose_some(
 
     widget: more of `st.multiselect`; `default` is what is chosen at first.
     """
-    options = offered(place, title.lower(), find, key, what)
+    options = offered(place, title, find, key, what)
     chosen = st.session_state.get(key, widget.get("default") or [])
     if others := [one for one in chosen if one not in options]:
         options = {**name(others), **options}
@@ -76,7 +79,7 @@ def choose_one(
     """A selectbox of choices; what was chosen stays, whatever is typed later. None if there is
     nothing to choose, or nothing is chosen.
     """
-    options = offered(place, title.lower(), find, key, what)
+    options = offered(place, title, find, key, what)
     chosen = st.session_state.get(key)
     if chosen is not None and chosen not in options:
         options = {**name([chosen]), **options}

@@ -61,7 +61,7 @@ def _kind() -> str:
 
 
 def _two_sides(app_state: AppState) -> None:
-    picked = clip_with_runs(app_state, st, "compare_clip", say_runs=True)
+    picked = clip_with_runs(app_state, st, "compare_clip", say_runs=True, beside=True)
     if picked is None:
         st.info("This clip has no run whose score log is here; choose another clip.")
         return

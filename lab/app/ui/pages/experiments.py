@@ -263,7 +263,7 @@ def _others(store: Store, row: dict[str, Any]) -> dict[str, str]:
     """What an entry may follow from, with its title: all of a few, or those that fit a text."""
     kept = store.entry_titles(entry_id=row["parents"]) if row["parents"] else {}
     # A form takes no box that changes what another one in it offers, so this one is above it.
-    found = offered(
+    found, _ = offered(
         st,
         "entries that it follows from",
         lambda text, limit: store.entry_titles(text=text, limit=limit),

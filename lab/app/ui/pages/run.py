@@ -96,6 +96,7 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
         "run_clips",
         name=store.names_of_media,
         what="Parts of a path or site",
+        beside=True,
         default=picked or [newest],
     )
 

@@ -58,7 +58,7 @@ def _effort_download(store: Store, place: Any) -> None:
 
 def _filters(store: Store) -> SightingFilter:
     wanted: SightingFilter = {}
-    columns = st.columns(4)
+    columns = st.columns(4, vertical_alignment="bottom")
     for column, (name, text) in zip(
         columns,
         [("name", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],

@@ -11,6 +11,7 @@ import streamlit as st
 from lab.annotation import utc_now
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, clock, finish, here, plain, script, size
+from lab.app.ui.widgets.clip_address import MISSING
 from lab.app.ui.widgets.clip_table import clip_table
 from lab.app.ui.widgets.pager import pager
 from lab.config import SAMPLES
@@ -220,7 +221,9 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         span = media["end_us"] - media["first_pts_us"]
         times = [media["first_pts_us"] + span * i // 12 for i in range(12)]
         files = [f for t in times if (f := folder / f"{t}.jpg").exists()]
-        if not files:  # a clip that came in by the command line or a notebook
+        if not files and not Path(media["path"]).is_file():
+            st.caption(MISSING)
+        elif not files:  # a clip that came in by the command line or a notebook
             app_state.want_pictures(media["media_id"], media["path"], times)
             st.caption("Its pictures are being made; reload the page to see them.")
         if files:

@@ -35,7 +35,8 @@ _player = st.components.v2.component(
 def choose_run(app_state: AppState) -> str | None:
     """The run in the address, or the newest; None if there is none."""
     state, asked = st.session_state, st.query_params.get("run") or st.session_state.get("tune_run")
-    runs, is_all = _newest(app_state)
+    runs, place = _newest(app_state)
+    is_all = place is st
     if not runs and is_all:
         return None
     others = [i for i in {asked, state.get("tune_pick")} if i and i not in runs]
@@ -50,7 +51,7 @@ def choose_run(app_state: AppState) -> str | None:
     if state.tune_pick in named:
         runs = {state.tune_pick: named[state.tune_pick], **runs}
     media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
-    picked = st.selectbox(
+    picked = place.selectbox(
         "Run",
         list(runs),
         key="tune_pick",
@@ -67,24 +68,26 @@ def choose_run(app_state: AppState) -> str | None:
     return picked
 
 
-def _newest(app_state: AppState) -> tuple[dict[str, dict[str, Any]], bool]:
-    """The newest runs with a log, by id; of many those that fit a text that is typed. And whether
-    these are all.
+def _newest(app_state: AppState) -> tuple[dict[str, dict[str, Any]], Any]:
+    """The newest runs with a log, by id; of many those that fit a text that is typed. And where
+    the list goes: on the page where these are all, or beside the box to type in.
     """
     runs = _with_logs(app_state, limit=MOST + 1)
     if len(runs) <= MOST:
-        return runs, True
-    text = st.text_input(
-        "Find a run",
+        return runs, st
+    box, place = st.columns([1, 3], vertical_alignment="bottom")
+    text = box.text_input(
+        "Find run",
         key="tune_find",
         persist_state="session",
-        placeholder="Words of its clip, site, detector, labels or id; without any, the newest",
+        placeholder="Words of clip, site, detector, labels",
+        help=f"The list offers the newest {MOST} that fit.",
     )
     if text.strip():
         runs = _with_logs(app_state, text=text, limit=MOST + 1)
     if not runs:
-        st.caption("No run fits.")
-    return dict(list(runs.items())[:MOST]), False
+        box.caption("Nothing fits.")
+    return dict(list(runs.items())[:MOST]), place
 
 
 def _with_logs(

@@ -14,26 +14,29 @@ Find = Callable[[str, int], Mapping[str, str]]
 Name = Callable[[list[str]], Mapping[str, str]]
 
 
-def offered(place: Any, title: str, find: Find, key: str, what: str) -> dict[str, str]:
-    """What a list offers, after a box to search in where that is not all.
+def offered(
+    place: Any, title: str, find: Find, key: str, what: str, *, beside: bool = False
+) -> tuple[dict[str, str], Any]:
+    """What a list offers, after a box to search in where that is not all; and where the list goes.
 
-    title: of the list. what: can be typed, such as `parts of a name`.
+    title: of the list. what: can be typed, such as `parts of a name`. beside: the box stands to
+    the left of the list, else above it.
     """
     found = find("", MOST + 1)
     if len(found) <= MOST:
-        return dict(found)
-    text = place.text_input(
+        return dict(found), place
+    box, place = place.columns([1, 3], vertical_alignment="bottom") if beside else (place, place)
+    text = box.text_input(
         f"Find {title[:1].lower()}{title[1:]}",
         key=f"{key}_find",
         placeholder=what,
         persist_state="session",
+        help=f"The list offers the first {MOST} that fit.",
     )
     found = find(text, MOST + 1) if text.strip() else found
     if not found:
-        place.caption("Nothing fits.")
-    elif len(found) > MOST:
-        place.caption(f"The first {MOST} that fit are offered below; type more to see others.")
-    return dict(list(found.items())[:MOST])
+        box.caption("Nothing fits.")
+    return dict(list(found.items())[:MOST]), place
 
 
 def as_they_are(chosen: list[str]) -> dict[str, str]:
@@ -48,13 +51,14 @@ def choose_some(
     *,
     what: str,
     name: Name = as_they_are,
+    beside: bool = False,
     **widget: Any,
 ) -> list[str]:
     """A multiselect of choices; what was chosen stays, whatever is typed later.
 
     widget: more of `st.multiselect`; `default` is what is chosen at first.
     """
-    options = offered(place, title, find, key, what)
+    options, place = offered(place, title, find, key, what, beside=beside)
     chosen = st.session_state.get(key, widget.get("default") or [])
     if others := [one for one in chosen if one not in options]:
         options = {**name(others), **options}
@@ -74,12 +78,13 @@ def choose_one(
     *,
     what: str,
     name: Name = as_they_are,
+    beside: bool = False,
     **widget: Any,
 ) -> str | None:
     """A selectbox of choices; what was chosen stays, whatever is typed later. None if there is
     nothing to choose, or nothing is chosen.
     """
-    options = offered(place, title, find, key, what)
+    options, place = offered(place, title, find, key, what, beside=beside)
     chosen = st.session_state.get(key)
     if chosen is not None and chosen not in options:
         options = {**name([chosen]), **options}

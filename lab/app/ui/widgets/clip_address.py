@@ -8,11 +8,13 @@ from typing import Any
 from lab.app.server.state import AppState
 from lab.runs.run import Run
 
+MISSING = "The video file is missing; scores, sightings and annotations work without it."
+
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
     """The clip's address; or None, and the reason or what is being made."""
     if not Path(media["path"]).is_file():
-        return None, "The video file is missing; scores, sightings and annotations work without it."
+        return None, MISSING
     if media["is_browser_playable"]:
         return f"/api/media/{media['media_id']}/file", ""
     if app_state.store.playable_file(media["media_id"]).exists():

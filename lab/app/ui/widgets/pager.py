@@ -22,9 +22,7 @@ def pager(key: str, total: int, size: int, *, of: object = None) -> int:
         st.session_state[kept] = (to, of)
 
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            f"Rows {first + 1:,}–{min(first + size, total):,} of {total:,}", width="content"
-        )
+        st.markdown(f"{first + 1:,}–{min(first + size, total):,} of {total:,}", width="content")
         st.button(
             "Previous",
             key=f"{kept}_previous",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lab.annotation import utc_now
@@ -14,14 +13,17 @@ from lab.store.catalog import rows
 from lab.store.query import Wanted, Where, count, nearest, page_of
 
 if TYPE_CHECKING:
-    import duckdb
-
     from lab.rules.rule import Rule
     from lab.store.catalog import Catalog
 
 _WRITABLE = ("title", "notes", "conclusion", "tags", "starred", "archived", "parents")
 _LISTS = ("tags", "parents")
-_FROM = "entries e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
+# A run is an entry before anything is written about it, so that reading writes nothing.
+_ENTRIES = """(SELECT * FROM entries UNION ALL BY NAME
+    SELECT 'run-' || run_id AS entry_id, 'run' AS kind, run_id, '[]'::JSON AS tags,
+    '[]'::JSON AS parents, '' AS notes, '' AS conclusion, false AS starred, false AS archived,
+    created_utc FROM runs WHERE run_id NOT IN (SELECT run_id FROM entries WHERE kind = 'run'))"""
+_FROM = f"{_ENTRIES} e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
 _TITLE = "coalesce(nullif(e.title, ''), m.name, e.run_id)"
 _TAGS = "from_json(e.tags, '[\"VARCHAR\"]')"
 
@@ -73,7 +75,7 @@ class ExperimentRows:
     ) -> list[dict[str, Any]]:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
         where = _where(wanted)
-        with self._entries_of_runs() as db:
+        with self.catalog.reading() as db:
             found = rows(
                 db,
                 f"SELECT e.* REPLACE ({_TITLE} AS title) FROM {_FROM}{where.sql} "
@@ -89,7 +91,7 @@ class ExperimentRows:
 
     def count_entries(self, **wanted: Unpack[EntryFilter]) -> int:
         where = _where(wanted)
-        with self._entries_of_runs() as db:
+        with self.catalog.reading() as db:
             return count(db, f"SELECT count(*) FROM {_FROM}{where.sql}", where.values)
 
     def entry_titles(
@@ -97,7 +99,7 @@ class ExperimentRows:
     ) -> dict[str, str]:
         """entry_id to title, newest first."""
         where = _where(wanted)
-        with self._entries_of_runs() as db:
+        with self.catalog.reading() as db:
             found = rows(
                 db,
                 f"SELECT e.entry_id, {_TITLE} AS title FROM {_FROM}{where.sql} "
@@ -111,21 +113,9 @@ class ExperimentRows:
         found = self.catalog.rows(f"SELECT DISTINCT unnest({_TAGS}) AS tag FROM entries e")
         return sorted(row["tag"] for row in found)
 
-    @contextmanager
-    def _entries_of_runs(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
-        """A transaction in which every run has its entry; None where there is no catalog."""
-        with self.catalog.reading() as db:
-            new = "FROM runs WHERE run_id NOT IN (SELECT run_id FROM entries WHERE kind = 'run')"
-            if db is not None and count(db, f"SELECT count(*) {new}"):
-                db.execute(
-                    f"""INSERT INTO entries (entry_id, kind, run_id, title, parents, created_utc)
-                    SELECT 'run-' || run_id, 'run', run_id, NULL, '[]', created_utc {new}"""
-                )
-            yield db
-
     def entry(self, entry_id: str) -> dict[str, Any]:
         """An entry by its id or the beginning of it. Raises SettingError unless just one fits."""
-        with self._entries_of_runs() as db:
+        with self.catalog.reading() as db:
             ids = [
                 row["entry_id"]
                 for row in rows(
@@ -136,7 +126,7 @@ class ExperimentRows:
                 )
             ]
             if ids[:1] != [entry_id] and len(ids) != 1:
-                hint = nearest(db, "entries", "entry_id", entry_id)
+                hint = nearest(db, _ENTRIES, "entry_id", entry_id)
                 raise SettingError(f"no entry {entry_id!r} in this notebook; {hint}")
         return self.entries(entry_id=ids[0])[0]
 
@@ -151,10 +141,16 @@ class ExperimentRows:
                 raise SettingError(
                     f"an entry has no {name!r} to write; {closest(name, list(_WRITABLE))}"
                 )
-        self.entry(entry_id)
+        run_id = self.entry(entry_id)["run_id"]
         given = {n: json.dumps(list(v)) if n in _LISTS else v for n, v in values.items()}
         sets = ", ".join(f"{name} = ?" for name in given)
         with self.catalog.transaction() as db:
+            db.execute(
+                """INSERT OR IGNORE INTO entries (entry_id, kind, run_id, parents, created_utc)
+                SELECT 'run-' || run_id, 'run', run_id, '[]', created_utc FROM runs
+                WHERE run_id = ?""",
+                [run_id],
+            )
             db.execute(
                 f"UPDATE entries SET {sets}, edited_utc = ? WHERE entry_id = ?",
                 [*given.values(), utc_now(), entry_id],

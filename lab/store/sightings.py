@@ -142,13 +142,15 @@ class SightingRows:
         )
         return {row["value"]: row["n"] for row in found}
 
-    def last_offset_us(self, **wanted: Unpack[SightingFilter]) -> int | None:
-        """The latest end of all, in media time; None where there is none."""
+    def sightings_extent(self, **wanted: Unpack[SightingFilter]) -> tuple[int, int]:
+        """How many there are, and the latest end of all in media time, in µs; 0 of none."""
         where = sightings_where(wanted)
         found = self.catalog.rows(
-            f"SELECT max(s.offset_us) AS last FROM {SIGHTINGS}{where.sql}", where.values
+            f"SELECT count(*) AS n, coalesce(max(s.offset_us), 0) AS last "
+            f"FROM {SIGHTINGS}{where.sql}",
+            where.values,
         )
-        return found[0]["last"] if found else None
+        return (found[0]["n"], found[0]["last"]) if found else (0, 0)
 
 
 _COUNTED = {

@@ -77,5 +77,5 @@ def test_sightings_are_chosen_by_the_name_of_the_clip_and_the_time_in_it(store, 
     assert store.count_sightings(name=["clip 010.mp4", "clip 011.mp4"]) == 6
     assert store.count_sightings(during_us=(0, 999_999)) == 60
     assert store.count_sightings(during_us=(1_000_005, 1_000_005)) == 60
-    assert store.last_offset_us(label="cat") == 2_000_005
-    assert store.last_offset_us(label="dog") is None
+    assert store.sightings_extent(label="cat") == (180, 2_000_005)
+    assert store.sightings_extent(label="dog") == (0, 0)

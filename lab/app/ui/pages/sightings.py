@@ -30,18 +30,22 @@ def stored_sightings() -> None:
     """The whole page below its title."""
     app_state = here()
     store = app_state.store
-    total = store.count_sightings()
+    total, last_us = store.sightings_extent()
     if not total:
         st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
-        _effort_download(store, st)
+        if store.count_runs():
+            _effort_download(st)
         return
-    wanted = _filters(store)
-    count = store.count_sightings(**wanted) if wanted else total
+    wanted = _chosen(store)
+    count, last_us = store.sightings_extent(**wanted) if wanted else (total, last_us)
+    if ranges := _ranges(last_us):
+        wanted |= ranges
+        count = store.count_sightings(**wanted)
     first, second, third = st.columns([2, 1, 1], vertical_alignment="bottom")
     first.markdown(f"**{count:,} of {total:,} sightings.** Click one to replay it.")
     second.link_button("Sightings as CSV", sightings_address(wanted), width="stretch")
-    _effort_download(store, third)
+    _effort_download(third)
     if not count:
         st.info("No sighting matches these filters.")
         return
@@ -51,12 +55,11 @@ def stored_sightings() -> None:
         _table(app_state, raw)
 
 
-def _effort_download(store: Store, place: Any) -> None:
-    if store.count_runs():
-        place.link_button("Effort as CSV", "/api/effort.csv", width="stretch")
+def _effort_download(place: Any) -> None:
+    place.link_button("Effort as CSV", "/api/effort.csv", width="stretch")
 
 
-def _filters(store: Store) -> SightingFilter:
+def _chosen(store: Store) -> SightingFilter:
     wanted: SightingFilter = {}
     columns = st.columns(4, vertical_alignment="bottom")
     for column, (name, text) in zip(
@@ -74,9 +77,15 @@ def _filters(store: Store) -> SightingFilter:
         )
         if picked:
             wanted[name] = picked  # type: ignore[literal-required]
+    return wanted
+
+
+def _ranges(last_us: int) -> SightingFilter:
+    """last_us: the latest end of the sightings that are chosen among."""
+    wanted: SightingFilter = {}
     left, right = st.columns(2)
     low, high = left.slider("Peak confidence", 0.0, 1.0, (0.0, 1.0), 0.01)
-    latest = (store.last_offset_us(**wanted) or 0) / 1e6 + 1.0
+    latest = last_us / 1e6 + 1.0
     begin, end = right.slider("Time in the clip, s", 0.0, latest, (0.0, latest))
     if (low, high) != (0.0, 1.0):
         wanted["min_confidence"], wanted["max_confidence"] = low, high

@@ -48,7 +48,7 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
         raise SettingError("no clip named; name one: lab media set CLIP --site ...")
     if not values:
         raise SettingError("nothing to set; give --site, --start or --clock-correction-s")
-    media = find_media(clip, store.all_media())
+    media = store.find_media(clip)
     changes: dict[str, Any] = {}
     if "site" in values:
         changes["site"] = values["site"].strip() or None

@@ -62,7 +62,7 @@ def test_advice_says_why_there_is_no_recall(empty_run):
 
 def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):
     page = show("measure")
-    page.session_state["annotation_files"] = True
+    page.session_state["annotation_files"] = True  # the panel, which reads nothing while closed
     assert f"No kappa: {NO_KAPPA}" in captions(page.run())
 
 

@@ -208,7 +208,9 @@ def doctor(folder, clips):
 
 @step
 def page_source(folder, clips):
-    yield from _page(folder, None)
+    """With 500 clips chosen, if there are so many."""
+    ids = [f"{i:016x}" for i in range(1, min(clips, 500) + 1)]
+    yield from _page(folder, None, media=",".join(ids))
 
 
 def _page(folder, name, **query):
@@ -217,6 +219,9 @@ def _page(folder, name, **query):
     os.environ["LAB_STORE"] = str(folder)
     from streamlit.testing.v1 import AppTest
 
+    from lab.app.ui.start import warm_up
+
+    warm_up()
     empty = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
     empty.run()
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)

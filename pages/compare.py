@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from lab.formats.markdown import plain
 from lab.app.ui.pages.compare import compare_page
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 st.title("Compare")
 try:

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from lab.formats.markdown import plain
 from lab.app.ui.pages.run import run_form, show_jobs, unfinished_runs
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 st.title("Run")
 try:

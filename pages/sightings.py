@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from lab.formats.markdown import plain
 from lab.app.ui.pages.sightings import stored_sightings
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 st.title("Sightings")
 try:

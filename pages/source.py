@@ -3,12 +3,12 @@
 import streamlit as st
 
 from lab.app.ui.address import keep, kept, recall
-from lab.formats.markdown import plain
-from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_clip
+from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_chosen
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.prompts import looking_for
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 st.title("Source")
 recall()
@@ -22,16 +22,15 @@ with files:
     pick_files()
 
 try:
-    media = {row["media_id"]: row for row in app_state.store.all_media()}
-    runs = [run["media_id"] for run in app_state.store.runs()]
+    known = app_state.store.names_of_media(chosen())
 except LabError as error:
     st.error(plain(error))
     st.stop()
 
 detections_from_elsewhere(app_state)
-picked = [media_id for media_id in chosen() if media_id in media]
+picked = [media_id for media_id in chosen() if media_id in known]
 if picked:
-    st.subheader(f"{len(picked)} chosen")
+    st.subheader(f"{len(picked):,} chosen")
     looking_for()
     # The link holds the whole state, so that it also works in another tab or without Streamlit.
     st.page_link(
@@ -40,8 +39,7 @@ if picked:
         icon=":material/arrow_forward:",
         query_params=kept(picked),
     )
-    for media_id in picked:
-        show_clip(media[media_id], runs.count(media_id))
+    show_chosen(picked)
     keep(picked)
 else:
     keep([])

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from lab.formats.markdown import plain
 from lab.app.ui.pages.tune import tune
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 st.title("Tune")
 try:

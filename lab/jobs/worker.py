@@ -42,6 +42,7 @@ _KINDS = (
     "weights",
     "models",
     "probe",
+    "probes",
     "pictures",
     "playable",
     "relink",
@@ -171,6 +172,22 @@ class _Worker:
         save_pictures(media.path, times, folder, media=media.to_dict())
         store.add_media(media, job.get("relative_path"))
         return {"media_id": media.media_id, "thumbnails": times}
+
+    def probes(self, job: Job, emit: Emit) -> Job:
+        """Many clips, each as by `probe`: its result, or as `error` why it cannot be used."""
+        found: list[Job] = []
+        for clip in job["clips"]:
+            if job["job_id"] in self.cancelled:
+                raise _Cancelled
+            try:
+                found.append(self.probe({**job, **clip}, emit))
+            except LabError as error:
+                found.append({"error": str(error)})
+            except Exception as error:  # one odd file stops no others
+                name, kind = Path(clip["path"]).name, type(error).__name__
+                found.append({"error": f"{name}: {kind}: {error}"[:400]})
+            emit(done=len(found), total=len(job["clips"]))
+        return {"clips": found}
 
     def pictures(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store

@@ -97,7 +97,7 @@ def _is_of_the_disk(error: duckdb.Error) -> bool:
 
 def first_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__
+    return lines[0][:500] if lines else type(error).__name__
 
 
 def unusable(folder: Path, error: OSError) -> StoreError:

@@ -26,16 +26,19 @@ _ALL = """WITH known AS (SELECT * FROM entries UNION ALL BY NAME
     '[]' AS tags, false AS starred, false AS archived, '[]' AS parents, created_utc
     FROM runs WHERE 'run-' || run_id NOT IN (SELECT entry_id FROM entries)) """
 _FROM = "known e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
+_NEWEST = " ORDER BY e.created_utc DESC, e.entry_id DESC"
 
 
 class EntryFilter(TypedDict, total=False):
     """Which entries: each condition that is given must hold.
 
-    run_id: one, or any of several. text: words that the title, the clip's name, notes, conclusion,
-    tags or id must contain. tags: all of them. starred, archived: those that are, or are not.
+    run_id, entry_id: one, or any of several. text: words that the title, the clip's name, notes,
+    conclusion, tags or id must contain. tags: all of them. starred, archived: those that are, or
+    are not.
     """
 
     run_id: Wanted
+    entry_id: Wanted
     text: str | None
     tags: Sequence[str] | None
     starred: bool | None
@@ -74,9 +77,20 @@ class ExperimentRows:
         self, *, limit: int | None = None, offset: int = 0, **wanted: Unpack[EntryFilter]
     ) -> list[dict[str, Any]]:
         """Newest first: one for each run (id `run-RUN_ID`) and each rule that was saved."""
-        page = " ORDER BY e.created_utc DESC, e.entry_id DESC" + page_of(limit, offset)
+        page = _NEWEST + page_of(limit, offset)
         with self.catalog.reading() as db:
             return _select(db, _where(wanted), page)
+
+    def entry_titles(
+        self, *, limit: int | None = None, **wanted: Unpack[EntryFilter]
+    ) -> dict[str, str]:
+        """entry_id to title, newest first."""
+        where = _where(wanted)
+        columns = "e.entry_id, e.title, e.run_id, m.path"
+        page = _NEWEST + page_of(limit, 0)
+        with self.catalog.reading() as db:
+            sql = f"{_ALL}SELECT {columns} FROM {_FROM}{where.sql}{page}"
+            return {row["entry_id"]: _title(row) for row in rows(db, sql, where.values)}
 
     def count_entries(self, **wanted: Unpack[EntryFilter]) -> int:
         where = _where(wanted)
@@ -144,6 +158,7 @@ class ExperimentRows:
 def _where(wanted: EntryFilter) -> Where:
     where = Where()
     where.equal("e.run_id", wanted.get("run_id"))
+    where.equal("e.entry_id", wanted.get("entry_id"))
     columns = ["e.title", "m.name", "e.notes", "e.conclusion", "e.tags::VARCHAR", "e.entry_id"]
     where.text([f"coalesce({column}, '')" for column in columns], wanted.get("text"))
     if wanted.get("tags"):
@@ -166,11 +181,15 @@ def _entry(db: duckdb.DuckDBPyConnection | None, entry_id: str) -> dict[str, Any
     raise SettingError(f"no entry {entry_id!r} in this notebook; {hint}")
 
 
+def _title(row: Mapping[str, Any]) -> str:
+    return row["title"] or Path(row["path"] or row["run_id"]).name
+
+
 def _select(db: duckdb.DuckDBPyConnection | None, where: Where, page: str) -> list[dict[str, Any]]:
     sql = f"{_ALL}SELECT e.*, m.path FROM {_FROM}{where.sql}{page}"
     found = rows(db, sql, where.values)
     for row in found:
-        row["title"] = row["title"] or Path(row["path"] or row["run_id"]).name
+        row["title"] = _title(row)
         del row["path"]
         for name in ("rule", "figures"):
             row[name] = json.loads(row[name]) if row[name] else None

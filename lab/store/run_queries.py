@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -35,6 +35,7 @@ class RunFilter(TypedDict, total=False):
     run_id, media_id, protocol_hash, recipe_hash, state, detector, pass_id: one, or any of several.
     label: one that the run looked for. text: words that its id, its clip's path or site, its
     detector or its labels must contain.
+    phrases: only runs with other than one label, or to which prompts can be added.
     newest_of_clip: only the newest run of each clip among those that fulfil the rest.
     """
 
@@ -47,6 +48,7 @@ class RunFilter(TypedDict, total=False):
     pass_id: Wanted
     label: str | None
     text: str | None
+    phrases: bool
     newest_of_clip: bool
 
 
@@ -143,9 +145,29 @@ class RunQueries:
         )
         return {row["sha256"]: row["place"] for row in found}
 
-    def run_counts_of_media(self) -> dict[str, int]:
-        """media_id to its number of runs, for clips that have any."""
-        found = self.catalog.rows("SELECT media_id, count(*) AS runs FROM runs GROUP BY media_id")
+    def clips_of_runs(self, *, limit: int | None = None, **wanted: Unpack[RunFilter]) -> list[Row]:
+        """Clips of runs, those with most runs first and then by their newest.
+
+        Rows: media_id, name (None for a clip that is not in the store), runs.
+        """
+        with self.catalog.reading() as db:
+            where = self._where(db, wanted)
+            return rows(
+                db,
+                f"""{_SEEN}SELECT r.media_id, any_value(m.name) AS name, count(*) AS runs
+                FROM {_FROM}{where.sql} GROUP BY r.media_id
+                ORDER BY runs DESC, max(r.created_utc) DESC, r.media_id{page_of(limit, 0)}""",
+                where.values,
+            )
+
+    def run_counts_of_media(self, media_ids: Iterable[str]) -> dict[str, int]:
+        """media_id to its number of runs, for those that have any."""
+        where = Where()
+        where.equal("media_id", list(media_ids))
+        found = self.catalog.rows(
+            f"SELECT media_id, count(*) AS runs FROM runs{where.sql} GROUP BY media_id",
+            where.values,
+        )
         return {row["media_id"]: row["runs"] for row in found}
 
     def finished_runs(self, recipe_hashes: Sequence[str]) -> dict[str, str]:
@@ -177,6 +199,10 @@ class RunQueries:
         label = wanted.get("label")
         if label is not None:
             where.add("list_contains(from_json(r.labels, '[\"VARCHAR\"]'), ?)", label)
+        if wanted.get("phrases"):
+            where.add(
+                "(json_array_length(r.labels) <> 1 OR r.recipe->>'prompt_mode' = 'independent')"
+            )
         where.text(
             ["r.run_id", "r.detector", "r.labels", "coalesce(m.path, '')", "coalesce(m.site, '')"],
             wanted.get("text"),

@@ -36,10 +36,11 @@ _ORDERS = {
 class SightingFilter(TypedDict, total=False):
     """Which sightings: each condition that is given must hold.
 
-    run_id, media_id, rule_hash, label, site: one, or any of several. text: words that the clip's
-    path, the label, the site or the rule's name must contain.
+    run_id, media_id, rule_hash, label, site: one, or any of several. name: of the clip's file, so
+    too. text: words that the clip's path, the label, the site or the rule's name must contain.
     from_utc, to_utc: of the onset, for clips whose start is known. from_us, to_us: of the onset,
-    in media time. min_confidence, max_confidence: of the peak.
+    in media time. during_us: from and to; some of it lies between these. min_confidence,
+    max_confidence: of the peak.
     """
 
     run_id: Wanted
@@ -47,11 +48,13 @@ class SightingFilter(TypedDict, total=False):
     rule_hash: Wanted
     label: Wanted
     site: Wanted
+    name: Wanted
     text: str | None
     from_utc: datetime | None
     to_utc: datetime | None
     from_us: int | None
     to_us: int | None
+    during_us: tuple[int, int] | None
     min_confidence: float | None
     max_confidence: float | None
 
@@ -114,26 +117,46 @@ class SightingRows:
             return count(db, f"SELECT count(*) FROM {SIGHTINGS}{where.sql}", where.values)
 
     def sighting_counts(
-        self, by: str = "run_id", **wanted: Unpack[SightingFilter]
+        self,
+        by: str = "run_id",
+        *,
+        containing: str = "",
+        limit: int | None = None,
+        **wanted: Unpack[SightingFilter],
     ) -> dict[str, int]:
-        """How many there are by `run_id`, `media_id`, `label`, `site`, `rule_hash` or `rule_name`;
-        also what there is to choose from in each. Those without a value are left out.
+        """How many there are by `run_id`, `media_id`, `label`, `site`, `name` (of the clip's
+        file), `rule_hash` or `rule_name`; also what there is to choose from in each. Those without
+        a value are left out.
+
+        containing: only values with these words. limit: how many values.
         """
         if by not in _COUNTED:
             raise SettingError(f"sightings are not counted by {by!r}; {closest(by, [*_COUNTED])}")
         column, where = _COUNTED[by], sightings_where(wanted)
         where.add(f"{column} IS NOT NULL")
+        where.text([column], containing)
         found = self.catalog.rows(
             f"SELECT {column} AS value, count(*) AS n FROM {SIGHTINGS}{where.sql} "
-            "GROUP BY value ORDER BY value",
+            f"GROUP BY value ORDER BY value{page_of(limit, 0)}",
             where.values,
         )
         return {row["value"]: row["n"] for row in found}
+
+    def sightings_extent(self, **wanted: Unpack[SightingFilter]) -> tuple[int, int]:
+        """How many there are, and the latest end of all in media time, in µs; 0 of none."""
+        where = sightings_where(wanted)
+        found = self.catalog.rows(
+            f"SELECT count(*) AS n, coalesce(max(s.offset_us), 0) AS last "
+            f"FROM {SIGHTINGS}{where.sql}",
+            where.values,
+        )
+        return (found[0]["n"], found[0]["last"]) if found else (0, 0)
 
 
 _COUNTED = {
     **{name: f"s.{name}" for name in ("run_id", "media_id", "label", "rule_hash", "rule_name")},
     "site": "m.site",
+    "name": "m.name",
 }
 
 
@@ -144,11 +167,15 @@ def sightings_where(wanted: SightingFilter) -> Where:
     where.equal("s.rule_hash", wanted.get("rule_hash"))
     where.equal("s.label", wanted.get("label"))
     where.equal("m.site", wanted.get("site"))
+    where.equal("m.name", wanted.get("name"))
     where.text(
         ["coalesce(m.path, '')", "s.label", "coalesce(m.site, '')", "coalesce(s.rule_name, '')"],
         wanted.get("text"),
     )
     where.between(ONSET_UTC, wanted.get("from_utc"), wanted.get("to_utc"))
     where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
+    during_us = wanted.get("during_us")
+    if during_us is not None:
+        where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
     where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
     return where

@@ -61,7 +61,9 @@ def test_advice_says_why_there_is_no_recall(empty_run):
 
 
 def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):
-    assert f"No kappa: {NO_KAPPA}" in captions(show("measure"))
+    page = show("measure")
+    page.session_state["annotation_files"] = True  # the panel, which reads nothing while closed
+    assert f"No kappa: {NO_KAPPA}" in captions(page.run())
 
 
 def test_a_comparison_without_presences_says_why_it_has_no_figures(empty_run):

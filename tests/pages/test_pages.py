@@ -266,3 +266,29 @@ def test_a_rule_that_the_run_cannot_answer_is_one_line(store, analysed, samples)
     page.selectbox(key=f"keep_phrases_rule_{run.run_id}").set_value("too low").run()
     assert not page.exception
     assert "score_floor" in page.error[0].value.replace("\\", "")
+
+
+def test_many_clips_are_read_in_one_job_and_named_where_they_cannot_be_used(
+    store, samples, tmp_path, monkeypatch
+):
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for clip in samples.glob("*.mp4"):
+        (folder / clip.name).hardlink_to(clip)
+    (folder / "broken.mp4").write_bytes(b"no video" * 100)
+    known = folder / "nothing.mp4"
+    lab.open_store(store).store.add_media(lab.probe(known))
+    monkeypatch.setenv("LAB_MEDIA_ROOTS", str(folder))
+    page = show("source")
+    page.text_input[0].input(str(folder)).run()
+    next(b for b in page.button if b.label == "Use these files").click().run()
+    assert not page.exception
+    (job,) = desks.app_state().engine.jobs()
+    assert (job.kind, job.total) == ("probes", 5)
+    assert page.subheader[0].value == "4 chosen"
+    assert len(page.error) == 1
+    assert "broken.mp4" in page.error[0].value
+    cards = [m.value for m in page.markdown if ".mp4" in m.value]
+    assert [("nothing" in card) == ("already in the store" in card) for card in cards] == [True] * 4
+    rows = lab.open_store(store).store.media_rows()
+    assert all(row["relative_path"] == row["name"] for row in rows)

@@ -67,6 +67,10 @@ class AnnotationCache:
                 self._truths[key] = made
         return made
 
+    def truth_of(self, media_id: str, annotator: str | None = None) -> Truth:
+        """The annotations of one clip alone; those of the others are not read for it."""
+        return self._clip(media_id).truth(annotator)
+
     def _read(self) -> tuple[str | None, Records]:
         """The records with their version, which is read before them: they may only be newer."""
         version = self.store.annotations_version
@@ -132,7 +136,7 @@ class AnnotationCache:
 
         Uses `lab.evaluate`, the same function as in Python.
         """
-        truth = self._clip(run.media["media_id"]).truth(annotator)
+        truth = self.truth_of(run.media["media_id"], annotator)
         annotated = truth.by_media.get(run.media["media_id"], {})
         labels = [label for label in rule.wanted(run.labels) if label in annotated]
         others = sorted(set(annotated) - set(run.labels))

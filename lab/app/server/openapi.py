@@ -110,7 +110,18 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/uploads/{name}", "put", "Upload a clip", None),
+    ("/api/sightings.csv", "get", "Stored sightings, all or those that fulfil conditions", None),
+    ("/api/effort.csv", "get", "The effort of all runs", None),
 )
+_NAMES: Schema = {"type": "array", "items": _NAME}
+# Path to its parameters in the query, each with whether it must be given.
+_QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
+    "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
+    "/api/sightings.csv": {
+        **dict.fromkeys(("run_id", "site", "label", "name"), (_NAMES, False)),
+        **dict.fromkeys(("min_confidence", "max_confidence", "from_s", "to_s"), (_NUMBER, False)),
+    },
+}
 
 
 def document() -> Schema:
@@ -127,11 +138,10 @@ def document() -> Schema:
             for name, schema in _PARAMETERS.items()
             if f"{{{name}}}" in path
         ]
-        if path.endswith("/window"):
-            parameters += [
-                {"name": name, "in": "query", "required": True, "schema": _NUMBER}
-                for name in ("from_us", "to_us")
-            ]
+        parameters += [
+            {"name": name, "in": "query", "required": required, "schema": schema}
+            for name, (schema, required) in _QUERIES.get(path, {}).items()
+        ]
         if parameters:
             operation["parameters"] = parameters
         if body is not None:

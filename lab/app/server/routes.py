@@ -1,4 +1,4 @@
-"""The routes: clips, pictures, score logs, replay, explain, upload."""
+"""The routes: clips, pictures, score logs, replay, explain, upload, downloads."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from lab.app.server.body import check_name, json_object, mapping, name, number, whole_number
+from lab.app.server.downloads import downloads
 from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
 from lab.app.server.state import AppState, app_state
@@ -163,6 +164,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
         Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),
+        *(Route(path, _with_error_responses(made)) for path, made in downloads(here).items()),
     ]
 
 

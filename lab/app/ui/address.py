@@ -8,6 +8,7 @@ from lab.app.ui.widgets.prompts import KEY
 
 _DETECTOR = "keep_detector"
 _MAX_PROMPT_CHARS = 1500  # browsers and proxies refuse addresses of a few thousand
+_MAX_CLIPS = 1000  # longer addresses are refused by the server itself
 
 
 def recall() -> None:
@@ -23,7 +24,9 @@ def kept(media_ids: list[str]) -> dict[str, str | list[str]]:
     """The clips, prompts and detector of this session, for an address."""
     prompts = st.session_state.get(KEY, [])
     detector = st.session_state.get(_DETECTOR)
-    wanted: dict[str, str | list[str]] = {"media": ",".join(media_ids)} if media_ids else {}
+    wanted: dict[str, str | list[str]] = {}
+    if 0 < len(media_ids) <= _MAX_CLIPS:
+        wanted["media"] = ",".join(media_ids)
     if prompts and sum(map(len, prompts)) <= _MAX_PROMPT_CHARS:
         wanted["for"] = list(prompts)
     if detector:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from lab.app.server.state import app_state
 from lab.errors import LabError
+from lab.formats.markdown import plain
 
 
 def show_pages() -> None:
@@ -46,7 +47,7 @@ def _say_what_cannot_be_done() -> None:
     except LabError:  # which the page shows
         return
     if why is not None:
-        st.warning(f"{why}: no analysis, annotation, saving or import, and no new pictures.")
+        st.warning(f"{plain(why)}: no analysis, annotation, saving or import, and no new pictures.")
 
 
 def _keep_tab() -> None:

@@ -59,11 +59,12 @@ def script(name: str) -> str:
     return "\n".join(texts.values())
 
 
-def finish(job: Job, text: str) -> dict[str, Any] | None:
+def finish(job: Job, text: str, clips: int = 1) -> dict[str, Any] | None:
     """Wait for a short job: its result, or None after the page has shown the error."""
+    wait_s = _WAIT_S * clips
     with st.spinner(plain(text)):
-        if not job.finished.wait(_WAIT_S):
-            st.error(f"{plain(job.title)} takes longer than {_WAIT_S:.0f} s; try again later")
+        if not job.finished.wait(wait_s):
+            st.error(f"{plain(job.title)} takes longer than {wait_s:.0f} s; try again later")
             return None
     if job.state != "done":
         st.error(plain(job.error or f"{job.title} was cancelled"))

@@ -27,7 +27,8 @@ def allowed_hosts() -> tuple[str, ...]:
     return tuple(st.get_option("server.allowedHosts") or ())
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
+    """Compile what the first page would wait for."""
     from lab.evaluation import matching
     from lab.rules.replay import warm_up
 
@@ -111,7 +112,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
+    threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
     threading.Thread(target=_copy_catalog, name="copy of the catalog", daemon=True).start()
     threading.Thread(target=_clean_up, name="clean-up", daemon=True).start()
     gc.collect()

@@ -11,6 +11,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
+from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_logs
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
@@ -34,20 +35,14 @@ SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
 def compare_page() -> None:
     """The whole page below its title."""
     app_state = here()
-    runs = [
-        r
-        for r in app_state.store.runs()
-        if r["state"] in ("done", "cancelled", "interrupted")
-        and app_state.store.log_folder(r["run_id"]).is_dir()
-    ]
-    if not runs:
+    if not app_state.store.count_runs(state=TO_COMPARE):
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
     if _kind() == PHRASINGS:
-        phrasings(app_state, runs)
+        phrasings(app_state)
     else:
-        _two_sides(app_state, runs)
+        _two_sides(app_state)
 
 
 def _kind() -> str:
@@ -66,23 +61,19 @@ def _kind() -> str:
     )
 
 
-def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
-    media = {m["media_id"]: m for m in app_state.store.all_media()}
-    by_media: dict[str, list[dict[str, Any]]] = {}
-    for row in runs:
-        by_media.setdefault(row["media_id"], []).append(row)
-    clip = st.selectbox(
-        "Clip",
-        sorted(by_media, key=lambda m: -len(by_media[m])),
-        format_func=lambda m: f"{media[m]['name']} · {len(by_media[m])} run(s)",
-    )
+def _two_sides(app_state: AppState) -> None:
+    picked = clip_with_runs(app_state, st, "compare_clip", say_runs=True, beside=True)
+    if picked is None:
+        st.info("This clip has no run whose score log is here; choose another clip.")
+        return
+    _, rows = picked
     left, right = st.columns(2)
     with left:
-        a = _side(app_state, by_media[clip], "A", 0)
+        a = _side(app_state, rows, "A", 0)
     with right:
-        b = _side(app_state, by_media[clip], "B", 1)
+        b = _side(app_state, rows, "B", 1)
     note_damage(a[0], b[0])
-    truth = app_state.truth.truth()
+    truth = app_state.truth.truth_of(a[0].media["media_id"])
     found = compare(
         a[0], b[0], rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=truth,
     )  # fmt: skip
@@ -96,7 +87,7 @@ def _two_sides(app_state: AppState, runs: list[dict[str, Any]]) -> None:
             "clips."
         ),
     ):
-        _over_all(app_state, runs, a, b)
+        _over_all(app_state, a, b)
     event = _differences(found)
     _play(app_state, found, a, b, event)
     _scatter(found, a[2], b[2])
@@ -157,21 +148,14 @@ def _figures(found: Comparison) -> None:
     show_reasons([refused])
 
 
-def _over_all(
-    app_state: AppState,
-    rows: list[dict[str, Any]],
-    a: tuple[Run, Rule, str],
-    b: tuple[Run, Rule, str],
-) -> None:
+def _over_all(app_state: AppState, a: tuple[Run, Rule, str], b: tuple[Run, Rule, str]) -> None:
     """The same comparison over every clip that has a run of both protocols."""
 
     def of_protocol(run: Run) -> list[Run]:
-        newest = {
-            r["media_id"]: r["run_id"]
-            for r in reversed(rows)
-            if r["protocol_hash"] == run.protocol_hash
-        }
-        return app_state.runs(list(newest.values()))
+        newest = app_state.store.runs(
+            protocol_hash=run.protocol_hash, state=TO_COMPARE, newest_of_clip=True
+        )
+        return app_state.runs([r["run_id"] for r in with_logs(app_state, newest)])
 
     total = compare(
         of_protocol(a[0]),

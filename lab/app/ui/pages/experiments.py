@@ -10,6 +10,8 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, here, note_damage
+from lab.app.ui.widgets.choices import offered
+from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import protocol_name
 from lab.errors import LabError
@@ -18,6 +20,8 @@ from lab.experiments.entry import Experiment, changes
 from lab.experiments.notebook import notebook_of
 from lab.experiments.report import report_of, score_chart
 from lab.formats.markdown import code, plain, prose
+from lab.store.experiments import EntryFilter
+from lab.store.store import Store
 
 _PAGE = 20
 _MAX_PICTURES = 8
@@ -26,67 +30,54 @@ _MAX_PICTURES = 8
 def notebook() -> None:
     """The whole page below its title."""
     app_state = here()
-    entries = app_state.store.entries()
-    if not entries:
+    store = app_state.store
+    total = store.count_entries()
+    if not total:
         st.info("The notebook is empty. Each run and each rule that you save becomes an entry.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
-    filtered = _filtered(entries)
-    st.caption(f"{len(filtered)} of {len(entries)} entries, newest first.")
-    pages = -(-len(filtered) // _PAGE)
-    page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
-    media = {m["media_id"]: m for m in app_state.store.all_media()}
-    runs = {r["run_id"]: r for r in app_state.store.runs()}
+    wanted = _filters(store)
+    count = store.count_entries(**wanted)
+    st.caption(f"{count:,} of {total:,} entries, newest first.")
+    first = pager("entries", count, _PAGE, of=wanted)
+    entries = store.entries(limit=_PAGE, offset=first, **wanted)
+    runs = {r["run_id"]: r for r in store.runs(run_id=[row["run_id"] for row in entries])}
+    names = store.names_of_media({run["media_id"] for run in runs.values()})
     opened = st.session_state.get("entry_open")
-    for row in filtered[(page - 1) * _PAGE : page * _PAGE]:
-        run = runs[row["run_id"]]
-        _card(
-            app_state, row, run, media.get(run["media_id"], {}), row["entry_id"] == opened, entries
-        )
+    for row in entries:
+        if (run := runs.get(row["run_id"])) is not None:
+            name = names.get(run["media_id"], "?")
+            _card(app_state, row, run, name, row["entry_id"] == opened)
 
 
-def _filtered(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _filters(store: Store) -> EntryFilter:
     first, second, third = st.columns([2, 2, 2], vertical_alignment="bottom")
-    text = (
-        first.text_input("Search", placeholder="in titles, notes, conclusions, tags")
-        .strip()
-        .lower()
-    )
-    tags = sorted({t for r in entries for t in r["tags"]})
-    wanted = second.multiselect("Tags", tags, placeholder="All")
+    text = first.text_input("Search", placeholder="in titles, notes, conclusions, tags")
+    tags = second.multiselect("Tags", store.entry_tags(), placeholder="All")
     with third:
         kinds = st.pills(
             "Show", ["starred", "archived"], selection_mode="multi", label_visibility="collapsed"
         )
-
-    def fits(row: dict[str, Any]) -> bool:
-        words = " ".join(
-            str(row[n] or "") for n in ("title", "notes", "conclusion", "entry_id")
-        ) + " ".join(row["tags"])
-        return (
-            text in words.lower()
-            and set(wanted) <= set(row["tags"])
-            and (row["starred"] or "starred" not in kinds)
-            and (bool(row["archived"]) == ("archived" in kinds))
-        )
-
-    return [row for row in entries if fits(row)]
+    return {
+        "text": text,
+        "tags": tags,
+        "starred": True if "starred" in kinds else None,
+        "archived": "archived" in kinds,
+    }
 
 
 def _card(
     app_state: AppState,
     row: dict[str, Any],
     run: dict[str, Any],
-    clip: dict[str, Any],
+    name: str,
     is_open: bool,
-    entries: list[dict[str, Any]],
 ) -> None:
     star = "★ " if row["starred"] else ""
     tags = " ".join(f":gray-badge[{plain(t)}]" for t in row["tags"])
     kind = {"run": "Run", "rule": "Rule"}[row["kind"]]
     with st.container(border=True):
         left, right = st.columns([5, 1], vertical_alignment="center")
-        name = clip.get("name", "?")
         made_of = protocol_name(run) if name == row["title"] else f"{name} · {protocol_name(run)}"
         left.markdown(
             f"**{star}{plain(row['title'])}** · {plain(kind)} · "
@@ -103,12 +94,12 @@ def _card(
             st.rerun()
         if is_open:
             try:
-                _opened(app_state, row, entries)
+                _opened(app_state, row)
             except LabError as error:
                 st.error(plain(error))
 
 
-def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+def _opened(app_state: AppState, row: dict[str, Any]) -> None:
     experiment = Experiment(app_state.store, row)
     run, rule = experiment.run, experiment.rule
     note_damage(run)
@@ -135,7 +126,7 @@ def _opened(app_state: AppState, row: dict[str, Any], entries: list[dict[str, An
             hide_index=True,
             height=180,
         )
-    _writing(app_state, row, entries)
+    _writing(app_state, row)
     first, second, third, fourth = st.columns(4)
     if first.button("Continue tuning", key=f"tune_{row['entry_id']}", width="stretch"):
         go_to_moment(run.run_id, rule, None)
@@ -234,18 +225,18 @@ def _look_again(app_state: AppState) -> None:
         st.rerun()
 
 
-def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, Any]]) -> None:
+def _writing(app_state: AppState, row: dict[str, Any]) -> None:
     entry_id = row["entry_id"]
     if row["notes"]:
         with st.container(border=True):
             st.markdown(prose(row["notes"]))
+    others = _others(app_state.store, row)
     with st.form(f"write_{entry_id}"):
         title = st.text_input("Title", row["title"] or "")
         notes = st.text_area("Notes (Markdown)", row["notes"] or "", height=120)
         conclusion = st.text_area("Conclusion", row["conclusion"] or "", height=80)
         first, second = st.columns(2)
         tags = first.text_input("Tags, separated by commas", ", ".join(row["tags"]))
-        others = {r["entry_id"]: r["title"] for r in entries if r["entry_id"] != entry_id}
         parents = second.multiselect(
             "Follows from",
             list(others),
@@ -268,6 +259,20 @@ def _writing(app_state: AppState, row: dict[str, Any], entries: list[dict[str, A
             )
             st.toast("Entry saved.")
             st.rerun()
+
+
+def _others(store: Store, row: dict[str, Any]) -> dict[str, str]:
+    """What an entry may follow from, with its title: all of a few, or those that fit a text."""
+    kept = store.entry_titles(entry_id=row["parents"]) if row["parents"] else {}
+    # A form takes no box that changes what another one in it offers, so this one is above it.
+    found, _ = offered(
+        st,
+        "entries that it follows from",
+        lambda text, limit: store.entry_titles(text=text, limit=limit),
+        f"parents_{row['entry_id']}",
+        "Words of a title, tag or id",
+    )
+    return {k: v for k, v in {**kept, **found}.items() if k != row["entry_id"]}
 
 
 def _brief(value: Any) -> str:

@@ -11,7 +11,9 @@ from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
 from lab.app.ui.pages.source import chosen
 from lab.app.ui.shared import clock, here
+from lab.app.ui.widgets.choices import MOST, choose_some
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
+from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.prompts import KEY
 from lab.detectors.registered import detectors
 from lab.errors import LabError, SettingError
@@ -21,28 +23,20 @@ from lab.jobs.job import Job
 from lab.video.sampling import Sampling
 
 _LIST = "keep_analyses"
+_JOBS, _RUNS = 30, 20  # at once
+_UNFINISHED = ("cancelled", "failed", "interrupted")
 Analysis = dict[str, Any]
 
 
 def run_form() -> None:
     """Clips, one analysis or several, and the start."""
     app_state = here()
-    media = {row["media_id"]: row for row in app_state.store.all_media()}
-    if not media:
+    newest = app_state.store.media_rows(order="newest", limit=1)
+    if not newest:
         st.info("No clips yet. Pick some on the Source page first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
-    if unknown := [m for m in chosen() if m not in media]:
-        st.warning(
-            "The address names a clip that the store does not have: "
-            f"{plain(', '.join(map(repr, unknown[:3])))}; pick it on Source."
-        )
-    clips = st.multiselect(
-        "Clips",
-        list(media),
-        default=[m for m in chosen() if m in media] or list(media)[-1:],
-        format_func=lambda m: media[m]["name"],
-    )
+    clips = _clips(app_state, newest[0]["media_id"])
     recall()
     one = _analysis_form()
     keep_in_address(clips)
@@ -56,7 +50,7 @@ def run_form() -> None:
     if start.button(
         label, type="primary", disabled=not clips or not (several or one), width="stretch"
     ):
-        _submit(app_state, [media[m] for m in clips], several or [one or {}])
+        _submit(app_state, _in_order(app_state, clips), several or [one or {}])
     if add.button(
         "Add to the list",
         disabled=one is None,
@@ -72,11 +66,52 @@ def run_form() -> None:
         else:
             several.append(one or {})
             st.rerun()
-    _save_job(keep, [media[m]["path"] for m in clips], several or ([one] if one else []))
+    _save_job(app_state, keep, clips, several or ([one] if one else []))
     _show_list(several)
 
 
-def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
+def _clips(app_state: AppState, newest: str) -> list[str]:
+    """Ids of the clips to analyse: those chosen on Source at first, or else the newest."""
+    store, wanted = app_state.store, chosen()
+    known = store.names_of_media(wanted)
+    if unknown := [m for m in wanted if m not in known]:
+        st.warning(
+            "The address names a clip that the store does not have: "
+            f"{plain(', '.join(map(repr, unknown[:3])))}; pick it on Source."
+        )
+    picked = [m for m in wanted if m in known]
+    if len(picked) > MOST:
+        few = ", ".join(plain(known[m]) for m in picked[:3])
+        st.markdown(
+            f"**{len(picked):,} clips:** {few} and {len(picked) - 3:,} more. They are listed on "
+            "Source, where each can be removed."
+        )
+        return picked
+
+    def find(text: str, limit: int) -> dict[str, str]:
+        rows = store.media_rows(order="newest", text=text, limit=limit)
+        return {row["media_id"]: row["name"] for row in reversed(rows)}
+
+    return choose_some(
+        st,
+        "Clips",
+        find,
+        "run_clips",
+        name=store.names_of_media,
+        what="Parts of a path or site",
+        beside=True,
+        default=picked or [newest],
+    )
+
+
+def _in_order(app_state: AppState, media_ids: list[str]) -> list[dict[str, Any]]:
+    rows = {row["media_id"]: row for row in app_state.store.media_rows(media_id=media_ids)}
+    return [rows[media_id] for media_id in media_ids if media_id in rows]
+
+
+def _save_job(
+    app_state: AppState, place: Any, media_ids: list[str], analyses: list[Analysis]
+) -> None:
     """The analyses of the page as a document for the command line."""
     rows = []
     for one in analyses:
@@ -87,18 +122,20 @@ def _save_job(place: Any, paths: list[str], analyses: list[Analysis]) -> None:
             **({"settings": settings} if settings else {}),
         }
         rows.append(row | {k: v for k, v in one.items() if k not in ("name", "detector")})
-    document = {
-        "version": 1,
-        "source": {"type": "file", "paths": paths},
-        "analyses": rows,
-        "sinks": [{"type": "store"}],
-    }
+
+    def made() -> str:
+        paths = [row["path"] for row in _in_order(app_state, media_ids)]
+        source = {"type": "file", "paths": paths}
+        return text_of(
+            {"version": 1, "source": source, "analyses": rows, "sinks": [{"type": "store"}]}
+        )
+
     place.download_button(
         "Save as a job",
-        text_of(document),
+        made,
         "job.yaml",
         "application/yaml",
-        disabled=not (paths and rows),
+        disabled=not (media_ids and rows),
         width="stretch",
         help="A document that does the same on the command line: lab analyze --job job.yaml",
     )
@@ -253,7 +290,11 @@ def _job_list(was_active: bool) -> None:
     if was_active and not any(job.is_active for job in jobs):
         st.rerun()  # the rest of the page shows the finished runs
     ended = [job.job_id for job in jobs if not job.is_active]
-    for job in jobs[:30]:
+    if len(jobs) > _JOBS:
+        jobs.sort(key=lambda job: ("running", "queued").index(job.state) if job.is_active else 2)
+        st.caption(f"{len(jobs) - len(ended):,} of {len(jobs):,} analyses wait or run.")
+    first = pager("jobs", len(jobs), _JOBS)
+    for job in jobs[first : first + _JOBS]:
         _job_row(job)
     if ended and st.button("Clear ended jobs", help="From this list only; runs stay in the store."):
         st.session_state.setdefault("cleared_jobs", set()).update(ended)
@@ -271,7 +312,7 @@ def _job_row(job: Job) -> None:
                 text += f" · {clock(job.left_s)} left"
             bar.progress(share, text)
             if job.error:
-                bar.caption(job.error)
+                bar.caption(plain(job.error))
         elif job.error:
             bar.error(plain(job.error))
         with act:
@@ -289,36 +330,33 @@ def _job_row(job: Job) -> None:
 def unfinished_runs() -> None:
     """Runs that were cancelled, failed or lost their worker, each with a Resume button."""
     app_state = here()
+    store = app_state.store
     try:
-        runs = [
-            r
-            for r in app_state.store.runs()
-            if r["state"] in ("cancelled", "failed", "interrupted")
-        ]
+        total = store.count_runs(state=_UNFINISHED)
+        first = pager("unfinished", total, _RUNS)
+        runs = store.runs(state=_UNFINISHED, limit=_RUNS, offset=first) if total else []
+        ids = sorted({run["media_id"] for run in runs})
+        media = {row["media_id"]: row for row in store.media_rows(media_id=ids)} if ids else {}
     except LabError as error:
         st.error(plain(error))
         return
     busy = {job.payload.get("run_id") for job in _analyses() if job.is_active}
-    rows = {row["media_id"]: row for row in app_state.store.all_media()}
-    media = {media_id: row["name"] for media_id, row in rows.items()}
-    for run in runs[:20]:
+    for run in runs:
+        clip = media.get(run["media_id"], {"name": "", "path": ""})
         left, right = st.columns([5, 1], vertical_alignment="center")
         why = f": {plain(run['error'])}" if run["error"] else ""
-        left.markdown(
-            f"{code(run['run_id'])} {plain(media.get(run['media_id'], ''))} "
-            f"is {plain(run['state'])}{why}"
-        )
+        left.markdown(f"{code(run['run_id'])} {plain(clip['name'])} is {plain(run['state'])}{why}")
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
             try:
-                app_state.clip_file(rows.get(run["media_id"], {"path": ""}))
+                app_state.clip_file(clip)
             except LabError as error:
                 st.error(plain(error))
                 continue
             app_state.engine.submit(
                 "resume",
-                f"{media.get(run['media_id'], '')} (resumed)",
+                f"{clip['name']} (resumed)",
                 run_id=run["run_id"],
                 store=str(app_state.store.folder),
             )

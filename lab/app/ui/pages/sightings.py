@@ -10,13 +10,19 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here, plain
+from lab.app.ui.shared import here
+from lab.app.ui.widgets.choices import choose_some
+from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
-from lab.formats.csv import to_csv
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
-from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows, sighting_rows
+from lab.store.sightings import SightingFilter
+from lab.store.store import Store
+from lab.store.tables import sighting_rows
 
+_PAGE = 50
 _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_s",
           "peak_confidence", "alert_s", "close_reason", "rule_name", "run_id"]  # fmt: skip
 
@@ -24,68 +30,75 @@ _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_
 def stored_sightings() -> None:
     """The whole page below its title."""
     app_state = here()
-    raw = app_state.store.sightings()
-    if not raw:
+    store = app_state.store
+    total, last_us = store.sightings_extent()
+    if not total:
         st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
-        _effort_download(app_state)
+        if store.count_runs():
+            _effort_download(st)
         return
+    wanted = _chosen(store)
+    count, last_us = store.sightings_extent(**wanted) if wanted else (total, last_us)
+    if ranges := _ranges(last_us):
+        wanted |= ranges
+        count = store.count_sightings(**wanted)
+    first, second, third = st.columns([2, 1, 1], vertical_alignment="bottom")
+    first.markdown(f"**{count:,} of {total:,} sightings.** Click one to replay it.")
+    second.link_button("Sightings as CSV", sightings_address(wanted), width="stretch")
+    _effort_download(third)
+    if not count:
+        st.info("No sighting matches these filters.")
+        return
+    row = pager("sightings", count, _PAGE, of=wanted)
+    raw = store.sightings(limit=_PAGE, offset=row, **wanted)
+    if raw:  # none if another process replaces them now
+        _table(app_state, raw)
+
+
+def _effort_download(place: Any) -> None:
+    place.link_button("Effort as CSV", "/api/effort.csv", width="stretch")
+
+
+def _chosen(store: Store) -> SightingFilter:
+    wanted: SightingFilter = {}
+    columns = st.columns(4, vertical_alignment="bottom")
+    for column, (name, text) in zip(
+        columns,
+        [("name", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
+        strict=True,
+    ):
+
+        def find(words: str, limit: int, name: str = name) -> dict[str, str]:
+            found = store.sighting_counts(name, containing=words, limit=limit)
+            return {value: value for value in found}
+
+        picked = choose_some(
+            column, text, find, f"filter_{name}", what="Parts of it", placeholder="All"
+        )
+        if picked:
+            wanted[name] = picked  # type: ignore[literal-required]
+    return wanted
+
+
+def _ranges(last_us: int) -> SightingFilter:
+    """last_us: the latest end of the sightings that are chosen among."""
+    wanted: SightingFilter = {}
+    left, right = st.columns(2)
+    low, high = left.slider("Peak confidence", 0.0, 1.0, (0.0, 1.0), 0.01)
+    latest = last_us / 1e6 + 1.0
+    begin, end = right.slider("Time in the clip, s", 0.0, latest, (0.0, latest))
+    if (low, high) != (0.0, 1.0):
+        wanted["min_confidence"], wanted["max_confidence"] = low, high
+    if (begin, end) != (0.0, latest):
+        wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
+    return wanted
+
+
+def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
     rows = sighting_rows(app_state.store, raw)
     for row, full in zip(rows, raw, strict=True):
         row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
-    rows = _filtered(rows)
-    first, second, third = st.columns([2, 1, 1], vertical_alignment="bottom")
-    first.markdown(f"**{len(rows)} of {len(raw)} sightings.** Click one to replay it.")
-    second.download_button(
-        "Sightings as CSV",
-        to_csv(rows, STORED_SIGHTING_COLUMNS),
-        "sightings.csv",
-        "text/csv",
-        width="stretch",
-    )
-    with third:
-        _effort_download(app_state)
-    if not rows:
-        st.info("No sighting matches these filters.")
-        return
-    _table(app_state, rows)
-
-
-def _effort_download(app_state: AppState) -> None:
-    rows = effort_rows(app_state.store)
-    if rows:
-        st.download_button(
-            "Effort as CSV", to_csv(rows, EFFORT_COLUMNS), "effort.csv", "text/csv", width="stretch"
-        )
-
-
-def _filtered(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    columns = st.columns(4)
-    for column, (name, text) in zip(
-        columns,
-        [("media", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
-        strict=True,
-    ):
-        values = sorted({str(r[name]) for r in rows if r[name] is not None})
-        picked = column.multiselect(text, values, placeholder="All", key=f"filter_{name}")
-        if picked:
-            rows = [r for r in rows if str(r[name]) in picked]
-    left, right = st.columns(2)
-    low, high = left.slider("Peak confidence", 0.0, 1.0, (0.0, 1.0), 0.01)
-    latest = max([r["offset_s"] for r in rows] or [0.0]) + 1.0
-    begin, end = right.slider("Time in the clip, s", 0.0, float(latest), (0.0, float(latest)))
-    return [
-        r
-        for r in rows
-        if low <= r["peak_confidence"] <= high and (r["offset_s"] >= begin and r["onset_s"] <= end)
-    ]
-
-
-def _table(app_state: AppState, rows: list[dict[str, Any]]) -> None:
-    page_rows = 50
-    pages = -(-len(rows) // page_rows)
-    page = int(st.number_input("Page", 1, pages, 1)) if pages > 1 else 1
-    rows = rows[(page - 1) * page_rows : page * page_rows]
     missing = _want_missing(app_state, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(app_state, r)} for r in rows])[_SHOWN]
     frame["site"] = frame["site"].fillna("")
@@ -97,7 +110,7 @@ def _table(app_state: AppState, rows: list[dict[str, Any]]) -> None:
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
         row_height=52,
-        key=f"stored_{page}_{len(rows)}",
+        key=f"stored_{rows[0]['sighting_id']}_{rows[-1]['sighting_id']}",  # a row is a number
         column_config={
             "picture": st.column_config.ImageColumn("Peak", width="small"),
             "media": "Clip",

@@ -8,7 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from lab.annotation import utc_now
+from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, clock, finish, here, script, size
+from lab.app.ui.widgets.clip_table import clip_table
+from lab.app.ui.widgets.pager import pager
 from lab.config import SAMPLES
 from lab.errors import LabError, SourceError
 from lab.formats.markdown import code, plain
@@ -16,7 +20,9 @@ from lab.runs.find_clips import find_clips
 from lab.video.identity import is_absent
 from lab.video.media import identify
 
-_MAX_REFUSED = 20
+_CARDS, _ROWS = 20, 100  # of chosen clips at once
+_CLIPS_OF_A_JOB = 10
+_REASONS = 20  # that a page names
 
 _uploader = st.components.v2.component(
     "lab_uploader",
@@ -39,26 +45,47 @@ def _choose(media_ids: list[str]) -> None:
 
 
 def add_clips(paths: list[Path], root: Path | None = None) -> None:
-    """Probe each clip in a worker; the page names those that cannot be used, with the reason."""
-    app_state, ids = here(), []
-    before = {row["media_id"] for row in app_state.store.all_media()}
-    for path in paths:
-        relative = str(path.relative_to(root)) if root and path.is_relative_to(root) else None
-        job = app_state.engine.submit(
-            "probe",
-            f"read {path.name}",
-            path=str(path),
-            store=str(app_state.store.folder),
-            relative_path=relative,
-        )
-        result = finish(job, f"Reading {path.name}…")
-        if result:
-            app_state.forget(result["media_id"])
-            ids.append(result["media_id"])
-        elif path.resolve().is_relative_to(app_state.store.uploads_folder.resolve()):
-            _remove_upload(path)  # a rejected upload leaves nothing behind
-    st.session_state.recognised = before & set(ids)
+    """Probe clips in a worker; the page names those that cannot be used, with the reason."""
+    app_state, ids, begun, refused = here(), [], utc_now(), []
+    for first in range(0, len(paths), _CLIPS_OF_A_JOB):
+        some = paths[first : first + _CLIPS_OF_A_JOB]
+        for path, found in zip(some, _probe(app_state, some, first, len(paths), root), strict=True):
+            if "media_id" in found:
+                app_state.forget(found["media_id"])
+                ids.append(found["media_id"])
+                continue
+            if "error" in found:
+                refused.append(found["error"])
+            if path.resolve().is_relative_to(app_state.store.uploads_folder.resolve()):
+                _remove_upload(path)  # a rejected upload leaves nothing behind
+    for why in refused[:_REASONS]:
+        st.error(plain(why))
+    if len(refused) > _REASONS:
+        st.error(f"{len(refused) - _REASONS} more clips cannot be used.")
+    known = app_state.store.media_rows(media_id=ids)
+    st.session_state.recognised = {r["media_id"] for r in known if r["added_utc"] < begun}
     _choose(ids)
+
+
+def _probe(
+    app_state: AppState, paths: list[Path], first: int, total: int, root: Path | None
+) -> list[dict[str, Any]]:
+    """Of each clip what the worker says: its media_id, or an error; nothing if the job failed."""
+    name = paths[0].name if total == 1 else f"clips {first + 1} to {first + len(paths)} of {total}"
+    clips = [
+        {
+            "path": str(path),
+            "relative_path": (
+                str(path.relative_to(root)) if root and path.is_relative_to(root) else None
+            ),
+        }
+        for path in paths
+    ]
+    job = app_state.engine.submit(
+        "probes", f"read {name}", clips=clips, store=str(app_state.store.folder)
+    )
+    result = finish(job, f"Reading {name}…", clips=len(paths))
+    return result["clips"] if result else [{}] * len(paths)
 
 
 def _remove_upload(path: Path) -> None:
@@ -68,12 +95,15 @@ def _remove_upload(path: Path) -> None:
 
 def _add_uploads(paths: list[Path], folder: Path) -> None:
     """Add uploaded clips, except those that the store already has a file for."""
-    stored = {row["media_id"]: row["path"] for row in here().store.all_media()}
+    ids = {
+        path: identify(path) if path.stat().st_size else ""
+        for path in paths
+        if path.is_relative_to(folder) and path.is_file()
+    }
+    known = here().store.media_rows(media_id=list(ids.values()))
+    stored = {row["media_id"]: row["path"] for row in known}
     new, again = [], []
-    for path in paths:
-        if not (path.is_relative_to(folder) and path.is_file()):
-            continue
-        media_id = identify(path) if path.stat().st_size else ""
+    for path, media_id in ids.items():
         if (
             media_id in stored
             and Path(stored[media_id]).is_file()
@@ -139,8 +169,8 @@ def pick_files() -> None:
         st.error(plain(error))
         return
     if refused:
-        more = f" and {len(refused) - _MAX_REFUSED} more" if len(refused) > _MAX_REFUSED else ""
-        st.warning(plain("Left out: " + "; ".join(refused[:_MAX_REFUSED]) + more))
+        more = f" and {len(refused) - _REASONS} more" if len(refused) > _REASONS else ""
+        st.warning(plain("Left out: " + "; ".join(refused[:_REASONS]) + more))
     names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
     picked = st.multiselect(
         f"{len(clips)} clip{'' if len(clips) == 1 else 's'}",
@@ -150,6 +180,34 @@ def pick_files() -> None:
     )
     if st.button("Use these files", disabled=not picked, type="primary"):
         add_clips([c for c, n in zip(clips, names, strict=True) if n in picked], path)
+
+
+def show_chosen(picked: list[str]) -> None:
+    """A card for each clip, of many a page of them, and all in a table."""
+    store = here().store
+    first = pager("chosen", len(picked), _CARDS)
+    if len(picked) > _CARDS:
+        table = st.expander(
+            f"All {len(picked):,} in a table", key="chosen_table", on_change="rerun"
+        )
+        if table.open:
+            with table:
+                _remove_some(picked)
+    ids = picked[first : first + _CARDS]
+    media = {row["media_id"]: row for row in store.media_rows(media_id=ids)}
+    runs = store.run_counts_of_media(ids)
+    for media_id in ids:
+        if media_id in media:  # another process may have dropped it
+            show_clip(media[media_id], runs.get(media_id, 0))
+
+
+def _remove_some(picked: list[str]) -> None:
+    first = pager("chosen_rows", len(picked), _ROWS)
+    ids = picked[first : first + _ROWS]
+    marked = clip_table(here().store, ids, key=f"chosen_{ids[0]}_{ids[-1]}_{len(ids)}")
+    if st.button("Remove the marked clips", disabled=not marked):
+        st.session_state.chosen = [m for m in chosen() if m not in marked]
+        st.rerun()
 
 
 def show_clip(media: dict[str, Any], runs: int) -> None:
@@ -192,7 +250,9 @@ def _offer_relink(media: dict[str, Any], problem: str) -> None:
     roots = app_state.config.media_roots
     st.error(plain(problem[:1].upper() + problem[1:]))
     if is_absent(media) or not st.button(
-        "Look for it", key=f"relink_{media['media_id']}", help="Under " + ", ".join(map(str, roots))
+        "Look for it",
+        key=f"relink_{media['media_id']}",
+        help="Under: " + plain(", ".join(map(str, roots))),
     ):
         return
     job = app_state.engine.submit(

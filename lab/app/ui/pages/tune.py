@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Unpack
 
 import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, note_damage, script
+from lab.app.ui.widgets.choices import MOST
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
@@ -22,6 +23,7 @@ from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
+from lab.store.run_queries import RunFilter
 
 _player = st.components.v2.component(
     "lab_player",
@@ -33,30 +35,26 @@ _player = st.components.v2.component(
 
 def choose_run(app_state: AppState) -> str | None:
     """The run in the address, or the newest; None if there is none."""
-    media = {row["media_id"]: row["name"] for row in app_state.store.all_media()}
-    rows = app_state.store.runs()
-    runs = {r["run_id"]: r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()}
-    if len(runs) < len(rows):
-        st.warning(
-            f"The score logs of {len(rows) - len(runs)} run(s) are missing from "
-            f"{plain(app_state.store.folder / 'logs')}; those runs are not listed."
-        )
-    if not runs:
+    state, asked = st.session_state, st.query_params.get("run") or st.session_state.get("tune_run")
+    runs, place = _newest(app_state)
+    is_all = place is st
+    if not runs and is_all:
         return None
-    requested = st.query_params.get("run") or st.session_state.get("tune_run")
-    if requested and requested not in runs:
-        st.warning(
-            f"There is no run {plain(repr(requested))} in this store; the newest is selected."
-        )
-    ids, state = list(runs), st.session_state
+    others = [i for i in {asked, state.get("tune_pick")} if i and i not in runs]
+    named = {} if is_all or not others else _with_logs(app_state, run_id=others)
+    known = {**named, **runs}
+    requested = asked if asked in known else None
+    if asked and not requested:
+        st.warning(f"There is no run {plain(repr(asked))} in this store; the newest is selected.")
     # A link names a run, a click picks one: the newer of the two wins.
-    if state.get("tune_pick") not in runs or (
-        requested in runs and requested != state.get("tune_shown")
-    ):
-        state.tune_pick = requested if requested in runs else ids[0]
-    picked = st.selectbox(
+    if state.get("tune_pick") not in known or (requested and requested != state.get("tune_shown")):
+        state.tune_pick = requested or next(iter(runs), None) or next(iter(known))
+    if state.tune_pick in named:
+        runs = {state.tune_pick: named[state.tune_pick], **runs}
+    media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
+    picked = place.selectbox(
         "Run",
-        ids,
+        list(runs),
         key="tune_pick",
         format_func=lambda i: (
             f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
@@ -64,11 +62,54 @@ def choose_run(app_state: AppState) -> str | None:
         ),
     )
     app_state.expect(picked, runs[picked]["state"])
-    if picked != requested and requested in runs:
+    if requested and picked != requested:
         st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
     st.query_params["run"] = state.tune_run = state.tune_shown = picked
     return picked
+
+
+def _newest(app_state: AppState) -> tuple[dict[str, dict[str, Any]], Any]:
+    """The newest runs with a log, by id; of many those that fit a text that is typed. And where
+    the list goes: on the page where these are all, or beside the box to type in.
+    """
+    runs = _with_logs(app_state, limit=MOST + 1)
+    if len(runs) <= MOST:
+        return runs, st
+    box, place = st.columns([1, 3], vertical_alignment="bottom")
+    text = box.text_input(
+        "Find run",
+        key="tune_find",
+        persist_state="session",
+        placeholder="Words of clip, site, detector, labels",
+        help=f"The list offers the newest {MOST} that fit.",
+    )
+    if text.strip():
+        runs = _with_logs(app_state, text=text, limit=MOST + 1)
+    if not runs:
+        box.caption("Nothing fits.")
+    return dict(list(runs.items())[:MOST]), place
+
+
+def _with_logs(
+    app_state: AppState, *, limit: int | None = None, **wanted: Unpack[RunFilter]
+) -> dict[str, dict[str, Any]]:
+    """Runs by id, the newest first, without those whose log is missing."""
+    found: dict[str, dict[str, Any]] = {}
+    missing = offset = 0
+    while True:
+        rows = app_state.store.runs(limit=limit, offset=offset, **wanted)
+        here = [r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()]
+        found |= {row["run_id"]: row for row in here}
+        missing, offset = missing + len(rows) - len(here), offset + len(rows)
+        if limit is None or len(rows) < limit or len(found) >= limit:
+            break
+    if missing:
+        st.warning(
+            f"The score logs of {missing} run(s) are missing from "
+            f"{plain(app_state.store.folder / 'logs')}; those runs are not listed."
+        )
+    return found
 
 
 def _what(row: dict[str, Any]) -> str:
@@ -170,7 +211,9 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
         if first.button("Save rule", disabled=not name.strip(), width="stretch"):
             by = st.session_state.get("chosen_by") or {}
             split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
-            save_rule_entry(run, rule, name, app_state.truth.truth(), split=split)
+            save_rule_entry(
+                run, rule, name, app_state.truth.truth_of(run.media["media_id"]), split=split
+            )
             st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)
@@ -213,8 +256,8 @@ def other_analyses(app_state: AppState, run: Run) -> None:
     """A choice between the runs of the same pass over the clip."""
     if run.pass_id is None:
         return
-    rows = [r for r in app_state.store.runs() if r["environment"].get("pass_id") == run.pass_id]
-    names = {r["run_id"]: r["environment"]["analysis"] for r in rows[::-1]}
+    rows = app_state.store.runs(pass_id=run.pass_id, order="oldest")
+    names = {r["run_id"]: r["environment"]["analysis"] for r in rows}
     if len(names) < 2:
         return
     picked = st.pills(

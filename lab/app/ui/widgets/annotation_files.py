@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.choices import choose_one
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
@@ -35,7 +36,14 @@ _NAMES = {
 
 def annotation_files(app_state: AppState) -> None:
     """Import and export, in an expander."""
-    with st.expander("Annotations: import, export, agreement of two annotators"):
+    panel = st.expander(
+        "Annotations: import, export, agreement of two annotators",
+        key="annotation_files",
+        on_change="rerun",
+    )
+    if not panel.open:  # what is in it reads all annotations
+        return
+    with panel:
         left, middle, right = st.columns(3)
         with left:
             _import(app_state)
@@ -50,23 +58,18 @@ def _import(app_state: AppState) -> None:
     file = st.file_uploader(
         "CSV, BORIS, Audacity, ELAN or WebVTT", type=["csv", "tsv", "txt", "eaf", "vtt"]
     )
-    media = {m["media_id"]: m for m in app_state.store.all_media()}
-    clip = st.selectbox(
-        "Clip, if the file does not name one",
-        list(media),
-        format_func=lambda m: media[m]["name"],
-        index=None,
-    )
+    clip = _clip(app_state, "Clip, if the file does not name one", "import_clip", index=None)
     who = st.text_input("Annotated by", placeholder="as in the file")
     watched = st.checkbox("Its clips were watched completely for its labels")
     if file is not None and st.button("Import annotations", type="primary"):
         try:
             rows = read_rows(file.getvalue(), file.name)
+            media = app_state.store.all_media()  # names of any form: only all can be matched
             records, notes = records_of(
                 rows,
-                media.values(),
+                media,
                 annotator=who.strip() or None,
-                only_media=media[clip] if clip else None,
+                only_media=app_state.store.media(clip) if clip else None,
                 watched=watched,
             )
             count = app_state.store.add_records(records)
@@ -85,26 +88,39 @@ def _export(app_state: AppState) -> None:
         return
     formats = formats_of("annotations")
     kind = st.selectbox("Format", formats, format_func=lambda name: _NAMES.get(name, name))
-    annotated_media = {a.media_id for a in annotations} | {c.media_id for c in watched}
-    media: list[dict[str, Any]] = [
-        m for m in app_state.store.all_media() if m["media_id"] in annotated_media
-    ]
-    if formats[kind].is_of_one_media:
-        media = [st.selectbox("Clip", media, format_func=lambda m: m["name"])]
-    try:
-        st.download_button(
-            "Annotations",
-            write_rows(annotations, watched, media, kind),
-            f"annotations{formats[kind].suffix}",
-            on_click="ignore",
-        )
-    except LabError as error:
-        st.error(plain(error))
+    annotated = sorted({a.media_id for a in annotations} | {c.media_id for c in watched})
+    is_of_one = formats[kind].is_of_one_media
+    clip = _clip(app_state, "Clip", "export_clip", among=annotated) if is_of_one else None
+
+    def media() -> list[dict[str, Any]]:
+        return app_state.store.media_rows(media_id=annotated if clip is None else clip)
+
+    st.download_button(
+        "Annotations",
+        lambda: write_rows(annotations, watched, media(), kind),
+        f"annotations{formats[kind].suffix}",
+        on_click="ignore",
+    )
     st.download_button(
         "What was watched, as CSV",
-        write_coverage(watched, media),
+        lambda: write_coverage(watched, media()),
         "coverage.csv",
         on_click="ignore",
+    )
+
+
+def _clip(
+    app_state: AppState, title: str, key: str, among: list[str] | None = None, **widget: Any
+) -> str | None:
+    """A choice of one clip of the store. among: ids of those to choose from."""
+    store = app_state.store
+
+    def find(text: str, limit: int) -> dict[str, str]:
+        rows = store.media_rows(media_id=among, text=text, limit=limit)
+        return {row["media_id"]: row["name"] for row in rows}
+
+    return choose_one(
+        st, title, find, key, name=store.names_of_media, what="Parts of a path", **widget
     )
 
 

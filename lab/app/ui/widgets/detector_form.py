@@ -224,7 +224,7 @@ def _service(detector: str) -> Settings | None:
     allowed = [one for one in here().config.services if one.detector == detector]
     if not allowed:
         st.info(
-            f"No service of {detector} may be asked from a page. Name its address, and the "
+            f"No service of {plain(detector)} may be asked from a page. Name its address, and the "
             f"variable with its token, under [[services]] in {FILE_NAME}, and start the app "
             "again; the guide has the lines (Remote detectors)."
         )

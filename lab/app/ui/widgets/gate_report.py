@@ -17,7 +17,7 @@ def gate_line(app_state: AppState, run: Run, rule: Rule) -> None:
     if not run.recipe.get("gate"):
         return
     try:
-        report = gate_report(run, app_state.truth.truth(), rule)
+        report = gate_report(run, app_state.truth.truth_of(run.media["media_id"]), rule)
     except LabError as error:
         st.caption(f"The gate: {plain(error)}")
         return

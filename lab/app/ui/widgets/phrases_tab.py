@@ -10,6 +10,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
+from lab.app.ui.widgets.clip_with_runs import clip_with_runs
 from lab.app.ui.widgets.selection import protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
 from lab.evaluation.truth import Truth
@@ -29,21 +30,16 @@ _panels = st.components.v2.component(
 )
 
 
-def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
-    """The choices, the panels and the table. rows: runs of the store that can be shown."""
-    fit = [
-        r
-        for r in rows
-        if len(r["recipe"]["labels"]) != 1 or added_folders(app_state.store.log_folder(r["run_id"]))
-    ]
-    if not fit:
+def phrasings(app_state: AppState) -> None:
+    """The choices, the panels and the table."""
+    run = _run(app_state)
+    if run is None:
         st.info(
             "Every run here has only one label. Run a detector for two or more phrases, or add "
             "prompts to a run."
         )
         st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
         return
-    run = _run(app_state, fit)
     strongest = by_peak(run)
     if len(strongest) < 2:
         st.info("This run has fewer than two labels: there is nothing to compare.")
@@ -60,7 +56,7 @@ def phrasings(app_state: AppState, rows: list[dict[str, Any]]) -> None:
     )
     first, second = st.columns(2)
     rule = _rule(app_state, first, run)
-    annotations = app_state.truth.truth()
+    annotations = app_state.truth.truth_of(run.media["media_id"])
     label = second.selectbox(
         "Against the annotations of",
         sorted(annotations.by_media.get(run.media["media_id"], {})),
@@ -94,20 +90,22 @@ def by_peak(run: Run) -> list[str]:
     return sorted(peak, key=lambda label: -peak[label])
 
 
-def _run(app_state: AppState, rows: list[dict[str, Any]]) -> Run:
-    media = {m["media_id"]: m for m in app_state.store.all_media()}
-    by_media: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_media.setdefault(row["media_id"], []).append(row)
+def _run(app_state: AppState) -> Run | None:
+    """The run that is chosen; None if there is none with several phrases."""
     left, right = st.columns(2)
-    clip = left.selectbox(
-        "Clip",
-        list(by_media),
-        format_func=lambda m: media[m]["name"],
-        key="keep_phrases_clip",
-        persist_state="session",
+    picked = clip_with_runs(
+        app_state, left, "keep_phrases_clip", phrases=True, persist_state="session"
     )
-    of_clip = {r["run_id"]: r for r in by_media[clip]}
+    if picked is None:
+        return None
+    clip, rows = picked
+    fit = [
+        row
+        for row in rows
+        if len(row["recipe"]["labels"]) != 1
+        or added_folders(app_state.store.log_folder(row["run_id"]))
+    ]
+    of_clip = {row["run_id"]: row for row in fit or rows}
     run_id = right.selectbox(
         "Run",
         list(of_clip),

@@ -238,11 +238,10 @@ def _next_of_audit(
         raise SettingError("the audit is no longer in the store")
     watched = _watched(app_state, audit)
     left = [m for m in audit.drawn if m not in watched]
-    rows = {
-        r["media_id"]: r
-        for r in reversed(app_state.store.runs())
-        if r["protocol_hash"] == audit.protocol_hash
-    }
+    found = app_state.store.runs(
+        protocol_hash=audit.protocol_hash, media_id=left, newest_of_clip=True
+    )
+    rows = {r["media_id"]: r for r in found}
     left = [m for m in left if m in rows]
     if not left:
         return None

@@ -1,0 +1,157 @@
+"""Pages over many clips: they read and draw one page of rows, however many there are."""
+
+import pytest
+import streamlit as st
+
+from benchmarks.study import make_study
+from lab.app.server import state as desks
+from lab.store.store import Store
+from tests.pages.test_pages import show
+
+PAGES = ["source", "run", "tune", "compare", "sightings", "experiments"]
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("studies")
+    return {n: make_study(folder / str(n), n) for n in (100, 1000)}
+
+
+@pytest.fixture
+def use(studies, monkeypatch):
+    """use(n) makes the store of n clips that of the app."""
+
+    def chosen(n):
+        monkeypatch.setenv("LAB_STORE", str(studies[n]))
+        desks.app_state.cache_clear()
+        st.cache_data.clear()
+        return Store(studies[n])
+
+    yield chosen
+    desks.app_state().engine.close()
+    desks.app_state.cache_clear()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, name):
+    read = []
+    for n in (100, 1000):
+        use(n).entries(limit=1)
+        counts.clear()
+        page = show(name, media=",".join(f"{i:016x}" for i in range(1, 61)))
+        assert not page.exception
+        assert all("video file is missing" in e.value for e in page.error)  # of made-up clips
+        read.append((counts.rows, counts.queries))
+    assert read[0] == read[1]
+
+
+def buttons(page, label):
+    return [b for b in page.button if b.label == label]
+
+
+def names(page):
+    return list(page.dataframe[0].value["media"])
+
+
+def test_sightings_are_turned_page_by_page_and_start_again_where_filters_change(use):
+    store = use(1000)
+    page = show("sightings")
+    assert "20,000 of 20,000 sightings" in page.markdown[0].value
+    whole = [row["path"].rpartition("/")[2] for row in store.sightings(limit=100)]
+    assert names(page) == whole[:50]
+    buttons(page, "Next")[0].click().run()
+    assert names(page) == whole[50:]
+    assert names(page.run()) == whole[50:]
+    assert any("51–100 of 20,000" in m.value for m in page.markdown)
+    label = next(m for m in page.multiselect if m.label == "Label")
+    label.set_value(["bird"]).run()
+    assert any(m.value.startswith("1–50 of ") for m in page.markdown)
+    assert set(page.dataframe[0].value["label"]) == {"bird"}
+    assert not buttons(page, "Next")[0].disabled
+    assert buttons(page, "Previous")[0].disabled
+
+
+def test_a_clip_is_found_by_a_part_of_its_name_and_stays_chosen(use):
+    use(1000)
+    page = show("sightings")
+    clip = next(m for m in page.multiselect if m.label == "Clip")
+    assert len(clip.options) == 50
+    page.text_input(key="filter_name_find").set_value("IMG_0077").run()
+    clip = next(m for m in page.multiselect if m.label == "Clip")
+    assert clip.options == [f"IMG_0077{i}.MP4" for i in range(10)]
+    clip.set_value(["IMG_00777.MP4"]).run()
+    assert set(names(page)) == {"IMG_00777.MP4"}
+    page.text_input(key="filter_name_find").set_value("IMG_00001").run()
+    clip = next(m for m in page.multiselect if m.label == "Clip")
+    assert clip.options == ["IMG_00777.MP4", "IMG_00001.MP4"]
+    assert clip.value == ["IMG_00777.MP4"]
+    assert set(names(page)) == {"IMG_00777.MP4"}
+
+
+def test_many_chosen_clips_are_cards_in_pages_and_rows_of_a_table(use):
+    use(1000)
+    ids = [f"{i:016x}" for i in range(1, 501)]
+    page = show("source", media=",".join(ids))
+    assert page.subheader[0].value == "500 chosen"
+    assert [b.key for b in buttons(page, "Remove")] == [f"remove_{m}" for m in ids[:20]]
+    buttons(page, "Next")[0].click().run()
+    assert [b.key for b in buttons(page, "Remove")] == [f"remove_{m}" for m in ids[20:40]]
+    page.session_state["chosen_table"] = True
+    page.run()
+    assert len(page.dataframe[0].value) == 100
+    page = page.switch_page("pages/run.py").run()
+    assert not page.exception
+    assert any("500 clips" in m.value and "497 more" in m.value for m in page.markdown)
+
+
+def test_few_clips_have_neither_pager_nor_search(use):
+    use(100)
+    page = show("source", media=",".join(f"{i:016x}" for i in range(1, 6)))
+    assert len(buttons(page, "Remove")) == 5
+    assert not buttons(page, "Next")
+    page = show("sightings")
+    next(m for m in page.multiselect if m.label == "Label").set_value(["bird"]).run()
+    clip = next(m for m in page.multiselect if m.label == "Clip")
+    clip.set_value(clip.options[:1]).run()
+    assert not buttons(page, "Next")
+
+
+def test_tune_offers_the_newest_runs_and_finds_others(use):
+    use(1000)
+    page = show("tune")
+    page.query_params["run"] = "20260101-000003-made00"
+    page.run()
+    assert page.selectbox(key="tune_pick").value == "20260101-000003-made00"
+    assert len(page.selectbox(key="tune_pick").options) == 51
+    page.text_input(key="tune_find").set_value("IMG_0042").run()
+    assert page.selectbox(key="tune_pick").value == "20260101-000003-made00"
+    page.selectbox(key="tune_pick").set_value("20260101-000421-made00").run()
+    assert page.query_params["run"] == "20260101-000421-made00"
+    assert not page.warning
+    page = show("tune")
+    assert page.selectbox(key="tune_pick").value == "20260101-000999-made00"
+
+
+def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
+    use(1000)
+    log = studies[1000] / "logs" / "20260101-000999-made00"
+    log.rename(log.with_name("away"))
+    try:
+        page = show("tune")
+        assert page.selectbox(key="tune_pick").value == "20260101-000998-made00"
+        assert "score logs of 1 run(s) are missing" in page.warning[0].value
+    finally:
+        log.with_name("away").rename(log)
+
+
+def test_the_notebook_is_turned_and_searched(use):
+    use(1000)
+    page = show("experiments")
+    assert len(buttons(page, "Open entry")) == 20
+    assert any("1,000 of 1,000 entries" in c.value for c in page.caption)
+    next(t for t in page.text_input if t.label == "Search").set_value("IMG_0042").run()
+    assert any("10 of 1,000 entries" in c.value for c in page.caption)
+    buttons(page, "Open entry")[0].click().run()
+    assert not page.exception
+    follows = next(m for m in page.multiselect if m.label == "Follows from")
+    assert len(follows.options) <= 50

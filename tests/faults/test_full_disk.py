@@ -39,9 +39,7 @@ def fill(disk, left_kib):
     return ballast
 
 
-@pytest.mark.parametrize(
-    "left_kib", [0, 16, 700, pytest.param(1500, marks=pytest.mark.long)]
-)
+@pytest.mark.parametrize("left_kib", [0, 16, 700, pytest.param(1500, marks=pytest.mark.long)])
 def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, tmp_path, left_kib):
     store = disk / "store"
     if left_kib < 100:  # a store that is there already

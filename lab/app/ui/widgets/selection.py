@@ -11,6 +11,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import note_damage
+from lab.app.ui.widgets.progress import is_done
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.formats.markdown import plain
@@ -81,7 +82,7 @@ def protocol_name(row: dict[str, Any]) -> str:
 
 
 def select(app_state: AppState, key: str) -> Selection | None:
-    """Widgets for the choice; None, with a link to the next step, if there are no runs."""
+    """Widgets for the choice; None, with the next step, if there are no runs, or they are read."""
     store = app_state.store
     protocols = store.protocols(state=_STATES)
     if not protocols:
@@ -108,6 +109,13 @@ def select(app_state: AppState, key: str) -> Selection | None:
     labels = recipe["labels"] or _found_labels(app_state, index)
     if not labels:
         st.info("These runs have no detections, so there is no label to measure.")
+        return None
+    reading = app_state.computations.get(
+        ("annotations", store.annotations_version),
+        "Reading the annotations",
+        lambda _: app_state.truth.truth(),
+    )
+    if not is_done(reading):
         return None
     who = ["everybody", *app_state.truth.annotators()]
     annotator = third.selectbox(

@@ -169,11 +169,14 @@ def test_a_worker_has_the_folder_and_the_settings_of_the_app_that_started_it(pro
 def test_a_worker_runs_the_same_code_as_the_app(project, monkeypatch):
     """Where the package is not installed, its folder is named to the worker."""
     monkeypatch.delenv("PYTHONPATH", raising=False)
+    others = {c.pid for c in psutil.Process().children()}
     engine = LocalEngine()
     job = engine.submit("models", "list the models")
     assert job.finished.wait(120)
     assert job.state == "done", job.error
-    (worker,) = [c for c in psutil.Process().children() if "worker" in c.cmdline()]
+    (worker,) = [
+        c for c in psutil.Process().children() if c.pid not in others and "worker" in c.cmdline()
+    ]
     assert worker.cwd() == str(Path.cwd())
     assert worker.environ()["PYTHONPATH"].split(os.pathsep)[0] == str(ROOT)
     engine.close()

@@ -147,7 +147,7 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
         if (
             not isinstance(recipe, dict)
             or not isinstance(recipe.get("detector"), str)
-            or not (isinstance(media, list) and media and isinstance(media[0], dict))
+            or not (isinstance(media, list) and media and _is_clip(media[0]))
         ):
             raise SettingError(
                 f"{path} is not a whole methods bundle: its recipe or its clip is missing; "
@@ -171,6 +171,12 @@ def _unpack(path: Path, folder: Path) -> tuple[dict[str, Any], list[dict[str, An
             f"{path} is not a whole methods bundle ({error}); export it again"
         ) from None
     return facts, stored
+
+
+def _is_clip(media: Any) -> bool:
+    """Whether these are the facts of a clip, as far as scores and boxes need them."""
+    names = ("first_pts_us", "end_us", "width_px", "height_px")
+    return isinstance(media, dict) and all(type(media.get(name)) is int for name in names)
 
 
 def _series(facts: Mapping[str, Any], log: ScoreLog, label: str) -> ScoreSeries:

@@ -13,6 +13,7 @@ from lab.runs.execute import Outcome, PlannedRun, execute
 from lab.runs.progress import Report, reporter
 from lab.runs.run import Run
 from lab.store.outcomes import remove_outcome, write_outcome
+from lab.store.repair import restore_run_facts
 from lab.store.run_facts import write_run_facts
 from lab.store.store import EndedRun, NewRun, Store
 from lab.video.media import Media
@@ -43,6 +44,8 @@ class CatalogRegister:
             remove_outcome(one.folder)
         for new in fresh:
             write_run_facts(self.store.log_folder(new.run_id), new, self.media)
+        for run_id in resumed:
+            restore_run_facts(self.store, self.store.run(run_id), self.media)
         self.store.create_runs(fresh, media=[self.media], resumed=resumed)
 
     def close(self, outcomes: Sequence[Outcome]) -> None:

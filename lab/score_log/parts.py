@@ -85,6 +85,18 @@ class Part:
             else:
                 self._content(kind)
 
+    def quick_problem(self) -> str | None:
+        """Whether a file is missing or has another size, without reading it."""
+        for kind in KINDS:
+            path = self._path(kind)
+            try:
+                size = path.stat().st_size
+            except OSError:
+                return f"{path.name}: it is missing"
+            if self.facts is not None and size != self.facts[kind]["bytes"]:
+                return f"{path.name}: {size} bytes, not as written"
+        return None
+
     def facts_now(self) -> dict[str, Any]:
         """What the manifest keeps of it. Raises PartProblem."""
         known: dict[str, Any] = {"name": self.name}

@@ -59,6 +59,22 @@ def log_state(folder: Path, run_id: str | None = None) -> LogState:
     return LogState(tuple(damaged), is_sealed, tuple(_strays(folder, manifest)))
 
 
+def quick_damage(folder: Path, run_id: str) -> str | None:
+    """What is missing of a log, or has another size; None if nothing is.
+
+    Reads no part, so that it can be asked of thousands of logs.
+    """
+    try:
+        manifest = read_manifest(folder)
+        check_run(folder, manifest, run_id)
+        parts = parts_of(folder, manifest)
+    except StoreError:
+        return f"{NAME}: it is missing, or not what was written"
+    if not parts:
+        return "its parts are missing"
+    return next((problem for part in parts if (problem := part.quick_problem())), None)
+
+
 def damaged_added(folder: Path) -> dict[Path, list[str]]:
     """The logs of added labels that are not what was written, with the labels of each.
 

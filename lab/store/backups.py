@@ -33,14 +33,20 @@ def copied_at(copy: Path) -> datetime:
 
 
 def expect_copies(folder: Path) -> None:
-    """From now on: the first copy is due in a day. Raises OSError."""
+    """A new store: a copy of it is due in some minutes. Raises OSError."""
     _backups(folder).mkdir(exist_ok=True)
 
 
-def is_due(folder: Path, after_s: float = _DAY_S) -> bool:
-    """Whether no copy was made for this long."""
+def is_due(folder: Path, after_s: float = _DAY_S, *, patience_s: float = 0.0) -> bool:
+    """Whether there is no copy, or the newest is this old.
+
+    patience_s: only if nothing was tried for so long; nor was the store made then.
+    """
+    newest = next(iter(copies(folder)), None)
+    if newest is not None and (datetime.now(UTC) - copied_at(newest)).total_seconds() < after_s:
+        return False
     try:
-        return time.time() - _backups(folder).stat().st_mtime > after_s
+        return time.time() - _backups(folder).stat().st_mtime >= patience_s
     except FileNotFoundError:
         return True
 

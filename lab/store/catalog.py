@@ -32,6 +32,7 @@ from lab.store.migrations import MIGRATIONS, migrate, version_of
 from lab.store.outcomes import write_in
 from lab.store.session import session_of
 
+_FIRST_COPY_S = 600.0  # after the store was made, or a copy failed
 _LONGEST_PAUSE_S = 0.05
 
 
@@ -165,7 +166,7 @@ class Catalog:
 
     def _prepare(self, connection: duckdb.DuckDBPyConnection) -> None:
         version = version_of(connection)
-        if version < len(MIGRATIONS) or backups.is_due(self.folder):
+        if version < len(MIGRATIONS) or backups.is_due(self.folder, patience_s=_FIRST_COPY_S):
             with contextlib.suppress(*([] if version < len(MIGRATIONS) else [StoreError])):
                 self._copied(connection)
         if version != len(MIGRATIONS):

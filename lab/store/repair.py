@@ -19,8 +19,9 @@ from lab.store.catalog import Catalog
 from lab.store.damage import first_line, unusable
 from lab.store.migrations import migrate
 from lab.store.outcomes import put_outcome, read_outcome
-from lab.store.run_facts import read_run_facts
+from lab.store.run_facts import read_run_facts, write_run_facts
 from lab.store.store import NewRun, Store
+from lab.video.media import Media
 
 _UNKNOWN_THRESHOLD = 0.5
 _SINCE = "sightings, annotations, saved rules, notes and what was typed about clips"
@@ -133,6 +134,19 @@ def _set_aside(catalog: Catalog) -> Path | None:
     return aside
 
 
+def restore_run_facts(store: Store, row: Mapping[str, Any], media: Media) -> bool:
+    """Write again, from the catalog, what the repair needs of a run; whether it was missing.
+
+    row: of the run. Raises OSError.
+    """
+    folder = store.log_folder(row["run_id"])
+    if not folder.is_dir() or read_run_facts(folder) is not None:
+        return False
+    run = NewRun(row["run_id"], row["recipe"], row["default_threshold"], row["environment"])
+    write_run_facts(folder, run, media, row["created_utc"])
+    return True
+
+
 def _find_runs(store: Store) -> tuple[list[str], list[str]]:
     """Ids of runs that were found again, and lines about those that could not be."""
     found, lost = [], []
@@ -153,7 +167,7 @@ def _put_back(store: Store, run_id: str) -> None:
     recipe = _with_added(manifest["recipe"], folder)
     known = store.catalog.rows("SELECT 1 FROM media WHERE media_id = ?", [recipe["media_id"]])
     if facts is None and not known:
-        raise StoreError("its clip is not known; import that, then repair again")
+        raise StoreError("its clip is not known; lab analyze CLIP names it, then repair again")
     if facts is None:
         store.create_runs([NewRun(run_id, recipe, _UNKNOWN_THRESHOLD)])
     else:

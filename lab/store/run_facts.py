@@ -5,6 +5,7 @@ With the manifest and the outcome beside it, the run is found again when the cat
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import fields
 from datetime import datetime
@@ -22,16 +23,25 @@ if TYPE_CHECKING:
 _NAME = "run.json"
 
 
-def write_run_facts(log_folder: Path, run: NewRun, media: Media) -> None:
-    """Raises OSError."""
-    facts = {
+def write_run_facts(
+    log_folder: Path, run: NewRun, media: Media, created_utc: datetime | None = None
+) -> None:
+    """created_utc: now unless given. Raises OSError."""
+    facts: dict[str, Any] = {
         "run_id": run.run_id,
-        "created_utc": utc_now().isoformat(),
+        "created_utc": (created_utc or utc_now()).isoformat(),
         "threshold": run.threshold,
         "environment": {**environment(), **run.recorded},
         "media": media.to_dict(),
     }
+    facts = json.loads(json.dumps(facts))
+    facts["checksum"] = _checksum(facts)
     write_atomically(log_folder / _NAME, json.dumps(facts, indent=1))
+
+
+def _checksum(facts: dict[str, Any]) -> str:
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_run_facts(log_folder: Path) -> dict[str, Any] | None:
@@ -42,6 +52,8 @@ def read_run_facts(log_folder: Path) -> dict[str, Any] | None:
     known = {f.name for f in fields(Media)}
     try:
         facts = json.loads((log_folder / _NAME).read_text(encoding="utf-8"))
+        if facts.pop("checksum") != _checksum(facts):
+            return None
         facts["media"] = Media(**{k: v for k, v in facts["media"].items() if k in known})
         facts["created_utc"] = datetime.fromisoformat(facts["created_utc"])
         return {**facts, "threshold": float(facts["threshold"])}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Unpack
 
+from lab.errors import DamagedLogWarning
+from lab.score_log.seal import quick_damage
 from lab.store.run_queries import RunFilter
 from lab.store.sighting_batches import STORED_SIGHTING_COLUMNS
 from lab.store.store import Store
@@ -49,10 +52,14 @@ def effort_rows(store: Store, **wanted: Unpack[RunFilter]) -> list[dict[str, Any
     media_ids = sorted({run["media_id"] for run in runs})
     media = {row["media_id"]: row for row in store.media_rows(media_id=media_ids)}
     counts = store.sighting_counts("run_id")
-    out = []
+    out, damaged = [], []
     for run in runs:
         clip, recipe = media.get(run["media_id"], {}), run["recipe"]
         row = {**recipe, **(run["effort"] or {}), **run}
+        problem = _damage(store, run)
+        if problem is not None:
+            damaged.append(run["run_id"])
+            row |= {"state": "damaged", "error": problem}
         row |= {
             "media": clip.get("name"),
             "media_path": clip.get("path"),
@@ -61,4 +68,18 @@ def effort_rows(store: Store, **wanted: Unpack[RunFilter]) -> list[dict[str, Any
             "sightings": counts.get(run["run_id"], 0),
         }
         out.append({name: row.get(name) for name in EFFORT_COLUMNS})
+    if damaged:
+        few = ", ".join(damaged[:3]) + (f" and {len(damaged) - 3} more" if damaged[3:] else "")
+        warnings.warn(
+            f"the effort of damaged runs is not whole: {few}; lab doctor says what is missing",
+            DamagedLogWarning,
+            stacklevel=2,
+        )
     return out
+
+
+def _damage(store: Store, run: Mapping[str, Any]) -> str | None:
+    """What is missing of the log of a finished run, as far as sizes tell."""
+    if run["state"] != "done":
+        return None
+    return quick_damage(store.log_folder(run["run_id"]), run["run_id"])

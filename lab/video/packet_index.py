@@ -63,15 +63,22 @@ class PacketIndex:
     packets: in decoding order. presented: positions of those that are presented, in time order.
     linear: why times cannot be trusted and every frame has to be decoded, or None.
     broken: the message of a demuxing error that ended the file early, or None.
+    has_losses: whether parts of packets are missing, as where a transport stream lost some.
     """
 
     def __init__(
-        self, packets: list[Packet], time_base: Fraction, codec: str, broken: str | None
+        self,
+        packets: list[Packet],
+        time_base: Fraction,
+        codec: str,
+        broken: str | None,
+        has_losses: bool = False,
     ) -> None:
         self.packets = packets
         self.time_base = time_base
         self.codec = codec
         self.broken = broken
+        self.has_losses = has_losses
         self.linear = self._why_linear()
         # Without trusted times the order stays that of the file.
         presented = [i for i, p in enumerate(packets) if p.presented]
@@ -177,13 +184,14 @@ def read_index(path: str | Path) -> PacketIndex:
     import av
 
     packets: list[Packet] = []
-    broken = None
+    broken, has_losses = None, False
     with open_video(path) as (container, stream):
         codec = stream.codec_context.name
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue
+                has_losses |= packet.is_corrupt
                 packets.append(
                     Packet(
                         packet.pts,
@@ -198,7 +206,7 @@ def read_index(path: str | Path) -> PacketIndex:
         time_base = stream.time_base
     if not packets or time_base is None:
         raise SourceError(f"{path} has a video stream without a single frame; copy it again")
-    return PacketIndex(packets, time_base, codec, broken)
+    return PacketIndex(packets, time_base, codec, broken, has_losses)
 
 
 def _is_hidden(codec: str, packet: Any) -> bool:

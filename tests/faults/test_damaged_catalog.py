@@ -20,6 +20,7 @@ from lab.app.cli.main import main
 from lab.errors import StoreDamagedError, StoreError
 from lab.store import backups, migrations
 from lab.store.repair import repair
+from lab.store.run_facts import read_run_facts
 from lab.store.store import Store
 from tests.builders import make_run
 
@@ -240,12 +241,14 @@ def test_a_copy_is_made_once_a_day_and_kept_a_week(folder):
     for days in (3, 6, 8, 30):
         name = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y%m%d-%H%M%S")
         (folder / "backups" / name).mkdir()
+    before = (datetime.now(UTC) - timedelta(days=2)).strftime("%Y%m%d-%H%M%S")
+    backups.copies(folder)[0].rename(folder / "backups" / before)
     age(folder / "backups", 2)
     for _ in range(3):
         Store(folder).rules()
         Store(folder).catalog.give_up()
     ages = [(datetime.now(UTC) - backups.copied_at(c)).days for c in backups.copies(folder)]
-    assert ages == [0, 0, 3, 6]
+    assert ages == [0, 2, 3, 6]
     names = {f.stem for f in backups.copies(folder)[0].iterdir()}
     assert {"runs", "media", "sightings", "annotations", "schema"} <= names
 
@@ -255,6 +258,31 @@ def test_a_fresh_store_has_no_copy_of_nothing(tmp_path):
         Store(tmp_path).save_rule("x", lab.Rule())
         Store(tmp_path).catalog.give_up()
     assert backups.copies(tmp_path) == []
+
+
+def test_the_first_copy_is_made_minutes_after_the_store_and_at_once_when_asked(tmp_path):
+    store = Store(tmp_path)
+    store.save_rule("x", lab.Rule())
+    store.catalog.give_up()
+    age(tmp_path / "backups", 0.02)
+    assert len(Store(tmp_path).rules()) == 1
+    assert len(backups.copies(tmp_path)) == 1
+    other = Store(tmp_path / "other")
+    other.save_rule("x", lab.Rule())
+    assert other.catalog.make_copy(if_older_s=3600) is not None  # as the app does at its start
+    assert other.catalog.make_copy(if_older_s=3600) is None
+
+
+def test_what_a_repair_needs_of_a_run_is_written_again(folder):
+    (run,) = Store(folder).runs()
+    facts = Store(folder).log_folder(run["run_id"]) / "run.json"
+    before, whole = facts.read_text(), read_run_facts(facts.parent)
+    whole["created_utc"] = run["created_utc"]
+    for damage in (None, before.replace("media_id", "media_di"), before.replace("clip", "clop")):
+        facts.unlink() if damage is None else facts.write_text(damage)
+        assert "run.json of 1 runs was missing" in " ".join(examine_store(Store(folder))["notes"])
+        assert read_run_facts(facts.parent) == whole
+    assert "run.json" not in " ".join(examine_store(Store(folder))["notes"])
 
 
 def test_a_copy_is_made_before_a_migration_and_none_without_it(folder, monkeypatch):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from typing import Any
 
 from lab.config import AllowedService, Config, load_config
@@ -22,8 +23,10 @@ from lab.score_log.score_log import read_log
 from lab.score_log.seal import log_state
 from lab.sinks.registered import sinks
 from lab.store.backups import copied_at, copies
-from lab.store.repair import damage_of, repair, unknown_runs
+from lab.store.repair import damage_of, repair, restore_run_facts, unknown_runs
+from lab.store.run_facts import read_run_facts
 from lab.store.store import Store
+from lab.video.media import Media
 from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
@@ -152,6 +155,8 @@ def examine_store(store: Store) -> dict[str, Any]:
         problems, notes = check_logs(store, runs)
         problems = [*_catalog_problems(store), *problems]
         read_only = store.catalog.cannot_be_written
+        if not read_only:
+            notes += _restored_facts(store, runs)
         removed = [] if read_only else remove_leftovers(store, load_config().models)
     except LabError as error:
         return section | {"problems": [str(error)]}
@@ -167,9 +172,29 @@ def examine_store(store: Store) -> dict[str, Any]:
     }
 
 
+def _restored_facts(store: Store, runs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Write again what a repair would need of runs, where it is missing; a line about it."""
+    lacking = [r for r in runs if read_run_facts(store.log_folder(r["run_id"])) is None]
+    ids = sorted({row["media_id"] for row in lacking})
+    media = {row["media_id"]: row for row in store.media_rows(media_id=ids)} if ids else {}
+    names = {f.name for f in fields(Media)}
+    written = 0
+    for row in lacking:
+        facts = {k: v for k, v in media.get(row["media_id"], {}).items() if k in names}
+        try:
+            written += bool(facts) and restore_run_facts(store, row, Media(**facts))
+        except (OSError, TypeError):
+            continue
+    return [f"run.json of {written} runs was missing or damaged, and was written again"] * (
+        written > 0
+    )
+
+
 def _copies(store: Store) -> dict[str, str]:
     last = next(iter(copies(store.folder)), None)
-    return {} if last is None else {"last copy": f"{copied_at(last):%Y-%m-%d %H:%M} UTC, {last}"}
+    if last is None:
+        return {"last copy": "none yet: the first is made when the app starts, or in some minutes"}
+    return {"last copy": f"{copied_at(last):%Y-%m-%d %H:%M} UTC, {last}"}
 
 
 def _catalog_problems(store: Store) -> list[str]:

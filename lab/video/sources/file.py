@@ -168,7 +168,8 @@ class FileSource(Source):
 
     def _segments(self, targets: list[Target]) -> Iterator[Frame]:
         """The targets in order, each decoded again where it does not appear."""
-        with Decoder(self.path, self.index) as decoder:
+        # With several threads, which damaged frames are marked as such depends on their race.
+        with Decoder(self.path, self.index, threads=not self.index.has_losses) as decoder:
             for segment in self.index.plan(targets):
                 waiting = deque(segment.targets)
                 for frame in decoder.frames(segment):

@@ -163,15 +163,20 @@ def pick_files() -> None:
         path = app_state.config.allowed(text)
         if not path.exists():
             raise SourceError(f"no such file or folder: {text}; check the spelling")
-        clips, refused = find_clips([path])
-        clips = [app_state.config.allowed(c) for c in clips]  # links may lead out of the root
+        found, refused = find_clips([path])
     except LabError as error:
         st.error(plain(error))
         return
+    clips = []  # each as it is named here, and where it lies: links may lead out of the roots
+    for clip in found:
+        try:
+            clips.append((clip, app_state.config.allowed(clip)))
+        except LabError as error:
+            refused.append(f"{clip.name}: {error}")
     if refused:
         more = f" and {len(refused) - _REASONS} more" if len(refused) > _REASONS else ""
         st.warning(plain("Left out: " + "; ".join(refused[:_REASONS]) + more))
-    names = [str(c.relative_to(path)) if path.is_dir() else c.name for c in clips]
+    names = [str(c.relative_to(path)) if path.is_dir() else c.name for c, _ in clips]
     picked = st.multiselect(
         f"{len(clips)} clip{'' if len(clips) == 1 else 's'}",
         names,
@@ -179,7 +184,7 @@ def pick_files() -> None:
         key=f"files_{path}",
     )
     if st.button("Use these files", disabled=not picked, type="primary"):
-        add_clips([c for c, n in zip(clips, names, strict=True) if n in picked], path)
+        add_clips([file for (_, file), n in zip(clips, names, strict=True) if n in picked], path)
 
 
 def show_chosen(picked: list[str]) -> None:

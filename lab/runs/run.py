@@ -48,18 +48,18 @@ class Run:
     ) -> None:
         """row, media: what the store says of it, if that was read already."""
         self.store = store
-        self._row = store.run(run_id) if row is None else row
+        if row is None or media is None:
+            ((row, media),) = store.runs_with_media([run_id])
+        self._row = row
         self.run_id: str = self._row["run_id"]
-        self.media: dict[str, Any] = store.media(self._row["media_id"]) if media is None else media
+        self.media: dict[str, Any] = media
         self._series: dict[tuple[str, BoxFilter], ScoreSeries] = {}
 
     @classmethod
     def many(cls, store: Store, run_ids: Iterable[str]) -> list[Run]:
-        """Runs by id or the beginning of one, with two reads of the catalog for all of them."""
-        found = store.runs_named(list(run_ids))
-        wanted = sorted({row["media_id"] for row in found})
-        media = {m["media_id"]: m for m in store.media_rows(media_id=wanted)}
-        return [cls(store, r["run_id"], row=r, media=media[r["media_id"]]) for r in found]
+        """Runs by id or the beginning of one, with one read of the catalog for all of them."""
+        found = store.runs_with_media(list(run_ids))
+        return [cls(store, row["run_id"], row=row, media=media) for row, media in found]
 
     def __repr__(self) -> str:
         return f"<Run {self.run_id}: {self.media['name']}, {self.state}>"

@@ -83,13 +83,9 @@ class MediaRows:
         **wanted: Unpack[MediaFilter],
     ) -> list[Row]:
         """Clips with their facts. order: `added`, `newest`, `name`, `duration` or `site`."""
-        where = _where(wanted)
         page = order_of(_ORDERS, order) + page_of(limit, offset)
         with self.catalog.reading() as db:
-            return [
-                _with_facts(row)
-                for row in rows(db, f"SELECT * FROM media{where.sql}{page}", where.values)
-            ]
+            return select_media(db, wanted, page)
 
     def all_media(self) -> list[Row]:
         """Every clip of the store: for what needs all of them."""
@@ -136,6 +132,15 @@ class MediaRows:
         sets = ", ".join(f"{name} = ?" for name in values)
         with self.catalog.transaction() as db:
             db.execute(f"UPDATE media SET {sets} WHERE media_id = ?", [*values.values(), media_id])
+
+
+def select_media(
+    db: duckdb.DuckDBPyConnection | None, wanted: MediaFilter, page: str = ""
+) -> list[Row]:
+    """Clips with their facts, inside a transaction."""
+    where = _where(wanted)
+    found = rows(db, f"SELECT * FROM media{where.sql}{page}", where.values)
+    return [_with_facts(row) for row in found]
 
 
 def put_media(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from lab.errors import SettingError
 from lab.score_log.writer import is_locked
 from lab.store.catalog import Catalog, rows
+from lab.store.media import select_media
 from lab.store.query import Wanted, Where, count, nearest, order_of, page_of
 
 if TYPE_CHECKING:
@@ -92,12 +93,20 @@ class RunQueries:
         Raises SettingError for one that is not the beginning of just one id.
         """
         with self.catalog.reading() as db:
-            known = {row["run_id"]: row for row in self._select(db, {"run_id": list(run_ids)})}
-            for name in dict.fromkeys(run_ids):
-                if name not in known:
-                    full = self._complete(db, name)
-                    known[name] = self._select(db, {"run_id": full})[0]
-        return [known[name] for name in run_ids]
+            return self._named(db, run_ids)
+
+    def runs_with_media(self, run_ids: Sequence[str]) -> list[tuple[Row, Row]]:
+        """The same, each with its clip, in one transaction."""
+        with self.catalog.reading() as db:
+            found = self._named(db, run_ids)
+            wanted = sorted({row["media_id"] for row in found})
+            media = {row["media_id"]: row for row in select_media(db, {"media_id": wanted})}
+        for row in found:
+            if row["media_id"] not in media:
+                raise SettingError(
+                    f"no media {row['media_id']!r} in {self.catalog.folder}; add the clip again"
+                )
+        return [(row, media[row["media_id"]]) for row in found]
 
     def protocols(self, **wanted: Unpack[RunFilter]) -> list[Row]:
         """Runs that differ only in their clip, as one row; those with the newest run first.
@@ -179,6 +188,14 @@ class RunQueries:
             [list(recipe_hashes)],
         )
         return {row["recipe_hash"]: row["run_id"] for row in found}
+
+    def _named(self, db: duckdb.DuckDBPyConnection | None, run_ids: Sequence[str]) -> list[Row]:
+        known = {row["run_id"]: row for row in self._select(db, {"run_id": list(run_ids)})}
+        for name in dict.fromkeys(run_ids):
+            if name not in known:
+                full = self._complete(db, name)
+                known[name] = self._select(db, {"run_id": full})[0]
+        return [known[name] for name in run_ids]
 
     def _select(
         self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter, page: str = ""

@@ -13,8 +13,8 @@ from lab.annotation import utc_now
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
-from lab.store.catalog import Catalog
 from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
+from lab.store.run_queries import RunQueries
 
 Row = dict[str, Any]
 
@@ -59,22 +59,15 @@ class SightingFilter(TypedDict, total=False):
     max_confidence: float | None
 
 
-class SightingRows:
+class SightingRows(RunQueries):
     """The part of a store that keeps the sightings of rules."""
-
-    catalog: Catalog
-
-    def run(self, run_id: str) -> Row:
-        raise NotImplementedError
 
     def save_sightings(
         self, run_id: str, rule: Rule, sightings: Iterable[Sighting], rule_name: str | None = None
     ) -> int:
         """Keep the sightings of a rule in a run, replacing earlier ones of the same rule."""
-        run, found = self.run(run_id), list(sightings)
+        found = list(sightings)
         same = {
-            "run_id": run["run_id"],
-            "media_id": run["media_id"],
             "rule_hash": rule.rule_hash,
             "rule": json.dumps(rule.to_dict()),
             "rule_name": rule_name,
@@ -86,11 +79,13 @@ class SightingRows:
             **{f.name: [getattr(one, f.name) for one in found] for f in fields(Sighting)},
         }
         with self.catalog.transaction() as db:
+            (run,) = self._named(db, [run_id])
+            of_run = {name: [run[name]] * len(found) for name in ("run_id", "media_id")}
             db.execute(
                 "DELETE FROM sightings WHERE run_id = ? AND rule_hash = ?",
                 [run["run_id"], rule.rule_hash],
             )
-            insert_columns(db, "sightings", columns)
+            insert_columns(db, "sightings", {**columns, **of_run})
         return len(found)
 
     def sightings(

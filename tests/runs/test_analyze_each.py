@@ -1,9 +1,12 @@
 """One analysis of many clips costs the catalog one transaction a clip."""
 
+import subprocess
+import sys
 from contextlib import closing
 
 import pytest
 
+import lab
 from lab.errors import DetectorError, SourceError
 from lab.runs.analyze import Analysis
 from lab.runs.analyze_each import analyze_each
@@ -89,3 +92,31 @@ def test_an_interrupt_leaves_the_earlier_runs_done_and_this_one_cancelled(tmp_pa
 
 def interrupted(frames):
     raise KeyboardInterrupt
+
+
+KILLED = """
+import os, sys
+from lab.detectors.make import make_detector
+from lab.runs.analyze import Analysis
+from lab.runs.analyze_each import analyze_each
+from lab.store.store import Store
+one = Analysis(detector=make_detector("motion"), interval_s=0.5)
+clips = [sys.argv[2], sys.argv[2]]
+for _, found in analyze_each(clips, one, store=Store(sys.argv[1]), progress=False):
+    print(found["run_id"], flush=True)
+    os._exit(9)
+"""
+
+
+def test_a_process_that_dies_between_two_clips_leaves_a_whole_log_to_resume(tmp_path, samples):
+    folder, clip = tmp_path / "s", samples / "cat_then_person.mp4"
+    command = [sys.executable, "-c", KILLED, str(folder), str(clip)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 9, done.stderr
+    (row,) = Store(folder).runs()
+    assert (row["run_id"], row["state"]) == (done.stdout.strip(), "interrupted")
+    before = lab.open_store(folder).run(row["run_id"]).log
+    run = lab.resume(folder, row["run_id"], progress=False)
+    assert run.state == "done"
+    assert run.log.pts_us.tolist() == before.pts_us.tolist()
+    assert run.summary()["samples"] == len(before.pts_us)

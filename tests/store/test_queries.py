@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from lab.errors import SettingError
 from lab.rules.rule import Debounce, Rule
+from lab.runs.run import Run
 from lab.sighting import Sighting
 from lab.store.store import EndedRun, NewRun, Store
 from lab.store.tables import sighting_rows
@@ -66,6 +67,14 @@ def test_one_run_and_one_clip_are_one_row_each(store, counts):
     assert store.media(row["media_id"])["name"] == "clip 123.mp4"
     assert counts.transactions == 2
     assert counts.rows <= 2 + 2 * 3  # and those that are in state `running`
+
+
+def test_runs_come_with_their_clips_in_one_transaction(store, counts):
+    assert Run(store, "run-007").media["name"] == "clip 007.mp4"
+    assert counts.transactions == 1
+    runs = Run.many(store, ["run-009", "run-008", "run-009"])
+    assert [run.media["name"] for run in runs] == ["clip 009.mp4", "clip 008.mp4", "clip 009.mp4"]
+    assert counts.transactions == 2
 
 
 def test_a_beginning_must_be_that_of_one_run(store, counts):

@@ -42,7 +42,7 @@ def test_what_was_committed_is_there_after_every_kill(tmp_path, kills):
         store = Store(folder)
         assert damage_of(store) is None
         kept = {row["name"] for row in store.rules()}
-        assert {f"{folder.name}{line}" for line in said} <= kept
+        assert {f"{folder.name[-1]}{line}" for line in said} <= kept
         assert all((copy / "schema.sql").exists() for copy in backups.copies(folder))
         store.save_rule("goes on", lab.Rule())
         store.catalog.give_up()

@@ -91,6 +91,18 @@ def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, sampl
         assert not show("tune").error
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_measure_names_the_damaged_one_of_several_runs(store, analysed, samples, which):
+    settings = {"every_s": 0.5, "labels": ["cat"]}
+    clips = [samples / "cat_then_person.mp4", samples / "nothing.mp4"]
+    runs = analysed(store, *((clip, settings) for clip in clips))
+    next(runs[which].store.log_folder(runs[which].run_id).glob("samples-*.parquet")).unlink()
+    page = show("measure")
+    assert not page.exception
+    (said,) = page.error
+    assert runs[which].run_id in said.value.replace("\\", "")
+
+
 def test_a_store_of_a_newer_schema_is_one_line(store):
     import duckdb
 

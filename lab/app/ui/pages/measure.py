@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here
+from lab.app.ui.shared import here, note_damage
 from lab.app.ui.widgets.advice_tab import show_advice
 from lab.app.ui.widgets.annotation_files import annotation_files
 from lab.app.ui.widgets.progress import is_done
@@ -24,6 +25,7 @@ from lab.evaluation.figures import Figures
 from lab.evaluation.fragmentation import EvaluationEvent
 from lab.formats.markdown import plain
 
+_MAX_DAMAGED = 20  # runs that are named
 _MANY = 500  # clips, or rows of a table
 
 
@@ -35,6 +37,8 @@ def measure() -> None:
         return
     if len(picked.index) > _MANY and not is_done(app_state.scores(picked.run_ids)):
         return
+    damaged = (run for run in picked.runs if run.damage is not None)
+    note_damage(*islice(damaged, _MAX_DAMAGED))
     shows: dict[str, Callable[[AppState, Selection], None]] = {
         "Figures": _figures_tab,
         "Sweep": show_sweep,

@@ -10,7 +10,6 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import note_damage
 from lab.app.ui.widgets.progress import is_done
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
@@ -146,7 +145,6 @@ def select(app_state: AppState, key: str) -> Selection | None:
         help="How much a sighting must overlap an annotation to match it.",
     )
     (one,) = app_state.runs([index[0]["run_id"]])
-    note_damage(one)
     rule = rule if rule is not None else one.default_rule
     try:
         rule.check_floor(float(one.recipe["score_floor"]))

@@ -315,6 +315,7 @@ def test_every_answer_keeps_other_sites_out_of_its_frame_and_tells_them_no_addre
         assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
 
 
 def test_behind_tls_the_cookie_is_for_tls_alone(guarded):

@@ -80,6 +80,16 @@ def said_of(folder, run_id, capsys):
     return out
 
 
+def test_the_effort_of_a_damaged_run_says_so(made, tmp_path, capsys):
+    shutil.copytree(made.store.folder, tmp_path / "s")
+    next((tmp_path / "s" / "logs").glob("*/samples-*.parquet")).unlink()
+    assert main(["export", "effort", "--store", str(tmp_path / "s")]) == 1
+    said = capsys.readouterr()
+    assert ",damaged," in said.out
+    assert "it is missing" in said.out
+    assert made.run_id in said.err
+
+
 @pytest.mark.parametrize("how", DAMAGE)
 def test_after_damage_the_truth_is_said_or_the_damage(made, how, tmp_path, capsys):
     sound = said_of(made.store.folder, made.run_id, capsys)

@@ -229,6 +229,23 @@ def test_a_bundle_without_a_sample_is_not_identical(study, here, capsys):
     assert "identical" not in out
 
 
+@pytest.mark.parametrize("facts", [{}, {"first_pts_us": "x"}, {"width_px": None}])
+def test_a_bundle_with_odd_facts_of_its_clip_is_one_line(study, here, capsys, facts):
+    path = here.parent / "odd.zip"
+    with zipfile.ZipFile(study) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "bundle.json":
+                bundle = json.loads(data)
+                bundle["media"] = [{**bundle["media"][0], **facts} if facts else {}]
+                data = json.dumps(bundle)
+            new.writestr(name, data)
+    code, _, err = ask(capsys, "reproduce", path, "--share", "0")
+    assert code == 2
+    assert "is not a whole methods bundle" in err
+    assert len(err.strip().splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("analysis", "says"),
     [

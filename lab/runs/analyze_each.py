@@ -30,8 +30,8 @@ Summary = dict[str, Any]
 class _FolderRegister:
     """Keeps the rows of runs that follow each other; see `lab.runs.execute.RunRegister`.
 
-    The outcome of one is written with the beginning of the next, in one transaction. A process
-    that is killed between the two leaves a whole log whose run is `interrupted`.
+    The outcome of one is written with the beginning of the next, in one transaction. If the
+    process is killed between the two, the next to open the catalog finds it beside the log.
     """
 
     store: Store

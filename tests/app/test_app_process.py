@@ -4,6 +4,8 @@ import asyncio
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +20,7 @@ from lab.app.ui.widgets.clip_address import clip_address
 from lab.config import Config
 from lab.detectors.weights.find import find_weights
 from lab.video.media import identify
+from tests.browser.server import TOKEN, Server
 from tests.builders import make_media, make_run, scores_of
 
 ROOT = Path(__file__).parents[2]
@@ -127,3 +130,20 @@ def test_a_copy_for_the_browser_says_why_it_failed_and_is_tried_again(app_state,
 def test_answers_about_a_run_carry_its_id(app_state, tmp_path):
     run = make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0)
     assert app_state.replay(run.run_id, run.default_rule)["run_id"] == run.run_id
+
+
+def test_a_browser_that_reads_no_further_does_not_keep_the_server_from_ending(samples, tmp_path):
+    clip = tmp_path / "clip.mp4"
+    shutil.copy(samples / "nothing.mp4", clip)
+    with clip.open("ab") as file:
+        file.write(struct.pack(">I4s", 60_000_000, b"free").ljust(60_000_000, b"\0"))
+    server = Server(tmp_path, [tmp_path])
+    media = lab.open_store(server.store).store.add_media(lab.probe(clip))
+    with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2]))) as stalled:
+        stalled.sendall(
+            f"GET /api/media/{media['media_id']}/file HTTP/1.1\r\nHost: {server.url[7:]}\r\n"
+            f"Authorization: Bearer {TOKEN}\r\n\r\n".encode()
+        )
+        assert stalled.recv(15) == b"HTTP/1.1 200 OK"
+        server.stop()
+    assert "Traceback" not in server.log.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import signal
 import threading
 import webbrowser
 from collections.abc import AsyncIterator
@@ -13,12 +14,14 @@ from typing import Any
 
 import click
 import streamlit as st
+import uvicorn
 
 from lab.app.server.token import with_token, write_opening_page
 from lab.errors import LabError
 from lab.private_files import keep_files_private, private_folder
 
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
+_LONGEST_FAREWELL_S = 3
 _log = logging.getLogger(__name__)
 
 
@@ -102,6 +105,13 @@ def _let_the_user_in(store: Path) -> Path | None:
     return page
 
 
+def _end_in_time() -> None:
+    """Else an open page whose video waits unread, as browsers do it, keeps Ctrl+C waiting."""
+    server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(server, uvicorn.Server) and server.config.timeout_graceful_shutdown is None:
+        server.config.timeout_graceful_shutdown = _LONGEST_FAREWELL_S
+
+
 @asynccontextmanager
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
@@ -109,6 +119,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from lab.app.server.state import app_state
 
     keep_files_private()
+    _end_in_time()
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.

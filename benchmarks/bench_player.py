@@ -94,6 +94,7 @@ def start_app(root: Path, folder: Path):
 def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
     from playwright.sync_api import sync_playwright
 
+    from tests.browser import server
     from tests.browser.conftest import FLAGS
 
     app = start_app(root, folder)
@@ -102,7 +103,7 @@ def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
             chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
             page = chromium.new_page(viewport={"width": 1440, "height": 1200})
             page.set_default_timeout(300_000)
-            page.goto(app.url)
+            page.goto(f"{app.url}/?token={server.TOKEN}")
             page.wait_for_selector('[data-test-script-state="notRunning"]')
             sent = []
             page.on("response", lambda answer: sent.append(answer))

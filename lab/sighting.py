@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 CloseReason = Literal["exit", "end", "cancelled", "error"]
@@ -62,7 +62,7 @@ class Sighting:
     def to_dict(self) -> dict[str, Any]:
         """Its fields with times in seconds (`onset_us` becomes `onset_s`), plus `duration_s`."""
         row: dict[str, Any] = {}
-        for name, value in asdict(self).items():
+        for name, value in vars(self).items():
             if name.endswith("_us"):
                 row[name[:-3] + "_s"] = None if value is None else value / 1e6
             else:

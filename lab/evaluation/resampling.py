@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from lab.evaluation.rates import (
     LEVEL,
@@ -71,7 +71,7 @@ def _at_least_exact(name: str, found: Interval, totals: np.ndarray, hours: float
 def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
     """Quantiles of the bootstrap for `groups` groups: wider than nominal where they are few."""
     n = max(2, groups)
-    tail = stats.norm.cdf(-np.sqrt(n / (n - 1)) * stats.t.ppf((1 + level) / 2, n - 1))
+    tail = special.ndtr(-np.sqrt(n / (n - 1)) * special.stdtrit(n - 1, (1 + level) / 2))
     return float(tail), float(1 - tail)
 
 

@@ -107,8 +107,10 @@ class ScoreLog(LoggedSamples):
     @cached_property
     def _by_label(self) -> tuple[np.ndarray, np.ndarray]:
         """The detections' positions label by label, and where each label's begin."""
-        order = np.argsort(self.label, kind="stable").astype(np.int32)
-        return order, np.searchsorted(self.label[order], np.arange(len(self.labels) + 1))
+        narrow = np.int16 if len(self.labels) < 2**15 else np.int32  # sorted by radix if narrow
+        label = self.label.astype(narrow, copy=False)
+        order = np.argsort(label, kind="stable").astype(np.int32)
+        return order, np.searchsorted(label[order], np.arange(len(self.labels) + 1))
 
     @cached_property
     def peaks(self) -> np.ndarray:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from lab.errors import SettingError
 from lab.evaluation.evaluate import evaluate
@@ -266,7 +266,7 @@ def _ratio(
         residual = (v[:, top].sum(axis=1) - ratio * v[:, bottom].sum(axis=1)) / below
         variance += s.size**2 * (1 - n / s.size) * residual.var(ddof=1) / n
         freedom += n - 1
-    reach = float(stats.t.ppf((1 + LEVEL) / 2, max(1, freedom))) * float(np.sqrt(variance))
+    reach = float(special.stdtrit(max(1, freedom), (1 + LEVEL) / 2)) * float(np.sqrt(variance))
     if not bounded:
         return ratio, (max(0.0, ratio - reach), ratio + reach)
     counted = int(sum(v[:, bottom].sum() for _, v in done))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import fields
+from multiprocessing import get_context
 from typing import Any
 
 from lab.config import AllowedService, Config, load_config
@@ -32,26 +35,37 @@ from lab.video.registered import sources
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
 
 
-def examine(folder: str | None, *, repairing: bool = False) -> dict[str, dict[str, Any]]:
+def examine(folder: str | None) -> dict[str, dict[str, Any]]:
     """Sections of names and values, for people and for programs.
 
-    repairing: put a damaged catalog right first, and say what was done. Raises StoreError.
+    The detectors are made in a process of their own, while the store is read in this one.
     """
     import lab
 
     machine = environment()
     config = load_config(store=folder)
-    store = Store(config.store)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        states_of_detectors = pool.submit(detector_states)
+        store = examine_store(Store(config.store))
+        try:
+            found = states_of_detectors.result()
+        except BrokenProcessPool:
+            found = dict.fromkeys(detectors.names(), "unknown: one of them ended the process")
     return {
-        **({"repair": {"done": repair(store)}} if repairing else {}),
         "versions": {"lab": lab.__version__, "python": machine["python"], **machine["packages"]},
         "settings": _settings(config),
         "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
-        "detectors": _detectors(),
+        "detectors": found,
         "plugins": _plugins(),
-        "store": examine_store(store),
+        "store": store,
     }
+
+
+def repair_and_examine(folder: str | None) -> dict[str, dict[str, Any]]:
+    """What was put right in a store, and how it is now. Raises StoreError."""
+    store = Store(load_config(store=folder).store)
+    return {"repair": {"done": repair(store)}, "store": examine_store(store)}
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -84,7 +98,7 @@ def _decoder(name: str) -> str:
         return "missing in this build of FFmpeg"
 
 
-def _detectors() -> dict[str, str]:
+def detector_states() -> dict[str, str]:
     """Each detector as ready, or the reason why it is not."""
     problems = detectors.problems()
     states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}

@@ -24,9 +24,9 @@ from lab.private_files import keep_files_private
 
 
 def _doctor(args: argparse.Namespace) -> int:
-    from lab.app.cli.doctor import examine
+    from lab.app.cli.doctor import examine, repair_and_examine
 
-    report = examine(args.store, repairing=args.repair)
+    report = repair_and_examine(args.store) if args.repair else examine(args.store)
     if args.json:
         print(json.dumps(report, indent=1))
     else:

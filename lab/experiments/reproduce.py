@@ -218,7 +218,7 @@ def _infer(
     from lab.runs.make_detector import make_detector
 
     media, recipe = facts["media"][0], facts["recipe"]
-    if recipe["detector"] not in detectors.names():
+    if recipe["detector"] not in detectors:
         raise SettingError(
             "its detections were made elsewhere and imported: there is no detector to infer with"
         )

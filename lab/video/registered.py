@@ -30,7 +30,7 @@ def open_source(place: str | Path | Source) -> Source:
     kind = address[1].lower() if address else "file"
     if address and kind == "file":
         place = str(place)[address.end() :]
-    if kind not in sources.names():
+    if kind not in sources:
         raise SourceError(
             f"no source opens {kind}:// addresses; {closest(kind, sources.names())}; "
             "download the video and give its path"

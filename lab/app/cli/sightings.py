@@ -51,7 +51,7 @@ def run_export(args: argparse.Namespace) -> int:
 
     kind = "json" if args.json else args.format
     name = f"{args.what}-{kind}"
-    export = export_named(name if name in exports.names() else kind, args.what)
+    export = export_named(name if name in exports else kind, args.what)
     store = Store(args.store)
     sys.stdout.flush()
     if args.what == "sightings":

@@ -30,7 +30,7 @@ def check_document(job: JobDocument) -> None:
                 "each needs a name of its own"
             )
         with error_context(f"{place}.detector"):
-            if one.detector not in detectors.names():
+            if one.detector not in detectors:
                 raise SettingError(
                     f"unknown detector {one.detector!r}; {closest(one.detector, detectors.names())}"
                 )

@@ -94,7 +94,7 @@ def _rules(runs: Sequence[Run], rule: Any) -> list[Rule]:
 
 def _analysis(run: Run, rule: Rule) -> dict[str, Any]:
     recipe = run.recipe
-    if recipe["detector"] not in detectors.names():
+    if recipe["detector"] not in detectors:
         raise SettingError(
             f"run {run.run_id}: detector {recipe['detector']!r} is not installed, so no document "
             "can reproduce it"

@@ -1,6 +1,8 @@
 """The app keeps whole logs of a few runs, scores of many, and notices when a log changes."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -127,3 +129,25 @@ def test_what_nobody_waits_for_any_more_is_given_up():
     assert given_up.finished.wait(20)
     with pytest.raises(Cancelled):
         _ = given_up.result
+
+
+ENDING = """
+import itertools
+import duckdb
+from lab.app.server.computations import Computations
+db = duckdb.connect()
+def read(report):
+    for i in itertools.count():
+        report(i, 0)
+        db.execute("SELECT * FROM range(1000)").fetchall()
+kept = Computations()
+reading = kept.get("a", "Reading", read)
+while not reading.done:
+    pass
+"""
+
+
+def test_a_process_ends_as_it_should_while_something_is_being_computed():
+    command = [sys.executable, "-c", ENDING]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from lab.errors import LabError
 
 Report = Callable[[int, int], None]
+_LONGEST_END_S = 3.0
 
 
 class Computation:
@@ -53,12 +55,17 @@ class Cancelled(LabError):
 
 
 class Computations:
-    """One at a time, so that playback goes on beside it; the last few results are kept."""
+    """One at a time, so that playback goes on beside it; the last few results are kept.
+
+    The one that is under way is given up when the process ends: a thread inside a native library
+    would abort it.
+    """
 
     def __init__(self, kept: int = 6) -> None:
         self._kept: OrderedDict[Hashable, Computation] = OrderedDict()
         self._most = kept
         self._guard, self._one = threading.Lock(), threading.Lock()
+        weakref.finalize(self, _give_up, self._kept, self._one)
 
     def get(self, key: Hashable, what: str, do: Callable[[Report], Any]) -> Computation:
         """The computation of this key, begun now if it is not known; the oldest are dropped.
@@ -79,3 +86,10 @@ class Computations:
     def _run(self, computation: Computation, do: Callable[[Report], Any]) -> None:
         with self._one:
             computation.run(do)
+
+
+def _give_up(kept: OrderedDict[Hashable, Computation], one: threading.Lock) -> None:
+    for computation in list(kept.values()):
+        computation.is_cancelled = True
+    if one.acquire(timeout=_LONGEST_END_S):
+        one.release()

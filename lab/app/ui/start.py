@@ -124,8 +124,9 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-    threading.Thread(target=_copy_catalog, name="copy of the catalog", daemon=True).start()
-    threading.Thread(target=_clean_up, name="clean-up", daemon=True).start()
+    # No daemons: one that is inside DuckDB when the process ends would abort it.
+    threading.Thread(target=_copy_catalog, name="copy of the catalog").start()
+    threading.Thread(target=_clean_up, name="clean-up").start()
     gc.collect()
     gc.freeze()
     page = _let_the_user_in(app_state().store.folder)

@@ -132,8 +132,14 @@ def _figures(found: Comparison) -> None:
     )
     columns[3].metric("Kappa", "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}")
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
+        gain = f"{found.f1['gain']:+.3f}"
+        is_same = float(gain) == 0
         columns[4].metric(
-            "F1, A → B", f"{found.f1['a']:.2f} → {found.f1['b']:.2f}", f"{found.f1['gain']:+.3f}"
+            "F1, A → B",
+            f"{found.f1['a']:.2f} → {found.f1['b']:.2f}",
+            "the same" if is_same else gain,
+            delta_color="off" if is_same else "normal",
+            delta_arrow="off" if is_same else "auto",
         )
     else:
         columns[4].metric(

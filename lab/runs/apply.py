@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError, SettingError
@@ -28,7 +29,7 @@ class ClipChange:
 
     before: sightings of the rule that was current; after: of the one that is applied. changed:
     how many of them are not the same, by label, onset and offset: one that only moved counts
-    once.
+    once. clip: the name of its file, with the folder where other clips have that name too.
     """
 
     run_id: str
@@ -138,7 +139,7 @@ def apply(
     protocol = protocol_named(store, protocol)
     previous = store.current_rules(protocol).get(protocol)
     before = _saved(store, protocol, previous)
-    rows = store.run_index(protocol_hash=protocol)
+    rows = _with_clip_names(store.run_index(protocol_hash=protocol))
     left_out = [
         _left_out(row, f"it is {row['state']}, not finished")
         for row in rows
@@ -206,6 +207,17 @@ def protocol_named(store: Store, beginning: str | None) -> str:
     raise SettingError(f"the store has {len(known)} protocols; name one of: {listed}")
 
 
+def _with_clip_names(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs with `clip`: the name of the clip's file, with its folder where others have it too."""
+    clips: dict[str, set[str]] = {}
+    for row in rows:
+        clips.setdefault(row["name"], set()).add(row["media_id"])
+    for row in rows:
+        parts = 1 if len(clips[row["name"]]) == 1 else 2
+        row["clip"] = "/".join(Path(row["path"]).parts[-parts:]) if row["path"] else "?"
+    return rows
+
+
 def _saved(store: Store, protocol: str, current: CurrentRule | None) -> dict[str, set[Key]]:
     """The sightings of the current rule, by run."""
     found: dict[str, set[Key]] = {}
@@ -236,7 +248,7 @@ def _change(row: Mapping[str, Any], before: set[Key], found: Sequence[Sighting])
     return ClipChange(
         run_id=row["run_id"],
         media_id=row["media_id"],
-        clip=row["name"] or "?",
+        clip=row["clip"],
         before=len(before),
         after=len(found),
         changed=max(len(before), len(after)) - len(before & after),
@@ -244,7 +256,7 @@ def _change(row: Mapping[str, Any], before: set[Key], found: Sequence[Sighting])
 
 
 def _left_out(row: Mapping[str, Any], reason: str) -> LeftOut:
-    return LeftOut(run_id=row["run_id"], clip=row["name"] or "?", state=row["state"], reason=reason)
+    return LeftOut(run_id=row["run_id"], clip=row["clip"], state=row["state"], reason=reason)
 
 
 def _nothing_to_apply(protocol: str, left_out: Sequence[LeftOut]) -> str:

@@ -175,6 +175,21 @@ class SightingRows(RunQueries):
         )
         return {row["value"]: row["n"] for row in found}
 
+    def rules_of_sightings(self, containing: str = "", limit: int | None = None) -> list[Row]:
+        """The rules that have stored sightings, the one that was saved last first.
+
+        Rows: rule_hash, rule_name (None if it has none), n (sightings). containing: only those
+        whose name or hash has these words.
+        """
+        where = Where()
+        where.text(["coalesce(s.rule_name, '')", "s.rule_hash"], containing)
+        return self.catalog.rows(
+            f"""SELECT s.rule_hash, arg_max(s.rule_name, s.saved_utc) AS rule_name, count(*) AS n
+            FROM sightings s{where.sql} GROUP BY s.rule_hash
+            ORDER BY max(s.saved_utc) DESC, s.rule_hash{page_of(limit, 0)}""",
+            where.values,
+        )
+
     def sightings_extent(self, **wanted: Unpack[SightingFilter]) -> tuple[int, int]:
         """How many there are, and the latest end of all in media time, in µs; 0 of none."""
         where = sightings_where(wanted)

@@ -59,6 +59,15 @@ def load_rule(rule: Rule) -> None:
     st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
 
 
+def go_to_clip(run_id: str, rule: Rule) -> None:
+    """Draw Tune again with another run and this rule."""
+    load_rule(rule)
+    st.session_state.rule_run = run_id
+    st.query_params["run"] = run_id
+    st.query_params.pop("rule", None)
+    st.rerun()
+
+
 def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
     """Open Tune with a run and a rule, at pts_s seconds of media time (None: as it was)."""
     load_rule(rule)

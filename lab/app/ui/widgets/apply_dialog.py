@@ -1,0 +1,136 @@
+"""The dialog that applies a rule to all clips of a protocol: what would change, then doing it."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.server.computations import Report
+from lab.app.server.state import AppState
+from lab.app.ui.widgets.progress import is_done
+from lab.errors import LabError
+from lab.formats.markdown import plain
+from lab.rules.rule import Rule
+from lab.runs.apply import Applied, apply
+from lab.runs.run import Run
+
+_KEY = "applying"
+_MOST_ROWS = 500
+
+
+def ask_to_apply(run: Run, rule: Rule) -> None:
+    """Open the dialog, for this rule as it is now."""
+    st.session_state[_KEY] = {
+        "id": uuid.uuid4().hex,
+        "run_id": run.run_id,
+        "protocol": run.protocol_hash,
+        "rule": rule,
+        "name": None,
+        "is_confirmed": False,
+    }
+
+
+def show_dialog(app_state: AppState, run: Run) -> None:
+    """The dialog, if it was opened on this run and not closed since."""
+    asked = st.session_state.get(_KEY)
+    if asked is None:
+        return
+    if asked["run_id"] != run.run_id:
+        _close()
+        return
+    st.dialog("Apply to all clips", width="large", on_dismiss=_close)(_dialog)(app_state, asked)
+
+
+def _close() -> None:
+    st.session_state.pop(_KEY, None)
+
+
+def _dialog(app_state: AppState, asked: dict[str, Any]) -> None:
+    try:
+        found = _computed(app_state, asked, "Looking for what would change", preview=True)
+        if found is None:
+            return
+        if not asked["is_confirmed"]:
+            _preview(app_state, asked, found)
+        if asked["is_confirmed"]:
+            _apply(app_state, asked)
+    except LabError as error:
+        st.error(plain(error))
+
+
+def _computed(
+    app_state: AppState, asked: dict[str, Any], what: str, *, preview: bool
+) -> Applied | None:
+    """What `apply` gives, or None while it is at it. Raises LabError as that does."""
+
+    def do(report: Report) -> Applied:
+        return apply(
+            app_state.store,
+            asked["rule"],
+            asked["protocol"],
+            name=asked["name"],
+            run_id=asked["run_id"],
+            preview=preview,
+            progress=report,
+        )
+
+    doing = app_state.computations.get(("apply", asked["id"], preview), what, do)
+    if not is_done(doing):
+        return None
+    found: Applied = doing.result
+    return found
+
+
+def _preview(app_state: AppState, asked: dict[str, Any], found: Applied) -> None:
+    was = "no rule was applied before" if found.previous is None else "of the current rule"
+    columns = st.columns(3)
+    columns[0].metric("Sightings before", f"{found.before:,}", help=f"Saved, {was}.")
+    columns[1].metric("Sightings after", f"{found.after:,}")
+    columns[2].metric("Clips that change", f"{found.changed_clips:,} of {found.clip_count:,}")
+    clips = sorted(found.clips, key=lambda one: -one.changed)
+    if len(clips) > _MOST_ROWS:
+        st.caption(f"{_MOST_ROWS} of {len(clips):,} runs, those that change most.")
+    st.dataframe(
+        pd.DataFrame(
+            {
+                "Clip": [one.clip for one in clips[:_MOST_ROWS]],
+                "Before": [one.before for one in clips[:_MOST_ROWS]],
+                "After": [one.after for one in clips[:_MOST_ROWS]],
+                "Changed": [one.changed for one in clips[:_MOST_ROWS]],
+            }
+        ),
+        hide_index=True,
+        width="stretch",
+        height=min(320, 36 * (min(len(clips), _MOST_ROWS) + 1)),
+    )
+    for one in found.left_out[:5]:
+        st.caption(f"Left out: {plain(one.clip)}, run {plain(one.run_id)}: {plain(one.reason)}")
+    if len(found.left_out) > 5:
+        st.caption(f"And {len(found.left_out) - 5:,} other runs are left out.")
+    known = [row["name"] for row in app_state.store.rules() if row["rule"] == asked["rule"]]
+    name = st.text_input(
+        "Name of the rule", value=known[0] if known else "", placeholder="Optional"
+    )
+    n = found.clip_count
+    if st.button(
+        f"Apply to {'all ' if n > 1 else ''}{n:,} clip{'' if n == 1 else 's'}",
+        type="primary",
+        key="apply_confirm",
+    ):
+        asked["name"], asked["is_confirmed"] = name.strip() or None, True
+
+
+def _apply(app_state: AppState, asked: dict[str, Any]) -> None:
+    found = _computed(app_state, asked, "Saving the sightings", preview=False)
+    if found is None:
+        return
+    n = found.clip_count
+    st.toast(
+        f"Applied to {n:,} clip{'' if n == 1 else 's'}: {found.after:,} sighting"
+        f"{'' if found.after == 1 else 's'} saved."
+    )
+    _close()
+    st.rerun()

@@ -127,8 +127,8 @@ def apply(
 
     store: a store, what `lab.open_store` gives, or a folder. protocol: the hash that the runs
     have in common, or the beginning of it; not needed where the store has one alone. name: of the
-    rule. run_id: the run on which it was tuned. preview: only say what would change. progress: is
-    told how many runs are done, and of how many.
+    rule; the rule that is current already keeps its own. run_id: the run on which it was tuned.
+    preview: only say what would change. progress: is told how many runs are done, and of how many.
 
     Every finished run gets the rule's sightings, also where a clip has several; those of other
     rules stay saved. The rule is current when the last run is saved: whoever is stopped before
@@ -138,6 +138,8 @@ def apply(
     store, rule = Store.coerce(store), Rule.coerce(rule)
     protocol = protocol_named(store, protocol)
     previous = store.current_rules(protocol).get(protocol)
+    if name is None and previous is not None and previous.rule.rule_hash == rule.rule_hash:
+        name = previous.name
     before = _saved(store, protocol, previous)
     rows = _with_clip_names(store.run_index(protocol_hash=protocol))
     left_out = [

@@ -64,7 +64,7 @@ def test_a_tuned_rule_is_applied_to_all_clips_and_taken_back(runs):
     assert shown(kept) == {"a.mp4": 1, "b.mp4": 2}
     page.run()
     assert not page.metric  # the dialog is closed
-    assert r"Current rule: **otters \*strict\***, this one." in texts(page)
+    assert r"Current rule: **otters \*strict\***, shown here." in texts(page)
     press(page, "group_undo")
     assert kept.current_rules() == {}
     assert "No rule was applied to these clips yet" in texts(page)
@@ -82,6 +82,16 @@ def test_going_through_the_clips_keeps_the_rule(runs):
     assert page.query_params["run"] == runs["a"].run_id
     assert page.button(key="group_previous").disabled
     assert page.session_state["rule"] == lab.Rule.coerce(STRICT)
+
+
+def test_a_new_session_opens_a_clip_with_the_rule_that_was_applied(runs):
+    lab.apply(runs["a"].store, LOOSE, name="loose")
+    page = show("tune")
+    assert page.session_state["rule"] == lab.Rule.coerce(LOOSE)
+    assert "Current rule: **loose**, shown here." in texts(page)
+    page = tuning(runs["a"], STRICT)
+    assert page.session_state["rule"] == lab.Rule.coerce(STRICT)
+    assert "Current rule: **loose**; shown here is another." in texts(page)
 
 
 def test_a_rule_that_fits_no_clip_is_refused_in_the_dialog(runs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Hashable
 from typing import Any
 
 import pandas as pd
@@ -38,14 +39,19 @@ def show_dialog(app_state: AppState, run: Run) -> None:
     asked = st.session_state.get(_KEY)
     if asked is None:
         return
+
+    def close() -> None:
+        st.session_state.pop(_KEY, None)
+        app_state.computations.drop(_key(asked, preview=True))  # saving goes on
+
     if asked["run_id"] != run.run_id:
-        _close()
+        close()
         return
-    st.dialog("Apply to all clips", width="large", on_dismiss=_close)(_dialog)(app_state, asked)
+    st.dialog("Apply to all clips", width="large", on_dismiss=close)(_dialog)(app_state, asked)
 
 
-def _close() -> None:
-    st.session_state.pop(_KEY, None)
+def _key(asked: dict[str, Any], *, preview: bool) -> Hashable:
+    return "apply", asked["id"], preview
 
 
 def _dialog(app_state: AppState, asked: dict[str, Any]) -> None:
@@ -77,7 +83,7 @@ def _computed(
             progress=report,
         )
 
-    doing = app_state.computations.get(("apply", asked["id"], preview), what, do)
+    doing = app_state.computations.get(_key(asked, preview=preview), what, do)
     if not is_done(doing):
         return None
     found: Applied = doing.result
@@ -110,9 +116,8 @@ def _preview(app_state: AppState, asked: dict[str, Any], found: Applied) -> None
         st.caption(f"Left out: {plain(one.clip)}, run {plain(one.run_id)}: {plain(one.reason)}")
     if len(found.left_out) > 5:
         st.caption(f"And {len(found.left_out) - 5:,} other runs are left out.")
-    known = [row["name"] for row in app_state.store.rules() if row["rule"] == asked["rule"]]
     name = st.text_input(
-        "Name of the rule", value=known[0] if known else "", placeholder="Optional"
+        "Name of the rule", value=_known_name(app_state, asked, found), placeholder="Optional"
     )
     n = found.clip_count
     if st.button(
@@ -121,6 +126,14 @@ def _preview(app_state: AppState, asked: dict[str, Any], found: Applied) -> None
         key="apply_confirm",
     ):
         asked["name"], asked["is_confirmed"] = name.strip() or None, True
+
+
+def _known_name(app_state: AppState, asked: dict[str, Any], found: Applied) -> str:
+    """The name under which the rule is current or saved already."""
+    if found.name is not None:
+        return found.name
+    names = [row["name"] for row in app_state.store.rules() if row["rule"] == asked["rule"]]
+    return names[0] if names else ""
 
 
 def _apply(app_state: AppState, asked: dict[str, Any]) -> None:
@@ -132,5 +145,5 @@ def _apply(app_state: AppState, asked: dict[str, Any]) -> None:
         f"Applied to {n:,} clip{'' if n == 1 else 's'}: {found.after:,} sighting"
         f"{'' if found.after == 1 else 's'} saved."
     )
-    _close()
+    del st.session_state[_KEY]
     st.rerun()

@@ -81,8 +81,10 @@ def _steps(place: dict[str, Any], rule: Rule) -> None:
 def _says(app_state: AppState, run: Run, rule: Rule, current: CurrentRule | None) -> str:
     if current is None:
         return "No rule was applied to these clips yet."
-    is_this = current.rule.rule_hash == rule.rule_hash
-    words = f"Current rule: **{plain(current.title)}**, {'this one' if is_this else 'not this one'}"
+    is_shown = current.rule.rule_hash == rule.rule_hash
+    words = f"Current rule: **{plain(current.title)}**" + (
+        ", shown here" if is_shown else "; shown here is another"
+    )
     since = app_state.store.clips_without_current_rule(run.protocol_hash)
     if since:
         words += f"; {since:,} clip{'' if since == 1 else 's'} analysed since, apply it again"

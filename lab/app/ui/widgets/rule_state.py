@@ -33,11 +33,13 @@ def rule_from_query(word: str) -> Rule:
 
 
 def current_rule(run: Run) -> Rule:
-    """The rule of this session, else of the address, else the run's default."""
+    """The rule of this session, else of the address, else the one that was applied to the clips
+    of the run's protocol, else the run's default.
+    """
     state = st.session_state
     tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
     if state.get("rule_run") != run.run_id or "rule" not in state:
-        rule = tuned.get(run.run_id, run.default_rule)
+        rule = tuned.get(run.run_id) or _applied_rule(run) or run.default_rule
         if "rule" in st.query_params:
             try:
                 rule = rule_from_query(st.query_params["rule"])
@@ -51,6 +53,17 @@ def current_rule(run: Run) -> Rule:
     tuned[run.run_id] = state.rule
     kept: Rule = state.rule
     return kept
+
+
+def _applied_rule(run: Run) -> Rule | None:
+    current = run.store.current_rules(run.protocol_hash).get(run.protocol_hash)
+    try:
+        if current is not None:
+            current.rule.wanted(run.labels)
+            return current.rule
+    except SettingError:  # of a detector that declares no labels, and found others here
+        pass
+    return None
 
 
 def load_rule(rule: Rule) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BATCH_RUNS = 200  # saved in one transaction
+_READERS = 2  # threads; more wait for each other
 _MOST_LISTED = 12
 
 Key = tuple[str, int, int]  # label, onset and offset in microseconds: what a sighting is
@@ -234,15 +236,23 @@ def _each(
     store: Store, rule: Rule, rows: Sequence[dict[str, Any]]
 ) -> Iterator[tuple[dict[str, Any], list[Sighting] | str]]:
     """The sightings of a rule in each run, or why it has none of it. Logs are not kept."""
-    for begin in range(0, len(rows), _BATCH_RUNS):
-        batch = rows[begin : begin + _BATCH_RUNS]
-        runs = Run.many(store, [row["run_id"] for row in batch])
-        for row in batch:
-            run = runs.pop(0)
-            try:
-                yield row, run.damage or "" if run.log.damaged else run.find(rule)
-            except LabError as error:
-                yield row, str(error)
+    with ThreadPoolExecutor(_READERS) as pool:
+        for begin in range(0, len(rows), _BATCH_RUNS):
+            batch = rows[begin : begin + _BATCH_RUNS]
+            known = store.runs_with_media([row["run_id"] for row in batch])
+            yield from zip(
+                batch, pool.map(lambda one: _find(store, rule, *one), known), strict=True
+            )
+
+
+def _find(
+    store: Store, rule: Rule, row: dict[str, Any], media: dict[str, Any]
+) -> list[Sighting] | str:
+    run = Run(store, row["run_id"], row=row, media=media)
+    try:
+        return run.damage or "" if run.log.damaged else run.find(rule)
+    except LabError as error:
+        return str(error)
 
 
 def _change(row: Mapping[str, Any], before: set[Key], found: Sequence[Sighting]) -> ClipChange:

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import lab
-from benchmarks.study import make_study
+from benchmarks.study import RULE, make_study
 from lab.errors import DamagedLogWarning, SettingError
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
@@ -216,7 +216,7 @@ KILLED = """
 import os, sys
 import lab
 def progress(done, total):
-    if done == 300:
+    if done == 220:
         os.kill(os.getpid(), 9)
 print("ready", flush=True)
 sys.stdin.readline()
@@ -225,16 +225,17 @@ lab.apply(sys.argv[1], lab.Debounce(enter_threshold=0.65), progress=progress)
 
 
 def test_who_is_killed_leaves_the_old_rule_current_and_may_do_it_again(tmp_path):
-    study = Store(make_study(tmp_path / "study", 450))
-    lab.apply(study, STRICT)
+    study = Store(make_study(tmp_path / "study", 250))
+    study.set_current_rule(protocol_of(study), RULE)
     before = study.count_sightings(current=True)
+    assert before == 250 * 20
     study.catalog.give_up()
     with other(study.folder, KILLED) as process:
         process.tell("")
         process.process.wait(60)
     new = lab.Rule.coerce(lab.Debounce(enter_threshold=0.65))
-    assert 0 < len(study.sighting_counts("run_id", rule_hash=new.rule_hash)) < 300
-    assert study.current_rules()[protocol_of(study)].rule == lab.Rule.coerce(STRICT)
+    assert 0 < len(study.sighting_counts("run_id", rule_hash=new.rule_hash)) < 220
+    assert study.current_rules()[protocol_of(study)].rule == RULE
     assert study.count_sightings(current=True) == before
     found = lab.apply(study, new)
     assert study.count_sightings(rule_hash=new.rule_hash) == found.after

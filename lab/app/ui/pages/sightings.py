@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _effort_download(place: Any) -> None:
     place.link_button("Effort as CSV", "/api/effort.csv", width="stretch")
 
 
-def _chosen(store: Store, of_rules: SightingFilter, columns: list[Any]) -> SightingFilter:
+def _chosen(store: Store, of_rules: SightingFilter, columns: Sequence[Any]) -> SightingFilter:
     wanted: SightingFilter = {}
     for column, (name, text) in zip(
         columns,

@@ -34,7 +34,7 @@ def group_bar(app_state: AppState, run: Run, rule: Rule) -> None:
             "settings, and make it their current rule. What would change is shown first.",
         ):
             ask_to_apply(run, rule)
-        st.caption(_says(app_state, run, rule, current), width="content")
+        _say_current(app_state, run, rule, current)
         if current is not None and st.button(
             "Undo", key="group_undo", icon=":material/undo:", help="Go back to the rule before."
         ):
@@ -47,16 +47,16 @@ def current_of(app_state: AppState, run: Run) -> CurrentRule | None:
     return app_state.store.current_rules(run.protocol_hash).get(run.protocol_hash)
 
 
-def saved_words(app_state: AppState, run: Run, rule: Rule, count: int) -> str:
-    """What is said after the sightings of one run were saved."""
+def say_saved(app_state: AppState, run: Run, rule: Rule, count: int) -> None:
+    """Say that the sightings of one run were saved, and whether Sightings shows them."""
     current = current_of(app_state, run)
-    words = f"{count} sighting{'' if count == 1 else 's'} saved."
-    if current is None or current.rule.rule_hash == rule.rule_hash:
-        return words
-    return (
-        f"{words} Sightings shows those of the current rule, {plain(current.title)}, unless "
-        "others are chosen there."
-    )
+    words = f"{count:,} sighting{'' if count == 1 else 's'} saved."
+    if current is not None and current.rule.rule_hash != rule.rule_hash:
+        words += (
+            f" Sightings shows those of the current rule, {plain(current.title)}, unless others "
+            "are chosen there."
+        )
+    st.toast(words)
 
 
 def _steps(place: dict[str, Any], rule: Rule) -> None:
@@ -78,9 +78,10 @@ def _steps(place: dict[str, Any], rule: Rule) -> None:
             go_to_clip(run_id, rule)
 
 
-def _says(app_state: AppState, run: Run, rule: Rule, current: CurrentRule | None) -> str:
+def _say_current(app_state: AppState, run: Run, rule: Rule, current: CurrentRule | None) -> None:
     if current is None:
-        return "No rule was applied to these clips yet."
+        st.caption("No rule was applied to these clips yet.", width="content")
+        return
     is_shown = current.rule.rule_hash == rule.rule_hash
     words = f"Current rule: **{plain(current.title)}**" + (
         ", shown here" if is_shown else "; shown here is another"
@@ -88,7 +89,7 @@ def _says(app_state: AppState, run: Run, rule: Rule, current: CurrentRule | None
     since = app_state.store.clips_without_current_rule(run.protocol_hash)
     if since:
         words += f"; {since:,} clip{'' if since == 1 else 's'} analysed since, apply it again"
-    return f"{words}."
+    st.caption(f"{words}.", width="content")
 
 
 def _undo(app_state: AppState, run: Run) -> None:

@@ -195,6 +195,8 @@ def protocol_named(store: Store, beginning: str | None) -> str:
     Raises SettingError if there is not just one.
     """
     known = store.protocols()
+    if not beginning:  # those of failed tries alone are not meant
+        known = [row for row in known if row["done"]] or known
     found = [row for row in known if row["protocol_hash"].startswith(beginning or "")]
     if len(found) == 1:
         return str(found[0]["protocol_hash"])

@@ -121,6 +121,14 @@ def test_the_current_rule_of_one_protocol_says_nothing_about_another(store):
     assert shown(store) == {"a.mp4": 1, "b.mp4": 2, "d.mp4": 1}
 
 
+def test_a_protocol_without_a_finished_run_need_not_be_told_apart(store):
+    run = make_run(store.folder.parent, [0.9] * 9, every_s=1.0, name="d", weights="other")
+    store.set_run_state(run.run_id, "failed", "no such weights")
+    assert len(lab.apply(store, STRICT, preview=True).clips) == 3
+    with pytest.raises(SettingError, match=r"to no run .*; d\.mp4: it is failed, not finished"):
+        lab.apply(store, STRICT, run.protocol_hash)
+
+
 def test_undo_goes_back_to_the_rule_before_and_then_to_none(store):
     lab.apply(store, STRICT, name="strict")
     lab.apply(store, LOOSE, name="loose")

@@ -56,13 +56,10 @@ def _key(asked: dict[str, Any], *, preview: bool) -> Hashable:
 
 def _dialog(app_state: AppState, asked: dict[str, Any]) -> None:
     try:
-        found = _computed(app_state, asked, "Looking for what would change", preview=True)
-        if found is None:
-            return
-        if not asked["is_confirmed"]:
-            _preview(app_state, asked, found)
         if asked["is_confirmed"]:
             _apply(app_state, asked)
+        else:
+            _preview(app_state, asked)
     except LabError as error:
         st.error(plain(error))
 
@@ -90,42 +87,59 @@ def _computed(
     return found
 
 
-def _preview(app_state: AppState, asked: dict[str, Any], found: Applied) -> None:
+def _preview(app_state: AppState, asked: dict[str, Any]) -> None:
+    found = _computed(app_state, asked, "Looking for what would change", preview=True)
+    if found is None:
+        return
+    _figures(found)
+    name = f"apply_name_{asked['id']}"
+    st.text_input(
+        "Name of the rule",
+        value=_known_name(app_state, asked, found),
+        key=name,
+        placeholder="Optional",
+    )
+
+    def confirm() -> None:
+        asked["name"] = st.session_state[name].strip() or None
+        asked["is_confirmed"] = True
+
+    n = found.clip_count
+    st.button(
+        f"Apply to {'all ' if n > 1 else ''}{n:,} clip{'' if n == 1 else 's'}",
+        type="primary",
+        key="apply_confirm",
+        on_click=confirm,
+    )
+
+
+def _figures(found: Applied) -> None:
+    """What would change, in all and in each clip, and what is left out."""
     was = "no rule was applied before" if found.previous is None else "of the current rule"
     columns = st.columns(3)
     columns[0].metric("Sightings before", f"{found.before:,}", help=f"Saved, {was}.")
     columns[1].metric("Sightings after", f"{found.after:,}")
     columns[2].metric("Clips that change", f"{found.changed_clips:,} of {found.clip_count:,}")
-    clips = sorted(found.clips, key=lambda one: -one.changed)
-    if len(clips) > _MOST_ROWS:
-        st.caption(f"{_MOST_ROWS} of {len(clips):,} runs, those that change most.")
+    clips = sorted(found.clips, key=lambda one: -one.changed)[:_MOST_ROWS]
+    if len(clips) < len(found.clips):
+        st.caption(f"{_MOST_ROWS} of {len(found.clips):,} runs, those that change most.")
     st.dataframe(
         pd.DataFrame(
             {
-                "Clip": [one.clip for one in clips[:_MOST_ROWS]],
-                "Before": [one.before for one in clips[:_MOST_ROWS]],
-                "After": [one.after for one in clips[:_MOST_ROWS]],
-                "Changed": [one.changed for one in clips[:_MOST_ROWS]],
+                "Clip": [one.clip for one in clips],
+                "Before": [one.before for one in clips],
+                "After": [one.after for one in clips],
+                "Changed": [one.changed for one in clips],
             }
         ),
         hide_index=True,
         width="stretch",
-        height=min(320, 36 * (min(len(clips), _MOST_ROWS) + 1)),
+        height=min(240, 36 * (len(clips) + 1)),
     )
     for one in found.left_out[:5]:
         st.caption(f"Left out: {plain(one.clip)}, run {plain(one.run_id)}: {plain(one.reason)}")
     if len(found.left_out) > 5:
         st.caption(f"And {len(found.left_out) - 5:,} other runs are left out.")
-    name = st.text_input(
-        "Name of the rule", value=_known_name(app_state, asked, found), placeholder="Optional"
-    )
-    n = found.clip_count
-    if st.button(
-        f"Apply to {'all ' if n > 1 else ''}{n:,} clip{'' if n == 1 else 's'}",
-        type="primary",
-        key="apply_confirm",
-    ):
-        asked["name"], asked["is_confirmed"] = name.strip() or None, True
 
 
 def _known_name(app_state: AppState, asked: dict[str, Any], found: Applied) -> str:

@@ -49,6 +49,7 @@ _PUBLIC = {
     "add_prompts": "lab.runs.add_prompts",
     "analyze": "lab.runs.analyze",
     "analyze_all": "lab.runs.analyze",
+    "apply": "lab.runs.apply",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.rule_grid:RuleGrid",
     "agreement": "lab.evaluation.agreement",
@@ -67,6 +68,7 @@ _PUBLIC = {
     "run_job": "lab.jobs.document.run",
     "sweep": "lab.tuning.sweep",
     "thin": "lab.tuning.thinning",
+    "undo_apply": "lab.runs.apply",
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -92,6 +94,7 @@ if TYPE_CHECKING:
     from lab.rules.tracker import Tracker
     from lab.runs.add_prompts import add_prompts
     from lab.runs.analyze import Analysis, analyze, analyze_all
+    from lab.runs.apply import apply, undo_apply
     from lab.runs.make_detector import make_detector
     from lab.runs.open_store import open_store
     from lab.runs.resume import resume

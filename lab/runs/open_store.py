@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from lab.errors import SettingError
 from lab.runs.run import Run
 from lab.store.store import Store
 from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows
@@ -25,13 +26,32 @@ class OpenedStore:
 
         return pd.DataFrame(effort_rows(self.store), columns=EFFORT_COLUMNS)
 
-    def sightings(self) -> pd.DataFrame:
-        """One row per stored sighting, times in seconds."""
+    def sightings(self, rules: Literal["current", "all"] = "current") -> pd.DataFrame:
+        """One row per stored sighting, times in seconds.
+
+        rules: `current` gives those of the rules that were applied (see `lab.apply`), and of runs
+        to whose protocol none was applied all that were saved; `all` gives those of all rules.
+        Raises SettingError for another word.
+        """
         import pandas as pd
 
-        found = [batch.to_pandas() for batch in self.store.sighting_batches()]
+        if rules not in ("current", "all"):
+            raise SettingError(f"rules must be 'current' or 'all', got {rules!r}")
+        batches = self.store.sighting_batches(current=rules == "current")
+        found = [batch.to_pandas() for batch in batches]
         empty = pd.DataFrame(columns=STORED_SIGHTING_COLUMNS)
         return pd.concat(found, ignore_index=True) if found else empty
+
+    def current_rules(self) -> pd.DataFrame:
+        """One row per protocol that has a current rule, the latest first.
+
+        Columns: protocol_hash, name, rule_hash, rule, run_id, set_utc.
+        """
+        import pandas as pd
+
+        found = sorted(self.store.current_rules().values(), key=lambda c: c.set_utc, reverse=True)
+        columns = ["protocol_hash", "name", "rule_hash", "rule", "run_id", "set_utc"]
+        return pd.DataFrame([one.to_dict() for one in found], columns=columns)
 
     def run(self, run_id: str) -> Run:
         """A run by its id, or the beginning of it."""

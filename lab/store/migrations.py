@@ -112,12 +112,26 @@ def m005_registered_by(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("ALTER TABLE media ADD COLUMN registered_by VARCHAR")
 
 
+def m006_current_rules(connection: duckdb.DuckDBPyConnection) -> None:
+    """Which rule is applied to all clips of a protocol, with those that were before it.
+
+    number: rises within a protocol. undone_utc: of a rule that was taken back, else NULL.
+    """
+    connection.execute("""
+        CREATE TABLE current_rules (
+            protocol_hash VARCHAR NOT NULL, number BIGINT NOT NULL, rule JSON NOT NULL,
+            rule_hash VARCHAR NOT NULL, rule_name VARCHAR, run_id VARCHAR,
+            set_utc TIMESTAMP NOT NULL, undone_utc TIMESTAMP)
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
     m003_embeddings,
     m004_columns_to_query,
     m005_registered_by,
+    m006_current_rules,
 ]
 
 

@@ -145,6 +145,16 @@ class RunQueries:
                 where.values,
             )
 
+    def place_among_clips(self, run_id: str) -> Row | None:
+        """Where a run stands among the clips of its protocol, by their paths; None if unknown.
+
+        Row: position (from 1), clips, finished (clips with a run that is done), and
+        previous_run_id and next_run_id: the newest run of the clip before and after it, or None.
+        Failed runs do not count.
+        """
+        found = self.catalog.rows(_PLACE, [run_id] * 4)
+        return found[0] if found else None
+
     def places_of_imports(self) -> dict[str, str]:
         """sha256 of each file whose detections were imported, to the place of its videos."""
         found = self.catalog.rows(
@@ -244,6 +254,20 @@ class RunQueries:
         return str(found[0]["run_id"])
 
 
+_PLACE = """WITH alike AS (
+        SELECT r.run_id, r.media_id, r.state, r.created_utc, r.run_id = ? AS is_it, m.path
+        FROM runs r LEFT JOIN media m USING (media_id)
+        WHERE r.protocol_hash = (SELECT protocol_hash FROM runs WHERE run_id = ?)
+        AND (r.state <> 'failed' OR r.run_id = ?)),
+    clips AS (SELECT * FROM alike QUALIFY row_number() OVER (
+        PARTITION BY media_id ORDER BY is_it DESC, created_utc DESC, run_id DESC) = 1),
+    placed AS (
+        SELECT run_id, row_number() OVER w AS position, count(*) OVER () AS clips,
+        lag(run_id) OVER w AS previous_run_id, lead(run_id) OVER w AS next_run_id
+        FROM clips WINDOW w AS (ORDER BY path, run_id))
+    SELECT position, clips, previous_run_id, next_run_id,
+    (SELECT count(DISTINCT media_id) FROM alike WHERE state = 'done') AS finished
+    FROM placed WHERE run_id = ?"""
 _FROM = "seen r LEFT JOIN media m USING (media_id)"
 
 

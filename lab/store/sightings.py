@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime
 from typing import Any, TypedDict, Unpack
@@ -13,6 +13,7 @@ from lab.annotation import utc_now
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
+from lab.store.current_rules import CURRENT_RULES, put_current_rule
 from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
 
@@ -40,7 +41,8 @@ class SightingFilter(TypedDict, total=False):
     too. text: words that the clip's path, the label, the site or the rule's name must contain.
     from_utc, to_utc: of the onset, for clips whose start is known. from_us, to_us: of the onset,
     in media time. during_us: from and to; some of it lies between these. min_confidence,
-    max_confidence: of the peak.
+    max_confidence: of the peak. current: only those of the current rule of their run's protocol;
+    where a protocol has none, all that were saved.
     """
 
     run_id: Wanted
@@ -57,6 +59,7 @@ class SightingFilter(TypedDict, total=False):
     during_us: tuple[int, int] | None
     min_confidence: float | None
     max_confidence: float | None
+    current: bool
 
 
 class SightingRows(RunQueries):
@@ -67,6 +70,25 @@ class SightingRows(RunQueries):
     ) -> int:
         """Keep the sightings of a rule in a run, replacing earlier ones of the same rule."""
         found = list(sightings)
+        self.save_sightings_of_runs({run_id: found}, rule, rule_name)
+        return len(found)
+
+    def save_sightings_of_runs(
+        self,
+        found: Mapping[str, Sequence[Sighting]],
+        rule: Rule,
+        rule_name: str | None = None,
+        *,
+        current_of: str | None = None,
+        tuned_on: str | None = None,
+    ) -> None:
+        """Keep the sightings of a rule in many runs, in one transaction.
+
+        found: of each run by its id; earlier ones of the same rule are replaced. current_of:
+        the hash of a protocol whose current rule this becomes in the same transaction. tuned_on:
+        the id of the run on which it was tuned. Raises SettingError for an unknown run.
+        """
+        all_found = [one for of_run in found.values() for one in of_run]
         same = {
             "rule_hash": rule.rule_hash,
             "rule": json.dumps(rule.to_dict()),
@@ -74,19 +96,26 @@ class SightingRows(RunQueries):
             "saved_utc": utc_now(),
         }
         columns: dict[str, Iterable[Any]] = {
-            "sighting_id": [uuid.uuid4().hex[:16] for _ in found],
-            **{name: [value] * len(found) for name, value in same.items()},
-            **{f.name: [getattr(one, f.name) for one in found] for f in fields(Sighting)},
+            "sighting_id": [uuid.uuid4().hex[:16] for _ in all_found],
+            **{name: [value] * len(all_found) for name, value in same.items()},
+            **{f.name: [getattr(one, f.name) for one in all_found] for f in fields(Sighting)},
         }
         with self.catalog.transaction() as db:
-            (run,) = self._named(db, [run_id])
-            of_run = {name: [run[name]] * len(found) for name in ("run_id", "media_id")}
+            runs = self._named(db, list(found))
+            for name in ("run_id", "media_id"):
+                columns[name] = [
+                    run[name]
+                    for run, of_run in zip(runs, found.values(), strict=True)
+                    for _ in of_run
+                ]
             db.execute(
-                "DELETE FROM sightings WHERE run_id = ? AND rule_hash = ?",
-                [run["run_id"], rule.rule_hash],
+                "DELETE FROM sightings WHERE rule_hash = ? "
+                "AND run_id IN (SELECT unnest(?::VARCHAR[]))",
+                [rule.rule_hash, [run["run_id"] for run in runs]],
             )
-            insert_columns(db, "sightings", {**columns, **of_run})
-        return len(found)
+            insert_columns(db, "sightings", columns)
+            if current_of is not None:
+                put_current_rule(db, current_of, rule, rule_name, tuned_on)
 
     def sightings(
         self,
@@ -104,6 +133,15 @@ class SightingRows(RunQueries):
         page = order_of(_ORDERS, order) + page_of(limit, offset)
         return self.catalog.rows(
             f"SELECT {_COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
+        )
+
+    def sighting_keys(self, protocol_hash: str, rule_hash: str) -> list[Row]:
+        """run_id, label, onset_us and offset_us of the sightings of a rule in a protocol."""
+        return self.catalog.rows(
+            """SELECT s.run_id, s.label, s.onset_us, s.offset_us
+            FROM sightings s JOIN runs r USING (run_id)
+            WHERE r.protocol_hash = ? AND s.rule_hash = ?""",
+            [protocol_hash, rule_hash],
         )
 
     def count_sightings(self, **wanted: Unpack[SightingFilter]) -> int:
@@ -137,6 +175,21 @@ class SightingRows(RunQueries):
         )
         return {row["value"]: row["n"] for row in found}
 
+    def rules_of_sightings(self, containing: str = "", limit: int | None = None) -> list[Row]:
+        """The rules that have stored sightings, the one that was saved last first.
+
+        Rows: rule_hash, rule_name (None if it has none), n (sightings). containing: only those
+        whose name or hash has these words.
+        """
+        where = Where()
+        where.text(["coalesce(s.rule_name, '')", "s.rule_hash"], containing)
+        return self.catalog.rows(
+            f"""SELECT s.rule_hash, arg_max(s.rule_name, s.saved_utc) AS rule_name, count(*) AS n
+            FROM sightings s{where.sql} GROUP BY s.rule_hash
+            ORDER BY max(s.saved_utc) DESC, s.rule_hash{page_of(limit, 0)}""",
+            where.values,
+        )
+
     def sightings_extent(self, **wanted: Unpack[SightingFilter]) -> tuple[int, int]:
         """How many there are, and the latest end of all in media time, in µs; 0 of none."""
         where = sightings_where(wanted)
@@ -153,6 +206,10 @@ _COUNTED = {
     "site": "m.site",
     "name": "m.name",
 }
+
+
+_IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
+    WHERE c.protocol_hash = r.protocol_hash), true)"""
 
 
 def sightings_where(wanted: SightingFilter) -> Where:
@@ -172,5 +229,7 @@ def sightings_where(wanted: SightingFilter) -> Where:
     during_us = wanted.get("during_us")
     if during_us is not None:
         where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
+    if wanted.get("current"):
+        where.add(_IS_CURRENT)
     where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
     return where

@@ -8,6 +8,7 @@ from typing import Any
 from lab.config import load_config
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
+from lab.store.current_rules import CurrentRuleRows
 from lab.store.embeddings import EmbeddingRows
 from lab.store.experiments import ExperimentRows
 from lab.store.media import MediaRows, Registrar
@@ -19,7 +20,14 @@ __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
 
 
 class Store(
-    AnnotationRows, MediaRows, RunRows, RuleRows, SightingBatches, ExperimentRows, EmbeddingRows
+    AnnotationRows,
+    MediaRows,
+    RunRows,
+    RuleRows,
+    CurrentRuleRows,
+    SightingBatches,
+    ExperimentRows,
+    EmbeddingRows,
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.
 

@@ -47,11 +47,14 @@ def _sighting(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def effort_rows(store: Store, **wanted: Unpack[RunFilter]) -> list[dict[str, Any]]:
-    """One row a run, also where nothing was seen. wanted: of which runs."""
+    """One row a run, also where nothing was seen. wanted: of which runs.
+
+    sightings: of the current rule of its protocol, or all that were saved where it has none.
+    """
     runs = store.runs(**wanted)
     media_ids = sorted({run["media_id"] for run in runs})
     media = {row["media_id"]: row for row in store.media_rows(media_id=media_ids)}
-    counts = store.sighting_counts("run_id")
+    counts = store.sighting_counts("run_id", current=True)
     out, damaged = [], []
     for run in runs:
         clip, recipe = media.get(run["media_id"], {}), run["recipe"]

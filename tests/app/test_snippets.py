@@ -140,7 +140,7 @@ def test_the_yaml_gives_the_same_sightings(run, tmp_path):
     for i, rule in enumerate(RANDOM):
         file = tmp_path / f"{i}.yaml"
         file.write_text(as_yaml(rule), encoding="utf-8")
-        assert found(run, named_rule(str(file), run)) == found(run, rule), as_yaml(rule)
+        assert found(run, named_rule(str(file), run.store)) == found(run, rule), as_yaml(rule)
 
 
 def test_the_command_gives_the_same_sightings(run, tmp_path, monkeypatch, rules):

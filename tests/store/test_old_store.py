@@ -46,6 +46,8 @@ def test_annotations_and_figures_are_those_of_then(old_store):
 
 def test_saved_sightings_entries_and_embeddings_are_there(old_store):
     assert {row["rule_name"] for row in old_store.sightings()} == {"kept"}
+    assert old_store.current_rules() == {}
+    assert old_store.count_sightings(current=True) == old_store.count_sightings()
     assert "First try" in [entry["title"] for entry in old_store.entries()]
     assert old_store.embedding_names("clip:ViT-B/32") == ["otter"]
     assert Truth.from_store(old_store).by_media

@@ -79,3 +79,28 @@ def test_sightings_are_chosen_by_the_name_of_the_clip_and_the_time_in_it(store, 
     assert store.count_sightings(during_us=(1_000_005, 1_000_005)) == 60
     assert store.sightings_extent(label="cat") == (180, 2_000_005)
     assert store.sightings_extent(label="dog") == (0, 0)
+
+
+def test_a_run_has_its_place_among_the_clips_of_its_protocol(store, counts):
+    first = store.place_among_clips("run-001")
+    assert counts.rows == 1
+    assert first["clips"] == N // 2  # every other clip has this recipe
+    assert (first["position"], first["previous_run_id"]) == (1, None)
+    again, own = store.place_among_clips("run-again"), store.place_among_clips("run-007")
+    assert again["position"] == own["position"] == 4
+    assert again["next_run_id"] == own["next_run_id"] == "run-009"
+    assert store.place_among_clips("run-009")["previous_run_id"] == "run-again"
+    assert store.place_among_clips(f"run-{N - 1}")["next_run_id"] is None
+    assert store.place_among_clips("nope") is None
+
+
+def test_rules_of_sightings_are_found_by_their_names(store, counts):
+    other = Rule.coerce(Debounce(enter_threshold=0.9))
+    store.save_sightings("run-100", other, [make_sighting("cat", 0)], "Night owls")
+    rows = store.rules_of_sightings()
+    assert [(row["rule_hash"], row["rule_name"], row["n"]) for row in rows] == [
+        (other.rule_hash, "Night owls", 1),
+        (RULE.rule_hash, None, 180),
+    ]
+    assert store.rules_of_sightings("owls night") == rows[:1]
+    assert store.rules_of_sightings(limit=1) == rows[:1]

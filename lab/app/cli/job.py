@@ -121,7 +121,9 @@ def _rule_of(name: str, run: Any) -> Any:
     """The rule `NAME: ANALYSIS`, which a document of several analyses saves, or `NAME`."""
     of_analysis = f"{name}: {run.analysis}"
     saved = {row["name"] for row in run.store.rules()}
-    return named_rule(of_analysis if of_analysis in saved and name not in saved else name, run)
+    return named_rule(
+        of_analysis if of_analysis in saved and name not in saved else name, run.store
+    )
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:

@@ -15,7 +15,18 @@ from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import lab
-from lab.app.cli import advise, experiments, job, measure, media, models, phrases, prompts, records
+from lab.app.cli import (
+    advise,
+    apply,
+    experiments,
+    job,
+    measure,
+    media,
+    models,
+    phrases,
+    prompts,
+    records,
+)
 from lab.app.cli.analyze import run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import run_export, run_sightings
@@ -129,13 +140,20 @@ def build_parser() -> argparse.ArgumentParser:
     s.add_argument("run", metavar="RUN", help="a run id, or the beginning of one")
     s.add_argument("--format", choices=["table", "csv", "json"], default="table")
     s.add_argument("--save", action="store_true", help="save them in the store")
+    s.add_argument("--current", action="store_true",
+                   help="start from the rule that was applied to all clips of the run's protocol "
+                   "(default: the detector's default rule)")  # fmt: skip
     add_rule_options(s)
     e = command("export", run_export, "Stored sightings, or effort, as CSV.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort"])
     e.add_argument("--format", default="csv", metavar="NAME",
                    help="csv, json, parquet, or one of a plugin; default: csv")  # fmt: skip
-    groups = (measure, advise, records, media, experiments, prompts, phrases, job)
+    e.add_argument("--rules", choices=["current", "all"], default="current",
+                   help="sightings: those of the rules that were applied to all clips of a "
+                   "protocol, and all where none was; or those of all rules that were saved; "
+                   "default: current")  # fmt: skip
+    groups = (apply, measure, advise, records, media, experiments, prompts, phrases, job)
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",

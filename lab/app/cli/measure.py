@@ -250,7 +250,7 @@ def _compare(args: argparse.Namespace) -> int:
 def _other_rule(args: argparse.Namespace, run: Any) -> Any:
     if args.rule_b is None:
         return None
-    return named_rule(args.rule_b, run)
+    return named_rule(args.rule_b, run.store)
 
 
 def _decisions(args: argparse.Namespace) -> int:

@@ -49,11 +49,14 @@ def has_rule_options(args: argparse.Namespace) -> bool:
     return bool(_changes(args)) or args.rule is not None or args.only is not None
 
 
-def rule_of(args: argparse.Namespace, run: Any) -> Rule:
-    """The named rule, or the run's default, with the options applied. Raises SettingError."""
-    return _with_options(
-        args, run.default_rule if args.rule is None else named_rule(args.rule, run)
-    )
+def rule_of(args: argparse.Namespace, run: Any, *, start: Rule | None = None) -> Rule:
+    """The named rule, else `start`, else the run's default, with the options applied.
+
+    Raises SettingError.
+    """
+    if args.rule is not None:
+        start = named_rule(args.rule, run.store)
+    return _with_options(args, run.default_rule if start is None else start)
 
 
 def _with_options(args: argparse.Namespace, rule: Rule) -> Rule:
@@ -92,7 +95,7 @@ def _read(words: list[str], start: Rule) -> Rule:
     return _with_options(parser.parse_args(words), start)
 
 
-def named_rule(name: str, run: Any) -> Rule:
+def named_rule(name: str, store: Any) -> Rule:
     """A saved rule of the store, or one in a file (JSON by its ending, else YAML).
 
     Raises SettingError if there is neither, or the file is not a rule.
@@ -103,7 +106,7 @@ def named_rule(name: str, run: Any) -> Rule:
 
         with error_context(name):
             return Rule.from_dict(plain_values(*read_text(name)))
-    saved = {row["name"]: row["rule"] for row in run.store.rules()}
+    saved = {row["name"]: row["rule"] for row in store.rules()}
     if name not in saved:
         raise SettingError(f"no saved rule or file {name!r}; {closest(name, list(saved))}")
     found: Rule = saved[name]

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from lab.app.cli.rule_options import note_unfinished, rule_of
+from lab.errors import SettingError
 from lab.formats.csv import to_csv
 from lab.formats.export import as_bytes, export_named, exports
 
@@ -18,7 +19,7 @@ def run_sightings(args: argparse.Namespace) -> int:
     from lab.store.store import Store
 
     run = Run(Store(args.store), args.run)
-    rule = rule_of(args, run)
+    rule = rule_of(args, run, start=_current_rule_of(run) if args.current else None)
     rows = [sighting.to_dict() for sighting in run.find(rule)]
     if args.save:
         run.save_sightings(rule, args.rule)
@@ -31,6 +32,16 @@ def run_sightings(args: argparse.Namespace) -> int:
         _print_table(rows)
     note_unfinished(run)
     return 0
+
+
+def _current_rule_of(run: Any) -> Any:
+    current = run.store.current_rules(run.protocol_hash).get(run.protocol_hash)
+    if current is None:
+        raise SettingError(
+            f"no rule was applied to protocol {run.protocol_hash} of run {run.run_id}; apply one "
+            f"with: lab apply RULE --protocol {run.protocol_hash}"
+        )
+    return current.rule
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
@@ -55,7 +66,8 @@ def run_export(args: argparse.Namespace) -> int:
     store = Store(args.store)
     sys.stdout.flush()
     if args.what == "sightings":
-        export.write_batches(store.sighting_batches(), sys.stdout.buffer)
+        batches = store.sighting_batches(current=args.rules == "current")
+        export.write_batches(batches, sys.stdout.buffer)
     else:
         sys.stdout.buffer.write(as_bytes(export.write(effort_rows(store))))
     sys.stdout.buffer.flush()

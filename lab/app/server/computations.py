@@ -83,6 +83,13 @@ class Computations:
                 dropped.is_cancelled = True
         return known
 
+    def drop(self, key: Hashable) -> None:
+        """Give up the computation of this key: nobody waits for it any more."""
+        with self._guard:
+            dropped = self._kept.pop(key, None)
+        if dropped is not None:
+            dropped.is_cancelled = True
+
     def _run(self, computation: Computation, do: Callable[[Report], Any]) -> None:
         with self._one:
             computation.run(do)

@@ -110,7 +110,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/uploads/{name}", "put", "Upload a clip", None),
-    ("/api/sightings.csv", "get", "Stored sightings, all or those that fulfil conditions", None),
+    ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
 _NAMES: Schema = {"type": "array", "items": _NAME}
@@ -118,7 +118,8 @@ _NAMES: Schema = {"type": "array", "items": _NAME}
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
     "/api/sightings.csv": {
-        **dict.fromkeys(("run_id", "site", "label", "name"), (_NAMES, False)),
+        **dict.fromkeys(("run_id", "site", "label", "name", "rule_hash"), (_NAMES, False)),
+        "rules": ({"enum": ["current", "all"]}, False),
         **dict.fromkeys(("min_confidence", "max_confidence", "from_s", "to_s"), (_NUMBER, False)),
     },
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lab.app.ui.shared import here
 from lab.app.ui.widgets.choices import choose_some
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
+from lab.app.ui.widgets.rules_choice import sightings_of_rules
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.store.sightings import SightingFilter
@@ -31,15 +33,18 @@ def stored_sightings() -> None:
     """The whole page below its title."""
     app_state = here()
     store = app_state.store
-    total, last_us = store.sightings_extent()
-    if not total:
+    stored = store.count_sightings()
+    if not stored:
         st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
         st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
         if store.count_runs():
             _effort_download(st)
         return
-    wanted = _chosen(store)
-    count, last_us = store.sightings_extent(**wanted) if wanted else (total, last_us)
+    columns = st.columns(5, vertical_alignment="bottom")
+    of_rules = sightings_of_rules(store, columns[0])
+    total = store.count_sightings(**of_rules)
+    wanted = of_rules | _chosen(store, of_rules, columns[1:])
+    count, last_us = store.sightings_extent(**wanted)
     if ranges := _ranges(last_us):
         wanted |= ranges
         count = store.count_sightings(**wanted)
@@ -47,6 +52,11 @@ def stored_sightings() -> None:
     first.markdown(f"**{count:,} of {total:,} sightings.** Click one to replay it.")
     second.link_button("Sightings as CSV", sightings_address(wanted), width="stretch")
     _effort_download(third)
+    if of_rules.get("current") and total < stored:
+        st.caption(
+            f"These are of the rules that were applied to all clips; {stored - total:,} of other "
+            "rules are saved as well: choose them under Rules."
+        )
     if not count:
         st.info("No sighting matches these filters.")
         return
@@ -60,9 +70,8 @@ def _effort_download(place: Any) -> None:
     place.link_button("Effort as CSV", "/api/effort.csv", width="stretch")
 
 
-def _chosen(store: Store) -> SightingFilter:
+def _chosen(store: Store, of_rules: SightingFilter, columns: Sequence[Any]) -> SightingFilter:
     wanted: SightingFilter = {}
-    columns = st.columns(4, vertical_alignment="bottom")
     for column, (name, text) in zip(
         columns,
         [("name", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
@@ -70,7 +79,7 @@ def _chosen(store: Store) -> SightingFilter:
     ):
 
         def find(words: str, limit: int, name: str = name) -> dict[str, str]:
-            found = store.sighting_counts(name, containing=words, limit=limit)
+            found = store.sighting_counts(name, containing=words, limit=limit, **of_rules)
             return {value: value for value in found}
 
         picked = choose_some(

@@ -12,6 +12,7 @@ from lab.app.ui.shared import asset, here, note_damage, script
 from lab.app.ui.widgets.choices import MOST
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
+from lab.app.ui.widgets.group_bar import group_bar, say_saved
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
 from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
@@ -217,7 +218,7 @@ def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
             st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
         if second.button("Save sightings", type="primary", width="stretch"):
             count = run.save_sightings(rule, name.strip() or None)
-            st.toast(f"{plain(count)} sightings saved.")
+            say_saved(app_state, run, rule, count)
         if saved:
             picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
             if picked and st.button(f"Load {plain(repr(picked))}"):
@@ -291,9 +292,13 @@ def tune() -> None:
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
+    group = st.container()
     if ask is None:
         add_panel(app_state, run)
     rule = show_player(app_state, run, current_rule(run), ask)
+    if ask is None:
+        with group:
+            group_bar(app_state, run, rule)
     if ask is None or not ask["blind"]:
         gate_line(app_state, run, rule)
     if ask is None or not ask["blind"]:

@@ -33,11 +33,13 @@ def rule_from_query(word: str) -> Rule:
 
 
 def current_rule(run: Run) -> Rule:
-    """The rule of this session, else of the address, else the run's default."""
+    """The rule of this session, else of the address, else the one that was applied to the clips
+    of the run's protocol, else the run's default.
+    """
     state = st.session_state
     tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
     if state.get("rule_run") != run.run_id or "rule" not in state:
-        rule = tuned.get(run.run_id, run.default_rule)
+        rule = tuned.get(run.run_id) or _applied_rule(run) or run.default_rule
         if "rule" in st.query_params:
             try:
                 rule = rule_from_query(st.query_params["rule"])
@@ -53,10 +55,30 @@ def current_rule(run: Run) -> Rule:
     return kept
 
 
+def _applied_rule(run: Run) -> Rule | None:
+    current = run.store.current_rules(run.protocol_hash).get(run.protocol_hash)
+    try:
+        if current is not None:
+            current.rule.wanted(run.labels)
+            return current.rule
+    except SettingError:  # of a detector that declares no labels, and found others here
+        pass
+    return None
+
+
 def load_rule(rule: Rule) -> None:
     """Make `rule` the session's rule, which the player then loads."""
     st.session_state.rule = rule
     st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
+
+
+def go_to_clip(run_id: str, rule: Rule) -> None:
+    """Draw Tune again with another run and this rule."""
+    load_rule(rule)
+    st.session_state.rule_run = run_id
+    st.query_params["run"] = run_id
+    st.query_params.pop("rule", None)
+    st.rerun()
 
 
 def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:

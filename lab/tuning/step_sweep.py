@@ -57,14 +57,15 @@ def _edges(states, low, high, full, around_us):  # type: ignore[no-untyped-def]
     """Edges of the sightings that are open somewhere between two samples, before merging."""
     n = 0
     for i in range(low, high + 1):
-        if _begins(states, i):
+        if _begins(states, i) or (i == low and states[i] < 0):
             n += 1
     out = np.empty((n, 4), np.int64)
     n = -1
     for i in range(low, high + 1):
-        if _begins(states, i):
+        begins = _begins(states, i)
+        if begins or (i == low and states[i] < 0):
             n += 1
-            onset = _onset(states, i, full)
+            onset = _onset(states, i, full) if begins else i
             out[n, 0], out[n, 1] = around_us[onset], around_us[onset + 1]
         if states[i] == -1:
             out[n, 2], out[n, 3] = around_us[i + 1], around_us[i + 2]
@@ -158,6 +159,32 @@ def _surroundings(states, low, high, room, around_us, gap_us, present, reach):  
 
 
 @_jit
+def _swap(one, other, low, high):  # type: ignore[no-untyped-def]
+    for i in range(low, high):
+        one[i], other[i] = other[i], one[i]
+
+
+@_jit
+def _neighbours(states, p, q, room, around_us, gap_us):  # type: ignore[no-untyped-def]
+    """The samples from p to q, with the nearest one on both sides that merging could join."""
+    n = len(states)
+    low, high = p, min(q, n - 1)
+    i = p - 1
+    while i >= 0 and (p - i < 3 + room or around_us[p + 1 - room] - around_us[i + 1] <= gap_us):
+        if states[i] < 0:
+            low = i + states[i] + 1  # the last one that is not under
+            break
+        i -= 1
+    i = q
+    while i < n and (i - q < 3 + room or around_us[i + 1 - room] - around_us[q] <= gap_us):
+        if states[i] < 0:
+            high = i
+            break
+        i += 1
+    return low, high
+
+
+@_jit
 def count_steps(  # type: ignore[no-untyped-def]
     around_us, when, sample, kind, needed, room, leave, gap_us, min_us, covered, present, counted,
     reach, convention, mode, tiou, collar_us, share,
@@ -195,22 +222,25 @@ def count_steps(  # type: ignore[no-untyped-def]
                 continue
             if q == p:
                 continue
+            # What is joined on both sides as before is one sighting as before.
+            low, high = _neighbours(states, p, q, room, around_us, gap_us)
+            old = chain(_edges(states, low, high, full, around_us), gap_us, -1)
+            _swap(states, fresh, p, q)
+            new = chain(_edges(states, low, high, full, around_us), gap_us, -1)
+            if q < n and len(old) == len(new) and (old == new).all():
+                continue
             low, high = max(0, p - room), min(n - 1, q)
-            # Both states, so that what is open in either lies within.
-            for i in range(p, q):
-                states[i], fresh[i] = fresh[i], states[i]
             low, high = _surroundings(states, low, high, room, around_us, gap_us, present, reach)
             new_tp, new_fp = _count(
                 states, low, high, room, around_us, gap_us, min_us, covered, present, counted,
                 reach, convention, mode, tiou, collar_us, share,
             )  # fmt: skip
-            for i in range(p, q):
-                states[i], fresh[i] = fresh[i], states[i]
+            _swap(states, fresh, p, q)
             old_tp, old_fp = _count(
                 states, low, high, room, around_us, gap_us, min_us, covered, present, counted,
                 reach, convention, mode, tiou, collar_us, share,
             )  # fmt: skip
-            states[p:q] = fresh[p:q]
+            _swap(states, fresh, p, q)
             tp += new_tp - old_tp
             fp += new_fp - old_fp
         if tp != last_tp or fp != last_fp:

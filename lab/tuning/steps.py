@@ -70,26 +70,32 @@ class ThresholdSteps:
 
 
 def threshold_steps(
-    footage: Sequence[Footage], rule: LabelRule, floor: float, matching: Matching | None = None
+    footage: Sequence[Footage],
+    rule: LabelRule,
+    floor: float,
+    matching: Matching | None = None,
+    exit_share: float | None = None,
 ) -> ThresholdSteps | None:
     """The counts of a rule at every threshold from `floor` on.
 
-    footage: with coverage. rule: its enter threshold says only what share of it the exit threshold
-    is. None for a rule whose window has more samples than can be followed.
+    footage: with coverage. rule: its thresholds say only what share of the enter threshold the exit
+    threshold is, unless `exit_share` is given. None for a rule whose window has more samples than
+    can be followed.
     """
     from lab.tuning.step_sweep import MAX_WINDOW, count_steps
 
     matching = matching or Matching()
+    if exit_share is None:
+        exit_share = rule.debounce.exit_threshold / rule.debounce.enter_threshold
     values, clips, changes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)]
     for i, clip in enumerate(footage):
         debounce = rule.debounce.resolved(clip.interval_us / 1e6)
         if debounce.enter_window > MAX_WINDOW:
             return None
-        share = debounce.exit_threshold / debounce.enter_threshold
         scores = clip.scores(rule.box_filter).astype(np.float64)
         found, counts = count_steps(
             _around(clip),
-            *_changes(scores, share, floor),
+            *_changes(scores, exit_share, floor),
             debounce.enter_frames,
             debounce.enter_window,
             debounce.exit_frames,

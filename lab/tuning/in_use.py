@@ -16,6 +16,7 @@ from lab.evaluation.matching import Matching, Presences
 from lab.evaluation.resampling import paired_difference
 from lab.rules.replay import replay_rows
 from lab.rules.rule import LabelRule
+from lab.score_log import spans
 from lab.tuning.choice import Goal, best_of, reaching
 from lab.tuning.footage import Footage
 
@@ -27,8 +28,8 @@ class Difference:
     """A figure of the rule that was found less that of the rule in use.
 
     figure: `f1`, `recall` or `false_per_hour`, of which less is better. interval: from resampled
-    groups; None where there are fewer than two. by: `site`, `night`, `clip`, or `annotation`, where
-    all footage is one clip. groups: how many. is_held_out: whether the rule was found without the
+    groups; None where there are fewer than two. by: `site`, `night`, `clip`, or `event`, an
+    annotation or a false sighting, where all footage is one clip. groups: how many. is_held_out: whether the rule was found without the
     group on which it is counted.
     """
 
@@ -96,26 +97,43 @@ def _segments(clip: Footage, rule: LabelRule, matching: Matching) -> np.ndarray:
     return np.asarray(segments)
 
 
-def counts_by_annotation(clip: Footage, rule: LabelRule, matching: Matching) -> np.ndarray:
-    """tp, fp, fn around each annotation of a clip: int64 (annotations, 3).
+def counts_by_event(
+    clip: Footage, one: LabelRule, other: LabelRule, matching: Matching
+) -> tuple[np.ndarray, np.ndarray]:
+    """tp, fp, fn of two rules in each event of a clip: int64 (events, 3) both.
 
-    A false sighting belongs to the annotation that is nearest in time.
+    An event is an annotation, or a stretch in which one or both have false sightings.
+    """
+    (found_one, false_one), (found_other, false_other) = (
+        _matched(clip, rule, matching) for rule in (one, other)
+    )
+    stretches = spans.union(np.concatenate([false_one, false_other]))
+    sides = []
+    for found, false in ((found_one, false_one), (found_other, false_other)):
+        count = np.zeros(len(stretches), np.int64)
+        np.add.at(count, np.searchsorted(stretches[:, 0], false[:, 0], "right") - 1, 1)
+        nothing = np.zeros(len(stretches), np.int64)
+        of_annotations = np.stack([found, np.zeros_like(found), 1 - found], axis=1)
+        of_false = np.stack([nothing, count, nothing], axis=1)
+        sides.append(np.concatenate([of_annotations, of_false]))
+    return sides[0], sides[1]
+
+
+def _matched(clip: Footage, rule: LabelRule, matching: Matching) -> tuple[np.ndarray, np.ndarray]:
+    """For each annotation that counts 1 if it was found, else 0; and start and end of what is false.
+
+    Returns int64 (annotations,) and int64 (k, 2).
     """
     from lab.evaluation import kernels
 
     truth = np.ascontiguousarray(clip.present[clip.counted])
-    out = np.zeros((len(truth), 3), np.int64)
-    if not len(truth):
-        return out
     segments = _segments(clip, rule, matching)
     first, which, _ = kernels.candidates(segments, truth, *matching.arguments)
     match_of, _ = kernels.largest_matching(first, which, len(truth))
-    out[match_of[match_of >= 0], 0] = 1
-    out[:, 2] = 1 - out[:, 0]
+    found = np.zeros(len(truth), np.int64)
+    found[match_of[match_of >= 0]] = 1
     is_false = (match_of < 0) & ~kernels.uncounted(segments, clip.present, clip.counted, first)
-    between = (truth[1:, 0] + truth[:-1, 1]) // 2
-    np.add.at(out[:, 1], np.searchsorted(between, segments[is_false, 1]), 1)
-    return out
+    return found, segments[is_false][:, [0, 3]] + [0, 1]  # of a moment, too
 
 
 def figure_to_compare(goal: Goal, in_use: np.ndarray, hours: float) -> str:

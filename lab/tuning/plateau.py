@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from lab.errors import SettingError
+from lab.score_log.spans import true_runs
 from lab.tuning.calibration import calibrate
 from lab.tuning.choice import Goal, best_of
 from lab.tuning.footage import Footage
@@ -71,9 +72,9 @@ def scale_of(footage: Sequence[Footage], label: str) -> Scale:
 class Plateau:
     """Enter thresholds side by side that do equally well on the footage.
 
-    above: they lie above this score, or, where `reaches_floor`, at it and above; below the floor the
-    log cannot tell, so the plateau may go on there. up_to: the highest of them. middle: the one
-    that is farthest from both ends, in few digits. unit: what that is measured in.
+    above: they lie above this score, or, where `reaches_floor`, at it and above; the log cannot
+    tell whether the plateau goes on below. up_to: the highest of them. middle: the one that is
+    farthest from both ends, in few digits. unit: what that is measured in.
     """
 
     above: float
@@ -118,20 +119,14 @@ def plateau_around(
     totals = steps.totals()
     own = int((steps.values >= threshold).sum())
     same = (totals == totals[own]).all(axis=1)
-    first, last = next(piece for piece in _pieces(same) if piece[0] <= own <= piece[1])
+    first, last = next(piece for piece in true_runs(same) if piece[0] <= own <= piece[1])
     return _made(steps, first, last, scale or Scale())
-
-
-def _pieces(mask: np.ndarray) -> list[tuple[int, int]]:
-    """First and last position of each run of True."""
-    turns = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]])))
-    return [(int(a), int(b) - 1) for a, b in turns.reshape(-1, 2)]
 
 
 def _widest(steps: ThresholdSteps, best: np.ndarray, scale: Scale) -> Plateau:
     above, up_to = steps.limits()
     low, high = scale.of(above), scale.of(up_to)
-    pieces = _pieces(best)
+    pieces = true_runs(best)
     widths = [high[first] - low[last] for first, last in pieces]
     return _made(steps, *pieces[int(np.argmax(widths))], scale)
 

@@ -24,7 +24,7 @@ from lab.tuning.folds import Folds, make_folds
 from lab.tuning.in_use import (
     NAMES,
     Difference,
-    counts_by_annotation,
+    counts_by_event,
     counts_in_use,
     difference,
     is_needed,
@@ -133,9 +133,10 @@ class Recommendation:
 
 
 def recommend(sweep: Sweep, goal: Goal | str = "f1", *, seed: int = 0) -> Recommendation:
-    """The best rule of a sweep under a goal, with held-out figures; or the one in use (`sweep.base`).
+    """The best rule of a sweep under a goal, with held-out figures.
 
-    The settings are those of the grid; the threshold is then searched at every score that occurs.
+    It is the rule in use (`sweep.base`) where nothing that is found is better. The settings are
+    those of the grid; the threshold is then searched at every score that occurs.
     A sweep that was loaded needs its footage for that (`Sweep.over`).
 
     Raises SettingError for a goal that is not f1, recall or false.
@@ -235,7 +236,7 @@ def _used(sweep: Sweep, search: Search) -> tuple[Advised, np.ndarray] | None:
     plateau = None
     if steps is not None:
         own = sweep.base.debounce.enter_threshold
-        plateau = plateau_around(steps, own, search.scale())
+        plateau = plateau_around(steps, own, search.scale)
     rule = Rule(default=sweep.base, only=(sweep.label,))
     return Advised(rule, _fitted(sweep, counts), plateau, _curve(steps, sweep)), counts
 
@@ -249,19 +250,18 @@ def _difference(
     held_out: np.ndarray,
     seed: int,
 ) -> Difference:
-    """What was found against the rule in use, by held-out group; in one clip by annotation."""
+    """What was found against the rule in use, by held-out group; in one clip by event."""
     if len(folds.names) > 1:
         one, other = _by_group(held_out, folds), _by_group(in_use.astype(np.int64), folds)
         return difference(goal, other, one, _hours(sweep, folds), folds.by, seed, True)
-    both = [
-        np.concatenate([counts_by_annotation(f, rule, sweep.matching) for f in sweep.footage])
-        for rule in (sweep.base, best.rule.default)
+    pairs = [
+        counts_by_event(f, sweep.base, best.rule.default, sweep.matching) for f in sweep.footage
     ]
-    n = len(both[0])
-    if n < 2:  # nothing to resample
-        both = [counts.sum(axis=0)[None] for counts in (in_use, best.counts)]
-    share = np.full(max(1, n), sweep.hours / max(1, n))
-    return difference(goal, *both, share[: len(both[0])], "annotation", seed, False)
+    used, found = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    if len(used) < 2:  # nothing to resample
+        used, found = (counts.sum(axis=0)[None] for counts in (in_use, best.counts))
+    share = np.full(len(used), sweep.hours / len(used))
+    return difference(goal, used, found, share, "event", seed, False)
 
 
 def _is_better(

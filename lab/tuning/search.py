@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -47,7 +48,7 @@ class Search:
             rule = self.sweep.rule(choice.position)
             counts = self.sweep.counts[:, choice.position].astype(np.int64)
             return Found(choice.position, choice.met, rule, None, None, counts)
-        plateau, met = best_plateau(steps, self.goal, clips, self.scale(clips))
+        plateau, met = best_plateau(steps, self.goal, clips, self.scale)
         rule = self.sweep.rule(choice.position, plateau.middle)
         counts = steps.at(plateau.middle)
         return Found(choice.position, met, rule, plateau, steps, counts)
@@ -66,9 +67,7 @@ class Search:
             )
         return self._steps[key]
 
-    def scale(self, clips: np.ndarray | None = None) -> Scale:
-        """What the middle of a plateau is measured in, from the same clips."""
-        footage = self.sweep.footage
-        if clips is not None:
-            footage = tuple(f for f, kept in zip(footage, clips, strict=True) if kept)
-        return scale_of(footage, self.sweep.label)
+    @cached_property
+    def scale(self) -> Scale:
+        """What the middle of a plateau is measured in: from all footage, for every choice."""
+        return scale_of(self.sweep.footage, self.sweep.label)

@@ -28,9 +28,9 @@ class Difference:
     """A figure of the rule that was found less that of the rule in use.
 
     figure: `f1`, `recall` or `false_per_hour`, of which less is better. interval: from resampled
-    groups; None where there are fewer than two. by: `site`, `night`, `clip`, or `event`, an
-    annotation or a false sighting, where all footage is one clip. groups: how many. is_held_out: whether the rule was found without the
-    group on which it is counted.
+    groups; None where there are fewer than two. by: `site`, `night`, `clip`, or, where all footage
+    is one clip, `event`: an annotation or a false sighting. groups: how many. is_held_out: whether
+    the rule was found without the group on which it is counted.
     """
 
     figure: str
@@ -120,9 +120,9 @@ def counts_by_event(
 
 
 def _matched(clip: Footage, rule: LabelRule, matching: Matching) -> tuple[np.ndarray, np.ndarray]:
-    """For each annotation that counts 1 if it was found, else 0; and start and end of what is false.
+    """For each annotation that counts 1 if it was found, else 0; and what is false.
 
-    Returns int64 (annotations,) and int64 (k, 2).
+    Returns int64 (annotations,) and int64 (k, 2), starts and ends.
     """
     from lab.evaluation import kernels
 

@@ -152,9 +152,9 @@ def _sentence(text: str) -> str:
 def _settings(rule: Rule) -> str:
     d = rule.default.debounce
     return (
-        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames or d.enter_s} "
+        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_s or d.enter_frames} "
         f"{'samples' if d.enter_s is None else 's'}, "
-        f"exit below {d.exit_threshold:.3f} after {d.exit_frames or d.exit_s} "
+        f"exit below {d.exit_threshold:.3f} after {d.exit_s or d.exit_frames} "
         f"{'samples' if d.exit_s is None else 's'}, "
         f"merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
     )
@@ -197,7 +197,7 @@ def _plateau(found: Recommendation) -> None:
     )
     st.plotly_chart(chart, key="plateau")
     st.caption(
-        f"At every score that occurs, the other settings kept: {plateau.text()}, with the middle at "
+        f"At every score that occurs, the other settings kept: {plateau.text()}. The middle is "
         f"{plateau.middle:g}."
     )
 

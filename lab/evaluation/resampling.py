@@ -77,13 +77,31 @@ def expanded_levels(groups: int, level: float = LEVEL) -> tuple[float, float]:
 
 def paired_gain(one: np.ndarray, other: np.ndarray, seed: int = 0) -> tuple[float, Interval]:
     """F1 of one minus F1 of the other over the same groups (g, 3), and its bootstrap interval."""
+    return paired_difference(one, other, np.ones(len(one)), "f1", seed)
+
+
+def paired_difference(
+    one: np.ndarray, other: np.ndarray, hours: np.ndarray, figure: str, seed: int = 0
+) -> tuple[float, Interval]:
+    """A figure of `rates_of` of one less that of the other, and its bootstrap interval.
+
+    one, other: int64 (g, 3) of the same groups. hours: float64 (g,), of covered footage. A figure
+    that is not defined counts as 0.
+    """
     g = len(one)
     draws = np.random.default_rng(seed).multinomial(g, np.full(g, 1 / g), size=RESAMPLES)
 
-    def f1(counts: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(rates_of(counts, 1.0)["f1"])
+    def value(counts: np.ndarray, times: np.ndarray) -> np.ndarray:
+        if figure == "false_per_hour":
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.nan_to_num(counts[..., 1] / times)
+        return np.nan_to_num(rates_of(counts, 1.0)[figure])
 
-    gains = f1(draws @ one) - f1(draws @ other)
+    times = draws @ hours
+    differences = value(draws @ one, times) - value(draws @ other, times)
     low, high = expanded_levels(g)
-    value = float(f1(one.sum(axis=0)) - f1(other.sum(axis=0)))
-    return value, (float(np.quantile(gains, low)), float(np.quantile(gains, high)))
+    whole = value(one.sum(axis=0), hours.sum()) - value(other.sum(axis=0), hours.sum())
+    return float(whole), (
+        float(np.quantile(differences, low)),
+        float(np.quantile(differences, high)),
+    )

@@ -10,7 +10,7 @@ import numpy as np
 
 from lab.errors import SettingError
 from lab.evaluation.rates import rates_of
-from lab.tuning.rule_grid import SETTINGS, RuleGrid
+from lab.tuning.rule_grid import RuleGrid
 
 
 class MeasuredRules(Protocol):
@@ -28,10 +28,6 @@ class MeasuredRules(Protocol):
     def covered_us(self) -> np.ndarray: ...
     @property
     def hours(self) -> float: ...
-    @property
-    def below(self) -> np.ndarray: ...
-    @property
-    def floor(self) -> float: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,94 +67,57 @@ class Goal:
 
 @dataclass(frozen=True)
 class Choice:
-    """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on.
-
-    enter_threshold: the middle of the thresholds that do as well, between scores that occur where
-    there is room; its counts are those of the grid's threshold.
-    """
+    """A rule of a sweep. met: whether the goal is reached on the footage it was chosen on."""
 
     position: int
     met: bool
-    enter_threshold: float | None = None
 
 
 def choose(sweep: MeasuredRules, goal: Goal, clips: np.ndarray | None = None) -> Choice:
-    """The rule that serves the goal best over some clips (bool mask; all, unless given).
+    """The rule of the grid that serves the goal best over some clips (bool mask; all by default).
 
     Among equals it is the one whose neighbours in the grid do best: the middle of a plateau
     carries over to other footage better than its rim.
     """
     if clips is None:
-        return _centred(sweep, *choose_of(sweep.totals, sweep.hours, goal, sweep.grid.shape))
-    hours = float(sweep.covered_us[clips].sum() / 3.6e9)
-    if clips.mean() > 0.5:  # fewer to take away than to add up
-        totals = sweep.totals - sweep.counts[~clips].sum(axis=0, dtype=np.int64)
+        totals, hours = sweep.totals, sweep.hours
     else:
-        totals = sweep.counts[clips].sum(axis=0, dtype=np.int64)
-    return _centred(sweep, *choose_of(totals, hours, goal, sweep.grid.shape))
+        hours = float(sweep.covered_us[clips].sum() / 3.6e9)
+        if clips.mean() > 0.5:  # fewer to take away than to add up
+            totals = sweep.totals - sweep.counts[~clips].sum(axis=0, dtype=np.int64)
+        else:
+            totals = sweep.counts[clips].sum(axis=0, dtype=np.int64)
+    best, met = best_of(totals, hours, goal)
+    return Choice(middle_of(best.reshape(sweep.grid.shape)), met)
 
 
-def _centred(sweep: MeasuredRules, position: int, met: bool, best: np.ndarray) -> Choice:
-    """Move along the thresholds to the middle of the plateau, in units of the score.
-
-    A gap between scores that occur has no threshold of the grid in it, however wide it is; any
-    threshold in it counts the same, and its middle is farthest from both sides.
-    """
-    if not len(sweep.below) or sweep.settings["exit_share"][position] != 1:
-        return Choice(position, met)
-    axis = SETTINGS.index("enter_threshold")
-    at = list(np.unravel_index(position, sweep.grid.shape))
-    line = [
-        int(np.ravel_multi_index((*at[:axis], k, *at[axis + 1 :]), sweep.grid.shape))
-        for k in range(sweep.grid.shape[axis])
-    ]
-    first = last = int(at[axis])
-    while first > 0 and best[line[first - 1]]:
-        first -= 1
-    while last + 1 < len(line) and best[line[last + 1]]:
-        last += 1
-    highs = np.asarray(sweep.grid.enter_threshold, np.float64)
-    middle = (sweep.below[first] + highs[last]) / 2
-    # The step of the grid that the middle lies in, or the nearest one, and a threshold within it.
-    k = first + int(
-        np.argmin(
-            [max(0.0, sweep.below[i] - middle, middle - highs[i]) for i in range(first, last + 1)]
-        )
-    )
-    threshold = float(np.clip(np.floor(middle * 1e4) / 1e4, sweep.below[k] + 1e-6, highs[k]))
-    return Choice(line[k], met, max(threshold, sweep.floor))
-
-
-def choose_of(
-    totals: np.ndarray, hours: float, goal: Goal, shape: tuple[int, ...]
-) -> tuple[int, bool, np.ndarray]:
-    """The same from counts (n, 3) in the order of a grid of this shape.
-
-    Returns the position, whether the goal is met, and bool (n,): those that do as well.
-    """
+def best_of(totals: np.ndarray, hours: float, goal: Goal) -> tuple[np.ndarray, bool]:
+    """Which of some counts (n, 3) serve a goal best: bool (n,), and whether they reach it."""
     f = {name: np.nan_to_num(v, nan=0.0) for name, v in rates_of(totals, hours).items()}
+    met = True
     if goal.kind == "f1":
-        keys, met = [f["f1"]], True
-    elif goal.kind == "recall":
-        reaches = f["recall"] >= goal.least_recall
-        met = bool(reaches.any())
-        keys = (
-            [np.where(reaches, -f["false_per_hour"], -np.inf), f["f1"]]
-            if met
-            else [f["recall"], f["f1"]]
-        )
+        keys = [f["f1"]]
     else:
-        reaches = f["false_per_hour"] <= goal.most_false_per_hour
+        reaches = reaching(totals, hours, goal)
         met = bool(reaches.any())
-        keys = (
-            [np.where(reaches, f["recall"], -np.inf), f["f1"]]
-            if met
-            else [-f["false_per_hour"], f["f1"]]
-        )
+        wanted, other = f["recall"], -f["false_per_hour"]
+        if goal.kind == "recall":
+            wanted, other = other, wanted
+        keys = [np.where(reaches, wanted, -np.inf) if met else other, f["f1"]]
     best = np.ones(len(totals), bool)
     for key in keys:
         best &= key == key[best].max()
-    return middle_of(best.reshape(shape)), met, best
+    return best, met
+
+
+def reaching(totals: np.ndarray, hours: float, goal: Goal) -> np.ndarray:
+    """Which of some counts (n, 3) keep what the goal asks for: bool (n,). F1 asks for nothing."""
+    f = {name: np.nan_to_num(v, nan=0.0) for name, v in rates_of(totals, hours).items()}
+    if goal.kind == "recall":
+        return np.asarray(f["recall"] >= goal.least_recall)
+    if goal.kind == "false":
+        return np.asarray(f["false_per_hour"] <= goal.most_false_per_hour)
+    return np.ones(len(totals), bool)
 
 
 def middle_of(best: np.ndarray) -> int:

@@ -40,7 +40,9 @@ def _swept(name: str) -> Any:
 class RuleGrid:
     """The values of each setting; every combination is a rule.
 
-    enter_threshold: scores; `auto` takes up to `thresholds` of the scores that occur.
+    enter_threshold: scores; `auto` takes up to `thresholds`, half of them scores that occur, evenly
+    spread over them, and half evenly spaced from the floor to the highest score, so that no range
+    of the score goes untried.
     exit_share: exit threshold as a share of enter, not below the run's score floor.
     The others are settings of a rule, in its units; see `lab.rules.rule.rule_parameters`.
     Raises SettingError for a value out of range.
@@ -75,7 +77,7 @@ class RuleGrid:
             raise SettingError(f"min_area_fraction must be in [0, 1), got {self.min_area_fraction}")
 
     def with_thresholds(self, footage: Sequence[Footage], floor: float) -> RuleGrid:
-        """`auto` replaced by scores that occur, evenly spread over them, highest included."""
+        """`auto` replaced by scores that occur, highest included, and by evenly spaced ones."""
         if not isinstance(self.enter_threshold, str):
             below = [t for t in self.enter_threshold if float(t) < floor]
             if below:
@@ -91,11 +93,15 @@ class RuleGrid:
         occurring = occurring[(occurring > 0) & (occurring >= floor)]
         if not len(occurring):
             return dataclasses.replace(self, enter_threshold=(max(floor, 0.5),))
-        if len(occurring) > self.thresholds:
-            occurring = occurring[
-                np.unique(np.linspace(0, len(occurring) - 1, self.thresholds).round().astype(int))
-            ]
-        return dataclasses.replace(self, enter_threshold=tuple(occurring.tolist()))
+        even = self.thresholds // 2
+        spaced = np.round(np.linspace(floor, occurring[-1], even + 2)[1:-1], 3)
+        spaced = spaced[(spaced > occurring[0]) & (spaced < occurring[-1])]
+        most = self.thresholds - even
+        if len(occurring) > most:
+            occurring = occurring[np.linspace(0, len(occurring) - 1, most).round().astype(int)]
+        return dataclasses.replace(
+            self, enter_threshold=tuple(np.union1d(occurring, spaced).tolist())
+        )
 
     @property
     def shape(self) -> tuple[int, ...]:

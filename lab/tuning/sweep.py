@@ -44,9 +44,8 @@ class Sweep:
 
     settings: name to float64 (n,), one value a rule. counts: int32 (clips, n, 3): tp, fp, fn.
     covered_us: int64 (clips,). names, sites, nights: of the clips. floor: the runs' score floor.
-    base: the settings that are not swept. below: float64, for each threshold of the grid the next
-    lower score that occurs in the footage (or the floor): every threshold above that and up to the
-    grid's counts the same.
+    base: the rule in use, whose settings beside the grid all rules have. footage: the clips that
+    were counted; a sweep that was loaded has none (see `over`).
     """
 
     label: str
@@ -62,7 +61,7 @@ class Sweep:
     matching: Matching = field(default_factory=Matching)
     base: LabelRule = field(default_factory=LabelRule)
     notes: tuple[str, ...] = ()
-    below: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    footage: tuple[Footage, ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return self.counts.shape[1]
@@ -96,7 +95,7 @@ class Sweep:
     def rule(self, position: int, enter_threshold: float | None = None) -> Rule:
         """A rule of the sweep, for its label alone.
 
-        enter_threshold: another that counts the same (see `below`); that of the grid, unless given.
+        enter_threshold: another than that of the grid.
         """
         value = {name: float(self.settings[name][position]) for name in SETTINGS}
         if enter_threshold is not None:
@@ -116,6 +115,20 @@ class Sweep:
             self.base.box_filter, min_area_fraction=value["min_area_fraction"]
         )
         return Rule(default=LabelRule(debounce=debounce, box_filter=box), only=(self.label,))
+
+    def over(self, footage: Sequence[Footage], base: LabelRule | None = None) -> Sweep:
+        """The same sweep with its footage, for what its file does not keep.
+
+        base: the rule that is in use now; its box filter must be that of the sweep.
+
+        Raises LabError if a clip of the sweep is not among the footage.
+        """
+        by_media = {clip.media_id: clip for clip in footage}
+        missing = [n for n, m in zip(self.names, self.media_ids, strict=True) if m not in by_media]
+        if missing:
+            raise LabError(f"the footage has no clip {missing[0]!r} of the sweep; sweep again")
+        clips = tuple(by_media[m] for m in self.media_ids)
+        return dataclasses.replace(self, footage=clips, base=base or self.base)
 
     def row(self, position: int) -> dict[str, Any]:
         """Settings, counts and figures of one rule, as JSON values."""
@@ -177,7 +190,6 @@ class Sweep:
                 facts=np.array(json.dumps(facts)),
                 counts=self.counts,
                 covered_us=self.covered_us,
-                below=self.below,
             )
 
 
@@ -186,7 +198,7 @@ def load_sweep(path: Path) -> Sweep:
     try:
         with np.load(path, allow_pickle=False) as file:
             facts = json.loads(str(file["facts"]))
-            counts, covered_us, below = file["counts"], file["covered_us"], file["below"]
+            counts, covered_us = file["counts"], file["covered_us"]
         grid = RuleGrid(**facts["grid"])
         return Sweep(
             label=facts["label"],
@@ -202,7 +214,6 @@ def load_sweep(path: Path) -> Sweep:
             matching=Matching(**facts["matching"]),
             base=LabelRule.from_dict(facts["base"]),
             notes=tuple(facts["notes"]),
-            below=below,
         )
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise LabError(f"the sweep {path} cannot be read ({error}); sweep again") from None
@@ -227,7 +238,7 @@ def sweep(
     runs: of one protocol, each of a different media.
     truth, coverage, tiou, matching, annotator: as for `lab.evaluate`.
     label: may be left out where runs and truth share only one.
-    base: what all rules have in common beside the grid (zones, largest area).
+    base: the rule in use: what all rules have in common beside the grid (zones, largest area).
 
     Raises SettingError where `evaluate` does, for too many rules, or without covered footage;
     LabError if cancelled.
@@ -322,22 +333,8 @@ def sweep_footage(
         matching=matching,
         base=base,
         notes=tuple(notes),
-        below=_next_below(covered, grid, floor, base),
+        footage=tuple(covered),
     )
-
-
-def _next_below(
-    footage: Sequence[Footage], grid: RuleGrid, floor: float, base: LabelRule
-) -> np.ndarray:
-    """For each threshold the next lower score that occurs, over all box sizes; else the floor."""
-    areas = [
-        dataclasses.replace(base.box_filter, min_area_fraction=a) for a in grid.min_area_fraction
-    ]
-    scores = [f.scores(box).astype(np.float64) for f in footage for box in areas]
-    levels = np.unique(np.concatenate([*scores, [floor]]))
-    levels = levels[levels >= floor]
-    at = np.searchsorted(levels, np.asarray(grid.enter_threshold, np.float64)) - 1
-    return np.where(at >= 0, levels[np.maximum(at, 0)], floor)
 
 
 def _count_clip(

@@ -180,17 +180,26 @@ def _recommend(args: argparse.Namespace) -> int:
     else:
         goal = Goal()
     swept = _sweeps(args)
-    found = {label: recommend(s, goal, seed=args.seed).to_dict() for label, s in swept.items()}
+    advice = {label: recommend(s, goal, seed=args.seed) for label, s in swept.items()}
+    found = {label: made.to_dict() for label, made in advice.items()}
     if args.json:
         print(json.dumps({"labels": found}, indent=1))
         return 0
     for label, row in found.items():
         print(f"{label}: {row['goal']}")
+        print(f"  {row['verdict']}")
         for name, value in row["rule"]["default"]["debounce"].items():
             print(f"  {name}: {value}")
-        held_out = row["held_out"]
+        if advice[label].plateau is not None:
+            print(f"  enter_threshold does {advice[label].plateau.text()}")
+        # Those of the search say nothing of a rule that it did not choose.
+        held_out = None if row["kept"] else row["held_out"]
         what = (
-            f"held out by {row['held_out_by']}" if held_out else "on the footage it was chosen on"
+            f"held out by {row['held_out_by']}"
+            if held_out
+            else "your rule on this footage"
+            if row["kept"]
+            else "on the footage it was chosen on"
         )
         figures = held_out or row["fitted"]
         for name in ("precision", "recall", "f1", "false_per_hour"):
@@ -276,7 +285,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     s = command("sweep", _sweep, "Measure every rule of a grid against annotations.",
                 "lab sweep RUN --labels truth.csv --json")  # fmt: skip
     s.add_argument("--csv", action="store_true", help="every rule, one a row")
-    r = command("recommend", _recommend, "The best rule under a goal, with held-out figures.",
+    r = command("recommend", _recommend,
+                "The best rule under a goal, or the rule in use where nothing is better.",
                 "lab recommend RUN --labels truth.csv --recall 0.95")  # fmt: skip
     goal = r.add_mutually_exclusive_group()
     goal.add_argument(

@@ -10,16 +10,18 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
-from lab.app.ui.widgets.sweep_tab import current_sweep, load_button
+from lab.app.ui.widgets.sweep_tab import current_sweep, load_button, sweep_id
 from lab.errors import SettingError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.tuning.calibration import calibrate
 from lab.tuning.choice import Goal
 from lab.tuning.footage import footage_of
-from lab.tuning.recommend import recommend
+from lab.tuning.in_use import NAMES
+from lab.tuning.recommend import Recommendation, recommend
 from lab.tuning.sweep import Sweep
 
 _GOALS = {"f1": "Highest F1", "recall": "Recall of at least …", "false": "At most … false an hour"}
@@ -31,11 +33,11 @@ def show_advice(app_state: AppState, picked: Selection) -> None:
     if swept is None:
         st.info("Advice needs a sweep: start one on the tab “Sweep”.")
     else:
-        _advice(picked, swept)
+        _advice(app_state, picked, swept)
     _calibration(picked)
 
 
-def _advice(picked: Selection, swept: Sweep) -> None:
+def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     """The recommended rule, its held-out figures, and notes on how far to trust them."""
     first, second, third = st.columns([2, 1, 1])
     kind = first.radio(
@@ -70,19 +72,29 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         least_recall=min_recall,
         most_false_per_hour=max_false_per_hour,
     )
-    found = recommend(swept, goal)
-    row = found.to_dict()
-    d = found.rule.default.debounce
-    st.markdown(
-        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_frames:d} samples, "
-        f"exit below {d.exit_threshold:.3f} after {d.exit_frames:d}, "
-        f"merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
+    doing = app_state.computations.get(
+        ("advice", sweep_id(app_state, picked), picked.key, goal),
+        "Choosing a rule",
+        lambda _: recommend(_with_footage(picked, swept), goal),
     )
+    if not is_done(doing):
+        return
+    found = doing.result
+    row = found.to_dict()
+    if found.is_kept:
+        st.success(plain(f"{_sentence(found.verdict)} Keep it."), icon=":material/check:")
+        st.markdown(f"Your rule: {_settings(found.rule)}")
+    else:
+        st.markdown(f"{_settings(found.rule)}  \n{plain(_sentence(found.verdict))}")
+    _plateau(found)
     held_out = row["held_out"]
     for note in found.notes:
         st.warning(plain(note))
     columns = {f"held out, by {found.folds.by}": held_out} if held_out else {}
-    columns["on the clips it was chosen on"] = row["fitted"]
+    if found.is_kept:
+        columns = {"your rule": row["fitted"], "the best found": row["found"]["fitted"]}
+    else:
+        columns["on the clips it was chosen on"] = row["fitted"]
     names = ("precision", "recall", "f1", "false_per_hour")
     st.dataframe(
         [
@@ -92,7 +104,7 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         hide_index=True,
     )
     show_reasons(figures["refused"] for figures in columns.values())
-    if held_out:
+    if held_out and not found.is_kept:
         st.caption(
             f"Held out: for each of {len(found.folds.names)} {plain(found.folds.by)}s "
             "the rule was chosen without it. "
@@ -100,10 +112,12 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         )
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
+    if found.is_kept:
+        st.caption(f"The best found: {_settings(found.found.rule)}")
     load_button(
         picked,
-        found.rule,
-        "Load the recommended rule on Tune",
+        found.found.rule,
+        "Load the best found on Tune" if found.is_kept else "Load the recommended rule on Tune",
         "load_recommended",
         {**split, "folds": folds},
     )
@@ -124,6 +138,68 @@ def _advice(picked: Selection, swept: Sweep) -> None:
         )
     elif found.folds.by == "site":
         st.caption("No site has better held-out figures with its own threshold.")
+
+
+def _with_footage(picked: Selection, swept: Sweep) -> Sweep:
+    footage = footage_of(picked.covered, picked.truth, picked.label)
+    return swept.over(footage, picked.rule.of(picked.label))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
+
+
+def _settings(rule: Rule) -> str:
+    d = rule.default.debounce
+    return (
+        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_s or d.enter_frames} "
+        f"{'samples' if d.enter_s is None else 's'}, "
+        f"exit below {d.exit_threshold:.3f} after {d.exit_s or d.exit_frames} "
+        f"{'samples' if d.exit_s is None else 's'}, "
+        f"merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
+    )
+
+
+def _plateau(found: Recommendation) -> None:
+    """F1 at every threshold, the other settings kept, and where it does as well."""
+    advised = found.advised
+    if advised.curve is None or advised.plateau is None:
+        return
+    curve, plateau = advised.curve.thinned(2000), advised.plateau
+    figure = {"recall": "false_per_hour", "false": "recall"}.get(found.goal.kind, "f1")
+    # From one score that occurs to the next the counts are those of the higher one.
+    chart = go.Figure(
+        go.Scatter(
+            x=curve.thresholds,
+            y=getattr(curve, figure),
+            mode="lines",
+            line={"shape": "hv"},
+            hovertemplate="%{y:.3f} up to %{x:.3f}<extra></extra>",
+        )
+    )
+    chart.add_vrect(
+        x0=plateau.above,
+        x1=plateau.up_to,
+        fillcolor="#7aa6d8",
+        opacity=0.25,
+        line_width=0,
+        annotation_text=plateau.text(),
+        annotation_position="top left",
+    )
+    own = advised.rule.default.debounce.enter_threshold
+    chart.add_vline(x=own, line_dash="dot", annotation_text=f"{own:.2f}")
+    chart.update_layout(
+        xaxis_title="Enter at",
+        yaxis_title=NAMES[figure],
+        xaxis_range=[0, 1],
+        height=240,
+        margin={"l": 50, "r": 10, "t": 30, "b": 40},
+    )
+    st.plotly_chart(chart, key="plateau")
+    st.caption(
+        f"At every score that occurs, the other settings kept: {plateau.text()}. The middle is "
+        f"{plateau.middle:g}."
+    )
 
 
 def _gain(value: float, limits: tuple[float, float]) -> str:

@@ -38,6 +38,12 @@ def current_sweep(app_state: AppState, picked: Selection) -> Sweep | None:
     return _loaded(str(path), path.stat().st_mtime_ns if path.exists() else 0)
 
 
+def sweep_id(app_state: AppState, picked: Selection) -> str:
+    """Another one for each sweep of this choice."""
+    job = _job(app_state, _key(picked))
+    return "" if job is None else str(job.job_id)
+
+
 def show_sweep(app_state: AppState, picked: Selection) -> None:
     """Controls, progress, charts."""
     if not picked.has_coverage:
@@ -89,12 +95,13 @@ def _grid() -> RuleGrid | None:
             )
             values[name] = text
         thresholds = st.slider(
-            "Thresholds (scores that occur)",
+            "Thresholds",
             5,
             200,
             default.thresholds,
             key="keep_thresholds",
             persist_state="session",
+            help="Half of them are scores that occur, half are evenly spaced.",
         )
     try:
         made = {
@@ -281,18 +288,25 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
     best = np.where(np.isfinite(best), best, np.nan)
     ticks = [[f"{v:.3g}" for v in getattr(swept.grid, n)] for n in (across, down)]
     chart = go.Figure(
-        go.Heatmap(z=best, x=ticks[0], y=ticks[1], colorscale="Viridis", reversescale=lowest)
-    )
+        go.Heatmap(z=best, colorscale="Viridis", reversescale=lowest, customdata=_names(*ticks),
+                   hovertemplate="%{customdata}<br>%{z:.3f}<extra></extra>")
+    )  # fmt: skip
     chart.update_layout(
         xaxis_title=title_of(across),
         yaxis_title=title_of(down),
         height=340,
-        xaxis_type="category",
-        yaxis_type="category",
+        # Values that are alike in three digits stay columns of their own.
+        xaxis={"tickvals": list(range(len(ticks[0]))), "ticktext": ticks[0]},
+        yaxis={"tickvals": list(range(len(ticks[1]))), "ticktext": ticks[1]},
         margin={"l": 50, "r": 10, "t": 10, "b": 45},
     )
     st.plotly_chart(chart)
     st.caption(f"The best {plain(what.replace('_', ' '))} over all values of the other settings.")
+
+
+def _names(across: list[str], down: list[str]) -> list[list[str]]:
+    """What a cell of the map is called, row by row."""
+    return [[f"{x} · {y}" for x in across] for y in down]
 
 
 def _curves(picked: Selection) -> None:

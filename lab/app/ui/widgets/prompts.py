@@ -96,7 +96,8 @@ def add_panel(app_state: AppState, run: Run) -> None:
         for j in app_state.engine.jobs()
         if j.kind == "prompts" and j.payload["run_id"] == run.run_id
     ]
-    with st.container(border=True):
+    is_busy = any(job.is_active for job in jobs)
+    with st.popover("looking…" if is_busy else "+ prompt", help="Add prompts to this run"):
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
             return

@@ -14,6 +14,7 @@ export class Stage {
     this.video = root.querySelector("video");
     this.canvas = root.querySelector(".overlay");
     this.message = root.querySelector(".message");
+    this.watch = root.querySelector(".watch");
     this.overlay = new Overlay(model, this);
     this.areBoxesOn = true;
     this.areWeakBoxesOn = false;
@@ -48,9 +49,8 @@ export class Stage {
     this.offset_us = data.browser_offset_us ?? null;
     this.pts_us = data.first_pts_us;
     const [width, height] = data.size_px;
-    this.video.style.aspectRatio = `${width} / ${height}`;
-    // Whole, never stretched.
-    this.canvas.parentElement.style.maxWidth = `calc(62vh * ${width / height})`;
+    // The picture is shown whole, and never stretched.
+    this.watch.style.setProperty("--ratio", width / height);
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
     if (data.src) this.video.src = data.src;
     else this.video.removeAttribute("src");

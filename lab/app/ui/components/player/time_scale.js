@@ -19,6 +19,13 @@ export class TimeScale {
     this.full = [this.from, this.to];
   }
 
+  // With a quarter of it at either side.
+  showStretch(from_s, to_s) {
+    const middle_s = (from_s + to_s) / 2;
+    this.zoom((1.5 * (to_s - from_s)) / this.span, middle_s);
+    this.pan((middle_s - (this.from + this.to) / 2) / this.span);
+  }
+
   x(time_s) {
     return ((time_s - this.from) / this.span) * this.width;
   }

@@ -7,7 +7,8 @@ import streamlit as st
 # The component takes what is left, and no less than it needs: in a lower window the page scrolls.
 _STYLE = """
 <style>
-.stMainBlockContainer { padding: 68px 16px 8px; height: 100dvh; max-width: none; }
+header.stAppHeader { height: 56px; min-height: 56px; }
+.stMainBlockContainer { padding: 60px 16px 8px; height: 100dvh; max-width: none; }
 .stMainBlockContainer > .stVerticalBlock { height: 100%; gap: 8px; flex-wrap: nowrap; }
 .stMainBlockContainer > .stVerticalBlock > * { flex-shrink: 0; }
 .stMainBlockContainer > .stVerticalBlock > .st-key-player {
@@ -20,7 +21,8 @@ _STYLE = """
 .st-key-context button { white-space: nowrap; }
 [data-testid="stPopoverBody"] { min-width: min(560px, 92vw); }
 @media (max-height: 800px) {
-  .stMainBlockContainer { padding: 60px 16px 4px; }
+  header.stAppHeader { height: 48px; min-height: 48px; }
+  .stMainBlockContainer { padding: 48px 16px 4px; }
   .stMainBlockContainer > .stVerticalBlock { gap: 4px; }
 }
 </style>

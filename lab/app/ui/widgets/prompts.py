@@ -102,7 +102,7 @@ def add_panel(app_state: AppState, run: Run) -> None:
             _joint(run)
             return
         rejected = _rejected(run, jobs[0]) if jobs else None
-        left, right = st.columns([5, 1], vertical_alignment="bottom")
+        left, right = st.columns([5, 2], vertical_alignment="bottom")
         with left:
             has = [x for x in run.labels if x not in run.log.adding]
             listed = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")

@@ -5,7 +5,8 @@ import { seconds } from "./formatting.js";
 const ANOTHER = "+"; // the option with which a new label is typed
 const MOST_MARKS = 200;
 const KEYS =
-  "M marks the start and the end, C what was watched, V the whole clip. Esc drops a mark that was begun.";
+  "M marks the start and the end, C what was watched, V the whole clip. " +
+  "Esc drops a mark that was begun.";
 
 export class AnnotatePanel {
   constructor(marking, modes, root) {

@@ -10,8 +10,8 @@ export function seconds(s) {
   return sign + (minutes ? `${minutes}:${rest.padStart(5, "0")}` : `${rest} s`);
 }
 
-// When it was, such as 2026-05-01 18:30:07. start_ms: the clip's time 0 by its own clock, read as if
-// that were UTC; "" where it is not known.
+// When it was, such as 2026-05-01 18:30:07; "" where that is not known. start_ms: the clip's time 0
+// by local time, as if that were UTC.
 export function wallTime(start_ms, pts_s) {
   if (start_ms === null || start_ms === undefined) return "";
   const text = new Date(start_ms + Math.floor(pts_s * 1000)).toISOString();

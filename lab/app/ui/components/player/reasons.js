@@ -3,6 +3,7 @@ import { element, note } from "./elements.js";
 import { seconds } from "./formatting.js";
 import { TRACK_PX } from "./timeline.js";
 
+const WHY_PX = 19; // the height of the line
 const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
 const DECISIONS = {
   opened: "opened",
@@ -73,14 +74,16 @@ export class Reasons {
     this.placeWhy(asked.label, sample_s ?? pts_s);
   }
 
-  // At the top of the label's lane, beside the playhead on the side that has more room.
+  // At the foot of the label's lane, beside the playhead on the side that has more room.
   placeWhy(label, at_s) {
     const { scale } = this.timeline;
     const x = Math.max(0, Math.min(scale.width, scale.x(at_s)));
     const isLeft = x > scale.width / 2;
     const lane = Math.max(0, this.model.trackLabels().indexOf(label));
+    const { scrollTop, clientHeight } = this.why.parentElement;
+    const foot = (lane + 1) * TRACK_PX - WHY_PX;
     const { style } = this.why;
-    style.top = `${lane * TRACK_PX + 1}px`;
+    style.top = `${Math.max(scrollTop, Math.min(foot, scrollTop + clientHeight - WHY_PX))}px`;
     style.left = isLeft ? "auto" : `${x + 4}px`;
     style.right = isLeft ? `${scale.width - x + 4}px` : "auto";
     style.maxWidth = `${(isLeft ? x : scale.width - x) - 4}px`;

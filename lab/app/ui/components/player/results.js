@@ -1,6 +1,6 @@
 // The figures and the table of sightings.
 import { isWithin } from "./clip_time.js";
-import { button, element, tableHead } from "./elements.js";
+import { button, element, figureElement, tableHead } from "./elements.js";
 import { counted, rate, seconds } from "./formatting.js";
 import { verdictOn } from "./verdicts.js";
 
@@ -47,11 +47,16 @@ export class Results {
   // The head of the list: how many, and the button that makes it a table and back.
   buildListing() {
     this.listing = element("span");
-    this.enlarge = button("⤢", "All columns, over the whole width", () => {
-      this.enlarge.setAttribute("aria-pressed", this.list.classList.toggle("is-table"));
-    });
-    this.enlarge.setAttribute("aria-pressed", false);
+    this.enlarge = button("⤢", "All columns, over the whole width", () => this.toggleTable());
     this.list.prepend(element("div", { className: "listing" }, this.listing, this.enlarge));
+    const open = button("Sightings", "The list of sightings", () => this.toggleTable());
+    open.className = "only-narrow";
+    this.root.querySelector(".figures").append(open);
+  }
+
+  toggleTable() {
+    this.list.classList.toggle("is-table");
+    this.enlarge.textContent = this.list.classList.contains("is-table") ? "✕" : "⤢";
   }
 
   // Nothing of the run before is left.
@@ -184,11 +189,6 @@ export function labelText({ label, sightings, presence_s, alerts_per_hour, most_
   const alerts = `${rate(alerts_per_hour, 1)} alerts an hour`;
   const found = `${counted(sightings, "sighting")}, ${seconds(presence_s)}`;
   return `${label}: ${found}, ${alerts}, most at once ${most_at_once}`;
-}
-
-export function figureElement(value, text) {
-  const b = element("b", { textContent: value });
-  return element("div", { className: "figure" }, b, " ", element("span", { textContent: text }));
 }
 
 // [value, what it is] of the figures that are always in sight.

@@ -1,5 +1,5 @@
 // The figures of the rule against the annotations.
-import { element, note, tableHead } from "./elements.js";
+import { element, figureElement, note, tableHead } from "./elements.js";
 import { rate, seconds } from "./formatting.js";
 
 const KINDS = {
@@ -60,7 +60,7 @@ export class TruthFigures {
     const whole_s = (data.end_us - data.first_pts_us) / 1e6;
     const percent = watchedPercent(labels, whole_s);
     const of = ["precision", "recall"].map((name) => rateFigure(overall, name));
-    return [...of, figure(`${percent} %`, "watched")];
+    return [...of, figureElement(`${percent} %`, "watched")];
   }
 
   parts(truth) {
@@ -97,19 +97,13 @@ export function watchedPercent(labels, whole_s) {
   return most_s > 0 ? Math.min(100, Math.round((100 * watched_s) / most_s)) : 0;
 }
 
-function figure(value, text, title = "") {
-  const b = element("b", { textContent: value });
-  const what = element("span", { textContent: ` ${text}` });
-  return element("div", { className: "figure", title }, b, what);
-}
-
 function rateFigure(overall, name) {
   const value = overall[name];
   const limits = overall[`${name}_interval`];
   const why = overall.refused?.[name] || "nothing to divide by";
   const interval = limits ? `[${limits.map((limit) => rate(limit)).join(", ")}]` : "";
   const title = value === null ? why : "with its 95 % interval";
-  return figure(rate(value), `${name} ${interval}`.trim(), title);
+  return Object.assign(figureElement(rate(value), `${name} ${interval}`.trim()), { title });
 }
 
 function figureTable({ labels, overall, macro }) {

@@ -21,13 +21,15 @@ def most_at_once(
     A box counts from the label's enter threshold on, where its box filter lets it through; so it is
     1 or more. media: with `width_px` and `height_px`.
     """
-    counts = {label: _counts(log, label, rule, media) for label in {s.label for s in sightings}}
-    found = []
-    for s in sightings:
-        first = int(np.searchsorted(log.pts_us, s.onset_us))
-        last = int(np.searchsorted(log.pts_us, s.offset_us, side="right"))
-        found.append(int(counts[s.label][first:last].max(initial=0)))
-    return found
+    found = np.zeros(len(sightings), np.int64)
+    for label in {s.label for s in sightings}:
+        at = [i for i, s in enumerate(sightings) if s.label == label]
+        onsets = np.searchsorted(log.pts_us, [sightings[i].onset_us for i in at])
+        ends = np.searchsorted(log.pts_us, [sightings[i].offset_us for i in at], side="right")
+        counts = np.append(_counts(log, label, rule, media), 0)  # an end may lie behind the last
+        between = np.column_stack([onsets, ends]).ravel()
+        found[at] = np.maximum.reduceat(counts, between)[::2]
+    return found.tolist()
 
 
 def _counts(log: ScoreLog, label: str, rule: Rule, media: Mapping[str, Any]) -> np.ndarray:

@@ -22,11 +22,11 @@ def run(tmp_path):
     found = [
         [],
         cats(0.9),
-        cats(0.9, 0.8) + [("dog", 0.9, RIGHT)],
+        [*cats(0.9, 0.8), ("dog", 0.9, RIGHT)],
         cats(0.9),
         [],
         cats(0.9, 0.8, 0.7, 0.2),
-        cats(0.9) + cats(0.9, box=RIGHT),
+        [*cats(0.9), *cats(0.9, box=RIGHT)],
         [],
     ]
     return make_box_run(tmp_path, found, ["cat", "dog"], every_s=1.0)

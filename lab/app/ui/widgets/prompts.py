@@ -96,8 +96,7 @@ def add_panel(app_state: AppState, run: Run) -> None:
         for j in app_state.engine.jobs()
         if j.kind == "prompts" and j.payload["run_id"] == run.run_id
     ]
-    is_busy = any(job.is_active for job in jobs)
-    with st.popover("looking…" if is_busy else "+ prompt", help="Add prompts to this run"):
+    with st.popover("+ prompt", icon=_icon(jobs), key="more_prompts"):
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
             return
@@ -121,6 +120,13 @@ def add_panel(app_state: AppState, run: Run) -> None:
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
             _unfinished(app_state, run, left_over, from_s)
+
+
+def _icon(jobs: list[Job]) -> str | None:
+    """Of the newest job, while there is something to know of it."""
+    if not jobs or not (jobs[0].is_active or jobs[0].error):
+        return None
+    return ":material/hourglass_top:" if jobs[0].is_active else ":material/error:"
 
 
 def _rejected(run: Run, job: Job) -> list[str] | None:

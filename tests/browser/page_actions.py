@@ -91,12 +91,15 @@ def set_slider(page, name, value):
 
 
 def open_popover(page, name):
-    """Open one of the page's popovers, unless it is open."""
+    """Open one of the page's popovers, unless it is open; another one is closed."""
+    button = page.get_by_test_id("stPopover").get_by_role("button", name=name)
     for _ in range(6):
         settled(page)
-        if page.get_by_test_id("stPopoverBody").is_visible():
+        if button.get_attribute("aria-expanded") == "true":
             return
-        page.get_by_test_id("stPopover").get_by_role("button", name=name).click()
+        if page.get_by_test_id("stPopoverBody").is_visible():
+            close_popover(page)
+        button.click()
         try:
             page.get_by_test_id("stPopoverBody").wait_for(timeout=3000)
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 # The component takes what is left, and no less than it needs: in a lower window the page scrolls.
+# Messages come up below, where they cover no button of the line.
 _STYLE = """
 <style>
 header.stAppHeader { height: 56px; min-height: 56px; }
@@ -20,6 +21,7 @@ header.stAppHeader { height: 56px; min-height: 56px; }
 .st-key-context > * { min-width: 0; }
 .st-key-context button { white-space: nowrap; }
 [data-testid="stPopoverBody"] { min-width: min(560px, 92vw); }
+[data-testid="stToastContainer"] { top: auto; bottom: 56px; }
 @media (max-height: 800px) {
   header.stAppHeader { height: 48px; min-height: 48px; }
   .stMainBlockContainer { padding: 48px 16px 4px; }

@@ -2,10 +2,10 @@
 import { CAPTION_PX, placeCaptions } from "./captions.js";
 import { NEAR_US } from "./clip_time.js";
 import { contextOf } from "./elements.js";
+import { shortened } from "./formatting.js";
 
 const LONGEST_GAP_US = 3e6; // after that, the last sample says nothing about the picture
 const MOST_SCORES = 8;
-const LONGEST_TEXT = 30;
 const LABEL_FONT = "600 12px sans-serif";
 const FLAG_FONT = "600 13px sans-serif";
 const INCLUDED = "#22c55e";
@@ -142,10 +142,6 @@ function levelOf(confidence, { debounce }) {
 function captionOf({ label, confidence, text }) {
   const read = text && text !== label ? ` “${shortened(text)}”` : "";
   return `${shortened(label)} ${confidence.toFixed(2)}${read}`;
-}
-
-function shortened(text) {
-  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
 }
 
 function drawBox(g, { x, top, right, bottom, level, line }) {

@@ -1,6 +1,6 @@
 // Why: the rule's state at the playhead, and each of its decisions, from the server.
 import { element, note } from "./elements.js";
-import { seconds } from "./formatting.js";
+import { seconds, shortened } from "./formatting.js";
 import { TRACK_PX } from "./timeline.js";
 
 const WHY_PX = 19; // the height of the line
@@ -68,7 +68,7 @@ export class Reasons {
     const answer = await this.model.requests.post("explain", "/api/explain", { ...asked, pts_s });
     if (!answer?.ok) return;
     const { state, reason, pts_s: sample_s } = answer.body;
-    const text = `Why, ${asked.label} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
+    const text = `Why, ${shortened(asked.label)} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);
     this.why.title = text + reason;
     this.placeWhy(asked.label, sample_s ?? pts_s);

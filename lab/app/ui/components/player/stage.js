@@ -75,7 +75,8 @@ export class Stage {
     if (this.video.readyState === 0) return; // a frame of the clip before: this one is not loaded
     if (this.offset_us === null) this.measureOffset(media_us);
     this.pts_us = media_us - this.offset_us;
-    if (this.loop && this.pts_us > this.loop[1] * 1e6 + 1000) this.seek(this.loop[0]);
+    const isBeyondLoop = this.loop && this.pts_us > this.loop[1] * 1e6 + 1000;
+    if (isBeyondLoop && !this.video.paused) this.seek(this.loop[0]);
     this.draw();
     this.model.emit("time");
   }

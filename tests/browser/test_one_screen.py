@@ -1,6 +1,7 @@
 """Video, timeline, rule and figures are on one screen, measured in a real Chromium."""
 
 import itertools
+from datetime import datetime
 
 import pytest
 
@@ -93,14 +94,34 @@ def test_everything_is_on_one_screen(page, server, samples, tmp_path, recipe):
         assert picture["bottom"] - picture["top"] >= LEAST_VIDEO_PX[height]
         ratio = (picture["right"] - picture["left"]) / (picture["bottom"] - picture["top"])
         assert abs(ratio - 640 / 360) < 0.02
-        # No strip is left empty: the list ends where the lines below it end.
-        assert abs(watched[".rows"]["right"] - watched[".transport"]["right"]) < 1
+    for shape in (9 / 16, 1, 4 / 3, 21 / 9):
+        page.locator(".lab .watch").evaluate(f"e => e.style.setProperty('--ratio', {shape})")
+        assert_no_strip_is_left(boxes(page, [".frame", ".stage", ".picture", ".rows"]), shape)
+
+
+def assert_no_strip_is_left(found, shape):
+    """The picture is whole in its black stage, and stage and list take all the room."""
+    frame, stage, picture, rows = found.values()
+    width = picture["right"] - picture["left"]
+    assert abs(width / (picture["bottom"] - picture["top"]) - shape) < 0.02
+    assert picture["left"] >= stage["left"] - 0.5
+    assert picture["right"] <= stage["right"] + 0.5
+    assert picture["top"] >= stage["top"] - 0.5
+    assert picture["bottom"] <= stage["bottom"] + 0.5
+    assert abs(stage["left"] - frame["left"]) < 1
+    assert abs(rows["left"] - stage["right"] - 8) < 1
+    assert abs(rows["right"] - frame["right"]) < 1
+    assert stage["bottom"] - stage["top"] == rows["bottom"] - rows["top"]
 
 
 def test_long_labels_and_the_mode_for_annotating_fit_as_well(page, server, samples, tmp_path):
     run = made_run(tmp_path, samples, LONG, prompt_mode="independent")
+    run.store.edit_media(
+        run.media["media_id"], start_utc=datetime(2026, 5, 1, 23, 30), utc_offset_s=7200
+    )
     page.goto(f"{server.url}/tune?run={run.run_id}")
     wait_for_sightings(page)
+    page.locator(".lab .wall").get_by_text("2026-05-02 01:30:00").wait_for()
     page.set_viewport_size({"width": 1280, "height": 720})
     assert_on_one_screen(page, [*WATCHED, *LEFT[1:], ".side"], 1280, 720)
     page.get_by_role("button", name="Annotate", exact=True).click()

@@ -6,7 +6,6 @@ from lab.app.ui.pages.tune import tune
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
-st.title("Tune")
 try:
     tune()
 except LabError as error:

@@ -190,6 +190,27 @@ def make_run(folder, scores, every_s=0.2, name="clip", label="x", site=None, flo
     return run
 
 
+def make_box_run(folder, found, labels, every_s=0.2, media=None, **recipe):
+    """A finished run in a real store whose detector found these boxes.
+
+    found: for each sample, its boxes as (label, confidence, (x1, y1, x2, y2)). media: the clip; by
+    default one that is nowhere.
+    """
+    from lab.formats.detections.earlier import Sample
+    from lab.formats.detections.write_run import write_run
+    from lab.store.store import Store
+
+    media = media or make_media("boxes", len(found) * every_s)
+    step_us = round(every_s * 1e6)
+    samples = [
+        Sample(i, media.first_pts_us + i * step_us, make_detections(*boxes))
+        for i, boxes in enumerate(found)
+    ]
+    detector = {"detector": "made", "labels": list(labels), "score_floor": 0.05, **recipe}
+    store = Store(Path(folder) / "store")
+    return write_run(store, media, detector, samples, every_s=every_s, threshold=0.5)
+
+
 def make_truth(run, *present, label="x"):
     """Truth of a run whose whole media was watched; present: (start_s, end_s)."""
     from lab.annotation import Annotation

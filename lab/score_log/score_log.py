@@ -85,10 +85,6 @@ class ScoreLog(LoggedSamples):
         self, label: str, passes: Callable[[np.ndarray], np.ndarray] | None = None
     ) -> np.ndarray:
         """As `scores`, with one for every sample: 0 where the label was not analysed."""
-        if label not in self.labels:
-            raise SettingError(
-                f"the run has no label {label!r}; {closest(label, list(self.labels))}"
-            )
         rows = self._rows_of(label)
         sample, confidence = self.sample[rows], self.confidence[rows]
         if passes is not None:
@@ -97,6 +93,23 @@ class ScoreLog(LoggedSamples):
         scores = np.zeros(len(self.pts_us), np.float32)
         np.maximum.at(scores, sample, confidence)
         return scores
+
+    def box_counts(
+        self,
+        label: str,
+        least: float,
+        passes: Callable[[np.ndarray], np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """How many boxes of the label have a confidence of at least `least` on each sample: int64,
+        shape (n,).
+
+        passes: as for `scores`. Raises SettingError for a label that the run does not have.
+        """
+        rows = self._rows_of(label)
+        rows = rows[self.confidence[rows] >= least]
+        if passes is not None:
+            rows = rows[passes(self.box_xyxy_px[rows])]
+        return np.bincount(self.sample[rows], minlength=len(self.pts_us))
 
     @property
     def nbytes(self) -> int:
@@ -139,6 +152,10 @@ class ScoreLog(LoggedSamples):
 
     def _rows_of(self, label: str) -> np.ndarray:
         """The positions of the label's detections, so that no other label's are touched."""
+        if label not in self.labels:
+            raise SettingError(
+                f"the run has no label {label!r}; {closest(label, list(self.labels))}"
+            )
         order, begins = self._by_label
         at = self.labels.index(label)
         return order[begins[at] : begins[at + 1]]

@@ -88,3 +88,33 @@ def set_slider(page, name, value):
                        e.dispatchEvent(new Event('change', {bubbles: true})); }""",
         str(value),
     )
+
+
+def open_popover(page, name):
+    """Open one of the page's popovers, unless it is open; another one is closed."""
+    button = page.get_by_test_id("stPopover").get_by_role("button", name=name)
+    for _ in range(6):
+        settled(page)
+        if button.get_attribute("aria-expanded") == "true":
+            return
+        if page.get_by_test_id("stPopoverBody").is_visible():
+            close_popover(page)
+        button.click()
+        try:
+            page.get_by_test_id("stPopoverBody").wait_for(timeout=3000)
+            return
+        except NotShown:
+            pass
+    raise AssertionError(f"the popover {name!r} does not open")
+
+
+def close_popover(page):
+    page.keyboard.press("Escape")
+    page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
+
+
+def wait_for_code(page, text):
+    """The page's code has this text: so Python has got the rule that the player shows."""
+    open_popover(page, "Code")
+    page.get_by_text(text).first.wait_for()
+    close_popover(page)

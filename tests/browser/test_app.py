@@ -15,8 +15,10 @@ from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
     choose_sample,
+    open_popover,
     pick,
     set_slider,
+    wait_for_code,
     wait_for_sightings,
 )
 from tests.browser.server import Server
@@ -95,25 +97,27 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     wait_for_sightings(page, 2)
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 0)
-    page.get_by_text("enter_threshold=0.99").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.99")
     pick(
         page,
         page.get_by_label("Run", exact=True).first,
         page.get_by_role("option").filter(has_text=second.run_id),
     )
     wait_for_sightings(page, 2)
-    page.get_by_text("enter_threshold=0.4").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.4")
     shown = page.locator(LAB).get_attribute("data-rule-hash")
     page.get_by_role("button", name="Save sightings").click()
     page.get_by_text("2 sightings saved").wait_for()
     assert {r["rule_hash"] for r in store.sightings()} == {shown}
+    open_popover(page, "Rules")
     pick(page, page.get_by_label("Saved rules"), page.get_by_role("option", name="strict"))
+    open_popover(page, "Rules")
     page.get_by_role("button", name="Load 'strict'").click()
-    page.get_by_text("enter_threshold=0.91").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.91")
     wait_for_rule(page, strict.rule_hash)
     page.get_by_role("link", name="Source").click()
     page.get_by_role("link", name="Tune").click()
-    page.get_by_text("enter_threshold=0.91").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.91")
     assert second.run_id in page.url
 
 

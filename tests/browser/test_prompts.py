@@ -14,11 +14,13 @@ from tests.browser.page_actions import (
     attributes,
     choose_sample,
     follow,
+    open_popover,
     pick,
     set_slider,
     settled,
     until,
     wait_for,
+    wait_for_code,
     wait_for_sightings,
 )
 
@@ -76,8 +78,9 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
 
     page.goto(f"{server.url}/tune?run={before.run_id}")
     wait_for_sightings(page)
+    open_popover(page, "+ prompt")
     type_chip(page, "Add prompts", "person")
-    settled(page)
+    open_popover(page, "+ prompt")
     page.get_by_role("button", name="Look for them").click()
     until(page, lambda: labels_of(page) == ["cat", "dog", "person"], 120)
     until(page, lambda: len(store.run(before.run_id)["recipe"]["labels"]) == 3, 60)
@@ -135,6 +138,8 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
         progress=False,
     )
     page.goto(f"{server.url}/tune?run={run.run_id}")
+    wait_for_sightings(page)
+    open_popover(page, "+ prompt")
     expect(page.get_by_text("other prompts need a new run")).to_be_visible()
     page.get_by_role("button", name="Start another run with other prompts").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
@@ -168,15 +173,19 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     page.goto(f"{server.url}/tune?run={runs['yolo'].run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.77)
-    page.get_by_text("enter_threshold=0.77").first.wait_for()
-    page.get_by_test_id("stButtonGroup").get_by_text("motion", exact=True).click()
+    wait_for_code(page, "enter_threshold=0.77")
+    pick(
+        page,
+        page.get_by_label("Analyses of this pass").first,
+        page.get_by_role("option", name="motion"),
+    )
     wait_for(page, "rule-hash", runs["motion"].default_rule.rule_hash)
     pick(
         page,
         page.get_by_label("Run", exact=True).first,
         page.get_by_role("option").filter(has_text=runs["yolo"].run_id),
     )
-    page.get_by_text("enter_threshold=0.77").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.77")
 
 
 def test_refused_prompts_stay_as_chips(weights, server, page, samples):
@@ -185,7 +194,10 @@ def test_refused_prompts_stay_as_chips(weights, server, page, samples):
         image_size=320, every_s=2.0, store=server.store, progress=False,
     )  # fmt: skip
     page.goto(f"{server.url}/tune?run={run.run_id}")
+    wait_for_sightings(page)
+    open_popover(page, "+ prompt")
     type_chip(page, "Add prompts", "chair", "zebra swimming")
+    open_popover(page, "+ prompt")
     until(page, lambda: chips(page) == ["chair", "zebra swimming"])
     page.get_by_role("button", name="Look for them").click()
     # The worker loads torch and the checkpoint first, which takes long where cores are busy.

@@ -8,7 +8,15 @@ from nbclient import NotebookClient
 
 import lab
 from lab.store.store import Store
-from tests.browser.page_actions import LAB, pick, set_slider, until, wait_for, wait_for_sightings
+from tests.browser.page_actions import (
+    LAB,
+    open_popover,
+    pick,
+    set_slider,
+    until,
+    wait_for,
+    wait_for_sightings,
+)
 
 
 def playhead(page) -> float:
@@ -70,8 +78,10 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
         page, lambda: abs(float(page.locator(LAB).get_attribute("data-f1") or -1) - python) < 1e-9
     )
     page.wait_for_timeout(500)
+    open_popover(page, "Rules")
     page.get_by_label("Name of the rule").fill("too strict")
     page.keyboard.press("Enter")
+    open_popover(page, "Rules")
     page.get_by_role("button", name="Save rule").click()
     page.get_by_text("saved, with an entry").wait_for()
 
@@ -86,8 +96,10 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_role("button", name="Load the recommended rule on Tune").click()
     wait_for_sightings(page, 6)
     wait_for(page, "f1", "1")
+    open_popover(page, "Rules")
     page.get_by_label("Name of the rule").fill("recommended")
     page.keyboard.press("Enter")
+    open_popover(page, "Rules")
     page.get_by_role("button", name="Save rule").click()
     page.get_by_text("saved, with an entry").wait_for()
 
@@ -134,7 +146,9 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samp
     assert (mark.origin, mark.start_us) == ("accepted", found[0].onset_us)
     assert sorted(v.verdict for v in store.verdicts()) == ["accepted", "rejected"]
     # Precision is known from verdicts; recall is refused.
+    page.get_by_role("button", name="Figures").click()
     page.get_by_text("no stretch was watched for it").wait_for()
+    page.get_by_role("button", name="Close").click()
 
     line = page.locator("canvas.timeline").bounding_box()
     media = run.media
@@ -159,7 +173,7 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples)
     page.locator(LAB).focus()
     page.keyboard.press("h")
     assert page.locator(".rows").evaluate("e => getComputedStyle(e).visibility") == "hidden"
-    page.get_by_text("Blind: what the detector saw").wait_for()
+    page.locator(".rates").get_by_text("Blind: what the detector saw").wait_for()
     # What blind hides cannot be found by keys either.
     before = playhead(page)
     for key in ("]", "l", "y"):
@@ -169,7 +183,7 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples)
     page.get_by_text("Blind: sightings are hidden").wait_for()
     assert Store(server.store).verdicts() == []
     page.reload()
-    page.get_by_text("Blind: what the detector saw").wait_for()
+    page.locator(".rates").get_by_text("Blind: what the detector saw").wait_for()
     page.locator(LAB).focus()
     page.keyboard.press("h")
     until(

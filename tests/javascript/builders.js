@@ -173,6 +173,7 @@ export function makeSighting(label, onset_s, offset_s, changes = {}) {
     censored_left: false,
     censored_right: false,
     close_reason: "exit",
+    most_at_once: 1,
     ...changes,
   };
 }
@@ -194,6 +195,7 @@ export function makeAnswer(sightings = [], changes = {}) {
       gaps: 0,
       alerts_per_hour: 0,
       alerts: 0,
+      most_at_once: 0,
       by_label: [],
     },
     ...changes,

@@ -74,16 +74,26 @@ export function playerPage() {
   return make(
     "div",
     "lab",
-    make("div", "stage", make("video"), make("canvas", "overlay"), make("div", "message")),
+    make("div", "question"),
+    make(
+      "div",
+      "watch",
+      make(
+        "div",
+        "stage",
+        make("div", "picture", make("video"), make("canvas", "overlay")),
+        make("div", "message"),
+      ),
+      make("div", "rows", make("table")),
+    ),
     make("div", "transport"),
-    make("div", "side"),
-    make("canvas", "timeline"),
-    make("div", "annotate"),
-    make("div", "truth"),
-    make("div", "why"),
-    make("div", "decided"),
+    make("canvas", "overview"),
+    make("div", "lanes", make("canvas", "timeline"), make("div", "why")),
     make("div", "figures"),
-    make("div", "rows", make("table")),
+    make("div", "annotate"),
+    make("div", "side"),
+    make("div", "marks"),
+    make("div", "drawer", make("div", "numbers"), make("div", "truth"), make("div", "decided")),
   );
 }
 

@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { component } from "./components.js";
 
-const { counted, rate, seconds, ticks } = await component("player/formatting.js");
+const { counted, rate, seconds, ticks, wallTime } = await component("player/formatting.js");
 
 test("times below a minute are seconds, others minutes and seconds", () => {
   assert.equal(seconds(0), "0.00 s");
@@ -64,4 +64,12 @@ test("ticks are multiples of their step, however many there are", () => {
   assert.ok(all.some((tick) => tick.text === "2:00.0"));
   assert.ok(all.every((tick) => !tick.text.includes(":60")));
   assert.ok(all.every((tick) => tick.time_s >= 119.5 - 1e-6 && tick.time_s <= 120.5));
+});
+
+test("the time of day is that of the clip's clock", () => {
+  const start_ms = Date.UTC(2026, 4, 1, 23, 59, 58);
+  assert.equal(wallTime(start_ms, 0), "2026-05-01 23:59:58");
+  assert.equal(wallTime(start_ms, 2.5), "2026-05-02 00:00:00");
+  assert.equal(wallTime(null, 3), "");
+  assert.equal(wallTime(undefined, 3), "");
 });

@@ -148,6 +148,16 @@ test("a loop goes back to its onset, and along with a jump", () => {
   assert.equal(page.player.stage.loop, null);
 });
 
+test("a loop holds what plays, and lets who steps look beyond it", () => {
+  const { stage } = page.player;
+  stage.loop = [1, 2];
+  page.showFrame(2.5);
+  assert.equal(stage.target_s, undefined);
+  stage.video.paused = false;
+  page.showFrame(2.5);
+  assert.equal(stage.target_s, 1);
+});
+
 test("keys are a field's own while it is used, but not a slider's letters", () => {
   const field = make("input");
   assert.equal(page.press("m", { path: [field, page.player.root] }).defaultPrevented, false);

@@ -6,13 +6,15 @@ import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer, settle } from "./fake_server.js";
 
-const { figureTexts, labelText, sightingTexts } = await component("player/results.js");
+const { countTexts, figureTexts, labelText, sightingTexts } = await component("player/results.js");
+const { watchedPercent } = await component("player/truth_figures.js");
 const { default: show } = await component("player/main.js");
 
 const FIGURES = makeAnswer([makeSighting("cat", 1, 2)]).figures;
 
 test("a sighting is its times, its peak and its alert", () => {
-  const sighting = makeSighting("cat", 1, 63.5, { peak_confidence: 0.876, alert_s: 1.2 });
+  const changes = { peak_confidence: 0.876, alert_s: 1.2, most_at_once: 3 };
+  const sighting = makeSighting("cat", 1, 63.5, changes);
   assert.deepEqual(sightingTexts(sighting), [
     "cat",
     "1.00 s",
@@ -20,6 +22,7 @@ test("a sighting is its times, its peak and its alert", () => {
     "1:02.50",
     "0.88",
     "1.20 s",
+    3,
   ]);
 });
 
@@ -37,6 +40,12 @@ test("figures say of what they are", () => {
     ["1.00 s", "presence (at most 2.00 s)"],
     ["10.00 s", "analysed: 10 samples, 0 failed, 0 gaps"],
     ["0.0", "alerts an hour (3 in all)"],
+    [0, "most at once: boxes of one label on one sample"],
+  ]);
+  assert.deepEqual(countTexts({ sightings: 1, presence_s: 61, most_at_once: 2 }), [
+    [1, "sighting"],
+    ["1:01.00", "present"],
+    [2, "at once"],
   ]);
 });
 
@@ -48,7 +57,8 @@ test("gated samples are named where there was a gate", () => {
 test("a rate of no time is a dash", () => {
   assert.equal(figureTexts({ ...FIGURES, alerts_per_hour: null }, false)[3][0], "–");
   const label = { label: "cat", sightings: 1, presence_s: 3, alerts_per_hour: null };
-  assert.equal(labelText(label), "cat: 1 sighting, 3.00 s, – alerts an hour");
+  const text = "cat: 1 sighting, 3.00 s, – alerts an hour, most at once 2";
+  assert.equal(labelText({ ...label, most_at_once: 2 }), text);
 });
 
 let server;
@@ -175,6 +185,45 @@ test("figures against the annotations have intervals, signs and reasons", async 
   assert.match(part(".truth").textContent, /no stretch was watched for it.*of one clip/);
   assert.match(part(".moments").textContent, /ends late 1:01\.00and 4 more/);
   assert.equal(parentElement.player.root.dataset.f1, 0.5);
+  const rates = part(".rates").children.map((figure) => figure.textContent);
+  assert.deepEqual(rates, ["0.75 precision [0.20, 0.99]", "– recall", "100 % watched"]);
+  assert.equal(part(".rates").children[1].title, "no stretch was watched for it");
+});
+
+test("watched is the share of the clip, over all labels", () => {
+  assert.equal(watchedPercent({ cat: { covered_s: 5 }, dog: { covered_s: 0 } }, 10), 25);
+  assert.equal(watchedPercent({ cat: { covered_s: 0 } }, 0), 0);
+});
+
+test("the list becomes a table and a list again", async () => {
+  await answer(makeAnswer([makeSighting("cat", 1, 2, { most_at_once: 4 })]));
+  const [row] = part(".rows").querySelectorAll("tr.sighting");
+  assert.equal(row.querySelector("td.most").textContent, "4");
+  const toggle = part(".listing").querySelector("button");
+  toggle.click();
+  assert.equal(part(".rows").classList.contains("is-table"), true);
+  toggle.click();
+  assert.equal(part(".rows").classList.contains("is-table"), false);
+});
+
+test("decisions are asked for while their drawer is open", async () => {
+  await answer(makeAnswer([]));
+  const asked = () => server.to("/api/decisions").length;
+  assert.equal(asked(), 0);
+  assert.equal(part(".drawer").hidden, true);
+  const opener = (text) =>
+    part(".figures")
+      .querySelectorAll("button")
+      .find((one) => one.textContent === text);
+  opener("Decisions").click();
+  assert.equal(asked(), 1);
+  assert.deepEqual([part(".drawer").hidden, part(".decided").hidden], [false, false]);
+  opener("Figures").click();
+  assert.deepEqual([part(".truth").hidden, part(".decided").hidden], [false, true]);
+  await answer(makeAnswer([]));
+  assert.equal(asked(), 1);
+  opener("Figures").click();
+  assert.equal(part(".drawer").hidden, true);
 });
 
 test("a refused rule is said in the panel, and the old table is marked", async () => {

@@ -17,6 +17,7 @@ from lab.errors import LabError, NotFoundError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
+from lab.rules.most_at_once import most_at_once
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log import spans
@@ -213,26 +214,38 @@ class AppState:
         """
         run = self.run(run_id)
         sightings = run.find(rule)
+        most = most_at_once(sightings, run.log, rule, media=run.media)
         effort = run.effort()
         hours = effort.analysed_s / 3600
         return {
             "run_id": run.run_id,
-            "sightings": [s.to_dict() for s in sightings],
+            "sightings": [
+                s.to_dict() | {"most_at_once": n} for s, n in zip(sightings, most, strict=True)
+            ],
             "rule_hash": rule.rule_hash,
             "interval_s": run.sample_interval_s,
             "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
             "figures": {
-                **_figures(sightings, hours),
-                "by_label": [
-                    {"label": label, **_figures([s for s in sightings if s.label == label], hours)}
-                    for label in sorted({s.label for s in sightings})
-                ],
+                **_figures(sightings, most, hours),
+                "by_label": _figures_by_label(sightings, most, hours),
                 **effort.to_dict(),
             },
         }
 
 
-def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
+def _figures_by_label(
+    sightings: list[Sighting], most: list[int], hours: float
+) -> list[dict[str, Any]]:
+    by_label: dict[str, tuple[list[Sighting], list[int]]] = {}
+    for s, n in zip(sightings, most, strict=True):
+        found, counts = by_label.setdefault(s.label, ([], []))
+        found.append(s)
+        counts.append(n)
+    return [{"label": label, **_figures(*by_label[label], hours)} for label in sorted(by_label)]
+
+
+def _figures(sightings: list[Sighting], most: list[int], hours: float) -> dict[str, Any]:
+    """most: the largest number of boxes at once of each sighting."""
     alerts = sum(s.alert_us is not None for s in sightings)
     return {
         "sightings": len(sightings),
@@ -240,6 +253,7 @@ def _figures(sightings: list[Sighting], hours: float) -> dict[str, Any]:
         "presence_most_s": _union_s([(s.onset_earliest_us, s.offset_latest_us) for s in sightings]),
         "alerts": alerts,
         "alerts_per_hour": alerts / hours if hours else None,
+        "most_at_once": max(most, default=0),
     }
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from datetime import UTC, timedelta
 from typing import Any, Unpack
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, note_damage, script
@@ -13,6 +16,7 @@ from lab.app.ui.widgets.choices import MOST
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.group_bar import group_bar, say_saved
+from lab.app.ui.widgets.one_screen import one_screen
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
 from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
@@ -34,11 +38,10 @@ _player = st.components.v2.component(
 )
 
 
-def choose_run(app_state: AppState) -> str | None:
-    """The run in the address, or the newest; None if there is none."""
+def choose_run(app_state: AppState, line: DeltaGenerator) -> str | None:
+    """The run in the address, or the newest; None if there is none. line: where the choice goes."""
     state, asked = st.session_state, st.query_params.get("run") or st.session_state.get("tune_run")
-    runs, place = _newest(app_state)
-    is_all = place is st
+    runs, is_all = _newest(app_state, line)
     if not runs and is_all:
         return None
     others = [i for i in {asked, state.get("tune_pick")} if i and i not in runs]
@@ -53,10 +56,11 @@ def choose_run(app_state: AppState) -> str | None:
     if state.tune_pick in named:
         runs = {state.tune_pick: named[state.tune_pick], **runs}
     media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
-    picked = place.selectbox(
+    picked = line.selectbox(
         "Run",
         list(runs),
         key="tune_pick",
+        label_visibility="collapsed",
         format_func=lambda i: (
             f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
@@ -70,26 +74,27 @@ def choose_run(app_state: AppState) -> str | None:
     return picked
 
 
-def _newest(app_state: AppState) -> tuple[dict[str, dict[str, Any]], Any]:
-    """The newest runs with a log, by id; of many those that fit a text that is typed. And where
-    the list goes: on the page where these are all, or beside the box to type in.
+def _newest(app_state: AppState, line: DeltaGenerator) -> tuple[dict[str, dict[str, Any]], bool]:
+    """The newest runs with a log, by id, and whether these are all. Of many, those that fit a text
+    that is typed.
     """
     runs = _with_logs(app_state, limit=MOST + 1)
     if len(runs) <= MOST:
-        return runs, st
-    box, place = st.columns([1, 3], vertical_alignment="bottom")
-    text = box.text_input(
+        return runs, True
+    text = line.text_input(
         "Find run",
         key="tune_find",
         persist_state="session",
-        placeholder="Words of clip, site, detector, labels",
+        placeholder="Clip, site, detector, labels",
         help=f"The list offers the newest {MOST} that fit.",
+        label_visibility="collapsed",
+        width=200,
     )
     if text.strip():
         runs = _with_logs(app_state, text=text, limit=MOST + 1)
     if not runs:
-        box.caption("Nothing fits.")
-    return dict(list(runs.items())[:MOST]), place
+        st.caption("Nothing fits.")
+    return dict(list(runs.items())[:MOST]), False
 
 
 def _with_logs(
@@ -144,6 +149,7 @@ def show_player(
         "first_pts_us": media["first_pts_us"],
         "end_us": media["end_us"],
         "browser_offset_us": media["browser_offset_us"],
+        "start_ms": _start_ms(media),
         "size_px": list(run.size_px),
         "frame_rate": media["frame_rate"],
         "interval_s": run.sample_interval_s,
@@ -157,12 +163,22 @@ def show_player(
     }
     result = _player(
         key="player",
+        height="stretch",
         data=data,
         on_rule_change=lambda: None,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
     )
     return rule_from_player(result.get("rule"), run, rule)
+
+
+def _start_ms(media: Mapping[str, Any]) -> int | None:
+    """When the clip's time 0 was, by local time, in milliseconds as if that were UTC."""
+    if media["start_utc"] is None:
+        return None
+    corrected_s = (media["utc_offset_s"] or 0) + (media["clock_correction_s"] or 0)
+    local = media["start_utc"].replace(tzinfo=UTC) + timedelta(seconds=corrected_s)
+    return round(local.timestamp() * 1000)
 
 
 def sliders() -> list[list[Any]]:
@@ -204,41 +220,49 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
 def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
     st.query_params["rule"] = rule_to_query(rule)
-    left, right = st.columns(2)
-    with left:
-        saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
-        name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
-        first, second = st.columns(2)
-        if first.button("Save rule", disabled=not name.strip(), width="stretch"):
-            by = st.session_state.get("chosen_by") or {}
-            split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
-            save_rule_entry(
-                run, rule, name, app_state.truth.truth_of(run.media["media_id"]), split=split
-            )
-            st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
-        if second.button("Save sightings", type="primary", width="stretch"):
-            count = run.save_sightings(rule, name.strip() or None)
-            say_saved(app_state, run, rule, count)
-        if saved:
-            picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
-            if picked and st.button(f"Load {plain(repr(picked))}"):
-                try:
-                    saved[picked].check_floor(run.recipe["score_floor"])
-                    saved[picked].wanted(run.labels)
-                    load_rule(saved[picked])
-                    st.rerun()
-                except SettingError as error:
-                    st.error(plain(error))
-    with right:
-        python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
-        python.code(as_python(run, rule), language="python")
-        yaml.code(as_yaml(rule), language="yaml")
-        command.code(as_command(run, rule), language="bash")
-        with job:
-            _job(run, rule)
-        st.caption(
-            "Each gives the same sightings. The address of this page contains the run and the rule."
-        )
+    with st.popover("Code", help="The same settings as Python, YAML, command line and job"):
+        _snippets(run, rule)
+    with st.popover("Rules", help="Save this rule, or load one"):
+        _rules(app_state, run, rule)
+    if st.button("Save sightings", type="primary"):
+        count = run.save_sightings(rule, (st.session_state.get("rule_name") or "").strip() or None)
+        say_saved(app_state, run, rule, count)
+
+
+def _rules(app_state: AppState, run: Run, rule: Rule) -> None:
+    name = st.text_input(
+        "Name of the rule", key="rule_name", placeholder="for example: otters, strict"
+    )
+    if st.button("Save rule", disabled=not name.strip(), width="stretch"):
+        by = st.session_state.get("chosen_by") or {}
+        split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
+        truth = app_state.truth.truth_of(run.media["media_id"])
+        save_rule_entry(run, rule, name, truth, split=split)
+        st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
+    saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
+    if not saved:
+        return
+    picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
+    if picked and st.button(f"Load {plain(repr(picked))}"):
+        try:
+            saved[picked].check_floor(run.recipe["score_floor"])
+            saved[picked].wanted(run.labels)
+            load_rule(saved[picked])
+            st.rerun()
+        except SettingError as error:
+            st.error(plain(error))
+
+
+def _snippets(run: Run, rule: Rule) -> None:
+    python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
+    python.code(as_python(run, rule), language="python")
+    yaml.code(as_yaml(rule), language="yaml")
+    command.code(as_command(run, rule), language="bash")
+    with job:
+        _job(run, rule)
+    st.caption(
+        "Each gives the same sightings. The address of this page contains the run and the rule."
+    )
 
 
 def _job(run: Run, rule: Rule) -> None:
@@ -261,48 +285,64 @@ def other_analyses(app_state: AppState, run: Run) -> None:
     names = {r["run_id"]: r["environment"]["analysis"] for r in rows}
     if len(names) < 2:
         return
-    picked = st.pills(
+    picked = st.selectbox(
         "Analyses of this pass",
         list(names),
-        default=run.run_id,
+        index=list(names).index(run.run_id),
         format_func=names.__getitem__,
         key=f"pass_{run.run_id}",
+        label_visibility="collapsed",
+        width=160,
     )
-    if picked is not None and picked != run.run_id:
+    if picked != run.run_id:
         st.query_params.pop("rule", None)  # of the other detector
         st.session_state.pop("rule", None)
         st.query_params["run"] = picked
         st.rerun()
 
 
+def about_run(app_state: AppState, run: Run, rule: Rule | None) -> None:
+    """The run's state; opened, what it was made with. rule: None while its figures are hidden."""
+    with st.popover(run.state, help="About this run"):
+        recipe = run.recipe
+        st.markdown(
+            f"{plain(run.media['name'])}  \n{plain(recipe['detector'])}, every "
+            f"{run.sample_interval_s:g} s, {plain(', '.join(run.labels) or 'any label')}  \n"
+            f"Run {plain(run.run_id)}"
+        )
+        if rule is not None:
+            gate_line(app_state, run, rule)
+
+
 def tune() -> None:
-    """The whole page below its title."""
+    """The whole page: a line of controls, what is wrong, and the player."""
+    one_screen()
     app_state = here()
-    ask = current_ask(app_state)
-    run_id = choose_run(app_state)
+    line = st.container(horizontal=True, vertical_alignment="center", key="context")
+    ask = current_ask(app_state, line)
+    run_id = choose_run(app_state, line)
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
         return
     run = app_state.run(run_id)
-    other_analyses(app_state, run)
+    with line:
+        other_analyses(app_state, run)
     if run.error:
         st.error(f"This run is {plain(run.state)}: {plain(run.error)}")
     note_damage(run)
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
-    group = st.container()
-    if ask is None:
-        add_panel(app_state, run)
     rule = show_player(app_state, run, current_rule(run), ask)
-    if ask is None:
-        with group:
+    with line:
+        is_blind = ask is not None and ask["blind"]
+        about_run(app_state, run, None if is_blind else rule)
+        if ask is None:
+            add_panel(app_state, run)
             group_bar(app_state, run, rule)
-    if ask is None or not ask["blind"]:
-        gate_line(app_state, run, rule)
-    if ask is None or not ask["blind"]:
-        keep_panel(app_state, run, rule)
+        if not is_blind:
+            keep_panel(app_state, run, rule)
     if is_waiting(app_state, run):
         st.fragment(_look_again, run_every=1.5)(app_state, run_id, run.state)
 

@@ -22,18 +22,17 @@ def group_bar(app_state: AppState, run: Run, rule: Rule) -> None:
     if place is None:
         return
     current = current_of(app_state, run)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        _steps(place, rule)
-        n = place["finished"]
-        if st.button(
-            f"Apply to all {n:,} clips" if n > 1 else "Apply to this clip",
-            key="group_apply",
-            icon=":material/done_all:",
-            disabled=n == 0,
-            help="Save the sightings of this rule in all clips that were analysed with these "
-            "settings, and make it their current rule. What would change is shown first.",
-        ):
-            ask_to_apply(run, rule)
+    n = place["finished"]
+    _steps(place, rule)
+    if st.button(
+        f"Apply to all {n:,} clips" if n > 1 else "Apply to this clip",
+        key="group_apply",
+        disabled=n == 0,
+        help="Save the sightings of this rule in all clips that were analysed with these "
+        "settings, and make it their current rule. What would change is shown first.",
+    ):
+        ask_to_apply(run, rule)
+    with st.popover("Current", help="The rule of these clips whose sightings Sightings shows"):
         _say_current(app_state, run, rule, current)
         if current is not None and st.button(
             "Undo", key="group_undo", icon=":material/undo:", help="Go back to the rule before."
@@ -68,7 +67,7 @@ def _steps(place: dict[str, Any], rule: Rule) -> None:
         ("›", "next", place["next_run_id"]),
     ):
         if where == "next":
-            st.markdown(f"Clip {place['position']:,} of {place['clips']:,}", width="content")
+            st.caption(f"{place['position']:,} of {place['clips']:,}", width="content")
         if st.button(
             sign,
             key=f"group_{where}",
@@ -80,7 +79,7 @@ def _steps(place: dict[str, Any], rule: Rule) -> None:
 
 def _say_current(app_state: AppState, run: Run, rule: Rule, current: CurrentRule | None) -> None:
     if current is None:
-        st.caption("No rule was applied to these clips yet.", width="content")
+        st.markdown("No rule was applied to these clips yet.")
         return
     is_shown = current.rule.rule_hash == rule.rule_hash
     words = f"Current rule: **{plain(current.title)}**" + (
@@ -89,7 +88,7 @@ def _say_current(app_state: AppState, run: Run, rule: Rule, current: CurrentRule
     since = app_state.store.clips_without_current_rule(run.protocol_hash)
     if since:
         words += f"; {since:,} clip{'' if since == 1 else 's'} analysed since, apply it again"
-    st.caption(f"{words}.", width="content")
+    st.markdown(f"{words}.")
 
 
 def _undo(app_state: AppState, run: Run) -> None:

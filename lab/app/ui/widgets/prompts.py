@@ -96,12 +96,12 @@ def add_panel(app_state: AppState, run: Run) -> None:
         for j in app_state.engine.jobs()
         if j.kind == "prompts" and j.payload["run_id"] == run.run_id
     ]
-    with st.container(border=True):
+    with st.popover("+ prompt", icon=_icon(jobs), key="more_prompts"):
         if run.recipe["prompt_mode"] == "joint":
             _joint(run)
             return
         rejected = _rejected(run, jobs[0]) if jobs else None
-        left, right = st.columns([5, 1], vertical_alignment="bottom")
+        left, right = st.columns([5, 2], vertical_alignment="bottom")
         with left:
             has = [x for x in run.labels if x not in run.log.adding]
             listed = ", ".join(has[:8]) + (f" and {len(has) - 8} more" if len(has) > 8 else "")
@@ -120,6 +120,13 @@ def add_panel(app_state: AppState, run: Run) -> None:
         left_over = [] if any(j.is_active for j in jobs) else list(run.log.adding)
         if left_over:
             _unfinished(app_state, run, left_over, from_s)
+
+
+def _icon(jobs: list[Job]) -> str | None:
+    """Of the newest job, while there is something to know of it."""
+    if not jobs or not (jobs[0].is_active or jobs[0].error):
+        return None
+    return ":material/hourglass_top:" if jobs[0].is_active else ":material/error:"
 
 
 def _rejected(run: Run, job: Job) -> list[str] | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.selection import Selection
@@ -167,8 +168,11 @@ def _audit_table(figures: dict[str, Any]) -> None:
         st.caption(f"Preliminary: {plain(figures['missing'])} drawn clips are not watched yet.")
 
 
-def current_ask(app_state: AppState) -> dict[str, Any] | None:
-    """The question to show on Tune; the next one once the player reports an answer."""
+def current_ask(app_state: AppState, line: DeltaGenerator) -> dict[str, Any] | None:
+    """The question to show on Tune; the next one once the player reports an answer.
+
+    line: where the button goes that ends the asking.
+    """
     asking = st.session_state.get("asking")
     if asking is None:
         return None
@@ -182,7 +186,7 @@ def current_ask(app_state: AppState) -> dict[str, Any] | None:
             st.success("All questions are answered.")
             return None
         st.rerun()
-    if ask is not None and st.button("Stop asking"):
+    if ask is not None and line.button("Stop asking"):
         st.session_state.asking = None
         st.rerun()
     return ask

@@ -3,11 +3,17 @@ import { button, element, note } from "./elements.js";
 import { seconds } from "./formatting.js";
 
 const ANOTHER = "+"; // the option with which a new label is typed
+const MOST_MARKS = 200;
+const KEYS =
+  "M marks the start and the end, C what was watched, V the whole clip. " +
+  "Esc drops a mark that was begun.";
 
 export class AnnotatePanel {
-  constructor(marking, root) {
-    Object.assign(this, { marking, root });
+  constructor(marking, modes, root) {
+    Object.assign(this, { marking, modes, root });
     this.panel = root.querySelector(".annotate");
+    this.question = root.querySelector(".question");
+    this.marks = root.querySelector(".marks");
     this.build();
     this.showBlind();
     marking.model.addEventListener("blind", () => this.showBlind());
@@ -24,21 +30,22 @@ export class AnnotatePanel {
         act();
         this.root.focus({ preventScroll: true });
       });
-    this.question = element("div", { className: "question", hidden: true });
-    this.mark = add("Mark start (M)", "Mark the start, then the end (M)", () =>
-      marking.mark(),
-    );
+    const rarely = (made) => {
+      made.className = "for-annotating";
+      return made;
+    };
+    this.mark = add("Mark start (M)", "Mark the start, then the end (M)", () => marking.mark());
     this.watch = add("Watched from (C)", "Mark what was watched: start, then end (C)", () =>
       marking.watch(),
     );
     this.blind = add("Blind (H)", "Hide what the detector saw (H)", () => marking.toggleBlind());
     this.state = note("");
-    this.message = element("span", { className: "note", role: "status" });
+    this.message = element("span", { className: "note said", role: "status" });
     const buttons = [
       this.mark,
-      this.watch,
-      add("Whole clip watched (V)", "The whole clip was watched for this label (V)", () =>
-        marking.watchWhole(),
+      rarely(this.watch),
+      rarely(
+        add("All (V)", "The whole clip was watched for this label (V)", () => marking.watchWhole()),
       ),
       add("Accept (Y)", "The sighting at the playhead is right (Y)", () =>
         marking.judge("accepted"),
@@ -46,14 +53,16 @@ export class AnnotatePanel {
       add("Reject (N)", "The sighting at the playhead is wrong (N)", () =>
         marking.judge("rejected"),
       ),
-      add("Erase (X)", "Delete the annotation at the playhead (X)", () => marking.erase()),
+      rarely(add("Erase (X)", "Delete the annotation at the playhead (X)", () => marking.erase())),
       add("Undo (Z)", "Undo the last change (Z)", () => marking.undo()),
-      this.blind,
     ];
-    const title = element("b", { textContent: "Annotate" });
-    const fields = [title, this.labelMenu(), ...buttons, this.annotatorField()];
-    const chips = element("div", { className: "chips" }, ...fields, this.state, this.message);
-    this.panel.replaceChildren(this.question, chips);
+    const fields = [this.modes.control, this.labelMenu(), ...buttons];
+    this.panel.replaceChildren(...fields, this.state, this.message);
+    this.list = element("div");
+    const annotator = element("label", { className: "field" }, "Annotator", this.annotatorField());
+    this.heading = element("h4", { textContent: "Annotations" });
+    const keys = element("div", { className: "note", textContent: KEYS });
+    this.marks.replaceChildren(annotator, this.blind, this.heading, this.list, keys);
   }
 
   labelMenu() {
@@ -70,6 +79,7 @@ export class AnnotatePanel {
     const value = annotations.annotator;
     const props = { value, ariaLabel: "Annotator", title: "Who annotates", size: 8 };
     const input = element("input", props);
+    input.style.gridColumn = "2 / 4";
     input.onchange = () => {
       annotations.annotator = input.value.trim() || "me";
       localStorage.setItem("lab-annotator", annotations.annotator);
@@ -89,6 +99,29 @@ export class AnnotatePanel {
     this.state.textContent = `${marks} annotated, ${percent} % watched`;
     root.dataset.annotations = marks;
     root.dataset.watched = percent;
+    this.showMarks();
+  }
+
+  // The annotations of the label, each with its origin; a click goes there.
+  showMarks() {
+    const { marking } = this;
+    const found = marking.annotations.find({ kind: "annotation", label: marking.label });
+    const ordered = [...found].sort((a, b) => a.start_us - b.start_us);
+    this.heading.textContent = `Annotations of ${marking.label || "no label"}`;
+    const rows = ordered.slice(0, MOST_MARKS).map(({ start_us, end_us, origin }) => {
+      const text = `${seconds(start_us / 1e6)} to ${seconds(end_us / 1e6)}`;
+      const row = element(
+        "button",
+        { className: "mark", title: "Go there" },
+        text,
+        element("small", { textContent: origin }),
+      );
+      row.onclick = () => marking.stage.seek(start_us / 1e6);
+      return row;
+    });
+    const more = found.length - MOST_MARKS;
+    if (more > 0) rows.push(note(`and ${more} more`));
+    this.list.replaceChildren(...(rows.length ? rows : [note("None yet.")]));
   }
 
   showBlind() {
@@ -115,12 +148,15 @@ export class AnnotatePanel {
   showQuestion() {
     const { question } = this.marking;
     this.question.hidden = !question;
+    this.modes.setAsked(Boolean(question));
     if (!question) return;
     const { label, start_us, end_us, text, title } = question;
     const stretch = `${seconds(start_us / 1e6)} to ${seconds(end_us / 1e6)}`;
     this.question.replaceChildren(
       element("b", { textContent: `${title} ` }),
-      `Look for ${label} in ${stretch}: ${text}. Mark it with M. `,
+      element("span", {
+        textContent: `Look for ${label} in ${stretch}: ${text}. Mark it with M. `,
+      }),
       button("Done, all marked (Shift+Y)", "", () => this.marking.answer(false)),
       button("Nothing there (Shift+N)", "", () => this.marking.answer(true)),
     );

@@ -23,6 +23,12 @@ export function note(text, className = "note") {
   return element("span", { className, textContent: text });
 }
 
+// A value, and what it is.
+export function figureElement(value, text) {
+  const b = element("b", { textContent: value });
+  return element("div", { className: "figure" }, b, " ", element("span", { textContent: text }));
+}
+
 export function tableHead(...cells) {
   return element("thead", {}, element("tr", {}, ...cells));
 }

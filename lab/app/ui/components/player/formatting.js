@@ -10,6 +10,14 @@ export function seconds(s) {
   return sign + (minutes ? `${minutes}:${rest.padStart(5, "0")}` : `${rest} s`);
 }
 
+// When it was, such as 2026-05-01 18:30:07; "" where that is not known. start_ms: the clip's time 0
+// by local time, as if that were UTC.
+export function wallTime(start_ms, pts_s) {
+  if (start_ms === null || start_ms === undefined) return "";
+  const text = new Date(start_ms + Math.floor(pts_s * 1000)).toISOString();
+  return text.slice(0, 19).replace("T", " ");
+}
+
 export function rate(value, digits = 2) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
@@ -17,6 +25,13 @@ export function rate(value, digits = 2) {
 // "1 sample", "2 samples".
 export function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+const LONGEST_TEXT = 30;
+
+// A name that is not longer than a line can hold.
+export function shortened(text) {
+  return text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT - 1)}…` : text;
 }
 
 const TICK_STEPS_S = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600];

@@ -2,9 +2,11 @@
 import { AnnotatePanel } from "./annotate_panel.js";
 import { AnnotationBands } from "./annotation_bands.js";
 import { Annotations } from "./annotations.js";
+import { Drawer } from "./drawer.js";
 import { Keyboard } from "./keyboard.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
+import { Modes } from "./modes.js";
 import { Reasons } from "./reasons.js";
 import { jsonPost } from "./requests.js";
 import { Results } from "./results.js";
@@ -27,12 +29,14 @@ export class Player {
     this.annotations = new Annotations(localStorage.getItem("lab-annotator") || "me");
     this.marking = new Marking(model, stage, this.annotations);
     this.bands = new AnnotationBands(this.marking, this.timeline);
-    this.annotatePanel = new AnnotatePanel(this.marking, root);
+    this.drawer = new Drawer(root);
+    this.modes = new Modes(root);
+    this.annotatePanel = new AnnotatePanel(this.marking, this.modes, root);
     this.rulePanel = new RulePanel(model, stage, root);
     this.transport = new Transport(model, stage, this.timeline, root);
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
-    this.reasons = new Reasons(model, stage, root);
+    this.reasons = new Reasons(model, stage, this.timeline, this.drawer, root);
     this.keyboard = new Keyboard(this);
     this.listen();
     root.focus({ preventScroll: true });
@@ -78,12 +82,25 @@ export class Player {
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
     if (isOtherRule) model.setRule(data.rule);
-    this.marking.setQuestion(data.ask || null);
+    this.ask(data.ask || null);
     if (!data.src) stage.showMessage(data.src_wait);
     if (isOtherSeek) {
       stage.seek(data.seek.t);
       stage.video.play().catch(() => {});
     }
+  }
+
+  // A question: its stretch is zoomed and looped until it is answered.
+  ask(question) {
+    const { marking, stage, timeline } = this;
+    const before = marking.question;
+    marking.setQuestion(question);
+    if (marking.question === before) return;
+    const stretch = question && [question.start_us / 1e6, question.end_us / 1e6];
+    stage.loop = question && !question.blind ? stretch : null;
+    if (stage.loop) timeline.showStretch(...stretch);
+    else timeline.showAll();
+    this.transport.show();
   }
 
   // A run, or the same with another video or more samples: then rule and playhead stay.

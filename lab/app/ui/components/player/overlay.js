@@ -1,10 +1,11 @@
 // What is drawn over the video: boxes or scores of the current sample, and zones.
+import { CAPTION_PX, placeCaptions } from "./captions.js";
 import { NEAR_US } from "./clip_time.js";
 import { contextOf } from "./elements.js";
+import { shortened } from "./formatting.js";
 
 const LONGEST_GAP_US = 3e6; // after that, the last sample says nothing about the picture
 const MOST_SCORES = 8;
-const LONGEST_TEXT = 30;
 const LABEL_FONT = "600 12px sans-serif";
 const FLAG_FONT = "600 13px sans-serif";
 const INCLUDED = "#22c55e";
@@ -49,7 +50,7 @@ export class Overlay {
     g.globalAlpha = opacity;
     this.canvas.dataset.boxes = log.whole_frame
       ? this.drawScores(g, found, opacity)
-      : found.filter((detection) => this.drawBox(g, detection, scaleX, scaleY)).length;
+      : this.drawBoxes(g, found, scaleX, scaleY);
     g.globalAlpha = 1;
   }
 
@@ -58,36 +59,47 @@ export class Overlay {
     if (gated !== undefined) drawFlag(g, `gated: ${gated}`, "#475569");
   }
 
-  // Whether the box was drawn.
-  drawBox(g, detection, scaleX, scaleY) {
-    const { model, stage } = this;
-    const isCounted = model.passes(detection);
-    const level = isCounted
-      ? levelOf(detection.confidence, model.ruleOf(detection.label))
-      : "under";
-    if (level === "under" && !stage.areWeakBoxesOn) return false;
-    const colour = model.colour(detection.label);
-    const [x1, y1, x2, y2] = detection.box;
-    g.strokeStyle = isCounted ? colour : FILTERED_OUT;
-    g.lineWidth = level === "over" ? 2.5 : 1.5;
-    g.setLineDash(DASHES[level]);
-    g.strokeRect(x1 * scaleX, y1 * scaleY, (x2 - x1) * scaleX, (y2 - y1) * scaleY);
-    g.setLineDash([]);
-    this.drawCaption(g, detection, isCounted ? colour : "#777", x1 * scaleX, y1 * scaleY);
-    return true;
+  // The strongest on top, and captions that do not cover each other. How many were drawn.
+  drawBoxes(g, found, scaleX, scaleY) {
+    const drawn = found
+      .map((detection) => this.boxOf(detection, scaleX, scaleY))
+      .filter(({ level }) => level !== "under" || this.stage.areWeakBoxesOn)
+      .sort((a, b) => b.confidence - a.confidence);
+    for (const box of [...drawn].reverse()) drawBox(g, box);
+    this.drawCaptions(g, drawn);
+    return drawn.length;
   }
 
-  drawCaption(g, { label, confidence, text }, colour, x, y) {
-    const read = text && text !== label ? ` “${text.slice(0, LONGEST_TEXT)}”` : "";
-    const caption = `${label} ${confidence.toFixed(2)}${read}`;
+  // The box as it is drawn, in pixels of the page.
+  boxOf(detection, scaleX, scaleY) {
+    const { model } = this;
+    const { label, confidence, box } = detection;
+    const isCounted = model.passes(detection);
+    const [x1, y1, x2, y2] = box;
+    return {
+      x: x1 * scaleX,
+      top: y1 * scaleY,
+      right: x2 * scaleX,
+      bottom: y2 * scaleY,
+      confidence,
+      level: isCounted ? levelOf(confidence, model.ruleOf(label)) : "under",
+      line: isCounted ? model.colour(label) : FILTERED_OUT,
+      colour: isCounted ? model.colour(label) : "#777",
+      caption: captionOf(detection),
+    };
+  }
+
+  drawCaptions(g, boxes) {
+    const { clientWidth, clientHeight } = this.canvas;
     g.font = LABEL_FONT;
-    const width = g.measureText(caption).width + 8;
-    const left = Math.max(0, Math.min(x, this.canvas.clientWidth - width));
-    const top = Math.max(0, y - 17);
-    g.fillStyle = colour;
-    g.fillRect(left, top, width, 17);
-    g.fillStyle = "#000";
-    g.fillText(caption, left + 4, top + 12.5);
+    const wanted = boxes.map((box) => ({ ...box, width: g.measureText(box.caption).width + 8 }));
+    placeCaptions(wanted, clientWidth, clientHeight).forEach((place, i) => {
+      if (!place) return;
+      g.fillStyle = boxes[i].colour;
+      g.fillRect(place.left, place.y, place.width, CAPTION_PX);
+      g.fillStyle = "#000";
+      g.fillText(boxes[i].caption, place.left + 4, place.y + 12.5);
+    });
   }
 
   // Scores of the whole picture: the strongest, as bars. How many were drawn.
@@ -125,6 +137,19 @@ export class Overlay {
 function levelOf(confidence, { debounce }) {
   if (confidence >= debounce.enter_threshold) return "over";
   return confidence >= debounce.exit_threshold ? "between" : "under";
+}
+
+function captionOf({ label, confidence, text }) {
+  const read = text && text !== label ? ` “${shortened(text)}”` : "";
+  return `${shortened(label)} ${confidence.toFixed(2)}${read}`;
+}
+
+function drawBox(g, { x, top, right, bottom, level, line }) {
+  g.strokeStyle = line;
+  g.lineWidth = level === "over" ? 2.5 : 1.5;
+  g.setLineDash(DASHES[level]);
+  g.strokeRect(x, top, right - x, bottom - top);
+  g.setLineDash([]);
 }
 
 function drawFlag(g, text, colour) {

@@ -1,7 +1,9 @@
 // Why: the rule's state at the playhead, and each of its decisions, from the server.
 import { element, note } from "./elements.js";
-import { seconds } from "./formatting.js";
+import { seconds, shortened } from "./formatting.js";
+import { TRACK_PX } from "./timeline.js";
 
+const WHY_PX = 19; // the height of the line
 const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
 const DECISIONS = {
   opened: "opened",
@@ -14,14 +16,11 @@ const DECISIONS = {
 };
 
 export class Reasons {
-  constructor(model, stage, root) {
-    Object.assign(this, { model, stage });
+  constructor(model, stage, timeline, drawer, root) {
+    Object.assign(this, { model, stage, timeline, drawer });
     this.why = root.querySelector(".why");
-    this.list = element("div", { className: "list" });
-    const summary = { textContent: "Decisions, and what would have changed each" };
-    this.decided = element("details", {}, element("summary", summary), this.list);
-    root.querySelector(".decided").append(this.decided);
-    this.decided.addEventListener("toggle", () => this.showDecisions());
+    this.list = root.querySelector(".decided");
+    drawer.addEventListener("opened", () => this.showDecisions());
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("rule", () => this.cancel());
     model.addEventListener("sightings", () => this.showDecisions());
@@ -55,27 +54,45 @@ export class Reasons {
   explainSoon() {
     clearTimeout(this.timer);
     this.model.requests.cancel("explain");
-    if (this.stage.video.paused) this.timer = setTimeout(() => this.explain(), EXPLAIN_AFTER_MS);
+    if (!this.stage.video.paused) this.why.replaceChildren();
+    else this.timer = setTimeout(() => this.explain(), EXPLAIN_AFTER_MS);
   }
 
   async explain() {
     const asked = this.asked();
     if (!asked || this.model.isBlind) {
-      this.why.textContent = "";
+      this.why.replaceChildren();
       return;
     }
     const { pts_s } = this.stage;
     const answer = await this.model.requests.post("explain", "/api/explain", { ...asked, pts_s });
     if (!answer?.ok) return;
     const { state, reason, pts_s: sample_s } = answer.body;
-    const text = `Why, ${asked.label} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
+    const text = `Why, ${shortened(asked.label)} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);
+    this.why.title = text + reason;
+    this.placeWhy(asked.label, sample_s ?? pts_s);
+  }
+
+  // At the foot of the label's lane, beside the playhead on the side that has more room.
+  placeWhy(label, at_s) {
+    const { scale } = this.timeline;
+    const x = Math.max(0, Math.min(scale.width, scale.x(at_s)));
+    const isLeft = x > scale.width / 2;
+    const lane = Math.max(0, this.model.trackLabels().indexOf(label));
+    const { scrollTop, clientHeight } = this.why.parentElement;
+    const foot = (lane + 1) * TRACK_PX - WHY_PX;
+    const { style } = this.why;
+    style.top = `${Math.max(scrollTop, Math.min(foot, scrollTop + clientHeight - WHY_PX))}px`;
+    style.left = isLeft ? "auto" : `${x + 4}px`;
+    style.right = isLeft ? `${scale.width - x + 4}px` : "auto";
+    style.maxWidth = `${(isLeft ? x : scale.width - x) - 4}px`;
   }
 
   // One row a decision about the label in scope; the first ones, unless all are asked for.
   async showDecisions(limit = {}) {
     const asked = this.asked();
-    if (!this.decided.open || !asked || this.model.isBlind) return;
+    if (!this.drawer.shows("decisions") || !asked || this.model.isBlind) return;
     const question = { ...asked, ...limit };
     const answer = await this.model.requests.post("decisions", "/api/decisions", question);
     if (!answer) return;

@@ -1,12 +1,24 @@
 // The figures and the table of sightings.
 import { isWithin } from "./clip_time.js";
-import { button, element, tableHead } from "./elements.js";
+import { button, element, figureElement, tableHead } from "./elements.js";
 import { counted, rate, seconds } from "./formatting.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
 const MOST_ROWS = 200; // more of them only when they are asked for
-const HEADS = ["", "Label", "Onset", "Offset", "Duration", "Peak", "Alert", "End", "Right?"];
+// [head, class of its cells]; wide: only where the list is shown as a table.
+const COLUMNS = [
+  ["", "thumb"],
+  ["Label", "label"],
+  ["Onset", "onset"],
+  ["Offset", "wide"],
+  ["Duration", "duration"],
+  ["Peak", "peak"],
+  ["Alert", "wide"],
+  ["Most at once", "most"],
+  ["End", "wide"],
+  ["Right?", "judge"],
+];
 const ENDS = {
   exit: "left",
   end: "still there at the end",
@@ -21,7 +33,10 @@ export class Results {
   constructor(model, stage, marking, root) {
     Object.assign(this, { model, stage, marking, root });
     this.table = root.querySelector(".rows table");
-    this.figures = root.querySelector(".figures");
+    this.counts = root.querySelector(".counts");
+    this.numbers = root.querySelector(".numbers");
+    this.list = root.querySelector(".rows");
+    this.buildListing();
     this.listed = MOST_ROWS;
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("sightings", () => this.show());
@@ -29,10 +44,27 @@ export class Results {
     model.addEventListener("time", () => this.markCurrent());
   }
 
+  // The head of the list: how many, and the button that makes it a table and back.
+  buildListing() {
+    this.listing = element("span");
+    this.enlarge = button("⤢", "All columns, over the whole width", () => this.toggleTable());
+    this.list.prepend(element("div", { className: "listing" }, this.listing, this.enlarge));
+    const open = button("Sightings", "The list of sightings", () => this.toggleTable());
+    open.className = "only-narrow";
+    this.root.querySelector(".figures").append(open);
+  }
+
+  toggleTable() {
+    this.list.classList.toggle("is-table");
+    this.enlarge.textContent = this.list.classList.contains("is-table") ? "✕" : "⤢";
+  }
+
   // Nothing of the run before is left.
   clear() {
     this.table.replaceChildren();
-    this.figures.replaceChildren();
+    this.counts.replaceChildren();
+    this.numbers.replaceChildren();
+    this.listing.textContent = "";
     this.listed = MOST_ROWS;
     this.root.classList.remove("stale");
     delete this.root.dataset.sightings;
@@ -47,9 +79,8 @@ export class Results {
     if (!rows.length) rows.push(this.emptyRow());
     const left = sightings.length - this.listed;
     if (left > 0) rows.push(this.moreRow(left));
-    const heads = HEADS.map((text) => {
-      return element("th", { textContent: text, className: text === "End" ? "wide" : "" });
-    });
+    const heads = COLUMNS.map(([textContent]) => element("th", { textContent }));
+    this.listing.textContent = counted(sightings.length, "sighting");
     this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows));
     this.root.dataset.sightings = sightings.length;
     this.root.dataset.ruleHash = rule_hash;
@@ -58,20 +89,14 @@ export class Results {
 
   showFigures() {
     const { figures } = this.model.answer;
-    const parts = figureTexts(figures, this.model.data.gate).map(([value, text]) =>
-      element(
-        "div",
-        {},
-        element("b", { textContent: value }),
-        element("span", { textContent: text }),
-      ),
-    );
-    this.figures.replaceChildren(...parts);
+    this.counts.replaceChildren(...countTexts(figures).map((parts) => figureElement(...parts)));
+    const parts = figureTexts(figures, this.model.data.gate);
+    this.numbers.replaceChildren(...parts.map(([value, text]) => figureElement(value, text)));
     if (figures.by_label.length < 2) return;
     const lines = figures.by_label
       .slice(0, MOST_LABELS)
-      .map((label) => element("span", { textContent: labelText(label) }));
-    this.figures.append(element("div", { className: "by" }, ...lines));
+      .map((label) => element("div", { textContent: labelText(label) }));
+    this.numbers.append(element("div", { className: "by" }, ...lines));
   }
 
   // A day may have thousands, and each row has a picture.
@@ -82,7 +107,7 @@ export class Results {
       this.listed += MOST_ROWS;
       this.show();
     };
-    return element("tr", {}, element("td", { colSpan: HEADS.length }, more));
+    return element("tr", {}, element("td", { colSpan: COLUMNS.length }, more));
   }
 
   emptyRow() {
@@ -90,7 +115,7 @@ export class Results {
     let text = NO_SIGHTING;
     if (!labels.length) text = "Nothing was detected above the score floor in this run.";
     if (!log.samples) text = "No samples yet.";
-    const cell = { className: "empty", colSpan: HEADS.length, textContent: text };
+    const cell = { className: "empty", colSpan: COLUMNS.length, textContent: text };
     return element("tr", {}, element("td", cell));
   }
 
@@ -102,9 +127,10 @@ export class Results {
     const row = element(
       "tr",
       { className: "sighting", tabIndex: 0, title: limits },
-      element("td", {}, image),
-      ...sightingTexts(sighting).map((text) => element("td", { textContent: text })),
-      element("td", { className: "wide", textContent: ENDS[close_reason] }),
+      element("td", { className: "thumb" }, image),
+      ...[...sightingTexts(sighting), ENDS[close_reason]].map((textContent, i) =>
+        element("td", { className: COLUMNS[i + 1][1], textContent }),
+      ),
       this.verdictCell(sighting),
     );
     row.sighting = sighting;
@@ -144,7 +170,7 @@ export class Results {
 
 // [value, what it is] of each figure.
 export function figureTexts(figures, isGated) {
-  const { samples, failed, gated, gaps, by_label } = figures;
+  const { samples, failed, gated, gaps, by_label, most_at_once } = figures;
   const counts = [`${samples} samples`, `${failed} failed`];
   if (gated || isGated) counts.push(`${gated} gated`);
   counts.push(`${gaps} gaps`);
@@ -155,15 +181,27 @@ export function figureTexts(figures, isGated) {
     [seconds(figures.presence_s), `presence${any} (at most ${most})`],
     [seconds(figures.analysed_s), `analysed: ${counts.join(", ")}`],
     [rate(figures.alerts_per_hour, 1), `alerts an hour (${figures.alerts} in all)`],
+    [most_at_once, "most at once: boxes of one label on one sample"],
   ];
 }
 
-export function labelText({ label, sightings, presence_s, alerts_per_hour }) {
+export function labelText({ label, sightings, presence_s, alerts_per_hour, most_at_once }) {
   const alerts = `${rate(alerts_per_hour, 1)} alerts an hour`;
-  return `${label}: ${counted(sightings, "sighting")}, ${seconds(presence_s)}, ${alerts}`;
+  const found = `${counted(sightings, "sighting")}, ${seconds(presence_s)}`;
+  return `${label}: ${found}, ${alerts}, most at once ${most_at_once}`;
 }
 
-// Label, onset, offset, duration, peak and alert of a row. A limit where the clip or run cuts it.
+// [value, what it is] of the figures that are always in sight.
+export function countTexts({ sightings, presence_s, most_at_once }) {
+  return [
+    [sightings, sightings === 1 ? "sighting" : "sightings"],
+    [seconds(presence_s), "present"],
+    [most_at_once, "at once"],
+  ];
+}
+
+// Label, onset, offset, duration, peak, alert and boxes at once of a row. A limit where the clip or
+// run cuts it.
 export function sightingTexts(sighting) {
   return [
     sighting.label,
@@ -172,5 +210,6 @@ export function sightingTexts(sighting) {
     seconds(sighting.duration_s),
     sighting.peak_confidence.toFixed(2),
     sighting.alert_s === null ? "silenced" : seconds(sighting.alert_s),
+    sighting.most_at_once,
   ];
 }

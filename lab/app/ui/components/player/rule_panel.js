@@ -1,5 +1,6 @@
 // The settings of the rule.
 import { button, element, note } from "./elements.js";
+import { folding } from "./folding.js";
 import { limitsOf, secondsAndSamples, setSetting, typedNumber } from "./rule_settings.js";
 import { ZonePanel } from "./zone_panel.js";
 
@@ -41,16 +42,13 @@ export class RulePanel {
 
   rebuild() {
     this.inputs = {};
+    this.zones = new ZonePanel(this.model, this.stage);
     this.side.replaceChildren(
       this.problem,
-      element("h4", { textContent: "Labels" }),
-      this.labelChips(),
-      ...this.scopeFields(),
-      ...this.settingFields(),
-      this.cooldownField(),
+      folding("Labels", this.labelChips(), ...this.scopeFields()),
+      ...this.settingGroups(),
+      folding("Zones and sizes", ...this.zones.elements),
     );
-    this.zones = new ZonePanel(this.model, this.stage);
-    this.side.append(...this.zones.elements);
   }
 
   labelChips() {
@@ -75,7 +73,9 @@ export class RulePanel {
     const dot = element("i");
     dot.style.background = this.model.colour(name);
     const score = peak > 0 ? `highest score ${peak.toFixed(2)}` : `never above ${data.score_floor}`;
-    const chip = element("button", { className: "chip", title: isBlind ? name : score }, dot, name);
+    const title = isBlind ? name : `${name}: ${score}`;
+    const text = element("span", { textContent: name });
+    const chip = element("button", { className: "chip", title }, dot, text);
     chip.dataset.label = name;
     chip.onclick = () => this.model.toggle(name);
     return chip;
@@ -104,14 +104,21 @@ export class RulePanel {
     this.stage.draw();
   }
 
-  settingFields() {
+  settingGroups() {
     // [name, text, minimum, maximum, step, help] of each setting; a text alone is a heading.
-    return this.model.data.sliders.flatMap(([name, text, least, most, step, help]) => {
-      if (!text) return [element("h4", { textContent: name })];
+    const groups = [];
+    for (const [name, text, least, most, step, help] of this.model.data.sliders) {
+      if (!text) {
+        groups.push([name]);
+        continue;
+      }
       const field = this.settingField({ name, text, least, most, step });
       field.title = help;
-      return name === "exit_threshold" ? [field, this.linkButton()] : [field];
-    });
+      groups.at(-1).push(field);
+      if (name === "exit_threshold") groups.at(-1).push(this.linkButton());
+      if (name === "cooldown_s") groups.at(-1).push(this.cooldownField());
+    }
+    return groups.map(([title, ...fields]) => folding(title, ...fields));
   }
 
   settingField({ name, text, least, most, step }) {
@@ -216,7 +223,7 @@ export class RulePanel {
     for (const chip of this.chips.querySelectorAll(".chip")) {
       const { label } = chip.dataset;
       chip.setAttribute("aria-pressed", label ? model.isOn(label) : only === null);
-      if (label) chip.lastChild.textContent = withOwn(label, label);
+      if (label) chip.querySelector("span").textContent = withOwn(label, label);
     }
     for (const option of this.scope.options) {
       if (option.value) option.textContent = withOwn(`only ${option.value}`, option.value);

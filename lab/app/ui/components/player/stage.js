@@ -14,6 +14,7 @@ export class Stage {
     this.video = root.querySelector("video");
     this.canvas = root.querySelector(".overlay");
     this.message = root.querySelector(".message");
+    this.watch = root.querySelector(".watch");
     this.overlay = new Overlay(model, this);
     this.areBoxesOn = true;
     this.areWeakBoxesOn = false;
@@ -48,9 +49,8 @@ export class Stage {
     this.offset_us = data.browser_offset_us ?? null;
     this.pts_us = data.first_pts_us;
     const [width, height] = data.size_px;
-    this.video.style.aspectRatio = `${width} / ${height}`;
-    // Whole, never stretched.
-    this.canvas.parentElement.style.maxWidth = `calc(62vh * ${width / height})`;
+    // The picture is shown whole, and never stretched.
+    this.watch.style.setProperty("--ratio", width / height);
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
     if (data.src) this.video.src = data.src;
     else this.video.removeAttribute("src");
@@ -75,7 +75,8 @@ export class Stage {
     if (this.video.readyState === 0) return; // a frame of the clip before: this one is not loaded
     if (this.offset_us === null) this.measureOffset(media_us);
     this.pts_us = media_us - this.offset_us;
-    if (this.loop && this.pts_us > this.loop[1] * 1e6 + 1000) this.seek(this.loop[0]);
+    const isBeyondLoop = this.loop && this.pts_us > this.loop[1] * 1e6 + 1000;
+    if (isBeyondLoop && !this.video.paused) this.seek(this.loop[0]);
     this.draw();
     this.model.emit("time");
   }

@@ -19,6 +19,13 @@ export class TimeScale {
     this.full = [this.from, this.to];
   }
 
+  // With a quarter of it at either side, within the clip.
+  showStretch(from_s, to_s) {
+    const beside_s = Math.max(to_s - from_s, LEAST_SPAN_S) / 4;
+    this.from = Math.max(this.full[0], from_s - beside_s);
+    this.to = Math.min(this.full[1], to_s + beside_s);
+  }
+
   x(time_s) {
     return ((time_s - this.from) / this.span) * this.width;
   }

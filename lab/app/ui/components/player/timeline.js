@@ -83,6 +83,12 @@ export class Timeline {
     this.redraw();
   }
 
+  // A stretch in seconds, with something of what is around it.
+  showStretch(from_s, to_s) {
+    this.scale.showStretch(from_s, to_s);
+    this.redraw();
+  }
+
   // ---- drawing
 
   draw() {

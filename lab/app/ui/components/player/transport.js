@@ -1,7 +1,7 @@
 // Playback: the bar below the picture, and going from sighting to sighting.
 import { isWithin, nextTime } from "./clip_time.js";
 import { button, element } from "./elements.js";
-import { seconds } from "./formatting.js";
+import { seconds, wallTime } from "./formatting.js";
 
 const PLAYER_SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const SHORTEST_LOOP_S = 0.2;
@@ -38,18 +38,23 @@ export class Transport {
     this.speed.onchange = () => {
       stage.video.playbackRate = Number(this.speed.value);
     };
-    this.bar.append(this.time, this.speed);
+    this.wall = element("span", { className: "wall only-wide" });
+    this.bar.append(this.time, this.wall, this.speed);
     this.boxes = add("Boxes", "Boxes on or off (B)", () => this.toggleBoxes());
     this.weakBoxes = add("Weak boxes", "Show boxes below the threshold (W)", () =>
       this.toggleWeakBoxes(),
     );
     add("Zoom out", "Whole clip on the timeline (0)", () => this.zoomOut());
+    this.bar.append(element("span", { className: "push" }));
+    add("?", "Keys (?)", () => this.model.emit("help"));
   }
 
   show() {
     const { data, loop, pts_s, video, areBoxesOn, areWeakBoxesOn } = this.stage;
     this.play.textContent = video.paused ? "▶" : "❚❚";
     this.time.textContent = data ? `${seconds(pts_s)} / ${seconds(data.end_us / 1e6)}` : "";
+    this.wall.textContent = wallTime(data?.start_ms, pts_s);
+    this.wall.title = data?.start_ms ? "When it was filmed, local time" : "";
     this.boxes.setAttribute("aria-pressed", areBoxesOn);
     this.weakBoxes.setAttribute("aria-pressed", areWeakBoxesOn);
     this.loop.setAttribute("aria-pressed", Boolean(loop));

@@ -1,5 +1,5 @@
 // The figures of the rule against the annotations.
-import { element, note, tableHead } from "./elements.js";
+import { element, figureElement, note, tableHead } from "./elements.js";
 import { rate, seconds } from "./formatting.js";
 
 const KINDS = {
@@ -37,6 +37,7 @@ export class TruthFigures {
   constructor(model, stage, root) {
     Object.assign(this, { model, stage, root });
     this.place = root.querySelector(".truth");
+    this.rates = root.querySelector(".rates");
     for (const name of ["opened", "sightings", "blind"]) {
       model.addEventListener(name, () => this.show());
     }
@@ -46,10 +47,20 @@ export class TruthFigures {
     const { model, root } = this;
     const truth = model.answer?.truth;
     root.dataset.f1 = truth?.overall?.f1 ?? "";
-    if (model.isBlind) this.place.replaceChildren(note(BLIND));
-    else if (!truth) this.place.replaceChildren(note(NOT_YET));
-    else if (truth.problem) this.place.replaceChildren(note(truth.problem, "note error"));
-    else this.place.replaceChildren(...this.parts(truth));
+    const text = model.isBlind ? BLIND : truth ? truth.problem : NOT_YET;
+    const said = () => note(text, truth?.problem && !model.isBlind ? "note error" : "note");
+    this.place.replaceChildren(...(text ? [said()] : this.parts(truth)));
+    this.rates.replaceChildren(...(text ? [said()] : this.rateFigures(truth)));
+    this.rates.title = text || "with their 95 % intervals";
+  }
+
+  // Precision, recall and what they are of, in one line.
+  rateFigures({ overall, labels }) {
+    const { data } = this.model;
+    const whole_s = (data.end_us - data.first_pts_us) / 1e6;
+    const percent = watchedPercent(labels, whole_s);
+    const of = ["precision", "recall"].map((name) => rateFigure(overall, name));
+    return [...of, figureElement(`${percent} %`, "watched")];
   }
 
   parts(truth) {
@@ -76,6 +87,23 @@ export class TruthFigures {
     const rest = more ? [note(`and ${more} more`)] : [];
     return element("div", { className: "chips moments" }, ...links, ...rest);
   }
+}
+
+// Of the time that all labels together could be watched.
+export function watchedPercent(labels, whole_s) {
+  const each = Object.values(labels);
+  const watched_s = each.reduce((sum, { covered_s }) => sum + covered_s, 0);
+  const most_s = whole_s * each.length;
+  return most_s > 0 ? Math.min(100, Math.round((100 * watched_s) / most_s)) : 0;
+}
+
+function rateFigure(overall, name) {
+  const value = overall[name];
+  const limits = overall[`${name}_interval`];
+  const why = overall.refused?.[name] || "nothing to divide by";
+  const interval = limits ? `[${limits.map((limit) => rate(limit)).join(", ")}]` : "";
+  const title = value === null ? why : "with its 95 % interval";
+  return Object.assign(figureElement(rate(value), `${name} ${interval}`.trim()), { title });
 }
 
 function figureTable({ labels, overall, macro }) {

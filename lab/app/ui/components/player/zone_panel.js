@@ -13,7 +13,6 @@ export class ZonePanel {
     this.zoneNote = element("div", { className: "note" });
     this.areas = {};
     this.elements = [
-      element("h4", { textContent: "Boxes that count" }),
       element("div", { className: "chips" }, this.include, this.exclude, this.clearButton),
       this.zoneNote,
       this.areaField("min_area_fraction", "Smallest, %"),

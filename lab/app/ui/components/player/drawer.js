@@ -1,0 +1,54 @@
+// The line of figures, and the drawer over the timeline with what the line has no room for.
+import { button, element } from "./elements.js";
+
+// The parts of the drawer by their tab.
+const TABS = { figures: "Figures", decisions: "Decisions" };
+const PARTS = { figures: [".numbers", ".truth"], decisions: [".decided"] };
+
+// Event: "opened", with the tab.
+export class Drawer extends EventTarget {
+  constructor(root) {
+    super();
+    this.root = root;
+    this.place = root.querySelector(".drawer");
+    this.tab = null; // closed
+    this.tabs = this.buttons();
+    const close = button("✕", "Close", () => this.open(null));
+    const push = element("span", { className: "push" });
+    this.place.prepend(element("div", { className: "tabs" }, ...this.tabs, push, close));
+    this.openers = this.buttons();
+    const counts = element("div", { className: "counts" });
+    const rates = element("div", { className: "rates" });
+    root.querySelector(".figures").replaceChildren(counts, rates, ...this.openers);
+    this.show();
+  }
+
+  buttons() {
+    return Object.entries(TABS).map(([tab, text]) => {
+      const made = button(text, "", () => this.open(this.tab === tab ? null : tab));
+      made.dataset.tab = tab;
+      return made;
+    });
+  }
+
+  // tab: null closes it.
+  open(tab) {
+    this.tab = tab;
+    this.show();
+    if (tab) this.dispatchEvent(new CustomEvent("opened", { detail: tab }));
+  }
+
+  shows(tab) {
+    return this.tab === tab;
+  }
+
+  show() {
+    this.place.hidden = this.tab === null;
+    for (const made of [...this.tabs, ...this.openers]) {
+      made.setAttribute("aria-pressed", made.dataset.tab === this.tab);
+    }
+    for (const [tab, parts] of Object.entries(PARTS)) {
+      for (const part of parts) this.root.querySelector(part).hidden = tab !== this.tab;
+    }
+  }
+}

@@ -47,7 +47,7 @@ export class AnnotatePanel {
         marking.judge("rejected"),
       ),
       add("Erase (X)", "Delete the annotation at the playhead (X)", () => marking.erase()),
-      add("Undo (Z)", "Undo the last change (Z)", () => marking.undo()),
+      add("Undo (Z)", "Undo the last change (Z)", () => marking.undoing.undo()),
       this.blind,
     ];
     const title = element("b", { textContent: "Annotate" });

@@ -2,17 +2,24 @@
 import { AnnotatePanel } from "./annotate_panel.js";
 import { AnnotationBands } from "./annotation_bands.js";
 import { Annotations } from "./annotations.js";
+import { History } from "./history.js";
 import { Keyboard } from "./keyboard.js";
+import { KeysHelp } from "./keys.js";
+import { legend } from "./legend.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
 import { Reasons } from "./reasons.js";
 import { jsonPost } from "./requests.js";
 import { Results } from "./results.js";
 import { RulePanel } from "./rule_panel.js";
+import { RuleSteps } from "./rule_steps.js";
+import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
 import { Transport } from "./transport.js";
 import { TruthFigures } from "./truth_figures.js";
+import { Undoing } from "./undoing.js";
+import { ZoneHandles } from "./zone_handles.js";
 
 const PLAYHEAD_AFTER_MS = 400;
 
@@ -23,13 +30,20 @@ export class Player {
     this.shown = {}; // what Python last said
     const model = (this.model = new Model());
     const stage = (this.stage = new Stage(model, root));
-    this.timeline = new Timeline(model, stage, root);
-    this.annotations = new Annotations(localStorage.getItem("lab-annotator") || "me");
+    this.sound = new Sound(model);
+    this.timeline = new Timeline(model, stage, this.sound, root);
+    this.history = new History();
+    this.ruleSteps = new RuleSteps(model, this.history);
+    const annotator = localStorage.getItem("lab-annotator") || "me";
+    this.annotations = new Annotations(annotator, this.history);
     this.marking = new Marking(model, stage, this.annotations);
+    this.marking.undoing = new Undoing(this.history, stage, this.marking);
     this.bands = new AnnotationBands(this.marking, this.timeline);
     this.annotatePanel = new AnnotatePanel(this.marking, root);
     this.rulePanel = new RulePanel(model, stage, root);
-    this.transport = new Transport(model, stage, this.timeline, root);
+    this.keysHelp = new KeysHelp(root, legend());
+    this.transport = new Transport(this, root);
+    stage.handles = new ZoneHandles(model, stage);
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
     this.reasons = new Reasons(model, stage, root);
@@ -68,7 +82,7 @@ export class Player {
 
   // What Python says now.
   show(data) {
-    const { model, shown, stage } = this;
+    const { shown, stage } = this;
     const isSameRun = shown.run_id === data.run_id;
     const isReloaded = ["run_id", "src", "state", "log_v"].some(
       (name) => shown[name] !== data[name],
@@ -77,13 +91,19 @@ export class Player {
     const isOtherSeek = data.seek && shown.seek?.n !== data.seek.n;
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
-    if (isOtherRule) model.setRule(data.rule);
+    if (isOtherRule) this.setRule(data.rule);
     this.marking.setQuestion(data.ask || null);
     if (!data.src) stage.showMessage(data.src_wait);
     if (isOtherSeek) {
       stage.seek(data.seek.t);
       stage.video.play().catch(() => {});
     }
+  }
+
+  // One that was loaded on the page can be undone as one that was set here.
+  setRule(rule) {
+    this.model.setRule(rule);
+    this.ruleSteps.keep();
   }
 
   // A run, or the same with another video or more samples: then rule and playhead stay.

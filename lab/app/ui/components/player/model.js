@@ -19,7 +19,7 @@ const PALETTE = [
   "#fb923c",
   "#64748b",
 ];
-const MOST_TRACKS = 6;
+const MOST_TRACKS = 12;
 const POLL_ACTIVE_MS = 1500;
 const POLL_RESTING_MS = 5000;
 
@@ -140,6 +140,15 @@ export class Model extends EventTarget {
     if (this.scope) labels[this.scope] ??= structuredClone(common);
     change(this.scope ? labels[this.scope] : common);
     this.changed();
+  }
+
+  // The settings that count for a label: its own or the common ones; a label in scope gets its own.
+  editRuleOf(label, change) {
+    if (this.scope === label) this.edit(change);
+    else {
+      change(this.ruleOf(label));
+      this.changed();
+    }
   }
 
   // From all labels, the first click means: only this one.

@@ -2,17 +2,18 @@
 import { isWithin, nextTime } from "./clip_time.js";
 import { button, element } from "./elements.js";
 import { seconds } from "./formatting.js";
+import { legend } from "./legend.js";
 
 const PLAYER_SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const SHORTEST_LOOP_S = 0.2;
 const NEAR_ONSET_S = 0.01;
 
 export class Transport {
-  constructor(model, stage, timeline, root) {
-    Object.assign(this, { model, stage, timeline, root });
+  constructor({ model, stage, timeline, sound, keysHelp }, root) {
+    Object.assign(this, { model, stage, timeline, sound, keysHelp, root });
     this.bar = root.querySelector(".transport");
     this.build();
-    for (const name of ["opened", "time"]) model.addEventListener(name, () => this.show());
+    for (const name of ["opened", "time", "sound"]) model.addEventListener(name, () => this.show());
     for (const name of ["play", "pause"]) stage.video.addEventListener(name, () => this.show());
     this.show();
   }
@@ -43,7 +44,12 @@ export class Transport {
     this.weakBoxes = add("Weak boxes", "Show boxes below the threshold (W)", () =>
       this.toggleWeakBoxes(),
     );
+    this.soundButton = add("Sound", "", () => this.toggleSound());
+    add("−", "Zoom out of the timeline (-)", () => this.timeline.zoomBy(1));
+    add("+", "Zoom into the timeline (+)", () => this.timeline.zoomBy(-1));
     add("Zoom out", "Whole clip on the timeline (0)", () => this.zoomOut());
+    const keys = button("?", "Keys and signs (?)", () => this.keysHelp.open());
+    this.bar.append(keys, legend());
   }
 
   show() {
@@ -53,6 +59,27 @@ export class Transport {
     this.boxes.setAttribute("aria-pressed", areBoxesOn);
     this.weakBoxes.setAttribute("aria-pressed", areWeakBoxesOn);
     this.loop.setAttribute("aria-pressed", Boolean(loop));
+    this.showSound();
+  }
+
+  showSound() {
+    const { soundButton, sound, stage } = this;
+    soundButton.setAttribute("aria-pressed", !stage.video.muted);
+    soundButton.title = sound.hint || "Sound on or off (S)";
+    soundButton.disabled = Boolean(sound.hint) && !sound.isThere;
+  }
+
+  toggleSound() {
+    if (this.soundButton.disabled) return;
+    this.stage.video.muted = !this.stage.video.muted;
+    this.showSound();
+  }
+
+  // To the start (-1) or the end (1) of the clip.
+  toEnd(direction) {
+    const { first_pts_us, end_us } = this.model.data;
+    this.stage.video.pause();
+    this.stage.seek((direction < 0 ? first_pts_us : end_us) / 1e6);
   }
 
   toggleBoxes() {
@@ -96,6 +123,7 @@ export class Transport {
       ? [found.onset_s, Math.max(found.offset_s, found.onset_s + SHORTEST_LOOP_S)]
       : null;
     if (isStarting) this.stage.seek(found.onset_s);
+    if (isStarting) this.stage.video.play()?.catch(() => {});
     this.show();
   }
 }

@@ -31,6 +31,7 @@ from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
 from lab.video.identity import check_identity
 from lab.video.probe import probe
+from lab.video.sound import FILE_NAME, sound_peaks
 
 _REPORT_EVERY_S = 0.25
 _BEAT_S = 1.0
@@ -205,7 +206,6 @@ class _Worker:
     def sound(self, job: Job, emit: Emit) -> Job:
         """The waveform of a clip, kept beside its pictures."""
         from lab.store.store import Store
-        from lab.video.sound import FILE_NAME, sound_peaks
 
         store = Store(job["store"])
         media = store.media(job["media_id"])

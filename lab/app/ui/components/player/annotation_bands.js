@@ -92,7 +92,7 @@ export class AnnotationBands {
     this.drag.record = withEdge(record, edge, pts_s * 1e6, model.data);
     this.replace(this.drag.record);
     stage.seek(this.drag.record[edge] / 1e6);
-    this.timeline.draw();
+    this.timeline.redraw();
   }
 
   endDrag() {

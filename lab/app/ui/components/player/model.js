@@ -1,24 +1,11 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
 import { Curves } from "./curves.js";
+import { PALETTE } from "./palette.js";
 import { Requests } from "./requests.js";
 import { ScoreLog } from "./score_log.js";
 import { Windows } from "./windows.js";
 import { passes } from "./zones.js";
 
-const PALETTE = [
-  "#0ea5e9",
-  "#f59e0b",
-  "#22c55e",
-  "#e879f9",
-  "#ef4444",
-  "#a3a33a",
-  "#8b5cf6",
-  "#14b8a6",
-  "#f472b6",
-  "#84cc16",
-  "#fb923c",
-  "#64748b",
-];
 const MOST_TRACKS = 12;
 const POLL_ACTIVE_MS = 1500;
 const POLL_RESTING_MS = 5000;

@@ -154,8 +154,12 @@ export class Overview {
     for (const label of model.trackLabels()) {
       const { at_us, high } = model.curves.of(label, from * 1e6, to * 1e6) || { at_us: [] };
       for (let i = 0; i < at_us.length; i++) {
-        const x = Math.floor((at_us[i] / 1e6 - from) * perSecond);
-        if (high[i] > heights[x]) heights[x] = high[i];
+        const next_us = at_us[Math.min(i + 1, at_us.length - 1)];
+        const [x, next] = [at_us[i], next_us].map((t) => Math.floor((t / 1e6 - from) * perSecond));
+        // A score counts until the next sample; one that is not there (NaN) is not higher.
+        for (let at = x; at <= Math.max(x, next - 1); at++) {
+          if (high[i] > heights[at]) heights[at] = high[i];
+        }
       }
     }
     return heights;

@@ -103,7 +103,7 @@ export class Transport {
     if (this.model.isBlind) return;
     const all = this.model.sightings();
     const onsets = all.map((sighting) => sighting.onset_s);
-    const onset_s = nextTime(onsets, this.stage.pts_s, direction, NEAR_ONSET_S, 0.05);
+    const onset_s = nextTime(onsets, this.stage.next_s, direction, NEAR_ONSET_S, 0.05);
     if (onset_s === undefined) return;
     const { offset_s } = all.find((sighting) => sighting.onset_s === onset_s);
     if (this.stage.loop) this.stage.loop = [onset_s, offset_s];

@@ -150,19 +150,23 @@ export class Overview {
     const { model, timeline } = this;
     const heights = new Float32Array(this.width);
     const [from, to] = timeline.scale.full;
-    const perSecond = this.width / (to - from);
     for (const label of model.trackLabels()) {
-      const { at_us, high } = model.curves.of(label, from * 1e6, to * 1e6) || { at_us: [] };
-      for (let i = 0; i < at_us.length; i++) {
-        const next_us = at_us[Math.min(i + 1, at_us.length - 1)];
-        const [x, next] = [at_us[i], next_us].map((t) => Math.floor((t / 1e6 - from) * perSecond));
-        // A score counts until the next sample; one that is not there (NaN) is not higher.
-        for (let at = x; at <= Math.max(x, next - 1); at++) {
-          if (high[i] > heights[at]) heights[at] = high[i];
-        }
-      }
+      const curve = model.curves.of(label, from * 1e6, to * 1e6);
+      if (curve) this.raise(heights, curve);
     }
     return heights;
+  }
+
+  // A score counts until the next sample; one that is not there (NaN) is not higher.
+  raise(heights, { at_us, high }) {
+    const columnOf = (time_us) => Math.floor(this.x(time_us / 1e6));
+    at_us.forEach((time_us, i) => {
+      const first = columnOf(time_us);
+      const next = i + 1 < at_us.length ? columnOf(at_us[i + 1]) : first;
+      for (let x = first; x <= Math.max(first, next - 1); x++) {
+        if (high[i] > heights[x]) heights[x] = high[i];
+      }
+    });
   }
 
   drawSightings(g) {

@@ -1,6 +1,6 @@
 // The colours of labels: those of Okabe and Ito ("Color Universal Design", 2008) without black and
-// yellow, which light and dark pages hide, with a lighter blue for the captions; two more are added.
-// Any two are told apart without red, green or blue cones, too.
+// yellow, which pages hide, with a lighter blue for the captions; the last two are added. Any two
+// are told apart without red, green or blue cones, too.
 export const PALETTE = [
   "#56b4e9",
   "#e69f00",

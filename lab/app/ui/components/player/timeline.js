@@ -95,6 +95,7 @@ export class Timeline {
     this.paper = style.getPropertyValue("--st-background-color") || "#fff";
     this.overview.draw();
     if (!model.log || !scale.full) return;
+    root.dataset.view = [scale.from, scale.to].map((s) => s.toFixed(2)).join(" ");
     this.drawAxis(a, g, height);
     this.lanes.draw(g, labels, this);
     model.curves.want(labels, scale.from * 1e6, scale.to * 1e6);

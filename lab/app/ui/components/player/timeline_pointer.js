@@ -146,7 +146,7 @@ export class TimelinePointer {
       if (!lanes.held) return;
       change.value += (last_y - at.clientY) * SCORE_PER_PX * (at.shiftKey ? FINE : 1);
       last_y = at.clientY;
-      this.setThreshold(change);
+      this.setThreshold(change, at.shiftKey ? 3 : 2);
     };
     const end = (at) => {
       if (lanes.held) this.model.emit("released");
@@ -158,10 +158,10 @@ export class TimelinePointer {
     return { move, end };
   }
 
-  setThreshold(change) {
+  setThreshold(change, digits) {
     const { label, name, isLinked } = change;
     change.value = clamp(change.value, this.model.data.score_floor, 1);
-    const value = clamp(Number(change.value.toFixed(3)), this.model.data.score_floor, 1);
+    const value = clamp(Number(change.value.toFixed(digits)), this.model.data.score_floor, 1);
     this.model.editRuleOf(label, ({ debounce }) => setSetting(debounce, name, value, isLinked));
   }
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +20,11 @@ from lab.video.container import open_video
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.container import InputContainer
+    from av.container import InputContainer, OutputContainer
 
 MAX_PEAKS = 4096
 FILE_NAME = "sound.npz"
+_COPY_HZ = 48_000
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def sound_peaks(path: str | Path, from_us: int, to_us: int) -> SoundPeaks:
             return SoundPeaks(from_us, to_us, none, none, why)
         made = _Peaks(from_us, to_us)
         packets = damaged = 0
-        for frames in _decoded(container, stream):
+        for frames in decoded_sound(container, stream):
             packets += 1
             damaged += frames is None
             for start_us, rate_hz, samples in frames or ():
@@ -101,10 +104,13 @@ def sound_peaks(path: str | Path, from_us: int, to_us: int) -> SoundPeaks:
 Samples = tuple[float, int, np.ndarray]
 
 
-def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[list[Samples] | None]:
+def decoded_sound(
+    container: InputContainer, stream: AudioStream, **resampled: Any
+) -> Iterator[list[Samples] | None]:
     """Of each packet the samples of its frames; None of one that cannot be decoded.
 
     Samples: the time of the first in microseconds, samples a second, float32 (channels, n).
+    resampled: the rate and layout to have, of `av.AudioResampler`; else they are those of the file.
     """
     import av
     from av.stream import Discard
@@ -112,7 +118,7 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[list[Sa
     for other in container.streams:
         if other is not stream:
             other.discard = Discard.all  # neither read nor decoded where the format allows it
-    resampler = av.AudioResampler(format="fltp")
+    resampler = av.AudioResampler(format="fltp", **resampled)
     packets = container.demux(stream)
     while True:
         try:
@@ -129,6 +135,56 @@ def _decoded(container: InputContainer, stream: AudioStream) -> Iterator[list[Sa
             yield None
             if packet is None:  # what cannot be read on would be asked for without an end
                 return
+
+
+class CopiedSound:
+    """The sound of a clip for a copy of it, encoded as far as its pictures are; a context manager.
+
+    What cannot be decoded is silence. A clip without sound that can be decoded adds none.
+    """
+
+    def __init__(self, path: str | Path, copy: OutputContainer, first_us: int) -> None:
+        self._path, self._copy, self._first_us = path, copy, first_us
+        self._open = contextlib.ExitStack()
+        self._waiting: Iterator[Samples] = iter(())
+        self._next: Samples | None = None
+        self._stream: Any = None  # of the copy
+        self._layout = "mono"
+
+    def __enter__(self) -> CopiedSound:
+        container, _ = self._open.enter_context(open_video(self._path))
+        stream = next(iter(container.streams.audio), None)
+        if stream is not None and stream.codec_context is not None and stream.codec_context.codec:
+            self._layout = "mono" if stream.codec_context.channels == 1 else "stereo"
+            decoded = decoded_sound(container, stream, rate=_COPY_HZ, layout=self._layout)
+            self._waiting = (one for frames in decoded for one in frames or ())
+            self._next = next(self._waiting, None)
+        if self._next is not None:
+            self._stream = self._copy.add_stream("aac", rate=_COPY_HZ, layout=self._layout)
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._open.close()
+
+    def encode_until(self, pts_us: float) -> None:
+        """Add what begins before a time of the clip."""
+        import av
+
+        while self._next is not None and self._next[0] < pts_us:
+            start_us, rate_hz, samples = self._next
+            self._next = next(self._waiting, None)
+            if start_us < self._first_us:
+                continue  # a copy begins with its first picture
+            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), "fltp", self._layout)
+            frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
+            frame.pts = round((start_us - self._first_us) * rate_hz / 1e6)
+            self._copy.mux(self._stream.encode(frame))
+
+    def finish(self) -> None:
+        """Add the rest."""
+        if self._stream is not None:
+            self.encode_until(float("inf"))
+            self._copy.mux(self._stream.encode(None))
 
 
 class _Peaks:

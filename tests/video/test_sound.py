@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import lab
+from lab.video.browser_copy import make_playable
 from lab.video.sound import MAX_PEAKS, SoundPeaks, sound_peaks
 
 VIDEO = ("-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-t", "8")
@@ -101,3 +102,24 @@ def test_peaks_are_kept_in_a_file_and_a_damaged_one_is_no_waveform(tone, tmp_pat
         file.write_bytes(part)
         with pytest.raises(ValueError, match=r"no waveform|pickled"):
             SoundPeaks.load(file)
+
+
+def test_a_copy_for_the_browser_has_the_sound_in_its_place(encode, tmp_path):
+    codecs = ("-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-c:a", "pcm_s16le")
+    late = ("-af", "volume='if(between(t,2,5),4,0)':eval=frame", "-r", "10", "-t", "8")
+    clip = encode("camera.avi", *TONE, *codecs, *late)
+    peaks = peaks_of(make_playable(clip, tmp_path / "copy.mp4"))
+    assert heard_s(peaks) == pytest.approx((2, 5), abs=0.2)
+    assert peaks.high.max() == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_copy_of_a_clip_whose_sound_is_damaged_has_the_rest_of_it(tone, tmp_path):
+    clip = damaged(tone, tmp_path / "some.mp4", 4)
+    copy = make_playable(clip, tmp_path / "copy.mp4")
+    assert heard_s(peaks_of(copy))[1] > 4
+
+
+def test_a_copy_of_a_silent_clip_has_no_sound(samples, tmp_path):
+    copy = make_playable(samples / "nothing.mp4", tmp_path / "copy.mp4")
+    with av.open(str(copy)) as container:
+        assert not container.streams.audio

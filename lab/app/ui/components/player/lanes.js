@@ -124,8 +124,10 @@ export class Lanes {
       drawLine(g, 0, y, this.scale.width, y);
       g.setLineDash([]);
       g.globalAlpha = 1;
-      if (isHeld) this.drawHeld(g, `${THRESHOLDS[name]} ${debounce[name]}`, top);
     }
+    const { held } = this;
+    if (held?.label !== label) return;
+    this.drawHeld(g, `${THRESHOLDS[held.name]} ${debounce[held.name]}`, top);
   }
 
   drawHeld(g, text, top) {

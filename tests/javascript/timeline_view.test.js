@@ -167,7 +167,7 @@ test("the strip's window is dragged along, and outside of it the playhead goes",
 
 test("the strip shows the strongest score and the sightings, but not to who is blind", () => {
   const { canvas } = timeline.overview;
-  const bars = () => canvas.drawn.filter(([name]) => name === "fillRect").length;
+  const bars = () => canvas.drawn.filter(([name]) => /fillRect|lineTo/.test(name)).length;
   canvas.drawn.length = 0;
   timeline.draw();
   const seen = bars();

@@ -48,6 +48,7 @@ export class AnnotatePanel {
       ),
       add("Erase (X)", "Delete the annotation at the playhead (X)", () => marking.erase()),
       add("Undo (Z)", "Undo the last change (Z)", () => marking.undoing.undo()),
+      add("Redo", "Make it again (Shift+Z)", () => marking.undoing.redo()),
       this.blind,
     ];
     const title = element("b", { textContent: "Annotate" });

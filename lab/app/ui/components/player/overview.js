@@ -138,10 +138,15 @@ export class Overview {
     if (this.heights?.length !== this.width) this.heights = this.strongest();
     g.fillStyle = this.timeline.ink;
     g.globalAlpha = 0.45;
+    g.beginPath(); // one outline: quicker than a thousand bars
+    g.moveTo(0, HEIGHT_PX);
     this.heights.forEach((score, x) => {
-      const high = score * (HEIGHT_PX - 5);
-      if (score > 0) g.fillRect(x, HEIGHT_PX - high, 1, high);
+      const y = HEIGHT_PX - score * (HEIGHT_PX - 5);
+      g.lineTo(x, y);
+      g.lineTo(x + 1, y);
     });
+    g.lineTo(this.width, HEIGHT_PX);
+    g.fill();
     g.globalAlpha = 1;
   }
 

@@ -62,6 +62,7 @@ export class Sound {
     };
     g.fillStyle = ink;
     g.globalAlpha = 0.55;
+    g.beginPath();
     for (let x = 0; x < scale.width; x++) {
       const first = Math.max(0, binOf(x));
       const last = Math.min(high.length - 1, Math.max(first, binOf(x + 1) - 1));
@@ -71,8 +72,9 @@ export class Sound {
         if (high[i] > most) most = high[i];
       }
       const y = middle - most * (LANE_PX / 2 - 2);
-      g.fillRect(x, y, 1, Math.max(0.5, (most - least) * (LANE_PX / 2 - 2)));
+      g.rect(x, y, 1, Math.max(0.5, (most - least) * (LANE_PX / 2 - 2)));
     }
+    g.fill();
     g.globalAlpha = 1;
   }
 }

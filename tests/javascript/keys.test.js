@@ -92,6 +92,9 @@ test("the question mark shows every key, and is not shown twice", () => {
   assert.ok(!dialog.open);
   page.press("?", { shiftKey: true });
   assert.equal(dialog.open, true);
+  dialog.close();
+  page.player.transport.bar.querySelectorAll("button").at(-1).click();
+  assert.equal(dialog.open, true, "by its button, too");
   const shown = dialog.querySelectorAll("kbd").map((one) => one.textContent);
   assert.deepEqual(
     shown,

@@ -42,7 +42,7 @@ export class Player {
     this.annotatePanel = new AnnotatePanel(this.marking, root);
     this.rulePanel = new RulePanel(model, stage, root);
     this.keysHelp = new KeysHelp(root, legend());
-    this.transport = new Transport(this, root);
+    this.transport = new Transport(model, stage, this.timeline, root);
     stage.handles = new ZoneHandles(model, stage);
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
@@ -56,6 +56,7 @@ export class Player {
     const { model, root } = this;
     root.addEventListener("keydown", (event) => this.keyboard.press(event));
     model.addEventListener("released", () => this.reportRule());
+    model.addEventListener("help", () => this.keysHelp.open());
     model.addEventListener("log", () => {
       if (model.log.state !== this.shown.state) this.report("run_state", model.log.state);
     });

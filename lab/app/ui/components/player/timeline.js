@@ -29,9 +29,8 @@ export class Timeline {
     this.redraw = onNextFrame(() => this.draw());
     this.overview = new Overview(this, root);
     this.pointer = new TimelinePointer(this, new Peek(model, root));
-    for (const name of ["opened", "rule", "sightings", "log", "curves", "blind", "sound"]) {
-      model.addEventListener(name, this.redraw);
-    }
+    const redrawn = ["opened", "rule", "sightings", "log", "curves", "blind", "failed", "sound"];
+    for (const name of redrawn) model.addEventListener(name, this.redraw);
     model.addEventListener("time", () => this.follow());
     new ResizeObserver(this.redraw).observe(this.canvas);
   }

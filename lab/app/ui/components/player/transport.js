@@ -9,8 +9,8 @@ const SHORTEST_LOOP_S = 0.2;
 const NEAR_ONSET_S = 0.01;
 
 export class Transport {
-  constructor({ model, stage, timeline, sound, keysHelp }, root) {
-    Object.assign(this, { model, stage, timeline, sound, keysHelp, root });
+  constructor(model, stage, timeline, root) {
+    Object.assign(this, { model, stage, timeline, root });
     this.bar = root.querySelector(".transport");
     this.build();
     for (const name of ["opened", "time", "sound"]) model.addEventListener(name, () => this.show());
@@ -48,7 +48,7 @@ export class Transport {
     add("−", "Zoom out of the timeline (-)", () => this.timeline.zoomBy(1));
     add("+", "Zoom into the timeline (+)", () => this.timeline.zoomBy(-1));
     add("Zoom out", "Whole clip on the timeline (0)", () => this.zoomOut());
-    const keys = button("?", "Keys and signs (?)", () => this.keysHelp.open());
+    const keys = button("?", "Keys and signs (?)", () => this.model.emit("help"));
     this.bar.append(keys, legend());
   }
 
@@ -63,7 +63,8 @@ export class Transport {
   }
 
   showSound() {
-    const { soundButton, sound, stage } = this;
+    const { soundButton, stage } = this;
+    const { sound } = this.timeline;
     soundButton.setAttribute("aria-pressed", !stage.video.muted);
     soundButton.title = sound.hint || "Sound on or off (S)";
     soundButton.disabled = Boolean(sound.hint) && !sound.isThere;

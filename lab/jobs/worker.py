@@ -31,6 +31,7 @@ from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
 from lab.video.identity import check_identity
 from lab.video.probe import probe
+from lab.video.sound import FILE_NAME, sound_peaks
 
 _REPORT_EVERY_S = 0.25
 _BEAT_S = 1.0
@@ -45,6 +46,7 @@ _KINDS = (
     "probes",
     "pictures",
     "playable",
+    "sound",
     "relink",
     "sweep",
 )
@@ -200,6 +202,18 @@ class _Worker:
         check_identity(media)
         made = save_pictures(media["path"], job["pts_us"], folder, media=media)
         return {"pictures": sorted(made)}
+
+    def sound(self, job: Job, emit: Emit) -> Job:
+        """The waveform of a clip, kept beside its pictures."""
+        from lab.store.store import Store
+
+        store = Store(job["store"])
+        media = store.media(job["media_id"])
+        check_identity(media)
+        peaks = sound_peaks(media["path"], media["first_pts_us"], media["end_us"])
+        check_identity(media)
+        peaks.save(store.pictures_folder(media["media_id"]) / FILE_NAME)
+        return peaks.to_dict()
 
     def relink(self, job: Job, emit: Emit) -> Job:
         """Look for the file of a clip in folders."""

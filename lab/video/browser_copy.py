@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
@@ -15,6 +16,7 @@ from lab.errors import SourceError
 from lab.frame import Frame
 from lab.video.identity import check_identity
 from lab.video.sampling import Sampling
+from lab.video.sound import CopiedSound
 from lab.video.sources.file import FileSource
 
 _JPEG_QUALITY = 80
@@ -70,7 +72,7 @@ def make_playable(
     *,
     media: Mapping[str, Any] | None = None,
 ) -> Path:
-    """A copy that browsers play: H.264 in MP4, upright, fast start.
+    """A copy that browsers play: H.264 in MP4, upright, fast start, with its sound as AAC.
 
     Every frame keeps its time relative to the first one, which is at 0. Frames that cannot be
     decoded are missing. The file appears under its name only when it is whole.
@@ -87,8 +89,11 @@ def make_playable(
     tick = Fraction(1, 90_000)
     first_us: int | None = None
     try:
-        with av.open(str(part), "w", options={"movflags": "faststart"}) as container:
-            stream = None
+        with (
+            av.open(str(part), "w", options={"movflags": "faststart"}) as container,
+            contextlib.ExitStack() as opened,
+        ):
+            stream = sound = None
             for done, frame in enumerate(source.frames(0)):
                 if frame.image_bgr is None:
                     continue
@@ -100,10 +105,13 @@ def make_playable(
                     stream.pix_fmt = "yuv420p"
                     stream.codec_context.time_base = tick
                     stream.options = {"preset": "veryfast", "crf": "20", "g": "60"}
+                    sound = opened.enter_context(CopiedSound(path, container, first_us))
                 picture = av.VideoFrame.from_ndarray(image, format="bgr24")
                 picture.time_base = tick
                 picture.pts = round((frame.pts_us - (first_us or 0)) * 9 / 100)
                 container.mux(stream.encode(picture))
+                if sound is not None:
+                    sound.encode_until(frame.pts_us)
                 if progress is not None and done % 25 == 0:
                     progress(done, total)
             if stream is None:
@@ -112,6 +120,8 @@ def make_playable(
                     "the browser; convert it, or record it again"
                 )
             container.mux(stream.encode(None))
+            if sound is not None:
+                sound.finish()
         if media is not None:
             check_identity(media)
         part.replace(out)

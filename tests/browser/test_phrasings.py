@@ -157,7 +157,7 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
     page.keyboard.press("[")
     until(page, lambda: of_panels(page, "sample") == ["30", "30"])
     for seconds in (40, 50):
-        page.keyboard.press("PageDown")
+        page.keyboard.press("PageUp")
         until(page, lambda seconds=seconds: abs(playhead(page) - seconds) < 0.01)
     assert page.locator(".score").all_inner_texts() == ["–", "–"]
     assert page.locator(".state").all_inner_texts() == ["failed sample"] * 2

@@ -30,6 +30,4 @@ def test_a_slow_log_of_one_run_does_not_overwrite_that_of_the_next(page, server,
     settled(page)
     assert labels(page) == ["cat"]
     assert wait_for_sightings(page, 2) == 2
-    assert (
-        page.locator(".timeline").evaluate("e => e.style.height") == "82px"
-    )  # one track and the axis
+    assert page.locator(".timeline").evaluate("e => e.style.height") == "36px"  # one lane

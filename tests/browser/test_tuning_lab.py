@@ -28,7 +28,7 @@ def playhead(page) -> float:
 
 def go_to(page, seconds):
     """By keys: 10 s, 1 s, frames."""
-    for key, step in (("PageDown", 10.0), ("ArrowUp", 1.0), ("ArrowRight", 0.1)):
+    for key, step in (("PageUp", 10.0), ("ArrowUp", 1.0), ("ArrowRight", 0.1)):
         while seconds - playhead(page) >= step - 0.02:
             before = playhead(page)
             page.keyboard.press(key)
@@ -154,7 +154,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samp
     media = run.media
     span = (media["end_us"] - media["first_pts_us"]) / 1e6
     x = line["x"] + line["width"] * (mark.end_s - media["first_pts_us"] / 1e6) / span
-    y = line["y"] + 62 - 8
+    y = line["y"] + 36 - 7
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + line["width"] / span, y, steps=6)

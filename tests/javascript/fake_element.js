@@ -152,6 +152,12 @@ export class FakeElement extends EventTarget {
     );
   }
 
+  showModal() {
+    this.open = true;
+  }
+  close() {
+    this.open = false;
+  }
   focus() {}
   blur() {}
   click() {

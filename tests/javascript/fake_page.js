@@ -1,5 +1,6 @@
 // A page of fake elements, and what else the components look for in a browser.
 import { webcrypto } from "node:crypto";
+import events from "node:events";
 
 import { FakeClock } from "./fake_clock.js";
 import { FakeElement } from "./fake_element.js";
@@ -7,7 +8,13 @@ import { FakeElement } from "./fake_element.js";
 class FakeVideo extends FakeElement {
   constructor() {
     super("video");
-    Object.assign(this, { paused: true, seeking: false, readyState: 2, currentTime: 0 });
+    Object.assign(this, {
+      paused: true,
+      muted: true,
+      seeking: false,
+      readyState: 2,
+      currentTime: 0,
+    });
   }
 
   requestVideoFrameCallback(present) {
@@ -45,6 +52,7 @@ function makeStorage() {
 
 // Put the page's names where the components look for them. Gives the page's clock.
 export function openPage() {
+  events.defaultMaxListeners = 100;
   globalThis.crypto ??= webcrypto; // the oldest Node that is supported has neither
   globalThis.CustomEvent ??= class extends Event {
     constructor(name, { detail } = {}) {
@@ -58,6 +66,8 @@ export function openPage() {
     sessionStorage: makeStorage(),
     devicePixelRatio: 1,
     innerHeight: 800,
+    innerWidth: 1200,
+    matchMedia: () => ({ matches: false }),
     getComputedStyle: () => ({ color: "#000", getPropertyValue: () => "#fff" }),
     ResizeObserver: class {
       observe() {}

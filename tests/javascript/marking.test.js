@@ -123,7 +123,7 @@ test("a question is answered with what was watched for it, and reported", async 
   assert.equal(page.player.model.isBlind, false);
 });
 
-test("an edge is taken at the foot of its track, dragged, and can be undone", async () => {
+test("an edge is taken at the foot of its lane, dragged, and can be undone", async () => {
   const { bands, timeline } = page.player;
   page.player.annotations.setRecords([
     makeAnnotation("a", 2_000_000, 4_000_000, { origin: "accepted" }),
@@ -131,10 +131,10 @@ test("an edge is taken at the foot of its track, dragged, and can be undone", as
   ]);
   const labels = page.player.model.trackLabels();
   const x = timeline.scale.x(4);
-  assert.equal(bands.edgeAt(x, 20, labels), null, "not in the middle of a track");
-  assert.equal(bands.edgeAt(x + 7, 60, labels), null, "not so far away");
-  assert.equal(bands.edgeAt(timeline.scale.x(6), 60, labels), null, "not another person's");
-  const edge = bands.edgeAt(x + 5, 60, labels);
+  assert.equal(bands.edgeAt(x, 18, labels), null, "not in the middle of a lane");
+  assert.equal(bands.edgeAt(x + 7, 32, labels), null, "not so far away");
+  assert.equal(bands.edgeAt(timeline.scale.x(6), 32, labels), null, "not another person's");
+  const edge = bands.edgeAt(x + 5, 32, labels);
   assert.deepEqual([edge.id, edge.edge], ["a", "end_us"]);
   bands.startDrag(edge);
   bands.moveDrag(5);

@@ -97,14 +97,14 @@ test("the first click means only this label; further clicks add and take away", 
   assert.equal(model.isOn("cat"), true);
 });
 
-test("tracks are of at most six labels, and of the one that is annotated", async () => {
-  const names = ["a", "b", "c", "d", "e", "f", "g", "h"];
-  await open(names.map((name, i) => [i, name, 0.9 - i / 20]));
-  assert.deepEqual(model.trackLabels(), names.slice(0, 6));
-  model.markedLabel = "h";
-  assert.deepEqual(model.trackLabels(), [...names.slice(0, 6), "h"]);
+test("lanes are of at most twelve labels, and of the one that is annotated", async () => {
+  const names = [..."abcdefghijklmn"];
+  await open(names.map((name, i) => [i % 10, name, 0.9 - i / 20]));
+  assert.deepEqual(model.trackLabels(), names.slice(0, 12));
+  model.markedLabel = "n";
+  assert.deepEqual(model.trackLabels(), [...names.slice(0, 12), "n"]);
   model.markedLabel = "b";
-  assert.deepEqual(model.trackLabels(), names.slice(0, 6));
+  assert.deepEqual(model.trackLabels(), names.slice(0, 12));
 });
 
 test("a label keeps its colour when others join", async () => {

@@ -81,9 +81,9 @@ export class PlayerPage {
   }
 
   // path: what has the focus, and what it is in.
-  press(key, { shiftKey = false, path = [this.player.root] } = {}) {
+  press(key, { shiftKey = false, ctrlKey = false, path = [this.player.root] } = {}) {
     const event = new Event("keydown", { cancelable: true });
-    Object.assign(event, { key, shiftKey, composedPath: () => path });
+    Object.assign(event, { key, shiftKey, ctrlKey, composedPath: () => path });
     this.player.root.dispatchEvent(event);
     return event;
   }

@@ -100,6 +100,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/media/{media_id}/offset", "post", "Keep the offset of the browser's clock", "Offset"),
     ("/api/media/{media_id}/annotations", "get", "The records of a clip", None),
     ("/api/media/{media_id}/annotations", "post", "Add and delete records of a clip", "Changes"),
+    ("/api/media/{media_id}/sound", "get", "The waveform of a clip", None),
     ("/api/decisions", "post", "The decisions of a rule over a label", "Decisions"),
     ("/api/pictures/{media_id}/{pts_us}.jpg", "get", "The picture of a moment", None),
     ("/api/runs/{run_id}/log", "get", "The score log of a run, for the player", None),

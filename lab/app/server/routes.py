@@ -19,6 +19,7 @@ from lab.app.server.body import check_name, json_object, mapping, name, number, 
 from lab.app.server.downloads import downloads
 from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
+from lab.app.server.sound import Sounds
 from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
@@ -37,7 +38,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def routes(at: AppState | None = None) -> list[Route]:
     """Routes over the state of the app (default: that of this process)."""
     here = at or app_state()
-    pictures = Pictures(here)
+    pictures, sounds = Pictures(here), Sounds(here)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -68,6 +69,17 @@ def routes(at: AppState | None = None) -> list[Route]:
         if isinstance(file, str):
             raise HTTPException(404, file)
         return FileResponse(file, headers=_IMMUTABLE)
+
+    async def sound(request: Request) -> Response:
+        # It may wait for a worker, so it does not wait in the line of the catalog.
+        media_id = request.path_params["media_id"]
+        await run_in_threadpool(here.media, media_id)
+        content, is_final = await anyio.to_thread.run_sync(sounds.get, media_id)
+        return Response(
+            content,
+            media_type="application/octet-stream",
+            headers=_IMMUTABLE if is_final else _FRESH,
+        )
 
     async def log(request: Request) -> Response:
         run = await run_in_threadpool(here.run, request.path_params["run_id"])
@@ -153,6 +165,7 @@ def routes(at: AppState | None = None) -> list[Route]:
             _with_error_responses(annotations),
             methods=["GET", "POST"],
         ),
+        Route("/api/media/{media_id}/sound", _with_error_responses(sound)),
         Route("/api/decisions", _with_error_responses(decisions), methods=["POST"]),
         Route("/api/pictures/{media_id}/{pts_us}.jpg", _with_error_responses(picture)),
         Route("/api/runs/{run_id}/log", _with_error_responses(log)),

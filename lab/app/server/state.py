@@ -201,6 +201,10 @@ class AppState:
         assert job is not None
         return job
 
+    def may_request(self, job: Job | None) -> bool:
+        """Whether there was no such job, or it ended long enough ago to be tried again."""
+        return self._may_request(job, time.monotonic())
+
     def _may_request(self, job: Job | None, now: float) -> bool:
         """Whether there was no such job, or it ended at least `retry_after_s` ago."""
         return job is None or (job.ended is not None and now - job.ended >= self.retry_after_s)

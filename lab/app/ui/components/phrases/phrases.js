@@ -208,8 +208,8 @@ export class Phrases {
       ArrowRight: () => (event.shiftKey ? this.stepSample(1) : this.step(1)),
       ArrowUp: () => this.jumpBy(1),
       ArrowDown: () => this.jumpBy(-1),
-      PageDown: () => this.jumpBy(10),
-      PageUp: () => this.jumpBy(-10),
+      PageUp: () => this.jumpBy(10),
+      PageDown: () => this.jumpBy(-10),
       "[": () => this.jump(-1),
       "]": () => this.jump(1),
     });

@@ -54,7 +54,8 @@ export class AnnotatePanel {
         marking.judge("rejected"),
       ),
       rarely(add("Erase (X)", "Delete the annotation at the playhead (X)", () => marking.erase())),
-      add("Undo (Z)", "Undo the last change (Z)", () => marking.undo()),
+      add("Undo (Z)", "Undo the last change (Z)", () => marking.undoing.undo()),
+      rarely(add("Redo", "Make it again (Shift+Z)", () => marking.undoing.redo())),
     ];
     const fields = [this.modes.control, this.labelMenu(), ...buttons];
     this.panel.replaceChildren(...fields, this.state, this.message);

@@ -1,10 +1,10 @@
-// Annotations on the timeline: a band at the foot of each track; its edges can be dragged.
+// Annotations on the timeline: a band at the foot of each lane; its edges can be dragged.
 import { drawLine } from "./elements.js";
+import { LANE_PX } from "./lanes.js";
 import { between, withEdge } from "./spans.js";
-import { TRACK_PX } from "./timeline.js";
 
 const EDGE_REACH_PX = 6;
-const BAND_REACH_PX = 18; // how far from the foot of a track an edge can be taken
+const BAND_REACH_PX = 11; // how far from the foot of a lane an edge can be taken
 const ANNOTATED = "#16a34a";
 const ACCEPTED = "#86efac";
 const WATCHED = "#94a3b8";
@@ -30,7 +30,7 @@ export class AnnotationBands {
   // ---- drawing
 
   drawTrack(g, label, top) {
-    const foot = top + TRACK_PX - 3;
+    const foot = top + LANE_PX - 4;
     for (const record of this.annotations.find({ label })) this.drawRecord(g, record, top, foot);
     const { pending, stage } = this.marking;
     if (pending?.label === label)
@@ -52,25 +52,25 @@ export class AnnotationBands {
   drawBand(g, { origin }, [left, right], foot) {
     g.globalAlpha = 0.9;
     g.fillStyle = origin === "accepted" ? ACCEPTED : ANNOTATED;
-    g.fillRect(left, foot - 8, right - left, 7);
+    g.fillRect(left, foot - 6, right - left, 6);
     if (right - left <= EDGE_REACH_PX) return;
     g.fillStyle = this.timeline.ink;
-    for (const edge of [left, right - 1.5]) g.fillRect(edge, foot - 10, 1.5, 11);
+    for (const edge of [left, right - 1.5]) g.fillRect(edge, foot - 8, 1.5, 10);
   }
 
   drawPending(g, { start_us, end_us }, foot) {
     g.globalAlpha = 0.6;
     g.fillStyle = ANNOTATED;
-    g.fillRect(this.x(start_us), foot - 8, this.x(end_us) - this.x(start_us) + 2, 7);
+    g.fillRect(this.x(start_us), foot - 6, this.x(end_us) - this.x(start_us) + 2, 6);
   }
 
   // ---- dragging
 
   // The edge under a point of the timeline; labels: those of its tracks.
   edgeAt(x, y, labels) {
-    const track = Math.floor(y / TRACK_PX);
-    const label = labels[track];
-    if (!label || y - track * TRACK_PX < TRACK_PX - BAND_REACH_PX) return null;
+    const lane = Math.floor(y / LANE_PX);
+    const label = labels[lane];
+    if (!label || y - lane * LANE_PX < LANE_PX - BAND_REACH_PX) return null;
     const mine = this.annotations.findMine({ kind: "annotation", label });
     const edges = mine.flatMap((record) =>
       ["start_us", "end_us"].map((edge) => {
@@ -92,7 +92,7 @@ export class AnnotationBands {
     this.drag.record = withEdge(record, edge, pts_s * 1e6, model.data);
     this.replace(this.drag.record);
     stage.seek(this.drag.record[edge] / 1e6);
-    this.timeline.draw();
+    this.timeline.redraw();
   }
 
   endDrag() {

@@ -1,12 +1,15 @@
 // The annotations of one clip, with coverage and verdicts.
 // A change is shown at once, then replaced by what the server stored.
+import { History } from "./history.js";
 import { jsonPost, Requests } from "./requests.js";
 import { coveredUs } from "./spans.js";
 
+const KINDS = { annotation: "an annotation", coverage: "a watched stretch", verdict: "a verdict" };
+
 export class Annotations extends EventTarget {
-  constructor(annotator) {
+  constructor(annotator, history = new History()) {
     super();
-    this.annotator = annotator;
+    Object.assign(this, { annotator, history });
     this.requests = new Requests();
     this.saving = Promise.resolve(); // one change at a time, in the order in which they were made
     this.unsaved = new Map(); // how many changes of a clip are under way
@@ -29,7 +32,7 @@ export class Annotations extends EventTarget {
 
   forget() {
     this.records = [];
-    this.undoable = [];
+    this.history.forget("annotations");
     this.isAsked = false;
   }
 
@@ -75,35 +78,41 @@ export class Annotations extends EventTarget {
   // ---- changes
 
   // One change, with what undoes it. add: records, those with a known id in its place; remove: ids.
-  change(add, remove, { isUndone = false } = {}) {
+  change(add, remove) {
     const fresh = add.map((record) => ({ id: newId(), annotator: this.annotator, ...record }));
     const ids = new Set([...remove, ...fresh.map((record) => record.id)]);
     const before = this.records.filter((record) => ids.has(record.id));
     const known = new Set(before.map((record) => record.id));
     const made = fresh.map((record) => record.id).filter((id) => !known.has(id));
-    const undo = { add: before, remove: made };
-    if (!isUndone) this.undoable.push(undo);
-    this.setRecords([...this.records.filter((record) => !ids.has(record.id)), ...fresh]);
+    const step = { of: "annotations", what: KINDS[[...fresh, ...before][0]?.kind] };
+    step.undo = () => this.apply(before, made, step);
+    step.redo = () => this.apply(fresh, remove, step);
+    this.history.add(step);
+    return step.redo();
+  }
+
+  // Show it, and have it saved after what was changed before.
+  apply(add, remove, step) {
+    const ids = new Set([...remove, ...add.map((record) => record.id)]);
+    this.setRecords([...this.records.filter((record) => !ids.has(record.id)), ...add]);
     const { media_id } = this;
     this.count(media_id, 1);
-    this.saving = this.saving.then(() => this.save(media_id, { add: fresh, delete: remove }, undo));
+    this.saving = this.saving.then(() => this.save(media_id, { add, delete: remove }, step));
     return this.saving;
   }
 
   // Whether there was anything to undo.
   undo() {
-    const last = this.undoable.pop();
-    if (last) this.change(last.add, last.remove, { isUndone: true });
-    return Boolean(last);
+    return Boolean(this.history.undo());
   }
 
-  async save(media_id, change, undo) {
+  async save(media_id, change, step) {
     const answer = await post(`/api/media/${media_id}/annotations`, change);
     this.count(media_id, -1);
     if (this.media_id !== media_id) return;
     this.emit("saved", answer.ok ? "" : answer.body);
     if (!answer.ok) {
-      this.undoable = this.undoable.filter((other) => other !== undo);
+      this.history.drop(step);
       this.reload();
     } else if (!this.unsaved.get(media_id)) {
       this.requests.cancel("annotations");

@@ -1,4 +1,6 @@
-// Keys, and what they do.
+// What a key that is pressed does.
+import { KEYS } from "./keys.js";
+
 const RANGE_KEYS = [
   "ArrowLeft",
   "ArrowRight",
@@ -17,9 +19,12 @@ export function isForField(event) {
   return event.composedPath()[0].type !== "range" || RANGE_KEYS.includes(event.key);
 }
 
-// Do what a key stands for, letters in either case. Whether there was anything to do.
+// Letters in either case.
+const nameOf = (event) => (event.key.length === 1 ? event.key.toLowerCase() : event.key);
+
+// Do what a key stands for. Whether there was anything to do.
 export function pressKey(event, acts) {
-  const act = acts[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const act = acts[nameOf(event)];
   const isClick = event.key === " " && event.composedPath()[0].tagName === "BUTTON";
   if (!act || isClick) return false;
   event.preventDefault();
@@ -28,55 +33,26 @@ export function pressKey(event, acts) {
   return true;
 }
 
+// Names of a key press in the table, the one that says most first: Shift matters only where the
+// table says so, and Ctrl (on a Mac, Command) always.
+function namesOf(event) {
+  const ctrl = event.ctrlKey || event.metaKey ? "Ctrl+" : "";
+  const name = nameOf(event);
+  return event.shiftKey ? [`${ctrl}Shift+${name}`, `${ctrl}${name}`] : [`${ctrl}${name}`];
+}
+
 export class Keyboard {
-  constructor({ stage, transport, marking }) {
-    Object.assign(this, { stage, transport, marking });
+  constructor(player) {
+    this.player = player;
   }
 
   press(event) {
-    if (isForField(event) || event.metaKey || event.altKey) return;
-    if (event.ctrlKey && event.key.toLowerCase() !== "z") return;
-    if (event.key === "Escape" && this.marking.drop()) {
-      event.preventDefault();
-      event.stopPropagation();
-    } else if (!pressKey(event, this.markingKeys(event))) {
-      pressKey(event, this.playbackKeys(event));
+    if (isForField(event) || event.altKey) return;
+    for (const name of namesOf(event)) {
+      const found = KEYS.find(({ keys, when }) => keys.includes(name) && when(this.player));
+      if (!found) continue;
+      pressKey(event, { [nameOf(event)]: () => found.act(this.player) });
+      return;
     }
-  }
-
-  markingKeys({ shiftKey }) {
-    const { marking } = this;
-    const isAnswer = shiftKey && marking.question;
-    return {
-      m: () => marking.mark(),
-      c: () => marking.watch(),
-      v: () => marking.watchWhole(),
-      h: () => marking.toggleBlind(),
-      x: () => marking.erase(),
-      z: () => marking.undo(),
-      y: () => (isAnswer ? marking.answer(false) : marking.judge("accepted")),
-      n: () => (isAnswer ? marking.answer(true) : marking.judge("rejected")),
-    };
-  }
-
-  playbackKeys({ shiftKey }) {
-    const { stage, transport } = this;
-    const zoneKeys = { Enter: () => stage.endZone(true), Escape: () => stage.endZone(false) };
-    return {
-      " ": () => stage.toggle(),
-      ArrowLeft: () => (shiftKey ? stage.stepSample(-1) : stage.step(-1)),
-      ArrowRight: () => (shiftKey ? stage.stepSample(1) : stage.step(1)),
-      ArrowUp: () => stage.jumpBy(1),
-      ArrowDown: () => stage.jumpBy(-1),
-      PageDown: () => stage.jumpBy(10),
-      PageUp: () => stage.jumpBy(-10),
-      "[": () => transport.jump(-1),
-      "]": () => transport.jump(1),
-      l: () => transport.toggleLoop(),
-      b: () => transport.toggleBoxes(),
-      w: () => transport.toggleWeakBoxes(),
-      0: () => transport.zoomOut(),
-      ...(stage.drawing ? zoneKeys : {}),
-    };
   }
 }

@@ -3,7 +3,10 @@ import { AnnotatePanel } from "./annotate_panel.js";
 import { AnnotationBands } from "./annotation_bands.js";
 import { Annotations } from "./annotations.js";
 import { Drawer } from "./drawer.js";
+import { History } from "./history.js";
 import { Keyboard } from "./keyboard.js";
+import { KeysHelp } from "./keys.js";
+import { legend } from "./legend.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
 import { Modes } from "./modes.js";
@@ -11,10 +14,14 @@ import { Reasons } from "./reasons.js";
 import { jsonPost } from "./requests.js";
 import { Results } from "./results.js";
 import { RulePanel } from "./rule_panel.js";
+import { RuleSteps } from "./rule_steps.js";
+import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
 import { Transport } from "./transport.js";
 import { TruthFigures } from "./truth_figures.js";
+import { Undoing } from "./undoing.js";
+import { ZoneHandles } from "./zone_handles.js";
 
 const PLAYHEAD_AFTER_MS = 400;
 
@@ -25,15 +32,22 @@ export class Player {
     this.shown = {}; // what Python last said
     const model = (this.model = new Model());
     const stage = (this.stage = new Stage(model, root));
-    this.timeline = new Timeline(model, stage, root);
-    this.annotations = new Annotations(localStorage.getItem("lab-annotator") || "me");
+    this.sound = new Sound(model);
+    this.timeline = new Timeline(model, stage, this.sound, root);
+    this.history = new History();
+    this.ruleSteps = new RuleSteps(model, this.history);
+    const annotator = localStorage.getItem("lab-annotator") || "me";
+    this.annotations = new Annotations(annotator, this.history);
     this.marking = new Marking(model, stage, this.annotations);
+    this.marking.undoing = new Undoing(this.history, stage, this.marking);
     this.bands = new AnnotationBands(this.marking, this.timeline);
     this.drawer = new Drawer(root);
     this.modes = new Modes(root);
     this.annotatePanel = new AnnotatePanel(this.marking, this.modes, root);
     this.rulePanel = new RulePanel(model, stage, root);
+    this.keysHelp = new KeysHelp(root, legend());
     this.transport = new Transport(model, stage, this.timeline, root);
+    stage.handles = new ZoneHandles(model, stage);
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
     this.reasons = new Reasons(model, stage, this.timeline, this.drawer, root);
@@ -46,6 +60,7 @@ export class Player {
     const { model, root } = this;
     root.addEventListener("keydown", (event) => this.keyboard.press(event));
     model.addEventListener("released", () => this.reportRule());
+    model.addEventListener("help", () => this.keysHelp.open());
     model.addEventListener("log", () => {
       if (model.log.state !== this.shown.state) this.report("run_state", model.log.state);
     });
@@ -72,7 +87,7 @@ export class Player {
 
   // What Python says now.
   show(data) {
-    const { model, shown, stage } = this;
+    const { shown, stage } = this;
     const isSameRun = shown.run_id === data.run_id;
     const isReloaded = ["run_id", "src", "state", "log_v"].some(
       (name) => shown[name] !== data[name],
@@ -81,7 +96,7 @@ export class Player {
     const isOtherSeek = data.seek && shown.seek?.n !== data.seek.n;
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
-    if (isOtherRule) model.setRule(data.rule);
+    if (isOtherRule) this.setRule(data.rule);
     this.ask(data.ask || null);
     if (!data.src) stage.showMessage(data.src_wait);
     if (isOtherSeek) {
@@ -98,9 +113,17 @@ export class Player {
     if (marking.question === before) return;
     const stretch = question && [question.start_us / 1e6, question.end_us / 1e6];
     stage.loop = question && !question.blind ? stretch : null;
-    if (stage.loop) timeline.showStretch(...stretch);
-    else timeline.showAll();
+    if (stage.loop) {
+      const beside_s = (stretch[1] - stretch[0]) / 4; // to see what is around it
+      timeline.showStretch(stretch[0] - beside_s, stretch[1] + beside_s);
+    } else timeline.showAll();
     this.transport.show();
+  }
+
+  // One that was loaded on the page can be undone as one that was set here.
+  setRule(rule) {
+    this.model.setRule(rule);
+    this.ruleSteps.keep();
   }
 
   // A run, or the same with another video or more samples: then rule and playhead stay.

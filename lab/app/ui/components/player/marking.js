@@ -175,10 +175,6 @@ export class Marking extends EventTarget {
     else this.say(`No annotation of ${label} by ${this.annotations.annotator} at the playhead.`);
   }
 
-  undo() {
-    if (!this.annotations.undo()) this.say("Nothing to undo.");
-  }
-
   // ---- verdicts
 
   // verdict: accepted or rejected, on the sighting at the playhead.

@@ -1,25 +1,12 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
 import { Curves } from "./curves.js";
+import { PALETTE } from "./palette.js";
 import { Requests } from "./requests.js";
 import { ScoreLog } from "./score_log.js";
 import { Windows } from "./windows.js";
 import { passes } from "./zones.js";
 
-const PALETTE = [
-  "#0ea5e9",
-  "#f59e0b",
-  "#22c55e",
-  "#e879f9",
-  "#ef4444",
-  "#a3a33a",
-  "#8b5cf6",
-  "#14b8a6",
-  "#f472b6",
-  "#84cc16",
-  "#fb923c",
-  "#64748b",
-];
-const MOST_TRACKS = 6;
+const MOST_TRACKS = 12;
 const POLL_ACTIVE_MS = 1500;
 const POLL_RESTING_MS = 5000;
 
@@ -140,6 +127,15 @@ export class Model extends EventTarget {
     if (this.scope) labels[this.scope] ??= structuredClone(common);
     change(this.scope ? labels[this.scope] : common);
     this.changed();
+  }
+
+  // The settings that count for a label: its own or the common ones; a label in scope gets its own.
+  editRuleOf(label, change) {
+    if (this.scope === label) this.edit(change);
+    else {
+      change(this.ruleOf(label));
+      this.changed();
+    }
   }
 
   // From all labels, the first click means: only this one.

@@ -11,6 +11,7 @@ const FLAG_FONT = "600 13px sans-serif";
 const INCLUDED = "#22c55e";
 const EXCLUDED = "#ef4444";
 const FILTERED_OUT = "#999";
+const ZONE_DASHES = { [INCLUDED]: [], [EXCLUDED]: [8, 5] }; // not by colour alone
 const DASHES = { over: [], between: [6, 3], under: [2, 3] };
 
 export class Overlay {
@@ -170,7 +171,9 @@ function drawZone(g, points, colour, isClosed) {
   }
   g.strokeStyle = colour;
   g.lineWidth = 2;
+  g.setLineDash(ZONE_DASHES[colour]);
   g.stroke();
+  g.setLineDash([]);
   g.fillStyle = colour;
   for (const [x, y] of points) g.fillRect(x - 3, y - 3, 6, 6);
 }

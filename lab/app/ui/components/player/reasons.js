@@ -1,7 +1,7 @@
 // Why: the rule's state at the playhead, and each of its decisions, from the server.
 import { element, note } from "./elements.js";
 import { seconds, shortened } from "./formatting.js";
-import { TRACK_PX } from "./timeline.js";
+import { LANE_PX } from "./lanes.js";
 
 const WHY_PX = 19; // the height of the line
 const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
@@ -81,7 +81,7 @@ export class Reasons {
     const isLeft = x > scale.width / 2;
     const lane = Math.max(0, this.model.trackLabels().indexOf(label));
     const { scrollTop, clientHeight } = this.why.parentElement;
-    const foot = (lane + 1) * TRACK_PX - WHY_PX;
+    const foot = (lane + 1) * LANE_PX - WHY_PX;
     const { style } = this.why;
     style.top = `${Math.max(scrollTop, Math.min(foot, scrollTop + clientHeight - WHY_PX))}px`;
     style.left = isLeft ? "auto" : `${x + 4}px`;

@@ -115,7 +115,8 @@ export class Stage {
   // Seek, and let the picture be seen.
   goTo(pts_s) {
     this.seek(pts_s);
-    this.canvas.scrollIntoView({ block: "nearest", behavior: "smooth" });
+    const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.canvas.scrollIntoView({ block: "nearest", behavior: isStill ? "auto" : "smooth" });
   }
 
   step(frames) {
@@ -148,7 +149,7 @@ export class Stage {
 
   click(event) {
     if (!this.drawing) {
-      this.toggle();
+      if (!this.handles.wasDragged) this.toggle();
       return;
     }
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
@@ -163,6 +164,14 @@ export class Stage {
     this.drawing = { kind, points: [] };
     this.draw();
     this.model.emit("zone");
+  }
+
+  // Of the zone that is drawn, the last; whether one is drawn.
+  takeBackCorner() {
+    if (!this.drawing) return false;
+    this.drawing.points = this.drawing.points.slice(0, -1);
+    this.draw();
+    return true;
   }
 
   endZone(isKept) {

@@ -2,6 +2,7 @@
 import { isWithin, nextTime } from "./clip_time.js";
 import { button, element } from "./elements.js";
 import { seconds, wallTime } from "./formatting.js";
+import { legend } from "./legend.js";
 
 const PLAYER_SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
 const SHORTEST_LOOP_S = 0.2;
@@ -12,7 +13,7 @@ export class Transport {
     Object.assign(this, { model, stage, timeline, root });
     this.bar = root.querySelector(".transport");
     this.build();
-    for (const name of ["opened", "time"]) model.addEventListener(name, () => this.show());
+    for (const name of ["opened", "time", "sound"]) model.addEventListener(name, () => this.show());
     for (const name of ["play", "pause"]) stage.video.addEventListener(name, () => this.show());
     this.show();
   }
@@ -44,9 +45,12 @@ export class Transport {
     this.weakBoxes = add("Weak boxes", "Show boxes below the threshold (W)", () =>
       this.toggleWeakBoxes(),
     );
+    this.soundButton = add("Sound", "", () => this.toggleSound());
+    add("−", "Zoom out of the timeline (-)", () => this.timeline.zoomBy(1));
+    add("+", "Zoom into the timeline (+)", () => this.timeline.zoomBy(-1));
     add("Zoom out", "Whole clip on the timeline (0)", () => this.zoomOut());
-    this.bar.append(element("span", { className: "push" }));
-    add("?", "Keys (?)", () => this.model.emit("help"));
+    const keys = button("?", "Keys and signs (?)", () => this.model.emit("help"));
+    this.bar.append(element("span", { className: "push" }), legend(), keys);
   }
 
   show() {
@@ -58,6 +62,28 @@ export class Transport {
     this.boxes.setAttribute("aria-pressed", areBoxesOn);
     this.weakBoxes.setAttribute("aria-pressed", areWeakBoxesOn);
     this.loop.setAttribute("aria-pressed", Boolean(loop));
+    this.showSound();
+  }
+
+  showSound() {
+    const { soundButton, stage } = this;
+    const { sound } = this.timeline;
+    soundButton.setAttribute("aria-pressed", !stage.video.muted);
+    soundButton.title = sound.hint || "Sound on or off (S)";
+    soundButton.disabled = Boolean(sound.hint) && !sound.isThere;
+  }
+
+  toggleSound() {
+    if (this.soundButton.disabled) return;
+    this.stage.video.muted = !this.stage.video.muted;
+    this.showSound();
+  }
+
+  // To the start (-1) or the end (1) of the clip.
+  toEnd(direction) {
+    const { first_pts_us, end_us } = this.model.data;
+    this.stage.video.pause();
+    this.stage.seek((direction < 0 ? first_pts_us : end_us) / 1e6);
   }
 
   toggleBoxes() {
@@ -81,7 +107,7 @@ export class Transport {
     if (this.model.isBlind) return;
     const all = this.model.sightings();
     const onsets = all.map((sighting) => sighting.onset_s);
-    const onset_s = nextTime(onsets, this.stage.pts_s, direction, NEAR_ONSET_S, 0.05);
+    const onset_s = nextTime(onsets, this.stage.next_s, direction, NEAR_ONSET_S, 0.05);
     if (onset_s === undefined) return;
     const { offset_s } = all.find((sighting) => sighting.onset_s === onset_s);
     if (this.stage.loop) this.stage.loop = [onset_s, offset_s];
@@ -101,6 +127,7 @@ export class Transport {
       ? [found.onset_s, Math.max(found.offset_s, found.onset_s + SHORTEST_LOOP_S)]
       : null;
     if (isStarting) this.stage.seek(found.onset_s);
+    if (isStarting) this.stage.video.play()?.catch(() => {});
     this.show();
   }
 }

@@ -14,7 +14,7 @@ from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
-from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
+from lab.app.ui.widgets.rule_state import current_rule, keep_place, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
@@ -281,7 +281,7 @@ def tune() -> None:
     run_id = choose_run(app_state)
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
     run = app_state.run(run_id)
     other_analyses(app_state, run)
@@ -294,6 +294,7 @@ def tune() -> None:
     if ask is None:
         add_panel(app_state, run)
     rule = show_player(app_state, run, current_rule(run), ask)
+    keep_place(app_state, run_id, rule)
     if ask is None or not ask["blind"]:
         gate_line(app_state, run, rule)
     if ask is None or not ask["blind"]:

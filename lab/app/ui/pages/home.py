@@ -13,7 +13,7 @@ from lab.app.ui.shared import asset, clock, here
 from lab.app.ui.widgets.add_clips import drop_zone, say_what_was_refused
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.clip_card import picture_of
-from lab.app.ui.widgets.folder_browser import choose_folder
+from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.rule_state import rule_to_query
 from lab.config import SAMPLES
 from lab.formats.markdown import plain
@@ -33,7 +33,7 @@ _SAMPLE_ANALYSIS = {
 _SITES, _FAILURES, _PLACES = 8, 3, 3
 _UNFINISHED = ("cancelled", "failed", "interrupted")
 _FRAME = "width:100%;aspect-ratio:16/9;border-radius:6px;background:#8883;font-size:.8rem"
-_STYLE = "<style>h2{font-size:1.15rem!important;padding:.4rem 0!important}</style>"
+_STYLE = "<style>.stHeading h2{font-size:1.15rem!important;padding:.4rem 0!important}</style>"
 _WORK = ("analyze", "resume", "prompts")
 
 _words = st.components.v2.component(
@@ -73,14 +73,9 @@ def _empty(app_state: AppState) -> None:
     with folder.container(border=True, height="stretch"):
         st.header("Choose a folder")
         st.caption("Videos on the machine where this app runs. They stay where they are.")
-        _choose_a_folder("primary")
+        folder_button("primary")
     say_what_was_refused()
     detections_from_elsewhere(app_state)
-
-
-def _choose_a_folder(kind: Any) -> None:
-    if st.button("Choose a folder", icon=":material/folder_open:", type=kind, width="stretch"):
-        choose_folder()
 
 
 def _try_the_sample(app_state: AppState, kind: Any) -> None:
@@ -147,7 +142,7 @@ def _filled(app_state: AppState, totals: dict[str, Any]) -> None:
         if drop_zone(is_compact=True):
             st.switch_page("pages/library.py")
     with folder:
-        _choose_a_folder("secondary")
+        folder_button("secondary")
     with sample:
         _try_the_sample(app_state, "secondary")
     say_what_was_refused()

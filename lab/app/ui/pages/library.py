@@ -14,9 +14,9 @@ from lab.app.ui.widgets.add_clips import drop_zone, pick_samples, say_what_was_r
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.choices import choose_one, choose_some
 from lab.app.ui.widgets.chosen import choose, chosen, marks_version, set_chosen, take_marks
-from lab.app.ui.widgets.clip_actions import clips_of, edit_clips, look_for, remove
+from lab.app.ui.widgets.clip_actions import action_buttons, clips_of
 from lab.app.ui.widgets.clip_card import picture_of, show_clip
-from lab.app.ui.widgets.folder_browser import choose_folder
+from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.prompts import looking_for
 from lab.store.library import CLIP_STATES, ClipFilter
@@ -74,8 +74,8 @@ def _add_row() -> None:
     zone, folder, samples = st.columns([4, 1, 1], vertical_alignment="top")
     with zone:
         is_new = drop_zone(is_compact=True)
-    if folder.button("Choose a folder", icon=":material/folder_open:", width="stretch"):
-        choose_folder()
+    with folder:
+        folder_button()
     with samples.popover("Samples", icon=":material/science:", width="stretch"):
         is_new = pick_samples() or is_new
     if is_new:
@@ -184,12 +184,7 @@ def _actions(
             icon=":material/play_circle:",
             query_params=kept(picked),
         )
-        if st.button("Site and start", icon=":material/edit:"):
-            edit_clips(picked)
-        if st.button("Look for files", icon=":material/search:"):
-            look_for(picked)
-        if st.button("Remove", icon=":material/delete:"):
-            remove(picked)
+        action_buttons(picked)
 
 
 def _open_clip(app_state: AppState, picked: list[str]) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.chosen import drop
 from lab.app.ui.widgets.clip_card import start_values
+from lab.app.ui.widgets.dialogs import close_dialog, is_open, open_dialog
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.runs.remove import remove_clips
@@ -19,8 +20,20 @@ def clips_of(count: int) -> str:
     return f"{count:,} clip{'' if count == 1 else 's'}"
 
 
-@st.dialog("Site and start")
-def edit_clips(media_ids: list[str]) -> None:
+def action_buttons(media_ids: list[str]) -> None:
+    """A button for each action, and the dialog of the one that was pressed."""
+    for name, icon, dialog in (
+        ("Site and start", ":material/edit:", _edit_clips),
+        ("Look for files", ":material/search:", _look_for),
+        ("Remove", ":material/delete:", _remove),
+    ):
+        st.button(name, icon=icon, on_click=open_dialog, args=(name,))
+        if is_open(name):
+            dialog(media_ids)
+
+
+@st.dialog("Site and start", on_dismiss=close_dialog)
+def _edit_clips(media_ids: list[str]) -> None:
     """The same site for clips; their starts set, shifted or cleared."""
     store = here().store
     st.caption(f"Of {clips_of(len(media_ids))}.")
@@ -57,11 +70,12 @@ def edit_clips(media_ids: list[str]) -> None:
         return
     for media_id in media_ids:
         here().forget(media_id)
+    close_dialog()
     st.rerun()
 
 
-@st.dialog("Remove from the store")
-def remove(media_ids: list[str]) -> None:
+@st.dialog("Remove from the store", on_dismiss=close_dialog)
+def _remove(media_ids: list[str]) -> None:
     """Say what goes with clips, and remove them."""
     store = here().store
     goes = store.what_goes_with(media_ids)
@@ -92,12 +106,13 @@ def remove(media_ids: list[str]) -> None:
     for media_id in media_ids:
         here().forget(media_id)
     drop(media_ids)
+    close_dialog()
     st.session_state.pop("library_opened", None)
     st.rerun()
 
 
-@st.dialog("Look for moved files")
-def look_for(media_ids: list[str]) -> None:
+@st.dialog("Look for moved files", on_dismiss=close_dialog)
+def _look_for(media_ids: list[str]) -> None:
     """Search the media roots for the files of clips, by their content."""
     app_state = here()
     roots = app_state.config.media_roots

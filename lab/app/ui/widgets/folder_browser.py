@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 import streamlit as st
 
 from lab.app.ui.shared import here, size
 from lab.app.ui.widgets.add_clips import add_clips, allowed_among
+from lab.app.ui.widgets.dialogs import close_dialog, is_open, open_dialog
 from lab.app.ui.widgets.pager import pager
 from lab.errors import LabError, printable
 from lab.formats.markdown import plain
@@ -20,8 +22,22 @@ _FOLDERS, _CLIPS, _REASONS = 60, 200, 20  # at once
 _KEY = "browser_folder"
 
 
-@st.dialog("Choose a folder", width="large")
-def choose_folder() -> None:
+def folder_button(kind: Literal["primary", "secondary"] = "secondary") -> None:
+    """A button that opens the browser."""
+    st.button(
+        "Choose a folder",
+        icon=":material/folder_open:",
+        type=kind,
+        width="stretch",
+        on_click=open_dialog,
+        args=("folder",),
+    )
+    if is_open("folder"):
+        _choose_folder()
+
+
+@st.dialog("Choose a folder", width="large", on_dismiss=close_dialog)
+def _choose_folder() -> None:
     """Walk through folders, and add clips of one, or all in it and below."""
     folder = _folder()
     if folder is None:
@@ -187,4 +203,5 @@ def _add(clips: list[Path], folder: Path, refused: list[str]) -> None:
     add_clips(clips, folder)
     st.session_state.refused = [*st.session_state.refused, *refused]
     st.session_state.go_to_library = True
+    close_dialog()
     st.rerun()

@@ -60,7 +60,8 @@ export class Library {
       make("span", "more", row.start),
     );
     if (row.problem) about.append(make("span", "problem", row.problem));
-    frame.append(label, this.opener(row, pictureOf(row, make("span", "length", row.length)), about));
+    const picture = pictureOf(row, make("span", "length", row.length));
+    frame.append(label, this.opener(row, picture, about));
     return frame;
   }
 
@@ -81,7 +82,8 @@ export class Library {
   line(row) {
     const frame = make("tr");
     const name = make("span", "about", make("span", "name", isolated(row.name)));
-    name.append(make("span", row.problem ? "problem" : "more", row.problem || isolated(row.folder)));
+    const more = row.problem ? "problem" : "more";
+    name.append(make("span", more, row.problem || isolated(row.folder)));
     const picture = make("td", "", pictureOf(row));
     const cells = [make("td", "", this.opener(row, name)), make("td", "", isolated(row.site))];
     cells.push(make("td", "", row.start), make("td", "number", row.length));

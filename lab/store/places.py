@@ -1,4 +1,4 @@
-"""Where people were last: run, rule and moment, for whoever opens the store next."""
+"""Where people were last: run and rule, for whoever opens the store next."""
 
 from __future__ import annotations
 
@@ -19,13 +19,10 @@ _KEPT = 8
 
 @dataclass(frozen=True)
 class Place:
-    """A run with the rule that it was looked at with, at `pts_s` seconds of media time (None: not
-    known). at_utc: when, as ISO 8601.
-    """
+    """A run with the rule that it was looked at with. at_utc: when, as ISO 8601."""
 
     run_id: str
     rule: dict[str, Any]
-    pts_s: float | None
     at_utc: str
 
 
@@ -42,9 +39,9 @@ class PlaceFile:
         except (OSError, ValueError, TypeError, AttributeError, LabError):
             return []
 
-    def keep_place(self, run_id: str, rule: Rule, pts_s: float | None = None) -> None:
+    def keep_place(self, run_id: str, rule: Rule) -> None:
         """Note where somebody is; nothing happens where the store cannot be written."""
-        new = Place(run_id, rule.to_dict(), pts_s, utc_now().isoformat())
+        new = Place(run_id, rule.to_dict(), utc_now().isoformat())
         others = [one for one in self.places() if one.run_id != run_id]
         text = json.dumps([asdict(one) for one in [new, *others][:_KEPT]])
         with suppress(OSError):

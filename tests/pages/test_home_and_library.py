@@ -1,6 +1,7 @@
 """The first screen and the library: empty, filled, and with what is wrong."""
 
 import shutil
+from datetime import date, datetime
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_old_addresses_of_source_lead_to_the_library_with_what_they_asked_for(
     assert page.title[0].value == "Library"
     assert page.session_state.chosen == [media_id]
     assert page.session_state.keep_prompts == ["otter"]
-    assert "Analyse 1 clip" in links(page)
+    assert "**Analyse 1 clip**" in links(page)
 
 
 def test_folders_are_walked_and_clips_below_are_read_in_one_job(
@@ -148,6 +149,38 @@ def test_sites_and_starts_of_many_clips_are_changed_at_once(store, samples):
     assert {(r["site"], str(r["start_utc"])) for r in kept.media_rows()} == {
         ("גשר", "2026-05-01 18:30:00")
     }
+
+
+def test_clips_are_found_by_folder_day_and_state_and_shown_as_a_table(store, samples, tmp_path):
+    kept = lab.open_store(store).store
+    clip = tmp_path / "card" / "nothing.mp4"
+    clip.parent.mkdir()
+    clip.write_bytes((samples / "nothing.mp4").read_bytes() + b"\0")
+    kept.add_media(lab.probe(samples / "nothing.mp4"))
+    away = kept.add_media(lab.probe(clip))["media_id"]
+    kept.edit_media(away, site="creek", start_utc=datetime(2026, 5, 1, 12))
+    for widget, value in [
+        ("library_folder", str(clip.parent)),
+        ("library_days", (date(2026, 5, 1),)),
+        ("library_site", ["creek"]),
+        ("library_state", ["new"]),
+        ("library_text", "card noth"),
+    ]:
+        page = show("library")
+        assert any(text == "2 clips" for text in texts(page))
+        page.session_state[widget] = value
+        page.session_state["library_view"] = "table"
+        page.session_state["library_sort"] = "start"
+        page.run()
+        assert not page.exception
+        expected = "2 clips" if widget == "library_state" else "1 of 2 clips"
+        assert any(text == expected for text in texts(page)), widget
+    page = show("library")
+    page.query_params["site"] = ""
+    page.run()
+    assert any(text == "1 of 2 clips" for text in texts(page))
+    page.text_input(key="library_text").set_value("nowhere").run()
+    assert "No clip fits" in page.info[0].value
 
 
 def test_removing_says_what_goes_with_the_clip(store, analysed, samples):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import time
 from typing import Any
 
 import streamlit as st
@@ -30,6 +31,7 @@ _SAMPLE_ANALYSIS = {
     "detector": {"name": "yolo", "labels": ["cat", "person"]},
     "interval_s": 0.2,
 }
+_NEWS_S = 10.0
 _SITES, _FAILURES, _PLACES = 8, 3, 3
 _UNFINISHED = ("cancelled", "failed", "interrupted")
 _FRAME = "width:100%;aspect-ratio:16/9;border-radius:6px;background:#8883;font-size:.8rem"
@@ -123,6 +125,8 @@ def _follow_sample(app_state: AppState) -> None:
     if job is None or job.state != "done" or not job.result:
         return
     del st.session_state.sample_job
+    if time.monotonic() - (job.ended or 0) > _NEWS_S:
+        return  # it ended while the user was elsewhere
     run_id = job.result["runs"][0]["run_id"]
     st.switch_page("pages/tune.py", query_params={"run": run_id})
 
@@ -224,7 +228,7 @@ def _place(
             )
             st.page_link(
                 "pages/tune.py",
-                label="Continue" if rule else "Open",
+                label="**Continue**" if rule else "**Open**",
                 icon=":material/tune:",
                 query_params=query,
             )

@@ -16,6 +16,7 @@ from lab.app.ui.widgets.choices import choose_one, choose_some
 from lab.app.ui.widgets.chosen import choose, chosen, marks_version, set_chosen, take_marks
 from lab.app.ui.widgets.clip_actions import action_buttons, clips_of
 from lab.app.ui.widgets.clip_card import picture_of, show_clip
+from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.prompts import looking_for
@@ -71,7 +72,7 @@ def library() -> None:
 
 
 def _add_row() -> None:
-    zone, folder, samples = st.columns([4, 1, 1], vertical_alignment="top")
+    zone, folder, samples = st.columns([5, 2, 2], vertical_alignment="top")
     with zone:
         is_new = drop_zone(is_compact=True)
     with folder:
@@ -172,6 +173,8 @@ def _actions(
             choose(app_state.store.clip_ids(**wanted))
             st.rerun()
         if not picked:
+            if not is_open("folder"):
+                close_dialog()  # of what was selected
             return
         if st.button("Clear", type="tertiary"):
             set_chosen([])
@@ -180,7 +183,7 @@ def _actions(
         # The link holds the whole state, so that it also works in another tab.
         st.page_link(
             "pages/run.py",
-            label=f"Analyse {clips_of(len(picked))}",
+            label=f"**Analyse {clips_of(len(picked))}**",
             icon=":material/play_circle:",
             query_params=kept(picked),
         )

@@ -59,7 +59,7 @@ def keep_place(app_state: AppState, run_id: str, rule: Rule) -> None:
     here = (run_id, rule.rule_hash)
     if st.session_state.get("kept_place") != here:
         st.session_state.kept_place = here
-        app_state.store.keep_place(run_id, rule, app_state.playheads.get(run_id))
+        app_state.store.keep_place(run_id, rule)
 
 
 def load_rule(rule: Rule) -> None:

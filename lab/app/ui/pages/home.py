@@ -102,7 +102,7 @@ def _try_the_sample(app_state: AppState, kind: Any) -> None:
         )
         st.session_state.sample_job = job.job_id
         st.rerun()
-    if is_busy:
+    if job is not None and job.is_active:
         st.fragment(_progress, run_every=0.3)(job)
 
 

@@ -146,7 +146,7 @@ def _filters(app_state: AppState, picked: list[str]) -> ClipFilter:
         )
         if folder is not None:
             wanted["folder"] = folder
-        days = st.date_input(
+        days = st.date_input(  # type: ignore[call-overload]
             "Started between", value=(), key="library_days", persist_state="session"
         )
         wanted |= _days(days)

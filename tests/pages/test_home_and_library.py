@@ -66,6 +66,7 @@ def test_totals_failures_and_sites_are_shown(store, analysed, samples):
     shown = {m.label: m.value for m in page.metric}
     assert (shown["Clips"], shown["Sightings"], shown["Watched"]) == ("1", "1", "0 %")
     assert any("1 run is not finished" in w.value for w in page.warning)
+    assert any("the disk is full" in text for text in texts(page))
     assert "crëek \\*1\\*" in links(page)
     page = page.switch_page("pages/library.py")
     page.query_params["site"] = "crëek *1*"

@@ -297,4 +297,10 @@ def _queue(app_state: AppState) -> None:
     if unfinished:
         runs = "run is" if unfinished == 1 else "runs are"
         st.warning(f"{unfinished:,d} {runs} not finished: cancelled, failed or interrupted.")
+        newest = app_state.store.runs(state=_UNFINISHED, limit=_FAILURES)
+        names = app_state.store.names_of_media([run["media_id"] for run in newest])
+        for run in newest:
+            why = f": {plain(run['error'])}" if run["error"] else ""
+            name = names.get(run["media_id"], run["run_id"])
+            st.caption(f"{plain(name)} is {plain(run['state'])}{why}")
     st.page_link("pages/run.py", label="Open the queue", icon=":material/play_circle:")

@@ -58,11 +58,11 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         media, problem = app_state.checked_media(media["media_id"])
         if problem is not None:
             _offer_relink(media, problem)
-        elif not files:  # a clip that came in by the command line or a notebook
+        elif len(files) < _PICTURES:  # it came in by the command line or a notebook
             app_state.want_pictures(media["media_id"], media["path"], times)
             st.caption("Its pictures are being made; reload the page to see them.")
         if files:
-            for column, file in zip(st.columns(len(files), gap="xxsmall"), files, strict=True):
+            for column, file in zip(st.columns(_PICTURES, gap="xxsmall"), files, strict=False):
                 column.image(str(file), width="stretch")
         if media["warning"]:
             st.warning(f"Usable, but {plain(media['warning'])}.")

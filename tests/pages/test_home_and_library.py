@@ -182,6 +182,8 @@ def test_clips_are_found_by_folder_day_and_state_and_shown_as_a_table(store, sam
     assert any(text == "1 of 2 clips" for text in texts(page))
     page.text_input(key="library_text").set_value("nowhere").run()
     assert "No clip fits" in page.info[0].value
+    press(page, "Clear filters")
+    assert any(text == "2 clips" for text in texts(page))
 
 
 def test_removing_says_what_goes_with_the_clip(store, analysed, samples):

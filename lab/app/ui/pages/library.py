@@ -155,6 +155,17 @@ def _filters(app_state: AppState, picked: list[str]) -> ClipFilter:
     return wanted
 
 
+def _clear_filters() -> None:
+    st.session_state.update(
+        library_text="",
+        library_site=[],
+        library_state=[],
+        library_folder=None,
+        library_days=(),
+        library_picked=False,
+    )
+
+
 def _days(given: Any) -> ClipFilter:
     days: tuple[date, ...] = given if isinstance(given, tuple) else ()
     if not days:
@@ -172,6 +183,8 @@ def _actions(
         if st.button(f"Select all {fitting:,}", type="tertiary", disabled=not fitting):
             choose(app_state.store.clip_ids(**wanted))
             st.rerun()
+        if fitting != total:
+            st.button("Clear filters", type="tertiary", on_click=_clear_filters)
         if not picked:
             if not is_open("folder"):
                 close_dialog()  # of what was selected

@@ -48,7 +48,6 @@ def add_clips(paths: list[Path], root: Path | None = None) -> dict[Path, str]:
     known = app_state.store.media_rows(media_id=ids)
     st.session_state.recognised = {r["media_id"] for r in known if r["added_utc"] < begun}
     choose(ids)
-    st.session_state.just_added = list(dict.fromkeys(ids))
     return answers
 
 
@@ -138,7 +137,6 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
             new.append(path)
     answers = add_clips(new, folder)
     st.session_state.recognised = {*st.session_state.recognised, *again}
-    st.session_state.just_added = [*st.session_state.just_added, *again]
     choose(again)
     return {name: answers.get(path, "") for path, name in sent.items()}
 

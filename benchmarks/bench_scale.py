@@ -209,10 +209,15 @@ def doctor(folder, clips):
 
 
 @step
-def page_source(folder, clips):
-    """With 500 clips chosen, if there are so many."""
+def page_home(folder, clips):
+    yield from _page(folder, None)
+
+
+@step
+def page_library(folder, clips):
+    """With 500 clips selected, if there are so many."""
     ids = [f"{i:016x}" for i in range(1, min(clips, 500) + 1)]
-    yield from _page(folder, None, media=",".join(ids))
+    yield from _page(folder, "library", media=",".join(ids))
 
 
 def _page(folder, name, **query):

@@ -216,10 +216,12 @@ class _Worker:
         return peaks.to_dict()
 
     def relink(self, job: Job, emit: Emit) -> Job:
-        """Look for the file of a clip in folders."""
-        from lab.runs.relink import relink
+        """Look for the file of a clip in folders, or for those of many clips."""
+        from lab.runs.relink import relink, relink_all
         from lab.store.store import Store
 
+        if "media_ids" in job:
+            return {"problems": relink_all(Store(job["store"]), job["media_ids"], job["places"])}
         row = relink(Store(job["store"]), job["media_id"], job["places"])
         return {"media_id": row["media_id"], "path": row["path"]}
 

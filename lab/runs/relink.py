@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lab.errors import LabError, SourceError
 from lab.store.store import Store
-from lab.video.identity import find_file
+from lab.video.identity import find_file, find_files
 from lab.video.probe import probe
 
 
@@ -19,3 +20,24 @@ def relink(store: Store, media_id: str, places: Iterable[str | Path]) -> dict[st
     """
     file = find_file(store.media(media_id), places)
     return store.add_media(probe(file))
+
+
+def relink_all(
+    store: Store, media_ids: Iterable[str], places: Iterable[str | Path]
+) -> dict[str, str | None]:
+    """Note where clips lie now, after one walk through folders: media_id to why a clip was not
+    found, or None. What cannot be found stays as it was.
+    """
+    media = store.media_rows(media_id=list(media_ids))
+    found = find_files(media, places)
+    problems: dict[str, str | None] = {}
+    for row in media:
+        media_id = row["media_id"]
+        try:
+            if media_id not in found:
+                raise SourceError(f"the file of {row['name']} is in none of the folders")
+            store.add_media(probe(found[media_id]))
+            problems[media_id] = None
+        except LabError as error:
+            problems[media_id] = str(error)
+    return problems

@@ -124,14 +124,22 @@ class MediaRows:
 
     def edit_media(self, media_id: str, **values: Any) -> None:
         """Site, start and clock of a clip, as the user knows them."""
+        with self.catalog.transaction() as db:
+            self._edit(db, [media_id], values)
+
+    def _edit(
+        self, db: duckdb.DuckDBPyConnection, media_ids: Sequence[str], values: Mapping[str, Any]
+    ) -> None:
         for name in values:
             if name not in (*EDITABLE, "browser_offset_us"):
                 raise SettingError(
                     f"media has no {name!r} to edit; {closest(name, list(EDITABLE))}"
                 )
         sets = ", ".join(f"{name} = ?" for name in values)
-        with self.catalog.transaction() as db:
-            db.execute(f"UPDATE media SET {sets} WHERE media_id = ?", [*values.values(), media_id])
+        db.execute(
+            f"UPDATE media SET {sets} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))",
+            [*values.values(), list(media_ids)],
+        )
 
 
 def select_media(

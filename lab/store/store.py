@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import load_config
-from lab.store.annotations import AnnotationRows
 from lab.store.catalog import Catalog
 from lab.store.current_rules import CurrentRuleRows
 from lab.store.embeddings import EmbeddingRows
 from lab.store.experiments import ExperimentRows
-from lab.store.media import MediaRows, Registrar
+from lab.store.library import LibraryRows
+from lab.store.media import Registrar
+from lab.store.places import PlaceFile
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
 from lab.store.sighting_batches import SightingBatches
@@ -20,14 +21,14 @@ __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
 
 
 class Store(
-    AnnotationRows,
-    MediaRows,
+    LibraryRows,
     RunRows,
     RuleRows,
     CurrentRuleRows,
     SightingBatches,
     ExperimentRows,
     EmbeddingRows,
+    PlaceFile,
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.
 

@@ -91,13 +91,47 @@ def find_file(media: Mapping[str, Any], places: Iterable[str | Path]) -> Path:
     )
 
 
+def find_files(
+    media: Iterable[Mapping[str, Any]], folders: Iterable[str | Path]
+) -> dict[str, Path]:
+    """The files that are these media, by media_id, in folders and below; one walk for all.
+
+    Only files of the size of one of them are read. Those that are not there are left out.
+    """
+    by_size: dict[int, set[str]] = {}
+    for one in media:
+        if not is_absent(one):
+            by_size.setdefault(one["size_bytes"], set()).add(one["media_id"])
+    found: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        for file, size_bytes in _files_with_sizes(folder):
+            if not by_size:
+                return found
+            wanted = by_size.get(size_bytes)
+            if wanted is None:
+                continue
+            try:
+                media_id = identify(file)
+            except (SourceError, OSError):
+                continue
+            if media_id in wanted:
+                found[media_id] = file.absolute()
+                wanted.discard(media_id)
+                if not wanted:
+                    del by_size[size_bytes]
+    return found
+
+
 def _files_of_size(folder: Path, size_bytes: int) -> Iterable[Path]:
+    return (file for file, size in _files_with_sizes(folder) if size == size_bytes)
+
+
+def _files_with_sizes(folder: Path) -> Iterable[tuple[Path, int]]:
     for parent, _, names in os.walk(folder):
         for name in sorted(names):
             file = Path(parent, name)
             try:
-                if file.stat().st_size == size_bytes:
-                    yield file
+                yield file, file.stat().st_size
             except OSError:
                 continue
 

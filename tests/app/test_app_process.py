@@ -29,9 +29,10 @@ WALK = """
 import json, sys
 from streamlit.testing.v1 import AppTest
 from lab.app.server.state import app_state
-for name in ["source", "run", "models", "tune", "measure", "compare", "sightings", "experiments"]:
+pages = "home library run models tune measure compare sightings experiments"
+for name in pages.split():
     page = AppTest.from_file(sys.argv[1], default_timeout=120).run()
-    page = page if name == "source" else page.switch_page(f"pages/{name}.py").run()
+    page = page if name == "home" else page.switch_page(f"pages/{name}.py").run()
     assert not page.exception, (name, page.exception)
 kinds = sorted({job.kind for job in app_state().engine.jobs()})
 heavy = sorted({"onnxruntime", "torch", "openvino", "ultralytics"} & set(sys.modules))

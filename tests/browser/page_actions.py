@@ -59,11 +59,13 @@ def pick(page, field, option):
 
 
 def choose_sample(page, server, name):
-    page.goto(server.url)
+    page.goto(f"{server.url}/library")
+    settled(page)
+    page.get_by_role("button", name="Samples").click()
     pick(page, page.get_by_label("Sample clips"), page.get_by_role("option", name=name))
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Use these samples").click()
-    page.get_by_text("1 chosen").wait_for()
+    page.get_by_text("1 selected").wait_for()
 
 
 def sightings_shown(page) -> int:

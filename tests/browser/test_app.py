@@ -41,7 +41,7 @@ def workers_of(server):
 
 def test_from_a_source_to_a_replayed_sighting(page, server):
     choose_sample(page, server, "cat_comes_and_goes.mp4")
-    page.get_by_role("link", name="Next: run a detector").click()
+    page.get_by_role("link", name="Analyse 1 clip").click()
     page.get_by_role("button", name="Start", exact=True).click()
     page.locator("p", has_text="done").first.wait_for(timeout=60_000)
     page.get_by_test_id("stPageLink-NavLink").filter(has_text="Tune").first.click()
@@ -82,7 +82,7 @@ def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, analysed
     page.goto(f"{server.url}/tune?run={run.run_id}&rule={rule_to_query(rule)}")
     wait_for_sightings(page, 1)
     wait_for_rule(page, rule.rule_hash)
-    assert page.get_by_role("link", name="Source").count() == 1
+    assert page.get_by_role("link", name="Library").count() == 1
 
 
 def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
@@ -115,7 +115,7 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     page.get_by_role("button", name="Load 'strict'").click()
     wait_for_code(page, "enter_threshold=0.91")
     wait_for_rule(page, strict.rule_hash)
-    page.get_by_role("link", name="Source").click()
+    page.get_by_role("link", name="Library").click()
     page.get_by_role("link", name="Tune").click()
     wait_for_code(page, "enter_threshold=0.91")
     assert second.run_id in page.url
@@ -126,12 +126,12 @@ def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(
 ):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
-    page.goto(server.url)
-    page.get_by_role("tab", name="Upload").click()
+    page.goto(f"{server.url}/library")
     page.locator(".uploader input[type=file]").set_input_files(str(text))
-    page.get_by_text("is a text file").wait_for()
+    page.get_by_text("not added: ").wait_for()
+    assert page.get_by_text("is a text file").count() == 2  # beside its name, and as an error
     page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
-    page.get_by_text("1 chosen").wait_for()
+    page.get_by_text("1 selected").wait_for()
     page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
     page.get_by_text("already in the store").wait_for()
     assert len(list((server.store / "uploads").rglob("*.mp4"))) == 1
@@ -307,16 +307,15 @@ def test_an_upload_over_the_limit_leaves_nothing(api_server):
 
 
 def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
-    page.goto(server.url)
-    page.get_by_role("tab", name="Upload").click()
+    page.goto(f"{server.url}/library")
     page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
-    page.get_by_text("1 chosen").wait_for()
+    page.get_by_text("1 selected").wait_for()
     page.get_by_text("640x360").first.wait_for()
     assert len(Store(server.store).all_media()) == 1
 
 
 @pytest.mark.parametrize(
-    "address", ["/", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"]
+    "address", ["/library", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"]
 )
 def test_empty_pages_say_what_to_do_next(page, api_server, address):
     page.goto(api_server.url + address)

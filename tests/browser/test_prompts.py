@@ -1,4 +1,4 @@
-"""Prompts in a real Chromium: typed on Source, run, added on Tune, each with a rule of its own."""
+"""Prompts in a real Chromium: typed in Library, run, added on Tune, each with a rule of its own."""
 
 import re
 import shutil
@@ -59,7 +59,7 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
     type_chip(page, "Looking for", "cat", "dog")
     expect(page.get_by_text("starts with these prompts")).to_be_visible()
 
-    page.get_by_role("link", name="Next: run a detector").click()
+    page.get_by_role("link", name="Analyse 1 clip").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
     pick(
         page,
@@ -112,8 +112,8 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
     words = ["cat", "dog", "sea otter", "otter swimming", "קטן", "bird"]
     choose_sample(page, server, "nothing.mp4")
     type_chip(page, "Looking for", *words)
-    until(page, lambda: chips(page)[1:] == words and page.url.count("&for=") == len(words))
-    link = page.get_by_role("link", name="Next: run a detector")
+    until(page, lambda: chips(page) == words and page.url.count("&for=") == len(words))
+    link = page.get_by_role("link", name="Analyse 1 clip")
     assert link.get_attribute("href").count("for=") == len(words)
     follow(page, link, "/run")
     until(page, lambda: chips(page) == ["nothing.mp4", *words], 40)
@@ -122,7 +122,7 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
     until(page, lambda: chips(page) == ["nothing.mp4", *words], 40)
     type_chip(page, "Prompts", "a", "b", "c")
     until(page, lambda: chips(page) == ["nothing.mp4", *words, "a", "b", "c"])
-    follow(page, page.get_by_role("link", name="Source").first, f"{server.url}/?")
+    follow(page, page.get_by_role("link", name="Library").first, "/library")
     until(page, lambda: chips(page) == [*words, "a", "b", "c"], 40)
 
 
@@ -149,7 +149,7 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
 
 def test_several_analyses_are_listed_and_run_over_one_decode(server, page, samples):
     choose_sample(page, server, "nothing.mp4")
-    page.get_by_role("link", name="Next: run a detector").click()
+    page.get_by_role("link", name="Analyse 1 clip").click()
     settled(page)
     page.get_by_role("button", name="Add to the list").click()
     expect(page.get_by_role("button", name="Start 1 analysis")).to_be_visible()

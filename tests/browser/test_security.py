@@ -62,7 +62,7 @@ class ForeignSite:
 
 def test_a_page_of_another_port_gets_nothing_though_the_browser_was_let_in(page, server):
     page.goto(server.url)
-    page.get_by_role("heading", name="Source").wait_for()
+    page.get_by_role("heading", name="Sighting Lab").wait_for()
     answers = []
     page.on("response", lambda a: answers.append((a.url, a.status)))
     with ForeignSite(server.url) as foreign:
@@ -93,7 +93,7 @@ def test_without_the_token_the_page_says_what_to_do_and_the_file_of_the_store_le
     monkeypatch.setattr(token, "startup_token", lambda: TOKEN)
     opening = write_opening_page(tmp_path, server.url, 1)
     page.goto(opening.as_uri())
-    page.get_by_role("heading", name="Source").wait_for()
+    page.get_by_role("heading", name="Sighting Lab").wait_for()
     assert page.url == f"{server.url}/"
     context.close()
 

@@ -81,7 +81,7 @@ def test_the_pages_show_it_with_one_line_about_what_cannot_be_done(made, mounted
             page = show(name, **({"run": made.run_id} if name == "tune" else {}))
             assert not page.exception, name
             assert not page.error, name
-            if name == "source":  # of the others, only the page itself is run here
+            if name == "home":  # of the others, only the page itself is run here
                 assert "can be read, but not changed" in page.warning[0].value
     finally:
         state.app_state().engine.close()

@@ -8,7 +8,7 @@ from lab.app.server import state as desks
 from lab.store.store import Store
 from tests.pages.test_pages import show
 
-PAGES = ["source", "run", "tune", "compare", "sightings", "experiments"]
+PAGES = ["home", "library", "run", "tune", "compare", "sightings", "experiments"]
 
 
 @pytest.fixture(scope="module")
@@ -88,26 +88,37 @@ def test_a_clip_is_found_by_a_part_of_its_name_and_stays_chosen(use):
     assert set(names(page)) == {"IMG_00777.MP4"}
 
 
-def test_many_chosen_clips_are_cards_in_pages_and_rows_of_a_table(use):
+def test_many_chosen_clips_are_handed_over_and_marked_on_each_page_of_the_library(use):
     use(1000)
     ids = [f"{i:016x}" for i in range(1, 501)]
-    page = show("source", media=",".join(ids))
-    assert page.subheader[0].value == "500 chosen"
-    assert [b.key for b in buttons(page, "Remove")] == [f"remove_{m}" for m in ids[:20]]
-    buttons(page, "Next")[0].click().run()
-    assert [b.key for b in buttons(page, "Remove")] == [f"remove_{m}" for m in ids[20:40]]
-    page.session_state["chosen_table"] = True
+    page = show("library", media=",".join(ids))
+    assert any("**500 selected** · 1,000 clips" in m.value for m in page.markdown)
+    page.session_state["library_picked"] = True
     page.run()
-    assert len(page.dataframe[0].value) == 100
+    assert any("500 of 1,000 clips" in m.value for m in page.markdown)
+    assert any("1–48 of 500" in m.value for m in page.markdown)
+    buttons(page, "Next")[0].click().run()
+    assert any("49–96 of 500" in m.value for m in page.markdown)
     page = page.switch_page("pages/run.py").run()
     assert not page.exception
     assert any("500 clips" in m.value and "497 more" in m.value for m in page.markdown)
 
 
+def test_all_that_fit_are_selected_at_once(use):
+    use(1000)
+    page = show("library", site="site-07")
+    assert any("25 of 1,000 clips" in m.value for m in page.markdown)
+    buttons(page, "Select all 25")[0].click().run()
+    assert any("**25 selected**" in m.value for m in page.markdown)
+    buttons(page, "Clear")[0].click().run()
+    assert not any("selected**" in m.value for m in page.markdown)
+
+
 def test_few_clips_have_neither_pager_nor_search(use):
     use(100)
-    page = show("source", media=",".join(f"{i:016x}" for i in range(1, 6)))
-    assert len(buttons(page, "Remove")) == 5
+    page = show("library")
+    page.text_input(key="library_text").set_value("IMG_0000").run()
+    assert any("10 of 100 clips" in m.value for m in page.markdown)
     assert not buttons(page, "Next")
     page = show("sightings")
     next(m for m in page.multiselect if m.label == "Label").set_value(["bird"]).run()

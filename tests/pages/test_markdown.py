@@ -26,7 +26,20 @@ CALLS = frozenset(
 KEYWORDS = frozenset(["label", "body", "help", "text", "delta"])
 # What gives no text of a user, or text that is escaped already.
 ESCAPED = frozenset(
-    ["plain", "code", "prose", "clock", "size", "_rate", "_plain", "_figure", "_facts", "title_of"]
+    [
+        "plain",
+        "code",
+        "prose",
+        "clock",
+        "size",
+        "clips_of",
+        "_hours",
+        "_rate",
+        "_plain",
+        "_figure",
+        "_facts",
+        "title_of",
+    ]
 )
 NUMBERS = frozenset(["len", "round", "int", "sum", "max", "min", "float"])
 

@@ -9,11 +9,11 @@ from lab.annotation import Coverage
 from lab.evaluation.comparison import NOTHING_COUNTED
 from lab.evaluation.rates import NO_ANNOTATION
 from lab.evaluation.seconds import NO_KAPPA
-from tests.pages.test_pages import show, store  # noqa: F401
+from tests.pages.test_pages import show
 
 
 @pytest.fixture
-def empty_run(store, samples):  # noqa: F811
+def empty_run(store, samples):
     """A clip without the label that two annotators watched, and nobody annotated."""
     run = lab.analyze(
         samples / "nothing.mp4", every_s=0.5, labels=["cat"], store=store, progress=False

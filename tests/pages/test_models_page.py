@@ -20,7 +20,7 @@ from lab.detectors.zero_shot.saved_lists import (
 )
 from lab.detectors.zero_shot.scene_lists import SCENES, load_scenes
 from lab.errors import SettingError
-from tests.pages.test_pages import ROOT, show, store  # noqa: F401
+from tests.pages.test_pages import ROOT, show
 
 TABS = ["Here", "Known", "Text embeddings", "Brands", "Scenes"]
 
@@ -40,13 +40,13 @@ def shown(tab):
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_every_tab_draws_with_nothing(store, tab):  # noqa: F811
+def test_every_tab_draws_with_nothing(store, tab):
     page = shown(tab)
     assert not page.exception
     assert not page.error
 
 
-def test_a_file_that_is_no_model_says_why_and_the_folder_where_it_is(store, folder):  # noqa: F811
+def test_a_file_that_is_no_model_says_why_and_the_folder_where_it_is(store, folder):
     (folder / "broken.pt").write_bytes(b"not a model")
     page = shown("Here")
     (row,) = page.dataframe[0].value.to_dict("records")
@@ -55,7 +55,7 @@ def test_a_file_that_is_no_model_says_why_and_the_folder_where_it_is(store, fold
     assert any(code.value == str(folder) for code in page.code)
 
 
-def test_a_model_that_comes_later_is_listed_and_one_that_stays_is_not_listed_again(store, folder):  # noqa: F811
+def test_a_model_that_comes_later_is_listed_and_one_that_stays_is_not_listed_again(store, folder):
     page = shown("Here")
     assert page.info
     (folder / "late.pt").write_bytes(b"not a model")
@@ -106,7 +106,7 @@ def test_a_file_under_a_published_name_that_is_another_is_told(folder, monkeypat
     assert list_models()[0].problem is None
 
 
-def test_offline_a_download_says_which_file_from_where_and_where_to(store, folder):  # noqa: F811
+def test_offline_a_download_says_which_file_from_where_and_where_to(store, folder):
     page = shown("Known")
     next(b for b in page.button if b.key == "get_yolov8n.pt").click().run()
     (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "weights"]
@@ -119,7 +119,7 @@ def test_offline_a_download_says_which_file_from_where_and_where_to(store, folde
     assert "LAB_OFFLINE" in plain
 
 
-def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
+def test_one_name_is_downloaded_once_at_a_time(store):
     from lab.app.ui.widgets.downloads_tab import start_download
 
     app_state = desks.app_state()
@@ -129,7 +129,7 @@ def test_one_name_is_downloaded_once_at_a_time(store):  # noqa: F811
     assert start_download(app_state, "yolov8n.pt") is not first
 
 
-def test_the_filter_finds_by_parts_of_name_task_and_licence(store):  # noqa: F811
+def test_the_filter_finds_by_parts_of_name_task_and_licence(store):
     page = shown("Known")
     page.text_input(key="keep_known_filter").set_value("mit larch").run()
     assert [b.key for b in page.button if str(b.key).startswith("get_")] == [
@@ -137,7 +137,7 @@ def test_the_filter_finds_by_parts_of_name_task_and_licence(store):  # noqa: F81
     ]
 
 
-def test_embeddings_are_counted_by_encoder(store):  # noqa: F811
+def test_embeddings_are_counted_by_encoder(store):
     kept = lab.open_store(store).store
     assert kept.embedding_counts() == {}
     kept.save_embeddings("a", {"cat": np.ones(3), "dog": np.ones(3)}, "test")
@@ -213,7 +213,7 @@ def test_scenes_come_from_a_file_and_go_through_a_table_unchanged(folder):
         load_scenes(str(path))
 
 
-def test_a_list_that_cannot_be_read_is_one_line_on_the_page(store, folder):  # noqa: F811
+def test_a_list_that_cannot_be_read_is_one_line_on_the_page(store, folder):
     (folder / "brands").mkdir()
     (folder / "brands" / "bad.yaml").write_text("- {name: x}\n")
     page = shown("Brands")
@@ -224,7 +224,7 @@ def test_a_list_that_cannot_be_read_is_one_line_on_the_page(store, folder):  # n
     assert not page.error
 
 
-def test_a_list_is_deleted_also_if_it_cannot_be_read(store, folder):  # noqa: F811
+def test_a_list_is_deleted_also_if_it_cannot_be_read(store, folder):
     (folder / "brands").mkdir()
     for name, text in (("good", "- name: x\n  terms: [x]\n"), ("bad", "- {name: x}\n")):
         (folder / "brands" / f"{name}.yaml").write_text(text)

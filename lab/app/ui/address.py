@@ -1,4 +1,4 @@
-"""What the addresses of Source and Run keep, so that a reload of the page loses nothing."""
+"""What the addresses of Library and Run keep, so that a reload of the page loses nothing."""
 
 from __future__ import annotations
 

@@ -20,8 +20,13 @@ def show_pages() -> None:
     page = st.navigation(
         [
             st.Page(
-                "pages/source.py", title="Source", icon=":material/video_library:", default=True
+                "pages/home.py",
+                title="Sighting Lab",
+                icon=":material/home:",
+                default=True,
             ),
+            st.Page("pages/library.py", title="Library", icon=":material/video_library:"),
+            st.Page("pages/source.py", title="Source", visibility="hidden"),
             st.Page("pages/run.py", title="Run", icon=":material/play_circle:"),
             st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
             st.Page("pages/tune.py", title="Tune", icon=":material/tune:"),

@@ -37,7 +37,7 @@ def compare_page() -> None:
     app_state = here()
     if not app_state.store.count_runs(state=TO_COMPARE):
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
     if _kind() == PHRASINGS:
         phrasings(app_state)

@@ -34,7 +34,7 @@ def notebook() -> None:
     total = store.count_entries()
     if not total:
         st.info("The notebook is empty. Each run and each rule that you save becomes an entry.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
     wanted = _filters(store)
     count = store.count_entries(**wanted)

@@ -9,9 +9,9 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
-from lab.app.ui.pages.source import chosen
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.choices import MOST, choose_some
+from lab.app.ui.widgets.chosen import chosen
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.prompts import KEY
@@ -33,8 +33,8 @@ def run_form() -> None:
     app_state = here()
     newest = app_state.store.media_rows(order="newest", limit=1)
     if not newest:
-        st.info("No clips yet. Pick some on the Source page first.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.info("No clips yet. Pick some in Library first.")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
     clips = _clips(app_state, newest[0]["media_id"])
     recall()
@@ -71,20 +71,20 @@ def run_form() -> None:
 
 
 def _clips(app_state: AppState, newest: str) -> list[str]:
-    """Ids of the clips to analyse: those chosen on Source at first, or else the newest."""
+    """Ids of the clips to analyse: those chosen in Library at first, or else the newest."""
     store, wanted = app_state.store, chosen()
     known = store.names_of_media(wanted)
     if unknown := [m for m in wanted if m not in known]:
         st.warning(
             "The address names a clip that the store does not have: "
-            f"{plain(', '.join(map(repr, unknown[:3])))}; pick it on Source."
+            f"{plain(', '.join(map(repr, unknown[:3])))}; pick it in Library."
         )
     picked = [m for m in wanted if m in known]
     if len(picked) > MOST:
         few = ", ".join(plain(known[m]) for m in picked[:3])
         st.markdown(
-            f"**{len(picked):,} clips:** {few} and {len(picked) - 3:,} more. They are listed on "
-            "Source, where each can be removed."
+            f"**{len(picked):,} clips:** {few} and {len(picked) - 3:,} more. They are listed in "
+            "Library, where each can be taken out."
         )
         return picked
 

@@ -19,7 +19,7 @@ from lab.app.ui.widgets.group_bar import group_bar, say_saved
 from lab.app.ui.widgets.one_screen import one_screen
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
-from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
+from lab.app.ui.widgets.rule_state import current_rule, keep_place, load_rule, rule_to_query
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
@@ -323,7 +323,7 @@ def tune() -> None:
     run_id = choose_run(app_state, line)
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
     run = app_state.run(run_id)
     with line:
@@ -335,6 +335,7 @@ def tune() -> None:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
     rule = show_player(app_state, run, current_rule(run), ask)
+    keep_place(app_state, run_id, rule)
     with line:
         is_blind = ask is not None and ask["blind"]
         about_run(app_state, run, None if is_blind else rule)

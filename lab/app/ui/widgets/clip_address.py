@@ -18,7 +18,7 @@ def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None
     media, problem = app_state.checked_media(media["media_id"])
     if problem is not None:
         return None, (
-            f"{problem[:1].upper()}{problem[1:]}; or look for it on Source. Scores, sightings and "
+            f"{problem[:1].upper()}{problem[1:]}; or look for it in Library. Scores, sightings and "
             "annotations work without it."
         )
     if media["is_browser_playable"]:

@@ -1,4 +1,4 @@
-"""Prompts as chips: on Source, on Run, and on Tune, where prompts are added to a run."""
+"""Prompts as chips: in Library, on Run, and on Tune, where prompts are added to a run."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def checked(prompts: list[str]) -> list[str] | None:
 
 
 def looking_for() -> None:
-    """The chips on the Source page; the Run page starts with them."""
+    """The chips of Library; the Run page starts with them."""
     prompts = prompt_chips("Looking for")
     if prompts and checked(prompts):
         st.caption(

@@ -8,6 +8,7 @@ import zlib
 
 import streamlit as st
 
+from lab.app.server.state import AppState
 from lab.errors import SettingError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -64,6 +65,14 @@ def _applied_rule(run: Run) -> Rule | None:
     except SettingError:  # of a detector that declares no labels, and found others here
         pass
     return None
+
+
+def keep_place(app_state: AppState, run_id: str, rule: Rule) -> None:
+    """Note in the store which run and rule are looked at, for whoever opens it next."""
+    here = (run_id, rule.rule_hash)
+    if st.session_state.get("kept_place") != here:
+        st.session_state.kept_place = here
+        app_state.store.keep_place(run_id, rule)
 
 
 def load_rule(rule: Rule) -> None:

@@ -86,7 +86,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
     protocols = store.protocols(state=_STATES)
     if not protocols:
         st.info("Nothing has been analysed yet. Pick clips and run a detector over them first.")
-        st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return None
     names = {
         row["protocol_hash"]: f"{protocol_name(row)} · {row['clips']:,} clip(s) · "

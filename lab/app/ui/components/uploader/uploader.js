@@ -8,6 +8,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     report: (paths) => setTriggerValue("uploaded", paths),
     limit_bytes: data.limit_bytes,
   });
+  root.classList.toggle("compact", Boolean(data.is_compact));
+  parentElement.uploader.answer(data.answers ?? {});
 }
 
 export class Uploader {
@@ -15,25 +17,42 @@ export class Uploader {
     this.input = root.querySelector("input");
     this.list = root.querySelector("ul");
     this.input.onchange = () => this.sendAll([...this.input.files]);
+    this.waiting = new Map();
     const drop = root.querySelector("label");
-    drop.ondragover = (event) => event.preventDefault();
+    drop.ondragover = (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    };
+    drop.ondragleave = () => drop.classList.remove("over");
     drop.ondrop = (event) => {
       event.preventDefault();
+      drop.classList.remove("over");
       this.sendAll([...event.dataTransfer.files]);
     };
   }
 
-  // One after the other; those that were stored are reported together.
+  // What became of files that were sent, by where they were put: an empty text, or why not.
+  answer(answers) {
+    for (const [path, text] of this.waiting) {
+      if (!(path in answers)) continue;
+      text.textContent = answers[path] ? `not added: ${answers[path]}` : "added";
+      text.className = answers[path] ? "error" : "";
+      this.waiting.delete(path);
+    }
+  }
+
+  // One after the other; those that arrived are reported together.
   async sendAll(files) {
     this.list.replaceChildren();
+    this.waiting.clear();
     const paths = [];
     for (const file of files) paths.push(await this.send(file));
     this.input.value = "";
-    const stored = paths.filter(Boolean);
-    if (stored.length) this.report(stored);
+    const arrived = paths.filter(Boolean);
+    if (arrived.length) this.report(arrived);
   }
 
-  // Where the file was stored, or null with the reason shown.
+  // Where the file was put, or null with the reason shown. Whether it can be used is not known yet.
   async send(file) {
     const bar = document.createElement("progress");
     const text = document.createElement("span");
@@ -51,7 +70,8 @@ export class Uploader {
         text.textContent = `${(loaded / MIB).toFixed(0)} of ${(total / MIB).toFixed(0)} MiB`;
       });
       bar.value = 1;
-      text.textContent = "stored";
+      text.textContent = "received, being checked…";
+      this.waiting.set(path, text);
       return path;
     } catch (problem) {
       text.textContent = problem.message;

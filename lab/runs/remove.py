@@ -1,0 +1,48 @@
+"""Removing clips from a store, with what was made of them. Video files are never deleted."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.errors import SettingError
+from lab.score_log.writer import is_locked
+from lab.store.store import Store
+
+
+def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
+    """Remove clips with their runs, sightings, annotations, pictures and copies for the browser.
+
+    Video files stay where they are; those that were uploaded are moved to `removed/` in the store,
+    since what lies in its uploads belongs to a clip. Returns where these are now. Raises
+    SettingError, and does nothing, while one of the clips is being analysed.
+    """
+    media = store.media_rows(media_id=list(media_ids))
+    runs = store.runs(media_id=list(media_ids))
+    for run in runs:
+        if is_locked(store.log_folder(run["run_id"])):
+            name = next(m["name"] for m in media if m["media_id"] == run["media_id"])
+            raise SettingError(
+                f"{name} is being analysed (run {run['run_id']}); cancel that first, or wait"
+            )
+    store.delete_clips([one["media_id"] for one in media])
+    for run in runs:
+        shutil.rmtree(store.log_folder(run["run_id"]), ignore_errors=True)
+    for one in media:
+        shutil.rmtree(store.pictures_folder(one["media_id"]), ignore_errors=True)
+        store.playable_file(one["media_id"]).unlink(missing_ok=True)
+    return [moved for one in media if (moved := _out_of_uploads(store, Path(one["path"])))]
+
+
+def _out_of_uploads(store: Store, file: Path) -> Path | None:
+    uploads = store.uploads_folder
+    if not file.is_file() or not file.is_relative_to(uploads):
+        return None
+    target = store.folder / "removed" / file.relative_to(uploads)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    file.replace(target)
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
+    return target

@@ -1,0 +1,116 @@
+"""From an empty store: the sample, a drop, a folder; and the library with many clips."""
+
+import base64
+
+import pytest
+
+import lab
+from benchmarks.study import make_study
+from lab.store.store import Store
+from tests.browser.page_actions import LAB, settled, until, wait_for_sightings
+
+DROP = """async ([selector, files]) => {
+  const transfer = new DataTransfer();
+  for (const [name, text] of files) {
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    transfer.items.add(new File([bytes], name));
+  }
+  const find = (root) => {
+    const found = root.querySelector(selector);
+    if (found) return found;
+    for (const e of root.querySelectorAll("*")) {
+      const inside = e.shadowRoot && find(e.shadowRoot);
+      if (inside) return inside;
+    }
+    return null;
+  };
+  find(document).dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+}"""
+
+
+def drop(page, *files):
+    page.locator(".uploader label").wait_for()
+    settled(page)
+    given = [(name, base64.b64encode(content).decode()) for name, content in files]
+    page.evaluate(DROP, [".uploader label", given])
+
+
+def test_from_an_empty_store_to_a_saved_sighting_in_two_clicks(page, server):
+    page.goto(server.url)
+    settled(page)
+    page.get_by_role("img", name="Scores, rule, sightings").wait_for()
+    page.get_by_role("button", name="Try the sample").click()
+    page.wait_for_url("**/tune?run=*", timeout=60_000)
+    count = wait_for_sightings(page)
+    assert count > 0
+    settled(page)
+    page.get_by_role("button", name="Save sightings").click()
+    until(page, lambda: Store(server.store).count_sightings() == count)
+
+
+def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, server, samples):
+    page.goto(server.url)
+    drop(page, ("text.mp4", b"no video"))
+    page.get_by_text("not added: ").wait_for()
+    assert page.get_by_text("stored", exact=True).count() == 0
+    assert not Store(server.store).count_media()
+    drop(page, ("nothing.mp4", (samples / "nothing.mp4").read_bytes()))
+    page.get_by_role("heading", name="Library").wait_for()
+    page.get_by_text("1 selected").wait_for()
+    page.get_by_role("link", name="Analyse 1 clip").wait_for()
+    page.wait_for_function(
+        """() => [...document.querySelectorAll("*")].some((e) =>
+            e.shadowRoot?.querySelector(".card img")?.naturalWidth > 0)"""
+    )
+
+
+def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):
+    card = tmp_path / "card"
+    card.mkdir()
+    for clip in ("nothing.mp4", "cat_then_person.mp4"):
+        (card / clip).hardlink_to(samples / clip)
+    page.goto(server.url)
+    settled(page)
+    page.get_by_role("button", name="Choose a folder").click()
+    page.get_by_role("dialog").get_by_role("button", name=str(tmp_path)).click()
+    page.get_by_role("dialog").get_by_role("button", name="card", exact=True).click()
+    page.get_by_role("button", name="Add these 2 clips").click()
+    page.get_by_role("heading", name="Library").wait_for()
+    page.get_by_text("2 selected").wait_for()
+    assert {row["relative_path"] for row in Store(server.store).media_rows()} == {
+        "nothing.mp4",
+        "cat_then_person.mp4",
+    }
+
+
+@pytest.mark.parametrize("address", ["/", "/source"])
+def test_old_addresses_lead_to_the_library(page, server, samples, address):
+    media_id = Store(server.store).add_media(lab.probe(samples / "nothing.mp4"))["media_id"]
+    page.goto(f"{server.url}{address}?media={media_id}&for=sea+otter")
+    page.get_by_text("1 selected").wait_for()
+    until(page, lambda: f"/library?media={media_id}&for=sea" in page.url)
+    page.get_by_text("sea otter").first.wait_for()
+
+
+def test_marks_stay_over_pages_and_the_next_session_goes_on(page, server):
+    make_study(server.store, 100)
+    page.goto(f"{server.url}/library")
+    boxes = page.locator(".library .mark input")
+    boxes.nth(2).check()
+    boxes.nth(3).check()
+    page.get_by_text("2 selected").wait_for()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_text("49–96 of 100").wait_for()
+    boxes.first.check()
+    page.get_by_text("3 selected").wait_for()
+    page.get_by_role("button", name="Previous").click()
+    page.get_by_text("1–48 of 100").wait_for()
+    until(page, lambda: boxes.nth(2).is_checked() and not boxes.first.is_checked())
+    page.get_by_role("link", name="Analyse 3 clips").wait_for()
+    page.get_by_role("button", name="IMG_00097").first.click()
+    page.get_by_role("link", name="Open its newest run").click()
+    page.wait_for_selector(LAB)
+    until(page, lambda: bool(Store(server.store).places()))
+    page.goto(server.url)
+    page.get_by_role("heading", name="Continue", exact=True).wait_for()
+    page.get_by_text("IMG_00097.MP4").first.wait_for()

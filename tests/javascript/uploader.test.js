@@ -1,0 +1,60 @@
+// What the list of uploads says: a file is added only once the server has said so.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { Uploader } from "../../lab/app/ui/components/uploader/uploader.js";
+import { make, openPage } from "./fake_page.js";
+
+openPage();
+
+function answering(status, text) {
+  globalThis.XMLHttpRequest = class {
+    upload = {};
+    open() {}
+    send() {
+      this.status = status;
+      this.responseText = text;
+      this.onload();
+    }
+  };
+}
+
+function uploader() {
+  const made = new Uploader(make("div", "uploader", make("label"), make("input"), make("ul")));
+  made.limit_bytes = 1000;
+  made.reported = [];
+  made.report = (paths) => made.reported.push(...paths);
+  return made;
+}
+
+test("a file that arrived is being checked until the server has answered", async () => {
+  answering(200, '{"path": "/store/uploads/1/a.mp4"}');
+  const made = uploader();
+  await made.sendAll([{ name: "a.mp4", size: 10 }]);
+  assert.deepEqual(made.reported, ["/store/uploads/1/a.mp4"]);
+  assert.match(made.list.textContent, /received, being checked/);
+  made.answer({});
+  assert.match(made.list.textContent, /being checked/);
+  made.answer({ "/store/uploads/1/a.mp4": "a.mp4 is a text file" });
+  assert.match(made.list.textContent, /not added: a\.mp4 is a text file/);
+  assert.doesNotMatch(made.list.textContent, /stored|received/);
+});
+
+test("a file that can be used is said to be added", async () => {
+  answering(200, '{"path": "/p"}');
+  const made = uploader();
+  await made.sendAll([{ name: "a.mp4", size: 10 }]);
+  made.answer({ "/p": "" });
+  assert.match(made.list.textContent, /added$/);
+});
+
+test("a file that is refused at once says why and is not reported", async () => {
+  answering(507, "not enough disk space");
+  const made = uploader();
+  await made.sendAll([
+    { name: "a.mp4", size: 10 },
+    { name: "b.mp4", size: 5000 },
+  ]);
+  assert.deepEqual(made.reported, []);
+  assert.match(made.list.textContent, /not enough disk space.*larger than the limit/);
+});

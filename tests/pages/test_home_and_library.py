@@ -1,0 +1,235 @@
+"""The first screen and the library: empty, filled, and with what is wrong."""
+
+import shutil
+from datetime import date, datetime
+
+import pytest
+
+import lab
+from lab.app.server import state as desks
+from lab.app.ui.widgets.clip_card import start_values
+from lab.app.ui.widgets.rule_state import rule_to_query
+from tests.pages.test_pages import show
+
+
+def press(page, label):
+    return next(b for b in page.button if b.label == label).click().run()
+
+
+def texts(page):
+    return [one.value for one in (*page.markdown, *page.caption)]
+
+
+def links(page):
+    return [one.proto.label for one in page.get("page_link")]
+
+
+def test_the_first_screen_says_what_it_is_and_offers_three_ways(store):
+    page = show("home")
+    assert any("Analyse once, tune while you watch" in text for text in texts(page))
+    assert {"Try the sample", "Choose a folder"} <= {b.label for b in page.button}
+    assert any("Detections from other programs" in e.label for e in page.expander)
+    assert not store.exists()
+
+
+def test_the_sample_is_analysed_by_one_click_and_its_run_is_opened(store):
+    page = press(show("home"), "Try the sample")
+    (job,) = desks.app_state().engine.jobs()
+    assert job.finished.wait(120)
+    page.run()
+    assert not page.exception
+    (run,) = lab.open_store(store).store.runs()
+    assert page.query_params["run"] == run["run_id"]
+    assert run["state"] == "done"
+    assert any(b.label == "Save sightings" for b in page.button)
+
+
+def test_a_new_session_goes_on_where_somebody_was(store, analysed, samples):
+    (run,) = analysed(store, (samples / "cat_then_person.mp4", {"labels": ["cat"]}))
+    page = show("home")
+    assert "The newest run" in [h.value for h in page.header]
+    rule = lab.Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.77}}})
+    show("tune", run=run.run_id, rule=rule_to_query(rule))
+    page = show("home")
+    assert "Continue" in [h.value for h in page.header]
+    assert any("not saved, enter threshold 0.77" in text for text in texts(page))
+    run.store.save_rule("strict", rule)
+    assert any("rule: strict" in text for text in texts(show("home")))
+
+
+def test_totals_failures_and_sites_are_shown(store, analysed, samples):
+    (run,) = analysed(store, (samples / "cat_then_person.mp4", {"labels": ["cat"]}))
+    run.save_sightings(lab.Debounce(enter_threshold=0.4))
+    run.store.set_run_state(run.run_id, "failed", "the disk is full")
+    run.store.edit_media(run.media["media_id"], site="crëek *1*")
+    page = show("home")
+    shown = {m.label: m.value for m in page.metric}
+    assert (shown["Clips"], shown["Sightings"], shown["Watched"]) == ("1", "1", "0 %")
+    assert any("1 run is not finished" in w.value for w in page.warning)
+    assert any("the disk is full" in text for text in texts(page))
+    assert "crëek \\*1\\*" in links(page)
+    page = page.switch_page("pages/library.py")
+    page.query_params["site"] = "crëek *1*"
+    page.run()
+    assert any("1 clips" in text for text in texts(page))
+
+
+@pytest.mark.parametrize("address", ["home", "source"])
+def test_old_addresses_of_source_lead_to_the_library_with_what_they_asked_for(
+    store, samples, address
+):
+    media_id = lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))["media_id"]
+    page = show(address, media=media_id, **{"for": "otter"})
+    assert page.title[0].value == "Library"
+    assert page.session_state.chosen == [media_id]
+    assert page.session_state.keep_prompts == ["otter"]
+    assert "**Analyse 1 clip**" in links(page)
+
+
+def test_folders_are_walked_and_clips_below_are_read_in_one_job(
+    store, samples, tmp_path, monkeypatch
+):
+    root = tmp_path / "media"
+    card = root / "card" / "DCIM"
+    card.mkdir(parents=True)
+    for clip in samples.glob("*.mp4"):
+        (card / clip.name).hardlink_to(clip)
+    (card / "broken.mp4").write_bytes(b"no video" * 100)
+    (tmp_path / "secret").mkdir()
+    shutil.copy(samples / "nothing.mp4", tmp_path / "secret")
+    (root / "way out").symlink_to(tmp_path / "secret")
+    (root / "out.mp4").symlink_to(tmp_path / "secret" / "nothing.mp4")
+    monkeypatch.setenv("LAB_MEDIA_ROOTS", str(root))
+    page = show("library")
+    page.session_state["browser_folder"] = str(root)
+    press(page, "Choose a folder")
+    assert "way out" not in [b.label for b in page.button]
+    assert "not under the media" in page.warning[0].value.replace("\\", "")
+    press(page, "card")
+    press(page, "DCIM")
+    assert len(page.dataframe[0].value) == 5
+    press(page, "media")
+    press(page, "Add all in this folder and below")
+    assert not page.exception
+    (job,) = desks.app_state().engine.jobs()
+    assert (job.kind, job.total) == ("probes", 5)
+    assert any("**4 selected** · 4 clips" in text for text in texts(page))
+    assert "broken.mp4" in page.error[0].value
+    rows = lab.open_store(store).store.media_rows()
+    assert {row["relative_path"] for row in rows} == {f"card/DCIM/{r['name']}" for r in rows}
+
+
+@pytest.mark.parametrize("place", ["/etc", "/nowhere", "relative", "\0"])
+def test_the_browser_shows_nothing_outside_the_media_roots(store, place):
+    page = show("library")
+    page.session_state["browser_folder"] = place
+    press(page, "Choose a folder")
+    assert not page.exception
+    assert not page.dataframe
+    assert not any(b.key and b.key.startswith("into_") for b in page.button)
+
+
+def test_sites_and_starts_of_many_clips_are_changed_at_once(store, samples):
+    kept = lab.open_store(store).store
+    names = ("nothing.mp4", "cat_then_person.mp4")
+    ids = [kept.add_media(lab.probe(samples / name))["media_id"] for name in names]
+    page = show("library", media=",".join(ids))
+    press(page, "Site and start")
+    next(c for c in page.checkbox if c.label == "Change the site").check().run()
+    next(t for t in page.text_input if t.label == "Site").set_value("גשר").run()
+    next(s for s in page.selectbox if s.label == "Starts").set_value("set for all").run()
+    start = next(t for t in page.text_input if t.label.startswith("Start, local"))
+    start.set_value("tomorrow").run()
+    press(page, "Keep")
+    assert "must be like" in page.error[0].value
+    next(t for t in page.text_input if t.label.startswith("Start, local")).set_value(
+        "2026-05-01 18:30:00"
+    ).run()
+    press(page, "Keep")
+    assert not page.exception
+    assert {(r["site"], str(r["start_utc"])) for r in kept.media_rows()} == {
+        ("גשר", "2026-05-01 18:30:00")
+    }
+
+
+def test_clips_are_found_by_folder_day_and_state_and_shown_as_a_table(store, samples, tmp_path):
+    kept = lab.open_store(store).store
+    clip = tmp_path / "card" / "nothing.mp4"
+    clip.parent.mkdir()
+    clip.write_bytes((samples / "nothing.mp4").read_bytes() + b"\0")
+    kept.add_media(lab.probe(samples / "nothing.mp4"))
+    away = kept.add_media(lab.probe(clip))["media_id"]
+    kept.edit_media(away, site="creek", start_utc=datetime(2026, 5, 1, 12))
+    for widget, value in [
+        ("library_folder", str(clip.parent)),
+        ("library_days", (date(2026, 5, 1),)),
+        ("library_site", ["creek"]),
+        ("library_state", ["new"]),
+        ("library_text", "card noth"),
+    ]:
+        page = show("library")
+        assert any(text == "2 clips" for text in texts(page))
+        page.session_state[widget] = value
+        page.session_state["library_view"] = "table"
+        page.session_state["library_sort"] = "start"
+        page.run()
+        assert not page.exception
+        expected = "2 clips" if widget == "library_state" else "1 of 2 clips"
+        assert any(text == expected for text in texts(page)), widget
+    page = show("library")
+    page.query_params["site"] = ""
+    page.run()
+    assert any(text == "1 of 2 clips" for text in texts(page))
+    page.text_input(key="library_text").set_value("nowhere").run()
+    assert "No clip fits" in page.info[0].value
+    press(page, "Clear filters")
+    assert any(text == "2 clips" for text in texts(page))
+
+
+def test_removing_says_what_goes_with_the_clip(store, analysed, samples):
+    (run,) = analysed(store, (samples / "cat_then_person.mp4", {"labels": ["cat"]}))
+    run.save_sightings(lab.Debounce(enter_threshold=0.4))
+    page = show("library", media=run.media["media_id"])
+    press(page, "Remove")
+    assert any("1 run, 1 sighting" in text for text in texts(page))
+    press(page, "Remove 1 clip")
+    assert not page.exception
+    assert lab.open_store(store).store.count_media() == 0
+    assert page.info
+
+
+def test_moved_clips_are_looked_for_together(store, samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path / "media"))
+    card = tmp_path / "media" / "card"
+    card.mkdir(parents=True)
+    kept = lab.open_store(store).store
+    ids = []
+    for name in ("nothing.mp4", "cat_then_person.mp4"):
+        (card / name).write_bytes((samples / name).read_bytes() + b"\0")  # no sample is it
+        ids.append(kept.add_media(lab.probe(card / name))["media_id"])
+    away = card.rename(card.with_name("disk"))
+    (away / "nothing.mp4").unlink()
+    page = show("library", media=",".join(ids))
+    press(page, "Look for files")
+    press(page, "Look")
+    assert page.success[0].value == "1 clip found."
+    assert "nothing.mp4" in page.warning[-1].value
+    assert kept.media(ids[1])["path"] == str(away / "cat_then_person.mp4")
+
+
+def test_long_and_right_to_left_names_are_shown(store, samples, tmp_path):
+    kept = lab.open_store(store).store
+    for i, name in enumerate(["ש" * 100 + ".mp4", "x" * 250 + ".mp4", "*a* <b>.mp4"]):
+        clip = tmp_path / name
+        clip.write_bytes((samples / "nothing.mp4").read_bytes() + bytes(i + 1))
+        kept.add_media(lab.probe(clip))
+    page = show("library")
+    assert not page.exception
+    assert any("3 clips" in text for text in texts(page))
+    assert not show("home").exception
+
+
+@pytest.mark.parametrize("text", ["2026-13-01", "0001-01-01 00:00:00", "2026-05-01T10:00:00+02:00"])
+def test_starts_that_are_none_are_refused(text):
+    with pytest.raises(ValueError, match=r"month|0001|2026"):
+        start_values(text, 14.0)

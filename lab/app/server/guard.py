@@ -2,13 +2,13 @@
 
 The start-up token is in the address that the app prints (`lab.app.server.token`). Whoever opens
 that address gets a cookie in exchange, which scripts cannot read and other sites cannot send
-(HttpOnly, SameSite=Strict); programs send the token itself (`Authorization: Bearer`).
+(HttpOnly, SameSite=Strict), and stays let in when the app is started again on the same store;
+programs send the token itself (`Authorization: Bearer`).
 `docs/security.md` says what this promises.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from html import escape
@@ -18,6 +18,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lab.app.server.token import BrowserSecret
 
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -55,13 +57,22 @@ _WHAT_TO_DO = """<p>This browser has not been let in.</p>
 class Guard:
     """ASGI middleware around the whole app; what it refuses gets status 403.
 
-    token: the start-up token. allowed_hosts: names of this server in addition to the loopback
-    names, as in `server.allowedHosts`: `*.example.org` stands for all names below example.org.
+    token: the start-up token. secret: what cookies are made with (default: one of this process).
+    allowed_hosts: names of this server in addition to the loopback names, as in
+    `server.allowedHosts`: `*.example.org` stands for all names below example.org.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        secret: BrowserSecret | None = None,
+        allowed_hosts: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
         self._token = token
+        self._secret = secret or BrowserSecret(None)
         self._hosts = [name.strip().lower() for name in (*_LOOPBACK, *allowed_hosts)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +81,8 @@ class Guard:
             return
         answer = self._answer(scope, Headers(scope=scope))
         if answer is None:
+            if scope["type"] == "websocket":  # a page was opened; the store may be new
+                self._secret.keep()
             await self._app(scope, receive, _with_security_headers(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "not let in"})
@@ -111,12 +124,8 @@ class Guard:
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return _same(sent.strip(), self._token)
-        return _same(HTTPConnection(scope).cookies.get(_cookie_name(scope), ""), self._cookie)
-
-    @property
-    def _cookie(self) -> str:
-        # Not the token itself: cookies go to every port of a host name.
-        return hmac.new(self._token.encode(), b"cookie", hashlib.sha256).hexdigest()
+        sent = HTTPConnection(scope).cookies.get(self._secret.cookie_name, "")
+        return _same(sent, self._secret.cookie)
 
     def _exchange(self, scope: Scope, headers: Headers, is_ours: bool) -> Response | None:
         """The cookie for the token, and the way to the same address without the token."""
@@ -139,7 +148,11 @@ class Guard:
             )
         is_secure = scope["scheme"] == "https"
         answer.set_cookie(
-            _cookie_name(scope), self._cookie, httponly=True, samesite="strict", secure=is_secure
+            self._secret.cookie_name,
+            self._secret.cookie,
+            httponly=True,
+            samesite="strict",
+            secure=is_secure,
         )
         answer.headers["cache-control"] = "no-store"
         return answer
@@ -182,11 +195,6 @@ def _own_path(scope: Scope) -> str:
 
 def _port(scope: Scope) -> int:
     return int((scope.get("server") or ("", 0))[1] or 0)
-
-
-def _cookie_name(scope: Scope) -> str:
-    # Cookies are shared between the ports of a host; two labs must not log each other out.
-    return f"lab_token_{_port(scope)}"
 
 
 def _same(sent: str, expected: str) -> bool:

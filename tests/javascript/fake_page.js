@@ -66,6 +66,7 @@ export function openPage() {
       draw();
     },
     addEventListener: () => {},
+    location: { pathname: "/tune", search: "", loads: 0, reload: () => (location.loads += 1) },
   });
   return new FakeClock();
 }

@@ -24,7 +24,7 @@ export class Timeline {
     this.scale = new TimeScale();
     this.bands = null; // draws the annotations, and lets their edges be dragged
     this.redraw = onNextFrame(() => this.draw());
-    for (const name of ["opened", "rule", "sightings", "log", "curves", "time", "blind"]) {
+    for (const name of ["opened", "rule", "sightings", "log", "curves", "time", "blind", "failed"]) {
       model.addEventListener(name, this.redraw);
     }
     new ResizeObserver(this.redraw).observe(this.canvas);

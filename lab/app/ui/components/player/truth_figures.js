@@ -37,7 +37,7 @@ export class TruthFigures {
   constructor(model, stage, root) {
     Object.assign(this, { model, stage, root });
     this.place = root.querySelector(".truth");
-    for (const name of ["opened", "sightings", "blind"]) {
+    for (const name of ["opened", "sightings", "blind", "failed"]) {
       model.addEventListener(name, () => this.show());
     }
   }
@@ -47,6 +47,7 @@ export class TruthFigures {
     const truth = model.answer?.truth;
     root.dataset.f1 = truth?.overall?.f1 ?? "";
     if (model.isBlind) this.place.replaceChildren(note(BLIND));
+    else if (!model.answer && model.error) this.place.replaceChildren();
     else if (!truth) this.place.replaceChildren(note(NOT_YET));
     else if (truth.problem) this.place.replaceChildren(note(truth.problem, "note error"));
     else this.place.replaceChildren(...this.parts(truth));

@@ -14,8 +14,10 @@ from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.gate_report import gate_line
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
-from lab.app.ui.widgets.rule_state import current_rule, load_rule, rule_to_query
+from lab.app.ui.widgets.rule_state import current_rule, current_seek, load_rule
+from lab.app.ui.widgets.saving import save_button, save_sightings_button
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
+from lab.app.ui.widgets.tune_address import asked_by_address, show_address
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.formats.markdown import plain
@@ -33,9 +35,9 @@ _player = st.components.v2.component(
 )
 
 
-def choose_run(app_state: AppState) -> str | None:
-    """The run in the address, or the newest; None if there is none."""
-    state, asked = st.session_state, st.query_params.get("run") or st.session_state.get("tune_run")
+def choose_run(app_state: AppState, linked: str | None) -> str | None:
+    """The run that is asked for, or the newest; None if there is none. linked: by the address."""
+    state, asked = st.session_state, linked or st.session_state.get("tune_run")
     runs, place = _newest(app_state)
     is_all = place is st
     if not runs and is_all:
@@ -63,9 +65,8 @@ def choose_run(app_state: AppState) -> str | None:
     )
     app_state.expect(picked, runs[picked]["state"])
     if requested and picked != requested:
-        st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
-    st.query_params["run"] = state.tune_run = state.tune_shown = picked
+    state.tune_run = state.tune_shown = picked
     return picked
 
 
@@ -151,7 +152,7 @@ def show_player(
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
         "sliders": sliders(),
-        "seek": st.session_state.get("seek"),
+        "seek": current_seek(run.run_id) if ask is None else None,
         "ask": ask,
     }
     result = _player(
@@ -160,6 +161,7 @@ def show_player(
         on_rule_change=lambda: None,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
+        on_visited_change=lambda: None,
     )
     return rule_from_player(result.get("rule"), run, rule)
 
@@ -185,7 +187,9 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     """The rule that the player sent, or `rule` if the message is stale or not valid.
 
     The component keeps its last message over a switch of run or rule; that message is then stale.
+    What it shows is kept as `result`; it is None until the figures are those of this rule.
     """
+    st.session_state.result = None
     try:
         message = json.loads(text) if text else {}
         if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
@@ -195,6 +199,7 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{plain(error)}. The last valid rule stays in use.")
         return rule
+    st.session_state.result = message.get("result")
     st.session_state.rule = new
     st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new
     return new
@@ -202,22 +207,20 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
 
 def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
-    st.query_params["rule"] = rule_to_query(rule)
     left, right = st.columns(2)
     with left:
         saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
         name = st.text_input("Name of the rule", placeholder="for example: otters, strict")
         first, second = st.columns(2)
-        if first.button("Save rule", disabled=not name.strip(), width="stretch"):
+        no_name = not name.strip()
+        if save_button(first, "Save rule", run, rule, disabled=no_name, width="stretch"):
             by = st.session_state.get("chosen_by") or {}
             split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
             save_rule_entry(
                 run, rule, name, app_state.truth.truth_of(run.media["media_id"]), split=split
             )
             st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
-        if second.button("Save sightings", type="primary", width="stretch"):
-            count = run.save_sightings(rule, name.strip() or None)
-            st.toast(f"{plain(count)} sightings saved.")
+        save_sightings_button(second, run, rule, name, width="stretch")
         if saved:
             picked = st.selectbox("Saved rules", list(saved), index=None, placeholder="Load a rule")
             if picked and st.button(f"Load {plain(repr(picked))}"):
@@ -268,17 +271,17 @@ def other_analyses(app_state: AppState, run: Run) -> None:
         key=f"pass_{run.run_id}",
     )
     if picked is not None and picked != run.run_id:
-        st.query_params.pop("rule", None)  # of the other detector
-        st.session_state.pop("rule", None)
-        st.query_params["run"] = picked
+        st.session_state.pop("rule", None)  # of the other detector
+        st.session_state.tune_run = picked
         st.rerun()
 
 
 def tune() -> None:
     """The whole page below its title."""
     app_state = here()
+    linked = asked_by_address()
     ask = current_ask(app_state)
-    run_id = choose_run(app_state)
+    run_id = choose_run(app_state, linked.get("run"))
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/source.py", label="Go to Source", icon=":material/arrow_back:")
@@ -293,7 +296,9 @@ def tune() -> None:
         ask = None
     if ask is None:
         add_panel(app_state, run)
-    rule = show_player(app_state, run, current_rule(run), ask)
+    linked_rule = linked.get("rule") if linked.get("run") in (None, run_id) else None
+    rule = show_player(app_state, run, current_rule(run, linked_rule), ask)
+    show_address(run_id, rule if ask is None or not ask["blind"] else None)
     if ask is None or not ask["blind"]:
         gate_line(app_state, run, rule)
     if ask is None or not ask["blind"]:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.rule_state import forget_seek
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
 from lab.errors import SettingError
@@ -203,7 +204,7 @@ def _next(app_state: AppState) -> dict[str, Any] | None:
     run_id, ask = made
     asking["ask"] = {**ask, "n": n}
     st.session_state.tune_run = run_id
-    st.query_params["run"] = run_id
+    forget_seek()
     return dict(asking["ask"])
 
 

@@ -18,13 +18,15 @@ def asked_by_address() -> dict[str, str]:
     because it hears of a new one later than a control may be used again.
     """
     state = st.session_state
+    visited = getattr(state.get("player"), "visited", None)
     if "player" not in state:
-        return dict(st.query_params)
-    visited = getattr(state["player"], "visited", None)
-    if visited is None or visited == state.get("visited"):
+        state.address = dict(st.query_params)
+    elif visited is not None and visited != state.get("visited"):
+        state.address = dict(parse_qsl(json.loads(visited)[1].removeprefix("?")))
+    else:
         return {}
     state.visited = visited
-    return dict(parse_qsl(json.loads(visited)[1].removeprefix("?")))
+    return dict(state.address)
 
 
 def show_address(run_id: str, rule: Rule | None) -> None:
@@ -33,5 +35,6 @@ def show_address(run_id: str, rule: Rule | None) -> None:
     rule: None while it must not be told.
     """
     wanted = {"run": run_id} | ({} if rule is None else {"rule": rule_to_query(rule)})
-    if dict(st.query_params) != wanted:
+    if st.session_state.address != wanted:
+        st.session_state.address = wanted
         st.query_params.from_dict(wanted)

@@ -104,17 +104,20 @@ export class Player {
       (name) => shown[name] !== data[name],
     );
     const isOtherRule = isSameRun && shown.rule_n !== data.rule_n;
-    const isOtherSeek = data.seek && shown.seek?.n !== data.seek.n;
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
     if (isOtherRule) model.setRule(data.rule);
     if (!isSameRun || isOtherRule) this.released = JSON.stringify(model.rule);
     if (!data.src) stage.showMessage(data.src_wait);
-    if (isOtherSeek) {
-      stage.seek(data.seek.t);
-      stage.video.play().catch(() => {});
-    }
+    this.seek(data.seek, shown.seek);
     this.marking.setQuestion(data.ask || null); // a question begins where it says
+  }
+
+  // Once to where Python wants.
+  seek(wanted, before) {
+    if (!wanted || wanted.n === before?.n) return;
+    this.stage.seek(wanted.t);
+    this.stage.video.play().catch(() => {});
   }
 
   // A run, or the same with another video or more samples: then rule and playhead stay.

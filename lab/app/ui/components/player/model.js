@@ -68,17 +68,14 @@ export class Model extends EventTarget {
 
   // The app is away, or lets the page in no more; or it is back: then what is missing is asked for.
   reconnect() {
-    const { problem } = this.connection;
-    if (problem) {
-      this.fail(problem);
+    if (this.connection.problem) {
+      this.fail();
       return;
     }
     this.error = null;
-    for (const kept of [this.windows, this.curves]) kept.retryAt = 0;
     this.emit("back");
-    if (!this.data) return;
     if (this.log) this.replay();
-    this.fetchLog();
+    if (this.data) this.fetchLog();
   }
 
   // Of a run that is done the browser keeps the answers, by the version of its log.
@@ -205,10 +202,9 @@ export class Model extends EventTarget {
     if (this.isOutdated) this.replay();
   }
 
-  // rule: that was asked about, as text.
-  setAnswer(answer, rule) {
+  setAnswer(answer, ruleText) {
     this.answer = answer;
-    this.answered = rule;
+    this.answered = ruleText;
     this.error = null;
     this.emit("sightings");
   }

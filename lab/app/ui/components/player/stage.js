@@ -1,4 +1,5 @@
 // The video with the boxes over it. Time is media time: pts = the browser's mediaTime - offset.
+import { whyNotPlayed } from "./clip_problem.js";
 import { clampToClip, frameDuration, videoTime } from "./clip_time.js";
 import { Overlay } from "./overlay.js";
 import { jsonPost } from "./requests.js";
@@ -70,16 +71,13 @@ export class Stage {
     this.canvas.dataset.boxes = 0;
   }
 
-  // The browser does not say why it cannot play a clip: the app is asked for its first byte.
   async explainError() {
     const { src } = this.data;
     if (!src) return;
     this.hasFailed = true;
-    const first = { headers: { Range: "bytes=0-0" }, cache: "no-store" };
-    const answer = await this.model.requests.send("clip", src, first, () => null);
-    if (!answer) return; // of another clip by now
-    const why = answer.ok ? UNPLAYABLE : `The clip cannot be loaded: ${answer.body}`;
-    this.showMessage(this.model.connection.problem || why);
+    const { connection, requests } = this.model;
+    const why = await whyNotPlayed(requests, src, UNPLAYABLE);
+    if (why) this.showMessage(connection.problem || why);
   }
 
   // The app is back: so is the clip, at the same moment.

@@ -24,7 +24,8 @@ export class Timeline {
     this.scale = new TimeScale();
     this.bands = null; // draws the annotations, and lets their edges be dragged
     this.redraw = onNextFrame(() => this.draw());
-    for (const name of ["opened", "rule", "sightings", "log", "curves", "time", "blind", "failed"]) {
+    const redrawn = ["opened", "rule", "sightings", "log", "curves", "time", "blind", "failed"];
+    for (const name of redrawn) {
       model.addEventListener(name, this.redraw);
     }
     new ResizeObserver(this.redraw).observe(this.canvas);

@@ -185,25 +185,30 @@ def replay_last_sighting(page, server):
     page.wait_for_url("**/tune?**")
 
 
+def opened_at(page, run, count=None):
+    """Where the player is a while after a run has been opened."""
+    until(page, lambda: f"run={run.run_id}" in page.url)
+    wait_for_sightings(page, count)
+    until(page, lambda: page.locator("video").evaluate("v => v.readyState") > 1)
+    settled(page)
+    page.wait_for_timeout(500)
+    return playhead(page)
+
+
 def test_a_moment_from_sightings_is_of_its_run_and_of_that_visit(page, own_server, two):
     first, second = two
     second.save_sightings(lab.Rule())
     replay_last_sighting(page, own_server)
     wait_for_sightings(page, 2)
     until(page, lambda: playhead(page) > 8.9)
+    page.get_by_role("link", name="Source").first.click()
+    page.get_by_role("heading", name="Source").wait_for()
+    page.get_by_role("link", name="Tune", exact=True).first.click()
+    assert opened_at(page, second, 2) < 1
     choose_run(page, first)
-    until(page, lambda: run_of(page) == first.run_id)
-    wait_for_sightings(page)
-    settled(page)
-    until(page, lambda: page.locator("video").evaluate("v => v.readyState") > 1)
-    page.wait_for_timeout(500)
-    assert playhead(page) < 1
+    assert opened_at(page, first) < 1
     choose_run(page, second)
-    until(page, lambda: run_of(page) == second.run_id)
-    wait_for_sightings(page, 2)
-    until(page, lambda: page.locator("video").evaluate("v => v.readyState") > 1)
-    page.wait_for_timeout(500)
-    assert playhead(page) < 1
+    assert opened_at(page, second, 2) < 1
 
 
 def test_a_question_begins_at_its_start_whatever_was_looked_at_before(

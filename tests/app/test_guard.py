@@ -75,7 +75,7 @@ def test_the_printed_address_is_exchanged_for_a_cookie_that_opens_the_page(app):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/tune", "/api/health", "/api/media/x/file", "/_stcore/host-config", "/favicon.png"],
+    ["/", "/tune", "/api/health", "/api/media/x/file", "/favicon.png"],
 )
 def test_nothing_is_answered_without_the_token(app, path):
     answer = ask(app, path)
@@ -83,6 +83,17 @@ def test_nothing_is_answered_without_the_token(app, path):
     assert "address that the app printed" in answer.text
     assert answer.getheader("set-cookie") is None
     assert ask(app, path, **cookie_of(app)).status != 403
+
+
+def test_an_open_page_that_is_not_let_in_any_more_is_told_what_to_do(app):
+    """Streamlit's page shows the text of any answer but 403, of which it says that it is CORS."""
+    answer = ask(app, "/_stcore/host-config", Accept="*/*")
+    assert answer.status == 401
+    assert "address that the app printed" in answer.text
+    assert answer.getheader("set-cookie") is None
+    assert ask(app, "/_stcore/host-config", **cookie_of(app)).status == 200
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert ask(app, "/_stcore/host-config", **foreign).status == 403
 
 
 def test_the_frontends_files_need_the_cookie_too(app):

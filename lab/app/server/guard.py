@@ -22,6 +22,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from lab.app.server.token import BrowserSecret
 
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
+# What an open page asks first when the app is back. With 403 it would speak of CORS; with another
+# status it shows the text of the answer.
+_ASKED_FIRST = "/_stcore/host-config"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
 _SECURE_SCHEMES = {"ws": "http", "wss": "https"}
@@ -55,7 +58,8 @@ _WHAT_TO_DO = """<p>This browser has not been let in.</p>
 
 
 class Guard:
-    """ASGI middleware around the whole app; what it refuses gets status 403.
+    """ASGI middleware around the whole app; what it refuses gets status 403, or 401 where an
+    open page shows the reason.
 
     token: the start-up token. secret: what cookies are made with (default: one of this process).
     allowed_hosts: names of this server in addition to the loopback names, as in
@@ -159,6 +163,8 @@ class Guard:
 
 
 def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
+    if scope["path"] == _ASKED_FIRST and is_ours:
+        return PlainTextResponse(_NO_TOKEN, 401)
     if "text/html" not in headers.get("accept", ""):
         return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
     body = _WHAT_TO_DO.format(port=_port(scope))

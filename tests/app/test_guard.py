@@ -86,7 +86,7 @@ def test_nothing_is_answered_without_the_token(app, path):
 
 
 def test_an_open_page_that_is_not_let_in_any_more_is_told_what_to_do(app):
-    """Streamlit's page shows the text of any answer but 403, of which it says that it is CORS."""
+    """Streamlit's page shows a text in JSON of any answer but 403, which it says is CORS."""
     answer = ask(app, "/_stcore/host-config", Accept="*/*")
     assert answer.status == 401
     assert "address that the app printed" in answer.text

@@ -16,15 +16,25 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lab.app.server.token import BrowserSecret
 
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
 # What an open page asks first when the app is back. With 403 it would speak of CORS; with another
-# status it shows the text of the answer.
+# status it shows the text of the answer, if that is JSON.
 _ASKED_FIRST = "/_stcore/host-config"
+_OPEN_AGAIN = (
+    "This page is not let in any more.\nOpen the address that the app printed when\n"
+    "it started (it ends with ?token=...);\nthen this page goes on."
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
 _SECURE_SCHEMES = {"ws": "http", "wss": "https"}
@@ -164,7 +174,7 @@ class Guard:
 
 def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
     if scope["path"] == _ASKED_FIRST and is_ours:
-        return PlainTextResponse(_NO_TOKEN, 401)
+        return JSONResponse(_OPEN_AGAIN, 401)
     if "text/html" not in headers.get("accept", ""):
         return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
     body = _WHAT_TO_DO.format(port=_port(scope))

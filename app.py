@@ -13,7 +13,8 @@ from streamlit import runtime
 
 from lab.app.server.guard import Guard
 from lab.app.server.routes import routes
-from lab.app.server.token import startup_token
+from lab.app.server.state import app_state
+from lab.app.server.token import BrowserSecret, startup_token
 from lab.app.ui.start import allowed_hosts, lifespan
 
 if runtime.exists() and st.runtime.scriptrunner.get_script_run_ctx() is not None:
@@ -25,5 +26,12 @@ else:
         "app.py",
         lifespan=lifespan,
         routes=routes(),
-        middleware=[Middleware(Guard, token=startup_token(), allowed_hosts=allowed_hosts())],
+        middleware=[
+            Middleware(
+                Guard,
+                token=startup_token(),
+                secret=BrowserSecret(app_state().store.folder),
+                allowed_hosts=allowed_hosts(),
+            )
+        ],
     )

@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from websockets.exceptions import InvalidStatus
 
 import lab
 from lab.app.server.guard import Guard
+from lab.app.server.token import BrowserSecret
 from tests.browser.server import ROOT, Server, free_port
 
 TOKEN = "a-token-of-a-test"
@@ -73,7 +75,7 @@ def test_the_printed_address_is_exchanged_for_a_cookie_that_opens_the_page(app):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/tune", "/api/health", "/api/media/x/file", "/_stcore/host-config", "/favicon.png"],
+    ["/", "/tune", "/api/health", "/api/media/x/file", "/favicon.png"],
 )
 def test_nothing_is_answered_without_the_token(app, path):
     answer = ask(app, path)
@@ -81,6 +83,17 @@ def test_nothing_is_answered_without_the_token(app, path):
     assert "address that the app printed" in answer.text
     assert answer.getheader("set-cookie") is None
     assert ask(app, path, **cookie_of(app)).status != 403
+
+
+def test_an_open_page_that_is_not_let_in_any_more_is_told_what_to_do(app):
+    """Streamlit's page shows a text in JSON of any answer but 403, which it says is CORS."""
+    answer = ask(app, "/_stcore/host-config", Accept="*/*")
+    assert answer.status == 401
+    assert "address that the app printed" in answer.text
+    assert answer.getheader("set-cookie") is None
+    assert ask(app, "/_stcore/host-config", **cookie_of(app)).status == 200
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert ask(app, "/_stcore/host-config", **foreign).status == 403
 
 
 def test_the_frontends_files_need_the_cookie_too(app):
@@ -167,12 +180,47 @@ def until(condition, times=200):
     return False
 
 
+def printed_token(server) -> str:
+    return urlsplit(printed_address(server)).query
+
+
+def test_a_browser_that_was_let_in_stays_in_over_a_restart_on_the_same_store(tmp_path):
+    """The token of the printed address is new, the old one is worth nothing."""
+    (tmp_path / "store").mkdir()
+    server = Server(tmp_path, [], token=None)
+    try:
+        cookie, token = cookie_of(server), printed_token(server)
+        kept = server.store / "browser_secret"
+        assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+        server.restart()
+        assert printed_token(server) != token
+        assert ask(server, "/", **cookie).status == 200
+        assert ask(server, f"/?{token}").status == 403
+        assert joins(server, {**cookie, "Origin": server.url}) == 101
+    finally:
+        server.stop()
+
+
+def test_a_browser_that_came_before_there_was_a_store_stays_in_too(tmp_path):
+    """The first write makes the store; the next page that is opened keeps the secret in it."""
+    server = Server(tmp_path, [], token=None)
+    try:
+        cookie = cookie_of(server)
+        assert not server.store.exists()
+        lab.open_store(server.store).store.save_rule("a", lab.Rule())
+        assert joins(server, {**cookie, "Origin": server.url}) == 101
+        server.restart(signal.SIGKILL)
+        assert ask(server, "/", **cookie).status == 200
+    finally:
+        server.stop()
+
+
 def test_a_browser_that_comes_from_a_file_gets_the_cookie_by_a_page_of_ours(app):
     query = urlsplit(printed_address(app)).query
     answer = ask(app, f"//evil.example/a?{query}", **{"Sec-Fetch-Site": "cross-site"})
     assert answer.status == 200
     assert "url=/evil.example/a" in answer.text
-    assert "lab_token" in answer.getheader("set-cookie")
+    assert answer.getheader("set-cookie").startswith("lab_")
 
 
 def test_uvicorn_prints_the_address_too(tmp_path):
@@ -296,10 +344,72 @@ def test_a_wrong_token_lets_nobody_in_and_an_old_one_logs_nobody_out(guarded):
     assert guarded.get("/").status_code == 403
 
 
-def test_the_cookie_of_another_token_is_worth_nothing(guarded):
-    other = TestClient(Guard(guarded.app._app, token="other"), base_url="http://localhost:8501")
-    cookie = other.get("/?token=other", follow_redirects=False).headers["set-cookie"].split(";")[0]
-    assert guarded.get("/", headers={"Cookie": cookie}).status_code == 403
+def let_in_by(app, store) -> TestClient:
+    """A browser that the guard of a store let in."""
+    guard = Guard(app, token=TOKEN, secret=BrowserSecret(store))
+    browser = TestClient(guard, base_url="http://127.0.0.1:8501", follow_redirects=False)
+    assert browser.get(f"/?token={TOKEN}").status_code == 303
+    return browser
+
+
+def cookie_from(browser) -> str:
+    return "; ".join(f"{c.name}={c.value}" for c in browser.cookies.jar)
+
+
+def test_the_cookie_of_another_store_is_worth_nothing_and_replaces_none(guarded, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = (let_in_by(guarded.app._app, tmp_path / name) for name in ("a", "b"))
+    assert one.get("/", headers={"Cookie": cookie_from(other)}).status_code == 403
+    # A browser has one jar for all ports of a host.
+    other.cookies.update(one.cookies)
+    assert len(other.cookies.jar) == 2
+    assert other.get("/").status_code == 200
+
+
+def test_the_cookie_tells_neither_token_nor_secret(guarded, tmp_path):
+    cookie = cookie_from(let_in_by(guarded.app._app, tmp_path))
+    assert (tmp_path / "browser_secret").read_text() not in cookie
+    assert TOKEN not in cookie
+
+
+def test_another_lab_token_or_a_removed_secret_lets_every_browser_out(
+    guarded, tmp_path, monkeypatch
+):
+    cookie = {"Cookie": cookie_from(let_in_by(guarded.app._app, tmp_path))}
+    same = let_in_by(guarded.app._app, tmp_path)
+    same.cookies.clear()
+    assert same.get("/", headers=cookie).status_code == 200
+    monkeypatch.setenv("LAB_TOKEN", "another-token")
+    other = let_in_by(guarded.app._app, tmp_path)
+    other.cookies.clear()
+    assert other.get("/", headers=cookie).status_code == 403
+    monkeypatch.delenv("LAB_TOKEN")
+    (tmp_path / "browser_secret").unlink()
+    fresh = let_in_by(guarded.app._app, tmp_path)
+    fresh.cookies.clear()
+    assert fresh.get("/", headers=cookie).status_code == 403
+
+
+@pytest.mark.parametrize("content", ["", "short", "x" * 5000])
+def test_a_damaged_secret_is_made_anew(guarded, tmp_path, content):
+    (tmp_path / "browser_secret").write_text(content)
+    let_in_by(guarded.app._app, tmp_path)
+    assert 40 < len((tmp_path / "browser_secret").read_text()) < 100
+
+
+def test_a_secret_that_others_could_read_is_made_anew(guarded, tmp_path):
+    cookie = {"Cookie": cookie_from(let_in_by(guarded.app._app, tmp_path))}
+    (tmp_path / "browser_secret").chmod(0o644)
+    again = let_in_by(guarded.app._app, tmp_path)
+    again.cookies.clear()
+    assert again.get("/", headers=cookie).status_code == 403
+    assert stat.S_IMODE((tmp_path / "browser_secret").stat().st_mode) == 0o600
+
+
+def test_a_store_that_cannot_be_written_gets_a_secret_of_the_process(guarded, tmp_path):
+    (tmp_path / "store").write_text("a file where the folder should be")
+    assert let_in_by(guarded.app._app, tmp_path / "store").get("/").status_code == 200
 
 
 def test_a_link_of_another_site_offers_the_way_on_and_does_nothing(guarded):

@@ -85,17 +85,20 @@ class Server:
     def __init__(
         self, folder: Path, roots: list[Path], start=start, token=TOKEN, headless="true"
     ) -> None:
-        self.store, log, port = folder / "store", folder / "server.log", str(free_port())
-        self.log = log
+        self.store, self.log, port = folder / "store", folder / "server.log", str(free_port())
         self.url = f"http://127.0.0.1:{port}"
-        env = {
+        self.env = {
             **os.environ,
             "LAB_STORE": str(self.store),
             "LAB_MEDIA_ROOTS": os.pathsep.join(map(str, roots)),
             "LAB_TOKEN": token or "",
         }
         words = ["run", "app.py", "--server.port", port, "--server.headless", headless]
-        self.process = start(words, env, log)
+        self.start = lambda: self._await(start(words, self.env, self.log))
+        self.start()
+
+    def _await(self, process) -> None:
+        self.process = process
         end = time.monotonic() + 60
         while True:
             try:
@@ -103,12 +106,17 @@ class Server:
                 return
             except OSError:
                 if time.monotonic() > end or not self.is_running():
-                    raise RuntimeError(log.read_text()) from None
+                    raise RuntimeError(self.log.read_text()) from None
                 time.sleep(0.2)
 
     def is_running(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE
 
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self, how=signal.SIGTERM) -> None:
+        self.process.send_signal(how)
         self.process.wait(20)
+
+    def restart(self, how=signal.SIGTERM) -> None:
+        """The same on the same port; `start` begins again where only `stop` was called."""
+        self.stop(how)
+        self.start()

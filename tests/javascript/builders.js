@@ -182,6 +182,7 @@ export function makeAnswer(sightings = [], changes = {}) {
   return {
     sightings,
     rule_hash: "hash",
+    result: "of these sightings",
     interval_s: 1,
     truth: null,
     figures: {

@@ -101,3 +101,13 @@ test("a seek from the page is done once", async () => {
   say({ seek: { t: 5, n: 1 } });
   assert.equal(duet.pts_s.toFixed(1), "5.1");
 });
+
+test("only a clip that the browser cannot play is said to be one", async () => {
+  const { duet } = await openDuet();
+  duet.video.dispatchEvent(new Event("error"));
+  await server.answer(server.to("/clip.mp4").at(-1), "the video file is missing", { status: 404 });
+  assert.match(duet.note.textContent, /the video file is missing/);
+  duet.video.dispatchEvent(new Event("error"));
+  await server.answer(server.to("/clip.mp4").at(-1), "");
+  assert.match(duet.note.textContent, /cannot play the clip/);
+});

@@ -76,6 +76,14 @@ export function openPage() {
       draw();
     },
     addEventListener: () => {},
+    location: {
+      pathname: "/tune",
+      search: "",
+      loads: 0,
+      reload() {
+        this.loads += 1;
+      },
+    },
   });
   return new FakeClock();
 }

@@ -202,3 +202,13 @@ test("a frame that is presented before the clip is loaded is another clip's", as
   video.showFrame(0);
   assert.equal(phrases.player.offset_us, -1_000_000);
 });
+
+test("only a clip that the browser cannot play is said to be one", async () => {
+  const phrases = await openPhrases();
+  phrases.player.video.dispatchEvent(new Event("error"));
+  await server.answer(server.to("/clip.mp4").at(-1), "the video file is missing", { status: 404 });
+  assert.match(phrases.note.textContent, /the video file is missing/);
+  phrases.player.video.dispatchEvent(new Event("error"));
+  await server.answer(server.to("/clip.mp4").at(-1), "");
+  assert.match(phrases.note.textContent, /cannot play the clip/);
+});

@@ -196,7 +196,7 @@ test("a rule that Python loads is replayed; the player's own is reported with it
   page.player.model.emit("released");
   const [name, text] = page.reported.at(-1);
   assert.equal(name, "rule");
-  assert.deepEqual(JSON.parse(text), { run_id: "A", rule_n: 2, rule });
+  assert.deepEqual(JSON.parse(text), { run_id: "A", rule_n: 2, rule, result: null });
 });
 
 test("another rerun of the page changes nothing", () => {

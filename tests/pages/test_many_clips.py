@@ -129,9 +129,9 @@ def test_few_clips_have_neither_pager_nor_search(use):
 
 def test_tune_offers_the_newest_runs_and_finds_others(use):
     use(1000)
-    page = show("tune")
+    page = show("source")
     page.query_params["run"] = "20260101-000003-made00"
-    page.run()
+    page = page.switch_page("pages/tune.py").run()
     assert page.selectbox(key="tune_pick").value == "20260101-000003-made00"
     assert len(page.selectbox(key="tune_pick").options) == 51
     page.text_input(key="tune_find").set_value("IMG_0042").run()

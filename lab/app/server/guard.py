@@ -2,13 +2,13 @@
 
 The start-up token is in the address that the app prints (`lab.app.server.token`). Whoever opens
 that address gets a cookie in exchange, which scripts cannot read and other sites cannot send
-(HttpOnly, SameSite=Strict); programs send the token itself (`Authorization: Bearer`).
+(HttpOnly, SameSite=Strict), and stays let in when the app is started again on the same store;
+programs send the token itself (`Authorization: Bearer`).
 `docs/security.md` says what this promises.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from html import escape
@@ -16,10 +16,25 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import HTTPConnection
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.app.server.token import BrowserSecret
+
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
+# What an open page asks first when the app is back. With 403 it would speak of CORS; with another
+# status it shows the text of the answer, if that is JSON.
+_ASKED_FIRST = "/_stcore/host-config"
+_OPEN_AGAIN = (
+    "This page is not let in any more.\nOpen the address that the app printed when\n"
+    "it started (it ends with ?token=...);\nthen this page goes on."
+)
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
 _SECURE_SCHEMES = {"ws": "http", "wss": "https"}
@@ -53,15 +68,25 @@ _WHAT_TO_DO = """<p>This browser has not been let in.</p>
 
 
 class Guard:
-    """ASGI middleware around the whole app; what it refuses gets status 403.
+    """ASGI middleware around the whole app; what it refuses gets status 403, or 401 where an
+    open page shows the reason.
 
-    token: the start-up token. allowed_hosts: names of this server in addition to the loopback
-    names, as in `server.allowedHosts`: `*.example.org` stands for all names below example.org.
+    token: the start-up token. secret: what cookies are made with (default: one of this process).
+    allowed_hosts: names of this server in addition to the loopback names, as in
+    `server.allowedHosts`: `*.example.org` stands for all names below example.org.
     """
 
-    def __init__(self, app: ASGIApp, *, token: str, allowed_hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        secret: BrowserSecret | None = None,
+        allowed_hosts: tuple[str, ...] = (),
+    ) -> None:
         self._app = app
         self._token = token
+        self._secret = secret or BrowserSecret(None)
         self._hosts = [name.strip().lower() for name in (*_LOOPBACK, *allowed_hosts)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,6 +95,8 @@ class Guard:
             return
         answer = self._answer(scope, Headers(scope=scope))
         if answer is None:
+            if scope["type"] == "websocket":  # a page was opened; the store may be new
+                self._secret.keep()
             await self._app(scope, receive, _with_security_headers(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008, "reason": "not let in"})
@@ -111,12 +138,8 @@ class Guard:
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return _same(sent.strip(), self._token)
-        return _same(HTTPConnection(scope).cookies.get(_cookie_name(scope), ""), self._cookie)
-
-    @property
-    def _cookie(self) -> str:
-        # Not the token itself: cookies go to every port of a host name.
-        return hmac.new(self._token.encode(), b"cookie", hashlib.sha256).hexdigest()
+        sent = HTTPConnection(scope).cookies.get(self._secret.cookie_name, "")
+        return _same(sent, self._secret.cookie)
 
     def _exchange(self, scope: Scope, headers: Headers, is_ours: bool) -> Response | None:
         """The cookie for the token, and the way to the same address without the token."""
@@ -139,13 +162,19 @@ class Guard:
             )
         is_secure = scope["scheme"] == "https"
         answer.set_cookie(
-            _cookie_name(scope), self._cookie, httponly=True, samesite="strict", secure=is_secure
+            self._secret.cookie_name,
+            self._secret.cookie,
+            httponly=True,
+            samesite="strict",
+            secure=is_secure,
         )
         answer.headers["cache-control"] = "no-store"
         return answer
 
 
 def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
+    if scope["path"] == _ASKED_FIRST and is_ours:
+        return JSONResponse(_OPEN_AGAIN, 401)
     if "text/html" not in headers.get("accept", ""):
         return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
     body = _WHAT_TO_DO.format(port=_port(scope))
@@ -182,11 +211,6 @@ def _own_path(scope: Scope) -> str:
 
 def _port(scope: Scope) -> int:
     return int((scope.get("server") or ("", 0))[1] or 0)
-
-
-def _cookie_name(scope: Scope) -> str:
-    # Cookies are shared between the ports of a host; two labs must not log each other out.
-    return f"lab_token_{_port(scope)}"
 
 
 def _same(sent: str, expected: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.app.server.computations import Computation, Computations, Report
+from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.config import Config, load_config
 from lab.errors import LabError, NotFoundError
@@ -227,6 +228,7 @@ class AppState:
                 s.to_dict() | {"most_at_once": n} for s, n in zip(sightings, most, strict=True)
             ],
             "rule_hash": rule.rule_hash,
+            "result": result_of(run_id, rule, sightings),
             "interval_s": run.sample_interval_s,
             "truth": self.truth.figures(run, rule, tiou=tiou, annotator=annotator),
             "figures": {

@@ -19,8 +19,10 @@ from lab.app.ui.widgets.group_bar import group_bar, say_saved
 from lab.app.ui.widgets.one_screen import one_screen
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
-from lab.app.ui.widgets.rule_state import current_rule, keep_place, load_rule, rule_to_query
+from lab.app.ui.widgets.rule_state import current_rule, current_seek, keep_place, load_rule
+from lab.app.ui.widgets.saving import save_button, save_sightings_button
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
+from lab.app.ui.widgets.tune_address import asked_by_address, show_address
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.formats.markdown import plain
@@ -38,9 +40,12 @@ _player = st.components.v2.component(
 )
 
 
-def choose_run(app_state: AppState, line: DeltaGenerator) -> str | None:
-    """The run in the address, or the newest; None if there is none. line: where the choice goes."""
-    state, asked = st.session_state, st.query_params.get("run") or st.session_state.get("tune_run")
+def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) -> str | None:
+    """The run that is asked for, or the newest; None if there is none.
+
+    line: where the choice goes. linked: by the address.
+    """
+    state, asked = st.session_state, linked or st.session_state.get("tune_run")
     runs, is_all = _newest(app_state, line)
     if not runs and is_all:
         return None
@@ -68,9 +73,8 @@ def choose_run(app_state: AppState, line: DeltaGenerator) -> str | None:
     )
     app_state.expect(picked, runs[picked]["state"])
     if requested and picked != requested:
-        st.query_params.pop("rule", None)
         st.session_state.pop("rule", None)
-    st.query_params["run"] = state.tune_run = state.tune_shown = picked
+    state.tune_run = state.tune_shown = picked
     return picked
 
 
@@ -158,7 +162,7 @@ def show_player(
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
         "sliders": sliders(),
-        "seek": st.session_state.get("seek"),
+        "seek": current_seek(run.run_id) if ask is None else None,
         "ask": ask,
     }
     result = _player(
@@ -168,6 +172,7 @@ def show_player(
         on_rule_change=lambda: None,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
+        on_visited_change=lambda: None,
     )
     return rule_from_player(result.get("rule"), run, rule)
 
@@ -202,7 +207,9 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     """The rule that the player sent, or `rule` if the message is stale or not valid.
 
     The component keeps its last message over a switch of run or rule; that message is then stale.
+    What it shows is kept as `result`; it is None until the figures are those of this rule.
     """
+    st.session_state.result = None
     try:
         message = json.loads(text) if text else {}
         if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
@@ -212,6 +219,7 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{plain(error)}. The last valid rule stays in use.")
         return rule
+    st.session_state.result = message.get("result")
     st.session_state.rule = new
     st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new
     return new
@@ -219,13 +227,13 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
 
 def keep_panel(app_state: AppState, run: Run, rule: Rule) -> None:
     """Save the rule and the sightings, load a saved rule, copy the settings."""
-    st.query_params["rule"] = rule_to_query(rule)
     with st.popover("Code", help="The same settings as Python, YAML, command line and job"):
         _snippets(run, rule)
     with st.popover("Rules", help="Save this rule, or load one"):
         _rules(app_state, run, rule)
-    if st.button("Save sightings", type="primary"):
-        count = run.save_sightings(rule, (st.session_state.get("rule_name") or "").strip() or None)
+    name = st.session_state.get("rule_name") or ""
+    count = save_sightings_button(st, run, rule, name)
+    if count is not None:
         say_saved(app_state, run, rule, count)
 
 
@@ -233,7 +241,7 @@ def _rules(app_state: AppState, run: Run, rule: Rule) -> None:
     name = st.text_input(
         "Name of the rule", key="rule_name", placeholder="for example: otters, strict"
     )
-    if st.button("Save rule", disabled=not name.strip(), width="stretch"):
+    if save_button(st, "Save rule", run, rule, disabled=not name.strip(), width="stretch"):
         by = st.session_state.get("chosen_by") or {}
         split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
         truth = app_state.truth.truth_of(run.media["media_id"])
@@ -295,9 +303,8 @@ def other_analyses(app_state: AppState, run: Run) -> None:
         width=160,
     )
     if picked != run.run_id:
-        st.query_params.pop("rule", None)  # of the other detector
-        st.session_state.pop("rule", None)
-        st.query_params["run"] = picked
+        st.session_state.pop("rule", None)  # of the other detector
+        st.session_state.tune_run = picked
         st.rerun()
 
 
@@ -318,9 +325,10 @@ def tune() -> None:
     """The whole page: a line of controls, what is wrong, and the player."""
     one_screen()
     app_state = here()
+    linked = asked_by_address()
     line = st.container(horizontal=True, vertical_alignment="center", key="context")
     ask = current_ask(app_state, line)
-    run_id = choose_run(app_state, line)
+    run_id = choose_run(app_state, line, linked.get("run"))
     if run_id is None:
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
@@ -334,10 +342,12 @@ def tune() -> None:
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
-    rule = show_player(app_state, run, current_rule(run), ask)
+    linked_rule = linked.get("rule") if linked.get("run") in (None, run_id) else None
+    rule = show_player(app_state, run, current_rule(run, linked_rule), ask)
+    is_blind = ask is not None and ask["blind"]
+    show_address(run_id, None if is_blind else rule)
     keep_place(app_state, run_id, rule)
     with line:
-        is_blind = ask is not None and ask["blind"]
         about_run(app_state, run, None if is_blind else rule)
         if ask is None:
             add_panel(app_state, run)

@@ -9,6 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.rule_state import forget_seek
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
 from lab.errors import SettingError
@@ -207,7 +208,7 @@ def _next(app_state: AppState) -> dict[str, Any] | None:
     run_id, ask = made
     asking["ask"] = {**ask, "n": n}
     st.session_state.tune_run = run_id
-    st.query_params["run"] = run_id
+    forget_seek()
     return dict(asking["ask"])
 
 

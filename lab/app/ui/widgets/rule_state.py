@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import uuid
 import zlib
+from typing import Any
 
 import streamlit as st
 
@@ -33,24 +35,26 @@ def rule_from_query(word: str) -> Rule:
         ) from None
 
 
-def current_rule(run: Run) -> Rule:
-    """The rule of this session, else of the address, else the one that was applied to the clips
-    of the run's protocol, else the run's default.
+def current_rule(run: Run, linked: str | None) -> Rule:
+    """The rule of an address that was opened just now (linked: as it stands there), else of this
+    session, else the one that was applied to the clips of the run's protocol, else the run's
+    default.
     """
     state = st.session_state
     tuned: dict[str, Rule] = state.setdefault("rules_of_runs", {})
-    if state.get("rule_run") != run.run_id or "rule" not in state:
+    is_other = state.get("rule_run") != run.run_id or "rule" not in state
+    if is_other or (linked is not None and linked != rule_to_query(state.rule)):
         rule = tuned.get(run.run_id) or _applied_rule(run) or run.default_rule
-        if "rule" in st.query_params:
+        if linked is not None:
             try:
-                rule = rule_from_query(st.query_params["rule"])
+                rule = rule_from_query(linked)
                 rule.check_floor(run.recipe["score_floor"])
                 rule.wanted(run.labels)
             except SettingError as error:
                 st.warning(plain(error))
                 rule = run.default_rule
-        state.rule, state.rule_run = rule, run.run_id
-        state.rule_n = state.get("rule_n", 0) + 1
+        load_rule(rule)
+        state.rule_run = run.run_id
     tuned[run.run_id] = state.rule
     kept: Rule = state.rule
     return kept
@@ -78,15 +82,15 @@ def keep_place(app_state: AppState, run_id: str, rule: Rule) -> None:
 def load_rule(rule: Rule) -> None:
     """Make `rule` the session's rule, which the player then loads."""
     st.session_state.rule = rule
-    st.session_state.rule_n = st.session_state.get("rule_n", 0) + 1
+    # By this the player knows that it is another; a page outlives its session, so no counter.
+    st.session_state.rule_n = uuid.uuid4().hex
 
 
 def go_to_clip(run_id: str, rule: Rule) -> None:
     """Draw Tune again with another run and this rule."""
     load_rule(rule)
     st.session_state.rule_run = run_id
-    st.query_params["run"] = run_id
-    st.query_params.pop("rule", None)
+    st.session_state.tune_run = run_id
     st.rerun()
 
 
@@ -94,7 +98,28 @@ def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
     """Open Tune with a run and a rule, at pts_s seconds of media time (None: as it was)."""
     load_rule(rule)
     st.session_state.rule_run = run_id
+    forget_seek()
     if pts_s is not None:
-        count = (st.session_state.get("seek") or {"n": 0})["n"] + 1
-        st.session_state.seek = {"t": pts_s, "n": count}
+        st.session_state.seek = {"run_id": run_id, "t": pts_s, "n": uuid.uuid4().hex}
     st.switch_page("pages/tune.py", query_params={"run": run_id})
+
+
+def current_seek(run_id: str) -> dict[str, Any] | None:
+    """Where the player goes once, with `t` in seconds of media time; None if nowhere.
+
+    It is of one run and of one visit of the page: another run begins at its start, and so does
+    this one when it is opened again.
+    """
+    state = st.session_state
+    seek: dict[str, Any] | None = state.get("seek")
+    is_open = "player" in state
+    if seek is None or seek["run_id"] != run_id or (seek.get("is_done") and not is_open):
+        forget_seek()
+        return None
+    seek["is_done"] = True
+    return {"t": seek["t"], "n": seek["n"]}
+
+
+def forget_seek() -> None:
+    """Go nowhere: something else says where to look."""
+    st.session_state.pop("seek", None)

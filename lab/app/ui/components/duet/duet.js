@@ -1,4 +1,5 @@
 // Two runs or rules over one video, drawn twice: both sides are on the same frame by construction.
+import { whyNotPlayed } from "../player/clip_problem.js";
 import { clampToClip, frameDuration, nextTime, videoTime } from "../player/clip_time.js";
 import { button, contextOf, drawLine, element } from "../player/elements.js";
 import { seconds } from "../player/formatting.js";
@@ -55,8 +56,10 @@ export class Duet {
         this.play.textContent = video.paused ? "▶" : "❚❚";
       });
     }
-    video.addEventListener("error", () => {
-      if (this.data.src) this.note.textContent = UNPLAYABLE;
+    video.addEventListener("error", async () => {
+      if (!this.data.src) return;
+      const why = await whyNotPlayed(this.requests, this.data.src, UNPLAYABLE);
+      if (why) this.note.textContent = why;
     });
     strip.onpointerdown = (event) => this.seek(this.timeAt(event));
     root.addEventListener("keydown", (event) => this.press(event));
@@ -91,6 +94,7 @@ export class Duet {
   }
 
   loadVideo(src) {
+    this.requests.cancel("clip");
     if (src) this.video.src = src;
     else this.video.removeAttribute("src");
   }

@@ -1,4 +1,5 @@
 // Phrases of one run: one video, drawn once for each, so that all panels are on the same frame.
+import { whyNotPlayed } from "../player/clip_problem.js";
 import { frameDuration, nextTime, sampleAt } from "../player/clip_time.js";
 import { button, element, onNextFrame } from "../player/elements.js";
 import { seconds } from "../player/formatting.js";
@@ -31,9 +32,10 @@ export class Phrases {
     this.redraw = onNextFrame(() => this.draw());
     this.player = new ClipPlayer(root.querySelector("video"), {
       draw: () => this.draw(),
-      fail: () => {
-        this.say(UNPLAYABLE);
+      fail: async () => {
         this.redraw();
+        const why = await whyNotPlayed(this.requests, this.player.clip.src, UNPLAYABLE);
+        if (why) this.say(why);
       },
     });
     this.tracks = new Tracks(this, root.querySelector(".tracks"));
@@ -64,6 +66,7 @@ export class Phrases {
     delete this.root.dataset.ready;
     const isSameClip = before?.media_id === data.media_id;
     if (!isSameClip || before.src !== data.src) {
+      this.requests.cancel("clip");
       this.say(data.src ? "" : data.src_wait);
       this.player.load(data, isSameClip ? this.pts_us : data.first_pts_us);
     }

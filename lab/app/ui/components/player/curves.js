@@ -67,6 +67,7 @@ export class Curves {
         this.keep(stretch.name, label, filters[i], new Curve(answer.body, i, version));
       });
     } else {
+      for (const label of wanted) this.last.delete(label); // drawn for other zones
       this.retryAt = Date.now() + RETRY_AFTER_MS;
       model.fail(answer.body);
     }

@@ -59,20 +59,50 @@ export class Player {
   listen() {
     const { model, root } = this;
     root.addEventListener("keydown", (event) => this.keyboard.press(event));
-    model.addEventListener("released", () => this.reportRule());
     model.addEventListener("help", () => this.keysHelp.open());
+    model.addEventListener("released", () => {
+      this.released = JSON.stringify(model.rule);
+      this.reportRule();
+    });
+    for (const name of ["sightings", "failed"]) {
+      model.addEventListener(name, () => this.reportResult());
+    }
+    model.addEventListener("back", () => this.annotations.reload());
     model.addEventListener("log", () => {
       if (model.log.state !== this.shown.state) this.report("run_state", model.log.state);
     });
     model.addEventListener("answered", (event) => this.report("answered", String(event.detail)));
     model.addEventListener("opened", () => clearTimeout(this.playheadTimer));
     model.addEventListener("time", () => this.reportPlayheadSoon());
+    // Before Streamlit's own, which runs the page.
+    this.path = location.pathname;
+    const visit = () => {
+      if (root.isConnected) this.reportAddress();
+      else removeEventListener("popstate", visit, { capture: true });
+    };
+    addEventListener("popstate", visit, { capture: true });
   }
 
-  // With the run and the loading of a rule it belongs to, so that a stale one is known as such.
+  // With the run and the loading of a rule it belongs to, so that a stale one is known as such;
+  // and whether the figures on the page are this rule's: only those are saved.
   reportRule() {
+    const { model } = this;
     const { run_id, rule_n } = this.shown;
-    this.report("rule", JSON.stringify({ run_id, rule_n, rule: this.model.rule }));
+    const result = model.isCurrent() ? model.answer.result : null;
+    const told = JSON.stringify({ run_id, rule_n, rule: model.rule, result });
+    if (told !== this.told) this.report("rule", told);
+    this.told = told;
+  }
+
+  // While a slider is dragged Python is told nothing.
+  reportResult() {
+    if (JSON.stringify(this.model.rule) === this.released) this.reportRule();
+  }
+
+  // Back and forward in the browser: the address is what the viewer wants, not the last rule.
+  reportAddress() {
+    if (location.pathname !== this.path) return; // to another page
+    this.report("visited", JSON.stringify([Date.now(), location.search]));
   }
 
   // Where the viewer looks is where more prompts are looked for first.
@@ -93,16 +123,20 @@ export class Player {
       (name) => shown[name] !== data[name],
     );
     const isOtherRule = isSameRun && shown.rule_n !== data.rule_n;
-    const isOtherSeek = data.seek && shown.seek?.n !== data.seek.n;
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
     if (isOtherRule) this.setRule(data.rule);
-    this.ask(data.ask || null);
+    if (!isSameRun || isOtherRule) this.released = JSON.stringify(this.model.rule);
     if (!data.src) stage.showMessage(data.src_wait);
-    if (isOtherSeek) {
-      stage.seek(data.seek.t);
-      stage.video.play().catch(() => {});
-    }
+    this.seek(data.seek, shown.seek);
+    this.ask(data.ask || null); // after a seek: a question begins where it says
+  }
+
+  // Once to where Python wants.
+  seek(wanted, before) {
+    if (!wanted || wanted.n === before?.n) return;
+    this.stage.seek(wanted.t);
+    this.stage.video.play().catch(() => {});
   }
 
   // A question: its stretch is zoomed and looped until it is answered.

@@ -1,4 +1,5 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
+import { Connection } from "./connection.js";
 import { Curves } from "./curves.js";
 import { PALETTE } from "./palette.js";
 import { Requests } from "./requests.js";
@@ -13,7 +14,9 @@ const POLL_RESTING_MS = 5000;
 export class Model extends EventTarget {
   constructor() {
     super();
-    this.requests = new Requests();
+    this.connection = new Connection();
+    this.connection.addEventListener("changed", () => this.reconnect());
+    this.requests = new Requests(() => this.connection.look());
     this.curves = new Curves(this);
     this.windows = new Windows(this);
     this.colours = new Map();
@@ -46,7 +49,20 @@ export class Model extends EventTarget {
     this.windows.forget();
     this.colours.clear();
     Object.assign(this, { log: null, answer: null, error: null, labels: [], scope: "" });
+    this.answered = null; // the rule that the answer is of, as text
     this.isOutdated = false;
+  }
+
+  // The app is away, or lets the page in no more; or it is back: then what is missing is asked for.
+  reconnect() {
+    if (this.connection.problem) {
+      this.fail();
+      return;
+    }
+    this.error = null;
+    this.emit("back");
+    if (this.log) this.replay();
+    if (this.data) this.fetchLog();
   }
 
   // Of a run that is done the browser keeps the answers, by the version of its log.
@@ -174,21 +190,39 @@ export class Model extends EventTarget {
     this.isOutdated = false;
     const { run_id, tiou, annotator } = this.data;
     const asked = { run_id, rule: this.rule, tiou: tiou || 0.5, annotator: annotator || null };
+    const rule = JSON.stringify(this.rule);
     const answer = await this.requests.post("replay", "/api/replay", asked);
     if (!answer) return;
-    if (answer.ok) this.setAnswer(answer.body);
-    else this.fail(answer.body);
+    if (answer.ok) this.setAnswer(answer.body, rule);
+    else this.dropAnswer(answer.body);
     if (this.isOutdated) this.replay();
   }
 
-  setAnswer(answer) {
+  setAnswer(answer, ruleText) {
     this.answer = answer;
+    this.answered = ruleText;
     this.error = null;
     this.emit("sightings");
   }
 
+  // Nothing of an older rule is left.
+  dropAnswer(why) {
+    this.answer = this.answered = null;
+    this.fail(why);
+  }
+
+  // Whether the sightings and figures are those of the rule.
+  isCurrent() {
+    return this.answer !== null && this.answered === JSON.stringify(this.rule);
+  }
+
+  // Whether there is nothing to show, and why is said elsewhere.
+  isRefused() {
+    return this.answer === null && Boolean(this.error);
+  }
+
   fail(text) {
-    this.error = text;
+    this.error = this.connection.problem || text;
     this.emit("failed");
   }
 

@@ -24,12 +24,13 @@ export class Reasons {
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("rule", () => this.cancel());
     model.addEventListener("sightings", () => this.showDecisions());
+    model.addEventListener("failed", () => model.answer || this.clear());
     for (const name of ["sightings", "blind", "time"]) {
       model.addEventListener(name, () => this.explainSoon());
     }
   }
 
-  // Nothing of the run before is left.
+  // Nothing of the run or the rule before is left.
   clear() {
     this.cancel();
     this.why.replaceChildren();
@@ -66,7 +67,11 @@ export class Reasons {
     }
     const { pts_s } = this.stage;
     const answer = await this.model.requests.post("explain", "/api/explain", { ...asked, pts_s });
-    if (!answer?.ok) return;
+    if (!answer) return;
+    if (!answer.ok) {
+      this.why.replaceChildren();
+      return;
+    }
     const { state, reason, pts_s: sample_s } = answer.body;
     const text = `Why, ${shortened(asked.label)} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);

@@ -2,7 +2,9 @@
 import { unpack } from "./binary.js";
 
 export class Requests {
-  constructor() {
+  // onTrouble: called when the app did not answer, or refused a request.
+  constructor(onTrouble = () => {}) {
+    this.onTrouble = onTrouble;
     this.pending = new Map();
   }
 
@@ -17,16 +19,20 @@ export class Requests {
     this.pending.set(kind, mine);
     const isCurrent = () => this.pending.get(kind) === mine;
     let answer;
+    let isTrouble = false;
     try {
       const response = await fetch(address, { ...options, signal: mine.signal });
+      isTrouble = response.status === 403;
       const body = response.ok ? await read(response) : await response.text();
       answer = { ok: response.ok, body };
     } catch (problem) {
       const body = `the app does not answer (${problem.message}); is it still running?`;
       answer = { ok: false, body };
+      isTrouble = true;
     }
     if (!isCurrent()) return null;
     this.pending.delete(kind);
+    if (isTrouble) this.onTrouble();
     return answer;
   }
 

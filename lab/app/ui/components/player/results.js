@@ -40,7 +40,8 @@ export class Results {
     this.listed = MOST_ROWS;
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("sightings", () => this.show());
-    model.addEventListener("failed", () => root.classList.add("stale"));
+    model.addEventListener("rule", () => this.markStale());
+    model.addEventListener("failed", () => this.fail());
     model.addEventListener("time", () => this.markCurrent());
   }
 
@@ -59,7 +60,17 @@ export class Results {
     this.enlarge.textContent = this.list.classList.contains("is-table") ? "✕" : "⤢";
   }
 
-  // Nothing of the run before is left.
+  // Figures that are older than the rule look so, where the new ones take long.
+  markStale() {
+    this.root.classList.toggle("stale", !this.model.isCurrent());
+  }
+
+  fail() {
+    if (!this.model.answer) this.clear();
+    this.markStale();
+  }
+
+  // Nothing of the run or the rule before is left.
   clear() {
     this.table.replaceChildren();
     this.counts.replaceChildren();
@@ -73,7 +84,7 @@ export class Results {
 
   show() {
     const { sightings, rule_hash } = this.model.answer;
-    this.root.classList.remove("stale");
+    this.markStale();
     this.showFigures();
     const rows = sightings.slice(0, this.listed).map((sighting) => this.row(sighting));
     if (!rows.length) rows.push(this.emptyRow());

@@ -1,4 +1,5 @@
 // The video with the boxes over it. Time is media time: pts = the browser's mediaTime - offset.
+import { whyNotPlayed } from "./clip_problem.js";
 import { clampToClip, frameDuration, videoTime } from "./clip_time.js";
 import { Overlay } from "./overlay.js";
 import { jsonPost } from "./requests.js";
@@ -31,14 +32,18 @@ export class Stage {
       video.requestVideoFrameCallback(next);
     };
     video.requestVideoFrameCallback(next);
-    video.addEventListener("error", () => this.showMessage(UNPLAYABLE));
+    video.addEventListener("error", () => this.explainError());
     video.addEventListener("loadeddata", () => this.showMessage(null));
     canvas.addEventListener("click", (event) => this.click(event));
     canvas.addEventListener("dblclick", () => this.endZone(true));
     new ResizeObserver(() => this.draw()).observe(canvas);
-    for (const name of ["opened", "rule", "sightings", "log", "samples", "blind"]) {
+    for (const name of ["opened", "rule", "sightings", "log", "samples", "blind", "failed"]) {
       model.addEventListener(name, () => this.draw());
     }
+    model.addEventListener("failed", () => {
+      if (model.connection.problem) this.showMessage(model.connection.problem);
+    });
+    model.addEventListener("back", () => this.goOn());
   }
 
   // ---- the clip
@@ -51,6 +56,7 @@ export class Stage {
     const [width, height] = data.size_px;
     // The picture is shown whole, and never stretched.
     this.watch.style.setProperty("--ratio", width / height);
+    this.hasFailed = false;
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
     if (data.src) this.video.src = data.src;
     else this.video.removeAttribute("src");
@@ -63,6 +69,26 @@ export class Stage {
     this.target_s = undefined; // where the last seek goes
     this.waitingSeek_s = undefined; // a seek that waits until the offset is known
     this.canvas.dataset.boxes = 0;
+  }
+
+  async explainError() {
+    const { src } = this.data;
+    if (!src) return;
+    this.hasFailed = true;
+    const { connection, requests } = this.model;
+    const why = await whyNotPlayed(requests, src, UNPLAYABLE);
+    if (why) this.showMessage(connection.problem || why);
+  }
+
+  // The app is back: so is the clip, at the same moment.
+  goOn() {
+    const { data, pts_s } = this;
+    this.showMessage(data?.src ? null : data?.src_wait);
+    if (!data?.src || !this.hasFailed) return;
+    this.hasFailed = false;
+    this.showMessage("Loading the clip…");
+    this.video.load();
+    this.seek(pts_s);
   }
 
   showMessage(text) {
@@ -85,7 +111,8 @@ export class Stage {
   measureOffset(media_us) {
     const { media_id, first_pts_us } = this.data;
     this.offset_us = Math.round(media_us) - first_pts_us;
-    fetch(`/api/media/${media_id}/offset`, jsonPost({ offset_us: this.offset_us }));
+    const measured = jsonPost({ offset_us: this.offset_us });
+    fetch(`/api/media/${media_id}/offset`, measured).catch(() => {}); // it is measured again
     const waiting_s = this.waitingSeek_s;
     this.waitingSeek_s = undefined;
     if (waiting_s !== undefined) this.seek(waiting_s);

@@ -38,20 +38,30 @@ export class TruthFigures {
     Object.assign(this, { model, stage, root });
     this.place = root.querySelector(".truth");
     this.rates = root.querySelector(".rates");
-    for (const name of ["opened", "sightings", "blind"]) {
+    for (const name of ["opened", "sightings", "blind", "failed"]) {
       model.addEventListener(name, () => this.show());
     }
   }
 
   show() {
-    const { model, root } = this;
+    const { model } = this;
     const truth = model.answer?.truth;
-    root.dataset.f1 = truth?.overall?.f1 ?? "";
-    const text = model.isBlind ? BLIND : truth ? truth.problem : NOT_YET;
-    const said = () => note(text, truth?.problem && !model.isBlind ? "note error" : "note");
-    this.place.replaceChildren(...(text ? [said()] : this.parts(truth)));
-    this.rates.replaceChildren(...(text ? [said()] : this.rateFigures(truth)));
-    this.rates.title = text || "with their 95 % intervals";
+    this.root.dataset.f1 = truth?.overall?.f1 ?? "";
+    if (model.isBlind) this.say(BLIND);
+    else if (model.isRefused()) this.fill([], []);
+    else if (!truth) this.say(NOT_YET);
+    else if (truth.problem) this.say(truth.problem, "note error");
+    else this.fill(this.parts(truth), this.rateFigures(truth));
+  }
+
+  say(text, className = "note") {
+    this.fill([note(text, className)], [note(text, className)], text);
+  }
+
+  fill(parts, rates, title = "with their 95 % intervals") {
+    this.place.replaceChildren(...parts);
+    this.rates.replaceChildren(...rates);
+    this.rates.title = title;
   }
 
   // Precision, recall and what they are of, in one line.

@@ -154,7 +154,7 @@ def advice_on_other_sites(studies=30):
 
 
 def advice_time():
-    """A sweep with its advice, against the same with thresholds of the grid alone, as it was before."""
+    """A sweep with its advice, against the same with thresholds of the grid alone."""
     clips = study(np.random.default_rng(1))
 
     def before():

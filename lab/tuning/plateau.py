@@ -38,7 +38,7 @@ class Scale:
     def unit(self) -> str:
         return "logits of the score" if self.intercept is None else "calibrated probability"
 
-    def of(self, scores: np.ndarray) -> np.ndarray:
+    def of(self, scores: np.ndarray | np.float64) -> np.ndarray:
         """float64, shape of scores; rises with them."""
         x = _logit(scores)
         return x if self.intercept is None else _share(self.intercept + self.slope * x)

@@ -190,8 +190,9 @@ def _recommend(args: argparse.Namespace) -> int:
         print(f"  {row['verdict']}")
         for name, value in row["rule"]["default"]["debounce"].items():
             print(f"  {name}: {value}")
-        if advice[label].plateau is not None:
-            print(f"  enter_threshold does {advice[label].plateau.text()}")
+        plateau = advice[label].plateau
+        if plateau is not None:
+            print(f"  as good with every enter_threshold around it: {plateau.text()}")
         # Those of the search say nothing of a rule that it did not choose.
         held_out = None if row["kept"] else row["held_out"]
         what = (

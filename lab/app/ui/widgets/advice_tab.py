@@ -185,9 +185,10 @@ def _plateau(found: Recommendation) -> None:
         line_width=0,
         annotation_text=plateau.text(),
         annotation_position="top left",
+        annotation_yanchor="bottom",  # above the plot, where no line runs
     )
     own = advised.rule.default.debounce.enter_threshold
-    chart.add_vline(x=own, line_dash="dot", annotation_text=f"{own:.2f}")
+    chart.add_vline(x=own, line_dash="dot")
     chart.update_layout(
         xaxis_title="Enter at",
         yaxis_title=NAMES[figure],

@@ -6,7 +6,7 @@ from lab.app.ui.address import keep, kept, recall
 from lab.app.ui.pages.source import chosen, pick_files, pick_samples, pick_uploads, show_chosen
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
-from lab.app.ui.widgets.prompts import looking_for
+from lab.app.ui.widgets.wanted import looking_for
 from lab.errors import LabError
 from lab.formats.markdown import plain
 

@@ -88,3 +88,10 @@ def set_slider(page, name, value):
                        e.dispatchEvent(new Event('change', {bubbles: true})); }""",
         str(value),
     )
+
+
+def open_advanced(page):
+    """The settings of the Run page that are folded."""
+    settings = page.get_by_test_id("stExpander").filter(has_text="Advanced").locator("details")
+    if settings.get_attribute("open") is None:
+        settings.locator("summary").click()

@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from lab.annotation import utc_now
 from lab.config import load_config
 from lab.detectors.models_folder import list_models
 from lab.detectors.trust import check_allowed
@@ -80,6 +81,7 @@ class _Worker:
         titles = [str(one.get("name")) for one in wanted]
         self._check_allowed([one["detector"] for one in wanted])
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
+        begun = utc_now()
         runs = analyze_all(
             job["path"],
             [
@@ -88,9 +90,15 @@ class _Worker:
             ],
             store=Store(job["store"], registrar="browser"),
             progress=_throttled(emit),
+            reuse=bool(job.get("reuse")),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
-        return {**runs[0].summary(), "runs": [run.summary() for run in runs]}
+        was_there = all(run.row["created_utc"] < begun for run in runs)
+        return {
+            **runs[0].summary(),
+            "runs": [run.summary() for run in runs],
+            "was_there": was_there,
+        }
 
     def _check_allowed(self, detectors: Sequence[Mapping[str, Any]]) -> None:
         """Raises SettingError for what nobody who uses the app may ask for."""

@@ -120,3 +120,10 @@ def wait_for_code(page, text):
     open_popover(page, "Code")
     page.get_by_text(text).first.wait_for()
     close_popover(page)
+
+
+def open_advanced(page):
+    """The settings of the Run page that are folded."""
+    settings = page.get_by_test_id("stExpander").filter(has_text="Advanced").locator("details")
+    if settings.get_attribute("open") is None:
+        settings.locator("summary").click()

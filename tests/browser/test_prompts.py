@@ -14,6 +14,7 @@ from tests.browser.page_actions import (
     attributes,
     choose_sample,
     follow,
+    open_advanced,
     open_popover,
     pick,
     set_slider,
@@ -56,11 +57,19 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
 ):
     store = Store(server.store)
     choose_sample(page, server, "cat_then_person.mp4")
-    type_chip(page, "Looking for", "cat", "dog")
-    expect(page.get_by_text("starts with these prompts")).to_be_visible()
+    type_chip(page, "What to look for", "cat", "dog")
+    expect(page.get_by_text("starts with these")).to_be_visible()
 
     page.get_by_role("link", name="Analyse 1 clip").click()
+    expect(page.get_by_text("yolo knows all of these")).to_be_visible()
+    open_advanced(page)
+    pick(
+        page,
+        page.get_by_role("combobox", name=re.compile("Detector")),
+        page.get_by_role("option", name=re.compile("^yolo-world")),
+    )
     expect(page.get_by_text("Mode independent")).to_be_visible()
+    page.get_by_text("Own", exact=True).click()
     pick(
         page,
         page.get_by_role("combobox", name=re.compile("Image size")),
@@ -111,17 +120,17 @@ def chips(page):
 def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(server, page):
     words = ["cat", "dog", "sea otter", "otter swimming", "קטן", "bird"]
     choose_sample(page, server, "nothing.mp4")
-    type_chip(page, "Looking for", *words)
+    type_chip(page, "What to look for", *words)
     until(page, lambda: chips(page) == words and page.url.count("&for=") == len(words))
     link = page.get_by_role("link", name="Analyse 1 clip")
     assert link.get_attribute("href").count("for=") == len(words)
     follow(page, link, "/run")
-    until(page, lambda: chips(page) == ["nothing.mp4", *words], 40)
+    until(page, lambda: chips(page) == [*words, "nothing.mp4"], 40)
     until(page, lambda: page.url.count("&for=") == len(words))
     page.reload()
-    until(page, lambda: chips(page) == ["nothing.mp4", *words], 40)
-    type_chip(page, "Prompts", "a", "b", "c")
-    until(page, lambda: chips(page) == ["nothing.mp4", *words, "a", "b", "c"])
+    until(page, lambda: chips(page) == [*words, "nothing.mp4"], 40)
+    type_chip(page, "What to look for", "a", "b", "c")
+    until(page, lambda: chips(page) == [*words, "a", "b", "c", "nothing.mp4"])
     follow(page, page.get_by_role("link", name="Library").first, "/library")
     until(page, lambda: chips(page) == [*words, "a", "b", "c"], 40)
 
@@ -143,7 +152,7 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
     expect(page.get_by_text("other prompts need a new run")).to_be_visible()
     page.get_by_role("button", name="Start another run with other prompts").click()
     expect(page.get_by_text("Mode independent")).to_be_visible()
-    until(page, lambda: chips(page) == ["nothing.mp4", "cat", "dog"])
+    until(page, lambda: chips(page) == ["cat", "dog", "nothing.mp4"])
     expect(page.get_by_role("spinbutton", name="Seconds between samples")).to_have_value("2")
 
 
@@ -151,6 +160,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     choose_sample(page, server, "nothing.mp4")
     page.get_by_role("link", name="Analyse 1 clip").click()
     settled(page)
+    open_advanced(page)
     page.get_by_role("button", name="Add to the list").click()
     expect(page.get_by_role("button", name="Start 1 analysis")).to_be_visible()
     page.get_by_role("button", name="Add to the list").click()

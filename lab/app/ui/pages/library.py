@@ -19,7 +19,7 @@ from lab.app.ui.widgets.clip_card import picture_of, show_clip
 from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
-from lab.app.ui.widgets.prompts import looking_for
+from lab.app.ui.widgets.wanted import looking_for
 from lab.store.library import CLIP_STATES, ClipFilter
 
 _CARDS, _ROWS = 48, 100

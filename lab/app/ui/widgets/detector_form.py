@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.model_list import listing, newest_rows
-from lab.app.ui.widgets.prompts import KEY, checked, mode_choice, prompt_chips
+from lab.app.ui.widgets.prompts import checked, mode_choice, prompt_chips
+from lab.app.ui.widgets.wanted import LABEL, as_labels, say_unused, unknown
 from lab.config import FILE_NAME
 from lab.detectors.registered import detectors
 from lab.detectors.trust import service_settings
 from lab.detectors.weights.files import models_folder
 from lab.detectors.zero_shot.saved_lists import named_lists
 from lab.detectors.zero_shot.scene_lists import NEUTRAL
+from lab.errors import closest
 from lab.formats.markdown import plain
 
 Settings = dict[str, Any]
+Words = list[str]
+DEFAULT_SIZE = 640
+MISSING = "missing"
 SIZES = [320, 416, 512, 640, 800, 960, 1280]
 _WORDS = {
     "yolo": "a fixed set of classes, or your own weights",
@@ -49,11 +55,34 @@ def in_words(name: str) -> str:
     return f"{name} · {_WORDS.get(name, 'plugin')}"
 
 
-def detector_form(name: str) -> Settings | None:
-    """Settings with `name`; None while something is missing, which the page shows."""
+def detector_form(name: str, words: Words, size: int | None = None) -> Settings | None:
+    """Settings with `name`; None while something is missing, which the page shows.
+
+    words: what to look for. size: of the pictures, in pixels; None to let the user choose.
+    """
     form = _FORMS.get(name, _plugin)
-    found = form(name)
+    say_unused(name, words)
+    found = form(_Asked(name, words, size))
     return None if found is None else {"name": name, **found}
+
+
+@dataclass(frozen=True)
+class _Asked:
+    name: str
+    words: Words
+    size: int | None
+
+
+def labels_of_default() -> Words | None:
+    """The labels of the default weights; None if these cannot be used, which the page shows."""
+    return _known({"name": "yolo", "image_size": DEFAULT_SIZE, "runtime": "onnx"})
+
+
+def _known(settings: Settings) -> Words | None:
+    found = _labels(json.dumps(settings, sort_keys=True), settings)
+    if found is None:
+        _labels.clear()  # to be tried again
+    return found
 
 
 @st.cache_data(show_spinner=False, max_entries=32)
@@ -76,13 +105,15 @@ def _models() -> list[dict[str, Any]]:
 
 
 def _weights(name: str, default: str | None = None, catalogue: tuple[str, ...] = ()) -> str | None:
-    """A choice of the weights that a detector can use. None is its default."""
-
+    """A choice of the weights that a detector can use. None is its default; MISSING if none are."""
     installed = [m["name"] for m in _models() if m["detector"] == name and not m["problem"]]
     usable = [*([default] if default else []), *installed]
-    downloadable = [name for name in catalogue if name not in installed]
+    absent = [name for name in catalogue if name not in installed]
+    downloadable = [] if here().config.offline else absent
     like = str(st.session_state.get("like", {}).get("weights"))
     options = [*usable, *downloadable]
+    if not options:
+        return MISSING
     picked: str = st.selectbox(
         "Weights",
         options,
@@ -94,36 +125,54 @@ def _weights(name: str, default: str | None = None, catalogue: tuple[str, ...] =
 
 
 def _network(
-    name: str, weights: Callable[[], str | None], runtimes: Callable[[str | None], list[str]]
-) -> Settings:
+    asked: _Asked,
+    weights: Callable[[], str | None],
+    runtimes: Callable[[str | None], list[str]],
+) -> Settings | None:
     first, second, third = st.columns(3)
     with first:
         chosen = weights()
-    default_size = st.session_state.get("like", {}).get("image_size", 640)
-    default_size = default_size if default_size in SIZES else 640
-    runtime = second.selectbox("Runtime", runtimes(chosen), key=f"runtime_{name}_{chosen}")
-    size = third.selectbox("Image size, px", SIZES, index=SIZES.index(default_size))
+    if chosen == MISSING:
+        st.error(
+            f"No weights of {plain(asked.name)} are here, and downloads are off (setting offline): "
+            f"put a checkpoint of it into {plain(models_folder())}; the page Models names them."
+        )
+        return None
+    runtime = second.selectbox("Runtime", runtimes(chosen), key=f"runtime_{asked.name}_{chosen}")
+    size = asked.size
+    if size is None:
+        like = st.session_state.get("like", {}).get("image_size", DEFAULT_SIZE)
+        first_size = SIZES.index(like if like in SIZES else DEFAULT_SIZE)
+        size = third.selectbox("Image size, px", SIZES, index=first_size)
     return {"image_size": size, "runtime": runtime, **({"weights": chosen} if chosen else {})}
 
 
-def _yolo(name: str) -> Settings | None:
+def _yolo(asked: _Asked) -> Settings | None:
     def runtimes(weights: str | None) -> list[str]:
         if weights and weights.endswith(".pt"):
             return ["torch"]
         return ["openvino"] if weights and not weights.endswith(".onnx") else ["onnx", "openvino"]
 
-    settings = _network(name, lambda: _weights(name, "yolo11n (default)"), runtimes)
-    model_labels = _labels(str(settings), {"name": name, **settings})
-    if model_labels is None:
-        _labels.clear()
+    settings = _network(asked, lambda: _weights(asked.name, "yolo11n (default)"), runtimes)
+    if settings is None:
         return None
-    labels = st.multiselect(
-        "Labels", model_labels, placeholder=f"All {len(model_labels)}", help="Default: all of them."
-    )
-    return settings | ({"labels": labels} if labels else {})
+    known = _known({"name": asked.name, **settings, "image_size": DEFAULT_SIZE})
+    if known is None:
+        return None
+    with st.popover(f"The {plain(len(known))} labels that these weights know"):
+        st.markdown(plain(", ".join(known)))
+    if strange := unknown(asked.words, known):
+        few = "; ".join(f"{word!r}: {closest(word, known)}" for word in strange[:3])
+        st.error(
+            f"These weights do not know {plain(few)}. Remove what they do not know, or choose "
+            "a detector that looks for any words, such as yolo-world."
+        )
+        return None
+    return settings | ({"labels": as_labels(asked.words, known)} if asked.words else {})
 
 
-def _prompted(name: str) -> Settings | None:
+def _prompted(asked: _Asked) -> Settings | None:
+    name = asked.name
     worlds = ("yolov8s-worldv2.pt", "yolov8m-worldv2.pt", "yolov8l-worldv2.pt", "yolov8s-world.pt")
     catalogue = (
         worlds
@@ -131,15 +180,17 @@ def _prompted(name: str) -> Settings | None:
         else ("yoloe-11s-seg.pt", "yoloe-11m-seg.pt", "yoloe-11l-seg.pt")
     )
     runtimes = ["onnx", "openvino", "torch"] if name == "yolo-world" else ["torch"]
-    settings = _network(name, lambda: _weights(name, catalogue=catalogue), lambda _: runtimes)
-    prompts = checked(prompt_chips("Prompts", KEY))
+    settings = _network(asked, lambda: _weights(name, catalogue=catalogue), lambda _: runtimes)
+    if not asked.words:
+        st.info(f"{plain(name)} needs words: type them under {LABEL}.")
+    prompts = checked(asked.words) if asked.words else None
     mode = mode_choice(len(prompts or []), f"mode_{name}")
-    if prompts is None:
+    if settings is None or prompts is None:
         return None
     return settings | {"labels": prompts} | ({"prompt_mode": mode} if mode else {})
 
 
-def _named_list(name: str, kind: str) -> Settings:
+def _named_list(kind: str) -> Settings:
     lists = named_lists(kind)
     picked = st.selectbox(
         plain(kind.capitalize()),
@@ -166,12 +217,12 @@ def _negative(default: tuple[str, ...], key: str, what: str) -> Settings:
     return {} if tuple(prompts) == default or not prompts else {"negative": prompts}
 
 
-def _logos(name: str) -> Settings | None:
+def _logos(asked: _Asked) -> Settings | None:
     from lab.detectors.zero_shot.logos import NO_LOGO
 
     first, second = st.columns(2)
     with first:
-        settings = _named_list(name, "brands")
+        settings = _named_list("brands")
     on = second.segmented_control("Search", ["frame", "boxes"], default="frame", required=True)
     if on == "boxes":
         classes = prompt_chips(
@@ -184,22 +235,20 @@ def _logos(name: str) -> Settings | None:
     return settings | _negative(NO_LOGO, "keep_no_logo", "without a logo")
 
 
-def _scenes(name: str) -> Settings | None:
+def _scenes(asked: _Asked) -> Settings | None:
 
-    return _named_list(name, "scenes") | _negative(
-        NEUTRAL, "keep_no_scene", "of no scene in particular"
-    )
+    return _named_list("scenes") | _negative(NEUTRAL, "keep_no_scene", "of no scene in particular")
 
 
-def _text(name: str) -> Settings | None:
-    words = prompt_chips("Words, or /regular expressions/", "keep_text_words")
+def _text(asked: _Asked) -> Settings | None:
     st.caption(
-        "Each is a separate label; without any, all text that can be read has the label “text”."
+        f"{LABEL}: words, or /regular expressions/, each a label of its own; without any, all text "
+        "that can be read has the label “text”."
     )
-    return {"labels": words} if words else {}
+    return {"labels": asked.words} if asked.words else {}
 
 
-def _motion(name: str) -> Settings | None:
+def _motion(asked: _Asked) -> Settings | None:
     first, second = st.columns(2)
     history = first.number_input(
         "History, samples",
@@ -212,7 +261,7 @@ def _motion(name: str) -> Settings | None:
     return {"history_samples": int(history), "warm_up_samples": int(warm)}
 
 
-def _visual(name: str) -> Settings | None:
+def _visual(asked: _Asked) -> Settings | None:
     from lab.detectors.visual import LABELS
 
     chosen = st.multiselect("Series", list(LABELS), placeholder="All")
@@ -239,17 +288,16 @@ def _in_service_words(found: Settings) -> str:
     return f"{address} · token in {variable[0]}" if variable else f"{address} · no token"
 
 
-def _remote(name: str) -> Settings | None:
-    service = _service(name)
+def _remote(asked: _Asked) -> Settings | None:
+    service = _service(asked.name)
     kind = st.text_input("Analysis type", "object_detection")
-    labels = prompt_chips("Labels", "keep_remote_labels")
     if service is None:
         return None
-    return service | {"analysis_type": kind} | ({"labels": labels} if labels else {})
+    return service | {"analysis_type": kind} | ({"labels": asked.words} if asked.words else {})
 
 
-def _cloud(name: str) -> Settings | None:
-    service = _service(name)
+def _cloud(asked: _Asked) -> Settings | None:
+    service = _service(asked.name)
     first, second = st.columns([3, 1])
     features = first.multiselect("Features", ["objects", "logos", "text"], default=["objects"])
     budget = second.number_input(
@@ -266,14 +314,14 @@ def _cloud(name: str) -> Settings | None:
     return service | {"features": features, "budget_requests": int(budget)}
 
 
-def _plugin(name: str) -> Settings | None:
-    package = detectors.package(name)
+def _plugin(asked: _Asked) -> Settings | None:
+    package = detectors.package(asked.name)
     if package:
         st.caption(f"From the package {plain(package['name'])} {plain(package['version'])}.")
     text = st.text_area(
         "Settings, as JSON",
         "{}",
-        key=f"keep_settings_{name}",
+        key=f"keep_settings_{asked.name}",
         persist_state="session",
         help="Arguments of the plugin's factory.",
     )
@@ -287,7 +335,7 @@ def _plugin(name: str) -> Settings | None:
     return settings
 
 
-_FORMS: dict[str, Callable[[str], Settings | None]] = {
+_FORMS: dict[str, Callable[[_Asked], Settings | None]] = {
     "yolo": _yolo,
     "yolo-world": _prompted,
     "yoloe": _prompted,

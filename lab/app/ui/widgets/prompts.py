@@ -77,16 +77,6 @@ def checked(prompts: list[str]) -> list[str] | None:
         return None
 
 
-def looking_for() -> None:
-    """The chips of Library; the Run page starts with them."""
-    prompts = prompt_chips("Looking for")
-    if prompts and checked(prompts):
-        st.caption(
-            f"The Run page starts with {'this prompt' if len(prompts) == 1 else 'these prompts'} "
-            "and the detector yolo-world."
-        )
-
-
 def add_panel(app_state: AppState, run: Run) -> None:
     """Prompts to add to a run that accepts them, and the progress of adding."""
     if "prompt_mode" not in run.recipe:

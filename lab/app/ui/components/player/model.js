@@ -216,7 +216,6 @@ export class Model extends EventTarget {
     return this.answer !== null && this.answered === JSON.stringify(this.rule);
   }
 
-  // Whether there is nothing to show, and why is said elsewhere.
   isRefused() {
     return this.answer === null && Boolean(this.error);
   }

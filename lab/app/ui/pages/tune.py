@@ -310,7 +310,7 @@ def other_analyses(app_state: AppState, run: Run) -> None:
 
 def about_run(app_state: AppState, run: Run, rule: Rule | None) -> None:
     """The run's state; opened, what it was made with. rule: None while its figures are hidden."""
-    with st.popover(run.state, help="About this run"):
+    with st.popover(plain(run.state), help="About this run"):
         recipe = run.recipe
         st.markdown(
             f"{plain(run.media['name'])}  \n{plain(recipe['detector'])}, every "

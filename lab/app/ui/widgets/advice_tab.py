@@ -83,9 +83,9 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     row = found.to_dict()
     if found.is_kept:
         st.success(plain(f"{_sentence(found.verdict)} Keep it."), icon=":material/check:")
-        st.markdown(f"Your rule: {_settings(found.rule)}")
+        st.markdown(f"Your rule: {plain(_settings(found.rule))}")
     else:
-        st.markdown(f"{_settings(found.rule)}  \n{plain(_sentence(found.verdict))}")
+        st.markdown(f"{plain(_settings(found.rule))}  \n{plain(_sentence(found.verdict))}")
     _plateau(found)
     held_out = row["held_out"]
     for note in found.notes:
@@ -113,7 +113,7 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
     if found.is_kept:
-        st.caption(f"The best found: {_settings(found.found.rule)}")
+        st.caption(f"The best found: {plain(_settings(found.found.rule))}")
     load_button(
         picked,
         found.found.rule,
@@ -152,7 +152,7 @@ def _sentence(text: str) -> str:
 def _settings(rule: Rule) -> str:
     d = rule.default.debounce
     return (
-        f"**Enter at {d.enter_threshold:.3f}** after {d.enter_s or d.enter_frames} "
+        f"Enter at {d.enter_threshold:.3f} after {d.enter_s or d.enter_frames} "
         f"{'samples' if d.enter_s is None else 's'}, "
         f"exit below {d.exit_threshold:.3f} after {d.exit_s or d.exit_frames} "
         f"{'samples' if d.exit_s is None else 's'}, "
@@ -198,8 +198,8 @@ def _plateau(found: Recommendation) -> None:
     )
     st.plotly_chart(chart, key="plateau")
     st.caption(
-        f"At every score that occurs, the other settings kept: {plateau.text()}. The middle is "
-        f"{plateau.middle:g}."
+        f"At every score that occurs, the other settings kept: {plain(plateau.text())}. "
+        f"The middle is {plain(plateau.middle)}."
     )
 
 

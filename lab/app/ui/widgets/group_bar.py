@@ -9,7 +9,6 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.apply_dialog import ask_to_apply, show_dialog
 from lab.app.ui.widgets.rule_state import go_to_clip
-from lab.app.ui.widgets.saving import has_figures
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -28,7 +27,7 @@ def group_bar(app_state: AppState, run: Run, rule: Rule) -> None:
     if st.button(
         f"Apply to all {n:,} clips" if n > 1 else "Apply to this clip",
         key="group_apply",
-        disabled=n == 0 or not has_figures(run, rule),
+        disabled=n == 0,
         help="Save the sightings of this rule in all clips that were analysed with these "
         "settings, and make it their current rule. What would change is shown first.",
     ):

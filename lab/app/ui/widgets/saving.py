@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.result import result_of
+from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -33,7 +34,7 @@ def save_button(place: Any, text: str, run: Run, rule: Rule, **button: Any) -> b
     place: where it goes. button: for Streamlit. It is off while the player's figures are older.
     """
     is_off = button.pop("disabled", False) or not has_figures(run, rule)
-    if not place.button(text, disabled=is_off, **button):
+    if not place.button(plain(text), disabled=is_off, **button):
         return False
     if is_shown(run, rule):
         return True

@@ -3,7 +3,15 @@
 from playwright.sync_api import expect
 
 import lab
-from tests.browser.page_actions import LAB, pick, set_slider, settled, until, wait_for_sightings
+from tests.browser.page_actions import (
+    LAB,
+    open_popover,
+    pick,
+    set_slider,
+    settled,
+    until,
+    wait_for_sightings,
+)
 
 
 def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, samples):
@@ -38,6 +46,7 @@ def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, sa
     until(page, lambda: runs[1].run_id in page.url)
     settled(page)
     expect(page.locator(f'{LAB} input[data-setting="merge_gap_s"]').first).to_have_value("10")
+    open_popover(page, "Current")
     page.get_by_text("Current rule: cats, shown here").wait_for()
 
     page.goto(f"{server.url}/sightings")
@@ -54,6 +63,7 @@ def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, sa
     page.get_by_text("4 of 4 sightings").wait_for()
 
     page.goto(f"{server.url}/tune?run={runs[0].run_id}")
-    page.get_by_role("button", name="Undo", exact=True).click()
+    open_popover(page, "Current")
+    page.get_by_test_id("stPopoverBody").get_by_role("button", name="Undo").click()
     page.get_by_text("No rule is current now").wait_for()
     assert store.current_rules() == {}

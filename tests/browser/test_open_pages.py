@@ -19,12 +19,14 @@ from tests.browser.page_actions import (
     settled,
     until,
     wait_for,
+    wait_for_code,
     wait_for_sightings,
 )
 from tests.browser.server import ROOT, Server
 
 CATS = {"labels": ["cat"]}
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
+SAVED = re.compile(r"\d+ sightings? saved")
 STRICT = 0.9  # one of the two cats is long enough above
 
 
@@ -95,14 +97,14 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     go(page, own_server, f"/tune?run={first.run_id}")
     before = wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    page.get_by_text("enter_threshold=0.6").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.6")
     own_server.stop(signal.SIGKILL)
     # Moved while the app is away: nothing of the rule before is left.
     set_slider(page, "enter_threshold", 0.99)
     said = page.locator(".message")
     expect(said).to_contain_text("The app does not answer")
     assert page.locator(LAB).get_attribute("data-sightings") is None
-    expect(page.locator(".figures")).to_have_text("")
+    expect(page.locator(".counts")).to_have_text("")
     assert not page.locator("tr.sighting").count()
     own_server.start()
     expect(said).to_be_hidden()
@@ -116,7 +118,7 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     wait_for_sightings(page, 2)
     set_slider(page, "enter_threshold", STRICT)
     save(page).click()
-    page.get_by_text(re.compile(r"\d+ sightings saved")).wait_for()
+    page.get_by_text(SAVED).wait_for()
     assert saved(own_server, second) == shown(page)
     assert saved(own_server, first) == (0, set())
 
@@ -128,7 +130,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
     go(page, own_server, f"/tune?run={first.run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    page.get_by_text("enter_threshold=0.6").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.6")
     own_server.stop()
     (own_server.store / "browser_secret").unlink()
     own_server.start()
@@ -158,7 +160,7 @@ def test_nothing_is_saved_while_the_figures_are_older_than_the_rule(page, own_se
         route.continue_()
     expect(save(page)).to_be_enabled()
     save(page).click()
-    page.get_by_text("sightings saved").wait_for()
+    page.get_by_text(SAVED).wait_for()
     assert saved(own_server, second) == shown(page)
     assert rule_of(page).rule_hash in saved(own_server, second)[1]
 
@@ -201,8 +203,8 @@ def test_a_moment_from_sightings_is_of_its_run_and_of_that_visit(page, own_serve
     replay_last_sighting(page, own_server)
     wait_for_sightings(page, 2)
     until(page, lambda: playhead(page) > 8.9)
-    page.get_by_role("link", name="Source").first.click()
-    page.get_by_role("heading", name="Source").wait_for()
+    page.get_by_role("link", name="Library").first.click()
+    page.get_by_role("heading", name="Library").wait_for()
     page.get_by_role("link", name="Tune", exact=True).first.click()
     assert opened_at(page, second, 2) < 1
     choose_run(page, first)
@@ -236,12 +238,12 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
     other.goto(f"{own_server.url}/tune?run={second.run_id}")
     wait_for_sightings(other, 2)
     set_slider(other, "enter_threshold", STRICT)
-    other.get_by_text(f"enter_threshold={STRICT}").first.wait_for()
+    wait_for_code(other, f"enter_threshold={STRICT}")
     set_slider(page, "enter_threshold", 0.6)
-    page.get_by_text("enter_threshold=0.6").first.wait_for()
+    wait_for_code(page, "enter_threshold=0.6")
     for tab, run, value in ((page, first, 0.6), (other, second, STRICT)):
         save(tab).click()
-        tab.get_by_text("sightings saved").wait_for()
+        tab.get_by_text(SAVED).wait_for()
         assert (run_of(tab), enter_at(tab)) == (run.run_id, value)
         assert saved(own_server, run) == shown(tab)
         tab.reload()

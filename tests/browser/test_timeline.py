@@ -132,6 +132,7 @@ def test_sound_is_off_until_it_is_turned_on_and_its_waveform_is_a_lane(opened):
 
 def test_a_corner_of_a_zone_is_dragged_by_mouse(opened):
     page = opened
+    page.locator("summary", has_text="Zones and sizes").click()
     page.get_by_role("button", name="Draw zone").click()
     for x, y in TRIANGLE:
         over(page, "canvas.overlay", x, y)

@@ -40,6 +40,19 @@ def answer(folder, *words):
     return json.loads(done.stdout, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
 
 
+def test_a_protocol_stands_for_the_newest_run_of_each_of_its_clips(study, capsys):
+    folder, run = study
+    rest = ["--labels", str(folder / "truth.csv"), "--enter-threshold", "0.5", "--json"]
+    by_run = answer(folder, "evaluate", run.run_id, *rest)
+    by_protocol = answer(folder, "evaluate", "--protocol", run.protocol_hash[:8], *rest)
+    assert by_protocol == by_run
+    assert main(["evaluate", "--protocol", "nothing", "--store", str(run.store.folder)]) == 2
+    assert "no protocol begins with 'nothing'" in capsys.readouterr().err
+    for words in ([], [run.run_id, "--protocol", run.protocol_hash]):
+        assert main(["evaluate", *words, "--store", str(run.store.folder)]) == 2
+        assert "name runs, or --protocol HASH" in capsys.readouterr().err
+
+
 def test_evaluate_says_what_was_found_and_what_was_assumed(study):
     folder, run = study
     row = answer(

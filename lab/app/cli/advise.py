@@ -7,7 +7,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from lab.app.cli.measure import print_notes, runs_of, truth_options
+from lab.app.cli.measure import (
+    add_protocol_option,
+    asked_runs,
+    print_notes,
+    truth_options,
+)
 from lab.app.cli.rule_options import add_rule_options, rule_of
 from lab.errors import SettingError
 from lab.formats.csv import to_csv
@@ -21,7 +26,7 @@ def _inputs(args: argparse.Namespace, **options: Any) -> tuple[list[Any], Any, A
     from lab.evaluation.truth import Truth
     from lab.tuning.sweep import the_label
 
-    runs = check_poolable(runs_of(args, args.runs))
+    runs = check_poolable(asked_runs(args))
     truth = Truth.coerce(args.labels, runs, args.coverage, annotator=args.annotator, **options)
     rule = rule_of(args, runs[0])
     label, notes = the_label(runs, truth, rule, args.label)
@@ -146,8 +151,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     )
     for sub in (c, q, a, t):
         sub.add_argument(
-            "runs", nargs="+", metavar="RUN", help="runs of one protocol, each of a different clip"
+            "runs", nargs="*", metavar="RUN", help="runs of one protocol, each of a different clip"
         )
+        add_protocol_option(sub)
         sub.add_argument("--label", help="the label; needed if there are several")
         truth_options(sub)
         add_rule_options(sub)

@@ -24,6 +24,27 @@ def runs_of(args: argparse.Namespace, ids: list[str]) -> list[Any]:
     return Run.many(Store(args.store), ids)
 
 
+def asked_runs(args: argparse.Namespace) -> list[Any]:
+    """The runs that are named, or the newest finished run of each clip of a protocol.
+
+    Raises SettingError if neither or both are given.
+    """
+    from lab.runs.apply import protocol_named
+    from lab.store.store import Store
+
+    if bool(args.runs) == bool(args.protocol):
+        raise SettingError("name runs, or --protocol HASH for all clips of a protocol")
+    if args.runs:
+        return runs_of(args, args.runs)
+    store = Store(args.store)
+    found = protocol_named(store, args.protocol)
+    rows = store.runs(protocol_hash=found, state="done", order="oldest")
+    newest = {row["media_id"]: row["run_id"] for row in rows}
+    if not newest:
+        raise SettingError(f"protocol {found} has no finished run")
+    return runs_of(args, list(newest.values()))
+
+
 def matching_of(args: argparse.Namespace) -> Any:
     from lab.evaluation.matching import Matching
 
@@ -38,10 +59,11 @@ def matching_of(args: argparse.Namespace) -> Any:
 def _evaluate(args: argparse.Namespace) -> int:
     from lab.evaluation.evaluate import evaluate
 
-    runs = runs_of(args, args.runs)
+    runs = asked_runs(args)
     found = evaluate(
         runs, args.labels, rule_of(args, runs[0]), coverage=args.coverage,
         matching=matching_of(args), annotator=args.annotator,
+        progress=_bar(args, "score")("evaluate"),
     )  # fmt: skip
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
@@ -87,7 +109,7 @@ def _sweeps(args: argparse.Namespace) -> dict[str, Any]:
     from lab.tuning.rule_grid import RuleGrid
     from lab.tuning.sweep import sweep
 
-    runs = check_poolable(runs_of(args, args.runs))
+    runs = check_poolable(asked_runs(args))
     grid_values: dict[str, Any] = {
         name: _numbers(value)
         for name, value in vars(args).items()
@@ -125,13 +147,13 @@ def _numbers(text: str) -> list[float]:
         ) from None
 
 
-def _bar(args: argparse.Namespace) -> Callable[[str], Any]:
+def _bar(args: argparse.Namespace, unit: str = "clip") -> Callable[[str], Any]:
     if not sys.stderr.isatty():
         return lambda label: None
     from tqdm.auto import tqdm
 
     def begin(label: str) -> Any:
-        bar = tqdm(desc=label, unit="clip")
+        bar = tqdm(desc=label, unit=unit)
 
         def report(done: int, total: int) -> None:
             bar.total = total
@@ -297,8 +319,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     r.add_argument("--seed", type=int, default=0)
     for sub in (e, s, r):
         sub.add_argument(
-            "runs", nargs="+", metavar="RUN", help="runs of one protocol, each of a different clip"
+            "runs", nargs="*", metavar="RUN", help="runs of one protocol, each of a different clip"
         )
+        add_protocol_option(sub)
         truth_options(sub)
         add_rule_options(sub)
     for sub in (s, r):
@@ -333,6 +356,16 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     d.add_argument("--label", help="separated by commas (default: all)")
     add_rule_options(d)
     return [e, s, r, c, d]
+
+
+def add_protocol_option(sub: argparse.ArgumentParser) -> None:
+    """Add the option that asks for all clips of a protocol in place of runs."""
+    sub.add_argument(
+        "--protocol",
+        metavar="HASH",
+        help="in place of runs: the newest finished run of each clip of this protocol (the "
+        "beginning of its hash is enough)",
+    )
 
 
 def truth_options(sub: argparse.ArgumentParser) -> None:

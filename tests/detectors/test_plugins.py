@@ -345,13 +345,6 @@ def test_the_doctor_says_ready_or_why_not(site, tmp_path):
     assert states["yolo"].startswith("ready (yolo11n.onnx on onnx, 80 labels); note: good-eyes 1.0")
 
 
-def test_a_plugin_that_ends_its_process_does_not_end_the_doctor(site, tmp_path):
-    site("dying-eyes", "dying", "import os; os._exit(3)", "dying = dying:Dying\n")
-    report = examine(str(tmp_path / "store"))
-    assert set(report["detectors"].values()) == {"unknown: one of them ended the process"}
-    assert report["store"]["state"] == "not created yet; the first run creates it"
-
-
 def test_a_plugin_that_is_always_wrong_ends_the_run_as_failed(site, samples, tmp_path):
     text = "class Wrong:\n    def detect(self, frames):\n        return {'cat': 0.9}\n"
     site("wrong-eyes", "wrong", text, "wrong = wrong:Wrong\n")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import fields
 from multiprocessing import get_context
@@ -33,33 +32,41 @@ from lab.video.media import Media
 from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
+_MANY_RUNS = 1000
 
 
 def examine(folder: str | None) -> dict[str, dict[str, Any]]:
-    """Sections of names and values, for people and for programs.
-
-    The detectors are made in a process of their own, while the store is read in this one.
-    """
+    """Sections of names and values, for people and for programs."""
     import lab
 
     machine = environment()
     config = load_config(store=folder)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        states_of_detectors = pool.submit(detector_states)
-        store = examine_store(Store(config.store))
-        try:
-            found = states_of_detectors.result()
-        except BrokenProcessPool:
-            found = dict.fromkeys(detectors.names(), "unknown: one of them ended the process")
+    detector_states, store = _states_and_store(Store(config.store))
     return {
         "versions": {"lab": lab.__version__, "python": machine["python"], **machine["packages"]},
         "settings": _settings(config),
         "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
-        "detectors": found,
+        "detectors": detector_states,
         "plugins": _plugins(),
         "store": store,
     }
+
+
+def _states_and_store(store: Store) -> tuple[dict[str, str], dict[str, Any]]:
+    """What detectors can do, and what is in the store: of many runs at the same time, by a process
+    of its own for the detectors, which take some seconds to load.
+    """
+    try:
+        is_large = store.count_runs() > _MANY_RUNS
+    except LabError:  # which is told with the store
+        is_large = False
+    if not is_large:
+        return _detectors(), examine_store(store)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        looking = pool.submit(_detectors)
+        found = examine_store(store)
+        return looking.result(), found
 
 
 def repair_and_examine(folder: str | None) -> dict[str, dict[str, Any]]:
@@ -98,7 +105,7 @@ def _decoder(name: str) -> str:
         return "missing in this build of FFmpeg"
 
 
-def detector_states() -> dict[str, str]:
+def _detectors() -> dict[str, str]:
     """Each detector as ready, or the reason why it is not."""
     problems = detectors.problems()
     states = {name: _detector(name, problems.pop(name, None)) for name in detectors.names()}

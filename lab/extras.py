@@ -18,6 +18,7 @@ EXTRAS = {
         "plotly",
         "starlette",
         "streamlit",
+        "uvicorn",
     ),
     "notebook": ("ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),

@@ -8,7 +8,13 @@ import pytest
 
 from lab.app.ui.shared import COMPONENTS, script
 
-ENTRIES = ["player/main.js", "duet/duet.js", "phrases/phrases.js", "uploader/uploader.js"]
+ENTRIES = [
+    "library/library.js",
+    "player/main.js",
+    "duet/duet.js",
+    "phrases/phrases.js",
+    "uploader/uploader.js",
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from streamlit import runtime
 
 from lab.app.server.guard import Guard
+from lab.app.server.moved import moved_pages
 from lab.app.server.routes import routes
 from lab.app.server.state import app_state
 from lab.app.server.token import BrowserSecret, startup_token
@@ -25,7 +26,7 @@ else:
     app = st.App(
         "app.py",
         lifespan=lifespan,
-        routes=routes(),
+        routes=[*routes(), *moved_pages()],
         middleware=[
             Middleware(
                 Guard,

@@ -1,4 +1,4 @@
-"""The Tune page in a real Chromium: slider to overlay, sightings and figures, playback, app's CPU.
+"""Review in a real Chromium: slider to overlay, sightings and figures, playback, app's CPU.
 
     python benchmarks/bench_browser.py [--clip CLIP] [--minutes 10]
 
@@ -171,7 +171,7 @@ def main():
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         page = browser.new_context(viewport={"width": 1440, "height": 1000}).new_page()
         page.goto = let_in(page)
-        page.goto(f"{server.url}/tune?run={run.run_id}")
+        page.goto(f"{server.url}/review?run={run.run_id}")
         page.wait_for_selector(".lab[data-sightings]")
         page.wait_for_timeout(4000)
         moved = page.evaluate(MEASURE, 100)

@@ -1,4 +1,4 @@
-"""A day in the player: Tune with 172,800 samples and two million boxes, in a real Chromium.
+"""A day in the player: Review with 172,800 samples and two million boxes, in a real Chromium.
 
     python benchmarks/bench_player.py [--samples 172800] [--boxes 2000000] [--before FOLDER]
 
@@ -110,7 +110,7 @@ def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:
             renderer, before_s = renderer_process(), cpu_s(app.process)
             page_before_s = cpu_s(renderer)
             begun = time.perf_counter()
-            page.goto(f"{app.url}/tune?run={run_id}", wait_until="commit")
+            page.goto(f"{app.url}/review?run={run_id}", wait_until="commit")
             page.wait_for_function(DRAWN, polling=20)
             found = {
                 "first curve, s": time.perf_counter() - begun,

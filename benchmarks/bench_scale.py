@@ -186,7 +186,7 @@ def sweep_all(folder, clips):
 
 @step
 def figures_after_a_mark(folder, clips):
-    """What an annotation key of Tune costs the server, with 20 annotations a clip."""
+    """What an annotation key in Review costs the server, with 20 annotations a clip."""
     from lab.app.server.state import AppState
     from lab.config import Config
 
@@ -243,12 +243,12 @@ def _page(folder, name, **query):
 
 @step
 def page_run(folder, clips):
-    yield from _page(folder, "run")
+    yield from _page(folder, "analyse")
 
 
 @step
 def page_tune(folder, clips):
-    yield from _page(folder, "tune")
+    yield from _page(folder, "review")
 
 
 @step
@@ -268,7 +268,7 @@ def page_sightings(folder, clips):
 
 @step
 def page_experiments(folder, clips):
-    yield from _page(folder, "experiments")
+    yield from _page(folder, "notebook")
 
 
 def run_one(name, folder, clips):

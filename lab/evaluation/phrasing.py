@@ -229,7 +229,7 @@ def _truth(
             raise SettingError(f"name the label whose annotations count; {annotated}")
         label = here[0]
     if label not in here:
-        way = closest(label, here) if here else "annotate it on Tune first"
+        way = closest(label, here) if here else "annotate it in Review first"
         raise SettingError(f"nobody annotated {label!r} on {run.media['name']}; {way}")
     of_label = everywhere.of(media_id, label)
     about = {

@@ -232,7 +232,7 @@ class _Watch:
 def _what_is_left(job: Job) -> str:
     """The end of a message about a worker that is gone."""
     if job.kind == "prompts":
-        return "; what was found is kept: add these prompts again on the page Tune to go on"
+        return "; what was found is kept: add these prompts again in Review to go on"
     return "; what was logged is kept, and the run can be resumed" if job.run_id else ""
 
 

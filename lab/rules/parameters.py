@@ -1,6 +1,6 @@
 """What a setting of a rule is: unit, bounds, default and texts, declared with its field.
 
-The checks of a rule, the options of the command line, the sliders on Tune, the values of a sweep,
+The checks of a rule, the options of the command line, the sliders in Review, the values of a sweep,
 the schema of jobs, the methods paragraph and the table in docs/guide/rules.md are made from these
 declarations, so a new setting is declared once, in `lab.rules.debounce` or `lab.rules.box_filter`.
 """
@@ -42,7 +42,7 @@ class RuleParameter:
     instead_of: the setting that it replaces where it is given.
     sets: the settings that it sets; it is not kept itself.
     needs: the setting without which it does nothing. off: the value at which it does nothing.
-    slider: largest value and step of its slider on Tune; None if it has none. group: the heading
+    slider: largest value and step of its slider in Review; None if it has none. group: the heading
         above it there.
     swept: the values that a sweep tries by default, or "auto" (scores that occur); empty if no
         sweep has it.

@@ -61,8 +61,8 @@ def cookie_of(server) -> dict[str, str]:
 
 def test_the_printed_address_is_exchanged_for_a_cookie_that_opens_the_page(app):
     address = urlsplit(printed_address(app))
-    answer = ask(app, f"/tune?run=abc&{address.query}")
-    assert (answer.status, answer.getheader("location")) == (303, "/tune?run=abc")
+    answer = ask(app, f"/review?run=abc&{address.query}")
+    assert (answer.status, answer.getheader("location")) == (303, "/review?run=abc")
     assert "HttpOnly" in answer.getheader("set-cookie")
     assert "samesite=strict" in answer.getheader("set-cookie").lower()
     token = address.query.removeprefix("token=")
@@ -75,7 +75,7 @@ def test_the_printed_address_is_exchanged_for_a_cookie_that_opens_the_page(app):
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/tune", "/api/health", "/api/media/x/file", "/favicon.png"],
+    ["/", "/review", "/api/health", "/api/media/x/file", "/favicon.png"],
 )
 def test_nothing_is_answered_without_the_token(app, path):
     answer = ask(app, path)
@@ -414,9 +414,9 @@ def test_a_store_that_cannot_be_written_gets_a_secret_of_the_process(guarded, tm
 
 def test_a_link_of_another_site_offers_the_way_on_and_does_nothing(guarded):
     headers = {"Sec-Fetch-Site": "cross-site", "Accept": "text/html"}
-    page = guarded.get('/tune?run="><script>', headers=headers)
+    page = guarded.get('/review?run="><script>', headers=headers)
     assert page.status_code == 403
-    assert 'href="/tune?run=' in page.text
+    assert 'href="/review?run=' in page.text
     assert "<script>" not in page.text
 
 

@@ -58,7 +58,7 @@ def results(folder, file) -> str:
 
 
 def probed(app_state, path) -> dict:
-    """As the page Source has a worker register a clip."""
+    """As the page Library has a worker register a clip."""
     store = str(app_state.store.folder)
     job = app_state.engine.submit("probe", "read a clip", path=str(path), store=store)
     assert job.finished.wait(60)

@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 
 import lab
 from lab.app.server.body import MAX_BYTES
+from lab.app.server.moved import moved_pages
 from lab.app.server.openapi import document
 from lab.app.server.routes import routes
 from lab.app.server.state import AppState
@@ -207,3 +208,19 @@ def test_a_clock_offset_that_fits_no_column_is_refused(client, run):
     path = f"/api/media/{run.media['media_id']}/offset"
     assert send(client, path, b'{"offset_us": 1e300}')[0] == 400
     assert send(client, path, b'{"offset_us": 5000}')[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("source?for=otter", "library?for=otter"),
+        ("run", "analyse"),
+        ("tune?run=a%26b&rule=x", "review?run=a%26b&rule=x"),
+        ("experiments", "notebook"),
+    ],
+)
+def test_an_old_address_of_a_page_leads_to_the_new_one(old, new):
+    client = TestClient(Starlette(routes=moved_pages()), follow_redirects=False)
+    answer = client.get(f"/{old}")
+    assert answer.status_code == 308
+    assert str(answer.url.join(answer.headers["location"])) == f"http://testserver/{new}"

@@ -1,4 +1,4 @@
-"""What Tune offers to copy gives the sightings that Tune shows: every form, executed."""
+"""What Review offers to copy gives the sightings that it shows: every form, executed."""
 
 import ast
 import contextlib

@@ -123,7 +123,7 @@ def wait_for_code(page, text):
 
 
 def open_advanced(page):
-    """The settings of the Run page that are folded."""
+    """The settings of the page Analyse that are folded."""
     settings = page.get_by_test_id("stExpander").filter(has_text="Advanced").locator("details")
     if settings.get_attribute("open") is None:
         settings.locator("summary").click()

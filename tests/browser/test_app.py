@@ -44,7 +44,7 @@ def test_from_a_source_to_a_replayed_sighting(page, server):
     page.get_by_role("link", name="Analyse 1 clip").click()
     page.get_by_role("button", name="Start", exact=True).click()
     page.locator("p", has_text="done").first.wait_for(timeout=60_000)
-    page.get_by_test_id("stPageLink-NavLink").filter(has_text="Tune").first.click()
+    page.get_by_test_id("stPageLink-NavLink").filter(has_text="Review").first.click()
     assert wait_for_sightings(page, 2) == 2
 
     before = {w.pid: w.cpu_times().user for w in workers_of(server)}
@@ -79,7 +79,7 @@ def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, analysed
     from lab.rules.rule import Rule
 
     rule = Rule.from_dict({"only": ["cat"]})
-    page.goto(f"{server.url}/tune?run={run.run_id}&rule={rule_to_query(rule)}")
+    page.goto(f"{server.url}/review?run={run.run_id}&rule={rule_to_query(rule)}")
     wait_for_sightings(page, 1)
     wait_for_rule(page, rule.rule_hash)
     assert page.get_by_role("link", name="Library").count() == 1
@@ -93,7 +93,7 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     store = Store(server.store)
     strict = lab.Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.91}}})
     store.save_rule("strict", strict)
-    page.goto(f"{server.url}/tune?run={first.run_id}")
+    page.goto(f"{server.url}/review?run={first.run_id}")
     wait_for_sightings(page, 2)
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 0)
@@ -116,7 +116,7 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     wait_for_code(page, "enter_threshold=0.91")
     wait_for_rule(page, strict.rule_hash)
     page.get_by_role("link", name="Library").click()
-    page.get_by_role("link", name="Tune").click()
+    page.get_by_role("link", name="Review").click()
     wait_for_code(page, "enter_threshold=0.91")
     assert second.run_id in page.url
 
@@ -140,7 +140,7 @@ def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(
 def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, analysed, samples):
     clip = samples / "person_hidden_for_a_moment.mp4"
     (run,) = analysed(server.store, (clip, {"labels": ["person"]}))
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page, 1)
     page.locator(LAB).focus()
     page.keyboard.press("]")
@@ -161,7 +161,7 @@ def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(
 ):
     clip = encode("street.avi", "-t", "8", "-c", "copy", source=str(clips / "vtest.avi"))
     (run,) = analysed(server.store, (clip, {"labels": ["person"], "every_s": 2.0}))
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page)
     page.wait_for_function(
         "() => { const all = [...document.querySelectorAll('*')]; "
@@ -186,9 +186,9 @@ def test_a_killed_worker_is_told_and_the_run_resumed(page, server, samples, enco
     target.write_bytes(clip.read_bytes())
     store = Store(server.store)
     store.add_media(lab.probe(target))
-    page.goto(f"{server.url}/run")
+    page.goto(f"{server.url}/analyse")
     page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_role("button", name="Cancel").wait_for()
+    page.get_by_role("button", name="Cancel", exact=True).wait_for()
     end = time.monotonic() + 30
     while not store.runs() and time.monotonic() < end:
         time.sleep(0.1)
@@ -197,7 +197,7 @@ def test_a_killed_worker_is_told_and_the_run_resumed(page, server, samples, enco
     page.get_by_text("was killed (SIGKILL)").wait_for()
     page.get_by_role("button", name="Resume").click()
     page.get_by_text("(resumed)").wait_for()
-    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
     page.get_by_text("cancelled").first.wait_for()
     assert server.is_running()
 
@@ -315,7 +315,7 @@ def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
 
 
 @pytest.mark.parametrize(
-    "address", ["/library", "/run", "/tune", "/sightings", "/tune?run=nonsense&rule=broken"]
+    "address", ["/library", "/analyse", "/review", "/sightings", "/tune?run=nonsense&rule=broken"]
 )
 def test_empty_pages_say_what_to_do_next(page, api_server, address):
     page.goto(api_server.url + address)

@@ -21,7 +21,7 @@ def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, sa
         *((samples / f"{name}.mp4", {"labels": ["cat"], "every_s": 0.5}) for name in clips),
     )
     store = runs[0].store
-    page.goto(f"{server.url}/tune?run={runs[0].run_id}")
+    page.goto(f"{server.url}/review?run={runs[0].run_id}")
     wait_for_sightings(page, 2)
     set_slider(page, "merge_gap_s", 10)
     wait_for_sightings(page, 1)
@@ -62,7 +62,7 @@ def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, sa
     )
     page.get_by_text("4 of 4 sightings").wait_for()
 
-    page.goto(f"{server.url}/tune?run={runs[0].run_id}")
+    page.goto(f"{server.url}/review?run={runs[0].run_id}")
     open_popover(page, "Current")
     page.get_by_test_id("stPopoverBody").get_by_role("button", name="Undo").click()
     page.get_by_text("No rule is current now").wait_for()

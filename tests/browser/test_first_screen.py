@@ -40,7 +40,7 @@ def test_from_an_empty_store_to_a_saved_sighting_in_two_clicks(page, server):
     settled(page)
     page.get_by_role("img", name="Scores, rule, sightings").wait_for()
     page.get_by_role("button", name="Try the sample").click()
-    page.wait_for_url("**/tune?run=*", timeout=60_000)
+    page.wait_for_url("**/review?run=*", timeout=60_000)
     count = wait_for_sightings(page)
     assert count > 0
     settled(page)

@@ -84,7 +84,7 @@ def assert_on_one_screen(page, selectors, width, height):
 @pytest.mark.parametrize("recipe", [{}, {"prompt_mode": "independent"}], ids=["plain", "prompts"])
 def test_everything_is_on_one_screen(page, server, samples, tmp_path, recipe):
     run = made_run(tmp_path, samples, LABELS, **recipe)
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     assert wait_for_sightings(page) > 4
     assert page.get_by_role("button", name="+ prompt").count() == bool(recipe)
     for width, height in SIZES:
@@ -119,7 +119,7 @@ def test_long_labels_and_the_mode_for_annotating_fit_as_well(page, server, sampl
     run.store.edit_media(
         run.media["media_id"], start_utc=datetime(2026, 5, 1, 23, 30), utc_offset_s=7200
     )
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page)
     page.locator(".lab .wall").get_by_text("2026-05-02 01:30:00").wait_for()
     page.set_viewport_size({"width": 1280, "height": 720})
@@ -133,7 +133,7 @@ def test_long_labels_and_the_mode_for_annotating_fit_as_well(page, server, sampl
 
 def test_in_a_narrow_window_the_rule_is_a_sheet_from_below(page, server, samples, tmp_path):
     run = made_run(tmp_path, samples, LABELS)
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page)
     page.set_viewport_size({"width": 800, "height": 900})
     assert_on_one_screen(page, [".picture", *LEFT[1:]], 800, 900)

@@ -94,7 +94,7 @@ def playhead(page):
 
 def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page, own_server, two):
     first, second = two
-    go(page, own_server, f"/tune?run={first.run_id}")
+    go(page, own_server, f"/review?run={first.run_id}")
     before = wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
     wait_for_code(page, "enter_threshold=0.6")
@@ -127,7 +127,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
     page, own_server, two
 ):
     first, _ = two
-    go(page, own_server, f"/tune?run={first.run_id}")
+    go(page, own_server, f"/review?run={first.run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
     wait_for_code(page, "enter_threshold=0.6")
@@ -147,7 +147,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
 
 def test_nothing_is_saved_while_the_figures_are_older_than_the_rule(page, own_server, two):
     _, second = two
-    go(page, own_server, f"/tune?run={second.run_id}")
+    go(page, own_server, f"/review?run={second.run_id}")
     wait_for_sightings(page, 2)
     expect(save(page)).to_be_enabled()
     held, is_held = [], True
@@ -167,7 +167,7 @@ def test_nothing_is_saved_while_the_figures_are_older_than_the_rule(page, own_se
 
 def test_what_is_refused_leaves_nothing_to_save(page, own_server, two):
     _, second = two
-    go(page, own_server, f"/tune?run={second.run_id}")
+    go(page, own_server, f"/review?run={second.run_id}")
     wait_for_sightings(page, 2)
     page.route("**/api/replay", lambda route: route.fulfill(status=404, body="no such run"))
     set_slider(page, "enter_threshold", STRICT)
@@ -184,7 +184,7 @@ def replay_last_sighting(page, server):
     page.wait_for_timeout(1500)
     box = grid.bounding_box()
     page.mouse.click(box["x"] + 300, box["y"] + 35 + 52 + 26)  # anywhere in the second row
-    page.wait_for_url("**/tune?**")
+    page.wait_for_url("**/review?**")
 
 
 def opened_at(page, run, count=None):
@@ -205,7 +205,7 @@ def test_a_moment_from_sightings_is_of_its_run_and_of_that_visit(page, own_serve
     until(page, lambda: playhead(page) > 8.9)
     page.get_by_role("link", name="Library").first.click()
     page.get_by_role("heading", name="Library").wait_for()
-    page.get_by_role("link", name="Tune", exact=True).first.click()
+    page.get_by_role("link", name="Review", exact=True).first.click()
     assert opened_at(page, second, 2) < 1
     choose_run(page, first)
     assert opened_at(page, first) < 1
@@ -232,10 +232,10 @@ def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
 
 def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
     first, second = two
-    go(page, own_server, f"/tune?run={first.run_id}")
+    go(page, own_server, f"/review?run={first.run_id}")
     wait_for_sightings(page)
     other = page.context.new_page()
-    other.goto(f"{own_server.url}/tune?run={second.run_id}")
+    other.goto(f"{own_server.url}/review?run={second.run_id}")
     wait_for_sightings(other, 2)
     set_slider(other, "enter_threshold", STRICT)
     wait_for_code(other, f"enter_threshold={STRICT}")
@@ -253,7 +253,7 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
 
 def test_back_and_forward_show_the_run_and_the_rule_of_the_address(page, own_server, two):
     first, second = two
-    go(page, own_server, f"/tune?run={first.run_id}")
+    go(page, own_server, f"/review?run={first.run_id}")
     wait_for_sightings(page)
     visited = []
 

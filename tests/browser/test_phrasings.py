@@ -118,7 +118,7 @@ def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path)
         r["phrase"]: str(r["auc"]) for r in found.rows
     }
     # What was chosen stays while another page is looked at.
-    page.get_by_role("link", name="Tune").first.click()
+    page.get_by_role("link", name="Review").first.click()
     page.locator(".lab").wait_for()
     page.get_by_role("link", name="Compare").first.click()
     page.locator("td[data-name=auc]").first.wait_for()

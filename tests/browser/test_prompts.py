@@ -1,4 +1,4 @@
-"""Prompts in a real Chromium: typed in Library, run, added on Tune, each with a rule of its own."""
+"""Prompts in a real Chromium: typed in Library, analysed, added in Review, each with its rule."""
 
 import re
 import shutil
@@ -79,13 +79,13 @@ def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
     page.keyboard.press("Enter")
     settled(page)
     page.get_by_role("button", name="Start", exact=True).click()
-    page.get_by_role("link", name="Tune").last.wait_for()
+    page.get_by_role("link", name="Review").last.wait_for()
     until(page, lambda: store.runs() and store.runs()[0]["state"] == "done", 120)
     before = lab.open_store(server.store).run(store.runs()[0]["run_id"])
     assert before.labels == ("cat", "dog")
     assert before.recipe["prompt_mode"] == "independent"
 
-    page.goto(f"{server.url}/tune?run={before.run_id}")
+    page.goto(f"{server.url}/review?run={before.run_id}")
     wait_for_sightings(page)
     open_popover(page, "+ prompt")
     type_chip(page, "Add prompts", "person")
@@ -124,7 +124,7 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
     until(page, lambda: chips(page) == words and page.url.count("&for=") == len(words))
     link = page.get_by_role("link", name="Analyse 1 clip")
     assert link.get_attribute("href").count("for=") == len(words)
-    follow(page, link, "/run")
+    follow(page, link, "/analyse")
     until(page, lambda: chips(page) == [*words, "nothing.mp4"], 40)
     until(page, lambda: page.url.count("&for=") == len(words))
     page.reload()
@@ -146,7 +146,7 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
         store=server.store,
         progress=False,
     )
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page)
     open_popover(page, "+ prompt")
     expect(page.get_by_text("other prompts need a new run")).to_be_visible()
@@ -180,7 +180,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     assert rows["yolo"]["environment"]["pass_id"] == rows["motion"]["environment"]["pass_id"]
     # From one to the other: each begins with the rule that its own detector declares, and keeps it.
     runs = {name: lab.open_store(server.store).run(row["run_id"]) for name, row in rows.items()}
-    page.goto(f"{server.url}/tune?run={runs['yolo'].run_id}")
+    page.goto(f"{server.url}/review?run={runs['yolo'].run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.77)
     wait_for_code(page, "enter_threshold=0.77")
@@ -203,7 +203,7 @@ def test_refused_prompts_stay_as_chips(weights, server, page, samples):
         samples / "nothing.mp4", detector="yolo-world", weights="yolov8s-world.pt", labels=["cat"],
         image_size=320, every_s=2.0, store=server.store, progress=False,
     )  # fmt: skip
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page)
     open_popover(page, "+ prompt")
     type_chip(page, "Add prompts", "chair", "zebra swimming")

@@ -104,9 +104,9 @@ def test_no_label_and_no_note_makes_a_page_or_the_report_fetch_anything(page, se
     run.store.write_entry(entry_id, notes=EVIL, conclusion=EVIL, tags=[EVIL], title=EVIL)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     page.get_by_text("evil.example").first.wait_for()
-    for address in ("measure", "experiments"):
+    for address in ("measure", "notebook"):
         page.goto(f"{server.url}/{address}")
         page.get_by_text("evil.example").first.wait_for()
         page.wait_for_timeout(1000)

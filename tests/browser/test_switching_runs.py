@@ -15,7 +15,7 @@ def test_a_slow_log_of_one_run_does_not_overwrite_that_of_the_next(page, server,
     )
     held = []
     page.route(f"**/api/runs/{slow.run_id}/overview*", lambda route: held.append(route))
-    page.goto(f"{server.url}/tune?run={slow.run_id}")
+    page.goto(f"{server.url}/review?run={slow.run_id}")
     until(page, lambda: held)
     pick(
         page,

@@ -14,11 +14,11 @@ TRIANGLE = [[0.2, 0.2], [0.8, 0.2], [0.5, 0.8]]
 
 @pytest.fixture
 def opened(page, server, analysed, samples, encode):
-    """The page Tune with a run of a clip with sound."""
+    """The page Review with a run of a clip with sound."""
     clip = encode("meowing.mp4", *SOUND, source=str(samples / "cat_comes_and_goes.mp4"))
     (run,) = analysed(server.store, (clip, CATS))
     server.run_id = run.run_id
-    page.goto(f"{server.url}/tune?run={run.run_id}")
+    page.goto(f"{server.url}/review?run={run.run_id}")
     wait_for_sightings(page, 2)
     until(page, lambda: view(page))
     return page

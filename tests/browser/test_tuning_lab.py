@@ -44,7 +44,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
         (float(r["start_s"]), float(r["end_s"]))
         for r in csv.DictReader((clips / "ground_truth.csv").open())
     ]
-    page.goto(f"{server.url}/tune")
+    page.goto(f"{server.url}/review")
     wait_for_sightings(page, 6)
     page.locator(LAB).focus()
     for number, (start, end) in enumerate(visits, 1):
@@ -90,10 +90,10 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_role("button", name="Sweep", exact=True).click()
     page.get_by_text("Click a point to load its rule").wait_for(timeout=90_000)
     page.locator(".js-plotly-plot .point").first.click(force=True)
-    page.get_by_role("button", name="Load this rule on Tune").wait_for()
+    page.get_by_role("button", name="Load this rule in Review").wait_for()
     page.get_by_role("tab", name="Advice").click()
     page.get_by_text("all footage is of one clip").wait_for()
-    page.get_by_role("button", name="Load the recommended rule on Tune").click()
+    page.get_by_role("button", name="Load the recommended rule in Review").click()
     wait_for_sightings(page, 6)
     wait_for(page, "f1", "1")
     open_popover(page, "Rules")
@@ -109,7 +109,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_text("Sightings of B").wait_for()
     page.get_by_text("Differences (", exact=False).filter(has_not_text="(0)").wait_for()
 
-    page.get_by_role("link", name="Experiments").first.click()
+    page.get_by_role("link", name="Notebook").first.click()
     page.get_by_text("3 of 3 entries").wait_for()
     page.get_by_role("button", name="Open entry").first.click()
     page.get_by_label("Conclusion").fill("Six visits, each found once.")
@@ -136,7 +136,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samp
     (run,) = analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
     found = run.find()
     store = Store(server.store)
-    page.goto(f"{server.url}/tune")
+    page.goto(f"{server.url}/review")
     wait_for_sightings(page, 2)
     page.get_by_role("button", name="Right", exact=True).first.click()
     wait_for(page, "annotations", "1")
@@ -168,7 +168,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samp
 
 def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples):
     analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
-    page.goto(f"{server.url}/tune")
+    page.goto(f"{server.url}/review")
     wait_for_sightings(page, 2)
     page.locator(LAB).focus()
     page.keyboard.press("h")

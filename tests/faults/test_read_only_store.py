@@ -78,7 +78,7 @@ def test_the_pages_show_it_with_one_line_about_what_cannot_be_done(made, mounted
     state.app_state.cache_clear()
     try:
         for name in PAGES:
-            page = show(name, **({"run": made.run_id} if name == "tune" else {}))
+            page = show(name, **({"run": made.run_id} if name == "review" else {}))
             assert not page.exception, name
             assert not page.error, name
             if name == "home":  # of the others, only the page itself is run here

@@ -77,7 +77,7 @@ export function openPage() {
     },
     addEventListener: () => {},
     location: {
-      pathname: "/tune",
+      pathname: "/review",
       search: "",
       loads: 0,
       reload() {

@@ -120,11 +120,11 @@ def test_the_token_is_sent_nowhere_that_the_allowed_address_points_to(
 
 @pytest.fixture
 def page(allowed, samples):
-    """The Run page over a store with a clip."""
+    """The page Analyse over a store with a clip."""
     desks.app_state.cache_clear()
     st.cache_data.clear()
     lab.open_store(allowed / "store").store.add_media(lab.probe(samples / "nothing.mp4"))
-    yield show("run")
+    yield show("analyse")
     desks.app_state().engine.close()
     desks.app_state.cache_clear()
 

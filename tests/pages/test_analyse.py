@@ -70,7 +70,7 @@ def test_a_job_that_ended_early_is_resumed_if_it_has_logged_something_and_else_t
 def page(store, samples):
     st.cache_data.clear()
     lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
-    return show("run")
+    return show("analyse")
 
 
 def press(page, label):
@@ -124,7 +124,7 @@ def test_words_win_over_a_detector_that_was_remembered(page):
     page = page.switch_page("pages/library.py").run()
     words = next(m for m in page.multiselect if m.label == "What to look for")
     words.set_value(["cat"]).run()
-    page = page.switch_page("pages/run.py").run()
+    page = page.switch_page("pages/analyse.py").run()
     assert detector_of(page).value == "automatic"
     assert any("yolo knows this" in c.value for c in page.caption)
 

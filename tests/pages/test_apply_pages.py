@@ -19,8 +19,8 @@ def runs(store):
 
 
 def tuning(run, rule):
-    """Tune on a run with a rule, as its address opens it."""
-    return show("tune", run=run.run_id, rule=rule_to_query(lab.Rule.coerce(rule)))
+    """Review on a run with a rule, as its address opens it."""
+    return show("review", run=run.run_id, rule=rule_to_query(lab.Rule.coerce(rule)))
 
 
 def press(page, key):
@@ -84,7 +84,7 @@ def test_going_through_the_clips_keeps_the_rule(runs):
 
 def test_a_new_session_opens_a_clip_with_the_rule_that_was_applied(runs):
     lab.apply(runs["a"].store, LOOSE, name="loose")
-    page = show("tune")
+    page = show("review")
     assert page.session_state["rule"] == lab.Rule.coerce(LOOSE)
     assert "Current rule: **loose**, shown here." in texts(page)
     page = tuning(runs["a"], STRICT)

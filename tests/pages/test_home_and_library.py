@@ -49,7 +49,7 @@ def test_a_new_session_goes_on_where_somebody_was(store, analysed, samples):
     page = show("home")
     assert "The newest run" in [h.value for h in page.header]
     rule = lab.Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.77}}})
-    show("tune", run=run.run_id, rule=rule_to_query(rule))
+    show("review", run=run.run_id, rule=rule_to_query(rule))
     page = show("home")
     assert "Continue" in [h.value for h in page.header]
     assert any("not saved, enter threshold 0.77" in text for text in texts(page))
@@ -74,12 +74,9 @@ def test_totals_failures_and_sites_are_shown(store, analysed, samples):
     assert any("1 clips" in text for text in texts(page))
 
 
-@pytest.mark.parametrize("address", ["home", "source"])
-def test_old_addresses_of_source_lead_to_the_library_with_what_they_asked_for(
-    store, samples, address
-):
+def test_an_address_of_the_first_page_with_clips_leads_to_the_library(store, samples):
     media_id = lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))["media_id"]
-    page = show(address, media=media_id, **{"for": "otter"})
+    page = show("home", media=media_id, **{"for": "otter"})
     assert page.title[0].value == "Library"
     assert page.session_state.chosen == [media_id]
     assert page.session_state.keep_prompts == ["otter"]

@@ -8,7 +8,7 @@ from lab.app.server import state as desks
 from lab.store.store import Store
 from tests.pages.test_pages import show
 
-PAGES = ["home", "library", "run", "tune", "compare", "sightings", "experiments"]
+PAGES = ["home", "library", "analyse", "review", "compare", "sightings", "notebook"]
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_many_chosen_clips_are_handed_over_and_marked_on_each_page_of_the_librar
     assert any("1–48 of 500" in m.value for m in page.markdown)
     buttons(page, "Next")[0].click().run()
     assert any("49–96 of 500" in m.value for m in page.markdown)
-    page = page.switch_page("pages/run.py").run()
+    page = page.switch_page("pages/analyse.py").run()
     assert not page.exception
     assert any("500 clips" in m.value and "497 more" in m.value for m in page.markdown)
 
@@ -127,20 +127,20 @@ def test_few_clips_have_neither_pager_nor_search(use):
     assert not buttons(page, "Next")
 
 
-def test_tune_offers_the_newest_runs_and_finds_others(use):
+def test_review_offers_the_newest_runs_and_finds_others(use):
     use(1000)
-    page = show("source")
+    page = show("library")
     page.query_params["run"] = "20260101-000003-made00"
-    page = page.switch_page("pages/tune.py").run()
-    assert page.selectbox(key="tune_pick").value == "20260101-000003-made00"
-    assert len(page.selectbox(key="tune_pick").options) == 51
-    page.text_input(key="tune_find").set_value("IMG_0042").run()
-    assert page.selectbox(key="tune_pick").value == "20260101-000003-made00"
-    page.selectbox(key="tune_pick").set_value("20260101-000421-made00").run()
+    page = page.switch_page("pages/review.py").run()
+    assert page.selectbox(key="review_pick").value == "20260101-000003-made00"
+    assert len(page.selectbox(key="review_pick").options) == 51
+    page.text_input(key="review_find").set_value("IMG_0042").run()
+    assert page.selectbox(key="review_pick").value == "20260101-000003-made00"
+    page.selectbox(key="review_pick").set_value("20260101-000421-made00").run()
     assert page.query_params["run"] == "20260101-000421-made00"
     assert not page.warning
-    page = show("tune")
-    assert page.selectbox(key="tune_pick").value == "20260101-000999-made00"
+    page = show("review")
+    assert page.selectbox(key="review_pick").value == "20260101-000999-made00"
 
 
 def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
@@ -148,8 +148,8 @@ def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
     log = studies[1000] / "logs" / "20260101-000999-made00"
     log.rename(log.with_name("away"))
     try:
-        page = show("tune")
-        assert page.selectbox(key="tune_pick").value == "20260101-000998-made00"
+        page = show("review")
+        assert page.selectbox(key="review_pick").value == "20260101-000998-made00"
         assert "score logs of 1 run(s) are missing" in page.warning[0].value
     finally:
         log.with_name("away").rename(log)
@@ -157,7 +157,7 @@ def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
 
 def test_the_notebook_is_turned_and_searched(use):
     use(1000)
-    page = show("experiments")
+    page = show("notebook")
     assert len(buttons(page, "Open entry")) == 20
     assert any("1,000 of 1,000 entries" in c.value for c in page.caption)
     next(t for t in page.text_input if t.label == "Search").set_value("IMG_0042").run()

@@ -11,7 +11,7 @@ from lab.app.server import state as desks
 from lab.tuning.audit import Audit
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["home", "library", "run", "tune", "measure", "compare", "sightings", "experiments"]
+PAGES = ["home", "library", "analyse", "review", "measure", "compare", "sightings", "notebook"]
 
 
 def show(name, **query):
@@ -57,7 +57,7 @@ def test_a_replaced_clip_is_said_and_looked_for_in_library(store, samples, tmp_p
     assert lab.open_store(store).store.media(media_id)["path"] == str(away)
 
 
-@pytest.mark.parametrize("name", ["tune", "measure", "compare", "experiments"])
+@pytest.mark.parametrize("name", ["review", "measure", "compare", "notebook"])
 @pytest.mark.parametrize("lost", ["samples-*.parquet", "manifest.json"])
 def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, samples, name, lost):
     clip = samples / "cat_then_person.mp4"
@@ -66,18 +66,18 @@ def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, sampl
     (file,) = run.store.log_folder(run.run_id).glob(lost)
     file.unlink()
     page = show(name)
-    if name == "experiments":
+    if name == "notebook":
         page.session_state["entry_open"] = entry
         page.run()
     assert not page.exception
     (said,) = page.error
     assert file.name in said.value.replace("\\", "")
     assert run.run_id in said.value.replace("\\", "")
-    if name == "tune" and lost != "manifest.json":
+    if name == "review" and lost != "manifest.json":
         next(b for b in page.button if b.label == "Analyse again").click().run()
         (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "resume"]
         assert job.finished.wait(60)
-        assert not show("tune").error
+        assert not show("review").error
 
 
 @pytest.mark.parametrize("which", [0, 1])
@@ -108,7 +108,7 @@ def test_a_store_of_a_newer_schema_is_one_line(store):
 
 def test_a_run_starts_from_the_page(store, samples):
     lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
-    page = show("run")
+    page = show("analyse")
     page.button[0].click().run()
     (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "analyze"]
     assert job.finished.wait(60)
@@ -184,7 +184,7 @@ def test_the_measure_page_shows_what_python_says(annotated):
 
 
 def test_what_is_written_in_the_notebook_is_kept(annotated):
-    page = show("experiments")
+    page = show("notebook")
     next(b for b in page.button if b.label == "Open entry").click().run()
     next(t for t in page.text_area if t.label == "Conclusion").set_value("Cats come twice.")
     next(t for t in page.text_input if t.label.startswith("Tags")).set_value("cats, samples, cats")

@@ -17,6 +17,7 @@ def show_pages() -> None:
         page_icon=str(Path(__file__).with_name("icon.svg")),
         layout="wide",
     )
+    st.logo(str(Path(__file__).with_name("logo.svg")), size="large")  # it leads home
     page = st.navigation(
         [
             st.Page(
@@ -24,16 +25,16 @@ def show_pages() -> None:
                 title="Sighting Lab",
                 icon=":material/home:",
                 default=True,
+                visibility="hidden",
             ),
             st.Page("pages/library.py", title="Library", icon=":material/video_library:"),
-            st.Page("pages/source.py", title="Source", visibility="hidden"),
-            st.Page("pages/run.py", title="Run", icon=":material/play_circle:"),
-            st.Page("pages/models.py", title="Models", icon=":material/deployed_code:"),
-            st.Page("pages/tune.py", title="Tune", icon=":material/tune:"),
+            st.Page("pages/analyse.py", title="Analyse", icon=":material/play_circle:"),
+            st.Page("pages/review.py", title="Review", icon=":material/movie:"),
             st.Page("pages/measure.py", title="Measure", icon=":material/monitoring:"),
             st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/sightings.py", title="Sightings", icon=":material/table_rows:"),
-            st.Page("pages/experiments.py", title="Experiments", icon=":material/science:"),
+            st.Page("pages/notebook.py", title="Notebook", icon=":material/science:"),
+            st.Page("pages/models.py", title="Models", icon=":material/settings:"),
         ],
         position="top",
     )

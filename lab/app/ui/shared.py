@@ -86,7 +86,7 @@ def note_damage(*runs: Run) -> None:
             key=f"again_{run.run_id}",
             disabled=run.run_id in busy,
             width="stretch",
-            help="What is missing, in the background; the Run page shows how far it is.",
+            help="What is missing, in the background; the page Analyse shows how far it is.",
         ):
             app_state.engine.submit(
                 "resume",

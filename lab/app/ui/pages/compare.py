@@ -111,7 +111,7 @@ def _side(
         **{r["name"]: r["rule"] for r in app_state.store.rules()},
     }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
-        saved = {"as on Tune": st.session_state.rule, **saved}
+        saved = {"as in Review": st.session_state.rule, **saved}
     first, second = st.columns(2)
     picked = first.selectbox(f"Rule {plain(name)}", list(saved), key=f"rule_{name}_{run.run_id}")
     labels = sorted(

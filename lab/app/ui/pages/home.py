@@ -121,7 +121,7 @@ def _follow_sample(app_state: AppState) -> None:
     if time.monotonic() - (job.ended or 0) > _NEWS_S:
         return  # it ended while the user was elsewhere
     run_id = job.result["runs"][0]["run_id"]
-    st.switch_page("pages/tune.py", query_params={"run": run_id})
+    st.switch_page("pages/review.py", query_params={"run": run_id})
 
 
 def _filled(app_state: AppState, totals: dict[str, Any]) -> None:

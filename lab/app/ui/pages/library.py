@@ -195,7 +195,7 @@ def _actions(
             st.rerun()
         # The link holds the whole state, so that it also works in another tab.
         st.page_link(
-            "pages/run.py",
+            "pages/analyse.py",
             label=f"**Analyse {clips_of(len(picked))}**",
             icon=":material/play_circle:",
             query_params=kept(picked),

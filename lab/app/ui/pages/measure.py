@@ -61,10 +61,10 @@ def measure() -> None:
 def _figures_tab(app_state: AppState, picked: Selection) -> None:
     if not picked.has_coverage:
         st.info(
-            f"None of these clips was watched for “{plain(picked.label)}”. Annotate on Tune: M "
+            f"None of these clips was watched for “{plain(picked.label)}”. Annotate in Review: M "
             "marks a start and an end, V records that the whole clip was watched."
         )
-        st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
+        st.page_link("pages/review.py", label="Go to Review", icon=":material/movie:")
     _figures(app_state, picked)
     annotation_files(app_state)
 

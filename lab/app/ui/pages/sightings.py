@@ -36,7 +36,7 @@ def stored_sightings() -> None:
     stored = store.count_sightings()
     if not stored:
         st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
-        st.page_link("pages/tune.py", label="Go to Tune", icon=":material/tune:")
+        st.page_link("pages/review.py", label="Go to Review", icon=":material/movie:")
         if store.count_runs():
             _effort_download(st)
         return
@@ -175,5 +175,5 @@ def _picture(app_state: AppState, row: dict[str, Any]) -> str | None:
 
 
 def _replay(row: dict[str, Any]) -> None:
-    """Open the moment on Tune, with the boxes and the rule that found it."""
+    """Open the moment in Review, with the boxes and the rule that found it."""
     go_to_moment(row["run_id"], Rule.from_dict(json.loads(row["rule"])), row["onset_s"])

@@ -117,7 +117,7 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     load_button(
         picked,
         found.found.rule,
-        "Load the best found on Tune" if found.is_kept else "Load the recommended rule on Tune",
+        "Load the best found in Review" if found.is_kept else "Load the recommended rule in Review",
         "load_recommended",
         {**split, "folds": folds},
     )

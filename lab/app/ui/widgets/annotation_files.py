@@ -189,7 +189,7 @@ def detections_from_elsewhere(app_state: AppState) -> None:
 
 def _show_import_result(found: Imported) -> None:
     if found.runs:
-        st.success(f"{len(found.runs)} run(s) imported; they are on Tune and Measure.")
+        st.success(f"{len(found.runs)} run(s) imported; they are in Review and Measure.")
     for note in found.notes[:20]:
         st.caption(plain(note))
     for name, why in [*found.failures.items()][:20]:

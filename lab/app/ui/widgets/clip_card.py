@@ -77,9 +77,9 @@ def _open_runs(media_id: str, runs: int) -> None:
     newest = here().store.runs(media_id=media_id, state="done", limit=1) if runs else []
     for run in newest:
         st.page_link(
-            "pages/tune.py",
+            "pages/review.py",
             label="Open its newest run",
-            icon=":material/tune:",
+            icon=":material/movie:",
             query_params={"run": run["run_id"]},
         )
 

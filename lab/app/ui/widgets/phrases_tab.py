@@ -38,7 +38,7 @@ def phrasings(app_state: AppState) -> None:
             "Every run here has only one label. Run a detector for two or more phrases, or add "
             "prompts to a run."
         )
-        st.page_link("pages/run.py", label="Go to Run", icon=":material/arrow_back:")
+        st.page_link("pages/analyse.py", label="Go to Analyse", icon=":material/arrow_back:")
         return
     strongest = by_peak(run)
     if len(strongest) < 2:
@@ -125,7 +125,7 @@ def _rule(app_state: AppState, place: Any, run: Run) -> Rule:
         **{r["name"]: r["rule"] for r in app_state.store.rules()},
     }
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
-        rules = {"as on Tune": st.session_state.rule, **rules}
+        rules = {"as in Review": st.session_state.rule, **rules}
     return rules[
         place.selectbox(
             "Rule", list(rules), key=f"keep_phrases_rule_{run.run_id}", persist_state="session"

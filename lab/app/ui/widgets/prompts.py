@@ -1,4 +1,4 @@
-"""Prompts as chips: in Library, on Run, and on Tune, where prompts are added to a run."""
+"""Prompts as chips: in Library, in Analyse, and in Review, where prompts are added to a run."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def _joint(run: Run) -> None:
             run.recipe["detector"],
         )
         state.like = {name: run.recipe.get(name) for name in ("every_s", "image_size", "weights")}
-        st.switch_page("pages/run.py")
+        st.switch_page("pages/analyse.py")
 
 
 def _start(app_state: AppState, run: Run, prompts: list[str], from_s: float | None) -> None:

@@ -1,4 +1,4 @@
-"""Questions for an annotator, from the queue and audits; they are answered on Tune in turn."""
+"""Questions for an annotator, from the queue and audits; they are answered in Review in turn."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
             "rules": [r.to_dict() for r in rules], "n": st.session_state.get("asked", 0),
         }  # fmt: skip
         _next(app_state)
-        st.switch_page("pages/tune.py")
+        st.switch_page("pages/review.py")
     st.dataframe(
         pd.DataFrame(
             [
@@ -147,7 +147,7 @@ def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
                 "n": st.session_state.get("asked", 0),
             }
             _next(app_state)
-            st.switch_page("pages/tune.py")
+            st.switch_page("pages/review.py")
         if watched:
             figures = audit_figures(app_state.truth.truth(), audit, picked.runs)
             _audit_table(figures)
@@ -170,7 +170,7 @@ def _audit_table(figures: dict[str, Any]) -> None:
 
 
 def current_ask(app_state: AppState, line: DeltaGenerator) -> dict[str, Any] | None:
-    """The question to show on Tune; the next one once the player reports an answer.
+    """The question to show in Review; the next one once the player reports an answer.
 
     line: where the button goes that ends the asking.
     """
@@ -207,7 +207,7 @@ def _next(app_state: AppState) -> dict[str, Any] | None:
         return None
     run_id, ask = made
     asking["ask"] = {**ask, "n": n}
-    st.session_state.tune_run = run_id
+    st.session_state.review_run = run_id
     forget_seek()
     return dict(asking["ask"])
 

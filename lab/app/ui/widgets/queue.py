@@ -154,7 +154,10 @@ def _actions(job: Job) -> None:
             st.rerun()
     if job.run_id:
         st.page_link(
-            "pages/tune.py", label="Tune", icon=":material/tune:", query_params={"run": job.run_id}
+            "pages/review.py",
+            label="Review",
+            icon=":material/movie:",
+            query_params={"run": job.run_id},
         )
 
 

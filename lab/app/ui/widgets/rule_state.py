@@ -1,4 +1,4 @@
-"""The rule of the Tune page: in the session, in the address, loaded from elsewhere."""
+"""The rule of the page Review: in the session, in the address, loaded from elsewhere."""
 
 from __future__ import annotations
 
@@ -87,21 +87,21 @@ def load_rule(rule: Rule) -> None:
 
 
 def go_to_clip(run_id: str, rule: Rule) -> None:
-    """Draw Tune again with another run and this rule."""
+    """Draw Review again with another run and this rule."""
     load_rule(rule)
     st.session_state.rule_run = run_id
-    st.session_state.tune_run = run_id
+    st.session_state.review_run = run_id
     st.rerun()
 
 
 def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
-    """Open Tune with a run and a rule, at pts_s seconds of media time (None: as it was)."""
+    """Open Review with a run and a rule, at pts_s seconds of media time (None: as it was)."""
     load_rule(rule)
     st.session_state.rule_run = run_id
     forget_seek()
     if pts_s is not None:
         st.session_state.seek = {"run_id": run_id, "t": pts_s, "n": uuid.uuid4().hex}
-    st.switch_page("pages/tune.py", query_params={"run": run_id})
+    st.switch_page("pages/review.py", query_params={"run": run_id})
 
 
 def current_seek(run_id: str) -> dict[str, Any] | None:

@@ -189,6 +189,6 @@ def _rule(app_state: AppState, place: Any, run_ids: set[str], key: str) -> tuple
     saved: dict[str, Rule] = {row["name"]: row["rule"] for row in app_state.store.rules()}
     options: dict[str, Rule | None] = {"default": None, **saved}
     if st.session_state.get("rule") is not None and st.session_state.get("rule_run") in run_ids:
-        options = {"as on Tune": st.session_state.rule, **options}
+        options = {"as in Review": st.session_state.rule, **options}
     name = place.selectbox("Rule", list(options), key=f"keep_{key}_rule", persist_state="session")
     return name, options[name]

@@ -95,9 +95,9 @@ def _place(
                 f"rule: {plain(_rule_name(app_state, rule))}"
             )
             st.page_link(
-                "pages/tune.py",
+                "pages/review.py",
                 label="**Continue**" if rule else "**Open**",
-                icon=":material/tune:",
+                icon=":material/movie:",
                 query_params=query,
             )
 
@@ -171,4 +171,4 @@ def queue(app_state: AppState) -> None:
             why = f": {plain(run['error'])}" if run["error"] else ""
             name = names.get(run["media_id"], run["run_id"])
             st.caption(f"{plain(name)} is {plain(run['state'])}{why}")
-    st.page_link("pages/run.py", label="Open the queue", icon=":material/play_circle:")
+    st.page_link("pages/analyse.py", label="Open the queue", icon=":material/play_circle:")

@@ -224,7 +224,7 @@ def _load(picked: Selection, swept: Sweep, position: int) -> None:
         f"merge gap {row['merge_gap_s']:g} s, "
         f"at least {row['min_duration_s']:g} s."
     )
-    load_button(picked, swept.rule(position), "Load this rule on Tune", f"load_{position}")
+    load_button(picked, swept.rule(position), "Load this rule in Review", f"load_{position}")
 
 
 def _rate(value: float | None) -> str:
@@ -234,13 +234,13 @@ def _rate(value: float | None) -> str:
 def load_button(
     picked: Selection, found: Rule, text: str, key: str, split: dict[str, Any] | None = None
 ) -> None:
-    """A button that loads a rule for this label on Tune; the other labels keep theirs.
+    """A button that loads a rule for this label in Review; the other labels keep theirs.
 
     split: how it was chosen, for the notebook's entry if it is saved unchanged.
     """
     if st.button(plain(text), key=key, type="primary"):
-        # The clip that was last open on Tune, if it is among these.
-        last = [r for r in picked.runs if r.run_id == st.session_state.get("tune_run")]
+        # The clip that was last open in Review, if it is among these.
+        last = [r for r in picked.runs if r.run_id == st.session_state.get("review_run")]
         run = (last or picked.covered or picked.runs)[0]
         rule = merged_rule(picked.rule, found, picked.label, len(run.labels) == 1)
         st.session_state.chosen_by = {"rule_hash": rule.rule_hash, "split": split}

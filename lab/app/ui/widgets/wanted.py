@@ -40,7 +40,7 @@ def looking_for() -> None:
         return
     if st.session_state.get(DETECTOR) not in (None, AUTOMATIC, *_BY_PHRASES):
         st.session_state[DETECTOR] = AUTOMATIC
-    st.caption("The Run page starts with " + ("this." if len(prompts) == 1 else "these."))
+    st.caption("The page Analyse starts with " + ("this." if len(prompts) == 1 else "these."))
 
 
 def decide(words: list[str], known: list[str] | None) -> Decision:

@@ -19,10 +19,10 @@ from lab.app.ui.widgets.group_bar import group_bar, say_saved
 from lab.app.ui.widgets.one_screen import one_screen
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
+from lab.app.ui.widgets.review_address import asked_by_address, show_address
 from lab.app.ui.widgets.rule_state import current_rule, current_seek, keep_place, load_rule
 from lab.app.ui.widgets.saving import save_button, save_sightings_button
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
-from lab.app.ui.widgets.tune_address import asked_by_address, show_address
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.formats.markdown import plain
@@ -45,26 +45,27 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
 
     line: where the choice goes. linked: by the address.
     """
-    state, asked = st.session_state, linked or st.session_state.get("tune_run")
+    state, asked = st.session_state, linked or st.session_state.get("review_run")
     runs, is_all = _newest(app_state, line)
     if not runs and is_all:
         return None
-    others = [i for i in {asked, state.get("tune_pick")} if i and i not in runs]
+    others = [i for i in {asked, state.get("review_pick")} if i and i not in runs]
     named = {} if is_all or not others else _with_logs(app_state, run_id=others)
     known = {**named, **runs}
     requested = asked if asked in known else None
     if asked and not requested:
         st.warning(f"There is no run {plain(repr(asked))} in this store; the newest is selected.")
     # A link names a run, a click picks one: the newer of the two wins.
-    if state.get("tune_pick") not in known or (requested and requested != state.get("tune_shown")):
-        state.tune_pick = requested or next(iter(runs), None) or next(iter(known))
-    if state.tune_pick in named:
-        runs = {state.tune_pick: named[state.tune_pick], **runs}
+    is_newer = requested and requested != state.get("review_shown")
+    if is_newer or state.get("review_pick") not in known:
+        state.review_pick = requested or next(iter(runs), None) or next(iter(known))
+    if state.review_pick in named:
+        runs = {state.review_pick: named[state.review_pick], **runs}
     media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
     picked = line.selectbox(
         "Run",
         list(runs),
-        key="tune_pick",
+        key="review_pick",
         label_visibility="collapsed",
         format_func=lambda i: (
             f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
@@ -74,7 +75,7 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
     app_state.expect(picked, runs[picked]["state"])
     if requested and picked != requested:
         st.session_state.pop("rule", None)
-    state.tune_run = state.tune_shown = picked
+    state.review_run = state.review_shown = picked
     return picked
 
 
@@ -87,7 +88,7 @@ def _newest(app_state: AppState, line: DeltaGenerator) -> tuple[dict[str, dict[s
         return runs, True
     text = line.text_input(
         "Find run",
-        key="tune_find",
+        key="review_find",
         persist_state="session",
         placeholder="Clip, site, detector, labels",
         help=f"The list offers the newest {MOST} that fit.",
@@ -246,7 +247,7 @@ def _rules(app_state: AppState, run: Run, rule: Rule) -> None:
         split = by.get("split") if by.get("rule_hash") == rule.rule_hash else None
         truth = app_state.truth.truth_of(run.media["media_id"])
         save_rule_entry(run, rule, name, truth, split=split)
-        st.toast(f"Rule {plain(repr(name))} saved, with an entry under Experiments.")
+        st.toast(f"Rule {plain(repr(name))} saved, with an entry in Notebook.")
     saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
     if not saved:
         return
@@ -304,7 +305,7 @@ def other_analyses(app_state: AppState, run: Run) -> None:
     )
     if picked != run.run_id:
         st.session_state.pop("rule", None)  # of the other detector
-        st.session_state.tune_run = picked
+        st.session_state.review_run = picked
         st.rerun()
 
 
@@ -321,7 +322,7 @@ def about_run(app_state: AppState, run: Run, rule: Rule | None) -> None:
             gate_line(app_state, run, rule)
 
 
-def tune() -> None:
+def review() -> None:
     """The whole page: a line of controls, what is wrong, and the player."""
     one_screen()
     app_state = here()

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from lab.app.ui.pages.experiments import notebook
+from lab.app.ui.pages.notebook import notebook
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
-st.title("Experiments")
+st.title("Notebook")
 try:
     notebook()
 except LabError as error:

@@ -1,4 +1,4 @@
-"""The address of the Tune page: what it asks for, and what the page writes into it."""
+"""The address of the page Review: what it asks for, and what the page writes into it."""
 
 from __future__ import annotations
 

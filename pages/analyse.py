@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from lab.app.ui.pages.run import analyse
+from lab.app.ui.pages.analyse import analyse
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
-st.title("Run")
+st.title("Analyse")
 try:
     analyse()
 except LabError as error:

@@ -1,4 +1,4 @@
-"""The Experiments page: the lab notebook."""
+"""The page Notebook: the lab notebook."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Tune the rule while watching. No model runs here."""
+"""Watch a run, tune the rule, annotate. No model runs here."""
 
 import streamlit as st
 
-from lab.app.ui.pages.tune import tune
+from lab.app.ui.pages.review import review
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
 try:
-    tune()
+    review()
 except LabError as error:
     st.error(plain(error))

@@ -1,0 +1,19 @@
+"""Old addresses of pages lead to the new ones, so that bookmarks and sent links keep working."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+MOVED = {"source": "library", "run": "analyse", "tune": "review", "experiments": "notebook"}
+
+
+def moved_pages() -> list[Route]:
+    """A redirect for each old address; what the address asks for is kept."""
+
+    async def lead_on(request: Request) -> Response:
+        asked = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(MOVED[request.url.path.strip("/").rsplit("/", 1)[-1]] + asked, 308)
+
+    return [Route(f"/{old}", lead_on) for old in MOVED]

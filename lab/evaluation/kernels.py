@@ -14,6 +14,32 @@ _jit = njit(cache=True, nogil=True)
 
 
 @_jit
+def first_ending_from(spans, at_us):  # type: ignore[no-untyped-def]
+    """The first of sorted disjoint spans that ends at a time or later."""
+    low, high = 0, len(spans)
+    while low < high:
+        middle = (low + high) // 2
+        if spans[middle, 1] < at_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_jit
+def count_begun(spans, at_us):  # type: ignore[no-untyped-def]
+    """How many of sorted disjoint spans begin at a time or earlier."""
+    low, high = 0, len(spans)
+    while low < high:
+        middle = (low + high) // 2
+        if spans[middle, 0] <= at_us:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@_jit
 def clip_edges(edges, covered):  # type: ignore[no-untyped-def]
     """The segments of sightings inside covered stretches, and where each comes from.
 

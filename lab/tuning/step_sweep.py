@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from lab.evaluation.kernels import chain, clip_edges, count_matches
+from lab.evaluation.kernels import chain, clip_edges, count_begun, count_matches, first_ending_from
 
 MAX_WINDOW = 62  # samples: their bits are one state
 
@@ -73,32 +73,6 @@ def _edges(states, low, high, full, around_us):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _first_from(spans, at_us):  # type: ignore[no-untyped-def]
-    """The first of sorted disjoint spans that ends at a time or later."""
-    low, high = 0, len(spans)
-    while low < high:
-        middle = (low + high) // 2
-        if spans[middle, 1] < at_us:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@_jit
-def _until(spans, at_us):  # type: ignore[no-untyped-def]
-    """How many of sorted disjoint spans begin at a time or earlier."""
-    low, high = 0, len(spans)
-    while low < high:
-        middle = (low + high) // 2
-        if spans[middle, 0] <= at_us:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@_jit
 def _count(  # type: ignore[no-untyped-def]
     states, low, high, room, around_us, gap_us, min_us, covered, present, counted, reach,
     convention, mode, tiou, collar_us, share,
@@ -114,9 +88,9 @@ def _count(  # type: ignore[no-untyped-def]
             else:
                 kept[i, 2] = kept[i, 3]
     begin, end = around_us[max(0, low - room)], around_us[high + 2]
-    watched = covered[_first_from(covered, begin) : _until(covered, end)]
+    watched = covered[first_ending_from(covered, begin) : count_begun(covered, end)]
     segments, _ = clip_edges(kept, watched)
-    a, b = _first_from(present, begin - reach), _until(present, end + reach)
+    a, b = first_ending_from(present, begin - reach), count_begun(present, end + reach)
     tp, fp, _ = count_matches(segments, present[a:b], counted[a:b], mode, tiou, collar_us, share)
     return tp, fp
 
@@ -146,8 +120,8 @@ def _surroundings(states, low, high, room, around_us, gap_us, present, reach):  
                 grown = True
             i += 1
         # An annotation that reaches into it lies in it, with a sample on both sides.
-        a = _first_from(present, around_us[max(0, low - room - 1)] - reach)
-        b = _until(present, around_us[min(n + 1, high + 3)] + reach)
+        a = first_ending_from(present, around_us[max(0, low - room - 1)] - reach)
+        b = count_begun(present, around_us[min(n + 1, high + 3)] + reach)
         if a < b:
             while low > 0 and around_us[low] >= present[a, 0] - reach:
                 low -= 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numba import njit
 
-from lab.evaluation.kernels import fits, meets
+from lab.evaluation.kernels import first_ending_from, fits, meets
 from lab.evaluation.matching import Matching
 
 if TYPE_CHECKING:
@@ -67,19 +67,6 @@ def _edge(around_us, a, b, convention):  # type: ignore[no-untyped-def]
 
 
 @_jit
-def _first_ending_from(spans, at_us):  # type: ignore[no-untyped-def]
-    """The first of sorted disjoint spans that ends at a time or later."""
-    low, high = 0, len(spans)
-    while low < high:
-        middle = (low + high) // 2
-        if spans[middle, 1] < at_us:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@_jit
 def _candidates(edge, present, counted, reach, which, used, mode, tiou, collar_us, share):  # type: ignore[no-untyped-def]
     """Append the annotations that a segment may stand for to `which` (grown where it is full).
 
@@ -87,7 +74,7 @@ def _candidates(edge, present, counted, reach, which, used, mode, tiou, collar_u
     `lab.evaluation.kernels.uncounted`).
     """
     begun, touches_counted, touches_uncounted = used, False, False
-    j = _first_ending_from(present, edge[0] - reach)
+    j = first_ending_from(present, edge[0] - reach)
     while j < len(present) and present[j, 0] <= edge[3] + reach:
         touching = meets(edge, present[j, 0], present[j, 1])
         if not counted[j]:
@@ -210,7 +197,7 @@ def _counts_at_each_score(  # type: ignore[no-untyped-def]
             if head[root] >= 0:
                 continue
             whole = _edge(around_us, low[root], high[root], convention)
-            c = _first_ending_from(covered, whole[1])
+            c = first_ending_from(covered, whole[1])
             while c < len(covered) and covered[c, 0] <= whole[2]:
                 edge = np.minimum(np.maximum(whole, covered[c, 0]), covered[c, 1])
                 c += 1

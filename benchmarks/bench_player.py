@@ -59,14 +59,14 @@ def make_clip(folder: Path, seconds: int) -> Path:
     return clip
 
 
-def make_run(folder: Path, samples: int, boxes: int) -> str:
+def make_run(folder: Path, samples: int, boxes: int, every_s: float = EVERY_S) -> str:
     from lab.detection import Detections
     from lab.formats.detections.write_run import Sample, write_run
     from lab.store.store import Store
     from lab.video.probe import probe
 
     dice = np.random.default_rng(0)
-    media = probe(make_clip(folder, round(samples * EVERY_S)))
+    media = probe(make_clip(folder, round(samples * every_s)))
     counts = dice.multinomial(boxes, np.full(samples, 1 / samples))
     level = np.clip(np.cumsum(dice.normal(0, 0.02, samples)) % 1.6 - 0.4, 0.05, 0.95)
     made = []
@@ -78,17 +78,17 @@ def make_run(folder: Path, samples: int, boxes: int) -> str:
         detections = Detections(
             labels, confidence.astype(np.float32), np.hstack([corner, corner + 25])
         )
-        made.append(Sample(i, round(i * EVERY_S * 1e6), detections))
+        made.append(Sample(i, round(i * every_s * 1e6), detections))
     recipe = {"detector": "made", "labels": list(LABELS), "score_floor": 0.05}
-    run = write_run(Store(folder / "store"), media, recipe, made, every_s=EVERY_S, threshold=0.4)
+    run = write_run(Store(folder / "store"), media, recipe, made, every_s=every_s, threshold=0.4)
     return run.run_id
 
 
-def start_app(root: Path, folder: Path):
+def start_app(root: Path, folder: Path, clips: Path | None = None):
     from tests.browser import server
 
     server.ROOT = root  # whose checkout it serves
-    return server.Server(folder, [folder])
+    return server.Server(folder, [clips or folder])
 
 
 def measure(root: Path, folder: Path, run_id: str) -> dict[str, float]:

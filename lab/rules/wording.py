@@ -9,14 +9,19 @@ from lab.rules.parameters import RuleParameter
 from lab.rules.rule import LabelRule, rule_parameters
 
 
-def setting_in_words(name: str, value: Any) -> str:
+def setting_in_words(name: str, value: Any, *, exact: bool = False) -> str:
     """One setting with its value, such as `Exit below 0.19` or `Enter after 3 samples`.
+
+    exact: with all digits of a score or a time, where fewer would decide otherwise.
 
     Raises KeyError for a setting that no rule has.
     """
     declared = rule_parameters()[name]
     title = declared.title.removesuffix(", s").replace("…", "")
-    return f"{title[:1].upper()}{title[1:]} {value_in_words(declared, value)}"
+    said = value_in_words(declared, value)
+    if exact and declared.kind in ("score", "seconds"):
+        said = f"{declared.in_words(value)} {declared.unit}".strip()
+    return f"{title[:1].upper()}{title[1:]} {said}"
 
 
 def changes_in_words(settings: Mapping[str, Any]) -> str:

@@ -68,6 +68,14 @@ def choose_sample(page, server, name):
     page.get_by_text("1 selected").wait_for()
 
 
+def seconds_of(text) -> float:
+    """Media time as a page shows it, such as 1:05.20, in seconds."""
+    value = 0.0
+    for part in text.split(":"):
+        value = 60 * value + float(part)
+    return value
+
+
 def sightings_shown(page) -> int:
     return int(page.locator(LAB).get_attribute("data-sightings") or -1)
 

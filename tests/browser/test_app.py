@@ -146,7 +146,7 @@ def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, analysed
     page.keyboard.press("]")
     page.wait_for_timeout(600)
     assert page.locator("canvas.overlay").get_attribute("data-boxes") == "1"
-    assert "2.40 s" in page.locator(".time").inner_text()
+    assert "0:02.40" in page.locator(".time").inner_text()
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(600)
     assert page.locator("canvas.overlay").get_attribute("data-boxes") == "0"

@@ -15,6 +15,7 @@ from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
     pick,
+    seconds_of,
     set_slider,
     settled,
     until,
@@ -225,7 +226,7 @@ def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
     page.get_by_role("button", name="Ask me").click()
     question = page.locator(".question")
     question.wait_for()
-    (start_s,) = map(float, re.findall(r"([\d.]+) s? ?to", question.inner_text())[:1])
+    start_s = seconds_of(re.search(r"([\d:.]+) to", question.inner_text())[1])
     page.wait_for_timeout(1000)
     assert abs(playhead(page) - start_s) < 1
 

@@ -136,7 +136,7 @@ test("the tracks have one for each phrase, and a strip for annotations", async (
   const { canvas } = phrases.tracks;
   assert.deepEqual([canvas.dataset.tracks, canvas.dataset.truth], [2, 1]);
   phrases.seek(1);
-  assert.equal(canvas.getAttribute("aria-valuetext"), "1.00 s");
+  assert.equal(canvas.getAttribute("aria-valuetext"), "0:01.00");
   canvas.onpointerdown({ clientX: 50, pointerId: 1 });
   assert.equal(phrases.player.target_s, 6);
 });
@@ -187,7 +187,7 @@ test("the source of the figures is said", () => {
 test("moments are listed with the phrases that are farthest apart", async () => {
   const phrases = await openPhrases();
   const [first] = phrases.moments.children;
-  assert.equal(first.textContent, "6.00 s · 0.50 apartdog 0.70 · cat 0.20");
+  assert.equal(first.textContent, "0:06.00 · 0.50 apartdog 0.70 · cat 0.20");
   first.onclick();
   assert.equal(phrases.player.target_s, 6);
 });

@@ -17,11 +17,11 @@ test("a sighting is its times, its peak and its alert", () => {
   const sighting = makeSighting("cat", 1, 63.5, changes);
   assert.deepEqual(sightingTexts(sighting), [
     "cat",
-    "1.00 s",
+    "0:01.00",
     "1:03.50",
     "1:02.50",
     "0.88",
-    "1.20 s",
+    "0:01.20",
     3,
   ]);
 });
@@ -29,7 +29,7 @@ test("a sighting is its times, its peak and its alert", () => {
 test("a sighting that the clip or the run cuts has limits for times", () => {
   const cut = { censored_left: true, censored_right: true, alert_s: null };
   const texts = sightingTexts(makeSighting("cat", 0, 5, cut));
-  assert.deepEqual(texts.slice(1, 3), ["≤ 0.00 s", "≥ 5.00 s"]);
+  assert.deepEqual(texts.slice(1, 3), ["≤ 0:00.00", "≥ 0:05.00"]);
   assert.equal(texts[5], "silenced");
 });
 

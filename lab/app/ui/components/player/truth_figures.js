@@ -1,6 +1,6 @@
 // The figures of the rule against the annotations.
 import { element, figureElement, note, tableHead } from "./elements.js";
-import { rate, seconds } from "./formatting.js";
+import { mediaTime, rate, seconds } from "./formatting.js";
 
 const KINDS = {
   missed: "missed",
@@ -88,7 +88,7 @@ export class TruthFigures {
     const isNamed = Object.keys(labels).length > 1;
     const links = moments.map((moment) => {
       const { kind, start_s, label, text: title } = moment;
-      const text = `${KINDS[kind]} ${seconds(start_s)}${isNamed ? ` ${label}` : ""}`;
+      const text = `${KINDS[kind]} ${mediaTime(start_s)}${isNamed ? ` ${label}` : ""}`;
       const link = element("button", { className: "chip", title, textContent: text });
       link.dataset.kind = kind;
       link.onclick = () => this.stage.goTo(start_s);

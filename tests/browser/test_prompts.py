@@ -186,7 +186,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     wait_for_code(page, "enter_threshold=0.77")
     pick(
         page,
-        page.get_by_label("Analyses of this pass").first,
+        page.get_by_label("Runs of this pass").first,
         page.get_by_role("option", name="motion"),
     )
     wait_for(page, "rule-hash", runs["motion"].default_rule.rule_hash)

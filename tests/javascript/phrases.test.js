@@ -166,7 +166,7 @@ test("the table has the figures, their intervals, and a star for the best", asyn
     cells.map((cell) => cell.textContent),
     [
       ...["cat", "0.91", "1:05.00", "2", "3.50 s", "12.5 %"],
-      ...["–", "0.10", "0.990.90–1.00", "–", "1.00", "0.50"],
+      ...["–", "0.10", "0.99 [0.90, 1.00]", "–", "1.00", "0.50"],
     ],
   );
   assert.deepEqual(

@@ -106,7 +106,7 @@ test("the table marks the sighting at the playhead", async () => {
 
 test("an empty table says why", async () => {
   await answer(makeAnswer([]));
-  assert.match(part(".rows").textContent, /No sighting with these settings/);
+  assert.match(part(".rows").textContent, /No sighting with this rule/);
 });
 
 test("why is asked for the playhead when it rests, and not while playing", async () => {
@@ -172,7 +172,7 @@ test("figures against the annotations have intervals, signs and reasons", async 
     "3",
     "1",
     "0 (2 below resolution)",
-    "0.75 0.20–0.99",
+    "0.75 [0.20, 0.99]",
     "–",
     "–",
     "–",
@@ -188,6 +188,23 @@ test("figures against the annotations have intervals, signs and reasons", async 
   const rates = part(".rates").children.map((figure) => figure.textContent);
   assert.deepEqual(rates, ["0.75 precision [0.20, 0.99]", "– recall", "100 % watched"]);
   assert.equal(part(".rates").children[1].title, "no stretch was watched for it");
+});
+
+test("without annotations nothing is watched, and what to do is said", async () => {
+  await answer(makeAnswer([], { truth: null }));
+  assert.match(part(".rates").textContent, /^0 % watched ?Annotate and mark what you watched/);
+});
+
+test("each figure against the annotations says what it is", async () => {
+  const labels = { cat: FIGURE };
+  const truth = { overall: FIGURE, labels, macro: {}, notes: [], moments: [] };
+  await answer(makeAnswer([], { truth }));
+  const heads = part(".truth").querySelectorAll("th");
+  assert.deepEqual(
+    heads.filter(({ title }) => !title).map(({ textContent }) => textContent),
+    ["Against the annotations"],
+  );
+  assert.match(part(".rates").children[0].title, /the share that is right; .* 95 % interval/);
 });
 
 test("watched is the share of the clip, over all labels", () => {

@@ -7,6 +7,7 @@ import pytest
 import lab
 from lab.app.ui.widgets import saving
 from lab.app.ui.widgets.rule_state import rule_to_query
+from lab.media_time import media_time
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
 from tests.pages.test_pages import show
@@ -96,7 +97,7 @@ def test_a_rule_that_fits_no_clip_is_refused_in_the_dialog(runs):
     page = tuning(runs["a"], STRICT)
     page.session_state["rule"] = lab.Rule.coerce(lab.Debounce(enter_threshold=0.01))
     press(page, "group_apply")
-    assert any("score\\_floor" in e.value for e in page.error)
+    assert any("score floor" in e.value for e in page.error)
     assert runs["a"].store.current_rules() == {}
 
 
@@ -141,6 +142,20 @@ def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
     lab.undo_apply(kept)
     page.selectbox(key="filter_rules").set_value("current").run()
     assert "3 of 3 sightings" in page.markdown[0].value
+
+
+def test_sightings_writes_times_as_the_player_does(runs):
+    runs["b"].save_sightings(STRICT)
+    page = show("sightings")
+    table = page.dataframe[0].value
+    first = runs["b"].find(STRICT)[0]
+    assert table["onset_s"][0] == media_time(first.onset_us)
+    assert set(table["close_reason"]) <= {"exit", "end of the clip"}
+    times = page.select_slider[0]
+    assert times.options[:2] == ["0:00.00", "0:00.10"]
+    last_us = runs["b"].find(STRICT)[-1].offset_us
+    times.set_range(first.offset_us + 100_000, last_us + 100_000).run()
+    assert "1 of 2 sightings" in page.markdown[0].value
 
 
 def test_a_store_without_current_rules_shows_all_that_was_saved(runs):

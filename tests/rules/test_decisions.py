@@ -76,7 +76,7 @@ def test_unknown_labels_and_low_thresholds_are_refused(tmp_path):
     run = make_run(tmp_path, [0.9] * 10, every_s=1.0)
     with pytest.raises(lab.SettingError, match="no label"):
         run.decisions("y", dataclasses.replace(Rule(), only=("y",)))
-    with pytest.raises(lab.SettingError, match="score_floor"):
+    with pytest.raises(lab.SettingError, match="score floor"):
         run.decisions("x", Debounce(enter_threshold=0.01))
 
 

@@ -16,7 +16,7 @@ from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
 from lab.app.ui.widgets.review_address import asked_by_address, show_address
 from lab.app.ui.widgets.rule_state import current_rule, keep_place
-from lab.app.ui.widgets.run_choice import choose_run, other_analyses
+from lab.app.ui.widgets.run_choice import choose_run, other_runs
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -49,7 +49,7 @@ def review() -> None:
         return
     run = app_state.run(run_id)
     with line:
-        other_analyses(app_state, run)
+        other_runs(app_state, run)
     if run.error:
         st.error(f"This run is {plain(run.state)}: {plain(run.error)}")
     note_damage(run)

@@ -108,8 +108,8 @@ def _few(labels: list[str]) -> str:
     return ", ".join(labels) if len(labels) <= 3 else f"{len(labels)} labels"
 
 
-def other_analyses(app_state: AppState, run: Run) -> None:
-    """A choice between the runs of the same pass over the clip."""
+def other_runs(app_state: AppState, run: Run) -> None:
+    """A choice between the runs of the same pass over the clip, by their analyses."""
     if run.pass_id is None:
         return
     rows = app_state.store.runs(pass_id=run.pass_id, order="oldest")
@@ -117,7 +117,7 @@ def other_analyses(app_state: AppState, run: Run) -> None:
     if len(names) < 2:
         return
     picked = st.selectbox(
-        "Analyses of this pass",
+        "Runs of this pass",
         list(names),
         index=list(names).index(run.run_id),
         format_func=names.__getitem__,

@@ -68,8 +68,8 @@ function figureCell(row, name, show, isBest) {
   cell.append(show(row[name]));
   const limits = row[`${name}_interval`];
   if (!limits) return cell;
-  const interval = limits.map((limit) => limit.toFixed(2)).join("–");
-  cell.append(element("small", { textContent: interval }));
+  const interval = limits.map((limit) => limit.toFixed(2)).join(", ");
+  cell.append(element("small", { textContent: ` [${interval}]` }));
   return cell;
 }
 

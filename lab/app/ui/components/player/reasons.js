@@ -5,6 +5,8 @@ import { LANE_PX } from "./lanes.js";
 
 const WHY_PX = 19; // the height of the line
 const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
+// States of the server, in the words of the settings.
+const STATES = { leaving: "exiting" };
 const DECISIONS = {
   opened: "opened",
   not_opened: "not opened",
@@ -73,7 +75,7 @@ export class Reasons {
       return;
     }
     const { state, reason, pts_s: sample_s } = answer.body;
-    const text = `Why, ${shortened(asked.label)} at ${mediaTime(sample_s ?? pts_s)}: ${state}. `;
+    const text = `Why, ${shortened(asked.label)} at ${mediaTime(sample_s ?? pts_s)}: ${STATES[state] || state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);
     this.why.title = text + reason;
     this.placeWhy(asked.label, sample_s ?? pts_s);

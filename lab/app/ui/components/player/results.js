@@ -13,20 +13,20 @@ const COLUMNS = [
   ["Onset", "onset"],
   ["Offset", "wide"],
   ["Duration", "duration"],
-  ["Peak", "peak"],
+  ["Peak score", "peak"],
   ["Alert", "wide"],
   ["Most at once", "most"],
-  ["End", "wide"],
+  ["Ended by", "wide"],
   ["Right?", "judge"],
 ];
 const ENDS = {
-  exit: "left",
-  end: "still there at the end",
-  cancelled: "run was cancelled",
+  exit: "exit",
+  end: "end of the clip",
+  cancelled: "run cancelled",
   error: "run failed",
 };
 const NO_SIGHTING =
-  "No sighting with these settings. Lower “Enter at”, or require fewer samples in “Enter after”; " +
+  "No sighting with this rule. Lower “Enter at”, or require fewer samples in “Enter after”; " +
   "“Weak boxes” shows detections below the threshold.";
 
 export class Results {

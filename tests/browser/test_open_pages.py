@@ -10,17 +10,17 @@ import pytest
 from playwright.sync_api import expect
 
 import lab
-from lab.app.ui.widgets.rule_state import rule_from_query
 from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
     pick,
+    rule_of,
     seconds_of,
     set_slider,
     settled,
     until,
     wait_for,
-    wait_for_code,
+    wait_for_setting,
     wait_for_sightings,
 )
 from tests.browser.server import ROOT, Server
@@ -81,10 +81,6 @@ def run_of(page):
     return re.search(r"run=([^&]+)", page.url)[1]
 
 
-def rule_of(page):
-    return rule_from_query(re.search(r"rule=([^&]+)", page.url)[1])
-
-
 def enter_at(page):
     return float(page.get_by_label("Enter at, value").input_value())
 
@@ -98,7 +94,7 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     go(page, own_server, f"/review?run={first.run_id}")
     before = wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     own_server.stop(signal.SIGKILL)
     # Moved while the app is away: nothing of the rule before is left.
     set_slider(page, "enter_threshold", 0.99)
@@ -131,7 +127,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
     go(page, own_server, f"/review?run={first.run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     own_server.stop()
     (own_server.store / "browser_secret").unlink()
     own_server.start()
@@ -239,9 +235,9 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
     other.goto(f"{own_server.url}/review?run={second.run_id}")
     wait_for_sightings(other, 2)
     set_slider(other, "enter_threshold", STRICT)
-    wait_for_code(other, f"enter_threshold={STRICT}")
+    wait_for_setting(other, "enter_threshold", STRICT)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     for tab, run, value in ((page, first, 0.6), (other, second, STRICT)):
         save(tab).click()
         tab.get_by_text(SAVED).wait_for()

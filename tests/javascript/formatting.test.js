@@ -3,7 +3,8 @@ import { test } from "node:test";
 
 import { component } from "./components.js";
 
-const { counted, mediaTime, rate, seconds, ticks, wallTime } = await component("player/formatting.js");
+const formatting = await component("player/formatting.js");
+const { counted, mediaTime, rate, seconds, ticks, wallTime } = formatting;
 
 test("lengths below a minute are seconds, others minutes and seconds", () => {
   assert.equal(seconds(0), "0.00 s");

@@ -15,6 +15,7 @@ import { jsonPost } from "./requests.js";
 import { Results } from "./results.js";
 import { RulePanel } from "./rule_panel.js";
 import { RuleSteps } from "./rule_steps.js";
+import { Snippets } from "./snippets.js";
 import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
@@ -51,6 +52,7 @@ export class Player {
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
     this.reasons = new Reasons(model, stage, this.timeline, this.drawer, root);
+    this.snippets = new Snippets(model, this.drawer, root);
     this.keyboard = new Keyboard(this);
     this.listen();
     root.focus({ preventScroll: true });

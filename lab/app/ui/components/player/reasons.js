@@ -75,7 +75,8 @@ export class Reasons {
       return;
     }
     const { state, reason, pts_s: sample_s } = answer.body;
-    const text = `Why, ${shortened(asked.label)} at ${mediaTime(sample_s ?? pts_s)}: ${STATES[state] || state}. `;
+    const at = `${shortened(asked.label)} at ${mediaTime(sample_s ?? pts_s)}`;
+    const text = `Why, ${at}: ${STATES[state] || state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);
     this.why.title = text + reason;
     this.placeWhy(asked.label, sample_s ?? pts_s);

@@ -115,7 +115,7 @@ export function watchedPercent(labels, whole_s) {
 }
 
 function watchedFigure(percent) {
-  const title = "Of the clip, for the labels of the figures: elsewhere nobody knows what was missed";
+  const title = "Of the clip, for these labels: elsewhere nobody knows what was missed";
   return Object.assign(figureElement(`${percent} %`, "watched"), { title });
 }
 

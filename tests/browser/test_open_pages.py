@@ -92,12 +92,12 @@ def playhead(page):
 def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")
-    before = wait_for_sightings(page)
+    wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
     wait_for_setting(page, "enter_threshold", 0.6)
     own_server.stop(signal.SIGKILL)
     # Moved while the app is away: nothing of the rule before is left.
-    set_slider(page, "enter_threshold", 0.99)
+    set_slider(page, "enter_threshold", STRICT)
     said = page.locator(".message")
     expect(said).to_contain_text("The app does not answer")
     assert page.locator(LAB).get_attribute("data-sightings") is None
@@ -105,10 +105,10 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     assert not page.locator("tr.sighting").count()
     own_server.start()
     expect(said).to_be_hidden()
-    # The rule that the address has kept, and that the app knows.
-    wait_for_sightings(page, before)
-    settled(page)
-    assert (run_of(page), enter_at(page)) == (first.run_id, 0.6)
+    # The rule is as it was moved, and the app knows it.
+    wait_for_setting(page, "enter_threshold", STRICT)
+    assert (run_of(page), enter_at(page)) == (first.run_id, STRICT)
+    wait_for(page, "rule-hash", rule_of(page).rule_hash)
     expect(save(page)).to_be_enabled()
     choose_run(page, second)
     until(page, lambda: run_of(page) == second.run_id)

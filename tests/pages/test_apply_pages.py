@@ -5,7 +5,6 @@ import json
 import pytest
 
 import lab
-from lab.app.ui.widgets import saving
 from lab.app.ui.widgets.rule_state import rule_to_query
 from lab.media_time import media_time
 from lab.store.store import Store
@@ -110,17 +109,6 @@ def test_what_was_left_out_or_analysed_since_is_said(runs, store):
     assert "1 clip analysed since, apply it again" in texts(page)
     press(page, "group_apply")
     assert "Left out: a.mp4" in texts(page)
-
-
-def test_saving_one_clip_beside_the_current_rule_says_where_it_is(runs, monkeypatch):
-    # As a browser's player reports it once its figures have come.
-    monkeypatch.setattr(saving, "has_figures", lambda *_: True)
-    monkeypatch.setattr(saving, "is_shown", lambda *_: True)
-    lab.apply(runs["a"].store, LOOSE, name="loose")
-    page = tuning(runs["b"], STRICT)
-    next(b for b in page.button if b.label == "Save sightings").click()
-    page.run()
-    assert any("those of the current rule, loose" in t.value for t in page.toast)
 
 
 def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):

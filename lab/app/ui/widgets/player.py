@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, timedelta
 from typing import Any
@@ -55,6 +56,7 @@ def show_player(
         "gate": bool(run.recipe.get("gate")),
         "rule": rule.to_dict(),
         "rule_n": st.session_state.rule_n,
+        "session": st.session_state.setdefault("session", uuid.uuid4().hex),
         "sliders": sliders(),
         "seek": current_seek(run.run_id) if ask is None else None,
         "ask": ask,

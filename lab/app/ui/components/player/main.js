@@ -124,11 +124,14 @@ export class Player {
     const isReloaded = ["run_id", "src", "state", "log_v"].some(
       (name) => shown[name] !== data[name],
     );
-    const isOtherRule = isSameRun && shown.rule_n !== data.rule_n;
+    const isOtherSession = isSameRun && shown.session !== data.session;
+    const isOtherRule = isSameRun && !isOtherSession && shown.rule_n !== data.rule_n;
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
     if (isOtherRule) this.setRule(data.rule);
-    if (!isSameRun || isOtherRule) this.released = JSON.stringify(this.model.rule);
+    if (!isSameRun || isOtherRule || isOtherSession) this.released = JSON.stringify(this.model.rule);
+    // The app was started again: it knows the rule of the address, which may have been moved since.
+    if (isOtherSession) this.reportRule();
     if (!data.src) stage.showMessage(data.src_wait);
     this.seek(data.seek, shown.seek);
     this.ask(data.ask || null); // after a seek: a question begins where it says

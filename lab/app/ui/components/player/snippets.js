@@ -72,7 +72,7 @@ export class Snippets {
       const text = texts[form];
       return text === null ? missing(title, texts[`${form}_problem`]) : snippet(title, text);
     });
-    parts.at(-1).append(...(texts.job === null ? [] : jobParts(texts.job)));
+    if (texts.job !== null) parts.at(-1).append(jobFile(texts.job));
     this.place.replaceChildren(note(ABOUT), ...parts);
   }
 }
@@ -81,12 +81,12 @@ function missing(title, why) {
   return element("section", {}, element("b", { textContent: title }), note(why));
 }
 
-function jobParts(text) {
+function jobFile(text) {
   const href = `data:application/yaml;charset=utf-8,${encodeURIComponent(text)}`;
   const download = button("Download job.yaml", "", () =>
     element("a", { href, download: "job.yaml" }).click(),
   );
-  return [download, note(ABOUT_JOB)];
+  return element("div", {}, download, note(ABOUT_JOB));
 }
 
 function snippet(title, textContent) {

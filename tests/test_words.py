@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ OTHER_WORDS = {
     r"\bleft the (picture|frame|scene)\b": "exit",
     r"(?i)\bhits?\b": "sighting",
     r"(?i)\bdetection events?\b": "sighting",
-    r"(?i)\b(Source|Run|Tune|Experiments) page\b|\bpage (Source|Run|Tune|Experiments)\b": "the page",
+    r"\b(Source|Run|Tune|Experiments) page\b|\bpage (Source|Run|Tune|Experiments)\b": "its name",
     r"(?i)\b(onset|offset|alert|clip), s$": "media time",
 }
 KEYS = {name: p.title for name, p in rule_parameters().items() if "_" in name}
@@ -27,8 +28,8 @@ def texts_of_python(file):
     """Strings of a page or widget, without docstrings."""
     tree = ast.parse(file.read_text(encoding="utf-8"))
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docs = {id(n.body[0].value) for n in ast.walk(tree)
-            if isinstance(n, documented) and n.body and isinstance(n.body[0], ast.Expr)}  # fmt: skip
+    first = (node.body[0] for node in ast.walk(tree) if isinstance(node, documented) and node.body)
+    docs = {id(one.value) for one in first if isinstance(one, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
             yield node.lineno, node.value
@@ -42,11 +43,11 @@ def texts_of_javascript(file):
             yield number, re.sub(r"\$\{[^}]*\}", "", "".join(text))
 
 
+@cache
 def texts():
-    for file in sorted(UI.rglob("*.py")):
-        yield from ((file, *found) for found in texts_of_python(file))
-    for file in sorted(UI.rglob("*.js")):
-        yield from ((file, *found) for found in texts_of_javascript(file))
+    readers = {".py": texts_of_python, ".js": texts_of_javascript}
+    files = [file for file in sorted(UI.rglob("*")) if file.suffix in readers]
+    return [(file, *text) for file in files for text in readers[file.suffix](file)]
 
 
 def found(pattern, in_sentences=False):

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ORDER = [
     "errors",
+    "media_time",
     "frame",
     "detection",
     "sighting",

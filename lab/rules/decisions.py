@@ -13,14 +13,17 @@ from typing import Any, Literal, overload
 
 import numpy as np
 
+from lab.media_time import media_time
 from lab.rules.replay import replay_rows, rows_around
 from lab.rules.rule import Debounce, Rule
 from lab.rules.series import ScoreSeries
+from lab.rules.wording import setting_in_words
 from lab.score_log.spans import true_runs
 
 Why = tuple[str, str | None, float | None]  # reason, setting, value
 Kind = Literal["opened", "not_opened", "closed", "merged", "dropped", "alerted", "silenced"]
 _ANNOUNCED: Why = ("announced to sinks", None, None)
+_COUNTED_FROM = {"start": "the last alert", "end": "the end of the last alerted sighting"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,9 @@ class Decision:
     value: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        turned = None if self.setting is None else f"{self.setting} = {self.value:g}"
+        turned = None
+        if self.setting is not None:
+            turned = setting_in_words(self.setting, self.value, exact=True)
         return {
             "pts_s": self.pts_us / 1e6,
             "kind": self.kind,
@@ -148,7 +153,7 @@ class _Trial:
         peak = float(part.max())
         if not over.any():
             missed = d.enter_threshold - peak
-            reason = f"highest score {peak:.3f}, below enter_threshold by {missed:.3f}"
+            reason = f"highest score {peak:.3f}, missed “Enter at” by {missed:.3f}"
         else:
             run = max((y - x + 1 for x, y in true_runs(over)), default=0)
             reason = f"at most {run} over in a row, {d.enter_frames} of {d.enter_window} needed"
@@ -204,8 +209,8 @@ class _Trial:
         yield from self._alerts(d, rows)
 
     def _why_opened(self, d: Debounce, onset: int, confirmed: int, offset: int) -> Why:
-        count = confirmed - onset + 1
-        reason = f"{d.enter_frames} over within {count} samples from {self.pts[onset] / 1e6:.2f} s"
+        count, begin = confirmed - onset + 1, media_time(self.pts[onset])
+        reason = f"{d.enter_frames} over within {count} samples from {begin}"
         part = self.scores[onset : offset + 1].astype(np.float64)
         windows = np.lib.stride_tricks.sliding_window_view(part, min(d.enter_window, len(part)))
         kth = np.sort(windows, axis=1)[:, -min(d.enter_frames, windows.shape[1])]
@@ -223,7 +228,7 @@ class _Trial:
 
     def _why_closed(self, d: Debounce, segments: np.ndarray, i: int) -> Why:
         onset, _, offset, closed = (int(v) for v in segments[i][:4])
-        reason = f"{d.exit_frames} under in a row after {self.pts[offset] / 1e6:.2f} s"
+        reason = f"{d.exit_frames} under in a row after {media_time(self.pts[offset])}"
         changes: list[tuple[str, float]] = [("exit_frames", d.exit_frames + 1)]
         after = self.scores[offset + 1 : closed + 1].astype(np.float64)
         if len(after) and (highest := float(after.max())) >= max(self.floor, 1e-9):
@@ -242,14 +247,14 @@ class _Trial:
 
     def _why_merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Why:
         gap_s = float(self.pts[segment[0]] - self.pts[before[2]]) / 1e6
-        reason = f"begins {gap_s:.2f} s after the one before, within merge_gap_s: continues it"
+        reason = f"begins {gap_s:.2f} s after the one before, within the merge gap: continues it"
         value = max(0.0, gap_s - 0.01)
         turned = lambda r: self.overlapping(r, int(before[0]), int(segment[2])) > 1  # noqa: E731
         return reason, *self.smallest(d, iter([("merge_gap_s", value)]), turned)
 
     def _why_dropped(self, d: Debounce, row: np.ndarray) -> Why:
         lasted = float(self.pts[row[2]] - self.pts[row[0]]) / 1e6
-        reason = f"lasts {lasted:.2f} s, less than min_duration_s {d.min_duration_s:g}"
+        reason = f"lasts {lasted:.2f} s, not “At least” {d.min_duration_s:g} s"
         turned = lambda r: self.overlapping(r, int(row[0]), int(row[2])) > 0  # noqa: E731
         return reason, *self.smallest(d, iter([("min_duration_s", lasted)]), turned)
 
@@ -266,7 +271,9 @@ class _Trial:
                 yield _Found("silenced", confirmed, onset, offset, why)
 
     def _why_silenced(self, d: Debounce, confirmed: int, earlier: np.ndarray) -> Why:
-        reason = f"announced less than {d.cooldown_s:g} s ago (cooldown from {d.cooldown_from})"
+        reason = (
+            f"less than the cooldown of {d.cooldown_s:g} s since {_COUNTED_FROM[d.cooldown_from]}"
+        )
         if not len(earlier):
             return reason, None, None
         since = earlier[-1][2] if d.cooldown_from == "end" else earlier[-1][5]

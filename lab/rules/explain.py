@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.media_time import media_time
 from lab.rules.replay import replay_rows, settled_around
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.rules.series import ScoreSeries
@@ -115,7 +116,7 @@ def _reason(
         merged = before.was_pending and not any(e.kind == "closed" for e in events)
         parts.append("continues the sighting before it" if merged else "the sighting opens")
         if not merged:
-            parts.append(f"its onset is {state.open.onset_us / 1e6:.2f} s")
+            parts.append(f"its onset is {media_time(state.open.onset_us)}")
     elif before.was_open and state.open is None:
         parts.append(f"{rule.exit_frames} under in a row: the sighting ends")
         if state.pending is not None:
@@ -124,12 +125,12 @@ def _reason(
             parts.append(f"dropped: shorter than {rule.min_duration_s:g} s")
     elif state.open is not None:
         if state.under_streak:
-            parts.append(f"{state.under_streak} of {rule.exit_frames} under samples to leave")
+            parts.append(f"{state.under_streak} of {rule.exit_frames} under samples to exit")
     elif state.overs:
         window = "" if rule.enter_window == rule.enter_frames else f" (window {rule.enter_window})"
         parts.append(f"{state.overs} of {rule.enter_frames} over samples to enter{window}")
     elif before.overs:
-        parts.append(f"entering streak broken at {pts_us / 1e6:.2f} s")
+        parts.append(f"entering streak broken at {media_time(pts_us)}")
     if any(e.kind == "closed" for e in events) and before.was_pending:
         parts.append("the sighting before it is final")
     return "; ".join(parts + _alert(state, events, rule, pts_us))

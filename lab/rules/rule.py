@@ -115,7 +115,7 @@ class Rule:
             if lowest < score_floor:
                 where = f" of {name!r}" if name else ""
                 raise SettingError(
-                    f"the exit threshold{where} is {lowest}, below the run's score_floor "
+                    f"the exit threshold{where} is {lowest}, below the run's score floor "
                     f"{score_floor}: the log cannot answer it; analyse again with a lower floor"
                 )
 

@@ -82,7 +82,7 @@ class RuleGrid:
             below = [t for t in self.enter_threshold if float(t) < floor]
             if below:
                 raise SettingError(
-                    f"threshold {below[0]} is below the run's score_floor {floor}: the log cannot "
+                    f"threshold {below[0]} is below the run's score floor {floor}: the log cannot "
                     "answer it; analyse again with a lower floor"
                 )
             return self

@@ -10,12 +10,17 @@ import subprocess
 
 import numpy as np
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 import lab
 from lab.app.cli.main import main
 from lab.app.cli.rule_options import named_rule, rule_arguments
+from lab.app.server.routes import routes
+from lab.app.server.snippets import as_command, as_python, as_yaml
+from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import rule_from_query, rule_to_query
-from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
+from lab.config import Config
 from lab.formats.detections.earlier import Sample
 from lab.formats.detections.write_run import write_run
 from lab.jobs.document.export import document_of, text_of
@@ -161,6 +166,25 @@ def test_the_job_gives_the_same_sightings(run, rules):
             text = text_of(document_of(run, rule), format)
             (one,) = job_of(plain_values(text, format)).analyses
             assert found(run, rule_of(one.rules, 0.123)) == found(run, rule), text
+
+
+def test_the_player_gets_all_of_them(run):
+    here = AppState(Config(store=run.store.folder))
+    rule = RANDOM[0]
+    with TestClient(Starlette(routes=routes(here))) as client:
+        ask = {"run_id": run.run_id, "rule": rule.to_dict()}
+        texts = client.post("/api/snippets", json=ask).json()
+        low = {**ask, "rule": {"default": {"debounce": {"enter_threshold": 0.01}}}}
+        refused = client.post("/api/snippets", json=low)
+    here.engine.close()
+    assert texts == {
+        "python": as_python(run, rule),
+        "yaml": as_yaml(rule),
+        "command": as_command(run, rule),
+        "job": text_of(document_of(run, rule)),
+        "job_problem": None,
+    }
+    assert (refused.status_code, "score floor" in refused.text) == (400, True)
 
 
 def test_the_link_gives_the_same_sightings(run):

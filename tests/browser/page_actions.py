@@ -1,8 +1,11 @@
 """What a hand and an eye do in a page, for the tests that drive one."""
 
+import re
 import time
 
 from playwright.sync_api import TimeoutError as NotShown
+
+from lab.app.ui.widgets.rule_state import rule_from_query
 
 LAB = ".lab"
 
@@ -68,6 +71,14 @@ def choose_sample(page, server, name):
     page.get_by_text("1 selected").wait_for()
 
 
+def seconds_of(text) -> float:
+    """Media time as a page shows it, such as 1:05.20, in seconds."""
+    value = 0.0
+    for part in text.split(":"):
+        value = 60 * value + float(part)
+    return value
+
+
 def sightings_shown(page) -> int:
     return int(page.locator(LAB).get_attribute("data-sightings") or -1)
 
@@ -115,11 +126,21 @@ def close_popover(page):
     page.get_by_test_id("stPopoverBody").wait_for(state="hidden")
 
 
-def wait_for_code(page, text):
-    """The page's code has this text: so Python has got the rule that the player shows."""
-    open_popover(page, "Code")
-    page.get_by_text(text).first.wait_for()
-    close_popover(page)
+def rule_of(page):
+    """The rule in the page's address, which is the one that Python has; None before it has any."""
+    found = re.search(r"[?&]rule=([^&]+)", page.url)
+    return rule_from_query(found[1]) if found else None
+
+
+def wait_for_setting(page, name, value):
+    """Python has got the rule that the player shows."""
+
+    def is_there():
+        rule = rule_of(page)
+        return rule is not None and getattr(rule.default.debounce, name) == value
+
+    until(page, is_there)
+    settled(page)
 
 
 def open_advanced(page):

@@ -18,7 +18,7 @@ from tests.browser.page_actions import (
     open_popover,
     pick,
     set_slider,
-    wait_for_code,
+    wait_for_setting,
     wait_for_sightings,
 )
 from tests.browser.server import Server
@@ -97,14 +97,14 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     wait_for_sightings(page, 2)
     set_slider(page, "enter_threshold", 0.99)
     wait_for_sightings(page, 0)
-    wait_for_code(page, "enter_threshold=0.99")
+    wait_for_setting(page, "enter_threshold", 0.99)
     pick(
         page,
         page.get_by_label("Run", exact=True).first,
         page.get_by_role("option").filter(has_text=second.run_id),
     )
     wait_for_sightings(page, 2)
-    wait_for_code(page, "enter_threshold=0.4")
+    wait_for_setting(page, "enter_threshold", 0.4)
     shown = page.locator(LAB).get_attribute("data-rule-hash")
     page.get_by_role("button", name="Save sightings").click()
     page.get_by_text("2 sightings saved").wait_for()
@@ -113,11 +113,11 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     pick(page, page.get_by_label("Saved rules"), page.get_by_role("option", name="strict"))
     open_popover(page, "Rules")
     page.get_by_role("button", name="Load 'strict'").click()
-    wait_for_code(page, "enter_threshold=0.91")
+    wait_for_setting(page, "enter_threshold", 0.91)
     wait_for_rule(page, strict.rule_hash)
     page.get_by_role("link", name="Library").click()
     page.get_by_role("link", name="Review").click()
-    wait_for_code(page, "enter_threshold=0.91")
+    wait_for_setting(page, "enter_threshold", 0.91)
     assert second.run_id in page.url
 
 
@@ -146,7 +146,7 @@ def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, analysed
     page.keyboard.press("]")
     page.wait_for_timeout(600)
     assert page.locator("canvas.overlay").get_attribute("data-boxes") == "1"
-    assert "2.40 s" in page.locator(".time").inner_text()
+    assert "0:02.40" in page.locator(".time").inner_text()
     page.keyboard.press("ArrowLeft")
     page.wait_for_timeout(600)
     assert page.locator("canvas.overlay").get_attribute("data-boxes") == "0"

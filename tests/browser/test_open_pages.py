@@ -10,16 +10,17 @@ import pytest
 from playwright.sync_api import expect
 
 import lab
-from lab.app.ui.widgets.rule_state import rule_from_query
 from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
     pick,
+    rule_of,
+    seconds_of,
     set_slider,
     settled,
     until,
     wait_for,
-    wait_for_code,
+    wait_for_setting,
     wait_for_sightings,
 )
 from tests.browser.server import ROOT, Server
@@ -80,10 +81,6 @@ def run_of(page):
     return re.search(r"run=([^&]+)", page.url)[1]
 
 
-def rule_of(page):
-    return rule_from_query(re.search(r"rule=([^&]+)", page.url)[1])
-
-
 def enter_at(page):
     return float(page.get_by_label("Enter at, value").input_value())
 
@@ -95,12 +92,12 @@ def playhead(page):
 def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")
-    before = wait_for_sightings(page)
+    wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     own_server.stop(signal.SIGKILL)
     # Moved while the app is away: nothing of the rule before is left.
-    set_slider(page, "enter_threshold", 0.99)
+    set_slider(page, "enter_threshold", STRICT)
     said = page.locator(".message")
     expect(said).to_contain_text("The app does not answer")
     assert page.locator(LAB).get_attribute("data-sightings") is None
@@ -108,10 +105,10 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     assert not page.locator("tr.sighting").count()
     own_server.start()
     expect(said).to_be_hidden()
-    # The rule that the address has kept, and that the app knows.
-    wait_for_sightings(page, before)
-    settled(page)
-    assert (run_of(page), enter_at(page)) == (first.run_id, 0.6)
+    # The rule is as it was moved, and the app knows it.
+    wait_for_setting(page, "enter_threshold", STRICT)
+    assert (run_of(page), enter_at(page)) == (first.run_id, STRICT)
+    wait_for(page, "rule-hash", rule_of(page).rule_hash)
     expect(save(page)).to_be_enabled()
     choose_run(page, second)
     until(page, lambda: run_of(page) == second.run_id)
@@ -130,7 +127,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
     go(page, own_server, f"/review?run={first.run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     own_server.stop()
     (own_server.store / "browser_secret").unlink()
     own_server.start()
@@ -225,7 +222,7 @@ def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
     page.get_by_role("button", name="Ask me").click()
     question = page.locator(".question")
     question.wait_for()
-    (start_s,) = map(float, re.findall(r"([\d.]+) s? ?to", question.inner_text())[:1])
+    start_s = seconds_of(re.search(r"([\d:.]+) to", question.inner_text())[1])
     page.wait_for_timeout(1000)
     assert abs(playhead(page) - start_s) < 1
 
@@ -238,9 +235,9 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
     other.goto(f"{own_server.url}/review?run={second.run_id}")
     wait_for_sightings(other, 2)
     set_slider(other, "enter_threshold", STRICT)
-    wait_for_code(other, f"enter_threshold={STRICT}")
+    wait_for_setting(other, "enter_threshold", STRICT)
     set_slider(page, "enter_threshold", 0.6)
-    wait_for_code(page, "enter_threshold=0.6")
+    wait_for_setting(page, "enter_threshold", 0.6)
     for tab, run, value in ((page, first, 0.6), (other, second, STRICT)):
         save(tab).click()
         tab.get_by_text(SAVED).wait_for()

@@ -147,7 +147,7 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
     open_phrasings(page, server)
     page.get_by_text("The video file is missing").wait_for()
     assert of_panels(page, "picture") == ["no", "no"]
-    page.get_by_role("button", name="Go to 30.00 s").click()
+    page.get_by_role("button", name="Go to 0:30.00").click()
     until(page, lambda: of_panels(page, "sample") == ["30", "30"])
     assert of_panels(page, "sighting") == ["yes", "no"]
     assert page.locator(".score").all_inner_texts() == ["0.90", "0.10"]

@@ -21,7 +21,7 @@ from tests.browser.page_actions import (
     settled,
     until,
     wait_for,
-    wait_for_code,
+    wait_for_setting,
     wait_for_sightings,
 )
 
@@ -183,10 +183,10 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     page.goto(f"{server.url}/review?run={runs['yolo'].run_id}")
     wait_for_sightings(page)
     set_slider(page, "enter_threshold", 0.77)
-    wait_for_code(page, "enter_threshold=0.77")
+    wait_for_setting(page, "enter_threshold", 0.77)
     pick(
         page,
-        page.get_by_label("Analyses of this pass").first,
+        page.get_by_label("Runs of this pass").first,
         page.get_by_role("option", name="motion"),
     )
     wait_for(page, "rule-hash", runs["motion"].default_rule.rule_hash)
@@ -195,7 +195,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
         page.get_by_label("Run", exact=True).first,
         page.get_by_role("option").filter(has_text=runs["yolo"].run_id),
     )
-    wait_for_code(page, "enter_threshold=0.77")
+    wait_for_setting(page, "enter_threshold", 0.77)
 
 
 def test_refused_prompts_stay_as_chips(weights, server, page, samples):

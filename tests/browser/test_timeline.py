@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from lab.app.ui.widgets.rule_state import rule_from_query
-from tests.browser.page_actions import LAB, until, wait_for_sightings
+from tests.browser.page_actions import LAB, seconds_of, until, wait_for_sightings
 
 CATS = {"labels": ["cat"]}
 SOUND = ("-f", "lavfi", "-i", "sine=440:duration=30", "-c:v", "copy", "-c:a", "aac", "-shortest")
@@ -86,7 +86,7 @@ def span_of(stretch) -> float:
 
 
 def playhead(page) -> float:
-    return float(page.locator(".transport .time").inner_text().split(" ")[0])
+    return seconds_of(page.locator(".transport .time").inner_text().split(" / ")[0])
 
 
 def enter_at(page) -> float:

@@ -12,6 +12,7 @@ from tests.browser.page_actions import (
     LAB,
     open_popover,
     pick,
+    seconds_of,
     set_slider,
     until,
     wait_for,
@@ -21,9 +22,7 @@ from tests.browser.page_actions import (
 
 def playhead(page) -> float:
     """Seconds, as the player shows them."""
-    text = page.locator(".transport .time").inner_text().split(" / ")[0]
-    minutes, _, rest = text.replace(" s", "").rpartition(":")
-    return 60 * float(minutes or 0) + float(rest)
+    return seconds_of(page.locator(".transport .time").inner_text().split(" / ")[0])
 
 
 def go_to(page, seconds):

@@ -111,7 +111,11 @@ export function playerPage() {
     make("div", "annotate"),
     make("div", "side"),
     make("div", "marks"),
-    make("div", "drawer", make("div", "numbers"), make("div", "truth"), make("div", "decided")),
+    make(
+      "div",
+      "drawer",
+      ...["numbers", "truth", "decided", "code"].map((name) => make("div", name)),
+    ),
   );
 }
 

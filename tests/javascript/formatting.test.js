@@ -3,16 +3,17 @@ import { test } from "node:test";
 
 import { component } from "./components.js";
 
-const { counted, rate, seconds, ticks, wallTime } = await component("player/formatting.js");
+const formatting = await component("player/formatting.js");
+const { counted, mediaTime, rate, seconds, ticks, wallTime } = formatting;
 
-test("times below a minute are seconds, others minutes and seconds", () => {
+test("lengths below a minute are seconds, others minutes and seconds", () => {
   assert.equal(seconds(0), "0.00 s");
   assert.equal(seconds(9.5), "9.50 s");
   assert.equal(seconds(65.25), "1:05.25");
-  assert.equal(seconds(3600), "60:00.00");
+  assert.equal(seconds(3600), "1:00:00.00");
 });
 
-test("a time that rounds up to a minute is a minute", () => {
+test("a length that rounds up to a minute is a minute", () => {
   assert.equal(seconds(59.994), "59.99 s");
   assert.equal(seconds(59.996), "1:00.00");
   assert.equal(seconds(119.999), "2:00.00");
@@ -24,7 +25,16 @@ test("times before the beginning have a sign, and nothing is not minus nothing",
   assert.equal(seconds(-0.001), "0.00 s");
 });
 
+test("a time in the clip has minutes and seconds from its beginning", () => {
+  assert.equal(mediaTime(0), "0:00.00");
+  assert.equal(mediaTime(59.996), "1:00.00");
+  assert.equal(mediaTime(820.6), "13:40.60");
+  assert.equal(mediaTime(3723), "1:02:03.00");
+  assert.equal(mediaTime(-1.5), "-0:01.50");
+});
+
 test("what is not known is a dash", () => {
+  assert.equal(mediaTime(null), "–");
   assert.equal(seconds(null), "–");
   assert.equal(seconds(undefined), "–");
   assert.equal(rate(null), "–");
@@ -46,17 +56,17 @@ test("one is singular", () => {
 
 test("an axis has a tick at least every 90 pixels, at round times", () => {
   const texts = ticks(0, 10, 900).map((tick) => tick.text);
-  assert.deepEqual(texts.slice(0, 3), ["0 s", "1 s", "2 s"]);
+  assert.deepEqual(texts.slice(0, 3), ["0:00", "0:01", "0:02"]);
   assert.equal(texts.length, 11);
   assert.deepEqual(
     ticks(0, 10, 200).map((tick) => tick.text),
-    ["0 s", "5 s", "10 s"],
+    ["0:00", "0:05", "0:10"],
   );
 });
 
 test("short stretches have tenths, also after a minute", () => {
   const tenths = ticks(59.7, 60.3, 600).map((tick) => tick.text);
-  assert.deepEqual(tenths, ["59.7 s", "59.8 s", "59.9 s", "1:00.0", "1:00.1", "1:00.2", "1:00.3"]);
+  assert.deepEqual(tenths, ["0:59.7", "0:59.8", "0:59.9", "1:00.0", "1:00.1", "1:00.2", "1:00.3"]);
 });
 
 test("ticks are multiples of their step, however many there are", () => {

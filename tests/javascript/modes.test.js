@@ -44,7 +44,7 @@ test("a question is at the top, and its stretch is zoomed and looped", () => {
   const whole = timeline.scale.span;
   page.say(makeData("A", { ask: ASK }));
   assert.equal(part(".question").hidden, false);
-  assert.match(part(".question").textContent, /\(2 open\): Look for cat in 2.00 s to 4.00 s/);
+  assert.match(part(".question").textContent, /\(2 open\): Look for cat in 0:02.00 to 0:04.00/);
   assert.deepEqual(shown(), ["annotate", false, true]);
   assert.deepEqual(stage.loop, [2, 4]);
   assert.deepEqual([timeline.scale.from, timeline.scale.to], [1.5, 4.5]);
@@ -71,7 +71,7 @@ test("the annotations of the label are listed in their order; a click goes there
   const rows = part(".marks").querySelectorAll("button.mark");
   assert.deepEqual(
     rows.map((row) => row.textContent),
-    ["1.00 s to 2.00 sindependent", "5.00 s to 6.00 sindependent"],
+    ["0:01.00 to 0:02.00independent", "0:05.00 to 0:06.00independent"],
   );
   rows[1].click();
   assert.equal(page.player.stage.target_s, 5);

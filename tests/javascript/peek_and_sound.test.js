@@ -37,7 +37,7 @@ test("the picture under the pointer waits until it rests, and one is loaded at a
   assert.equal(images().image.hidden, true, "a picture of elsewhere is not shown");
   images().image.dispatchEvent(new Event("load"));
   assert.equal(images().image.hidden, false);
-  assert.equal(images().time.textContent, "8.00 s");
+  assert.equal(images().time.textContent, "0:08.00");
 });
 
 test("where no picture can be made the time is shown, and leaving hides it", () => {

@@ -17,11 +17,11 @@ test("a sighting is its times, its peak and its alert", () => {
   const sighting = makeSighting("cat", 1, 63.5, changes);
   assert.deepEqual(sightingTexts(sighting), [
     "cat",
-    "1.00 s",
+    "0:01.00",
     "1:03.50",
     "1:02.50",
     "0.88",
-    "1.20 s",
+    "0:01.20",
     3,
   ]);
 });
@@ -29,7 +29,7 @@ test("a sighting is its times, its peak and its alert", () => {
 test("a sighting that the clip or the run cuts has limits for times", () => {
   const cut = { censored_left: true, censored_right: true, alert_s: null };
   const texts = sightingTexts(makeSighting("cat", 0, 5, cut));
-  assert.deepEqual(texts.slice(1, 3), ["≤ 0.00 s", "≥ 5.00 s"]);
+  assert.deepEqual(texts.slice(1, 3), ["≤ 0:00.00", "≥ 0:05.00"]);
   assert.equal(texts[5], "silenced");
 });
 
@@ -106,7 +106,7 @@ test("the table marks the sighting at the playhead", async () => {
 
 test("an empty table says why", async () => {
   await answer(makeAnswer([]));
-  assert.match(part(".rows").textContent, /No sighting with these settings/);
+  assert.match(part(".rows").textContent, /No sighting with this rule/);
 });
 
 test("why is asked for the playhead when it rests, and not while playing", async () => {
@@ -172,7 +172,7 @@ test("figures against the annotations have intervals, signs and reasons", async 
     "3",
     "1",
     "0 (2 below resolution)",
-    "0.75 0.20–0.99",
+    "0.75 [0.20, 0.99]",
     "–",
     "–",
     "–",
@@ -188,6 +188,13 @@ test("figures against the annotations have intervals, signs and reasons", async 
   const rates = part(".rates").children.map((figure) => figure.textContent);
   assert.deepEqual(rates, ["0.75 precision [0.20, 0.99]", "– recall", "100 % watched"]);
   assert.equal(part(".rates").children[1].title, "no stretch was watched for it");
+  assert.match(part(".rates").children[0].title, /the share that is right; .* 95 % interval/);
+  assert.ok([...part(".truth").querySelectorAll("th")].slice(1).every(({ title }) => title));
+});
+
+test("without annotations nothing is watched, and what to do is said", async () => {
+  await answer(makeAnswer([], { truth: null }));
+  assert.match(part(".rates").textContent, /^0 % watched ?Annotate and mark what you watched/);
 });
 
 test("watched is the share of the clip, over all labels", () => {

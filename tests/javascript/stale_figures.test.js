@@ -144,6 +144,15 @@ test("while the app is away the page says so, and goes on when it is back", asyn
   assert.equal(globalThis.location.loads, 0);
 });
 
+test("a rule that was moved while the app was away stays, and the app is told", () => {
+  enterAt(0.6);
+  model.emit("released");
+  page.say(makeData("A", { session: "after the start", rule_n: 2 }));
+  assert.equal(model.rule.default.debounce.enter_threshold, 0.6);
+  const { rule, rule_n } = told().at(-1);
+  assert.deepEqual([rule.default.debounce.enter_threshold, rule_n], [0.6, 2]);
+});
+
 test("it looks again until then, once at a time", async () => {
   await loseApp();
   for (let i = 0; i < 3; i++) {

@@ -5,8 +5,8 @@ import json
 import pytest
 
 import lab
-from lab.app.ui.widgets import saving
 from lab.app.ui.widgets.rule_state import rule_to_query
+from lab.media_time import media_time
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
 from tests.pages.test_pages import show
@@ -96,7 +96,7 @@ def test_a_rule_that_fits_no_clip_is_refused_in_the_dialog(runs):
     page = tuning(runs["a"], STRICT)
     page.session_state["rule"] = lab.Rule.coerce(lab.Debounce(enter_threshold=0.01))
     press(page, "group_apply")
-    assert any("score\\_floor" in e.value for e in page.error)
+    assert any("score floor" in e.value for e in page.error)
     assert runs["a"].store.current_rules() == {}
 
 
@@ -109,17 +109,6 @@ def test_what_was_left_out_or_analysed_since_is_said(runs, store):
     assert "1 clip analysed since, apply it again" in texts(page)
     press(page, "group_apply")
     assert "Left out: a.mp4" in texts(page)
-
-
-def test_saving_one_clip_beside_the_current_rule_says_where_it_is(runs, monkeypatch):
-    # As a browser's player reports it once its figures have come.
-    monkeypatch.setattr(saving, "has_figures", lambda *_: True)
-    monkeypatch.setattr(saving, "is_shown", lambda *_: True)
-    lab.apply(runs["a"].store, LOOSE, name="loose")
-    page = tuning(runs["b"], STRICT)
-    next(b for b in page.button if b.label == "Save sightings").click()
-    page.run()
-    assert any("those of the current rule, loose" in t.value for t in page.toast)
 
 
 def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
@@ -141,6 +130,20 @@ def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
     lab.undo_apply(kept)
     page.selectbox(key="filter_rules").set_value("current").run()
     assert "3 of 3 sightings" in page.markdown[0].value
+
+
+def test_sightings_writes_times_as_the_player_does(runs):
+    runs["b"].save_sightings(STRICT)
+    page = show("sightings")
+    table = page.dataframe[0].value
+    first = runs["b"].find(STRICT)[0]
+    assert table["onset_s"][0] == media_time(first.onset_us)
+    assert set(table["close_reason"]) <= {"exit", "end of the clip"}
+    times = page.select_slider[0]
+    assert times.options[:2] == ["0:00.00", "0:00.10"]
+    last_us = runs["b"].find(STRICT)[-1].offset_us
+    times.set_range(first.offset_us + 100_000, last_us + 100_000).run()
+    assert "1 of 2 sightings" in page.markdown[0].value
 
 
 def test_a_store_without_current_rules_shows_all_that_was_saved(runs):

@@ -32,12 +32,16 @@ def test_the_reasons_and_their_turning_points(tmp_path):
     short, low = of_kind(run, rule, "not_opened")
     assert "2 over in a row, 3 of 3 needed" in short["reason"]
     assert (short["setting"], short["value"]) == ("enter_frames", 2)
-    assert "below enter_threshold by 0.050" in low["reason"]
+    assert "missed “Enter at” by 0.050" in low["reason"]
+    assert low["turned_by"] == f"Enter at {low['value']:g}"
     assert (low["setting"], low["value"]) == ("enter_threshold", pytest.approx(0.45, abs=1e-4))
     silenced = of_kind(run, rule, "silenced")
     assert [(s["setting"], s["value"]) for s in silenced] == [("cooldown_s", 70.0)]
     assert [d["start_s"] for d in of_kind(run, rule, "opened")] == [10, 80]
+    assert silenced[0]["turned_by"] == "Cooldown 70 s"
+    assert "since the last alert" in silenced[0]["reason"]
     first = of_kind(run, rule, "closed")[0]
+    assert first["reason"] == "5 under in a row after 0:20.00"
     assert first["setting"] in ("exit_frames", "merge_gap_s")
 
 
@@ -72,7 +76,7 @@ def test_unknown_labels_and_low_thresholds_are_refused(tmp_path):
     run = make_run(tmp_path, [0.9] * 10, every_s=1.0)
     with pytest.raises(lab.SettingError, match="no label"):
         run.decisions("y", dataclasses.replace(Rule(), only=("y",)))
-    with pytest.raises(lab.SettingError, match="score_floor"):
+    with pytest.raises(lab.SettingError, match="score floor"):
         run.decisions("x", Debounce(enter_threshold=0.01))
 
 

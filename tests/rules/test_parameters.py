@@ -9,7 +9,7 @@ import pytest
 
 from lab.app.cli.main import build_parser
 from lab.app.cli.rule_options import add_rule_options
-from lab.app.ui.pages.review import sliders
+from lab.app.ui.widgets.player import sliders
 from lab.errors import SettingError
 from lab.jobs.document.schema import schema
 from lab.rules.box_filter import BoxFilter

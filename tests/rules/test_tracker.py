@@ -230,7 +230,7 @@ def test_seconds_become_samples_of_the_runs_sampling():
 
 
 def test_a_threshold_below_the_floor_is_refused():
-    with pytest.raises(SettingError, match="below the run's score_floor"):
+    with pytest.raises(SettingError, match="below the run's score floor"):
         Rule.coerce(Debounce(enter_threshold=0.01)).check_floor(0.05)
 
 

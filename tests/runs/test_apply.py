@@ -194,7 +194,7 @@ def test_a_run_without_a_label_of_the_rule_is_named(tmp_path):
 
 def test_a_rule_below_the_floor_changes_nothing(store):
     lab.apply(store, STRICT)
-    with pytest.raises(SettingError, match="below the run's score_floor"):
+    with pytest.raises(SettingError, match="below the run's score floor"):
         lab.apply(store, lab.Debounce(enter_threshold=0.02))
     assert store.current_rules()[protocol_of(store)].rule == lab.Rule.coerce(STRICT)
 

@@ -241,7 +241,7 @@ def test_too_many_rules_low_thresholds_and_no_coverage_are_refused(tmp_path):
             truth,
             grid=RuleGrid(enter_threshold=np.linspace(0.1, 0.9, 500), merge_gap_s=range(60)),
         )
-    with pytest.raises(ValueError, match="score_floor"):
+    with pytest.raises(ValueError, match="score floor"):
         lab.sweep(run, truth, grid=RuleGrid(enter_threshold=[0.01]))
     with pytest.raises(ValueError, match="no stretch was watched"):
         lab.sweep(run, lab.Truth.from_records(truth.annotations, []))

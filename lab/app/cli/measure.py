@@ -296,7 +296,8 @@ def _decisions(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(rows, indent=1))
     else:
-        names = ["label", "pts_s", "kind", "start_s", "end_s", "reason", "turned_by"]
+        names = ["label", "pts_s", "kind", "start_s", "end_s", "reason", "turned_by",
+                 "setting", "value"]  # fmt: skip
         print(to_csv(rows, names), end="")
     return 0
 

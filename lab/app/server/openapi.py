@@ -76,6 +76,7 @@ _SCHEMAS: dict[str, Schema] = {
         label=_ref("Label"),
         pts_s=_NUMBER,
     ),
+    "Snippets": _object("run_id rule", run_id=_ref("RunId"), rule=_ref("Rule")),
     "Curves": _object(
         "labels rule",
         labels={"type": "array", "items": _ref("Label")},
@@ -110,6 +111,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/runs/{run_id}/playhead", "post", "Where the player stands", "Playhead"),
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
+    ("/api/snippets", "post", "The rule as code, file, command and job", "Snippets"),
     ("/api/uploads/{name}", "put", "Upload a clip", None),
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),

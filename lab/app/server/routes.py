@@ -1,4 +1,4 @@
-"""The routes: clips, pictures, score logs, replay, explain, upload, downloads."""
+"""The routes: clips, pictures, score logs, replay, explain, snippets, upload, downloads."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from lab.app.server.body import check_name, json_object, mapping, name, number, 
 from lab.app.server.downloads import downloads
 from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
+from lab.app.server.snippets import snippets_of
 from lab.app.server.sound import Sounds
 from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
@@ -132,6 +133,12 @@ def routes(at: AppState | None = None) -> list[Route]:
         found = row or {"state": "closed", "reason": "before the first sample"}
         return JSONResponse({"run_id": run.run_id, **found})
 
+    async def snippets(request: Request) -> Response:
+        body = await json_object(request)
+        run = await run_in_threadpool(here.run, name(body, "run_id"))
+        rule = Rule.from_dict(mapping(body, "rule"))
+        return JSONResponse(await run_in_threadpool(snippets_of, run, rule))
+
     async def offset(request: Request) -> Response:
         body = await json_object(request)
         media_id, offset_us = request.path_params["media_id"], int(number(body, "offset_us"))
@@ -176,6 +183,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         ),
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
+        Route("/api/snippets", _with_error_responses(snippets), methods=["POST"]),
         Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),
         *(Route(path, _with_error_responses(made)) for path, made in downloads(here).items()),
     ]

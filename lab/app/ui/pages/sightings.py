@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,18 @@ from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.rules_choice import sightings_of_rules
 from lab.formats.markdown import plain
+from lab.media_time import media_time
 from lab.rules.rule import Rule
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 from lab.store.tables import sighting_rows
 
 _PAGE = 50
+_STEPS_US = [100_000, 500_000, 1_000_000, 5_000_000, 10_000_000, 60_000_000, 300_000_000]
+_TIMES = ("onset_s", "offset_s", "alert_s")
+# The words of Review's table.
+_ENDS = {"exit": "exit", "end": "end of the clip", "cancelled": "run cancelled",
+         "error": "run failed"}  # fmt: skip
 _SHOWN = ["picture", "media", "site", "label", "onset_s", "offset_s", "duration_s",
           "peak_confidence", "alert_s", "close_reason", "rule_name", "run_id"]  # fmt: skip
 
@@ -94,14 +101,22 @@ def _ranges(last_us: int) -> SightingFilter:
     """last_us: the latest end of the sightings that are chosen among."""
     wanted: SightingFilter = {}
     left, right = st.columns(2)
-    low, high = left.slider("Peak confidence", 0.0, 1.0, (0.0, 1.0), 0.01)
-    latest = last_us / 1e6 + 1.0
-    begin, end = right.slider("Time in the clip, s", 0.0, latest, (0.0, latest))
+    low, high = left.slider("Peak score", 0.0, 1.0, (0.0, 1.0), 0.01)
+    times = _steps(last_us)
+    begin, end = right.select_slider(
+        "Time in the clip", times, (times[0], times[-1]), format_func=media_time
+    )
     if (low, high) != (0.0, 1.0):
         wanted["min_confidence"], wanted["max_confidence"] = low, high
-    if (begin, end) != (0.0, latest):
-        wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
+    if (begin, end) != (times[0], times[-1]):
+        wanted["during_us"] = (begin, end)
     return wanted
+
+
+def _steps(last_us: int) -> list[int]:
+    """Times from 0 to beyond the last one, in microseconds, in at most 600 round steps."""
+    step_us = next((s for s in _STEPS_US if last_us <= 600 * s), _STEPS_US[-1])
+    return list(range(0, last_us + 2 * step_us, step_us))
 
 
 def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
@@ -110,6 +125,9 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
         row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
     missing = _want_missing(app_state, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(app_state, r)} for r in rows])[_SHOWN]
+    for name in _TIMES:
+        frame[name] = [_as_time(value) for value in frame[name]]
+    frame["close_reason"] = frame["close_reason"].map(_ENDS)
     frame["site"] = frame["site"].fillna("")
     frame["rule_name"] = frame["rule_name"].fillna("")
     event = st.dataframe(
@@ -121,13 +139,13 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
         row_height=52,
         key=f"stored_{rows[0]['sighting_id']}_{rows[-1]['sighting_id']}",  # a row is a number
         column_config={
-            "picture": st.column_config.ImageColumn("Peak", width="small"),
+            "picture": st.column_config.ImageColumn("Picture", width="small"),
             "media": "Clip",
-            "onset_s": st.column_config.NumberColumn("Onset, s", format="%.2f"),
-            "offset_s": st.column_config.NumberColumn("Offset, s", format="%.2f"),
-            "duration_s": st.column_config.NumberColumn("Duration, s", format="%.2f"),
+            "onset_s": "Onset",
+            "offset_s": "Offset",
+            "duration_s": st.column_config.NumberColumn("Duration", format="%.2f s"),
             "peak_confidence": st.column_config.NumberColumn("Peak score", format="%.2f"),
-            "alert_s": st.column_config.NumberColumn("Alert, s", format="%.2f"),
+            "alert_s": "Alert",
             "close_reason": "Ended by",
             "rule_name": "Rule",
             "run_id": "Run",
@@ -140,6 +158,10 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
         _replay(rows[picked[0]])
     if missing:
         st.fragment(_look_again, run_every=1.0)(app_state)
+
+
+def _as_time(pts_s: float | None) -> str:
+    return "–" if pts_s is None or math.isnan(pts_s) else media_time(round(pts_s * 1e6))
 
 
 def _file(app_state: AppState, row: dict[str, Any]) -> Path:

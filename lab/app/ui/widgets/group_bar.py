@@ -1,4 +1,4 @@
-"""The clips that were analysed with the same settings: going through them, their current rule."""
+"""The clips that were analysed with one protocol: going through them, their current rule."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def group_bar(app_state: AppState, run: Run, rule: Rule) -> None:
         f"Apply to all {n:,} clips" if n > 1 else "Apply to this clip",
         key="group_apply",
         disabled=n == 0,
-        help="Save the sightings of this rule in all clips that were analysed with these "
-        "settings, and make it their current rule. What would change is shown first.",
+        help="Save the sightings of this rule in all clips of this protocol (the same detector, "
+        "labels and sampling), and make it their current rule. What would change is shown first.",
     ):
         ask_to_apply(run, rule)
-    with st.popover("Current", help="The rule of these clips whose sightings Sightings shows"):
+    with st.popover("Current", help="The rule whose sightings Sightings shows"):
         _say_current(app_state, run, rule, current)
         if current is not None and st.button(
             "Undo", key="group_undo", icon=":material/undo:", help="Go back to the rule before."
@@ -72,7 +72,7 @@ def _steps(place: dict[str, Any], rule: Rule) -> None:
             sign,
             key=f"group_{where}",
             disabled=run_id is None,
-            help=f"The {where} clip that was analysed with these settings; the rule is kept.",
+            help=f"The {where} clip of this protocol; the rule is kept.",
         ):
             go_to_clip(run_id, rule)
 

@@ -2,7 +2,7 @@
 import { whyNotPlayed } from "../player/clip_problem.js";
 import { clampToClip, frameDuration, nextTime, videoTime } from "../player/clip_time.js";
 import { button, contextOf, drawLine, element } from "../player/elements.js";
-import { seconds } from "../player/formatting.js";
+import { mediaTime } from "../player/formatting.js";
 import { pressKey } from "../player/keyboard.js";
 import { Requests } from "../player/requests.js";
 import { FOUND, Side } from "./side.js";
@@ -163,7 +163,7 @@ export class Duet {
 
   draw() {
     if (!this.data) return;
-    this.time.textContent = `${seconds(this.pts_s)} / ${seconds(this.data.end_us / 1e6)}`;
+    this.time.textContent = `${mediaTime(this.pts_s)} / ${mediaTime(this.data.end_us / 1e6)}`;
     const isShowing = this.data.src && this.video.readyState >= 2;
     const view = {
       pts_s: this.pts_s,

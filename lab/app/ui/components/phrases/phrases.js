@@ -2,7 +2,7 @@
 import { whyNotPlayed } from "../player/clip_problem.js";
 import { frameDuration, nextTime, sampleAt } from "../player/clip_time.js";
 import { button, element, onNextFrame } from "../player/elements.js";
-import { seconds } from "../player/formatting.js";
+import { mediaTime } from "../player/formatting.js";
 import { pressKey } from "../player/keyboard.js";
 import { Requests } from "../player/requests.js";
 import { speedMenu } from "../player/transport.js";
@@ -223,7 +223,7 @@ export class Phrases {
   draw() {
     const { data, log, pts_us, player, root } = this;
     if (!data) return;
-    this.time.textContent = `${seconds(pts_us / 1e6)} / ${seconds(data.end_us / 1e6)}`;
+    this.time.textContent = `${mediaTime(pts_us / 1e6)} / ${mediaTime(data.end_us / 1e6)}`;
     const share = root.clientWidth < 560 ? 0.3 : 0.42;
     const view = {
       log,

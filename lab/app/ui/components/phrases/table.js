@@ -1,6 +1,6 @@
 // The figures of each phrase, as computed by Python, and the moments of most disagreement.
 import { button, element, tableHead } from "../player/elements.js";
-import { counted, rate, seconds } from "../player/formatting.js";
+import { counted, mediaTime, rate, seconds } from "../player/formatting.js";
 
 // [text, name, how it is shown, what it is].
 const COLUMNS = [
@@ -68,8 +68,8 @@ function figureCell(row, name, show, isBest) {
   cell.append(show(row[name]));
   const limits = row[`${name}_interval`];
   if (!limits) return cell;
-  const interval = limits.map((limit) => limit.toFixed(2)).join("–");
-  cell.append(element("small", { textContent: interval }));
+  const interval = limits.map((limit) => limit.toFixed(2)).join(", ");
+  cell.append(element("small", { textContent: ` [${interval}]` }));
   return cell;
 }
 
@@ -77,7 +77,7 @@ function figureCell(row, name, show, isBest) {
 function peakCell(owner, { phrase, peak_s }) {
   const cell = element("td");
   cell.dataset.name = "peak_s";
-  const at = seconds(peak_s);
+  const at = mediaTime(peak_s);
   if (peak_s === null) cell.append(at);
   else {
     const link = button(at, `Go to the peak of ${phrase}, ${at}`, () => owner.seek(peak_s));
@@ -94,10 +94,10 @@ export function fillMoments(owner) {
     const link = element(
       "button",
       {
-        ariaLabel: `Go to ${seconds(pts_s)}, where scores are ${apart} apart`,
+        ariaLabel: `Go to ${mediaTime(pts_s)}, where scores are ${apart} apart`,
         title: texts.join("\n"),
       },
-      element("b", { textContent: seconds(pts_s) }),
+      element("b", { textContent: mediaTime(pts_s) }),
       ` · ${apart} apart`,
       element("small", { textContent: [texts[0], texts.at(-1)].join(" · ") }),
     );

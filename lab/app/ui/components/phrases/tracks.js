@@ -1,7 +1,7 @@
 // Small multiples: one track of scores for each phrase, over one axis of time.
 import { strokeCurve } from "../player/curve.js";
 import { contextOf, drawLine } from "../player/elements.js";
-import { seconds, ticks } from "../player/formatting.js";
+import { mediaTime, ticks } from "../player/formatting.js";
 import { FAILED, PRESENT, UNSEEN } from "./colours.js";
 
 const TRACK_PX = 54;
@@ -71,7 +71,7 @@ export class Tracks {
       valuemin: data.first_pts_us / 1e6,
       valuemax: data.end_us / 1e6,
       valuenow: (pts_us / 1e6).toFixed(2),
-      valuetext: seconds(pts_us / 1e6),
+      valuetext: mediaTime(pts_us / 1e6),
     };
     for (const [name, value] of Object.entries(described)) {
       this.canvas.setAttribute(`aria-${name}`, value);

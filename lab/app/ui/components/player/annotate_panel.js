@@ -1,6 +1,6 @@
 // The buttons below the timeline that add annotations.
 import { button, element, note } from "./elements.js";
-import { seconds } from "./formatting.js";
+import { mediaTime } from "./formatting.js";
 
 const ANOTHER = "+"; // the option with which a new label is typed
 const MOST_MARKS = 200;
@@ -110,7 +110,7 @@ export class AnnotatePanel {
     const ordered = [...found].sort((a, b) => a.start_us - b.start_us);
     this.heading.textContent = `Annotations of ${marking.label || "no label"}`;
     const rows = ordered.slice(0, MOST_MARKS).map(({ start_us, end_us, origin }) => {
-      const text = `${seconds(start_us / 1e6)} to ${seconds(end_us / 1e6)}`;
+      const text = `${mediaTime(start_us / 1e6)} to ${mediaTime(end_us / 1e6)}`;
       const row = element(
         "button",
         { className: "mark", title: "Go there" },
@@ -152,7 +152,7 @@ export class AnnotatePanel {
     this.modes.setAsked(Boolean(question));
     if (!question) return;
     const { label, start_us, end_us, text, title } = question;
-    const stretch = `${seconds(start_us / 1e6)} to ${seconds(end_us / 1e6)}`;
+    const stretch = `${mediaTime(start_us / 1e6)} to ${mediaTime(end_us / 1e6)}`;
     this.question.replaceChildren(
       element("b", { textContent: `${title} ` }),
       element("span", {

@@ -2,8 +2,8 @@
 import { button, element } from "./elements.js";
 
 // The parts of the drawer by their tab.
-const TABS = { figures: "Figures", decisions: "Decisions" };
-const PARTS = { figures: [".numbers", ".truth"], decisions: [".decided"] };
+const TABS = { figures: "Figures", decisions: "Decisions", code: "Code" };
+const PARTS = { figures: [".numbers", ".truth"], decisions: [".decided"], code: [".code"] };
 
 // Event: "opened", with the tab.
 export class Drawer extends EventTarget {

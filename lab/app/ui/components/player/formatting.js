@@ -1,13 +1,27 @@
 // Numbers and times as people read them.
 
-// 12.30 s, 4:05.00; a dash where there is no time.
+// A time in the clip: 0:12.30, 13:40.60, 1:02:03.00; a dash where there is none.
+export function mediaTime(s) {
+  if (s === null || s === undefined) return "–";
+  return clock(s, 2);
+}
+
+// How long something lasts: 12.30 s, 4:05.00; a dash where that is not known.
 export function seconds(s) {
   if (s === null || s === undefined) return "–";
-  const hundredths = Math.round(Math.abs(s) * 100);
-  const minutes = Math.floor(hundredths / 6000);
-  const rest = ((hundredths - 6000 * minutes) / 100).toFixed(2);
-  const sign = s < 0 && hundredths > 0 ? "-" : "";
-  return sign + (minutes ? `${minutes}:${rest.padStart(5, "0")}` : `${rest} s`);
+  const rounded = Math.round(s * 100) / 100 || 0; // not minus nothing
+  return Math.abs(rounded) < 60 ? `${rounded.toFixed(2)} s` : clock(s, 2);
+}
+
+function clock(s, digits) {
+  const parts = 10 ** digits; // of a second
+  const whole = Math.round(Math.abs(s) * parts);
+  const minutes = Math.floor(whole / (60 * parts));
+  const rest = ((whole - 60 * parts * minutes) / parts).toFixed(digits);
+  const hours = Math.floor(minutes / 60);
+  const before = hours ? `${hours}:${String(minutes - 60 * hours).padStart(2, "0")}` : minutes;
+  const sign = s < 0 && whole > 0 ? "-" : "";
+  return `${sign}${before}:${rest.padStart(digits ? digits + 3 : 2, "0")}`;
 }
 
 // When it was, such as 2026-05-01 18:30:07; "" where that is not known. start_ms: the clip's time 0
@@ -43,15 +57,7 @@ export function ticks(from_s, to_s, width_px) {
   const step_s = TICK_STEPS_S.find((s) => s >= least_s) || 7200;
   const made = [];
   for (let n = Math.ceil(from_s / step_s - 1e-9); n * step_s <= to_s + 1e-9; n++) {
-    made.push({ time_s: n * step_s, text: tickText(n * step_s, step_s < 1 ? 1 : 0) });
+    made.push({ time_s: n * step_s, text: clock(n * step_s, step_s < 1 ? 1 : 0) });
   }
   return made;
-}
-
-function tickText(time_s, digits) {
-  const shown = Number(time_s.toFixed(digits));
-  if (shown < 60) return `${shown.toFixed(digits)} s`;
-  const minutes = Math.floor(shown / 60);
-  const rest = (shown - 60 * minutes).toFixed(digits);
-  return `${minutes}:${rest.padStart(digits ? 4 : 2, "0")}`;
 }

@@ -15,6 +15,7 @@ import { jsonPost } from "./requests.js";
 import { Results } from "./results.js";
 import { RulePanel } from "./rule_panel.js";
 import { RuleSteps } from "./rule_steps.js";
+import { Snippets } from "./snippets.js";
 import { Sound } from "./sound.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
@@ -51,6 +52,7 @@ export class Player {
     this.truthFigures = new TruthFigures(model, stage, root);
     this.results = new Results(model, stage, this.marking, root);
     this.reasons = new Reasons(model, stage, this.timeline, this.drawer, root);
+    this.snippets = new Snippets(model, this.drawer, root);
     this.keyboard = new Keyboard(this);
     this.listen();
     root.focus({ preventScroll: true });
@@ -119,14 +121,12 @@ export class Player {
   show(data) {
     const { shown, stage } = this;
     const isSameRun = shown.run_id === data.run_id;
-    const isReloaded = ["run_id", "src", "state", "log_v"].some(
-      (name) => shown[name] !== data[name],
-    );
-    const isOtherRule = isSameRun && shown.rule_n !== data.rule_n;
+    const isOther = (...names) => names.some((name) => shown[name] !== data[name]);
+    const isReloaded = isOther("run_id", "src", "state", "log_v");
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
-    if (isOtherRule) this.setRule(data.rule);
-    if (!isSameRun || isOtherRule) this.released = JSON.stringify(this.model.rule);
+    if (isSameRun && isOther("rule_n")) this.takeRule(data.rule, isOther("session"));
+    if (isOther("run_id", "rule_n")) this.released = JSON.stringify(this.model.rule);
     if (!data.src) stage.showMessage(data.src_wait);
     this.seek(data.seek, shown.seek);
     this.ask(data.ask || null); // after a seek: a question begins where it says
@@ -154,8 +154,13 @@ export class Player {
     this.transport.show();
   }
 
-  // One that was loaded on the page can be undone as one that was set here.
-  setRule(rule) {
+  // One that was loaded on the page can be undone as one that was set here. A session that begins
+  // under an open page has the rule of its address, which may have been moved since.
+  takeRule(rule, isOtherSession) {
+    if (isOtherSession) {
+      this.reportRule();
+      return;
+    }
     this.model.setRule(rule);
     this.ruleSteps.keep();
   }

@@ -1,6 +1,6 @@
 // Marking what is true: presences, what was watched, verdicts on sightings.
 import { isWithin } from "./clip_time.js";
-import { seconds } from "./formatting.js";
+import { mediaTime } from "./formatting.js";
 import { between, contains, overlaps } from "./spans.js";
 import { verdictChange } from "./verdicts.js";
 
@@ -108,7 +108,7 @@ export class Marking extends EventTarget {
     else if (this.pending) this.endMark();
     else {
       this.pending = { label: this.label, start_us: this.now_us };
-      const start = seconds(this.now_us / 1e6);
+      const start = mediaTime(this.now_us / 1e6);
       this.say(`${this.label} begins at ${start}: M again where it ends, Esc drops it.`);
       this.emit("changed");
     }
@@ -131,7 +131,7 @@ export class Marking extends EventTarget {
     else if (this.watching) this.endWatch();
     else {
       this.watching = { label: this.label, start_us: this.now_us };
-      const start = seconds(this.now_us / 1e6);
+      const start = mediaTime(this.now_us / 1e6);
       this.say(`Watched for ${this.label} from ${start}: C again where you stopped.`);
       this.emit("changed");
     }

@@ -1,6 +1,6 @@
 // The picture of the moment under the pointer.
 import { element } from "./elements.js";
-import { seconds } from "./formatting.js";
+import { mediaTime } from "./formatting.js";
 
 const WAIT_MS = 120; // until a pointer rests
 const WIDTH_PX = 160;
@@ -35,7 +35,7 @@ export class Peek {
     const at_s = Math.min(data.end_us / 1e6, Math.max(first_s, time_s));
     const moment_us = Math.round(momentAt(at_s, scale.span, first_s) * 1e6);
     this.box.hidden = false;
-    this.time.textContent = seconds(at_s);
+    this.time.textContent = mediaTime(at_s);
     this.place(event.clientX, canvas.parentElement.getBoundingClientRect());
     this.want(`/api/pictures/${data.media_id}/${moment_us}.jpg`);
   }

@@ -1,10 +1,12 @@
 // Why: the rule's state at the playhead, and each of its decisions, from the server.
 import { element, note } from "./elements.js";
-import { seconds, shortened } from "./formatting.js";
+import { mediaTime, shortened } from "./formatting.js";
 import { LANE_PX } from "./lanes.js";
 
 const WHY_PX = 19; // the height of the line
 const EXPLAIN_AFTER_MS = 120; // so that a playhead on its way asks nothing
+// States of the server, in the words of the settings.
+const STATES = { leaving: "exiting" };
 const DECISIONS = {
   opened: "opened",
   not_opened: "not opened",
@@ -73,7 +75,8 @@ export class Reasons {
       return;
     }
     const { state, reason, pts_s: sample_s } = answer.body;
-    const text = `Why, ${shortened(asked.label)} at ${seconds(sample_s ?? pts_s)}: ${state}. `;
+    const at = `${shortened(asked.label)} at ${mediaTime(sample_s ?? pts_s)}`;
+    const text = `Why, ${at}: ${STATES[state] || state}. `;
     this.why.replaceChildren(element("b", { textContent: text }), reason);
     this.why.title = text + reason;
     this.placeWhy(asked.label, sample_s ?? pts_s);
@@ -125,7 +128,7 @@ export class Reasons {
       const row = element(
         "button",
         { className: "decision", title: "Go there" },
-        element("span", { textContent: seconds(pts_s) }),
+        element("span", { textContent: mediaTime(pts_s) }),
         element("b", { textContent: DECISIONS[kind] }),
         element("span", { textContent: reason }),
         element("span", { className: "turned", textContent: turned }),

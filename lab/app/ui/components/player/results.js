@@ -1,7 +1,7 @@
 // The figures and the table of sightings.
 import { isWithin } from "./clip_time.js";
 import { button, element, figureElement, tableHead } from "./elements.js";
-import { counted, rate, seconds } from "./formatting.js";
+import { counted, mediaTime, rate, seconds } from "./formatting.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
@@ -13,20 +13,20 @@ const COLUMNS = [
   ["Onset", "onset"],
   ["Offset", "wide"],
   ["Duration", "duration"],
-  ["Peak", "peak"],
+  ["Peak score", "peak"],
   ["Alert", "wide"],
   ["Most at once", "most"],
-  ["End", "wide"],
+  ["Ended by", "wide"],
   ["Right?", "judge"],
 ];
 const ENDS = {
-  exit: "left",
-  end: "still there at the end",
-  cancelled: "run was cancelled",
+  exit: "exit",
+  end: "end of the clip",
+  cancelled: "run cancelled",
   error: "run failed",
 };
 const NO_SIGHTING =
-  "No sighting with these settings. Lower “Enter at”, or require fewer samples in “Enter after”; " +
+  "No sighting with this rule. Lower “Enter at”, or require fewer samples in “Enter after”; " +
   "“Weak boxes” shows detections below the threshold.";
 
 export class Results {
@@ -134,7 +134,7 @@ export class Results {
     const { onset_s, onset_earliest_s, offset_latest_s, peak_s, close_reason } = sighting;
     const picture = `${this.model.data.media_id}/${Math.round(peak_s * 1e6)}.jpg`;
     const image = element("img", { loading: "lazy", alt: "", src: `/api/pictures/${picture}` });
-    const limits = `between ${seconds(onset_earliest_s)} and ${seconds(offset_latest_s)}`;
+    const limits = `between ${mediaTime(onset_earliest_s)} and ${mediaTime(offset_latest_s)}`;
     const row = element(
       "tr",
       { className: "sighting", tabIndex: 0, title: limits },
@@ -216,11 +216,11 @@ export function countTexts({ sightings, presence_s, most_at_once }) {
 export function sightingTexts(sighting) {
   return [
     sighting.label,
-    (sighting.censored_left ? "≤ " : "") + seconds(sighting.onset_s),
-    (sighting.censored_right ? "≥ " : "") + seconds(sighting.offset_s),
+    (sighting.censored_left ? "≤ " : "") + mediaTime(sighting.onset_s),
+    (sighting.censored_right ? "≥ " : "") + mediaTime(sighting.offset_s),
     seconds(sighting.duration_s),
     sighting.peak_confidence.toFixed(2),
-    sighting.alert_s === null ? "silenced" : seconds(sighting.alert_s),
+    sighting.alert_s === null ? "silenced" : mediaTime(sighting.alert_s),
     sighting.most_at_once,
   ];
 }

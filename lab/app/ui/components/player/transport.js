@@ -1,7 +1,7 @@
 // Playback: the bar below the picture, and going from sighting to sighting.
 import { isWithin, nextTime } from "./clip_time.js";
 import { button, element } from "./elements.js";
-import { seconds, wallTime } from "./formatting.js";
+import { mediaTime, wallTime } from "./formatting.js";
 import { legend } from "./legend.js";
 
 const PLAYER_SPEEDS = [0.25, 0.5, 1, 2, 4, 8];
@@ -56,7 +56,7 @@ export class Transport {
   show() {
     const { data, loop, pts_s, video, areBoxesOn, areWeakBoxesOn } = this.stage;
     this.play.textContent = video.paused ? "▶" : "❚❚";
-    this.time.textContent = data ? `${seconds(pts_s)} / ${seconds(data.end_us / 1e6)}` : "";
+    this.time.textContent = data ? `${mediaTime(pts_s)} / ${mediaTime(data.end_us / 1e6)}` : "";
     this.wall.textContent = wallTime(data?.start_ms, pts_s);
     this.wall.title = data?.start_ms ? "When it was filmed, local time" : "";
     this.boxes.setAttribute("aria-pressed", areBoxesOn);

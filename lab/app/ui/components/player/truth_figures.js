@@ -1,6 +1,6 @@
 // The figures of the rule against the annotations.
 import { element, figureElement, note, tableHead } from "./elements.js";
-import { rate, seconds } from "./formatting.js";
+import { mediaTime, rate, seconds } from "./formatting.js";
 
 const KINDS = {
   missed: "missed",
@@ -15,20 +15,27 @@ const KINDS = {
   below_resolution: "below resolution",
   not_analysed: "not analysed",
 };
+const RATES = {
+  precision: "Of the sightings, the share that is right",
+  recall: "Of what is annotated, the share that was found",
+};
+const INTERVAL = "in brackets its 95 % interval: the fewer cases, the wider";
+const EDGE = "median of sighting minus annotation: − is too early, + too late";
+// [head, what it is]
 const COLUMNS = [
-  "Against the annotations",
-  "Found",
-  "False",
-  "Missed",
-  "Precision",
-  "Recall",
-  "F1",
-  "F1 .5:.95",
-  "False an hour",
-  "Onset error",
-  "Offset error",
-  "Delay",
-  "Watched",
+  ["Against the annotations", ""],
+  ["Found", "Annotations that a sighting stands for"],
+  ["False", "Sightings where nothing is annotated"],
+  ["Missed", "Annotations that no sighting stands for"],
+  ["Precision", RATES.precision],
+  ["Recall", RATES.recall],
+  ["F1", "Precision and recall in one figure, their harmonic mean: 1 is perfect"],
+  ["F1 .5:.95", "Mean of F1 while the overlap that counts as found rises from 50 to 95 %"],
+  ["False an hour", "False sightings in an hour of what was watched and analysed"],
+  ["Onset error", `Onset: ${EDGE}`],
+  ["Offset error", `Offset: ${EDGE}`],
+  ["Delay", "Median time from the start of the annotation until the sighting opened"],
+  ["Watched", "How much was watched for the label: only there can anything be missed"],
 ];
 const NOT_YET = "Annotate and mark what you watched; precision and recall then follow the sliders.";
 const BLIND = "Blind: what the detector saw, sightings and figures are hidden.";
@@ -49,7 +56,7 @@ export class TruthFigures {
     this.root.dataset.f1 = truth?.overall?.f1 ?? "";
     if (model.isBlind) this.say(BLIND);
     else if (model.isRefused()) this.fill([], []);
-    else if (!truth) this.say(NOT_YET);
+    else if (!truth) this.fill([note(NOT_YET)], [watchedFigure(0), note(NOT_YET)], NOT_YET);
     else if (truth.problem) this.say(truth.problem, "note error");
     else this.fill(this.parts(truth), this.rateFigures(truth));
   }
@@ -58,7 +65,7 @@ export class TruthFigures {
     this.fill([note(text, className)], [note(text, className)], text);
   }
 
-  fill(parts, rates, title = "with their 95 % intervals") {
+  fill(parts, rates, title = "") {
     this.place.replaceChildren(...parts);
     this.rates.replaceChildren(...rates);
     this.rates.title = title;
@@ -70,7 +77,7 @@ export class TruthFigures {
     const whole_s = (data.end_us - data.first_pts_us) / 1e6;
     const percent = watchedPercent(labels, whole_s);
     const of = ["precision", "recall"].map((name) => rateFigure(overall, name));
-    return [...of, figureElement(`${percent} %`, "watched")];
+    return [...of, watchedFigure(percent)];
   }
 
   parts(truth) {
@@ -88,7 +95,7 @@ export class TruthFigures {
     const isNamed = Object.keys(labels).length > 1;
     const links = moments.map((moment) => {
       const { kind, start_s, label, text: title } = moment;
-      const text = `${KINDS[kind]} ${seconds(start_s)}${isNamed ? ` ${label}` : ""}`;
+      const text = `${KINDS[kind]} ${mediaTime(start_s)}${isNamed ? ` ${label}` : ""}`;
       const link = element("button", { className: "chip", title, textContent: text });
       link.dataset.kind = kind;
       link.onclick = () => this.stage.goTo(start_s);
@@ -107,17 +114,22 @@ export function watchedPercent(labels, whole_s) {
   return most_s > 0 ? Math.min(100, Math.round((100 * watched_s) / most_s)) : 0;
 }
 
+function watchedFigure(percent) {
+  const title = "Of the clip, for these labels: elsewhere nobody knows what was missed";
+  return Object.assign(figureElement(`${percent} %`, "watched"), { title });
+}
+
 function rateFigure(overall, name) {
   const value = overall[name];
   const limits = overall[`${name}_interval`];
   const why = overall.refused?.[name] || "nothing to divide by";
   const interval = limits ? `[${limits.map((limit) => rate(limit)).join(", ")}]` : "";
-  const title = value === null ? why : "with its 95 % interval";
+  const title = value === null ? why : `${RATES[name]}; ${INTERVAL}`;
   return Object.assign(figureElement(rate(value), `${name} ${interval}`.trim()), { title });
 }
 
 function figureTable({ labels, overall, macro }) {
-  const heads = COLUMNS.map((text) => element("th", { textContent: text }));
+  const heads = COLUMNS.map(([textContent, title]) => element("th", { textContent, title }));
   const rows = Object.entries(labels);
   const body = rows.map(([label, figure]) => figureRow(label, figure));
   if (rows.length > 1) body.push(figureRow("all labels", overall), meanRow(macro));
@@ -159,10 +171,10 @@ function rateCell(figure, name, digits = 2) {
   const value = figure[name];
   const limits = figure[`${name}_interval`];
   const why = figure.refused[name] || "nothing to divide by";
-  const cell = element("td", { title: value === null ? why : "with its 95 % interval" });
+  const cell = element("td", { title: value === null ? why : INTERVAL });
   cell.append(element("b", { textContent: rate(value, digits) }));
-  const interval = limits?.map((limit) => rate(limit, digits)).join("–");
-  if (interval) cell.append(element("small", { textContent: ` ${interval}` }));
+  const interval = limits?.map((limit) => rate(limit, digits)).join(", ");
+  if (interval) cell.append(element("small", { textContent: ` [${interval}]` }));
   return cell;
 }
 

@@ -15,8 +15,8 @@ export class ZonePanel {
     this.elements = [
       element("div", { className: "chips" }, this.include, this.exclude, this.clearButton),
       this.zoneNote,
-      this.areaField("min_area_fraction", "Smallest, %"),
-      this.areaField("max_area_fraction", "Largest, %"),
+      this.areaField("min_area_fraction", "Smallest area, %"),
+      this.areaField("max_area_fraction", "Largest area, %"),
     ];
   }
 

@@ -1,14 +1,39 @@
-"""The rule as text that reproduces its sightings outside the app."""
+"""The rule as text that reproduces its sightings outside the app: the route, and its texts."""
 
 from __future__ import annotations
 
 import shlex
+from typing import Any
 
 import yaml
 
 from lab.app.cli.rule_options import rule_arguments
+from lab.errors import LabError
+from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule
 from lab.runs.run import Run
+
+
+def snippets_of(run: Run, rule: Rule) -> dict[str, Any]:
+    """Every form of a rule on a run, for the player.
+
+    job: None, with `job_problem` in words, for a run that cannot be written as a job.
+    Raises SettingError for a rule that the run cannot answer.
+    """
+    rule.check_floor(float(run.recipe["score_floor"]))
+    rule.wanted(run.labels)
+    job, problem = None, None
+    try:
+        job = text_of(document_of(run, rule))
+    except LabError as error:
+        problem = f"This run cannot be written as a job: {error}"
+    return {
+        "python": as_python(run, rule),
+        "yaml": as_yaml(rule),
+        "command": as_command(run, rule),
+        "job": job,
+        "job_problem": problem,
+    }
 
 
 def as_python(run: Run, rule: Rule) -> str:

@@ -8,7 +8,7 @@ from lab.app.server import state as desks
 from lab.store.store import Store
 from tests.pages.test_pages import show
 
-PAGES = ["home", "library", "analyse", "review", "compare", "sightings", "notebook"]
+PAGES = ["home", "library", "analyse", "review", "sightings", "notebook"]
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,7 @@ _NEXT: dict[str, Show] = {ASK: show_queue, AUDIT: show_audit, FEWER: show_thinni
 def measure() -> None:
     """The whole page below its title: the step that the address names, and nothing of others."""
     app_state = here()
+    st.html("<style>h3{font-size:1.2rem!important;padding-top:.3rem!important}</style>")
     step = choose_step()
     try:
         if step == PROOF:

@@ -129,7 +129,7 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     with right:
         _figures(found)
     for note in found.notes:
-        st.warning(plain(note))
+        st.warning(plain(_sentence(note)))
     _load(picked, swept, found)
     _sites(found)
 
@@ -182,6 +182,7 @@ def _load(picked: Selection, swept: Sweep, found: Recommendation) -> None:
         "Load the best found in Review" if found.is_kept else "Load the recommended rule in Review",
         "load_recommended",
         {**split, "folds": folds},
+        is_advised=not found.is_kept,
     )
 
 

@@ -32,12 +32,9 @@ def show_held_out(app_state: AppState, picked: Selection) -> None:
 
 
 def _held_out(found: Recommendation) -> None:
-    if found.held_out is None:
-        st.info(
-            f"All that was watched is of one {plain(found.folds.by)}, so nothing can be held out: "
-            "watch other clips, best of other sites, to know how the rule does there."
-        )
-    else:
+    for note in found.notes:  # such as: all footage is of one clip
+        st.warning(plain(f"{note[:1].upper()}{note[1:]}."))
+    if found.held_out is not None:
         show_figures(found.held_out, {})
         st.caption(HELD_OUT_MEANS.format(n=len(found.folds.names), by=plain(found.folds.by)))
     st.markdown(f"**{plain(found.verdict[:1].upper() + found.verdict[1:])}.**")
@@ -47,5 +44,3 @@ def _held_out(found: Recommendation) -> None:
             "brackets contains 0, chance alone may have made the difference."
         )
     st.caption(f"Advised: {plain(rule_in_words(found.rule.default))}.")
-    for note in found.notes:
-        st.warning(plain(note))

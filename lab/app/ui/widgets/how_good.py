@@ -128,7 +128,8 @@ def _how_to_watch(label: str, figures: Figures) -> None:
     else:
         st.info(
             f"Nobody has watched these clips for “{plain(label)}”, so nobody knows what was "
-            "missed, and there is no recall. In Review, M marks where it begins and ends, and V "
-            "says that the whole clip was watched."
+            "missed or false: recall and F1 wait for that, and precision for sightings that "
+            "somebody judged. In Review, M marks where it begins and ends, and V says that the "
+            "whole clip was watched."
         )
     st.page_link("pages/review.py", label="Watch a clip in Review", icon=":material/movie:")

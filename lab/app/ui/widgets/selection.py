@@ -102,6 +102,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
     protocol = first.selectbox(
         "Protocol",
         list(names),
+        index=list(names).index(_last_looked_at(app_state, protocols)),
         format_func=names.__getitem__,
         key=f"keep_{key}_protocol",
         persist_state="session",
@@ -123,7 +124,10 @@ def select(app_state: AppState, key: str) -> Selection | None:
     asked = _asked(app_state, index, recipe, truth)
     labels = asked or _found_labels(app_state, index)
     if not labels:
-        st.info("These runs have no detections, so there is no label to measure.")
+        st.info(
+            "Nothing was detected in these runs and nothing is annotated, so there is no label to "
+            "measure. Choose other runs above, or annotate in Review."
+        )
         return None
     label = second.selectbox(
         "Label",
@@ -168,6 +172,14 @@ def select(app_state: AppState, key: str) -> Selection | None:
         annotator,
         tuple(asked or [label]),
     )
+
+
+def _last_looked_at(app_state: AppState, protocols: list[dict[str, Any]]) -> str:
+    """The protocol of the run that was last open in Review; else the newest."""
+    known = [str(row["protocol_hash"]) for row in protocols]
+    last = st.session_state.get("review_run")
+    rows = app_state.store.runs(run_id=last) if last else []
+    return next((r["protocol_hash"] for r in rows if r["protocol_hash"] in known), known[0])
 
 
 def _annotator(app_state: AppState, place: Any, key: str) -> str | None:

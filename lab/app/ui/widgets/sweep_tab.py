@@ -10,9 +10,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import clock
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
 from lab.formats.markdown import plain
+from lab.formats.placing import count_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.rules.wording import rule_in_words, score_in_words
 from lab.tuning.calibration import histogram
@@ -77,7 +79,8 @@ def search(app_state: AppState, picked: Selection) -> Sweep | None:
     else:
         is_old = grid is not None and job.payload["grid"] != grid.to_dict()
         right.caption(
-            f"{len(swept):,} rules over {len(swept.names)} clips, {swept.hours:.2f} h watched."
+            f"{len(swept):,} rules over {count_of(len(swept.names), 'clip')}, "
+            f"{clock(3600 * swept.hours)} watched."
             + (" What is tried has changed since: search again." if is_old else "")
         )
         return swept
@@ -251,13 +254,20 @@ def _rate(value: float | None) -> str:
 
 
 def load_button(
-    picked: Selection, found: Rule, text: str, key: str, split: dict[str, Any] | None = None
+    picked: Selection,
+    found: Rule,
+    text: str,
+    key: str,
+    split: dict[str, Any] | None = None,
+    *,
+    is_advised: bool = True,
 ) -> None:
     """A button that loads a rule for this label in Review; the other labels keep theirs.
 
-    split: how it was chosen, for the notebook's entry if it is saved unchanged.
+    split: how it was chosen, for the notebook's entry if it is saved unchanged. is_advised: whether
+    the button stands out.
     """
-    if st.button(plain(text), key=key, type="primary"):
+    if st.button(plain(text), key=key, type="primary" if is_advised else "secondary"):
         # The clip that was last open in Review, if it is among these.
         last = [r for r in picked.runs if r.run_id == st.session_state.get("review_run")]
         run = (last or picked.covered or picked.runs)[0]

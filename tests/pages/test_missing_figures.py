@@ -38,24 +38,26 @@ def captions(page):
     return "\n".join(caption.value for caption in page.caption)
 
 
+def captions_with(page, words):
+    """The captions once these words are among them: what they are about is computed meanwhile."""
+    for _ in range(600):
+        text = captions(page.run())
+        if words in text:
+            return text
+        time.sleep(0.2)
+    raise AssertionError(f"{words!r} is not said: {text}")
+
+
 def test_fewer_samples_say_why_there_is_no_recall(empty_run):
     page = show("measure", step="next")
     page.session_state["keep_next_part"] = FEWER
-    text = captions(page.run())
-    assert "No recall" in text
-    assert NO_ANNOTATION in text
+    assert NO_ANNOTATION in captions_with(page, "No recall")
 
 
 def test_advice_says_why_there_is_no_recall(empty_run):
     page = show("measure", step="rule")
     next(b for b in page.button if b.label == "Search for a better rule").click().run()
-    for _ in range(600):  # the sweep, then the choice of a rule
-        text = captions(page.run())
-        if "No recall" in text:
-            break
-        time.sleep(0.2)
-    assert "No recall" in text
-    assert NO_ANNOTATION in text
+    assert NO_ANNOTATION in captions_with(page, "No recall")
 
 
 def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):

@@ -16,7 +16,7 @@ from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.questions import show_audit, show_queue
 from lab.app.ui.widgets.selection import Selection, select
-from lab.app.ui.widgets.steps import BETTER, GOOD, PROOF, choose_step
+from lab.app.ui.widgets.steps import BETTER, GOOD, PROOF, choose_step, go_on_button
 from lab.app.ui.widgets.thinning_tab import show_thinning
 from lab.app.ui.widgets.two_sides import show_two_sides
 from lab.errors import LabError
@@ -59,6 +59,7 @@ def _of_selection(app_state: AppState, show: Show) -> None:
 
 def _next_step(app_state: AppState, picked: Selection) -> None:
     _NEXT[_part("keep_next_part", list(_NEXT))](app_state, picked)
+    go_on_button(PROOF, "Is it proven?")
 
 
 def _proof(app_state: AppState) -> None:

@@ -33,10 +33,6 @@ _NAMES = {
     "f1": "F1",
     "false_per_hour": "False an hour",
 }
-HELD_OUT_MEANS = (
-    "Held out: for each of {n} {by}s the rule was chosen without it, and counted on it. Expect "
-    "these figures on new footage."
-)
 
 
 def show_better_rule(app_state: AppState, picked: Selection) -> None:
@@ -166,7 +162,15 @@ def _figures(found: Recommendation) -> None:
     )
     show_reasons(figures["refused"] for figures in columns.values())
     if held_out and not found.is_kept:
-        st.caption(HELD_OUT_MEANS.format(n=len(found.folds.names), by=plain(found.folds.by)))
+        say_held_out(found)
+
+
+def say_held_out(found: Recommendation) -> None:
+    """What held-out figures are."""
+    st.caption(
+        f"Held out: for each of {len(found.folds.names)} {plain(found.folds.by)}s the rule was "
+        "chosen without it, and counted on it. Expect these figures on new footage."
+    )
 
 
 def _load(picked: Selection, swept: Sweep, found: Recommendation) -> None:

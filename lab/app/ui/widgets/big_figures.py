@@ -32,13 +32,16 @@ def show_figures(row: Mapping[str, Any], missing: Mapping[str, str]) -> None:
     """
     for place, (name, (title, meaning)) in zip(st.columns(3), FIGURES.items(), strict=True):
         value, limits = row.get(name), row.get(f"{name}_interval")
+        is_known = value is not None
+        text = f"{value:.2f}" if value is not None else missing.get(name, "–")
+        interval = interval_text(limits) if is_known else None
         place.metric(
-            title,
-            missing.get(name, "–") if value is None else f"{value:.2f}",
-            interval_text(limits) if value is not None else None,
+            plain(title),
+            plain(text),
+            plain(interval) if interval else None,
             delta_color="off",
             delta_arrow="off",
-            delta_description="95 % interval" if value is not None and limits else None,
+            delta_description="95 % interval" if interval else None,
             help=plain(f"{meaning} {_INTERVAL}"),
             border=True,
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.widgets.advice_tab import HELD_OUT_MEANS, recommendation
+from lab.app.ui.widgets.advice_tab import recommendation, say_held_out
 from lab.app.ui.widgets.big_figures import show_figures
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.steps import BETTER, go_on_button
@@ -36,7 +36,7 @@ def _held_out(found: Recommendation) -> None:
         st.warning(plain(f"{note[:1].upper()}{note[1:]}."))
     if found.held_out is not None:
         show_figures(found.held_out, {})
-        st.caption(HELD_OUT_MEANS.format(n=len(found.folds.names), by=plain(found.folds.by)))
+        say_held_out(found)
     st.markdown(f"**{plain(found.verdict[:1].upper() + found.verdict[1:])}.**")
     if found.difference is not None:
         st.caption(

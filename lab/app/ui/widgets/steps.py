@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lab.formats.markdown import plain
+
 GOOD, BETTER, NEXT, PROOF = "good", "rule", "next", "proof"
 STEPS = {
     GOOD: "1 · How good?",
@@ -36,7 +38,11 @@ def choose_step() -> str:
 def go_on_button(step: str, text: str) -> None:
     """A button that leads to a step."""
     st.button(
-        text, key=f"to_{step}", icon=":material/arrow_forward:", on_click=_go_to, args=(step,)
+        plain(text),
+        key=f"to_{step}",
+        icon=":material/arrow_forward:",
+        on_click=_go_to,
+        args=(step,),
     )
 
 

@@ -79,8 +79,8 @@ def search(app_state: AppState, picked: Selection) -> Sweep | None:
     else:
         is_old = grid is not None and job.payload["grid"] != grid.to_dict()
         right.caption(
-            f"{len(swept):,} rules over {count_of(len(swept.names), 'clip')}, "
-            f"{clock(3600 * swept.hours)} watched."
+            f"{len(swept):,} rules over {plain(count_of(len(swept.names), 'clip'))}, "
+            f"{plain(clock(3600 * swept.hours))} watched."
             + (" What is tried has changed since: search again." if is_old else "")
         )
         return swept

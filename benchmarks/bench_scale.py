@@ -220,7 +220,8 @@ def page_library(folder, clips):
     yield from _page(folder, "library", media=",".join(ids))
 
 
-def _page(folder, name, **query):
+def _page(folder, name, state=None, **query):
+    """state: of the session, such as the part of a page that is open. query: of the address."""
     import os
 
     os.environ["LAB_STORE"] = str(folder)
@@ -234,6 +235,8 @@ def _page(folder, name, **query):
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=600)
     for key, value in query.items():
         page.query_params[key] = value
+    for key, value in (state or {}).items():
+        page.session_state[key] = value
     if name is not None:
         page.run()
     yield
@@ -258,7 +261,9 @@ def page_measure(folder, clips):
 
 @step
 def page_compare(folder, clips):
-    yield from _page(folder, "compare")
+    """Two runs or rules, in the last step of Measure."""
+    state = {"keep_proof_part": "Two runs or rules"}
+    yield from _page(folder, "measure", state, step="proof")
 
 
 @step

@@ -29,7 +29,7 @@ WALK = """
 import json, sys
 from streamlit.testing.v1 import AppTest
 from lab.app.server.state import app_state
-pages = "home library analyse models review measure compare sightings notebook"
+pages = "home library analyse models review measure sightings notebook"
 for name in pages.split():
     page = AppTest.from_file(sys.argv[1], default_timeout=120).run()
     page = page if name == "home" else page.switch_page(f"pages/{name}.py").run()

@@ -217,6 +217,8 @@ def test_a_clock_offset_that_fits_no_column_is_refused(client, run):
         ("run", "analyse"),
         ("tune?run=a%26b&rule=x", "review?run=a%26b&rule=x"),
         ("experiments", "notebook"),
+        ("compare", "measure?step=proof"),
+        ("compare?x=1", "measure?step=proof&x=1"),
     ],
 )
 def test_an_old_address_of_a_page_leads_to_the_new_one(old, new):

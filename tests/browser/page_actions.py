@@ -148,3 +148,26 @@ def open_advanced(page):
     settings = page.get_by_test_id("stExpander").filter(has_text="Advanced").locator("details")
     if settings.get_attribute("open") is None:
         settings.locator("summary").click()
+
+
+def open_step(page, name):
+    """A step of the page Measure."""
+    choose_segment(page, page.get_by_role("radio", name=name))
+
+
+def open_part(page, name):
+    """A part of a step of the page Measure."""
+    choose_segment(page, page.get_by_role("radio", name=name, exact=True))
+
+
+def choose_segment(page, segment):
+    """Click a segment until it is the chosen one: a click during a rerun may be lost."""
+    for _ in range(6):
+        settled(page)
+        segment.click()
+        try:
+            until(page, lambda: segment.get_attribute("aria-checked") == "true", 5)
+            return
+        except AssertionError:
+            pass
+    raise AssertionError(f"{segment} cannot be chosen")

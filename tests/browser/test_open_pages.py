@@ -13,6 +13,7 @@ import lab
 from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
+    open_step,
     pick,
     rule_of,
     seconds_of,
@@ -218,7 +219,7 @@ def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
     replay_last_sighting(page, own_server)
     until(page, lambda: playhead(page) > 8.9)
     page.get_by_role("link", name="Measure").first.click()
-    page.get_by_role("tab", name="What to annotate next").click()
+    open_step(page, "What next")
     page.get_by_role("button", name="Ask me").click()
     question = page.locator(".question")
     question.wait_for()

@@ -7,7 +7,7 @@ import pytest
 import lab
 from lab.evaluation.phrasing import compare_phrases
 from lab.store.store import Store
-from tests.browser.page_actions import attributes, pick, until
+from tests.browser.page_actions import attributes, follow, open_part, open_step, pick, until
 from tests.builders import make_run, scores_of
 
 PHRASES = ".phrases[data-ready]"
@@ -25,8 +25,8 @@ def cats(server, analysed, samples):
 
 
 def open_phrasings(page, server):
-    page.goto(f"{server.url}/compare")
-    page.get_by_role("radio", name="Phrasings").click()
+    page.goto(f"{server.url}/measure?step=proof")
+    open_part(page, "Phrasings")
     page.locator(PHRASES).wait_for()
 
 
@@ -118,9 +118,10 @@ def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path)
         r["phrase"]: str(r["auc"]) for r in found.rows
     }
     # What was chosen stays while another page is looked at.
-    page.get_by_role("link", name="Review").first.click()
+    follow(page, page.get_by_role("link", name="Review").first, "/review")
     page.locator(".lab").wait_for()
-    page.get_by_role("link", name="Compare").first.click()
+    follow(page, page.get_by_role("link", name="Measure").first, "/measure")
+    open_step(page, "Proof")
     page.locator("td[data-name=auc]").first.wait_for()
 
 
@@ -165,6 +166,6 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
 
 def test_a_store_of_single_labels_says_what_to_do(page, server, tmp_path):
     make_run(tmp_path, scores_of(20, [(3, 9)], 0.8), every_s=1.0)
-    page.goto(f"{server.url}/compare")
-    page.get_by_role("radio", name="Phrasings").click()
+    page.goto(f"{server.url}/measure?step=proof")
+    open_part(page, "Phrasings")
     page.get_by_text("add prompts to a run").wait_for()

@@ -10,10 +10,14 @@ import lab
 from lab.store.store import Store
 from tests.browser.page_actions import (
     LAB,
+    follow,
+    open_part,
     open_popover,
+    open_step,
     pick,
     seconds_of,
     set_slider,
+    settled,
     until,
     wait_for,
     wait_for_sightings,
@@ -84,14 +88,14 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_role("button", name="Save rule").click()
     page.get_by_text("saved, with an entry").wait_for()
 
-    page.get_by_role("link", name="Measure").first.click()
-    page.get_by_role("tab", name="Sweep").click()
-    page.get_by_role("button", name="Sweep", exact=True).click()
-    page.get_by_text("Click a point to load its rule").wait_for(timeout=90_000)
+    follow(page, page.get_by_role("link", name="Measure").first, "/measure")
+    open_step(page, "Better rule")
+    page.get_by_role("button", name="Search for a better rule").click()
+    page.get_by_text("all footage is of one clip").wait_for(timeout=90_000)
+    page.get_by_text("rules that were tried").click()
+    page.get_by_text("Click a point to load its rule").wait_for()
     page.locator(".js-plotly-plot .point").first.click(force=True)
     page.get_by_role("button", name="Load this rule in Review").wait_for()
-    page.get_by_role("tab", name="Advice").click()
-    page.get_by_text("all footage is of one clip").wait_for()
     page.get_by_role("button", name="Load the recommended rule in Review").click()
     wait_for_sightings(page, 6)
     wait_for(page, "f1", "1")
@@ -102,7 +106,8 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     page.get_by_role("button", name="Save rule").click()
     page.get_by_text("saved, with an entry").wait_for()
 
-    page.get_by_role("link", name="Compare").first.click()
+    page.goto(f"{server.url}/compare")  # as it was called
+    open_part(page, "Two runs or rules")
     page.locator(".duet[data-ready]").wait_for(timeout=30_000)
     pick(page, page.get_by_label("Rule B"), page.get_by_role("option", name="too strict"))
     page.get_by_text("Sightings of B").wait_for()
@@ -194,8 +199,7 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples)
 def test_the_queue_asks_and_goes_on_after_each_answer(page, server, analysed, samples):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
     analysed(server.store, *((samples / name, CATS) for name in names))
-    page.goto(f"{server.url}/measure")
-    page.get_by_role("tab", name="What to annotate next").click()
+    page.goto(f"{server.url}/measure?step=next")
     page.get_by_role("button", name="Ask me").click()
     question = page.locator(".question")
     question.wait_for()
@@ -212,8 +216,8 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
 ):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4", "nothing.mp4")
     runs = analysed(server.store, *((samples / name, CATS) for name in names))
-    page.goto(f"{server.url}/measure")
-    page.get_by_role("tab", name="Audit").click()
+    page.goto(f"{server.url}/measure?step=next")
+    open_part(page, "Audit")
     page.get_by_role("button", name="Freeze the rule and draw").click()
     page.get_by_role("button", name="Watch the next of 3, blind").click()
     question = page.locator(".question")
@@ -242,3 +246,51 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
         "audit",
         lab.open_store(server.store).run(asked).media["media_id"],
     )
+
+
+def test_measure_is_one_path_whose_step_is_in_the_address(page, server, analysed, samples):
+    names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
+    runs = analysed(server.store, *((samples / name, CATS | {"every_s": 0.5}) for name in names))
+    spans = ([(2.0, 6.0), (9.0, 13.4)], [(1.6, 5.8)])
+    rows = [
+        {"media": run.media["name"], "label": "cat", "start_s": a, "end_s": b}
+        for run, times in zip(runs, spans)
+        for a, b in times
+    ]
+    truth = lab.Truth.coerce(rows, runs)
+    runs[0].store.add_records([*truth.annotations, *truth.coverage])
+    page.goto(f"{server.url}/measure")
+    recall = page.get_by_test_id("stMetric").filter(has_text="Recall")
+    recall.get_by_text("95 % interval").wait_for()
+    assert "step" not in page.url
+    page.get_by_role("button", name="Is there a better rule?").click()
+    page.wait_for_url("**/measure?step=rule")
+    page.get_by_role("button", name="Search for a better rule").click()
+    recall.wait_for(state="detached")  # only the step that is shown is drawn
+    page.get_by_role("button", name="in Review").first.wait_for(timeout=90_000)
+    assert "_threshold" not in page.locator("body").inner_text()
+    page.get_by_role("button", name="What to annotate next?").click()
+    page.wait_for_url("**/measure?step=next")
+    page.get_by_text("everything was watched").wait_for()
+    open_step(page, "Proof")
+    page.wait_for_url("**/measure?step=proof")
+    recall.get_by_text("95 % interval").wait_for()
+    page.get_by_text("Held out: for each of 2").wait_for()
+    open_part(page, "Two runs or rules")
+    page.get_by_text("There is one run and one rule here").wait_for()
+    # The address keeps the step: reloaded, back and forward.
+    page.reload()
+    is_chosen = lambda name: (  # noqa: E731
+        page.get_by_role("radio", name=name).get_attribute("aria-checked") == "true"
+    )
+    page.get_by_role("radio", name="Proof").wait_for()
+    assert is_chosen("Proof")
+    settled(page)
+    page.go_back()
+    page.get_by_text("everything was watched").wait_for()
+    until(page, lambda: is_chosen("What next"))
+    page.go_back()
+    page.get_by_role("button", name="in Review").first.wait_for()
+    until(page, lambda: is_chosen("Better rule"))
+    page.go_forward()
+    page.get_by_text("everything was watched").wait_for()

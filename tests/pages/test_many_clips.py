@@ -5,10 +5,11 @@ import streamlit as st
 
 from benchmarks.study import make_study
 from lab.app.server import state as desks
+from lab.app.ui.pages.measure import PHRASINGS, SIDES
 from lab.store.store import Store
 from tests.pages.test_pages import show
 
-PAGES = ["home", "library", "analyse", "review", "compare", "sightings", "notebook"]
+PAGES = ["home", "library", "analyse", "review", "sightings", "notebook"]
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,22 @@ def test_a_page_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, name):
         page = show(name, media=",".join(f"{i:016x}" for i in range(1, 61)))
         assert not page.exception
         assert all("video file is missing" in e.value for e in page.error)  # of made-up clips
+        read.append((counts.rows, counts.queries))
+    assert read[0] == read[1]
+
+
+@pytest.mark.parametrize("part", [SIDES, PHRASINGS])
+def test_a_comparison_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, part):
+    read = []
+    for n in (100, 1000):
+        use(n)
+        page = show("home")
+        page.query_params["step"] = "proof"
+        page.session_state["keep_proof_part"] = part
+        counts.clear()
+        page = page.switch_page("pages/measure.py").run()
+        assert not page.exception
+        assert not page.error
         read.append((counts.rows, counts.queries))
     assert read[0] == read[1]
 

@@ -6,6 +6,7 @@ import pytest
 
 import lab
 from lab.annotation import Coverage
+from lab.app.ui.pages.measure import FEWER, SIDES
 from lab.evaluation.comparison import NOTHING_COUNTED
 from lab.evaluation.rates import NO_ANNOTATION
 from lab.evaluation.seconds import NO_KAPPA
@@ -37,27 +38,26 @@ def captions(page):
     return "\n".join(caption.value for caption in page.caption)
 
 
-def on_tab(page, name):
-    page.session_state["measure_tab"] = name
-    return page.run()
+def captions_with(page, words):
+    """The captions once these words are among them: what they are about is computed meanwhile."""
+    for _ in range(600):
+        text = captions(page.run())
+        if words in text:
+            return text
+        time.sleep(0.2)
+    raise AssertionError(f"{words!r} is not said: {text}")
 
 
 def test_fewer_samples_say_why_there_is_no_recall(empty_run):
-    text = captions(on_tab(show("measure"), "Fewer samples"))
-    assert "No recall" in text
-    assert NO_ANNOTATION in text
+    page = show("measure", step="next")
+    page.session_state["keep_next_part"] = FEWER
+    assert NO_ANNOTATION in captions_with(page, "No recall")
 
 
 def test_advice_says_why_there_is_no_recall(empty_run):
-    page = on_tab(show("measure"), "Sweep")
-    next(b for b in page.button if b.label == "Sweep").click().run()
-    for _ in range(600):  # the sweep, then the choice of a rule
-        text = captions(on_tab(page, "Advice"))
-        if "No recall" in text:
-            break
-        time.sleep(0.2)
-    assert "No recall" in text
-    assert NO_ANNOTATION in text
+    page = show("measure", step="rule")
+    next(b for b in page.button if b.label == "Search for a better rule").click().run()
+    assert NO_ANNOTATION in captions_with(page, "No recall")
 
 
 def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):
@@ -67,6 +67,9 @@ def test_annotators_without_a_presence_read_why_they_have_no_kappa(empty_run):
 
 
 def test_a_comparison_without_presences_says_why_it_has_no_figures(empty_run):
-    text = captions(show("compare"))
+    empty_run.store.save_rule("strict", lab.Rule.coerce(lab.Debounce(enter_threshold=0.9)))
+    page = show("measure", step="proof")
+    page.session_state["keep_proof_part"] = SIDES
+    text = captions(page.run())
     assert f"No kappa: {NO_KAPPA}" in text
     assert f"No F1 of A, F1 of B: {NOTHING_COUNTED}" in text

@@ -8,10 +8,11 @@ from streamlit.testing.v1 import AppTest
 
 import lab
 from lab.app.server import state as desks
+from lab.app.ui.pages.measure import ASK, AUDIT, FEWER, HELD_OUT, PHRASINGS, SIDES
 from lab.tuning.audit import Audit
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["home", "library", "analyse", "review", "measure", "compare", "sightings", "notebook"]
+PAGES = ["home", "library", "analyse", "review", "measure", "sightings", "notebook"]
 
 
 def show(name, **query):
@@ -57,7 +58,7 @@ def test_a_replaced_clip_is_said_and_looked_for_in_library(store, samples, tmp_p
     assert lab.open_store(store).store.media(media_id)["path"] == str(away)
 
 
-@pytest.mark.parametrize("name", ["review", "measure", "compare", "notebook"])
+@pytest.mark.parametrize("name", ["review", "measure", "notebook"])
 @pytest.mark.parametrize("lost", ["samples-*.parquet", "manifest.json"])
 def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, samples, name, lost):
     clip = samples / "cat_then_person.mp4"
@@ -160,19 +161,43 @@ def test_a_store_with_annotations_is_shown(annotated):
 
 
 @pytest.mark.usefixtures("annotated")
-def test_every_tab_of_the_measure_page_draws():
-    page = show("measure")
-    for tab in ("Sweep", "Advice", "What to annotate next", "Audit", "Fewer samples"):
-        page.session_state["measure_tab"] = tab
-        page.run()
-        assert not page.exception, tab
-        assert not page.error, tab
+@pytest.mark.parametrize(
+    ("step", "parts"),
+    [
+        ("good", {}),
+        ("rule", {}),
+        ("next", {"keep_next_part": [ASK, AUDIT, FEWER]}),
+        ("proof", {"keep_proof_part": [HELD_OUT, SIDES, PHRASINGS]}),
+        ("none of them", {}),
+    ],
+)
+def test_every_step_of_the_measure_page_draws(step, parts):
+    page = show("measure", step=step)
+    assert page.segmented_control[0].value == (step if parts or step == "rule" else "good")
+    for key, names in parts.items():
+        for name in names:
+            page.session_state[key] = name
+            page.run()
+            assert not page.exception, name
+            assert not page.error, name
+    assert not page.exception
+    assert not page.error
 
 
 def test_the_measure_page_shows_what_python_says(annotated):
     found = lab.evaluate(annotated, rule=annotated[0].default_rule)
     page = show("measure")
-    table = page.dataframe[0].value
+    figures = found.labels["cat"]
+    assert [(m.label, m.value) for m in page.metric] == [
+        ("Precision", f"{figures.precision:.2f}"),
+        ("Recall", f"{figures.recall:.2f}"),
+        ("F1", f"{figures.f1:.2f}"),
+    ]
+    low, high = figures.recall_interval
+    assert page.metric[1].delta == f"{low:.2f} to {high:.2f}"
+    page.session_state["figure_details"] = True
+    page.run()
+    table = next(d.value for d in page.dataframe if "F1 .5:.95" in d.value)
     row = table[table["label"] == "cat"].iloc[0]
     counts = found.labels["cat"].counts
     assert (row["found"], row["false"], row["missed"]) == (
@@ -207,8 +232,8 @@ def test_an_audit_is_drawn_and_logged(store, samples, annotated):
         runs.append(
             lab.analyze(samples / name, every_s=0.5, labels=["cat"], store=store, progress=False)
         )
-    page = show("measure")
-    page.session_state["measure_tab"] = "Audit"
+    page = show("measure", step="next")
+    page.session_state["keep_next_part"] = AUDIT
     page.run()
     next(b for b in page.button if b.label == "Freeze the rule and draw").click().run()
     assert not page.exception
@@ -217,12 +242,87 @@ def test_an_audit_is_drawn_and_logged(store, samples, annotated):
     assert audit.rule_hash == runs[0].default_rule.rule_hash
 
 
-@pytest.mark.usefixtures("annotated")
-def test_protocols_are_compared_over_all_their_clips():
-    page = show("compare")
+def proof(part):
+    page = show("measure", step="proof")
+    page.session_state["keep_proof_part"] = part
+    return page.run()
+
+
+def test_protocols_are_compared_over_all_their_clips(annotated):
+    strict = lab.Rule.coerce(lab.Debounce(enter_threshold=0.99))
+    annotated[0].store.save_rule("too strict", strict)
+    page = proof(SIDES)
     page.toggle[0].set_value(True).run()
     assert not page.exception
-    assert any("2 watched clips" in m.value and "gain +0.000" in m.value for m in page.markdown)
+    gain = lab.compare(annotated, annotated, rule_a=annotated[0].default_rule, rule_b=strict).f1
+    assert gain["gain"] < 0
+    (said,) = (m.value for m in page.markdown if "watched clips" in m.value)
+    assert f"2 watched clips: F1 {gain['a']:.3f} → {gain['b']:.3f}" in said
+
+
+def test_a_run_is_never_compared_with_itself(annotated, samples, store):
+    """One run and one rule: what is missing. Then another rule; then another run."""
+    page = proof(SIDES)
+    assert not page.exception
+    assert "There is one run and one rule here" in page.info[0].value
+    assert not page.metric
+    annotated[0].store.save_rule("as it is", annotated[0].default_rule)
+    below = lab.Rule.coerce(lab.Debounce(enter_threshold=0.001))
+    annotated[0].store.save_rule("below the floor", below)
+    assert "There is one run and one rule here" in proof(SIDES).info[0].value
+    strict = lab.Rule.coerce(lab.Debounce(enter_threshold=0.9))
+    annotated[0].store.save_rule("strict", strict)
+    page = proof(SIDES)
+    chosen = {s.label: s.value for s in page.selectbox}
+    assert (chosen["Rule A"], chosen["Rule B"]) == ("default", "strict")
+    assert page.metric
+    next(s for s in page.selectbox if s.label == "Rule B").set_value("as it is").run()
+    assert "A and B are the same run with the same rule" in page.info[0].value
+    assert not page.metric
+    clip = samples / "cat_comes_and_goes.mp4"
+    for settings in ({"every_s": 0.5}, {"every_s": 1.0}):
+        lab.analyze(clip, labels=["cat"], store=store, progress=False, **settings)
+    page = proof(SIDES)
+    one, other = (
+        next(s for s in page.selectbox if s.label == f"Run {side}").value for side in "AB"
+    )
+    assert one["protocol_hash"] != other["protocol_hash"]
+    assert not page.info
+    assert page.metric
+
+
+def test_only_labels_that_were_asked_about_are_measured(store, analysed, samples):
+    """A run that was told no labels knows eighty: those that were found are offered."""
+    (run,) = analysed(store, (samples / "cat_then_person.mp4", {"every_s": 0.5}))
+    assert len(run.labels) == 80
+    page = show("measure")
+    label = next(s for s in page.selectbox if s.label == "Label")
+    assert set(label.options) < set(run.log.labels)
+    assert label.options[:2] == ["person", "cat"]
+    rows = [{"media": run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
+    truth = lab.Truth.coerce(rows, [run])
+    run.store.add_records([*truth.annotations, *truth.coverage])
+    page = show("measure")
+    page.session_state["figure_details"] = True
+    page.run()
+    assert next(s for s in page.selectbox if s.label == "Label").options == ["cat"]
+    table = next(d.value for d in page.dataframe if "F1 .5:.95" in d.value)
+    assert list(table["label"]) == ["cat", "all labels"]
+    assert len(page.metric) == 3
+
+
+def test_what_nobody_watched_is_said_where_recall_would_be(store, analysed, samples):
+    settings = {"every_s": 0.5, "labels": ["cat", "person"]}
+    analysed(store, (samples / "cat_then_person.mp4", settings))
+    page = show("measure")
+    recall = next(m for m in page.metric if m.label == "Recall")
+    assert recall.value == "0 % watched"
+    assert "V says that the whole clip was watched" in page.info[0].value
+    page.session_state["figure_details"] = True
+    page.run()
+    table = next(d.value for d in page.dataframe if "F1 .5:.95" in d.value)
+    assert list(table["recall"][:2]) == ["0 % watched"] * 2
+    assert list(table["label"]) == ["cat", "person", "all labels", "mean of labels"]
 
 
 @pytest.mark.usefixtures("annotated")
@@ -237,9 +337,7 @@ def test_phrasings_are_chosen_strongest_first_and_measured_against_a_label(store
         store=store,
         progress=False,
     )
-    page = show("compare")
-    page.session_state["keep_compare_kind"] = "Phrasings"
-    page.run()
+    page = proof(PHRASINGS)
     assert not page.exception
     assert page.multiselect[0].value == by_peak(run) == ["person", "cat", "dog"]
     assert page.selectbox(key=f"keep_phrases_truth_{run.media['media_id']}").options == ["cat"]
@@ -255,9 +353,7 @@ def test_a_rule_that_the_run_cannot_answer_is_one_line(store, analysed, samples)
     clip = samples / "cat_then_person.mp4"
     (run,) = analysed(store, (clip, {"every_s": 0.5, "labels": ["cat", "person"]}))
     run.store.save_rule("too low", lab.Rule.coerce(lab.Debounce(enter_threshold=0.001)))
-    page = show("compare")
-    page.session_state["keep_compare_kind"] = "Phrasings"
-    page.run()
+    page = proof(PHRASINGS)
     page.selectbox(key=f"keep_phrases_rule_{run.run_id}").set_value("too low").run()
     assert not page.exception
     assert "score floor" in page.error[0].value

@@ -31,7 +31,6 @@ def show_pages() -> None:
             st.Page("pages/analyse.py", title="Analyse", icon=":material/play_circle:"),
             st.Page("pages/review.py", title="Review", icon=":material/movie:"),
             st.Page("pages/measure.py", title="Measure", icon=":material/monitoring:"),
-            st.Page("pages/compare.py", title="Compare", icon=":material/compare:"),
             st.Page("pages/sightings.py", title="Sightings", icon=":material/table_rows:"),
             st.Page("pages/notebook.py", title="Notebook", icon=":material/science:"),
             st.Page("pages/models.py", title="Models", icon=":material/settings:"),

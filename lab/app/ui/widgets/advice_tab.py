@@ -1,4 +1,4 @@
-"""The Advice tab: the best rule under a goal, and what scores mean."""
+"""The step “Better rule”: the search, the best rule under a goal, and what scores mean."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from lab.app.server.state import AppState
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
-from lab.app.ui.widgets.sweep_tab import current_sweep, load_button, sweep_id
+from lab.app.ui.widgets.steps import NEXT, go_on_button
+from lab.app.ui.widgets.sweep_tab import load_button, search, show_charts, sweep_id
 from lab.errors import SettingError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
+from lab.rules.wording import rule_in_words, score_in_words
 from lab.tuning.calibration import calibrate
 from lab.tuning.choice import Goal
 from lab.tuning.footage import footage_of
@@ -25,20 +27,57 @@ from lab.tuning.recommend import Recommendation, recommend
 from lab.tuning.sweep import Sweep
 
 _GOALS = {"f1": "Highest F1", "recall": "Recall of at least …", "false": "At most … false an hour"}
+_NAMES = {
+    "precision": "Precision",
+    "recall": "Recall",
+    "f1": "F1",
+    "false_per_hour": "False an hour",
+}
 
 
-def show_advice(app_state: AppState, picked: Selection) -> None:
-    """A rule with held-out figures, and what a score means."""
-    swept = current_sweep(app_state, picked)
-    if swept is None:
-        st.info("Advice needs a sweep: start one on the tab “Sweep”.")
-    else:
+def show_better_rule(app_state: AppState, picked: Selection) -> None:
+    """The search, the rule that it advises, all that was tried, and what a score means."""
+    if not picked.has_coverage:
+        st.info(
+            f"A search needs clips that were watched for “{plain(picked.label)}”: rules are "
+            "measured there. In Review, V says that the whole clip was watched."
+        )
+        st.page_link("pages/review.py", label="Watch a clip in Review", icon=":material/movie:")
+        return
+    swept = search(app_state, picked)
+    if swept is not None:
         _advice(app_state, picked, swept)
-    _calibration(picked)
+        tried = st.expander(
+            f"All {len(swept):,} rules that were tried", key="tried", on_change="rerun"
+        )
+        if tried.open:
+            with tried:
+                show_charts(picked, swept)
+    meaning = st.expander(
+        "What a score means: the chance that it is there", key="calibration", on_change="rerun"
+    )
+    if meaning.open:
+        with meaning:
+            _calibration(picked)
+    if swept is not None:
+        go_on_button(NEXT, "What to annotate next?")
 
 
-def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
-    """The recommended rule, its held-out figures, and notes on how far to trust them."""
+def recommendation(app_state: AppState, picked: Selection, swept: Sweep) -> Recommendation | None:
+    """Controls of the goal, and what is advised under it; None while that is being computed."""
+    goal = _goal()
+    doing = app_state.computations.get(
+        ("advice", sweep_id(app_state, picked), picked.key, goal),
+        "Choosing a rule",
+        lambda _: recommend(_with_footage(picked, swept), goal),
+    )
+    if not is_done(doing):
+        return None
+    found: Recommendation = doing.result
+    return found
+
+
+def _goal() -> Goal:
     first, second, third = st.columns([2, 1, 1])
     kind = first.radio(
         "Goal",
@@ -48,7 +87,7 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
         key="keep_goal",
         persist_state="session",
     )
-    min_recall = second.number_input(
+    least_recall = second.number_input(
         "Recall",
         0.05,
         1.0,
@@ -58,7 +97,7 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
         key="keep_recall",
         persist_state="session",
     )
-    max_false_per_hour = third.number_input(
+    most_false_per_hour = third.number_input(
         "False an hour",
         0.0,
         1000.0,
@@ -67,60 +106,92 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
         key="keep_false",
         persist_state="session",
     )
-    goal = Goal(
+    return Goal(
         kind=kind,  # type: ignore[arg-type]
-        least_recall=min_recall,
-        most_false_per_hour=max_false_per_hour,
+        least_recall=least_recall,
+        most_false_per_hour=most_false_per_hour,
     )
-    doing = app_state.computations.get(
-        ("advice", sweep_id(app_state, picked), picked.key, goal),
-        "Choosing a rule",
-        lambda _: recommend(_with_footage(picked, swept), goal),
-    )
-    if not is_done(doing):
+
+
+def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
+    """The recommended rule, its figures, and notes on how far to trust them."""
+    found = recommendation(app_state, picked, swept)
+    if found is None:
         return
-    found = doing.result
-    row = found.to_dict()
-    if found.is_kept:
-        st.success(plain(f"{_sentence(found.verdict)} Keep it."), icon=":material/check:")
-        st.markdown(f"Your rule: {plain(_settings(found.rule))}")
-    else:
-        st.markdown(f"{plain(_settings(found.rule))}  \n{plain(_sentence(found.verdict))}")
-    _plateau(found)
-    held_out = row["held_out"]
+    _verdict(picked, found)
+    left, right = st.columns([3, 2])
+    with left:
+        _plateau(found)
+    with right:
+        _figures(found)
     for note in found.notes:
-        st.warning(plain(note))
+        st.warning(plain(_sentence(note)))
+    _load(picked, swept, found)
+    _sites(found)
+
+
+def _verdict(picked: Selection, found: Recommendation) -> None:
+    """The advice as a sentence, and the rule that it is about."""
+    verdict = plain(_sentence(found.verdict))
+    if found.is_kept:
+        st.success(f"{verdict} Keep it.", icon=":material/check:")
+        st.markdown(f"Your rule: {plain(rule_in_words(found.rule.default))}.")
+        return
+    st.info(verdict, icon=":material/lightbulb:")
+    before = picked.rule.of(picked.label)
+    changes = rule_in_words(found.rule.default, before)
+    st.markdown(f"Change your rule: **{plain(changes)}**.")
+    st.caption(f"Now it is: {plain(rule_in_words(before))}.")
+
+
+def _figures(found: Recommendation) -> None:
+    """Figures of the advised rule, with those on footage that it was not chosen on."""
+    row = found.to_dict()
+    held_out = row["held_out"]
     columns = {f"held out, by {found.folds.by}": held_out} if held_out else {}
     if found.is_kept:
         columns = {"your rule": row["fitted"], "the best found": row["found"]["fitted"]}
     else:
         columns["on the clips it was chosen on"] = row["fitted"]
-    names = ("precision", "recall", "f1", "false_per_hour")
     st.dataframe(
         [
-            {"figure": n.replace("_", " "), **{k: _value(v, n) for k, v in columns.items()}}
-            for n in names
+            {"figure": title, **{k: _value(v, name) for k, v in columns.items()}}
+            for name, title in _NAMES.items()
         ],
         hide_index=True,
     )
     show_reasons(figures["refused"] for figures in columns.values())
     if held_out and not found.is_kept:
-        st.caption(
-            f"Held out: for each of {len(found.folds.names)} {plain(found.folds.by)}s "
-            "the rule was chosen without it. "
-            "Expect these figures on new footage; intervals resample whole groups."
-        )
+        say_held_out(found)
+
+
+def say_held_out(found: Recommendation) -> None:
+    """What held-out figures are."""
+    st.caption(
+        f"Held out: for each of {len(found.folds.names)} {plain(found.folds.by)}s the rule was "
+        "chosen without it, and counted on it. Expect these figures on new footage."
+    )
+
+
+def _load(picked: Selection, swept: Sweep, found: Recommendation) -> None:
+    """The rule goes to Review, with how it was chosen."""
+    row = found.to_dict()
     split = {k: row[k] for k in ("goal", "held_out_by", "groups", "seed", "held_out", "label")}
     folds = {n: int(f) for n, f in zip(swept.names, found.folds.fold, strict=True)}
     if found.is_kept:
-        st.caption(f"The best found: {plain(_settings(found.found.rule))}")
+        st.caption(f"The best found: {plain(rule_in_words(found.found.rule.default))}.")
     load_button(
         picked,
         found.found.rule,
         "Load the best found in Review" if found.is_kept else "Load the recommended rule in Review",
         "load_recommended",
         {**split, "folds": folds},
+        is_advised=not found.is_kept,
     )
+
+
+def _sites(found: Recommendation) -> None:
+    """Sites that do better with a threshold of their own."""
     if found.sites:
         st.subheader("Sites with their own threshold")
         st.dataframe(
@@ -128,7 +199,9 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
                 [
                     {
                         "site": s["site"],
-                        "enter at": Rule.from_dict(s["rule"]).default.debounce.enter_threshold,
+                        "enter at": score_in_words(
+                            Rule.from_dict(s["rule"]).default.debounce.enter_threshold
+                        ),
                         "gain in F1, held out": _gain(s["f1_gain"], s["f1_gain_interval"]),
                     }
                     for s in found.sites
@@ -147,17 +220,6 @@ def _with_footage(picked: Selection, swept: Sweep) -> Sweep:
 
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
-
-
-def _settings(rule: Rule) -> str:
-    d = rule.default.debounce
-    return (
-        f"Enter at {d.enter_threshold:.3f} after {d.enter_s or d.enter_frames} "
-        f"{'samples' if d.enter_s is None else 's'}, "
-        f"exit below {d.exit_threshold:.3f} after {d.exit_s or d.exit_frames} "
-        f"{'samples' if d.exit_s is None else 's'}, "
-        f"merge gap {d.merge_gap_s:g} s, at least {d.min_duration_s:g} s."
-    )
 
 
 def _plateau(found: Recommendation) -> None:
@@ -198,8 +260,10 @@ def _plateau(found: Recommendation) -> None:
     )
     st.plotly_chart(chart, key="plateau")
     st.caption(
-        f"At every score that occurs, the other settings kept: {plain(plateau.text())}. "
-        f"The middle is {plain(plateau.middle)}."
+        f"{plain(NAMES[figure][:1].upper() + NAMES[figure][1:])} at every score that occurs, the "
+        f"other settings kept: {plain(plateau.text())}. Dotted: the rule, which enters at "
+        f"{plain(score_in_words(own))}. The middle, {plain(score_in_words(plateau.middle))}, is "
+        "farthest from both ends."
     )
 
 
@@ -216,9 +280,10 @@ def _value(row: dict[str, Any], name: str) -> str:
 
 def _calibration(picked: Selection) -> None:
     """The probability that the label is present, by score."""
-    if not picked.has_coverage:
-        return
-    st.subheader("What a score means")
+    st.caption(
+        "Calibration: a curve through what was watched says how likely the label is there at each "
+        "score. Points: what was observed, with 95 % intervals."
+    )
     try:
         made = calibrate(footage_of(picked.covered, picked.truth, picked.label), picked.label)
     except SettingError as error:
@@ -252,7 +317,7 @@ def _calibration(picked: Selection) -> None:
     right.dataframe(
         pd.DataFrame(
             [
-                {"probability": p, "from score": "never" if t is None else f"{t:.3f}"}
+                {"probability": p, "from score": "never" if t is None else score_in_words(t)}
                 for p, t in made.thresholds.items()
             ]
         ),

@@ -1,4 +1,4 @@
-"""Phrasings on the Compare page: labels of one run, on identical frames."""
+"""Phrasings: labels of one run, compared on identical frames."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
         + (
             ""
             if swept is not None
-            else "There is no sweep yet, so rules with a range of thresholds vote. "
+            else "Without a search for a better rule, rules with a range of thresholds vote. "
         )
         + "These answers are not used for headline figures, because they are hard moments."
     )

@@ -18,6 +18,8 @@ from lab.rules.rule import Rule
 from lab.runs.run import Run
 
 _STATES = ["done", "cancelled", "interrupted"]
+MOST_ASKED = 20  # a run with more labels was told none: they are all that its detector knows
+_LOOKED_AT = 5  # runs in which labels are looked for
 _MOST_OPTIONS = 300  # clips to choose from in a list; above it they are found by words
 
 
@@ -26,6 +28,7 @@ class Selection:
     """Runs of one protocol, a label, the rule to measure, and their annotations.
 
     index: run_id, media_id and name of each run; the runs themselves are made when needed.
+    asked: the labels that were asked about: looked for, annotated or watched.
     """
 
     app_state: AppState
@@ -37,6 +40,7 @@ class Selection:
     truth: Truth
     tiou: float
     annotator: str | None
+    asked: tuple[str, ...]
 
     @property
     def run_ids(self) -> list[str]:
@@ -93,22 +97,20 @@ def select(app_state: AppState, key: str) -> Selection | None:
         f"{row['protocol_hash'][:6]}"
         for row in protocols
     }
-    first, second, third = st.columns([3, 1, 1])
+    row = st.container(key=f"{key}_choice")
+    first, second, third, fourth = row.columns([4, 2, 2, 1], vertical_alignment="bottom")
     protocol = first.selectbox(
         "Protocol",
         list(names),
+        index=list(names).index(_last_looked_at(app_state, protocols)),
         format_func=names.__getitem__,
         key=f"keep_{key}_protocol",
         persist_state="session",
-        help="Figures are pooled only over runs with the same settings.",
+        help="Runs with the same detector, labels and sampling. Only their figures are added up.",
     )
     index = store.run_index(protocol_hash=protocol, state=_STATES, newest_of_clip=True)
     index = [row for row in index if store.log_folder(row["run_id"]).is_dir()]
     recipe = next(row["recipe"] for row in protocols if row["protocol_hash"] == protocol)
-    labels = recipe["labels"] or _found_labels(app_state, index)
-    if not labels:
-        st.info("These runs have no detections, so there is no label to measure.")
-        return None
     reading = app_state.computations.get(
         ("annotations", store.annotations_version),
         "Reading the annotations",
@@ -116,33 +118,39 @@ def select(app_state: AppState, key: str) -> Selection | None:
     )
     if not is_done(reading):
         return None
-    who = ["everybody", *app_state.truth.annotators()]
-    annotator = third.selectbox(
-        "Annotations by", who, key=f"keep_{key}_who", persist_state="session"
-    )
-    truth = app_state.truth.truth(None if annotator == "everybody" else annotator)
-    known = {x for row in index for x in truth.by_media.get(row["media_id"], {})}
+    more = fourth.popover("More", help="Clips, annotators, and what counts as a match.")
+    annotator = _annotator(app_state, more, key)
+    truth = app_state.truth.truth(annotator)
+    asked = _asked(app_state, index, recipe, truth)
+    labels = asked or _found_labels(app_state, index)
+    if not labels:
+        st.info(
+            "Nothing was detected in these runs and nothing is annotated, so there is no label to "
+            "measure. Choose other runs above, or annotate in Review."
+        )
+        return None
     label = second.selectbox(
         "Label",
-        [*(x for x in labels if x in known), *(x for x in labels if x not in known)],
+        labels,
         key=f"keep_{key}_label_{protocol}",
         persist_state="session",
+        help="What the runs looked for, or what was annotated.",
     )
-    first, second, third = st.columns([3, 1, 1])
-    index = _chosen_clips(first, index, f"keep_{key}_clips_{protocol}")
+    index = _chosen_clips(more, index, f"keep_{key}_clips_{protocol}")
     if not index:
         st.info("No clip has all of these words in its path.")
         return None
-    rule_name, rule = _rule(app_state, second, {row["run_id"] for row in index}, key)
-    tiou = third.slider(
-        "Temporal IoU",
+    rule_name, rule = _rule(app_state, third, {row["run_id"] for row in index}, key)
+    tiou = more.slider(
+        "Overlap that matches",
         0.1,
         0.95,
         0.5,
         0.05,
         key=f"keep_{key}_tiou",
         persist_state="session",
-        help="How much a sighting must overlap an annotation to match it.",
+        help="Temporal IoU (tIoU): the time that a sighting and an annotation share, divided by "
+        "the time that either takes. From here on they match.",
     )
     (one,) = app_state.runs([index[0]["run_id"]])
     rule = rule if rule is not None else one.default_rule
@@ -152,14 +160,54 @@ def select(app_state: AppState, key: str) -> Selection | None:
     except SettingError as error:
         st.warning(f"{plain(error)}. The default rule is used.")
         rule, rule_name = one.default_rule, "default"
-    who_alone = None if annotator == "everybody" else annotator
-    return Selection(app_state, index, one, label, rule, rule_name, truth, tiou, who_alone)
+    return Selection(
+        app_state,
+        index,
+        one,
+        label,
+        rule,
+        rule_name,
+        truth,
+        tiou,
+        annotator,
+        tuple(asked or [label]),
+    )
+
+
+def _last_looked_at(app_state: AppState, protocols: list[dict[str, Any]]) -> str:
+    """The protocol of the run that was last open in Review; else the newest."""
+    known = [str(row["protocol_hash"]) for row in protocols]
+    last = st.session_state.get("review_run")
+    rows = app_state.store.runs(run_id=last) if last else []
+    return next((r["protocol_hash"] for r in rows if r["protocol_hash"] in known), known[0])
+
+
+def _annotator(app_state: AppState, place: Any, key: str) -> str | None:
+    """Whose annotations count; None for everybody's."""
+    who = ["everybody", *app_state.truth.annotators()]
+    chosen = place.selectbox("Annotations by", who, key=f"keep_{key}_who", persist_state="session")
+    return None if chosen == "everybody" else str(chosen)
+
+
+def _asked(
+    app_state: AppState, index: list[dict[str, Any]], recipe: dict[str, Any], truth: Truth
+) -> list[str]:
+    """The labels that somebody asked about: annotated or watched ones, then those looked for."""
+    known = {label for row in index for label in truth.by_media.get(row["media_id"], {})}
+    (one,) = app_state.runs([index[0]["run_id"]]) if index else (None,)
+    of_run = list(one.labels if one is not None else recipe["labels"])
+    looked_for = of_run if len(of_run) <= MOST_ASKED else []
+    return [*(x for x in of_run if x in known), *(x for x in looked_for if x not in known)]
 
 
 def _found_labels(app_state: AppState, index: list[dict[str, Any]]) -> list[str]:
-    """The labels that a detector found which declares none."""
-    runs = app_state.runs([row["run_id"] for row in index])
-    return sorted({label for run in runs for label in run.labels})
+    """The labels that were found, strongest first, where none was asked for."""
+    highest: dict[str, float] = {}
+    for row in index[:_LOOKED_AT]:
+        log = app_state.run(row["run_id"]).log
+        for label, peak in zip(log.labels, log.peaks.tolist(), strict=True):
+            highest[label] = max(peak, highest.get(label, 0.0))
+    return sorted((x for x, peak in highest.items() if peak > 0), key=lambda x: -highest[x])
 
 
 def _chosen_clips(place: Any, index: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:

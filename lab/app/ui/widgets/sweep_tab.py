@@ -1,4 +1,4 @@
-"""The Sweep tab: all rules of a grid, as charts with points to click."""
+"""The search over a grid of rules, and all of them as charts with points to click."""
 
 from __future__ import annotations
 
@@ -10,16 +10,25 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import clock
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
 from lab.formats.markdown import plain
+from lab.formats.placing import count_of
 from lab.rules.rule import Rule, rule_parameters
+from lab.rules.wording import rule_in_words, score_in_words
 from lab.tuning.calibration import histogram
 from lab.tuning.curve import threshold_curve
 from lab.tuning.footage import footage_of
 from lab.tuning.rule_grid import SETTINGS, RuleGrid, title_of
 from lab.tuning.sweep import Sweep, load_sweep
 
+_FIGURES = {
+    "f1": "F1",
+    "recall": "Recall",
+    "precision": "Precision",
+    "false_per_hour": "False an hour",
+}
 # The enter thresholds, taken from the scores, have a slider of their own.
 _TYPED = tuple(name for name in SETTINGS if name != "enter_threshold")
 
@@ -44,44 +53,57 @@ def sweep_id(app_state: AppState, picked: Selection) -> str:
     return "" if job is None else str(job.job_id)
 
 
-def show_sweep(app_state: AppState, picked: Selection) -> None:
-    """Controls, progress, charts."""
-    if not picked.has_coverage:
-        st.info(f"A sweep needs clips that were watched for “{plain(picked.label)}”.")
-        return
+def search(app_state: AppState, picked: Selection) -> Sweep | None:
+    """Controls and progress of the search over a grid of rules; what it found, once it is done."""
     grid = _grid()
     key = _key(picked)
     job = _job(app_state, key)
-    is_clicked = st.button(
-        "Sweep", type="primary", disabled=grid is None or (job is not None and job.is_active)
+    left, right = st.columns([1, 3], vertical_alignment="center")
+    is_clicked = left.button(
+        "Search for a better rule" if job is None else "Search again",
+        type="primary" if job is None else "secondary",
+        disabled=grid is None or (job is not None and job.is_active),
+        key="search_rules",
     )
     if is_clicked and grid is not None:
-        job = app_state.engine.submit(
-            "sweep",
-            f"sweep of {picked.label}",
-            store=str(app_state.store.folder),
-            run_ids=picked.run_ids,
-            label=picked.label,
-            rule=picked.rule.to_dict(),
-            tiou=picked.tiou,
-            annotator=picked.annotator,
-            grid=grid.to_dict(),
-            key=key,
-        )
+        job = _submit(app_state, picked, grid, key)
     if job is None:
-        st.caption("Measures every combination against the annotations; this takes a few seconds.")
+        right.caption(
+            "Every combination of settings is measured against the annotations (a sweep); this "
+            "takes a few seconds."
+        )
     elif job.is_active:
         st.fragment(_progress, run_every=0.4)(app_state, job)
     elif (swept := current_sweep(app_state, picked)) is None:
-        st.error(plain(job.error or "The sweep was cancelled."))
+        st.error(plain(job.error or "The search was cancelled."))
     else:
-        if grid is not None and job.payload["grid"] != grid.to_dict():
-            st.caption("The grid has changed: sweep again to update the charts.")
-        _charts(picked, swept)
+        is_old = grid is not None and job.payload["grid"] != grid.to_dict()
+        right.caption(
+            f"{len(swept):,} rules over {plain(count_of(len(swept.names), 'clip'))}, "
+            f"{plain(clock(3600 * swept.hours))} watched."
+            + (" What is tried has changed since: search again." if is_old else "")
+        )
+        return swept
+    return None
+
+
+def _submit(app_state: AppState, picked: Selection, grid: RuleGrid, key: str) -> Any:
+    return app_state.engine.submit(
+        "sweep",
+        f"sweep of {picked.label}",
+        store=str(app_state.store.folder),
+        run_ids=picked.run_ids,
+        label=picked.label,
+        rule=picked.rule.to_dict(),
+        tiou=picked.tiou,
+        annotator=picked.annotator,
+        grid=grid.to_dict(),
+        key=key,
+    )
 
 
 def _grid() -> RuleGrid | None:
-    with st.expander("What is swept", expanded=False):
+    with st.expander("What is tried", expanded=False):
         default, declared = RuleGrid(), rule_parameters()
         values: dict[str, Any] = {}
         columns = st.columns(3)
@@ -141,9 +163,9 @@ def _progress(app_state: AppState, job: Any) -> None:
         app_state.engine.cancel(job.job_id)
 
 
-def _charts(picked: Selection, swept: Sweep) -> None:
+def show_charts(picked: Selection, swept: Sweep) -> None:
+    """All rules as points to click, as a map of two settings, and the scores behind them."""
     figures, totals = swept.figures(), swept.totals
-    st.caption(f"{len(swept):,} rules over {len(swept.names)} clips, {swept.hours:.2f} h watched.")
     point = _scatter(swept, figures, totals)
     if point is not None:
         _load(picked, swept, point)
@@ -209,36 +231,43 @@ def _scatter(swept: Sweep, figures: dict[str, np.ndarray], totals: np.ndarray) -
     )
     points = event["selection"]["points"]
     if not points:
-        st.caption("Click a point to load its rule.")
+        st.caption(
+            "Click a point to load its rule. The line is the Pareto front: no rule beside it finds "
+            "more with as few false sightings."
+        )
         return None
     position = points[0]["customdata"]
     return swept.alike(int(position[0] if isinstance(position, list | tuple) else position))
 
 
 def _load(picked: Selection, swept: Sweep, position: int) -> None:
-    row = swept.row(position)
+    row, rule = swept.row(position), swept.rule(position)
     st.markdown(
         f"**Recall {_rate(row['recall'])}, {row['false_per_hour']:.1f} false an hour, "
-        f"F1 {_rate(row['f1'])}:** enter at {row['enter_threshold']:.3f} "
-        f"after {row['enter_frames']:.0f}, exit after {row['exit_frames']:.0f} samples, "
-        f"merge gap {row['merge_gap_s']:g} s, "
-        f"at least {row['min_duration_s']:g} s."
+        f"F1 {_rate(row['f1'])}:** {plain(rule_in_words(rule.default))}."
     )
-    load_button(picked, swept.rule(position), "Load this rule in Review", f"load_{position}")
+    load_button(picked, rule, "Load this rule in Review", f"load_{position}")
 
 
 def _rate(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.2f}"
 
 
 def load_button(
-    picked: Selection, found: Rule, text: str, key: str, split: dict[str, Any] | None = None
+    picked: Selection,
+    found: Rule,
+    text: str,
+    key: str,
+    split: dict[str, Any] | None = None,
+    *,
+    is_advised: bool = True,
 ) -> None:
     """A button that loads a rule for this label in Review; the other labels keep theirs.
 
-    split: how it was chosen, for the notebook's entry if it is saved unchanged.
+    split: how it was chosen, for the notebook's entry if it is saved unchanged. is_advised: whether
+    the button stands out.
     """
-    if st.button(plain(text), key=key, type="primary"):
+    if st.button(plain(text), key=key, type="primary" if is_advised else "secondary"):
         # The clip that was last open in Review, if it is among these.
         last = [r for r in picked.runs if r.run_id == st.session_state.get("review_run")]
         run = (last or picked.covered or picked.runs)[0]
@@ -274,7 +303,8 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
     )
     what = columns[2].selectbox(
         "Figure",
-        ["f1", "recall", "precision", "false_per_hour"],
+        list(_FIGURES),
+        format_func=_FIGURES.__getitem__,
         key="keep_figure",
         persist_state="session",
     )
@@ -286,7 +316,7 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
     if SETTINGS.index(across) < SETTINGS.index(down):
         best = best.T
     best = np.where(np.isfinite(best), best, np.nan)
-    ticks = [[f"{v:.3g}" for v in getattr(swept.grid, n)] for n in (across, down)]
+    ticks = [_ticks(swept, name) for name in (across, down)]
     chart = go.Figure(
         go.Heatmap(z=best, colorscale="Viridis", reversescale=lowest, customdata=_names(*ticks),
                    hovertemplate="%{customdata}<br>%{z:.3f}<extra></extra>")
@@ -301,7 +331,14 @@ def _map(swept: Sweep, figures: dict[str, np.ndarray]) -> None:
         margin={"l": 50, "r": 10, "t": 10, "b": 45},
     )
     st.plotly_chart(chart)
-    st.caption(f"The best {plain(what.replace('_', ' '))} over all values of the other settings.")
+    st.caption(f"{_FIGURES[what]}: the best over all values of the other settings.")
+
+
+def _ticks(swept: Sweep, name: str) -> list[str]:
+    values = getattr(swept.grid, name)
+    if name == "enter_threshold":
+        return [score_in_words(value) for value in values]
+    return [f"{value:.3g}" for value in values]
 
 
 def _names(across: list[str], down: list[str]) -> list[list[str]]:
@@ -327,7 +364,7 @@ def _curves(picked: Selection) -> None:
         margin={"l": 50, "r": 10, "t": 10, "b": 40},
     )
     st.plotly_chart(chart)
-    st.caption("Precision and recall at every threshold, without debounce.")
+    st.caption("Precision and recall of single samples at every threshold, without counts or gaps.")
     bars = histogram(footage)
     middle = (np.array(bars["edges"][:-1]) + np.array(bars["edges"][1:])) / 2
     chart = go.Figure(

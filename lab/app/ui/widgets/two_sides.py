@@ -1,7 +1,9 @@
-"""The Compare page: A against B on the same clip, side by side; or phrasings of one run."""
+"""Two runs or rules over the same clip, A against B, side by side."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +11,17 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, here, note_damage, script
+from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_logs
-from lab.app.ui.widgets.phrases_tab import phrasings
+from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
+from lab.errors import SettingError
 from lab.evaluation.comparison import Comparison, compare
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
+from lab.rules.wording import rule_in_words
 from lab.runs.run import Run
 from lab.score_log.score_log import log_fingerprint
 
@@ -29,54 +33,153 @@ _duet = st.components.v2.component(
 )
 _MAX_POINTS = 4000
 _FIGURES = {"same": "seconds alike", "kappa": "kappa"}
-SIDES, PHRASINGS = "Two runs or rules", "Phrasings"
+AS_IN_REVIEW, DEFAULT = "as in Review", "default"
 
 
-def compare_page() -> None:
-    """The whole page below its title."""
-    app_state = here()
+@dataclass(frozen=True)
+class Side:
+    """What is compared: a label of a run, with a rule."""
+
+    run: Run
+    rule: Rule
+    label: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Equal for sides that are the same by construction."""
+        settings = json.dumps(self.rule.of(self.label).to_dict(), sort_keys=True)
+        return self.run.run_id, settings, self.label
+
+
+def show_two_sides(app_state: AppState) -> None:
+    """A choice of two different sides over one clip, and how they differ."""
     if not app_state.store.count_runs(state=TO_COMPARE):
         st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
-    if _kind() == PHRASINGS:
-        phrasings(app_state)
-    else:
-        _two_sides(app_state)
-
-
-def _kind() -> str:
-    """What is compared; the choice persists while other pages are open."""
-    st.session_state.setdefault("keep_compare_kind", SIDES)
-    return (
-        st.segmented_control(
-            "What to compare",
-            [SIDES, PHRASINGS],
-            key="keep_compare_kind",
-            persist_state="session",
-            required=True,
-            label_visibility="collapsed",
-        )
-        or SIDES
+    picked = clip_with_runs(
+        app_state, st, "keep_compare_clip", say_runs=True, beside=True, persist_state="session"
     )
-
-
-def _two_sides(app_state: AppState) -> None:
-    picked = clip_with_runs(app_state, st, "compare_clip", say_runs=True, beside=True)
     if picked is None:
         st.info("This clip has no run whose score log is here; choose another clip.")
         return
-    _, rows = picked
+    sides = _choose_sides(app_state, picked[1])
+    if sides is None:
+        return
+    a, b = sides
+    note_damage(a.run, b.run)
+    if a.key == b.key:
+        st.info("A and B are the same run with the same rule. Choose another of either.")
+        return
+    _show(app_state, a, b)
+
+
+def _choose_sides(app_state: AppState, rows: list[dict[str, Any]]) -> tuple[Side, Side] | None:
+    """Two sides, at first two that differ; None, with what is missing, where there is only one."""
+    first, second = rows[0], _other_run(rows)
+    run = app_state.run(first["run_id"])
+    rules = _rules(app_state, run)
+    other_rule = next((n for n in rules if _differs(rules[n], rules[DEFAULT], run)), None)
+    if second is None and other_rule is None:
+        _say_what_is_missing(first)
+        return None
     left, right = st.columns(2)
     with left:
-        a = _side(app_state, rows, "A", 0)
+        a = _side(app_state, rows, "A", first, DEFAULT)
     with right:
-        b = _side(app_state, rows, "B", 1)
-    note_damage(a[0], b[0])
-    truth = app_state.truth.truth_of(a[0].media["media_id"])
-    found = compare(
-        a[0], b[0], rule_a=a[1], rule_b=b[1], label=a[2], label_b=b[2], truth=truth,
+        is_of_runs = second is not None
+        b = _side(app_state, rows, "B", second or first, DEFAULT if is_of_runs else other_rule)
+    return a, b
+
+
+def _other_run(rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The newest run of other settings than the first; else any other."""
+    others = rows[1:]
+    made_otherwise = [r for r in others if r["protocol_hash"] != rows[0]["protocol_hash"]]
+    return next(iter([*made_otherwise, *others]), None)
+
+
+def _rules(app_state: AppState, run: Run) -> dict[str, Rule]:
+    """Rules to choose from by name."""
+    saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
+    rules = {DEFAULT: run.default_rule, **saved}
+    if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
+        rules = {AS_IN_REVIEW: st.session_state.rule, **rules}
+    return rules
+
+
+def _differs(rule: Rule, other: Rule, run: Run) -> bool:
+    """Whether a rule can be used with the run, and does something else there."""
+    try:
+        rule.check_floor(float(run.recipe["score_floor"]))
+        wanted = rule.wanted(run.labels)
+    except SettingError:
+        return False
+    return any(rule.of(label) != other.of(label) for label in _labels(run)[:1] if label in wanted)
+
+
+def _say_what_is_missing(row: dict[str, Any]) -> None:
+    st.info(
+        f"There is one run and one rule here: {plain(protocol_name(row))}, with the default rule. "
+        "To compare, save another rule in Review, or analyse the clip in another way."
+    )
+    left, right = st.columns(2)
+    query = {"run": row["run_id"]}
+    left.page_link(
+        "pages/review.py",
+        label="Tune a rule in Review",
+        icon=":material/movie:",
+        query_params=query,
+    )
+    right.page_link(
+        "pages/analyse.py", label="Analyse it in another way", icon=":material/play_circle:",
+        query_params={"media": row["media_id"]},
     )  # fmt: skip
+
+
+def _side(
+    app_state: AppState,
+    rows: list[dict[str, Any]],
+    name: str,
+    at_first: dict[str, Any],
+    first_rule: str | None,
+) -> Side:
+    """Run, rule and label of one side. at_first, first_rule: what is chosen at first."""
+    row = st.selectbox(
+        f"Run {plain(name)}",
+        rows,
+        index=rows.index(at_first),
+        format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}",
+        key=f"run_{name}_{rows[0]['media_id']}",
+    )
+    run = app_state.run(row["run_id"])
+    rules = _rules(app_state, run)
+    first, second = st.columns(2)
+    names = list(rules)
+    picked = first.selectbox(
+        f"Rule {plain(name)}",
+        names,
+        index=names.index(first_rule) if first_rule in names else names.index(DEFAULT),
+        key=f"rule_{name}_{run.run_id}",
+    )
+    label = second.selectbox(f"Label {plain(name)}", _labels(run), key=f"label_{name}_{run.run_id}")
+    rule = rules[picked]
+    st.caption(f"{plain(rule_in_words(rule.of(label)))}.")
+    return Side(run, rule, label)
+
+
+def _labels(run: Run) -> list[str]:
+    """Those that were found, strongest first; all where none was."""
+    return sorted(
+        run.log.labels, key=lambda x: -float(run.series(x).scores.max(initial=0))
+    ) or list(run.labels)
+
+
+def _show(app_state: AppState, a: Side, b: Side) -> None:
+    truth = app_state.truth.truth_of(a.run.media["media_id"])
+    found = compare(
+        a.run, b.run, rule_a=a.rule, rule_b=b.rule, label=a.label, label_b=b.label, truth=truth
+    )
     for note in found.notes:
         st.caption(plain(note))
     _figures(found)
@@ -90,36 +193,7 @@ def _two_sides(app_state: AppState) -> None:
         _over_all(app_state, a, b)
     event = _differences(found)
     _play(app_state, found, a, b, event)
-    _scatter(found, a[2], b[2])
-
-
-def _side(
-    app_state: AppState, rows: list[dict[str, Any]], name: str, other: int
-) -> tuple[Run, Rule, str]:
-    """Run, rule and label of one side."""
-    index = min(other, len(rows) - 1)
-    row = st.selectbox(
-        f"Run {plain(name)}",
-        rows,
-        index=index,
-        format_func=lambda r: f"{protocol_name(r)} · {r['run_id']}",
-        key=f"run_{name}_{rows[0]['media_id']}",
-    )
-    run = app_state.run(row["run_id"])
-    saved: dict[str, Rule] = {
-        "default": run.default_rule,
-        **{r["name"]: r["rule"] for r in app_state.store.rules()},
-    }
-    if st.session_state.get("rule") is not None and st.session_state.get("rule_run") == run.run_id:
-        saved = {"as in Review": st.session_state.rule, **saved}
-    first, second = st.columns(2)
-    picked = first.selectbox(f"Rule {plain(name)}", list(saved), key=f"rule_{name}_{run.run_id}")
-    labels = sorted(
-        {label for rows_of in [run.log.labels] for label in rows_of},
-        key=lambda x: -float(run.series(x).scores.max(initial=0)),
-    )
-    label = second.selectbox(f"Label {plain(name)}", labels, key=f"label_{name}_{run.run_id}")
-    return run, saved[picked], label
+    _scatter(found, a.label, b.label)
 
 
 def _figures(found: Comparison) -> None:
@@ -130,7 +204,11 @@ def _figures(found: Comparison) -> None:
     columns[2].metric(
         "Seconds that agree", "–" if agree["same"] is None else f"{agree['same']:.1%}"
     )
-    columns[3].metric("Kappa", "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}")
+    columns[3].metric(
+        "Kappa",
+        "–" if agree["kappa"] is None else f"{agree['kappa']:.2f}",
+        help="Cohen's kappa: agreement beyond what chance gives; 1 is full, 0 none.",
+    )
     if found.f1 and found.f1["a"] is not None and found.f1["b"] is not None:
         gain = f"{found.f1['gain']:+.3f}"
         is_same = float(gain) == 0
@@ -154,29 +232,23 @@ def _figures(found: Comparison) -> None:
     show_reasons([refused])
 
 
-def _over_all(app_state: AppState, a: tuple[Run, Rule, str], b: tuple[Run, Rule, str]) -> None:
+def _over_all(app_state: AppState, a: Side, b: Side) -> None:
     """The same comparison over every clip that has a run of both protocols."""
-
-    def of_protocol(run: Run) -> list[Run]:
-        newest = app_state.store.runs(
-            protocol_hash=run.protocol_hash, state=TO_COMPARE, newest_of_clip=True
-        )
-        return app_state.runs([r["run_id"] for r in with_logs(app_state, newest)])
-
-    total = compare(
-        of_protocol(a[0]),
-        of_protocol(b[0]),
-        rule_a=a[1],
-        rule_b=b[1],
-        label=a[2],
-        label_b=b[2],
-        truth=app_state.truth.truth(),
+    of_sides = [(side.run.run_id, side.rule.rule_hash, side.label) for side in (a, b)]
+    logs = tuple(app_state.log_stamp(side.run.run_id) for side in (a, b))
+    doing = app_state.computations.get(
+        ("comparison", *of_sides, hash(logs), app_state.store.annotations_version),
+        "Comparing over all clips",
+        lambda _: _compare_all(app_state, a, b),
     )
+    if not is_done(doing):
+        return
+    total: Comparison = doing.result
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{plain(a[2])}”, or there was nothing "
-            "to find."
+            f"{len(total.names)} clips; none was watched for “{plain(a.label)}”, or there was "
+            "nothing to find."
         )
         return
     limits = f1["gain_interval"]
@@ -185,6 +257,33 @@ def _over_all(app_state: AppState, a: tuple[Run, Rule, str], b: tuple[Run, Rule,
         f"gain {f1['gain']:+.3f}**"
         + (f" [{limits[0]:+.3f}, {limits[1]:+.3f}]." if limits else ".")
         + f" {len(total.differences)} differences in {len(total.names)} clips."
+    )
+    if limits:
+        st.caption(
+            "In brackets: the 95 % interval of the paired difference, from clips drawn again. "
+            + (
+                "It contains 0: chance alone may have made it."
+                if limits[0] <= 0 <= limits[1]
+                else "It does not contain 0: the difference is more than chance."
+            )
+        )
+
+
+def _compare_all(app_state: AppState, a: Side, b: Side) -> Comparison:
+    def of_protocol(run: Run) -> list[Run]:
+        newest = app_state.store.runs(
+            protocol_hash=run.protocol_hash, state=TO_COMPARE, newest_of_clip=True
+        )
+        return app_state.runs([r["run_id"] for r in with_logs(app_state, newest)])
+
+    return compare(
+        of_protocol(a.run),
+        of_protocol(b.run),
+        rule_a=a.rule,
+        rule_b=b.rule,
+        label=a.label,
+        label_b=b.label,
+        truth=app_state.truth.truth(),
     )
 
 
@@ -216,18 +315,18 @@ def _differences(found: Comparison) -> float | None:
 def _play(
     app_state: AppState,
     found: Comparison,
-    a: tuple[Run, Rule, str],
-    b: tuple[Run, Rule, str],
+    a: Side,
+    b: Side,
     seek_s: float | None,
 ) -> None:
-    media = a[0].media
+    media = a.run.media
     src, wait = clip_address(app_state, media)
     kept = st.session_state.setdefault("duet_seek", {"t": None, "n": 0})
     if seek_s is not None and seek_s != kept["t"]:
         st.session_state.duet_seek = kept = {"t": seek_s, "n": kept["n"] + 1}
 
-    def side(name: str, chosen: tuple[Run, Rule, str]) -> dict[str, Any]:
-        run, rule, label = chosen
+    def side(name: str, chosen: Side) -> dict[str, Any]:
+        run, rule, label = chosen.run, chosen.rule, chosen.label
         only = Rule(default=rule.default, labels=rule.labels, only=(label,))
         d = rule.of(label).debounce
         return {
@@ -248,7 +347,7 @@ def _play(
             "first_pts_us": media["first_pts_us"],
             "end_us": media["end_us"],
             "browser_offset_us": media["browser_offset_us"],
-            "size_px": list(a[0].size_px),
+            "size_px": list(a.run.size_px),
             "frame_rate": media["frame_rate"],
             "a": side("A", a),
             "b": side("B", b),

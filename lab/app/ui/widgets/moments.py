@@ -1,0 +1,63 @@
+"""Where sightings and annotations differ: a list of moments to look at."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from lab.app.ui.widgets.figure_tables import MANY, errors_of
+from lab.app.ui.widgets.rule_state import go_to_moment
+from lab.app.ui.widgets.selection import Selection
+from lab.evaluation.evaluate import Evaluation
+from lab.evaluation.fragmentation import EvaluationEvent
+
+
+def _listed_moments(found: Evaluation) -> list[EvaluationEvent]:
+    """All moments of a few clips; of many, those of the clips with the most errors."""
+    if len(found.clips) <= MANY:
+        return found.moments
+    worst = sorted(found.clips, key=lambda m: -sum(map(errors_of, found.clips[m].values())))
+    moments: list[EvaluationEvent] = []
+    for n, media_id in enumerate(worst):
+        moments += found.events_in(media_id)
+        if len(moments) >= MANY or n >= MANY:
+            break
+    return moments[:MANY]
+
+
+def show_moments(picked: Selection, found: Evaluation) -> None:
+    moments = _listed_moments(found)
+    st.subheader(f"What went otherwise ({len(moments)})")
+    if not moments:
+        st.caption("None: every annotation matches a sighting, and every sighting an annotation.")
+        return
+    if len(found.clips) > MANY:
+        st.caption("Of the clips with the most false and missed ones; choose clips to see others.")
+    kinds = sorted({m.kind for m in moments})
+    wanted = st.pills(
+        "Kinds",
+        kinds,
+        selection_mode="multi",
+        default=None,
+        key="moment_kinds",
+        format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
+    )
+    listed = [m for m in moments if not wanted or m.kind in wanted][:MANY]
+    frame = pd.DataFrame(
+        [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
+          "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in listed]
+    )  # fmt: skip
+    event = st.dataframe(
+        frame,
+        hide_index=True,
+        width="stretch",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        key=f"moments_{len(listed)}_{picked.rule.rule_hash}",
+    )
+    rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
+    st.caption("Click a row to open that moment.")
+    if rows:
+        moment = listed[rows[0]]
+        run_id = next(r["run_id"] for r in picked.index if r["media_id"] == moment.media_id)
+        go_to_moment(run_id, picked.rule, moment.start_us / 1e6)

@@ -22,14 +22,9 @@ def _sentence(rule: LabelRule) -> str:
     settings = {**rule.debounce.to_dict(), **rule.box_filter.to_dict()}
     declared = rule_parameters()
     replaced = {declared[name].instead_of for name in settings}
-    off = {n for n, v in settings.items() if _is_off(v, declared[n].off)}
+    off = {n for n, v in settings.items() if declared[n].is_off(v)}
     off |= {n for n in settings if declared[n].needs in off}
     order = list(declared)
     used = [n for n in declared if n in settings and n not in off | replaced]
     used.sort(key=lambda n: order.index(declared[n].instead_of or n))
     return "; ".join(declared[n].sentence.format(declared[n].in_words(settings[n])) for n in used)
-
-
-def _is_off(value: object, off: object) -> bool:
-    """Whether a setting does nothing at this value (polygons are lists as plain values)."""
-    return off is not None and (tuple(value) if isinstance(value, list) else value) == off

@@ -83,6 +83,11 @@ class RuleParameter:
     def is_swept(self) -> bool:
         return bool(self.swept)
 
+    def is_off(self, value: Any) -> bool:
+        """Whether the setting does nothing at this value (polygons are lists as plain values)."""
+        plain = tuple(value) if isinstance(value, list) else value
+        return self.off is not None and bool(plain == self.off)
+
     @property
     def default_words(self) -> str:
         """Its default as a user reads it."""

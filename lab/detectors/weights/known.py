@@ -11,9 +11,9 @@ from lab.detectors.weights.catalogue import Entry, catalogue
 from lab.detectors.weights.download import redact_url
 from lab.detectors.weights.find import default_place
 
-_SHAPES = {"segment": ", with outlines", "obb": ", with turned boxes"}
-_EVERYDAY = "80 everyday things: people, animals, vehicles, furniture, …"
-_AERIAL = "15 things seen from the air: planes, ships, vehicles, fields, …"
+_SHAPES = {"segment": ", outlines", "obb": ", turned boxes"}
+_EVERYDAY = "80 everyday things (COCO)"
+_AERIAL = "15 things seen from the air (DOTA)"
 _OWN_NAMES = "some 4,600 names of its own"
 _TYPED = "whatever is typed"
 _MOST_LABELS = 6

@@ -55,7 +55,7 @@ def show_entry(app_state: AppState, entry: EntryRow, is_open: bool) -> None:
         _title(entry)
         _figures(entry)
         _changes(entry)
-        if entry.row["conclusion"] and not is_open:
+        if entry.row["conclusion"]:
             st.caption(f"Conclusion: {plain(short(entry.row['conclusion'], _CONCLUSION))}")
     with actions, st.container(gap="xxsmall"):
         _actions(app_state, entry, is_open)

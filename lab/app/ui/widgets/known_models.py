@@ -39,7 +39,7 @@ def known(app_state: AppState) -> None:
     words = text.lower().split()
     fit = [model for model in models if all(word in _search_text(model) for word in words)]
     st.caption(
-        f"{len(fit)} of {len(models)} known models; {sum(m.is_here for m in models)} are here. "
+        f"{len(fit)} of {len(models)} known models; {sum(m.is_here for m in fit)} here. "
         "Add your own to `catalogue.toml` in the models folder."
     )
     if not fit:
@@ -70,7 +70,7 @@ def _table(app_state: AppState, models: list[KnownModel]) -> KnownModel | None:
     def state(model: KnownModel) -> str:
         job = jobs.get(model.name)
         if model.is_here:
-            return "here" if model.entry is not None else "here, with the installation"
+            return "here"
         if job is not None and job.is_active:
             return "downloading"
         return f"{size(parts[model.name])} of it" if model.name in parts else "not here"
@@ -95,6 +95,7 @@ def _table(app_state: AppState, models: list[KnownModel]) -> KnownModel | None:
         frame,
         hide_index=True,
         width="stretch",
+        placeholder="–",
         height=_HEIGHT_PX if len(models) > 10 else "auto",
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],

@@ -16,6 +16,7 @@ _GEAR_STYLE = """<style>
 .stLayoutWrapper:has(>.st-key-models_gear),.st-key-models_gear{position:fixed!important;top:0;
     right:.9rem;height:min(3.5rem,56px);display:flex;justify-content:center;width:auto!important;
     z-index:999991}
+@media (max-height:800px){body:has(.st-key-player) .st-key-models_gear{height:48px}}
 .st-key-models_gear a{padding:.3rem .4rem}
 .st-key-models_gear a>span:last-child{position:absolute;clip-path:inset(50%);width:1px;height:1px;
     overflow:hidden}

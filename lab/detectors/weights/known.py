@@ -11,7 +11,7 @@ from lab.detectors.weights.catalogue import Entry, catalogue
 from lab.detectors.weights.download import redact_url
 from lab.detectors.weights.find import default_place
 
-_SHAPES = {"segment": ", outlines", "obb": ", turned boxes"}
+_SHAPES = {"segment": ", segmentation", "obb": ", rotated boxes"}
 _EVERYDAY = "80 everyday things (COCO)"
 _AERIAL = "15 things seen from the air (DOTA)"
 _OWN_NAMES = "some 4,600 names of its own"

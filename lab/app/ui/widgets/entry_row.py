@@ -161,7 +161,7 @@ def _actions(app_state: AppState, entry: EntryRow, is_open: bool) -> None:
 def _write_conclusion(app_state: AppState, row: dict[str, Any]) -> None:
     entry_id = row["entry_id"]
     with st.popover("Conclude", width="stretch"), st.form(f"conclude_{entry_id}", border=False):
-        text = st.text_area("Conclusion", row["conclusion"] or "", height=120)
+        text = st.text_area("Conclusion", row["conclusion"] or "", height=120, width=320)
         if st.form_submit_button("Save conclusion", type="primary"):
             try:
                 app_state.store.write_entry(entry_id, conclusion=text)

@@ -34,7 +34,7 @@ def known(app_state: AppState) -> None:
         "Filter",
         key="keep_known_filter",
         persist_state="session",
-        placeholder="Parts of a name, of what it finds, of a licence: yolo11 outlines",
+        placeholder="Parts of a name, of what it finds, of a licence: yolo11 segmentation",
     )
     words = text.lower().split()
     fit = [model for model in models if all(word in _search_text(model) for word in words)]

@@ -107,16 +107,3 @@ def save_rule_entry(
     if labels:
         figures["overall"] = evaluate(run, known, rule, labels=labels).overall.to_dict()
     return run.store.add_entry(run.run_id, rule, title=name.strip(), figures=figures)
-
-
-def changes(rule: Rule, run: Run) -> dict[str, Any]:
-    """The settings in which a rule differs from where tuning began."""
-    start, now = run.default_rule.default.debounce.to_dict(), rule.default.debounce.to_dict()
-    out = {k: v for k, v in now.items() if start.get(k) != v}
-    if not rule.default.box_filter.passes_all:
-        out["box_filter"] = rule.default.box_filter.to_dict()
-    if rule.labels:
-        out["labels"] = sorted(rule.labels)
-    if rule.only is not None:
-        out["only"] = list(rule.only)
-    return out

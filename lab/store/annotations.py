@@ -15,6 +15,7 @@ from lab.annotation import Annotation, Coverage, Verdict
 from lab.errors import SettingError, StoreError
 from lab.store.catalog import cannot_write, rows
 from lab.store.media import MediaRows
+from lab.store.query import Wanted, Where
 
 if TYPE_CHECKING:
     import duckdb
@@ -157,13 +158,18 @@ class AnnotationRows(MediaRows):
     def annotations_version_file(self) -> Path:
         return self.catalog.folder / "annotations.version"
 
-    def all_records(self) -> tuple[list[Annotation], list[Coverage], list[Verdict]]:
-        """Annotations, coverage and verdicts as they are at one moment."""
+    def all_records(
+        self, media_id: Wanted = None
+    ) -> tuple[list[Annotation], list[Coverage], list[Verdict]]:
+        """Annotations, coverage and verdicts as they are at one moment.
+
+        media_id: of one clip, or of any of several; of all unless given.
+        """
         with self.catalog.reading() as db:
             return (
-                _select(db, Annotation, None),
-                _select(db, Coverage, None),
-                _select(db, Verdict, None),
+                _select(db, Annotation, media_id),
+                _select(db, Coverage, media_id),
+                _select(db, Verdict, media_id),
             )
 
     def _records(self, kind: type[Record], media_id: str | None) -> list[Record]:
@@ -184,14 +190,15 @@ def _check(records: Iterable[AnyRecord], media: Mapping[str, Any]) -> None:
 
 
 def _select(
-    db: duckdb.DuckDBPyConnection | None, kind: type[Record], media_id: str | None
+    db: duckdb.DuckDBPyConnection | None, kind: type[Record], media_id: Wanted
 ) -> list[Record]:
     names = ", ".join(f.name for f in fields(kind))
-    where, values = ("", []) if media_id is None else ("WHERE media_id = ? ", [media_id])
+    where = Where()
+    where.equal("media_id", media_id)
     found = rows(
         db,
-        f"SELECT {names} FROM {_TABLES[kind]} {where}ORDER BY media_id, start_us, end_us",
-        values,
+        f"SELECT {names} FROM {_TABLES[kind]}{where.sql} ORDER BY media_id, start_us, end_us",
+        where.values,
     )
     return [kind(**row) for row in found]
 

@@ -26,6 +26,13 @@ _ALL = """WITH known AS (SELECT * FROM entries UNION ALL BY NAME
     '[]' AS tags, false AS starred, false AS archived, '[]' AS parents, created_utc
     FROM runs WHERE 'run-' || run_id NOT IN (SELECT entry_id FROM entries)) """
 _FROM = "known e JOIN runs r USING (run_id) LEFT JOIN media m USING (media_id)"
+# The rule that was saved of the same run before it.
+_BEFORE = """WITH saved AS (SELECT entry_id, lag(title) OVER earlier AS title,
+    lag(rule) OVER earlier AS rule FROM entries WHERE kind = 'rule' AND run_id IN (
+        SELECT run_id FROM entries WHERE entry_id IN (SELECT unnest(?::VARCHAR[])))
+    WINDOW earlier AS (PARTITION BY run_id ORDER BY created_utc, entry_id))
+    SELECT * FROM saved WHERE rule IS NOT NULL
+    AND entry_id IN (SELECT unnest(?::VARCHAR[]))"""
 _NEWEST = " ORDER BY e.created_utc DESC, e.entry_id DESC"
 
 
@@ -96,6 +103,18 @@ class ExperimentRows:
         where = _where(wanted)
         with self.catalog.reading() as db:
             return count(db, f"{_ALL}SELECT count(*) FROM {_FROM}{where.sql}", where.values)
+
+    def rules_before(self, entry_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Of each of these entries the rule that was saved of its run before: title and rule.
+
+        Entries before which there was none are left out.
+        """
+        wanted = list(entry_ids)
+        found = self.catalog.rows(_BEFORE, [wanted, wanted])
+        return {
+            row["entry_id"]: {"title": row["title"], "rule": json.loads(row["rule"])}
+            for row in found
+        }
 
     def entry_tags(self) -> list[str]:
         """The tags of all entries, sorted."""

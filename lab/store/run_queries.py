@@ -155,6 +155,15 @@ class RunQueries:
         found = self.catalog.rows(_PLACE, [run_id] * 4)
         return found[0] if found else None
 
+    def speeds_of_weights(self) -> dict[str, float]:
+        """Samples a second of each weights' file, decoding included: the median of its runs."""
+        found = self.catalog.rows(
+            """SELECT recipe->>'weights' AS weights,
+            median((effort->>'samples')::DOUBLE / elapsed_s) AS hz FROM runs
+            WHERE state = 'done' AND elapsed_s > 0 AND recipe->>'weights' IS NOT NULL GROUP BY 1"""
+        )
+        return {row["weights"]: row["hz"] for row in found if row["hz"]}
+
     def places_of_imports(self) -> dict[str, str]:
         """sha256 of each file whose detections were imported, to the place of its videos."""
         found = self.catalog.rows(

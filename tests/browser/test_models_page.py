@@ -6,6 +6,7 @@ import threading
 import pytest
 import yaml
 
+from tests.browser.page_actions import settled
 from tests.browser.server import Server
 
 CONTENT = bytes(range(256)) * 16384  # 4 MiB
@@ -112,7 +113,8 @@ def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(
     page.get_by_text("own.pt is downloaded and verified.").wait_for()
     assert files.asked == [None, f"bytes={kept}-"]
     assert (models_folder / "own.pt").read_bytes() == CONTENT
-    button.filter(has_text="Downloaded").wait_for()
+    page.get_by_text("It is here:").wait_for()
+    assert button.count() == 0
 
 
 def test_a_model_is_opened_and_its_classes_searched(page, app, models, models_folder):
@@ -192,3 +194,24 @@ def test_embeddings_are_imported_and_looked_up(page, app, tmp_path):
     page.get_by_text("broken.npz").wait_for()
     page.get_by_role("button", name="Import embeddings").click()
     page.get_by_text("broken.npz is not an embeddings file").wait_for()
+
+
+@pytest.mark.parametrize("width", [1440, 800])
+def test_models_are_a_gear_at_the_right_end_of_the_navigation(page, app, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{app.url}/library")
+    settled(page)
+    gear = page.get_by_role("link", name="Models", exact=True)
+    assert gear.count() == 1
+    box, header = gear.bounding_box(), page.locator("header.stAppHeader").bounding_box()
+    assert box["x"] + box["width"] > width - 40
+    assert box["width"] < 48, "no more than the gear is shown"
+    assert box["y"] + box["height"] < header["y"] + header["height"]
+    pages = page.get_by_test_id("stTopNav").bounding_box()
+    assert pages["x"] + pages["width"] <= box["x"]
+    gear.hover()
+    page.get_by_role("tooltip").get_by_text("Models").wait_for()
+    gear.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name="Models").wait_for()
+    assert page.url.endswith("/models")

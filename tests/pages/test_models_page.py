@@ -1,7 +1,11 @@
 """The Models page without a browser, and the lists that it keeps."""
 
+import http.server
+import socket
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -20,6 +24,7 @@ from lab.detectors.zero_shot.saved_lists import (
 )
 from lab.detectors.zero_shot.scene_lists import SCENES, load_scenes
 from lab.errors import SettingError
+from tests.builders import make_run, scores_of
 from tests.pages.test_pages import ROOT, show
 
 TABS = ["Here", "Known", "Text embeddings", "Brands", "Scenes"]
@@ -106,10 +111,38 @@ def test_a_file_under_a_published_name_that_is_another_is_told(folder, monkeypat
     assert list_models()[0].problem is None
 
 
-def test_offline_a_download_says_which_file_from_where_and_where_to(store, folder):
+def picked(page, words):
+    """The tab Known with the filter on one model."""
+    return page.text_input(key="keep_known_filter").set_value(words).run()
+
+
+def texts(page):
+    shown = (*page.info, *page.warning, *page.caption, *page.markdown, *page.code)
+    return [element.value.replace("\\", "") for element in shown]
+
+
+def offers(page):
+    return [b.label for b in page.button if str(b.key).startswith("get_")]
+
+
+def test_offline_nothing_is_offered_and_it_says_why_and_how_to_copy_a_file(store, folder):
     page = shown("Known")
-    next(b for b in page.button if b.key == "get_yolov8n.pt").click().run()
-    (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "weights"]
+    assert any("downloads are switched off by YOLO_OFFLINE" in text for text in texts(page))
+    page = picked(page, "yolov8n.pt")
+    assert not page.exception
+    assert offers(page) == []
+    address = "https://github.com/ultralytics/assets/releases/download/v8.4.0/yolov8n.pt"
+    assert f"{address}\n{folder / 'yolov8n.pt'}" in texts(page)
+    here = shown("Here")
+    assert "have to be copied into the folder" in here.info[0].value
+    assert not any("download one" in text for text in texts(here))
+
+
+def test_offline_a_download_that_was_begun_says_which_file_from_where_and_where_to(store, folder):
+    from lab.app.ui.widgets.downloads import start_download
+
+    page = shown("Known")
+    job = start_download(desks.app_state(), "yolov8n.pt")
     assert job.finished.wait(60)
     page.run()
     (error,) = page.error
@@ -119,22 +152,102 @@ def test_offline_a_download_says_which_file_from_where_and_where_to(store, folde
     assert "LAB_OFFLINE" in plain
 
 
+@pytest.fixture
+def online(monkeypatch):
+    for name in ("YOLO_OFFLINE", "http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def own_model(folder, port, name="own.pt"):
+    text = f'["{name}"]\nurl = "http://127.0.0.1:{port}/own.pt?key=secret"\nlicence = "mine"\n'
+    (folder / "catalogue.toml").write_text(text)
+
+
+def answered(page, port):
+    """The page when it is known whether the server answers."""
+    until = time.monotonic() + 60
+    while desks.app_state().network.answers(f"http://127.0.0.1:{port}/") is None:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return page.run()
+
+
+def test_without_a_network_nothing_is_offered_and_it_says_so(online, store, folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    own_model(folder, port)  # on a port where nobody listens
+    page = answered(picked(shown("Known"), "own.pt"), port)
+    assert offers(page) == []
+    assert any("127.0.0.1 cannot be reached" in text for text in texts(page))
+    assert f"http://127.0.0.1:{port}/own.pt\n{folder / 'own.pt'}" in texts(page)
+    assert not any("secret" in text for text in texts(page))
+    with http.server.HTTPServer(("127.0.0.1", port), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        next(b for b in page.button if b.label == "Ask again").click().run()
+        assert offers(answered(page, port)) == ["Download"]
+
+
+def test_a_server_that_never_answers_holds_up_no_page(online, store, folder):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        own_model(folder, server.getsockname()[1])
+        page = picked(shown("Known"), "own.pt")
+        assert not page.exception
+        assert offers(page) == []
+        assert any("Asking whether" in text for text in texts(page))
+
+
+def test_all_known_models_are_one_table(store, folder):
+    (folder / "yolov8n.pt").write_bytes(b"x" * 2**20)
+    page = shown("Known")
+    (table,) = page.dataframe
+    rows = table.value.set_index("Name")
+    assert len(rows) > 90
+    assert list(rows.index[:2]) == ["yolo11n.onnx", "yolov8n.pt"]
+    assert rows["Here"].value_counts()["not here"] == len(rows) - 2
+    assert (rows.loc["yolov8n.pt", "Here"], rows.loc["yolov8n.pt", "MiB"]) == ("here", 1.0)
+    assert rows.loc["md_v5a.0.0.pt", "Finds"] == "animal, person, vehicle"
+    assert rows.loc["yolov8s-world.pt", "Finds"] == "whatever is typed"
+    assert rows.loc["yolov8s-world.pt", "From"] == "github.com/ultralytics"
+    assert rows.loc["yolo11n-obb.pt", "Licence"] == "AGPL-3.0"
+    assert "Samples/s" not in rows
+    page = picked(page, "mit larch")
+    assert list(page.dataframe[0].value["Name"]) == ["md_v1000.0.0-larch.pt"]
+    page = picked(page, "nothing like it")
+    assert not page.exception
+    assert not page.dataframe
+
+
+def test_the_speed_of_a_model_is_that_of_its_runs_here(store):
+    run = make_run(store.parent, scores_of(100, []), weights="yolov8n.pt")
+    with run.store.catalog.transaction() as db:
+        db.execute("UPDATE runs SET elapsed_s = 4")
+    rows = shown("Known").dataframe[0].value.set_index("Name")
+    assert rows.loc["yolov8n.pt", "Samples/s"] == 25.0
+
+
+@pytest.mark.parametrize("stem", ["n" * 240, "חתול", "قطة"])
+def test_names_of_any_length_and_script_are_listed(store, folder, stem):
+    (folder / f"{stem}.pt").write_bytes(b"not a model")
+    page = shown("Here")
+    assert not page.exception
+    assert list(page.dataframe[0].value["Name"]) == [f"{stem}.pt"]
+    (folder / "catalogue.toml").write_text(
+        f'["own.pt"]\nurl = "https://example.org/own.pt"\nlabels = ["{stem}"]\nlicence = "{stem}"\n'
+    )
+    page = picked(shown("Known"), stem)
+    assert not page.exception
+    (row,) = page.dataframe[0].value.to_dict("records")
+    assert (row["Name"], row["Finds"], row["Licence"]) == ("own.pt", stem, stem)
+
+
 def test_one_name_is_downloaded_once_at_a_time(store):
-    from lab.app.ui.widgets.downloads_tab import start_download
+    from lab.app.ui.widgets.downloads import start_download
 
     app_state = desks.app_state()
     first = start_download(app_state, "yolov8n.pt")
     assert start_download(app_state, "yolov8n.pt") is first
     assert first.finished.wait(60)
     assert start_download(app_state, "yolov8n.pt") is not first
-
-
-def test_the_filter_finds_by_parts_of_name_task_and_licence(store):
-    page = shown("Known")
-    page.text_input(key="keep_known_filter").set_value("mit larch").run()
-    assert [b.key for b in page.button if str(b.key).startswith("get_")] == [
-        "get_md_v1000.0.0-larch.pt"
-    ]
 
 
 def test_embeddings_are_counted_by_encoder(store):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lab.annotation import Annotation, Coverage, Verdict
@@ -49,6 +50,7 @@ class AnnotationCache:
         self._kept: tuple[str | None, Records] | None = None
         self._truths: dict[tuple[str | None, str | None], Truth] = {}
         self._clips: OrderedDict[str, _Clip] = OrderedDict()
+        self._several: tuple[object, Truth] | None = None
 
     def records(self) -> Records:
         """All annotations, coverage and verdicts of the store."""
@@ -70,6 +72,17 @@ class AnnotationCache:
     def truth_of(self, media_id: str, annotator: str | None = None) -> Truth:
         """The annotations of one clip alone; those of the others are not read for it."""
         return self._clip(media_id).truth(annotator)
+
+    def truth_of_clips(self, media_ids: Sequence[str]) -> Truth:
+        """The annotations of these clips alone, with one read of the catalog; the last are kept."""
+        key = (self.store.annotations_version, tuple(media_ids))
+        with self._guard:
+            if self._several is not None and self._several[0] == key:
+                return self._several[1]
+        made = Truth.from_records(*self.store.all_records(media_ids))
+        with self._guard:
+            self._several = (key, made)
+        return made
 
     def _read(self) -> tuple[str | None, Records]:
         """The records with their version, which is read before them: they may only be newer."""

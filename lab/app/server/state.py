@@ -11,6 +11,7 @@ from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.app.server.computations import Computation, Computations, Report
+from lab.app.server.network import Network
 from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.config import Config, load_config
@@ -41,6 +42,7 @@ class AppState:
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
         self.computations = Computations()
+        self.network = Network()
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}

@@ -10,6 +10,18 @@ from lab.app.server.state import app_state
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
+# Its label stays for screen readers; the header keeps room for it.
+_GEAR_STYLE = """<style>
+.stAppToolbar{padding-right:3.2rem!important}
+.stLayoutWrapper:has(>.st-key-models_gear),.st-key-models_gear{position:fixed!important;top:0;
+    right:.9rem;height:min(3.5rem,56px);display:flex;justify-content:center;width:auto!important;
+    z-index:999991}
+@media (max-height:800px){body:has(.st-key-player) .st-key-models_gear{height:48px}}
+.st-key-models_gear a{padding:.3rem .4rem}
+.st-key-models_gear a>span:last-child{position:absolute;clip-path:inset(50%);width:1px;height:1px;
+    overflow:hidden}
+</style>"""
+
 
 def show_pages() -> None:
     st.set_page_config(
@@ -33,7 +45,7 @@ def show_pages() -> None:
             st.Page("pages/measure.py", title="Measure", icon=":material/monitoring:"),
             st.Page("pages/sightings.py", title="Sightings", icon=":material/table_rows:"),
             st.Page("pages/notebook.py", title="Notebook", icon=":material/science:"),
-            st.Page("pages/models.py", title="Models", icon=":material/settings:"),
+            st.Page("pages/models.py", title="Models", visibility="hidden"),  # it is the gear
         ],
         position="top",
     )
@@ -41,9 +53,17 @@ def show_pages() -> None:
     st.html(
         "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
     )
+    _gear()
     _keep_tab()
     _say_what_cannot_be_done()
     page.run()
+
+
+def _gear() -> None:
+    """Models at the right end of the navigation, also where its pages fold to "N more"."""
+    st.html(_GEAR_STYLE)
+    with st.container(key="models_gear", width="content"):
+        st.page_link("pages/models.py", label="Models", icon=":material/settings:", help="Models")
 
 
 def _say_what_cannot_be_done() -> None:

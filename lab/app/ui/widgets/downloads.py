@@ -1,4 +1,4 @@
-"""The tab Known: weights of the catalogue, and their downloads."""
+"""Downloads of weights: begun, watched, stopped."""
 
 from __future__ import annotations
 
@@ -9,39 +9,12 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, size
 from lab.detectors.models_folder import unfinished
-from lab.detectors.weights.catalogue import CHECKS, Entry, catalogue
 from lab.detectors.weights.files import models_folder
 from lab.formats.markdown import plain
 from lab.jobs.job import Job
 
-_MAX_ROWS = 12
 _MAX_JOBS = 6
 _starting = threading.Lock()
-
-
-def known(app_state: AppState) -> None:
-    entries = catalogue(models_folder())
-    _show_downloads(app_state)
-    text = st.text_input(
-        "Filter",
-        key="keep_known_filter",
-        persist_state="session",
-        placeholder="Parts of a name, task or licence: yolo11 segment",
-    )
-    words = text.lower().split()
-    fit = [e for e in entries.values() if all(word in _search_text(e) for word in words)]
-    st.caption(
-        f"{len(fit)} of {len(entries)} known weights. Add your own to `catalogue.toml` in the "
-        "models folder."
-    )
-    many = len(fit) > _MAX_ROWS and not st.session_state.get("known_all")
-    parts = unfinished()
-    jobs = newest_downloads(app_state)
-    for entry in fit[:_MAX_ROWS] if many else fit:
-        _row(app_state, entry, jobs.get(entry.name), parts.get(entry.name))
-    if many and st.button(f"Show all {len(fit)}"):
-        st.session_state.known_all = True
-        st.rerun()
 
 
 def start_download(app_state: AppState, name: str) -> Job:
@@ -64,51 +37,7 @@ def newest_downloads(app_state: AppState) -> dict[str, Job]:
     return found
 
 
-def _search_text(entry: Entry) -> str:
-    return f"{entry.name} {entry.task} {entry.licence} {entry.check} {entry.url}".lower()
-
-
-def _row(app_state: AppState, entry: Entry, job: Job | None, part_bytes: int | None) -> None:
-    with st.container(border=True):
-        left, right = st.columns([4, 1], vertical_alignment="center")
-        facts = [
-            entry.task,
-            entry.licence,
-            size(entry.size_bytes) if entry.size_bytes else "size unknown",
-        ]
-        left.markdown(
-            f"**{plain(entry.name)}**  \n" + " · ".join(plain(fact) for fact in facts)
-            + f"  \n:small[Check: {plain(CHECKS[entry.check])}.]"
-        )  # fmt: skip
-        if (models_folder() / entry.name).is_file():
-            right.button(
-                "Downloaded",
-                key=f"get_{entry.name}",
-                disabled=True,
-                icon=":material/check:",
-                width="stretch",
-            )
-            return
-        active = job is not None and job.is_active
-        label = (
-            "Downloading"
-            if active
-            else f"Continue from {size(part_bytes)}"
-            if part_bytes
-            else "Download"
-        )
-        if right.button(
-            label,
-            key=f"get_{entry.name}",
-            disabled=active,
-            icon=":material/download:",
-            width="stretch",
-        ):
-            start_download(app_state, entry.name)
-            st.rerun()
-
-
-def _show_downloads(app_state: AppState) -> None:
+def show_downloads(app_state: AppState) -> None:
     """Downloads with progress, refreshed while any is active."""
     active = any(job.is_active for job in newest_downloads(app_state).values())
     st.fragment(_downloads, run_every=0.5 if active else None)(app_state, active)

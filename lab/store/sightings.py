@@ -208,7 +208,7 @@ _COUNTED = {
 }
 
 
-_IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
+IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
 
 
@@ -230,6 +230,6 @@ def sightings_where(wanted: SightingFilter) -> Where:
     if during_us is not None:
         where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
     if wanted.get("current"):
-        where.add(_IS_CURRENT)
+        where.add(IS_CURRENT)
     where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
     return where

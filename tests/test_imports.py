@@ -20,6 +20,7 @@ ORDER = [
     "atomic_file",
     "private_files",
     "extras",
+    "counted",
     "video",
     "detectors",
     "score_log",

@@ -150,7 +150,7 @@ def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
     try:
         page = show("review")
         assert page.selectbox(key="review_pick").value == "20260101-000998-made00"
-        assert "score logs of 1 run(s) are missing" in page.warning[0].value
+        assert "score logs of 1 run are missing" in page.warning[0].value
     finally:
         log.with_name("away").rename(log)
 

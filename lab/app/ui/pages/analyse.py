@@ -15,6 +15,7 @@ from lab.app.ui.widgets.chosen import chosen
 from lab.app.ui.widgets.detector_form import detector_form, in_words, labels_of_default, offered
 from lab.app.ui.widgets.queue import short, show_queue, submit
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, Decision, decide, wanted_words
+from lab.counted import counted
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.formats.markdown import plain
@@ -58,11 +59,7 @@ def run_form() -> None:
     keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     start, add, keep = st.columns(3)
-    label = (
-        "Start"
-        if not several
-        else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
-    )
+    label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
     if start.button(
         label, type="primary", disabled=not clips or not (several or one), width="stretch"
     ):

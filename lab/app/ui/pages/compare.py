@@ -15,6 +15,7 @@ from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_l
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
+from lab.counted import counted
 from lab.evaluation.comparison import Comparison, compare
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -175,8 +176,8 @@ def _over_all(app_state: AppState, a: tuple[Run, Rule, str], b: tuple[Run, Rule,
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{plain(a[2])}”, or there was nothing "
-            "to find."
+            f"{counted(len(total.names), 'clip')}; none was watched for “{plain(a[2])}”, or there "
+            "was nothing to find."
         )
         return
     limits = f1["gain_interval"]
@@ -184,7 +185,8 @@ def _over_all(app_state: AppState, a: tuple[Run, Rule, str], b: tuple[Run, Rule,
         f"**{f1['clips']:d} watched clips: F1 {f1['a']:.3f} → {f1['b']:.3f}, "
         f"gain {f1['gain']:+.3f}**"
         + (f" [{limits[0]:+.3f}, {limits[1]:+.3f}]." if limits else ".")
-        + f" {len(total.differences)} differences in {len(total.names)} clips."
+        + f" {counted(len(total.differences), 'difference')} in "
+        f"{counted(len(total.names), 'clip')}."
     )
 
 

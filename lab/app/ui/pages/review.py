@@ -23,6 +23,7 @@ from lab.app.ui.widgets.review_address import asked_by_address, show_address
 from lab.app.ui.widgets.rule_state import current_rule, current_seek, keep_place, load_rule
 from lab.app.ui.widgets.saving import save_button, save_sightings_button
 from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
+from lab.counted import counted
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
 from lab.formats.markdown import plain
@@ -117,8 +118,8 @@ def _with_logs(
             break
     if missing:
         st.warning(
-            f"The score logs of {missing} run(s) are missing from "
-            f"{plain(app_state.store.folder / 'logs')}; those runs are not listed."
+            f"The score logs of {counted(missing, 'run')} are missing from "
+            f"{plain(app_state.store.folder / 'logs')}; what has none is not listed."
         )
     return found
 

@@ -11,6 +11,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.progress import is_done
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.formats.markdown import plain
@@ -89,7 +90,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return None
     names = {
-        row["protocol_hash"]: f"{protocol_name(row)} · {row['clips']:,} clip(s) · "
+        row["protocol_hash"]: f"{protocol_name(row)} · {counted(row['clips'], 'clip')} · "
         f"{row['protocol_hash'][:6]}"
         for row in protocols
     }

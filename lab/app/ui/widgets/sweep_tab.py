@@ -12,6 +12,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
+from lab.counted import counted
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule, rule_parameters
 from lab.tuning.calibration import histogram
@@ -143,7 +144,10 @@ def _progress(app_state: AppState, job: Any) -> None:
 
 def _charts(picked: Selection, swept: Sweep) -> None:
     figures, totals = swept.figures(), swept.totals
-    st.caption(f"{len(swept):,} rules over {len(swept.names)} clips, {swept.hours:.2f} h watched.")
+    st.caption(
+        f"{counted(len(swept), 'rule')} over {counted(len(swept.names), 'clip')}, "
+        f"{swept.hours:.2f} h watched."
+    )
     point = _scatter(swept, figures, totals)
     if point is not None:
         _load(picked, swept, point)

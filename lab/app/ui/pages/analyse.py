@@ -104,7 +104,7 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
 
     def find(text: str, limit: int) -> dict[str, str]:
         rows = store.media_rows(order="newest", text=text, limit=limit)
-        return {row["media_id"]: row["name"] for row in reversed(rows)}
+        return store.names_of_media(row["media_id"] for row in reversed(rows))
 
     return choose_some(
         st,

@@ -26,7 +26,7 @@ from lab.app.ui.widgets.snippets import as_command, as_python, as_yaml
 from lab.counted import counted
 from lab.errors import LabError, SettingError
 from lab.experiments.entry import save_rule_entry
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated, plain
 from lab.jobs.document.export import document_of, text_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.runs.run import Run
@@ -69,7 +69,7 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
         key="review_pick",
         label_visibility="collapsed",
         format_func=lambda i: (
-            f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
+            f"{isolated(media.get(runs[i]['media_id'], '?'))} · {_what(runs[i])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )

@@ -118,7 +118,7 @@ def _clip(
 
     def find(text: str, limit: int) -> dict[str, str]:
         rows = store.media_rows(media_id=among, text=text, limit=limit)
-        return {row["media_id"]: row["name"] for row in rows}
+        return store.names_of_media(row["media_id"] for row in rows)
 
     return choose_one(
         st, title, find, key, name=store.names_of_media, what="Parts of a path", **widget

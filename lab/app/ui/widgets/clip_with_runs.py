@@ -30,8 +30,9 @@ def clip_with_runs(
 
     def find(text: str, limit: int) -> dict[str, str]:
         found = store.clips_of_runs(state=TO_COMPARE, phrases=phrases, text=text, limit=limit)
+        names = store.names_of_media(row["media_id"] for row in found)
         return {
-            row["media_id"]: f"{row['name'] or '?'}"
+            row["media_id"]: names.get(row["media_id"], "?")
             + (f" · {counted(row['runs'], 'run')}" if say_runs else "")
             for row in found
         }

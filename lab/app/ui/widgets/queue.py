@@ -28,16 +28,17 @@ def submit(
 
     reuse: give the run of the same recipe where there is one.
     """
+    called = app_state.store.names_of_media(row["media_id"] for row in media)
+    names = " · " + ", ".join(map(_in_brief, analyses))
     for row in media:
         try:
             file = app_state.clip_file(row)
         except LabError as error:
             st.error(plain(error))
             continue
-        names = " · " + ", ".join(_in_brief(a) for a in analyses)
         app_state.engine.submit(
             "analyze",
-            row["name"] + names,
+            called.get(row["media_id"], row["name"]) + names,
             path=str(file),
             media_id=row["media_id"],
             analyses=analyses,
@@ -182,18 +183,17 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
         runs = store.runs(state=_UNFINISHED, limit=_RUNS, offset=first) if total else []
         ids = sorted({run["media_id"] for run in runs})
         media = {row["media_id"]: row for row in store.media_rows(media_id=ids)} if ids else {}
+        called = store.names_of_media(ids)
     except LabError as error:
         st.error(plain(error))
         return
     if total:
         st.markdown(f"**Unfinished runs: {total:,}**")
     for run in runs:
-        clip = media.get(run["media_id"], {"name": "", "path": ""})
+        clip, name = media.get(run["media_id"], {"path": ""}), called.get(run["media_id"], "?")
         left, right = st.columns([3, 1], vertical_alignment="center")
         why = f": {plain(run['error'])}" if run["error"] else ""
-        left.markdown(
-            f"{plain(clip['name'])} is {plain(run['state'])}{why}  \n{code(run['run_id'])}"
-        )
+        left.markdown(f"{plain(name)} is {plain(run['state'])}{why}  \n{code(run['run_id'])}")
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
@@ -204,7 +204,7 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
                 continue
             app_state.engine.submit(
                 "resume",
-                f"{clip['name']} (resumed)",
+                f"{name} (resumed)",
                 run_id=run["run_id"],
                 store=str(app_state.store.folder),
             )

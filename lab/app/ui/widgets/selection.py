@@ -10,11 +10,12 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import here
 from lab.app.ui.widgets.progress import is_done
 from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated, plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -174,11 +175,11 @@ def _chosen_clips(place: Any, index: list[dict[str, Any]], key: str) -> list[dic
         )
         wanted = words.lower().split()
         return [row for row in index if all(word in row["path"].lower() for word in wanted)]
-    names = {row["media_id"]: row["name"] for row in index}
+    names = here().store.names_of_media(row["media_id"] for row in index)
     chosen = place.multiselect(
         "Clips",
         list(names),
-        format_func=names.__getitem__,
+        format_func=lambda one: isolated(names[one]),
         key=key,
         persist_state="session",
         placeholder=f"All {len(names)}",

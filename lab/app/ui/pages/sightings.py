@@ -16,10 +16,11 @@ from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.choices import Name, as_they_are, choose_some
+from lab.app.ui.widgets.missing_clips import say_missing
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.rules_choice import sightings_of_rules
-from lab.formats.markdown import isolated, plain
+from lab.formats.markdown import isolated
 from lab.rules.rule import Rule
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
@@ -158,12 +159,13 @@ def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
     for row in rows:
         if row["media_path"] and not _file(app_state, row).exists():
             wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
+    gone = []
     for (media_id, path), times in wanted.items():
-        problem = app_state.checked_media(media_id)[1]
-        if problem is not None:
-            st.caption(plain(f"No pictures: {problem}"))
-            continue
-        app_state.want_pictures(media_id, path, times)
+        if app_state.checked_media(media_id)[1] is None:
+            app_state.want_pictures(media_id, path, times)
+        else:
+            gone.append(media_id)
+    say_missing(app_state, gone, "Sightings stay; those that have no picture yet get none.")
     return any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs())
 
 

@@ -11,11 +11,13 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.pager import pager
-from lab.errors import LabError
+from lab.counted import counted
+from lab.errors import LabError, SettingError
 from lab.formats.markdown import code, plain
 from lab.jobs.job import Job
+from lab.video.identity import identity_problem
 
-_JOBS, _RUNS = 15, 10  # at once
+_JOBS, _RUNS, _REASONS = 15, 10, 5  # at once
 _UNFINISHED = ("cancelled", "failed", "interrupted")
 _KINDS = ("analyze", "resume", "prompts")
 _STATES = ("running", "failed", "cancelled", "done")
@@ -24,17 +26,20 @@ _STATES = ("running", "failed", "cancelled", "done")
 def submit(
     app_state: AppState, media: Sequence[dict[str, Any]], analyses: list[Any], *, reuse: bool
 ) -> None:
-    """Queue the analyses of each clip; the page shows which clips cannot be analysed.
+    """Queue the analyses of each clip; `say_not_started` shows which clips cannot be analysed.
 
     reuse: give the run of the same recipe where there is one.
     """
     called = app_state.store.names_of_media(row["media_id"] for row in media)
     names = " · " + ", ".join(map(_in_brief, analyses))
+    refused = st.session_state.not_started = []
     for row in media:
         try:
             file = app_state.clip_file(row)
+            if problem := identity_problem(row, reads=False):
+                raise SettingError(problem)
         except LabError as error:
-            st.error(plain(error))
+            refused.append(str(error))
             continue
         app_state.engine.submit(
             "analyze",
@@ -45,6 +50,15 @@ def submit(
             reuse=reuse,
             store=str(app_state.store.folder),
         )
+
+
+def say_not_started() -> None:
+    """The clips that could not be queued by the last start, each with the reason."""
+    refused = st.session_state.get("not_started", [])
+    for why in refused[:_REASONS]:
+        st.error(plain(f"Not started: {why}"))
+    if len(refused) > _REASONS:
+        st.error(f"{counted(len(refused) - _REASONS, 'other clip')} not started.")
 
 
 def _in_brief(one: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here
+from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.progress import is_done
 from lab.counted import counted
 from lab.errors import SettingError
@@ -135,6 +136,8 @@ def select(app_state: AppState, key: str) -> Selection | None:
     if not index:
         st.info("No clip has all of these words in its path.")
         return None
+    gone = without_file(app_state, (row["media_id"] for row in index))
+    say_missing(app_state, gone, "Figures are of what was logged and need no video.")
     rule_name, rule = _rule(app_state, second, {row["run_id"] for row in index}, key)
     tiou = third.slider(
         "Temporal IoU",

@@ -20,7 +20,8 @@ function answering(status, text) {
 }
 
 function uploader() {
-  const made = new Uploader(make("div", "uploader", make("label"), make("input"), make("output"), make("ul")));
+  const parts = [make("label"), make("input"), make("output"), make("ul")];
+  const made = new Uploader(make("div", "uploader", ...parts));
   made.limit_bytes = 1000;
   made.reported = [];
   made.report = (paths) => made.reported.push(...paths);

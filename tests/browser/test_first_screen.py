@@ -1,6 +1,7 @@
 """From an empty store: the sample, a drop, a folder; and the library with many clips."""
 
 import base64
+import re
 
 import pytest
 
@@ -8,6 +9,7 @@ import lab
 from benchmarks.study import make_study
 from lab.store.store import Store
 from tests.browser.page_actions import LAB, settled, until, wait_for_sightings
+from tests.browser.server import Server
 
 DROP = """async ([selector, files]) => {
   const transfer = new DataTransfer();
@@ -35,17 +37,27 @@ def drop(page, *files):
     page.evaluate(DROP, [".uploader label", given])
 
 
-def test_from_an_empty_store_to_a_saved_sighting_in_two_clicks(page, server):
-    page.goto(server.url)
-    settled(page)
-    page.get_by_role("img", name="Scores, rule, sightings").wait_for()
-    page.get_by_role("button", name="Try the sample").click()
-    page.wait_for_url("**/review?run=*", timeout=60_000)
-    count = wait_for_sightings(page)
-    assert count > 0
-    settled(page)
-    page.get_by_role("button", name="Save sightings").click()
-    until(page, lambda: Store(server.store).count_sightings() == count)
+def test_from_the_printed_address_to_a_saved_sighting_in_two_clicks(browser, tmp_path):
+    """A server that a user has started, and a browser that has never seen it."""
+    server = Server(tmp_path, [tmp_path], token=None)
+    context = browser().new_context(viewport={"width": 1440, "height": 900})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        until(page, lambda: "?token=" in server.log.read_text())
+        page.goto(re.search(r"http://\S+[?]token=\S+", server.log.read_text())[0])
+        settled(page)
+        page.get_by_role("img", name="Scores, rule, sightings").wait_for()
+        page.get_by_role("button", name="Try the sample").click()
+        page.wait_for_url("**/review?run=*", timeout=60_000)
+        count = wait_for_sightings(page)
+        assert count > 0
+        settled(page)
+        page.get_by_role("button", name="Save sightings").click()
+        until(page, lambda: Store(server.store).count_sightings() == count)
+    finally:
+        context.close()
+        server.stop()
 
 
 def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, server, samples):

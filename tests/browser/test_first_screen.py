@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 
 import pytest
 
@@ -26,7 +27,8 @@ DROP = """async ([selector, files]) => {
     }
     return null;
   };
-  find(document).dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+  const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+  return Boolean(find(document)?.dispatchEvent(drop));
 }"""
 
 
@@ -34,7 +36,7 @@ def drop(page, *files):
     page.locator(".uploader label").wait_for()
     settled(page)
     given = [(name, base64.b64encode(content).decode()) for name, content in files]
-    page.evaluate(DROP, [".uploader label", given])
+    until(page, lambda: page.evaluate(DROP, [".uploader label", given]))
 
 
 def test_from_the_printed_address_to_a_saved_sighting_in_two_clicks(browser, tmp_path):
@@ -74,6 +76,29 @@ def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, s
         """() => [...document.querySelectorAll("*")].some((e) =>
             e.shadowRoot?.querySelector(".card img")?.naturalWidth > 0)"""
     )
+
+
+def test_what_is_refused_says_why_and_never_that_it_is_stored(
+    page, fork_server, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LAB_MAX_UPLOAD_BYTES", "1000000")
+    server = Server(tmp_path, [tmp_path], fork_server.start)
+    try:
+        page.goto(server.url)
+        drop(page, ("large.mp4", b"x" * 2_000_000), ("x" * 1100 + ".mp4", b"x"), ("empty.mp4", b""))
+        for why in ("larger than the limit of 1 MiB", "name must have at most", "empty"):
+            page.get_by_text(why).first.wait_for()
+        page.get_by_test_id("stAlert").wait_for()
+        server.store.mkdir(exist_ok=True)
+        shutil.rmtree(server.store / "uploads", ignore_errors=True)
+        (server.store / "uploads").touch()  # as on a disk that cannot be written, also for root
+        drop(page, ("clip.mp4", b"x"))
+        page.get_by_text("nothing can be uploaded: the store").wait_for()
+        for said in ("stored", "added", "received"):
+            assert page.get_by_text(said, exact=True).count() == 0
+        assert not Store(server.store).count_media()
+    finally:
+        server.stop()
 
 
 def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):

@@ -21,6 +21,7 @@ ORDER = [
     "atomic_file",
     "private_files",
     "extras",
+    "counted",
     "video",
     "detectors",
     "score_log",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from lab.counted import counted
 from lab.errors import SettingError, closest
 from lab.evaluation.evaluate import count_run, presences_of
 from lab.evaluation.matching import Matching, Presences
@@ -154,7 +155,7 @@ def compare(
     notes = []
     left_out = len(runs_a) + len(runs_b) - 2 * len(pairs)
     if left_out:
-        notes.append(f"{left_out} run(s) left out: the other side has no run of their clip")
+        notes.append(f"{counted(left_out, 'run')} left out: the other side has no run of the clip")
     if any(one.protocol_hash != two.protocol_hash for one, two in pairs):
         notes.append(
             "the protocols differ, and that is what is compared; their figures are never pooled"

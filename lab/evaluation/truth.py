@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lab.annotation import Annotation, Coverage, Verdict
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.formats.annotations.table import read_table
-from lab.formats.placing import count_of, place, whole
+from lab.formats.placing import place, whole
 from lab.score_log import spans
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Truth:
         if not n:
             return []
         return [
-            f"{count_of(n, 'overlapping annotation')} joined: a label is present or absent, "
+            f"{counted(n, 'overlapping annotation')} joined: a label is present or absent, "
             "however many objects have it"
         ]
 
@@ -240,12 +241,12 @@ def _assumed_coverage(
     taken = len({c.media_id for c in watched})
     if taken:
         notes.append(
-            f"no coverage was given: {count_of(taken, 'media', 'media')} named by the truth "
+            f"no coverage was given: {counted(taken, 'media', 'media')} named by the truth "
             f"taken as wholly watched for {', '.join(sorted({c.label for c in watched}))}"
         )
     if unwatched:
         notes.append(
-            f"{count_of(len(unwatched), 'media', 'media')} not taken as watched: all rows are "
+            f"{counted(len(unwatched), 'media', 'media')} not taken as watched: all rows are "
             "accepted sightings, which do not say what was missed; give --coverage (in Python "
             "coverage=), or a row without times for what was watched"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.annotation import Coverage
+from lab.counted import counted
 from lab.errors import SettingError, closest
 
 _BEYOND_END_US = 1_000_000
@@ -73,9 +74,9 @@ def place(
     notes = []
     if elsewhere:
         some = ", ".join(list(elsewhere)[:3]) + (", …" if len(elsewhere) > 3 else "")
-        notes.append(f"{count_of(sum(elsewhere.values()), 'row')} left out: no run here has {some}")
+        notes.append(f"{counted(sum(elsewhere.values()), 'row')} left out: no run here has {some}")
     if clipped:
-        notes.append(f"{count_of(clipped, 'row')} cut at the media's end (within 1 s beyond it)")
+        notes.append(f"{counted(clipped, 'row')} cut at the media's end (within 1 s beyond it)")
     return placed, notes
 
 
@@ -93,7 +94,3 @@ def _inside(row: dict[str, Any], media: Mapping[str, Any]) -> int:
     changed = row["end_us"] > end or row["start_us"] < first
     row["start_us"], row["end_us"] = max(first, row["start_us"]), min(end, row["end_us"])
     return int(changed)
-
-
-def count_of(n: int, one: str, many: str | None = None) -> str:
-    return f"{n} {one if n == 1 else many or one + 's'}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lab.counted import counted
 from lab.errors import LabError, SettingError
 from lab.rules.rule import Debounce, Rule
 from lab.runs.run import Run
@@ -204,7 +205,7 @@ def protocol_named(store: Store, beginning: str | None) -> str:
         raise SettingError(f"no run in {store.folder}; analyse a clip first")
     listed = "; ".join(
         f"{row['protocol_hash']} ({row['recipe']['detector']}, "
-        f"{', '.join(row['recipe']['labels'][:3]) or 'any label'}, {row['clips']} clip(s))"
+        f"{', '.join(row['recipe']['labels'][:3]) or 'any label'}, {counted(row['clips'], 'clip')})"
         for row in (found or known)[:_MOST_LISTED]
     )
     if beginning:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.score_log.writer import is_locked
 from lab.store.store import Store
@@ -34,6 +35,20 @@ def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
         shutil.rmtree(store.pictures_folder(one["media_id"]), ignore_errors=True)
         store.playable_file(one["media_id"]).unlink(missing_ok=True)
     return [moved for one in media if (moved := _out_of_uploads(store, Path(one["path"])))]
+
+
+def in_words(goes: Mapping[str, int]) -> str:
+    """What goes with clips, as `Store.what_goes_with` gives it; an empty text if nothing does."""
+    return ", ".join(
+        counted(goes[what], one, many)
+        for what, one, many in (
+            ("runs", "run", "runs"),
+            ("sightings", "sighting", "sightings"),
+            ("annotations", "annotation or watched stretch", "annotations and watched stretches"),
+            ("entries", "notebook entry", "notebook entries"),
+        )
+        if goes[what]
+    )
 
 
 def _out_of_uploads(store: Store, file: Path) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -12,7 +12,9 @@ from typing import Any, TypedDict, Unpack
 from lab.errors import StoreError
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import cannot_write
+from lab.store.clip_names import BESIDE, WINDOW_BESIDE, clip_name
 from lab.store.query import Wanted, Where, count, order_of, page_of
+from lab.store.sightings import IS_CURRENT, SIGHTINGS
 
 Row = dict[str, Any]
 
@@ -33,11 +35,10 @@ CLIP_ORDERS = {
     "duration": "end_us - first_pts_us DESC, path, media_id",
     "state": f"{_BY_STATE}, path, media_id",
 }
-# Neighbours in the order of the paths read from their ends share the most with each other.
-_PAGE = """, page AS (SELECT *, row_number() OVER () AS place FROM (SELECT * FROM clips{chosen})),
-    named AS (SELECT media_id, lag(path) OVER beside AS before, lead(path) OVER beside AS after
-        FROM media WHERE name IN (SELECT name FROM page) WINDOW beside AS (
-        PARTITION BY name ORDER BY list_reverse(string_split(path, '/')), media_id)),
+_PAGE = f""", page AS (
+        SELECT *, row_number() OVER () AS place FROM (SELECT * FROM clips{{chosen}})),
+    named AS (SELECT media_id, {BESIDE}
+        FROM media WHERE name IN (SELECT name FROM page) {WINDOW_BESIDE}),
     counted AS (SELECT media_id, count(*) AS runs FROM runs
         WHERE media_id IN (SELECT media_id FROM page) GROUP BY media_id)
     SELECT page.* EXCLUDE (place), before, after, coalesce(runs, 0) AS runs
@@ -52,9 +53,7 @@ _TOTALS = f"""SELECT (SELECT count(*) FROM media) AS clips,
     (SELECT coalesce(sum(end_us - first_pts_us), 0) / 1e6 FROM media) AS video_s,
     (SELECT coalesce(sum(seconds), 0) FROM (SELECT max((effort->>'analysed_s')::DOUBLE) AS seconds
         FROM runs GROUP BY media_id)) AS analysed_s,
-    (SELECT count(*) FROM sightings s JOIN (SELECT media_id,
-        arg_max(run_id, saved_utc) AS run_id, arg_max(rule_hash, saved_utc) AS rule_hash
-        FROM sightings GROUP BY media_id) USING (media_id, run_id, rule_hash)) AS sightings,
+    (SELECT count(*) FROM {SIGHTINGS} WHERE {IS_CURRENT}) AS sightings,
     ({_WATCHED}) / 1e6 AS watched_s"""
 _OF_CLIPS = ("sightings", "annotations", "coverage", "verdicts", "runs", "media")
 
@@ -135,7 +134,7 @@ class LibraryRows(AnnotationRows):
 
     def library_totals(self) -> Row:
         """clips, video_s, analysed_s (each clip counts once), watched_s (whatever the label), and
-        sightings: of each clip those that were saved last.
+        sightings: those of `count_sightings(current=True)`.
         """
         found = self.catalog.rows(_TOTALS)
         none = {"clips": 0, "video_s": 0.0, "analysed_s": 0.0, "sightings": 0, "watched_s": 0.0}
@@ -188,6 +187,11 @@ class LibraryRows(AnnotationRows):
                 "WHERE media_id IN (SELECT unnest(?::VARCHAR[])))",
                 [ids],
             )
+            db.execute(  # the rule stays current: other clips of its protocol have its sightings
+                "UPDATE current_rules SET run_id = NULL WHERE run_id IN (SELECT run_id FROM runs "
+                "WHERE media_id IN (SELECT unnest(?::VARCHAR[])))",
+                [ids],
+            )
             for table in _OF_CLIPS:
                 db.execute(
                     f"DELETE FROM {table} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))", [ids]
@@ -196,20 +200,6 @@ class LibraryRows(AnnotationRows):
                 self.annotations_version_file.write_text(uuid.uuid4().hex)
             except OSError as error:
                 raise StoreError(cannot_write(self.catalog.folder, error)) from None
-
-
-def distinguishing_end(path: str, others: Iterable[str | None]) -> str:
-    """The shortest end of a path, in whole parts, that no other path has."""
-    parts = Path(path).parts
-    longest = 1
-    for other in others:
-        if other is None or other == path:
-            continue
-        shared, theirs = 0, Path(other).parts
-        while shared < min(len(parts), len(theirs)) and parts[-1 - shared] == theirs[-1 - shared]:
-            shared += 1
-        longest = max(longest, min(shared + 1, len(parts)))
-    return str(Path(*parts[-longest:]))
 
 
 def _where(wanted: ClipFilter) -> Where:
@@ -232,8 +222,6 @@ def _with_facts(row: Row) -> Row:
     row.update({**json.loads(row.pop("facts")), "path": row["path"]})
     row["name"] = Path(row["path"]).name
     row["duration_s"] = (row["end_us"] - row["first_pts_us"]) / 1e6
-    around = [row.pop("before"), row.pop("after")]
-    row["shown"] = distinguishing_end(row["path"], around)
-    if row["path"] in around:  # a file that was replaced is two clips at one place
-        row["shown"] += f" ({row['media_id'][:6]})"
+    row["shown"] = clip_name(row)
+    del row["before"], row["after"]
     return row

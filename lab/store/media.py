@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from lab.annotation import utc_now
 from lab.errors import NotFoundError, SettingError, closest
 from lab.store.catalog import Catalog, rows
+from lab.store.clip_names import NAMES, clip_name
 from lab.store.query import (
     Wanted,
     Where,
@@ -97,12 +98,15 @@ class MediaRows:
             return count(db, f"SELECT count(*) FROM media{where.sql}", where.values)
 
     def names_of_media(self, media_ids: Iterable[str]) -> dict[str, str]:
-        """media_id to the name of its file, for those that are known."""
-        where = Where()
-        where.equal("media_id", list(media_ids))
+        """media_id to the clip's name, for those that are known, in the order given: the end of
+        its path that tells it from all other clips, at least the name of its file.
+        """
+        ids, where = list(media_ids), Where()
+        where.equal("media_id", ids)
         with self.catalog.reading() as db:
-            found = rows(db, f"SELECT media_id, name FROM media{where.sql}", where.values)
-        return {row["media_id"]: row["name"] for row in found}
+            found = rows(db, NAMES.format(where=where.sql), where.values)
+        names = {row["media_id"]: clip_name(row) for row in found}
+        return {media_id: names[media_id] for media_id in ids if media_id in names}
 
     def sites(self) -> list[str]:
         """The sites of all clips, sorted."""

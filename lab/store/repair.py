@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from lab.counted import counted
 from lab.errors import StoreDamagedError, StoreError
 from lab.score_log.manifest import read_manifest
 from lab.score_log.parts import added_folders
@@ -209,4 +210,4 @@ def _with_added(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _listed(run_ids: Sequence[str]) -> str:
     shown = ", ".join(run_ids[:5])
-    return f"{len(run_ids)} runs ({shown}{', ...' if len(run_ids) > 5 else ''})"
+    return f"{counted(len(run_ids), 'run')} ({shown}{', ...' if len(run_ids) > 5 else ''})"

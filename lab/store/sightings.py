@@ -161,16 +161,18 @@ class SightingRows(RunQueries):
         file), `rule_hash` or `rule_name`; also what there is to choose from in each. Those without
         a value are left out.
 
-        containing: only values with these words. limit: how many values.
+        containing: only values with these words; of media_id those in the clip's path, by which
+        these are sorted. limit: how many values.
         """
         if by not in _COUNTED:
             raise SettingError(f"sightings are not counted by {by!r}; {closest(by, [*_COUNTED])}")
         column, where = _COUNTED[by], sightings_where(wanted)
         where.add(f"{column} IS NOT NULL")
-        where.text([column], containing)
+        shown = "coalesce(m.path, '')" if by == "media_id" else column
+        where.text([shown], containing)
         found = self.catalog.rows(
             f"SELECT {column} AS value, count(*) AS n FROM {SIGHTINGS}{where.sql} "
-            f"GROUP BY value ORDER BY value{page_of(limit, 0)}",
+            f"GROUP BY value ORDER BY min({shown}), value{page_of(limit, 0)}",
             where.values,
         )
         return {row["value"]: row["n"] for row in found}
@@ -208,7 +210,7 @@ _COUNTED = {
 }
 
 
-_IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
+IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
 
 
@@ -230,6 +232,6 @@ def sightings_where(wanted: SightingFilter) -> Where:
     if during_us is not None:
         where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
     if wanted.get("current"):
-        where.add(_IS_CURRENT)
+        where.add(IS_CURRENT)
     where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
     return where

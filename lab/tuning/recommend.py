@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.counted import counted
 from lab.evaluation.rates import rates_of, refused_rates
 from lab.evaluation.resampling import grouped_figures, paired_gain
 from lab.rules.rule import Rule
@@ -362,7 +363,7 @@ def _notes(sweep: Sweep, goal: Goal, best: Found, advised: Advised, folds: Folds
         notes.append(f"only {groups} {word} to hold out: too few to trust the held-out figures")
     if annotations < _FEW_ANNOTATIONS:
         notes.append(
-            f"only {annotations} annotation{'' if annotations == 1 else 's'}: too few, "
+            f"only {counted(annotations, 'annotation')}: too few, "
             "as one more or less would change every figure"
         )
     return notes

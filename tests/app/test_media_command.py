@@ -111,3 +111,31 @@ def test_two_clips_of_one_name_are_told_apart_by_id(store, ask, samples, tmp_pat
     assert code == 2
     assert "2 clips are called 'nothing.mp4'; give an id" in err
     assert media_id in err
+
+
+def test_what_goes_with_a_clip_is_said_before_it_is_removed(tmp_path, capsys):
+    run = make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0)
+    run.save_sightings(lab.Debounce(enter_threshold=0.5, enter_frames=1))
+    words = ["media", "remove", run.media["media_id"], "--store", str(run.store.folder)]
+    assert main(words) == 0
+    said = capsys.readouterr()
+    assert "1 clip would be removed, and with it 1 run, 1 sighting; no video file is" in said.out
+    assert "add --yes" in said.err
+    assert run.store.count_media() == 1
+    assert main([*words, "--yes", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["is_removed"]
+    assert report["goes"] == {"runs": 1, "sightings": 1, "annotations": 0, "entries": 0}
+    assert [clip["media_id"] for clip in report["clips"]] == [run.media["media_id"]]
+    assert run.store.count_media() == run.store.count_runs() == 0
+
+
+def test_several_clips_are_removed_at_once_or_none(store, ask):
+    code, _, err = ask("remove", "nothing.mp4", "nothin.mp4", "--yes")
+    assert (code, store.count_media()) == (2, 2)
+    assert "no clip is called 'nothin.mp4'" in err
+    code, out, _ = ask("remove", "nothing.mp4", "cat_then_person.mp4", "--yes")
+    assert code == 0
+    assert "2 clips removed; no video file is deleted" in out
+    assert store.count_media() == 0
+    assert ask("remove")[0] == 2

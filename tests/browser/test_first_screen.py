@@ -1,6 +1,8 @@
 """From an empty store: the sample, a drop, a folder; and the library with many clips."""
 
 import base64
+import re
+import shutil
 
 import pytest
 
@@ -8,6 +10,7 @@ import lab
 from benchmarks.study import make_study
 from lab.store.store import Store
 from tests.browser.page_actions import LAB, settled, until, wait_for_sightings
+from tests.browser.server import Server
 
 DROP = """async ([selector, files]) => {
   const transfer = new DataTransfer();
@@ -24,7 +27,8 @@ DROP = """async ([selector, files]) => {
     }
     return null;
   };
-  find(document).dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true }));
+  const drop = new DragEvent("drop", { dataTransfer: transfer, bubbles: true });
+  return Boolean(find(document)?.dispatchEvent(drop));
 }"""
 
 
@@ -32,20 +36,30 @@ def drop(page, *files):
     page.locator(".uploader label").wait_for()
     settled(page)
     given = [(name, base64.b64encode(content).decode()) for name, content in files]
-    page.evaluate(DROP, [".uploader label", given])
+    until(page, lambda: page.evaluate(DROP, [".uploader label", given]))
 
 
-def test_from_an_empty_store_to_a_saved_sighting_in_two_clicks(page, server):
-    page.goto(server.url)
-    settled(page)
-    page.get_by_role("img", name="Scores, rule, sightings").wait_for()
-    page.get_by_role("button", name="Try the sample").click()
-    page.wait_for_url("**/review?run=*", timeout=60_000)
-    count = wait_for_sightings(page)
-    assert count > 0
-    settled(page)
-    page.get_by_role("button", name="Save sightings").click()
-    until(page, lambda: Store(server.store).count_sightings() == count)
+def test_from_the_printed_address_to_a_saved_sighting_in_two_clicks(browser, tmp_path):
+    """A server that a user has started, and a browser that has never seen it."""
+    server = Server(tmp_path, [tmp_path], token=None)
+    context = browser().new_context(viewport={"width": 1440, "height": 900})
+    try:
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        until(page, lambda: "?token=" in server.log.read_text())
+        page.goto(re.search(r"http://\S+[?]token=\S+", server.log.read_text())[0])
+        settled(page)
+        page.get_by_role("img", name="Scores, rule, sightings").wait_for()
+        page.get_by_role("button", name="Try the sample").click()
+        page.wait_for_url("**/review?run=*", timeout=60_000)
+        count = wait_for_sightings(page)
+        assert count > 0
+        settled(page)
+        page.get_by_role("button", name="Save sightings").click()
+        until(page, lambda: Store(server.store).count_sightings() == count)
+    finally:
+        context.close()
+        server.stop()
 
 
 def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, server, samples):
@@ -62,6 +76,29 @@ def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, s
         """() => [...document.querySelectorAll("*")].some((e) =>
             e.shadowRoot?.querySelector(".card img")?.naturalWidth > 0)"""
     )
+
+
+def test_what_is_refused_says_why_and_never_that_it_is_stored(
+    page, fork_server, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("LAB_MAX_UPLOAD_BYTES", "1000000")
+    server = Server(tmp_path, [tmp_path], fork_server.start)
+    try:
+        page.goto(server.url)
+        drop(page, ("large.mp4", b"x" * 2_000_000), ("x" * 1100 + ".mp4", b"x"), ("empty.mp4", b""))
+        for why in ("larger than the limit of 1 MiB", "name must have at most", "empty"):
+            page.get_by_text(why).first.wait_for()
+        page.get_by_test_id("stAlert").wait_for()
+        server.store.mkdir(exist_ok=True)
+        shutil.rmtree(server.store / "uploads", ignore_errors=True)
+        (server.store / "uploads").touch()  # as on a disk that cannot be written, also for root
+        drop(page, ("clip.mp4", b"x"))
+        page.get_by_text("nothing can be uploaded: the store").wait_for()
+        for said in ("stored", "added", "received"):
+            assert page.get_by_text(said, exact=True).count() == 0
+        assert not Store(server.store).count_media()
+    finally:
+        server.stop()
 
 
 def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):

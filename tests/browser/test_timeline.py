@@ -140,7 +140,7 @@ def test_a_corner_of_a_zone_is_dragged_by_mouse(opened):
         page.mouse.up()
     page.locator(LAB).focus()
     page.keyboard.press("Enter")
-    page.get_by_text("1 zone(s)").wait_for()
+    page.get_by_text("1 zone,").wait_for()
     over(page, "canvas.overlay", 0.8, 0.2)
     page.mouse.down()
     over(page, "canvas.overlay", 0.9, 0.3)

@@ -20,7 +20,8 @@ function answering(status, text) {
 }
 
 function uploader() {
-  const made = new Uploader(make("div", "uploader", make("label"), make("input"), make("ul")));
+  const parts = [make("label"), make("input"), make("output"), make("ul")];
+  const made = new Uploader(make("div", "uploader", ...parts));
   made.limit_bytes = 1000;
   made.reported = [];
   made.report = (paths) => made.reported.push(...paths);
@@ -57,4 +58,43 @@ test("a file that is refused at once says why and is not reported", async () => 
   ]);
   assert.deepEqual(made.reported, []);
   assert.match(made.list.textContent, /not enough disk space.*larger than the limit/);
+});
+
+test("thousands of files are sent one after the other and reported at once", async () => {
+  let running = 0;
+  globalThis.XMLHttpRequest = class {
+    upload = {};
+    open(_, address) {
+      this.address = address;
+    }
+    send() {
+      assert.equal((running += 1), 1);
+      this.status = 200;
+      this.responseText = JSON.stringify({ path: this.address });
+      queueMicrotask(() => {
+        running -= 1;
+        this.onload();
+      });
+    }
+  };
+  const made = uploader();
+  let reports = 0;
+  made.report = (paths) => {
+    reports += 1;
+    made.reported = paths;
+  };
+  const files = Array.from({ length: 3000 }, (_, i) => ({ name: `IMG_${i}.MP4`, size: 10 }));
+  await made.sendAll(files);
+  assert.deepEqual([reports, made.reported.length], [1, 3000]);
+  assert.equal(made.count.textContent, "3000 of 3000 files");
+  made.answer(Object.fromEntries(made.reported.map((path) => [path, ""])));
+  assert.equal(made.waiting.size, 0);
+});
+
+test("a folder that is dropped says how its videos get in", async () => {
+  answering(200, '{"path": "/p"}');
+  const made = uploader();
+  await made.sendAll([{ name: "DCIM", size: 4096 }], new Set(["DCIM"]));
+  assert.deepEqual(made.reported, []);
+  assert.match(made.list.textContent, /is a folder; drop the videos in it/);
 });

@@ -123,7 +123,7 @@ def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
     assert rules.options[:2] == ["Current rules", "All rules"]
     strict = next(one for one in rules.options if one.startswith("strict"))
     rules.set_value(lab.Rule.coerce(STRICT).rule_hash).run()
-    assert strict.endswith("3 sighting(s)")
+    assert strict.endswith("3 sightings")
     assert "3 of 3 sightings" in page.markdown[0].value
     page.selectbox(key="filter_rules").set_value("all").run()
     assert "8 of 8 sightings" in page.markdown[0].value

@@ -93,15 +93,15 @@ def test_a_clip_is_found_by_a_part_of_its_name_and_stays_chosen(use):
     page = show("sightings")
     clip = next(m for m in page.multiselect if m.label == "Clip")
     assert len(clip.options) == 50
-    page.text_input(key="filter_name_find").set_value("IMG_0077").run()
+    page.text_input(key="filter_media_id_find").set_value("IMG_0077").run()
     clip = next(m for m in page.multiselect if m.label == "Clip")
     assert clip.options == [f"IMG_0077{i}.MP4" for i in range(10)]
-    clip.set_value(["IMG_00777.MP4"]).run()
+    clip.set_value([f"{778:016x}"]).run()
     assert set(names(page)) == {"IMG_00777.MP4"}
-    page.text_input(key="filter_name_find").set_value("IMG_00001").run()
+    page.text_input(key="filter_media_id_find").set_value("IMG_00001").run()
     clip = next(m for m in page.multiselect if m.label == "Clip")
     assert clip.options == ["IMG_00777.MP4", "IMG_00001.MP4"]
-    assert clip.value == ["IMG_00777.MP4"]
+    assert clip.value == [f"{778:016x}"]
     assert set(names(page)) == {"IMG_00777.MP4"}
 
 
@@ -167,7 +167,7 @@ def test_a_missing_log_is_named_and_its_run_not_listed(use, studies):
     try:
         page = show("review")
         assert page.selectbox(key="review_pick").value == "20260101-000998-made00"
-        assert "score logs of 1 run(s) are missing" in page.warning[0].value
+        assert "score logs of 1 run are missing" in page.warning[0].value
     finally:
         log.with_name("away").rename(log)
 

@@ -32,7 +32,7 @@ ESCAPED = frozenset(
         "prose",
         "clock",
         "size",
-        "clips_of",
+        "counted",
         "_hours",
         "_rate",
         "_plain",

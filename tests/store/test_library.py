@@ -11,9 +11,10 @@ from filelock import FileLock
 import lab
 from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError
+from lab.rules.rule import Rule
 from lab.runs.relink import relink_all
 from lab.runs.remove import remove_clips
-from lab.store.library import distinguishing_end
+from lab.store.clip_names import distinguishing_end
 from lab.store.store import EndedRun, NewRun, Store
 from tests.builders import make_media
 from tests.store.test_queries import RULE, make_sighting, recipe_of
@@ -64,6 +65,13 @@ def test_clips_of_one_name_are_told_apart_by_the_shortest_end_of_their_paths(sto
         "IMG_0002.MP4",
         "גשר.mp4",
     ]
+    ids = ["1" * 16, "3" * 16, "0" * 16, "9" * 16]
+    assert store.names_of_media(ids) == {
+        "1" * 16: "card-b/DCIM/IMG_0001.MP4",
+        "3" * 16: "גשר.mp4",
+        "0" * 16: "card-a/DCIM/IMG_0001.MP4",
+    }
+    assert store.names_of_media([]) == {}
     assert distinguishing_end("/a/x.mp4", [None, "/b/y.mp4"]) == "x.mp4"
     assert distinguishing_end("/x.mp4", ["/a/x.mp4"]) == "/x.mp4"
 
@@ -75,6 +83,7 @@ def test_a_clip_of_a_page_is_told_from_those_on_other_pages(store):
 
 def test_a_replaced_file_and_its_successor_have_different_names(store):
     store.add_media(replace(make_media("again"), path="/cards/גשר.mp4", media_id="f" * 16))
+    assert store.names_of_media(["f" * 16]) == {"f" * 16: "גשר.mp4 (ffffff)"}
     assert names(store.clips(text="גשר")) == ["גשר.mp4 (ffffff)", "גשר.mp4 (333333)"]
 
 
@@ -113,6 +122,24 @@ def test_sites_folders_and_totals_are_counted(store):
         "sightings": 2,
         "watched_s": 30.0,
     }
+
+
+def test_the_total_of_sightings_is_that_of_the_current_rules(store):
+    other = Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.9}}})
+    store.save_sightings("run-0", other, [make_sighting()])
+    assert store.library_totals()["sightings"] == 3  # no rule was applied: all that were saved
+    store.set_current_rule(store.runs(run_id="run-0")[0]["protocol_hash"], RULE)
+    assert store.library_totals()["sightings"] == store.count_sightings(current=True) == 2
+
+
+def test_a_rule_stays_current_when_the_clip_on_which_it_was_tuned_is_removed(store):
+    protocol = store.runs(run_id="run-0")[0]["protocol_hash"]
+    store.set_current_rule(protocol, RULE, name="cats", run_id="run-0")
+    store.delete_clips(["1" * 16])
+    assert store.current_rules()[protocol].run_id == "run-0"
+    store.delete_clips(["0" * 16])
+    current = store.current_rules()[protocol]
+    assert (current.run_id, current.name, current.rule) == (None, "cats", RULE)
 
 
 def test_an_empty_store_is_not_created_by_looking(tmp_path):

@@ -74,6 +74,8 @@ def test_sightings_are_chosen_by_the_name_of_the_clip_and_the_time_in_it(store, 
         "clip 001.mp4": 3, "clip 010.mp4": 3,
     }  # fmt: skip
     assert counts.rows == 2
+    (found,) = store.sighting_counts("media_id", containing="010").items()
+    assert found == (store.find_media("clip 010.mp4")["media_id"], 3)
     assert store.count_sightings(name=["clip 010.mp4", "clip 011.mp4"]) == 6
     assert store.count_sightings(during_us=(0, 999_999)) == 60
     assert store.count_sightings(during_us=(1_000_005, 1_000_005)) == 60

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lab.app.cli.rule_options import named_rule
+from lab.counted import counted
 from lab.errors import SettingError
 
 if TYPE_CHECKING:
@@ -95,10 +96,9 @@ def _print(found: Applied, all_rows: bool) -> None:
     title = found.name or f"rule {found.rule.rule_hash[:6]}"
     was = "no rule was current" if found.previous is None else f"before: {found.previous.title}"
     print(
-        f"{title} on {found.clip_count} clip{'' if found.clip_count == 1 else 's'} of protocol "
-        f"{found.protocol_hash} ({was}): {found.after} sightings, before {found.before}; "
-        f"{found.changed} changed, in {found.changed_clips} "
-        f"clip{'' if found.changed_clips == 1 else 's'}"
+        f"{title} on {counted(found.clip_count, 'clip')} of protocol "
+        f"{found.protocol_hash} ({was}): {counted(found.after, 'sighting')}, before "
+        f"{found.before:,}; {found.changed:,} changed, in {counted(found.changed_clips, 'clip')}"
     )
     print("nothing was saved" if found.is_preview else "saved, and current now")
 

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from lab.config import AllowedService, Config, load_config
+from lab.counted import counted
 from lab.detectors.registered import detectors
 from lab.detectors.trust import service_settings
 from lab.errors import LabError, StoreError
@@ -260,7 +261,7 @@ def check_logs(store: Store, runs: Iterable[dict[str, Any]]) -> tuple[list[str],
         notes += [f"{name}: {stray} is not of its log, and is not read" for stray in found.strays]
     if unsealed:
         notes.append(
-            f"{unsealed} finished run{'s' if unsealed > 1 else ''} of an older version "
+            f"{counted(unsealed, 'finished run')} of an older version "
             f"{'have' if unsealed > 1 else 'has'} no checksums"
         )
     return problems, notes

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.atomic_file import write_atomically
+from lab.counted import counted
 from lab.errors import LabError
 from lab.extras import need
 
@@ -72,7 +73,7 @@ def _reproduce(args: argparse.Namespace) -> int:
     else:
         sightings, inference = row["sightings"], row["inference"]
         result = "identical" if sightings["identical"] else f"{sightings['differences']} differ"
-        print(f"{sightings['count']} sightings derived again from its log: {result}")
+        print(f"{counted(sightings['count'], 'sighting')} derived again from its log: {result}")
         if "skipped" in inference:
             print(f"inference not repeated: {inference['skipped']}")
         else:

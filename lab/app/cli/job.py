@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.app.cli.rule_options import named_rule
+from lab.counted import counted
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -46,7 +47,7 @@ def analyze_job(args: argparse.Namespace) -> int:
         for run in found.runs:
             print(
                 f"{run.run_id}  {run.media['path']}: {run.analysis}, "
-                f"{len(run.log.pts_us)} samples, {run.state}"
+                f"{counted(len(run.log.pts_us), 'sample')}, {run.state}"
             )
     for run in found.runs:
         if run.media["warning"]:
@@ -93,8 +94,9 @@ def _check(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(report, indent=1))
     else:
-        plural = "" if len(clips) == 1 else "s"
-        print(f"{args.names[0]}: {', '.join(report['analyses'])} over {len(clips)} clip{plural}")
+        print(
+            f"{args.names[0]}: {', '.join(report['analyses'])} over {counted(len(clips), 'clip')}"
+        )
     for effect in report["needs_trust"]:
         print(f"lab: note: it needs --trust, since it would {effect}", file=sys.stderr)
     for path in missing:

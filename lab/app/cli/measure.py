@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.app.cli.rule_options import add_rule_options, has_rule_options, named_rule, rule_of, split
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.formats.csv import to_csv
 from lab.rules.rule import rule_parameters
@@ -175,7 +176,7 @@ def _sweep(args: argparse.Namespace) -> int:
         print(json.dumps({"labels": {label: s.to_dict() for label, s in found.items()}}, indent=1))
     else:
         for label, s in found.items():
-            clips = f"{len(s.names)} clip{'' if len(s.names) == 1 else 's'}"
+            clips = counted(len(s.names), "clip")
             print(f"{label}: {len(s)} rules over {clips}; the Pareto front:")
             for i in s.pareto().tolist():
                 _print_rule(s.row(i))

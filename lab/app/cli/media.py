@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from lab.config import load_config
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.video.identity import identity_problem
 
@@ -37,6 +39,8 @@ def _media(args: argparse.Namespace) -> int:
         return 0
     if args.action == "relink":
         return _relink(store, args)
+    if args.action == "remove":
+        return _remove(store, args)
     if args.clip is not None or values:
         raise SettingError("to set values of a clip, use: lab media set CLIP --site ...")
     rows = [media_row(media) for media in store.all_media()]
@@ -78,6 +82,34 @@ def _relink(store: Any, args: argparse.Namespace) -> int:
     media = store.find_media(args.clip)
     row = relink(store, media["media_id"], args.places or load_config().media_roots)
     print(json.dumps(media_row(row), indent=1) if args.json else _line(media_row(row)))
+    return 0
+
+
+def _remove(store: Any, args: argparse.Namespace) -> int:
+    """Say what goes with clips; with --yes, remove them."""
+    from lab.runs.remove import in_words, remove_clips
+
+    if args.clip is None:
+        raise SettingError("no clip named; name one or more: lab media remove CLIP ... [--yes]")
+    media = {row["media_id"]: row for row in map(store.find_media, [args.clip, *args.places])}
+    goes = store.what_goes_with(list(media))
+    words = in_words(goes)
+    moved = remove_clips(store, list(media)) if args.yes else []
+    if args.json:
+        names = ("media_id", "name", "path")
+        clips = [{name: row[name] for name in names} for row in media.values()]
+        report = {"is_removed": args.yes, "clips": clips, "goes": goes}
+        print(json.dumps(report | {"moved": [str(file) for file in moved]}, indent=1))
+    else:
+        for row in media.values():
+            print(f"{row['media_id']}  {row['path']}")
+        done = "removed" if args.yes else "would be removed"
+        what = f", and with {'it' if len(media) == 1 else 'them'} {words}" if words else ""
+        print(f"{counted(len(media), 'clip')} {done}{what}; no video file is deleted")
+        for file in moved:
+            print(f"the upload is now {file}")
+    if not args.yes:
+        print("lab: nothing was removed; add --yes to do it; it cannot be undone", file=sys.stderr)
     return 0
 
 
@@ -148,16 +180,17 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     m = command(
         "media",
         _media,
-        "The clips of the store; set a clip's site, start and clock; say where it lies now.",
+        "The clips of the store; set a clip's site, start and clock; say where it lies; remove it.",
         f"lab media set IMG_0001.MP4 --site creek --start {_START_EXAMPLE}",
     )
-    m.add_argument("action", nargs="?", choices=["list", "set", "relink"], default="list")
+    m.add_argument("action", nargs="?", choices=["list", "set", "relink", "remove"], default="list")
     m.add_argument("clip", nargs="?", metavar="CLIP", help="its id, name or path")
     m.add_argument(
         "places",
         nargs="*",
         metavar="PLACE",
-        help="of relink: the clip's file, or folders to look in; default: the media_roots",
+        help="of relink: the clip's file, or folders to look in; default: the media_roots. "
+        "Of remove: more clips",
     )
     m.add_argument("--site", help="where it was recorded; '' clears it")
     m.add_argument(
@@ -168,5 +201,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         type=float,
         metavar="SECONDS",
         help="added to the camera's clock: 3.5 if it was 3.5 s slow",
+    )
+    m.add_argument(
+        "--yes", action="store_true", help="of remove: do it; without it, only say what would go"
     )
     return [m]

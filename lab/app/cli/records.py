@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lab.counted import counted
 from lab.formats.annotations.files import FORMATS, read_rows, records_of, write_coverage, write_rows
 from lab.formats.annotations.table import read_file
 from lab.formats.export import as_bytes
@@ -63,7 +64,8 @@ def _import_annotations(args: argparse.Namespace, store: Any) -> int:
         print(json.dumps(result, indent=1))
     else:
         print(
-            f"{result['annotations']} annotations, {count - result['annotations']} stretches of "
+            f"{counted(result['annotations'], 'annotation')}, "
+            f"{counted(count - result['annotations'], 'stretch', 'stretches')} of "
             "coverage"
         )
     for note in notes:

@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from lab.app.cli.rule_options import note_unfinished, rule_of
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.formats.csv import to_csv
 from lab.formats.export import as_bytes, export_named, exports
@@ -52,7 +53,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
             f"{row['label']:<20} {row['onset_s']:>10.2f} {row['offset_s']:>10.2f} "
             f"{row['duration_s']:>10.2f} {row['peak_confidence']:>6.2f} {alert}"
         )
-    print(f"{len(rows)} sighting{'' if len(rows) == 1 else 's'}", file=sys.stderr)
+    print(counted(len(rows), "sighting"), file=sys.stderr)
 
 
 def run_export(args: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from lab.formats.tables import EffortCsv, SightingsCsv
 from lab.store.sightings import SightingFilter
 from lab.store.tables import effort_rows
 
-_LISTS = ("run_id", "site", "label", "name", "rule_hash")
+_LISTS = ("run_id", "site", "label", "name", "media_id", "rule_hash")
 _NUMBERS = ("min_confidence", "max_confidence")
 _DURING = ("from_s", "to_s")
 

@@ -121,7 +121,9 @@ _NAMES: Schema = {"type": "array", "items": _NAME}
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
     "/api/sightings.csv": {
-        **dict.fromkeys(("run_id", "site", "label", "name", "rule_hash"), (_NAMES, False)),
+        **dict.fromkeys(
+            ("run_id", "site", "label", "name", "media_id", "rule_hash"), (_NAMES, False)
+        ),
         "rules": ({"enum": ["current", "all"]}, False),
         **dict.fromkeys(("min_confidence", "max_confidence", "from_s", "to_s"), (_NUMBER, False)),
     },

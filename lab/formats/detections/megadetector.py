@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.counted import counted
 from lab.detection import Detections
 from lab.errors import LabError, SettingError, SourceError, printable
 from lab.formats.detections.earlier import EarlierImports, Sample
@@ -57,8 +58,8 @@ class Imported:
     def note_known(self) -> None:
         """Say how many runs were there already."""
         if self.known:
-            what = "run was" if self.known == 1 else "runs were"
-            self.notes.append(f"{self.known} {what} in the store already, from an earlier import")
+            what = counted(self.known, "run was", "runs were")
+            self.notes.append(f"{what} in the store already, from an earlier import")
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -102,9 +103,7 @@ def import_megadetector(
             out.refused[printable(name)] = str(error)
     batches.flush()
     if images:
-        out.notes.append(
-            f"{images} image{'s' if images > 1 else ''} left out: only videos have a time"
-        )
+        out.notes.append(f"{counted(images, 'image')} left out: only videos have a time")
     if not out.runs and not out.refused and not out.failures:
         raise SettingError(f"{path} names no video")
     out.note_known()
@@ -232,7 +231,8 @@ def _run(
         by_frame[d["frame_number"]].append((label, confidence, box_px))
     if unlisted:
         notes.append(
-            f"{name}: {unlisted} detection(s) of categories that the file does not list left out"
+            f"{name}: {counted(unlisted, 'detection')} left out, of categories that the file does "
+            "not list"
         )
     times = found.times_us(frames) if found else [round(f / rate * 1e6) for f in frames]
     samples = [

@@ -13,8 +13,10 @@ from lab.app.ui.shared import here
 from lab.app.ui.widgets.choices import MOST, choose_some
 from lab.app.ui.widgets.chosen import chosen
 from lab.app.ui.widgets.detector_form import detector_form, in_words, labels_of_default, offered
-from lab.app.ui.widgets.queue import short, show_queue, submit
+from lab.app.ui.widgets.missing_clips import say_missing, without_file
+from lab.app.ui.widgets.queue import say_not_started, short, show_queue, submit
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, Decision, decide, wanted_words
+from lab.counted import counted
 from lab.detectors.registered import detectors
 from lab.errors import SettingError
 from lab.formats.markdown import plain
@@ -54,15 +56,12 @@ def run_form() -> None:
     else:
         st.caption(f"By {plain(chosen_before)}, which is chosen under Advanced.")
     clips = _clips(app_state, newest[0]["media_id"])
+    say_missing(app_state, without_file(app_state, clips), "Without it nothing can be analysed.")
     one, is_new = _analysis_form(automatic, words)
     keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     start, add, keep = st.columns(3)
-    label = (
-        "Start"
-        if not several
-        else f"Start {len(several)} {'analysis' if len(several) == 1 else 'analyses'}"
-    )
+    label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
     if start.button(
         label, type="primary", disabled=not clips or not (several or one), width="stretch"
     ):
@@ -83,6 +82,7 @@ def run_form() -> None:
         else:
             several.append(one or {})
             st.rerun()
+    say_not_started()
     _save_job(app_state, keep, clips, several or ([one] if one else []))
     _show_list(several)
 
@@ -107,7 +107,7 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
 
     def find(text: str, limit: int) -> dict[str, str]:
         rows = store.media_rows(order="newest", text=text, limit=limit)
-        return {row["media_id"]: row["name"] for row in reversed(rows)}
+        return store.names_of_media(row["media_id"] for row in reversed(rows))
 
     return choose_some(
         st,

@@ -14,12 +14,13 @@ from lab.app.ui.widgets.add_clips import drop_zone, pick_samples, say_what_was_r
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.choices import choose_one, choose_some
 from lab.app.ui.widgets.chosen import choose, chosen, marks_version, set_chosen, take_marks
-from lab.app.ui.widgets.clip_actions import action_buttons, clips_of
+from lab.app.ui.widgets.clip_actions import action_buttons
 from lab.app.ui.widgets.clip_card import picture_of, show_clip
 from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.wanted import looking_for
+from lab.counted import counted
 from lab.store.library import CLIP_STATES, ClipFilter
 
 _CARDS, _ROWS = 48, 100
@@ -178,7 +179,8 @@ def _actions(
 ) -> None:
     """How many are selected, and what can be done with them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        of = f"{total:,} clips" if fitting == total else f"{fitting:,} of {total:,} clips"
+        of = counted(total, "clip")
+        of = of if fitting == total else f"{fitting:,} of {of}"
         st.markdown(f"**{len(picked):,} selected** · {of}" if picked else of, width="content")
         if st.button(f"Select all {fitting:,}", type="tertiary", disabled=not fitting):
             choose(app_state.store.clip_ids(**wanted))
@@ -196,7 +198,7 @@ def _actions(
         # The link holds the whole state, so that it also works in another tab.
         st.page_link(
             "pages/analyse.py",
-            label=f"**Analyse {clips_of(len(picked))}**",
+            label=f"**Analyse {counted(len(picked), 'clip')}**",
             icon=":material/play_circle:",
             query_params=kept(picked),
         )

@@ -15,6 +15,7 @@ from lab.app.ui.widgets.embeddings_tab import text_embeddings
 from lab.app.ui.widgets.known_models import known
 from lab.app.ui.widgets.lists_tab import edit_lists
 from lab.app.ui.widgets.model_list import WAIT_S, listing, newest_rows, start_listing
+from lab.counted import counted
 from lab.detectors.weights.files import DEFAULT_NAME, models_folder
 from lab.detectors.weights.find import default_place
 from lab.errors import LabError
@@ -90,9 +91,7 @@ def _until_listed(job: Job) -> None:
 def _table(rows: list[dict[str, Any]]) -> None:
     broken = sum(row["problem"] is not None for row in rows)
     words = f", {broken} cannot be used" if broken else ""
-    st.markdown(
-        f"**{len(rows)} model{'' if len(rows) == 1 else 's'}{words}.** Click one for its details."
-    )
+    st.markdown(f"**{counted(len(rows), 'model')}{words}.** Click one for its details.")
     frame = pd.DataFrame([_table_row(row) for row in rows])
     if not broken:
         del frame["Problem"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ import streamlit as st
 from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here
-from lab.app.ui.widgets.choices import choose_some
+from lab.app.ui.widgets.choices import Name, as_they_are, choose_some
+from lab.app.ui.widgets.missing_clips import say_missing
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.rules_choice import sightings_of_rules
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated
 from lab.media_time import media_time
 from lab.rules.rule import Rule
 from lab.store.sightings import SightingFilter
@@ -79,19 +81,22 @@ def _effort_download(place: Any) -> None:
 
 def _chosen(store: Store, of_rules: SightingFilter, columns: Sequence[Any]) -> SightingFilter:
     wanted: SightingFilter = {}
+    naming: dict[str, Name] = defaultdict(lambda: as_they_are)
+    naming["media_id"] = store.names_of_media
     for column, (name, text) in zip(
         columns,
-        [("name", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
+        [("media_id", "Clip"), ("site", "Site"), ("label", "Label"), ("run_id", "Run")],
         strict=True,
     ):
 
         def find(words: str, limit: int, name: str = name) -> dict[str, str]:
             found = store.sighting_counts(name, containing=words, limit=limit, **of_rules)
-            return {value: value for value in found}
+            return naming[name](list(found))
 
         picked = choose_some(
-            column, text, find, f"filter_{name}", what="Parts of it", placeholder="All"
-        )
+            column, text, find, f"filter_{name}", what="Parts of it", name=naming[name],
+            placeholder="All",
+        )  # fmt: skip
         if picked:
             wanted[name] = picked  # type: ignore[literal-required]
     return wanted
@@ -121,8 +126,10 @@ def _steps(last_us: int) -> list[int]:
 
 def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
     rows = sighting_rows(app_state.store, raw)
+    names = app_state.store.names_of_media({row["media_id"] for row in raw})
     for row, full in zip(rows, raw, strict=True):
         row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
+        row["media"] = isolated(names.get(row["media_id"], row["media"] or "?"))
     missing = _want_missing(app_state, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(app_state, r)} for r in rows])[_SHOWN]
     for name in _TIMES:
@@ -174,12 +181,13 @@ def _want_missing(app_state: AppState, rows: list[dict[str, Any]]) -> bool:
     for row in rows:
         if row["media_path"] and not _file(app_state, row).exists():
             wanted.setdefault((row["media_id"], row["media_path"]), []).append(row["peak_us"])
+    gone = []
     for (media_id, path), times in wanted.items():
-        problem = app_state.checked_media(media_id)[1]
-        if problem is not None:
-            st.caption(plain(f"No pictures: {problem}"))
-            continue
-        app_state.want_pictures(media_id, path, times)
+        if app_state.checked_media(media_id)[1] is None:
+            app_state.want_pictures(media_id, path, times)
+        else:
+            gone.append(media_id)
+    say_missing(app_state, gone, "Sightings stay; those that have no picture yet get none.")
     return any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs())
 
 

@@ -15,6 +15,7 @@ from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.steps import NEXT, go_on_button
 from lab.app.ui.widgets.sweep_tab import load_button, search, show_charts, sweep_id
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -324,6 +325,7 @@ def _calibration(picked: Selection) -> None:
         hide_index=True,
     )
     right.caption(
-        f"Logistic fit over {made.samples:d} samples with a score in {made.clips:d} clip(s); "
+        f"Logistic fit over {counted(made.samples, 'sample')} with a score in "
+        f"{counted(made.clips, 'clip')}; "
         f"the label is present in {made.positives:d} of them."
     )

@@ -12,6 +12,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
 from lab.app.ui.widgets.reasons import show_reasons
+from lab.counted import counted
 from lab.errors import LabError
 from lab.evaluation.agreement import agreement
 from lab.formats.annotations.files import (
@@ -117,7 +118,7 @@ def _clip(
 
     def find(text: str, limit: int) -> dict[str, str]:
         rows = store.media_rows(media_id=among, text=text, limit=limit)
-        return {row["media_id"]: row["name"] for row in rows}
+        return store.names_of_media(row["media_id"] for row in rows)
 
     return choose_one(
         st, title, find, key, name=store.names_of_media, what="Parts of a path", **widget
@@ -189,7 +190,9 @@ def detections_from_elsewhere(app_state: AppState) -> None:
 
 def _show_import_result(found: Imported) -> None:
     if found.runs:
-        st.success(f"{len(found.runs)} run(s) imported; they are in Review and Measure.")
+        st.success(
+            f"{counted(len(found.runs), 'run')} imported, to be opened in Review and Measure."
+        )
     for note in found.notes[:20]:
         st.caption(plain(note))
     for name, why in [*found.failures.items()][:20]:

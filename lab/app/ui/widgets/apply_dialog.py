@@ -12,6 +12,7 @@ import streamlit as st
 from lab.app.server.computations import Report
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.progress import is_done
+from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -106,7 +107,7 @@ def _preview(app_state: AppState, asked: dict[str, Any]) -> None:
 
     n = found.clip_count
     st.button(
-        f"Apply to {'all ' if n > 1 else ''}{n:,} clip{'' if n == 1 else 's'}",
+        f"Apply to {'all ' if n > 1 else ''}{counted(n, 'clip')}",
         type="primary",
         key="apply_confirm",
         on_click=confirm,
@@ -139,7 +140,7 @@ def _figures(found: Applied) -> None:
     for one in found.left_out[:5]:
         st.caption(f"Left out: {plain(one.clip)}, run {plain(one.run_id)}: {plain(one.reason)}")
     if len(found.left_out) > 5:
-        st.caption(f"And {len(found.left_out) - 5:,} other runs are left out.")
+        st.caption(f"And {counted(len(found.left_out) - 5, 'other run')} left out.")
 
 
 def _known_name(app_state: AppState, asked: dict[str, Any], found: Applied) -> str:
@@ -155,9 +156,6 @@ def _apply(app_state: AppState, asked: dict[str, Any]) -> None:
     if found is None:
         return
     n = found.clip_count
-    st.toast(
-        f"Applied to {n:,} clip{'' if n == 1 else 's'}: {found.after:,} sighting"
-        f"{'' if found.after == 1 else 's'} saved."
-    )
+    st.toast(f"Applied to {counted(n, 'clip')}: {counted(found.after, 'sighting')} saved.")
     del st.session_state[_KEY]
     st.rerun()

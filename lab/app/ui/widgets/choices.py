@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated, plain
 
 MOST = 50  # that a list offers at once; the browser gets all of them at each rerun
 # Of a text and a number: at most that many choices that fit the text, with what is shown of each.
@@ -70,7 +70,7 @@ def choose_some(
     return place.multiselect(  # type: ignore[no-any-return]
         plain(title),
         list(options),
-        format_func=lambda one: options.get(one, one),
+        format_func=lambda one: isolated(options.get(one, one)),
         key=key,
         **widget,
     )
@@ -97,7 +97,7 @@ def choose_one(
     return place.selectbox(  # type: ignore[no-any-return]
         plain(title),
         list(options),
-        format_func=lambda one: options.get(one, one),
+        format_func=lambda one: isolated(options.get(one, one)),
         key=key,
         **widget,
     )

@@ -8,16 +8,13 @@ from lab.app.ui.shared import finish, here
 from lab.app.ui.widgets.chosen import drop
 from lab.app.ui.widgets.clip_card import start_values
 from lab.app.ui.widgets.dialogs import close_dialog, is_open, open_dialog
+from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.runs.remove import remove_clips
+from lab.runs.remove import in_words, remove_clips
 
 _STARTS = ("leave as they are", "set for all", "shift", "clear")
 _NAMES = 10
-
-
-def clips_of(count: int) -> str:
-    return f"{count:,} clip{'' if count == 1 else 's'}"
 
 
 def action_buttons(media_ids: list[str]) -> None:
@@ -36,7 +33,7 @@ def action_buttons(media_ids: list[str]) -> None:
 def _edit_clips(media_ids: list[str]) -> None:
     """The same site for clips; their starts set, shifted or cleared."""
     store = here().store
-    st.caption(f"Of {clips_of(len(media_ids))}.")
+    st.caption(f"Of {counted(len(media_ids), 'clip')}.")
     has_site = st.checkbox("Change the site")
     site = st.text_input("Site", disabled=not has_site, help="Empty: no site.")
     how = st.selectbox("Starts", _STARTS)
@@ -78,25 +75,15 @@ def _edit_clips(media_ids: list[str]) -> None:
 def _remove(media_ids: list[str]) -> None:
     """Say what goes with clips, and remove them."""
     store = here().store
-    goes = store.what_goes_with(media_ids)
-    words = ", ".join(
-        f"{goes[what]:,} {name if goes[what] == 1 else plural}"
-        for what, name, plural in (
-            ("runs", "run", "runs"),
-            ("sightings", "sighting", "sightings"),
-            ("annotations", "annotation or watched stretch", "annotations and watched stretches"),
-            ("entries", "notebook entry", "notebook entries"),
-        )
-        if goes[what]
-    )
-    st.markdown(f"**{clips_of(len(media_ids))}** will be removed" + (
+    words = in_words(store.what_goes_with(media_ids))
+    st.markdown(f"**{counted(len(media_ids), 'clip')}** will be removed" + (
         f", and with them **{plain(words)}**." if words else "; nothing was made of them yet."
     ))  # fmt: skip
     st.caption(
         "This cannot be undone. Video files are not deleted; those that were uploaded are moved "
         f"to {plain(store.folder / 'removed')}."
     )
-    if not st.button(f"Remove {clips_of(len(media_ids))}", type="primary"):
+    if not st.button(f"Remove {counted(len(media_ids), 'clip')}", type="primary"):
         return
     try:
         remove_clips(store, media_ids)
@@ -117,14 +104,15 @@ def _look_for(media_ids: list[str]) -> None:
     app_state = here()
     roots = app_state.config.media_roots
     st.markdown(
-        f"The files of {clips_of(len(media_ids))} are looked for, by what is in them and not by "
-        f"name, under {plain(', '.join(map(str, roots)))}. Runs and annotations stay with them."
+        f"The files of {counted(len(media_ids), 'clip')} are looked for, by what is in them and "
+        f"not by name, under {plain(', '.join(map(str, roots)))}. "
+        "Runs and annotations stay with them."
     )
     if not st.button("Look", type="primary"):
         return
     job = app_state.engine.submit(
         "relink",
-        f"look for {clips_of(len(media_ids))}",
+        f"look for {counted(len(media_ids), 'clip')}",
         media_ids=media_ids,
         places=[str(root) for root in roots],
         store=str(app_state.store.folder),
@@ -135,7 +123,7 @@ def _look_for(media_ids: list[str]) -> None:
     for media_id in media_ids:
         app_state.forget(media_id)
     problems = [why for why in result["problems"].values() if why]
-    st.success(f"{clips_of(len(media_ids) - len(problems))} found.")
+    st.success(f"{counted(len(media_ids) - len(problems), 'clip')} found.")
     for why in problems[:_NAMES]:
         st.warning(plain(why))
     if len(problems) > _NAMES:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, finish, here, size
+from lab.counted import counted
 from lab.formats.markdown import code, plain
 from lab.video.identity import identity_problem, is_absent
 
@@ -58,7 +59,7 @@ def show_clip(media: dict[str, Any], runs: int) -> None:
         if media["media_id"] in st.session_state.get("recognised", ()):
             status = " · already in the store"
         if runs:
-            status += f" · analysed in {runs:d} run{'' if runs == 1 else 's'}"
+            status += f" · analysed in {counted(runs, 'run')}"
         st.markdown(f"**{plain(media['name'])}**{status}")
         folder, times = app_state.store.pictures_folder(media["media_id"]), picture_times(media)
         files = [f for t in times if (f := folder / f"{t}.jpg").exists()]

@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
+from lab.counted import counted
 
 TO_COMPARE = ("done", "cancelled", "interrupted")
 Row = dict[str, Any]
@@ -29,9 +30,10 @@ def clip_with_runs(
 
     def find(text: str, limit: int) -> dict[str, str]:
         found = store.clips_of_runs(state=TO_COMPARE, phrases=phrases, text=text, limit=limit)
+        names = store.names_of_media(row["media_id"] for row in found)
         return {
-            row["media_id"]: f"{row['name'] or '?'}"
-            + (f" · {row['runs']} run(s)" if say_runs else "")
+            row["media_id"]: names.get(row["media_id"], "?")
+            + (f" · {counted(row['runs'], 'run')}" if say_runs else "")
             for row in found
         }
 

@@ -13,6 +13,7 @@ from lab.app.ui.shared import here, size
 from lab.app.ui.widgets.add_clips import add_clips, allowed_among
 from lab.app.ui.widgets.dialogs import close_dialog, is_open, open_dialog
 from lab.app.ui.widgets.pager import pager
+from lab.counted import counted
 from lab.errors import LabError, printable
 from lab.formats.markdown import plain
 from lab.runs.find_clips import find_clips
@@ -56,7 +57,11 @@ def _choose_folder() -> None:
         st.warning(plain("Left out: " + "; ".join(refused[:_REASONS]) + more))
     here_only, below = st.columns(2)
     wanted = marked or clips
-    what = f"Add the {len(wanted):,} marked" if marked else f"Add these {len(wanted):,} clips"
+    what = (
+        f"Add the {len(wanted):,} marked"
+        if marked
+        else f"Add {'this' if len(wanted) == 1 else 'these'} {counted(len(wanted), 'clip')}"
+    )
     if here_only.button(what, disabled=not wanted, type="primary", width="stretch"):
         _add(allowed_among(wanted, []), folder, [])
     if below.button(

@@ -9,6 +9,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.apply_dialog import ask_to_apply, show_dialog
 from lab.app.ui.widgets.rule_state import go_to_clip
+from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
@@ -49,7 +50,7 @@ def current_of(app_state: AppState, run: Run) -> CurrentRule | None:
 def say_saved(app_state: AppState, run: Run, rule: Rule, count: int) -> None:
     """Say that the sightings of one run were saved, and whether Sightings shows them."""
     current = current_of(app_state, run)
-    words = f"{count:,} sighting{'' if count == 1 else 's'} saved."
+    words = f"{counted(count, 'sighting')} saved."
     if current is not None and current.rule.rule_hash != rule.rule_hash:
         words += (
             f" Sightings shows those of the current rule, {plain(current.title)}, unless others "
@@ -87,7 +88,7 @@ def _say_current(app_state: AppState, run: Run, rule: Rule, current: CurrentRule
     )
     since = app_state.store.clips_without_current_rule(run.protocol_hash)
     if since:
-        words += f"; {since:,} clip{'' if since == 1 else 's'} analysed since, apply it again"
+        words += f"; {counted(since, 'clip')} analysed since, apply it again"
     st.markdown(f"{words}.")
 
 

@@ -12,6 +12,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.widgets.rule_state import forget_seek
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.sweep_tab import current_sweep
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.formats.markdown import code, plain
@@ -120,7 +121,7 @@ def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
         st.markdown(
             f"**Audit of {plain(audit.created_utc[:16])}**, rule {code(audit.rule_hash)}, "
             f"seed {audit.seed:d}: "
-            f"{len(watched)} of {len(audit.drawn)} clips watched."
+            f"{len(watched)} of {counted(len(audit.drawn), 'clip')} watched."
         )
         st.dataframe(
             pd.DataFrame(
@@ -257,7 +258,7 @@ def _next_of_audit(
         "end_us": run.media["end_us"],
         "origin": "audit",
         "text": "the whole clip, with what the detector saw hidden",
-        "title": f"Audit ({len(left)} clips left):",
+        "title": f"Audit ({counted(len(left), 'clip')} left):",
         "blind": True,
         "media_id": run.media["media_id"],
     }

@@ -11,11 +11,13 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.pager import pager
-from lab.errors import LabError
+from lab.counted import counted
+from lab.errors import LabError, SettingError
 from lab.formats.markdown import code, plain
 from lab.jobs.job import Job
+from lab.video.identity import identity_problem
 
-_JOBS, _RUNS = 15, 10  # at once
+_JOBS, _RUNS, _REASONS = 15, 10, 5  # at once
 _UNFINISHED = ("cancelled", "failed", "interrupted")
 _KINDS = ("analyze", "resume", "prompts")
 _STATES = ("running", "failed", "cancelled", "done")
@@ -24,26 +26,39 @@ _STATES = ("running", "failed", "cancelled", "done")
 def submit(
     app_state: AppState, media: Sequence[dict[str, Any]], analyses: list[Any], *, reuse: bool
 ) -> None:
-    """Queue the analyses of each clip; the page shows which clips cannot be analysed.
+    """Queue the analyses of each clip; `say_not_started` shows which clips cannot be analysed.
 
     reuse: give the run of the same recipe where there is one.
     """
+    called = app_state.store.names_of_media(row["media_id"] for row in media)
+    names = " · " + ", ".join(map(_in_brief, analyses))
+    refused = st.session_state.not_started = []
     for row in media:
         try:
             file = app_state.clip_file(row)
+            if problem := identity_problem(row, reads=False):
+                raise SettingError(problem)
         except LabError as error:
-            st.error(plain(error))
+            refused.append(str(error))
             continue
-        names = " · " + ", ".join(_in_brief(a) for a in analyses)
         app_state.engine.submit(
             "analyze",
-            row["name"] + names,
+            called.get(row["media_id"], row["name"]) + names,
             path=str(file),
             media_id=row["media_id"],
             analyses=analyses,
             reuse=reuse,
             store=str(app_state.store.folder),
         )
+
+
+def say_not_started() -> None:
+    """The clips that could not be queued by the last start, each with the reason."""
+    refused = st.session_state.get("not_started", [])
+    for why in refused[:_REASONS]:
+        st.error(plain(f"Not started: {why}"))
+    if len(refused) > _REASONS:
+        st.error(f"{counted(len(refused) - _REASONS, 'other clip')} not started.")
 
 
 def _in_brief(one: dict[str, Any]) -> str:
@@ -182,18 +197,17 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
         runs = store.runs(state=_UNFINISHED, limit=_RUNS, offset=first) if total else []
         ids = sorted({run["media_id"] for run in runs})
         media = {row["media_id"]: row for row in store.media_rows(media_id=ids)} if ids else {}
+        called = store.names_of_media(ids)
     except LabError as error:
         st.error(plain(error))
         return
     if total:
         st.markdown(f"**Unfinished runs: {total:,}**")
     for run in runs:
-        clip = media.get(run["media_id"], {"name": "", "path": ""})
+        clip, name = media.get(run["media_id"], {"path": ""}), called.get(run["media_id"], "?")
         left, right = st.columns([3, 1], vertical_alignment="center")
         why = f": {plain(run['error'])}" if run["error"] else ""
-        left.markdown(
-            f"{plain(clip['name'])} is {plain(run['state'])}{why}  \n{code(run['run_id'])}"
-        )
+        left.markdown(f"{plain(name)} is {plain(run['state'])}{why}  \n{code(run['run_id'])}")
         if right.button(
             "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
         ):
@@ -204,7 +218,7 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
                 continue
             app_state.engine.submit(
                 "resume",
-                f"{clip['name']} (resumed)",
+                f"{name} (resumed)",
                 run_id=run["run_id"],
                 store=str(app_state.store.folder),
             )

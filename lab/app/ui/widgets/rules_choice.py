@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lab.app.ui.widgets.choices import choose_one
+from lab.counted import counted
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 
@@ -40,4 +41,4 @@ def sightings_of_rules(store: Store, place: Any) -> SightingFilter:
 
 def _title(row: dict[str, Any]) -> str:
     name = row["rule_name"] or "no name"
-    return f"{name} · {row['rule_hash'][:6]} · {row['n']:,} sighting(s)"
+    return f"{name} · {row['rule_hash'][:6]} · {counted(row['n'], 'sighting')}"

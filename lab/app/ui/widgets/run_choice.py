@@ -9,7 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import MOST
-from lab.formats.markdown import plain
+from lab.counted import counted
+from lab.formats.markdown import isolated, plain
 from lab.runs.run import Run
 from lab.store.run_queries import RunFilter
 
@@ -42,7 +43,7 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
         key="review_pick",
         label_visibility="collapsed",
         format_func=lambda i: (
-            f"{media.get(runs[i]['media_id'], '?')} · {_what(runs[i])} · every "
+            f"{isolated(media.get(runs[i]['media_id'], '?'))} · {_what(runs[i])} · every "
             f"{runs[i]['recipe']['every_s']:g} s · {runs[i]['state']} · {i}"
         ),
     )
@@ -91,8 +92,8 @@ def _with_logs(
             break
     if missing:
         st.warning(
-            f"The score logs of {missing} run(s) are missing from "
-            f"{plain(app_state.store.folder / 'logs')}; those runs are not listed."
+            f"The score logs of {counted(missing, 'run')} are missing from "
+            f"{plain(app_state.store.folder / 'logs')}; what has none is not listed."
         )
     return found
 

@@ -10,10 +10,13 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import here
+from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.progress import is_done
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated, plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 
@@ -93,7 +96,7 @@ def select(app_state: AppState, key: str) -> Selection | None:
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return None
     names = {
-        row["protocol_hash"]: f"{protocol_name(row)} · {row['clips']:,} clip(s) · "
+        row["protocol_hash"]: f"{protocol_name(row)} · {counted(row['clips'], 'clip')} · "
         f"{row['protocol_hash'][:6]}"
         for row in protocols
     }
@@ -140,6 +143,8 @@ def select(app_state: AppState, key: str) -> Selection | None:
     if not index:
         st.info("No clip has all of these words in its path.")
         return None
+    gone = without_file(app_state, (row["media_id"] for row in index))
+    say_missing(app_state, gone, "Figures are of what was logged and need no video.")
     rule_name, rule = _rule(app_state, third, {row["run_id"] for row in index}, key)
     tiou = more.slider(
         "Overlap that matches",
@@ -221,11 +226,11 @@ def _chosen_clips(place: Any, index: list[dict[str, Any]], key: str) -> list[dic
         )
         wanted = words.lower().split()
         return [row for row in index if all(word in row["path"].lower() for word in wanted)]
-    names = {row["media_id"]: row["name"] for row in index}
+    names = here().store.names_of_media(row["media_id"] for row in index)
     chosen = place.multiselect(
         "Clips",
         list(names),
-        format_func=names.__getitem__,
+        format_func=lambda one: isolated(names[one]),
         key=key,
         persist_state="session",
         placeholder=f"All {len(names)}",

@@ -11,6 +11,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import clock
 from lab.app.ui.widgets.clip_card import picture_of
 from lab.app.ui.widgets.rule_state import rule_to_query
+from lab.counted import counted
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 
@@ -163,8 +164,8 @@ def queue(app_state: AppState) -> None:
     if len(failed) > _FAILURES:
         st.caption(f"{len(failed) - _FAILURES} more failed.")
     if unfinished:
-        runs = "run is" if unfinished == 1 else "runs are"
-        st.warning(f"{unfinished:,d} {runs} not finished: cancelled, failed or interrupted.")
+        runs = counted(unfinished, "run is", "runs are")
+        st.warning(f"{runs} not finished: cancelled, failed or interrupted.")
         newest = app_state.store.runs(state=_UNFINISHED, limit=_FAILURES)
         names = app_state.store.names_of_media([run["media_id"] for run in newest])
         for run in newest:

@@ -13,8 +13,8 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import clock
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
+from lab.counted import counted
 from lab.formats.markdown import plain
-from lab.formats.placing import count_of
 from lab.rules.rule import Rule, rule_parameters
 from lab.rules.wording import rule_in_words, score_in_words
 from lab.tuning.calibration import histogram
@@ -79,7 +79,7 @@ def search(app_state: AppState, picked: Selection) -> Sweep | None:
     else:
         is_old = grid is not None and job.payload["grid"] != grid.to_dict()
         right.caption(
-            f"{len(swept):,} rules over {plain(count_of(len(swept.names), 'clip'))}, "
+            f"{counted(len(swept), 'rule')} over {counted(len(swept.names), 'clip')}, "
             f"{plain(clock(3600 * swept.hours))} watched."
             + (" What is tried has changed since: search again." if is_old else "")
         )

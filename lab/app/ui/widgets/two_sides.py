@@ -17,6 +17,7 @@ from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_l
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.comparison import Comparison, compare
 from lab.formats.markdown import plain
@@ -247,8 +248,8 @@ def _over_all(app_state: AppState, a: Side, b: Side) -> None:
     f1 = total.f1
     if f1 is None or f1["a"] is None or f1["b"] is None:
         st.caption(
-            f"{len(total.names)} clips; none was watched for “{plain(a.label)}”, or there was "
-            "nothing to find."
+            f"{counted(len(total.names), 'clip')}; none was watched for “{plain(a.label)}”, or "
+            "there was nothing to find."
         )
         return
     limits = f1["gain_interval"]
@@ -256,7 +257,8 @@ def _over_all(app_state: AppState, a: Side, b: Side) -> None:
         f"**{f1['clips']:d} watched clips: F1 {f1['a']:.3f} → {f1['b']:.3f}, "
         f"gain {f1['gain']:+.3f}**"
         + (f" [{limits[0]:+.3f}, {limits[1]:+.3f}]." if limits else ".")
-        + f" {len(total.differences)} differences in {len(total.names)} clips."
+        + f" {counted(len(total.differences), 'difference')} in "
+        f"{counted(len(total.names), 'clip')}."
     )
     if limits:
         st.caption(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from lab.app.ui.widgets.prompts import KEY, checked, prompt_chips
+from lab.counted import counted
 from lab.formats.markdown import plain
 
 AUTOMATIC = "automatic"
@@ -49,7 +50,7 @@ def decide(words: list[str], known: list[str] | None) -> Decision:
     known: labels of the default weights of `yolo`, None if they cannot be used.
     """
     if not words:
-        count = "" if known is None else f" ({len(known)} labels)"
+        count = "" if known is None else f" ({counted(len(known), 'label')})"
         return Decision("yolo", f"Everything that yolo knows{count}.")
     if known is None:
         return Decision("yolo-world", "yolo-world looks for any words.")

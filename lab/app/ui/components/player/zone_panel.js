@@ -1,5 +1,6 @@
 // Which boxes count: zones, and the smallest and largest part of the picture.
 import { button, element } from "./elements.js";
+import { counted } from "./formatting.js";
 import { setAreaFraction } from "./zones.js";
 
 const DRAWING = "Click the corners in the picture; Enter finishes, Esc cancels.";
@@ -54,7 +55,7 @@ export class ZonePanel {
     const { include, exclude } = filter;
     this.zoneNote.textContent = drawing
       ? DRAWING
-      : `${include.length} zone(s), ${exclude.length} exclusion(s). ` +
+      : `${counted(include.length, "zone")}, ${counted(exclude.length, "exclusion")}. ` +
         "A box counts where the middle of its lower edge lies.";
   }
 }

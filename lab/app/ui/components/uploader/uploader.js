@@ -16,6 +16,7 @@ export class Uploader {
   constructor(root) {
     this.input = root.querySelector("input");
     this.list = root.querySelector("ul");
+    this.count = root.querySelector("output");
     this.input.onchange = () => this.sendAll([...this.input.files]);
     this.waiting = new Map();
     const drop = root.querySelector("label");
@@ -27,7 +28,7 @@ export class Uploader {
     drop.ondrop = (event) => {
       event.preventDefault();
       drop.classList.remove("over");
-      this.sendAll([...event.dataTransfer.files]);
+      this.sendAll([...event.dataTransfer.files], foldersAmong(event.dataTransfer.items));
     };
   }
 
@@ -41,27 +42,34 @@ export class Uploader {
     }
   }
 
-  // One after the other; those that arrived are reported together.
-  async sendAll(files) {
+  // One after the other; those that arrived are reported together. folders: names of files that
+  // are none.
+  async sendAll(files, folders = new Set()) {
     this.list.replaceChildren();
     this.waiting.clear();
     const paths = [];
-    for (const file of files) paths.push(await this.send(file));
+    for (const [i, file] of files.entries()) {
+      this.count.textContent = files.length > 1 ? `${i + 1} of ${files.length} files` : "";
+      paths.push(await this.send(file, folders.has(file.name)));
+    }
     this.input.value = "";
     const arrived = paths.filter(Boolean);
     if (arrived.length) this.report(arrived);
   }
 
   // Where the file was put, or null with the reason shown. Whether it can be used is not known yet.
-  async send(file) {
+  async send(file, isFolder = false) {
     const bar = document.createElement("progress");
     const text = document.createElement("span");
     const item = document.createElement("li");
     bar.max = 1;
     bar.value = 0;
-    item.append(`${file.name} `, bar, " ", text);
+    const name = document.createElement("bdi");
+    name.textContent = file.name;
+    item.append(name, " ", bar, " ", text);
     this.list.append(item);
     try {
+      if (isFolder) throw new Error("is a folder; drop the videos in it, or choose the folder");
       if (file.size > this.limit_bytes) {
         throw new Error(`is larger than the limit of ${Math.round(this.limit_bytes / MIB)} MiB`);
       }
@@ -79,6 +87,12 @@ export class Uploader {
       return null;
     }
   }
+}
+
+// A browser lists a folder that is dropped as a file, which it then cannot read.
+function foldersAmong(items) {
+  const entries = [...(items ?? [])].map((item) => item.webkitGetAsEntry?.());
+  return new Set(entries.filter((one) => one?.isDirectory).map((one) => one.name));
 }
 
 // fetch does not report upload progress.

@@ -60,6 +60,9 @@ export class Player {
     const { model, root } = this;
     root.addEventListener("keydown", (event) => this.keyboard.press(event));
     model.addEventListener("help", () => this.keysHelp.open());
+    model.addEventListener("zone", () => {
+      if (this.stage.drawing) root.focus({ preventScroll: true }); // the arrow keys draw it
+    });
     model.addEventListener("released", () => {
       this.released = JSON.stringify(model.rule);
       this.reportRule();

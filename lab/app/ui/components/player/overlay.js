@@ -1,11 +1,12 @@
 // What is drawn over the video: boxes or scores of the current sample, and zones.
 import { CAPTION_PX, placeCaptions } from "./captions.js";
 import { NEAR_US } from "./clip_time.js";
-import { contextOf } from "./elements.js";
+import { contextOf, drawLine } from "./elements.js";
 import { shortened } from "./formatting.js";
 
 const LONGEST_GAP_US = 3e6; // after that, the last sample says nothing about the picture
 const MOST_SCORES = 8;
+const CROSS_PX = 9;
 const LABEL_FONT = "600 12px sans-serif";
 const FLAG_FONT = "600 13px sans-serif";
 const INCLUDED = "#22c55e";
@@ -131,6 +132,8 @@ export class Overlay {
     const { drawing } = this.stage;
     if (!drawing) return;
     drawZone(g, toPage(drawing.points), drawing.kind === "include" ? INCLUDED : EXCLUDED, false);
+    const [cross] = toPage([drawing.cross]);
+    drawCross(g, cross);
   }
 }
 
@@ -159,6 +162,19 @@ function drawFlag(g, text, colour) {
   g.fillRect(8, 8, g.measureText(text).width + 16, 24);
   g.fillStyle = "#fff";
   g.fillText(text, 16, 25);
+}
+
+// Light on dark, so that it is seen on any picture.
+function drawCross(g, [x, y]) {
+  for (const [colour, width] of [
+    ["#000", 4],
+    ["#fff", 1.5],
+  ]) {
+    g.strokeStyle = colour;
+    g.lineWidth = width;
+    drawLine(g, x - CROSS_PX, y, x + CROSS_PX, y);
+    drawLine(g, x, y - CROSS_PX, x, y + CROSS_PX);
+  }
 }
 
 function drawZone(g, points, colour, isClosed) {

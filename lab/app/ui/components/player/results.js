@@ -50,14 +50,28 @@ export class Results {
     this.listing = element("span");
     this.enlarge = button("⤢", "All columns, over the whole width", () => this.toggleTable());
     this.list.prepend(element("div", { className: "listing" }, this.listing, this.enlarge));
-    const open = button("Sightings", "The list of sightings", () => this.toggleTable());
-    open.className = "only-narrow";
-    this.root.querySelector(".figures").append(open);
+    this.opener = button("Sightings", "The list of sightings", () => this.toggleTable());
+    this.opener.className = "only-narrow";
+    this.root.querySelector(".figures").append(this.opener);
   }
 
+  // Where the list is hidden, what opened it gets the focus back.
   toggleTable() {
     this.list.classList.toggle("is-table");
-    this.enlarge.textContent = this.list.classList.contains("is-table") ? "✕" : "⤢";
+    this.enlarge.textContent = this.isTable() ? "✕" : "⤢";
+    this.enlarge.setAttribute("aria-expanded", this.isTable());
+    (this.list.clientWidth ? this.enlarge : this.opener).focus({ preventScroll: true });
+  }
+
+  isTable() {
+    return this.list.classList.contains("is-table");
+  }
+
+  // Whether it was one.
+  closeTable() {
+    const wasTable = this.isTable();
+    if (wasTable) this.toggleTable();
+    return wasTable;
   }
 
   // Figures that are older than the rule look so, where the new ones take long.
@@ -92,10 +106,20 @@ export class Results {
     if (left > 0) rows.push(this.moreRow(left));
     const heads = COLUMNS.map(([textContent]) => element("th", { textContent }));
     this.listing.textContent = counted(sightings.length, "sighting");
-    this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows));
+    this.keepFocus(() =>
+      this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows)),
+    );
     this.root.dataset.sightings = sightings.length;
     this.root.dataset.ruleHash = rule_hash;
     this.markCurrent();
+  }
+
+  // The same place of the list has the focus after it is made anew.
+  keepFocus(redraw) {
+    const places = () => [...this.table.querySelectorAll(".sighting, .sighting button, .more")];
+    const place = places().indexOf(this.list.getRootNode().activeElement);
+    redraw();
+    if (place >= 0) places()[place]?.focus({ preventScroll: true });
   }
 
   showFigures() {

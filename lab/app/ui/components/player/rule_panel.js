@@ -137,8 +137,8 @@ export class RulePanel {
     range.onchange = () => this.model.emit("released");
     number.onchange = () => {
       take(number);
-      number.blur();
       this.show();
+      number.value = this.model.shownRule().debounce[name]; // what was typed may be out of bounds
       this.model.emit("released");
     };
     range.dataset.setting = name;

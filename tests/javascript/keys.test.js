@@ -120,7 +120,7 @@ test("a zone is drawn without a mouse", () => {
     page.press(" ");
   }
   page.press("Enter");
-  assert.deepEqual(model.rule.box_filter.include, [
+  assert.deepEqual(model.shownRule().box_filter.include, [
     [
       [0.5, 0.5],
       [0.4, 0.5],

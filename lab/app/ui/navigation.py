@@ -10,6 +10,20 @@ from lab.app.server.state import app_state
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
+# The default leaves a third of a laptop's screen empty above the title. Its captions, the values of
+# its sliders, what is chosen of a few, and code have too little contrast to be read easily.
+_STYLE = """
+.stMainBlockContainer { padding-top: 4.2rem }
+h1 { font-size: 1.6rem !important }
+[data-testid=stCaptionContainer] { opacity: .85 !important }
+[data-testid=stSliderThumbValue], button[data-selected=true] { color: inherit !important }
+.stCode .token { color: inherit !important }
+.stCode .keyword { color: color-mix(in srgb, #1c83e1 50%, currentColor) !important }
+.stCode .string { color: color-mix(in srgb, #09ab3b 50%, currentColor) !important }
+.stCode .number { color: color-mix(in srgb, #29b09d 50%, currentColor) !important }
+.stCode .key { color: color-mix(in srgb, #ed6f13 50%, currentColor) !important }
+"""
+
 
 def show_pages() -> None:
     st.set_page_config(
@@ -38,10 +52,7 @@ def show_pages() -> None:
         ],
         position="top",
     )
-    # The default leaves a third of a laptop's screen empty above the title.
-    st.html(
-        "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
-    )
+    st.html(f"<style>{_STYLE}</style>")
     _keep_tab()
     _say_what_cannot_be_done()
     page.run()

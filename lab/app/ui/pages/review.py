@@ -264,9 +264,9 @@ def _rules(app_state: AppState, run: Run, rule: Rule) -> None:
 
 def _snippets(run: Run, rule: Rule) -> None:
     python, yaml, command, job = st.tabs(["Python", "YAML", "Command line", "Job"])
-    python.code(as_python(run, rule), language="python")
-    yaml.code(as_yaml(rule), language="yaml")
-    command.code(as_command(run, rule), language="bash")
+    python.code(as_python(run, rule), language="python", wrap_lines=True)
+    yaml.code(as_yaml(rule), language="yaml", wrap_lines=True)
+    command.code(as_command(run, rule), language="bash", wrap_lines=True)
     with job:
         _job(run, rule)
     st.caption(
@@ -281,7 +281,7 @@ def _job(run: Run, rule: Rule) -> None:
     except LabError as error:
         st.caption(f"This run cannot be written as a job: {plain(error)}")
         return
-    st.code(text, language="yaml", height=220)
+    st.code(text, language="yaml", height=220, wrap_lines=True)
     st.download_button("Download job.yaml", text, "job.yaml", "application/yaml")
     st.caption("Run it again anywhere: `lab analyze --job job.yaml`")
 

@@ -55,11 +55,7 @@ export class Keyboard {
 
   press(event) {
     if (isForField(event) || isForLanes(event) || event.altKey) return;
-    for (const name of namesOf(event)) {
-      const found = rowOf(name, this.player);
-      if (!found) continue;
-      pressKey(event, { [nameOf(event)]: () => found.act(this.player, event) });
-      return;
-    }
+    const found = rowOf(namesOf(event), this.player);
+    if (found) pressKey(event, { [nameOf(event)]: () => found.act(this.player, event) });
   }
 }

@@ -107,10 +107,11 @@ export const KEYS = [
   ),
 ];
 
-// The row of a key that counts now.
-export function rowOf(name, player) {
-  const rows = KEYS.filter(({ keys, when }) => keys.includes(name) && when(player));
-  return rows.find(({ when }) => when !== ALWAYS) || rows[0];
+// The row that counts now, of a key press by its names, the one that says most first.
+export function rowOf(names, player) {
+  const rows = names.flatMap((name) => KEYS.filter(({ keys }) => keys.includes(name)));
+  const now = rows.filter(({ when }) => when(player));
+  return now.find(({ when }) => when !== ALWAYS) || now[0];
 }
 
 // "Ctrl+Shift+Z", "Page up".

@@ -114,12 +114,10 @@ export class Overlay {
       g.globalAlpha = opacity;
       g.fillStyle = "rgba(0,0,0,.6)";
       g.fillRect(8, top, 200, 18);
-      g.fillStyle = this.model.colour(label);
-      g.globalAlpha = level === "over" ? opacity : opacity / 2;
-      g.fillRect(8, top, 200 * confidence, 18);
+      drawBar(g, 8, top + 14, 200 * confidence, this.model.colour(label), level);
       g.fillStyle = "#fff";
       g.globalAlpha = 1;
-      g.fillText(`${label} ${confidence.toFixed(2)}`, 13, top + 13);
+      g.fillText(`${label} ${confidence.toFixed(2)}`, 13, top + 12);
     });
     return rows.length;
   }
@@ -154,6 +152,14 @@ function drawBox(g, { x, top, right, bottom, level, line }) {
   g.setLineDash(DASHES[level]);
   g.strokeRect(x, top, right - x, bottom - top);
   g.setLineDash([]);
+}
+
+// Full over the threshold, else an outline.
+function drawBar(g, x, top, width, colour, level) {
+  g.fillStyle = g.strokeStyle = colour;
+  g.lineWidth = 1;
+  if (level === "over") g.fillRect(x, top, width, 4);
+  else g.strokeRect(x + 0.5, top + 0.5, Math.max(0, width - 1), 3);
 }
 
 function drawFlag(g, text, colour) {

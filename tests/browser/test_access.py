@@ -1,0 +1,146 @@
+"""What people need who do not see well, hear well, or use no mouse, in a real Chromium."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+import lab
+from lab.annotation import Annotation
+from lab.experiments.entry import save_rule_entry
+from lab.formats.placing import whole
+from lab.rules.rule import Debounce
+from tests.browser.page_actions import close_popover, open_popover, settled, wait_for_sightings
+from tests.browser.server import ROOT, Server
+from tests.browser.test_one_screen import LABELS, made_run
+
+PAGES = [
+    "", "library", "analyse", "review", "measure", "compare", "sightings", "notebook", "models",
+]  # fmt: skip
+AXE = Axe().axe_script
+RUN_AXE = """only => axe.run(document, {
+  resultTypes: ["violations"],
+  ...(only && { runOnly: { type: "rule", values: only } }),
+})"""
+
+
+def serious(page, only=None):
+    """What axe finds serious or critical: (rule, selector, what is wrong)."""
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE)
+    found = page.evaluate(RUN_AXE, only)["violations"]
+    return [
+        (
+            one["id"],
+            node["target"],
+            [m["message"] for m in node["any"] + node["all"] + node["none"]],
+        )
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]
+
+
+def assert_accessible(page):
+    """By every rule in light, and by its contrast in dark."""
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    settled(page)
+    assert serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.locator('[data-testid="stApp"]').evaluate(
+        "async e => { while (getComputedStyle(e).colorScheme !== 'dark')"
+        " await new Promise(requestAnimationFrame) }"
+    )
+    assert serious(page, ["color-contrast"]) == []
+    page.emulate_media(color_scheme="light")
+
+
+def fill(folder, samples):
+    """A run of four labels with annotations, sightings, entries, and a clip that is new."""
+    run = made_run(folder, samples, LABELS, prompt_mode="independent")
+    media_id = run.media["media_id"]
+    run.store.add_records(
+        [
+            record
+            for label in LABELS[:2]
+            for record in (
+                whole(run.media, label),
+                Annotation(media_id=media_id, label=label, start_us=2_000_000, end_us=5_000_000),
+            )
+        ]
+    )
+    run.save_sightings()
+    save_rule_entry(run, run.default_rule, "as it was")
+    save_rule_entry(run, lab.Rule.coerce(Debounce(enter_threshold=0.7)), "stricter")
+    run.store.edit_media(media_id, site="river")
+    run.store.add_media(lab.probe(samples / "nothing.mp4"))
+    run.store.catalog.give_up()
+
+
+def served(folder, fork_server):
+    return Server(folder, [folder, ROOT / "sample_videos"], fork_server.start)
+
+
+@pytest.fixture(scope="module")
+def filled(fork_server, tmp_path_factory, samples):
+    folder = tmp_path_factory.mktemp("filled")
+    fill(folder, samples)
+    server = served(folder, fork_server)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def empty(fork_server, tmp_path_factory):
+    server = served(tmp_path_factory.mktemp("empty"), fork_server)
+    yield server
+    server.stop()
+
+
+def opened(page, server, name):
+    page.goto(f"{server.url}/{name}")
+    page.locator(".stMainBlockContainer .stVerticalBlock > *").first.wait_for()
+    settled(page)
+    page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious_in_an_empty_store(page, empty, name):
+    opened(page, empty, name)
+    assert_accessible(page)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious_in_a_filled_store(page, filled, name):
+    opened(page, filled, name)
+    if name == "review":
+        wait_for_sightings(page)
+    assert_accessible(page)
+    for tab in page.get_by_role("tab").all()[1:]:
+        tab.click()
+        settled(page)
+        assert serious(page) == []
+
+
+def test_axe_finds_nothing_serious_in_whatever_review_opens(page, filled):
+    opened(page, filled, "review")
+    wait_for_sightings(page)
+    for popover in ("+ prompt", "Rules"):
+        open_popover(page, popover)
+        assert_accessible(page)
+        close_popover(page)
+    open_popover(page, "Code")
+    page.locator(".stCode .keyword").first.wait_for()
+    assert_accessible(page)
+    for tab in page.get_by_role("tab").all()[1:]:
+        tab.click()
+        settled(page)
+        assert serious(page) == []
+    close_popover(page)
+    page.get_by_role("button", name="sea otter", exact=True).click()  # is off
+    for name in ("Figures", "Decisions"):
+        page.locator(".figures").get_by_role("button", name=name).click()
+        assert_accessible(page)
+    page.get_by_role("button", name="Annotate", exact=True).click()
+    assert_accessible(page)
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    assert_accessible(page)

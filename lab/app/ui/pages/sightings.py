@@ -13,7 +13,7 @@ import streamlit as st
 
 from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here
+from lab.app.ui.shared import clock, here
 from lab.app.ui.widgets.choices import choose_some
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.rule_state import go_to_moment
@@ -136,10 +136,24 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
         },
     )
     picked = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
+    # By keys the table gives its first cell alone, for that is opened at once.
+    chosen = st.selectbox(
+        "Open in Review",
+        range(len(rows)),
+        index=None,
+        format_func=lambda i: _words(rows[i]),
+        placeholder="Choose a sighting, or click it in the table",
+    )
+    if chosen is not None:
+        picked = [chosen]
     if picked:
         _replay(rows[picked[0]])
     if missing:
         st.fragment(_look_again, run_every=1.0)(app_state)
+
+
+def _words(row: dict[str, Any]) -> str:
+    return f"{row['label']} at {clock(row['onset_s'])}, {row['media']}"
 
 
 def _file(app_state: AppState, row: dict[str, Any]) -> Path:

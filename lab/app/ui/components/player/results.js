@@ -2,6 +2,7 @@
 import { isWithin } from "./clip_time.js";
 import { button, element, figureElement, tableHead } from "./elements.js";
 import { counted, rate, seconds } from "./formatting.js";
+import { RowKeys } from "./row_keys.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
@@ -37,6 +38,7 @@ export class Results {
     this.numbers = root.querySelector(".numbers");
     this.list = root.querySelector(".rows");
     this.buildListing();
+    this.rowKeys = new RowKeys(this.table);
     this.listed = MOST_ROWS;
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("sightings", () => this.show());
@@ -106,20 +108,12 @@ export class Results {
     if (left > 0) rows.push(this.moreRow(left));
     const heads = COLUMNS.map(([textContent]) => element("th", { textContent }));
     this.listing.textContent = counted(sightings.length, "sighting");
-    this.keepFocus(() =>
+    this.rowKeys.keepFocus(() =>
       this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows)),
     );
     this.root.dataset.sightings = sightings.length;
     this.root.dataset.ruleHash = rule_hash;
     this.markCurrent();
-  }
-
-  // The same place of the list has the focus after it is made anew.
-  keepFocus(redraw) {
-    const places = () => [...this.table.querySelectorAll(".sighting, .sighting button, .more")];
-    const place = places().indexOf(this.list.getRootNode().activeElement);
-    redraw();
-    if (place >= 0) places()[place]?.focus({ preventScroll: true });
   }
 
   showFigures() {

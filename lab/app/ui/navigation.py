@@ -15,7 +15,8 @@ from lab.formats.markdown import plain
 _STYLE = """
 .stMainBlockContainer { padding-top: 4.2rem }
 h1 { font-size: 1.6rem !important }
-a:focus-visible, button:focus-visible, summary:focus-visible, [data-testid=stDataFrame]:has(:focus-visible) {
+a:focus-visible, button:focus-visible, summary:focus-visible,
+[data-testid=stDataFrame]:has(:focus-visible) {
   outline: 2px solid currentColor !important; outline-offset: 2px
 }
 [data-testid=stCaptionContainer] { opacity: .85 !important }

@@ -8,9 +8,19 @@ from lab.annotation import Annotation
 from lab.experiments.entry import save_rule_entry
 from lab.formats.placing import whole
 from lab.rules.rule import Debounce
-from tests.browser.page_actions import close_popover, open_popover, settled, wait_for_sightings
+from lab.store.store import Store
+from tests.browser.page_actions import (
+    LAB,
+    close_popover,
+    open_popover,
+    settled,
+    until,
+    wait_for,
+    wait_for_sightings,
+)
 from tests.browser.server import ROOT, Server
 from tests.browser.test_one_screen import LABELS, made_run
+from tests.browser.test_tuning_lab import playhead
 
 PAGES = [
     "", "library", "analyse", "review", "measure", "compare", "sightings", "notebook", "models",
@@ -144,3 +154,104 @@ def test_axe_finds_nothing_serious_in_whatever_review_opens(page, filled):
     page.keyboard.press("?")
     page.get_by_role("dialog").wait_for()
     assert_accessible(page)
+
+
+# What has the focus, through shadow roots, and whether that can be seen.
+FOCUS = """() => {
+  let e = document.activeElement;
+  while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
+  return e;
+}"""
+NAME = """e => (e.getAttribute('aria-label') || e.labels?.[0]?.textContent ||
+                (e.tagName === 'MAIN' ? 'main' : e.textContent)).replace(/\\s+/g, ' ').trim()"""
+
+
+def focused(page) -> str:
+    return page.evaluate_handle(FOCUS).as_element().evaluate(NAME)
+
+
+def tab_to(page, name, most=90):
+    """Press Tab until what is named so has the focus."""
+    passed = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        passed.append(focused(page))
+        if name in passed[-1]:
+            return
+    raise AssertionError(f"Tab does not come to {name!r}, but to {passed}")
+
+
+def test_keys_are_enough_from_an_empty_store_to_a_stored_sighting(page, server):
+    page.goto(server.url)
+    settled(page)
+    page.get_by_role("button", name="Try the sample").wait_for()
+    tab_to(page, "Try the sample")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review?run=*", timeout=60_000)
+    count = wait_for_sightings(page)
+    settled(page)
+    until(page, lambda: "Player and rule" in focused(page))  # keys are the player's
+
+    page.keyboard.press("ArrowUp")
+    until(page, lambda: playhead(page) >= 1)
+    tab_to(page, "Play or pause")
+    page.keyboard.press("Enter")
+    assert "Play or pause" in focused(page)
+    page.keyboard.press("Enter")
+    tab_to(page, "Playhead in the whole clip")
+    page.keyboard.press("Home")
+    page.locator('.overview[aria-valuetext="0.00 s"]').wait_for()
+
+    tab_to(page, "Decisions")
+    page.keyboard.press("Enter")
+    page.locator(".decided .decision").first.wait_for()
+    tab_to(page, "Close", most=3)
+    page.keyboard.press("Escape")
+    page.locator(".drawer").wait_for(state="hidden")
+    assert focused(page) == "Decisions"
+
+    tab_to(page, "Annotate", most=3)
+    page.keyboard.press("Enter")
+    page.locator(".lab[data-mode=annotate]").wait_for()
+    tab_to(page, "Mark the start", most=3)
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowUp")
+    until(page, lambda: playhead(page) >= 1)
+    assert "Mark the start" in focused(page)
+    page.keyboard.press("Enter")
+    wait_for(page, "annotations", "1")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    assert focused(page) == "Tune"
+    page.keyboard.press("Enter")
+
+    tab_to(page, "Enter at")
+    before = page.locator(LAB).get_attribute("data-rule-hash")
+    page.keyboard.press("ArrowLeft")
+    until(page, lambda: page.locator(LAB).get_attribute("data-rule-hash") not in (None, before))
+    tab_to(page, "Enter at, value", most=1)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert "Enter at, value" in focused(page)
+
+    count = wait_for_sightings(page)
+    page.get_by_role("button", name="Save sightings").and_(page.locator(":enabled")).wait_for()
+    settled(page)
+    while "Save sightings" not in focused(page):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    until(page, lambda: Store(server.store).count_sightings() == count)
+
+    while "Sightings" not in focused(page) or "Save" in focused(page):
+        page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sightings*")
+    page.get_by_label("Open in Review").wait_for()
+    settled(page)
+    tab_to(page, "Open in Review")
+    page.keyboard.press("ArrowDown")
+    page.get_by_role("option").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/review?run=*")
+    wait_for_sightings(page, count)

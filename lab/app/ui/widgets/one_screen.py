@@ -27,6 +27,9 @@ header.stAppHeader { height: 56px; min-height: 56px; }
   .st-key-context > :first-child { flex-basis: 100%; }
 }
 @media (max-width: 760px) {
+  .stMainBlockContainer > .stVerticalBlock > .st-key-player { min-height: 520px; }
+}
+@media (max-width: 560px) {
   .stMainBlockContainer > .stVerticalBlock > .st-key-player { min-height: 680px; }
 }
 @media (max-height: 800px) {

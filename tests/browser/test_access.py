@@ -9,6 +9,7 @@ from lab.experiments.entry import save_rule_entry
 from lab.formats.placing import whole
 from lab.rules.rule import Debounce
 from lab.store.store import Store
+from tests.browser.conftest import let_in
 from tests.browser.page_actions import (
     LAB,
     close_popover,
@@ -157,6 +158,11 @@ def test_axe_finds_nothing_serious_in_whatever_review_opens(page, filled):
 
 
 # What has the focus, through shadow roots, and whether that can be seen.
+IS_SEEN = """e => {
+  const { outlineStyle, boxShadow } = getComputedStyle(e);
+  return !e.matches('a, button, canvas, select, summary, tr') || outlineStyle !== 'none' ||
+         boxShadow !== 'none';
+}"""
 FOCUS = """() => {
   let e = document.activeElement;
   while (e?.shadowRoot?.activeElement) e = e.shadowRoot.activeElement;
@@ -167,7 +173,9 @@ NAME = """e => (e.getAttribute('aria-label') || e.labels?.[0]?.textContent ||
 
 
 def focused(page) -> str:
-    return page.evaluate_handle(FOCUS).as_element().evaluate(NAME)
+    element = page.evaluate_handle(FOCUS).as_element()
+    assert element.evaluate(IS_SEEN), element.evaluate(NAME)
+    return element.evaluate(NAME)
 
 
 def tab_to(page, name, most=90):
@@ -255,3 +263,70 @@ def test_keys_are_enough_from_an_empty_store_to_a_stored_sighting(page, server):
     page.keyboard.press("Enter")
     page.wait_for_url("**/review?run=*")
     wait_for_sightings(page, count)
+
+
+CUT = """() => {
+  const main = document.querySelector('[data-testid="stMain"]');
+  return main.scrollWidth - main.clientWidth;
+}"""
+BESIDE_WINDOW = """all => all.filter(e => e.getClientRects().length)
+  .filter(e => e.getBoundingClientRect().right > innerWidth || e.getBoundingClientRect().left < 0)
+  .map(e => e.textContent)"""
+NARROW = [(720, 450), (480, 800)]  # 1440x900 at a zoom of 200 %; a telephone
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_cut_off_at_a_zoom_of_200_percent_or_on_a_telephone(page, filled, name):
+    opened(page, filled, name)
+    if name == "review":
+        wait_for_sightings(page)
+    for width, height in NARROW:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)  # until all is laid out anew
+        assert page.evaluate(CUT) <= 0
+        if name != "review":
+            continue
+        for part in (".picture", ".transport", ".lanes", ".figures", ".annotate"):
+            page.locator(f".lab {part}").scroll_into_view_if_needed()
+            assert page.locator(f".lab {part}").bounding_box()["height"] > 20, part
+        assert page.locator(".lab button:visible").evaluate_all(BESIDE_WINDOW) == []
+        assert page.locator(".st-key-context button").evaluate_all(BESIDE_WINDOW) == []
+        assert page.get_by_role("combobox").first.bounding_box()["width"] > 300
+
+
+def test_fingers_reach_what_a_mouse_sees_by_hovering(browser, filled):
+    context = browser().new_context(
+        viewport={"width": 480, "height": 800}, has_touch=True, is_mobile=True
+    )
+    try:
+        page = context.new_page()
+        page.goto = let_in(page)
+        page.goto(f"{filled.url}/review")
+        wait_for_sightings(page)
+        page.get_by_role("button", name="Settings").tap()
+        page.locator("#help-enter_threshold").wait_for()
+        page.get_by_role("button", name="Settings").tap()
+        page.locator(".lanes").tap(position={"x": 240, "y": 20})
+        until(page, lambda: 5 < playhead(page) < 7)
+        page.get_by_role("button", name="Keys and signs").tap()
+        page.get_by_text("A stretch that a person watched").wait_for()
+        page.get_by_role("button", name="Close").last.tap()
+        page.get_by_role("button", name="The list of sightings").tap()
+        page.locator("tr.sighting").nth(1).tap()
+        until(page, lambda: abs(playhead(page) - 4) < 0.3)
+    finally:
+        context.close()
+
+
+def test_who_wants_no_motion_sees_none_of_ours(page, filled):
+    page.emulate_media(reduced_motion="reduce")
+    opened(page, filled, "review")
+    wait_for_sightings(page)
+    page.evaluate(
+        """() => { Element.prototype.scrollIntoView =
+                   function (how) { window.scrolled = how.behavior } }"""
+    )
+    for wish, behaviour in (("reduce", "auto"), ("no-preference", "smooth")):
+        page.emulate_media(reduced_motion=wish)
+        page.locator("tr.sighting").nth(1).click()
+        assert page.evaluate("() => window.scrolled") == behaviour

@@ -29,7 +29,7 @@ test("the guide lists the keys of the table, in its order", () => {
 });
 
 test("no two rows of the table have a key, unless one is for a moment", () => {
-  const always = KEYS.filter(({ when }) => when({ stage: {}, marking: {} }));
+  const always = KEYS.filter(({ when }) => when(page.player));
   const names = always.flatMap(({ keys }) => keys);
   assert.equal(new Set(names).size, names.length);
 });
@@ -109,4 +109,47 @@ test("what the browser does with Ctrl and a letter is left to it", () => {
     assert.equal(page.press(key, { ctrlKey: true }).defaultPrevented, false, key);
   }
   assert.equal(page.player.stage.areBoxesOn, areBoxesOn);
+});
+
+test("a zone is drawn without a mouse", () => {
+  const { model, stage } = page.player;
+  stage.startZone("include");
+  page.press(" ");
+  for (const key of ["ArrowLeft", "ArrowUp", "ArrowRight"]) {
+    for (let i = 0; i < 5; i++) page.press(key, { shiftKey: key === "ArrowRight" });
+    page.press(" ");
+  }
+  page.press("Enter");
+  assert.deepEqual(model.shownRule().box_filter.include, [
+    [
+      [0.5, 0.5],
+      [0.4, 0.5],
+      [0.4, 0.4],
+      [0.41, 0.4],
+    ],
+  ]);
+  assert.equal(stage.drawing, null);
+  page.showFrame(5);
+  page.press("ArrowUp");
+  assert.equal(target(), 6); // the arrows play again
+});
+
+test("Esc first drops what was begun, then closes what covers the page", () => {
+  const { drawer, marking } = page.player;
+  drawer.open("decisions");
+  page.press("m");
+  page.press("Escape");
+  assert.equal(marking.pending, null);
+  assert.equal(drawer.isOpen(), true);
+  page.press("Escape");
+  assert.equal(drawer.isOpen(), false);
+});
+
+test("up and down scroll lanes of which not all are in sight", () => {
+  const lanes = { matches: (selector) => selector === ".lanes", clientHeight: 144 };
+  page.showFrame(5);
+  page.press("ArrowUp", { path: [{ ...lanes, scrollHeight: 288 }, page.player.root] });
+  assert.equal(page.player.stage.target_s, undefined);
+  page.press("ArrowUp", { path: [{ ...lanes, scrollHeight: 144 }, page.player.root] });
+  assert.equal(target(), 6);
 });

@@ -21,6 +21,23 @@ _GEAR_STYLE = """<style>
 .st-key-models_gear a>span:last-child{position:absolute;clip-path:inset(50%);width:1px;height:1px;
     overflow:hidden}
 </style>"""
+# The default leaves a third of a laptop's screen empty above the title. Its captions, the values of
+# its sliders, what is chosen of a few, and code have too little contrast to be read easily.
+_STYLE = """
+.stMainBlockContainer { padding-top: 4.2rem }
+h1 { font-size: 1.6rem !important }
+a:focus-visible, button:focus-visible, summary:focus-visible,
+[data-testid=stDataFrame]:has(:focus-visible) {
+  outline: 2px solid currentColor !important; outline-offset: 2px
+}
+[data-testid=stCaptionContainer] { opacity: .85 !important }
+[data-testid=stSliderThumbValue], button[data-selected=true] { color: inherit !important }
+.stCode .token { color: inherit !important }
+.stCode .keyword { color: color-mix(in srgb, #1c83e1 50%, currentColor) !important }
+.stCode .string { color: color-mix(in srgb, #09ab3b 50%, currentColor) !important }
+.stCode .number { color: color-mix(in srgb, #29b09d 50%, currentColor) !important }
+.stCode .key { color: color-mix(in srgb, #ed6f13 50%, currentColor) !important }
+"""
 
 
 def show_pages() -> None:
@@ -49,10 +66,7 @@ def show_pages() -> None:
         ],
         position="top",
     )
-    # The default leaves a third of a laptop's screen empty above the title.
-    st.html(
-        "<style>.stMainBlockContainer{padding-top:4.2rem} h1{font-size:1.6rem!important}</style>"
-    )
+    st.html(f"<style>{_STYLE}</style>")
     _gear()
     _keep_tab()
     _say_what_cannot_be_done()

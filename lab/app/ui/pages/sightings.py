@@ -91,7 +91,7 @@ def _chosen(store: Store, of_rules: SightingFilter, columns: Sequence[Any]) -> S
 
         def find(words: str, limit: int, name: str = name) -> dict[str, str]:
             found = store.sighting_counts(name, containing=words, limit=limit, **of_rules)
-            return naming[name](list(found))
+            return dict(naming[name](list(found)))
 
         picked = choose_some(
             column, text, find, f"filter_{name}", what="Parts of it", name=naming[name],
@@ -161,6 +161,16 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
         },
     )
     picked = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
+    # By keys the table gives its first cell alone, for that is opened at once.
+    chosen = st.selectbox(
+        "Open in Review",
+        range(len(rows)),
+        index=None,
+        format_func=lambda i: _words(rows[i]),
+        placeholder="Choose a sighting, or click it in the table",
+    )
+    if chosen is not None:
+        picked = [chosen]
     if picked:
         _replay(rows[picked[0]])
     if missing:
@@ -169,6 +179,10 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
 
 def _as_time(pts_s: float | None) -> str:
     return "–" if pts_s is None or math.isnan(pts_s) else media_time(round(pts_s * 1e6))
+
+
+def _words(row: dict[str, Any]) -> str:
+    return f"{row['label']} at {_as_time(row['onset_s'])}, {row['media']}"
 
 
 def _file(app_state: AppState, row: dict[str, Any]) -> Path:

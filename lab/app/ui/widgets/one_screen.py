@@ -22,6 +22,16 @@ header.stAppHeader { height: 56px; min-height: 56px; }
 .st-key-context button { white-space: nowrap; }
 [data-testid="stPopoverBody"] { min-width: min(560px, 92vw); }
 [data-testid="stToastContainer"] { top: auto; bottom: 56px; }
+@media (max-width: 900px) {
+  .st-key-context { flex-wrap: wrap; }
+  .st-key-context > :first-child { flex-basis: 100%; }
+}
+@media (max-width: 760px) {
+  .stMainBlockContainer > .stVerticalBlock > .st-key-player { min-height: 520px; }
+}
+@media (max-width: 560px) {
+  .stMainBlockContainer > .stVerticalBlock > .st-key-player { min-height: 680px; }
+}
 @media (max-height: 800px) {
   header.stAppHeader { height: 48px; min-height: 48px; }
   .stMainBlockContainer { padding: 48px 16px 4px; }

@@ -1,5 +1,5 @@
 // The buttons below the timeline that add annotations.
-import { button, element, note } from "./elements.js";
+import { button, element, giveKeysBack, note } from "./elements.js";
 import { mediaTime } from "./formatting.js";
 
 const ANOTHER = "+"; // the option with which a new label is typed
@@ -26,9 +26,9 @@ export class AnnotatePanel {
   build() {
     const { marking } = this;
     const add = (text, title, act) =>
-      button(text, title, () => {
+      button(text, title, (event) => {
         act();
-        this.root.focus({ preventScroll: true });
+        giveKeysBack(this.root, event);
       });
     const rarely = (made) => {
       made.className = "for-annotating";

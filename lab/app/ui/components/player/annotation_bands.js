@@ -6,9 +6,8 @@ import { between, withEdge } from "./spans.js";
 const EDGE_REACH_PX = 6;
 const BAND_REACH_PX = 11; // how far from the foot of a lane an edge can be taken
 const ANNOTATED = "#16a34a";
-const ACCEPTED = "#86efac";
-const WATCHED = "#94a3b8";
-const WATCHED_FOR_QUEUE = "#a78bfa";
+const WATCHED = "#64748b";
+const DASH_PX = 5; // of a stretch that was watched for the queue
 const REJECTED = "#ef4444";
 
 export class AnnotationBands {
@@ -42,17 +41,25 @@ export class AnnotationBands {
     const left = this.x(record.start_us);
     const right = Math.max(left + 2, this.x(record.end_us));
     if (record.kind === "coverage") {
-      g.globalAlpha = 0.55;
-      g.fillStyle = record.origin === "queue" ? WATCHED_FOR_QUEUE : WATCHED;
-      g.fillRect(left, foot, right - left, 3);
+      this.drawWatched(g, record, [left, right], foot);
     } else if (record.kind === "annotation") this.drawBand(g, record, [left, right], foot);
     else if (record.verdict === "rejected") drawCross(g, left, right, top);
   }
 
+  // Told apart by their shapes: a line, dashed for the queue.
+  drawWatched(g, { origin }, [left, right], foot) {
+    g.globalAlpha = 0.8;
+    g.fillStyle = WATCHED;
+    const dash = origin === "queue" ? DASH_PX : right - left;
+    for (let x = left; x < right; x += 2 * dash) g.fillRect(x, foot, Math.min(dash, right - x), 3);
+  }
+
+  // A band; an accepted sighting is one with a gap along its middle.
   drawBand(g, { origin }, [left, right], foot) {
     g.globalAlpha = 0.9;
-    g.fillStyle = origin === "accepted" ? ACCEPTED : ANNOTATED;
-    g.fillRect(left, foot - 6, right - left, 6);
+    g.fillStyle = ANNOTATED;
+    const lines = origin === "accepted" ? [[6, 2], [2, 2]] : [[6, 6]]; // prettier-ignore
+    for (const [up, height] of lines) g.fillRect(left, foot - up, right - left, height);
     if (right - left <= EDGE_REACH_PX) return;
     g.fillStyle = this.timeline.ink;
     for (const edge of [left, right - 1.5]) g.fillRect(edge, foot - 8, 1.5, 10);

@@ -31,11 +31,25 @@ export class Drawer extends EventTarget {
     });
   }
 
-  // tab: null closes it.
+  // tab: null closes it. The focus goes into it, and back to the button that opened it.
   open(tab) {
+    const before = this.tab;
     this.tab = tab;
     this.show();
+    const buttons = tab ? this.tabs : this.openers;
+    buttons.find((made) => made.dataset.tab === (tab || before))?.focus({ preventScroll: true });
     if (tab) this.dispatchEvent(new CustomEvent("opened", { detail: tab }));
+  }
+
+  isOpen() {
+    return this.tab !== null;
+  }
+
+  // Whether it was open.
+  close() {
+    const wasOpen = this.isOpen();
+    if (wasOpen) this.open(null);
+    return wasOpen;
   }
 
   shows(tab) {

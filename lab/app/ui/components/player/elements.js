@@ -19,6 +19,11 @@ export function button(text, title, act) {
   return made;
 }
 
+// A click by hand gives the keys back to the component; one by a key leaves the focus where it is.
+export function giveKeysBack(root, event) {
+  if (event?.detail) root.focus({ preventScroll: true });
+}
+
 export function note(text, className = "note") {
   return element("span", { className, textContent: text });
 }

@@ -1,5 +1,5 @@
 // What a key that is pressed does.
-import { KEYS } from "./keys.js";
+import { rowOf } from "./keys.js";
 
 const RANGE_KEYS = [
   "ArrowLeft",
@@ -17,6 +17,13 @@ export function isForField(event) {
   const isField = (node) => node.matches?.("input, select, textarea");
   if (!event.composedPath().some(isField)) return false;
   return event.composedPath()[0].type !== "range" || RANGE_KEYS.includes(event.key);
+}
+
+// Whether the lanes have the focus and more of them than are in sight: then up and down scroll.
+function isForLanes(event) {
+  const [lanes] = event.composedPath();
+  const isScroll = ["ArrowUp", "ArrowDown"].includes(event.key);
+  return isScroll && lanes.matches?.(".lanes") && lanes.scrollHeight > lanes.clientHeight;
 }
 
 // Letters in either case.
@@ -47,12 +54,8 @@ export class Keyboard {
   }
 
   press(event) {
-    if (isForField(event) || event.altKey) return;
-    for (const name of namesOf(event)) {
-      const found = KEYS.find(({ keys, when }) => keys.includes(name) && when(this.player));
-      if (!found) continue;
-      pressKey(event, { [nameOf(event)]: () => found.act(this.player) });
-      return;
-    }
+    if (isForField(event) || isForLanes(event) || event.altKey) return;
+    const found = rowOf(namesOf(event), this.player);
+    if (found) pressKey(event, { [nameOf(event)]: () => found.act(this.player, event) });
   }
 }

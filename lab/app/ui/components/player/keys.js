@@ -16,9 +16,12 @@ const isDrawing = ({ stage }) => Boolean(stage.drawing);
 const isBegun = ({ marking, stage }) =>
   Boolean(marking.pending || marking.watching || stage.drawing);
 const isAsked = ({ marking }) => Boolean(marking.question);
+const isCovered = ({ drawer, modes, results }) =>
+  drawer.isOpen() || modes.isSheetOpen() || results.isTable();
+const ALWAYS = () => true;
 
-// keys: any of them does it; of several rows with one key the first whose `when` holds.
-const row = (group, keys, does, act, when = () => true) => ({ group, keys, does, act, when });
+// keys: any of them does it. when: of two rows with one key, the one that is for the moment counts.
+const row = (group, keys, does, act, when = ALWAYS) => ({ group, keys, does, act, when });
 const PLAY = "Playback";
 const LOOK = "View";
 const TRUE = "Annotate";
@@ -49,6 +52,13 @@ export const KEYS = [
   row(LOOK, ["0"], "whole clip on the timeline", ({ transport }) => transport.zoomOut()),
   row(LOOK, ["h"], "blind: hide what the detector saw", ({ marking }) => marking.toggleBlind()),
   row(LOOK, ["?"], "these keys", ({ keysHelp }) => keysHelp.open()),
+  row(
+    LOOK,
+    ["Escape"],
+    "close the drawer, the table or the sheet",
+    ({ drawer, modes, results }) => drawer.close() || results.closeTable() || modes.closeSheet(),
+    (player) => isCovered(player) && !isBegun(player),
+  ),
   row(TRUE, ["m"], "annotation: its start, then its end", ({ marking }) => marking.mark()),
   row(TRUE, ["c"], "watched: from here, then to here", ({ marking }) => marking.watch()),
   row(TRUE, ["v"], "the whole clip was watched", ({ marking }) => marking.watchWhole()),
@@ -73,6 +83,20 @@ export const KEYS = [
   row(EDIT, ["Shift+z", "Ctrl+Shift+z", "Ctrl+y"], "redo", ({ marking }) =>
     marking.undoing.redo(),
   ),
+  row(
+    EDIT,
+    ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"],
+    "move the cross of the zone that is drawn; with Shift slowly",
+    ({ stage }, event) => stage.moveCross(event.key, event.shiftKey),
+    isDrawing,
+  ),
+  row(
+    EDIT,
+    [" "],
+    "a corner of the zone at the cross",
+    ({ stage }) => stage.putCorner(),
+    isDrawing,
+  ),
   row(EDIT, ["Enter"], "finish the zone", ({ stage }) => stage.endZone(true), isDrawing),
   row(
     EDIT,
@@ -82,6 +106,13 @@ export const KEYS = [
     isBegun,
   ),
 ];
+
+// The row that counts now, of a key press by its names, the one that says most first.
+export function rowOf(names, player) {
+  const rows = names.flatMap((name) => KEYS.filter(({ keys }) => keys.includes(name)));
+  const now = rows.filter(({ when }) => when(player));
+  return now.find(({ when }) => when !== ALWAYS) || now[0];
+}
 
 // "Ctrl+Shift+Z", "Page up".
 export function keyText(name) {

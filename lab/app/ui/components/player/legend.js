@@ -6,9 +6,19 @@ const SIGNS = [
   ["threshold", "threshold", "Enter at; dashed: exit below. Drag them, with Shift slowly"],
   ["sighting", "sighting", "A sighting of the rule; the dot is its alert"],
   ["annotation", "annotation", "What a person marked; its edges can be dragged"],
+  ["accepted", "accepted", "A sighting that a person called right"],
   ["watched", "watched", "A stretch that a person watched"],
   ["unseen", "not analysed", "Gated, or not analysed yet; red: the sample failed"],
 ];
+
+// The same with what each sign means in words, for those who cannot point at one.
+export function explainedLegend() {
+  const signs = SIGNS.flatMap(([name, text, title]) => [
+    element("dt", {}, element("i", { className: `sign ${name}` }), ` ${text}`),
+    element("dd", { textContent: title }),
+  ]);
+  return element("dl", { className: "explained" }, ...signs);
+}
 
 export function legend() {
   const signs = SIGNS.map(([name, text, title]) =>

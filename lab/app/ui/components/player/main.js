@@ -6,7 +6,7 @@ import { Drawer } from "./drawer.js";
 import { History } from "./history.js";
 import { Keyboard } from "./keyboard.js";
 import { KeysHelp } from "./keys.js";
-import { legend } from "./legend.js";
+import { explainedLegend } from "./legend.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
 import { Modes } from "./modes.js";
@@ -46,7 +46,7 @@ export class Player {
     this.modes = new Modes(root);
     this.annotatePanel = new AnnotatePanel(this.marking, this.modes, root);
     this.rulePanel = new RulePanel(model, stage, root);
-    this.keysHelp = new KeysHelp(root, legend());
+    this.keysHelp = new KeysHelp(root, explainedLegend());
     this.transport = new Transport(model, stage, this.timeline, root);
     stage.handles = new ZoneHandles(model, stage);
     this.truthFigures = new TruthFigures(model, stage, root);
@@ -62,6 +62,9 @@ export class Player {
     const { model, root } = this;
     root.addEventListener("keydown", (event) => this.keyboard.press(event));
     model.addEventListener("help", () => this.keysHelp.open());
+    model.addEventListener("zone", () => {
+      if (this.stage.drawing) root.focus({ preventScroll: true }); // the arrow keys draw it
+    });
     model.addEventListener("released", () => {
       this.released = JSON.stringify(model.rule);
       this.reportRule();

@@ -52,9 +52,22 @@ export class Modes {
   toggleSheet() {
     this.root.classList.toggle("is-sheet-open");
     this.showSheet();
+    const panel = this.side.hidden ? this.marks : this.side;
+    (this.isSheetOpen() ? panel : this.sheet).focus({ preventScroll: true });
+  }
+
+  isSheetOpen() {
+    return this.root.classList.contains("is-sheet-open");
+  }
+
+  // Whether it was open.
+  closeSheet() {
+    const wasOpen = this.isSheetOpen();
+    if (wasOpen) this.toggleSheet();
+    return wasOpen;
   }
 
   showSheet() {
-    this.sheet.setAttribute("aria-expanded", this.root.classList.contains("is-sheet-open"));
+    this.sheet.setAttribute("aria-expanded", this.isSheetOpen());
   }
 }

@@ -1,11 +1,12 @@
 // What is drawn over the video: boxes or scores of the current sample, and zones.
 import { CAPTION_PX, placeCaptions } from "./captions.js";
 import { NEAR_US } from "./clip_time.js";
-import { contextOf } from "./elements.js";
+import { contextOf, drawLine } from "./elements.js";
 import { shortened } from "./formatting.js";
 
 const LONGEST_GAP_US = 3e6; // after that, the last sample says nothing about the picture
 const MOST_SCORES = 8;
+const CROSS_PX = 9;
 const LABEL_FONT = "600 12px sans-serif";
 const FLAG_FONT = "600 13px sans-serif";
 const INCLUDED = "#22c55e";
@@ -113,12 +114,10 @@ export class Overlay {
       g.globalAlpha = opacity;
       g.fillStyle = "rgba(0,0,0,.6)";
       g.fillRect(8, top, 200, 18);
-      g.fillStyle = this.model.colour(label);
-      g.globalAlpha = level === "over" ? opacity : opacity / 2;
-      g.fillRect(8, top, 200 * confidence, 18);
+      drawBar(g, 8, top + 14, 200 * confidence, this.model.colour(label), level);
       g.fillStyle = "#fff";
       g.globalAlpha = 1;
-      g.fillText(`${label} ${confidence.toFixed(2)}`, 13, top + 13);
+      g.fillText(`${label} ${confidence.toFixed(2)}`, 13, top + 12);
     });
     return rows.length;
   }
@@ -131,6 +130,8 @@ export class Overlay {
     const { drawing } = this.stage;
     if (!drawing) return;
     drawZone(g, toPage(drawing.points), drawing.kind === "include" ? INCLUDED : EXCLUDED, false);
+    const [cross] = toPage([drawing.cross]);
+    drawCross(g, cross);
   }
 }
 
@@ -153,12 +154,33 @@ function drawBox(g, { x, top, right, bottom, level, line }) {
   g.setLineDash([]);
 }
 
+// Full over the threshold, else an outline.
+function drawBar(g, x, top, width, colour, level) {
+  g.fillStyle = g.strokeStyle = colour;
+  g.lineWidth = 1;
+  if (level === "over") g.fillRect(x, top, width, 4);
+  else g.strokeRect(x + 0.5, top + 0.5, Math.max(0, width - 1), 3);
+}
+
 function drawFlag(g, text, colour) {
   g.fillStyle = colour;
   g.font = FLAG_FONT;
   g.fillRect(8, 8, g.measureText(text).width + 16, 24);
   g.fillStyle = "#fff";
   g.fillText(text, 16, 25);
+}
+
+// Light on dark, so that it is seen on any picture.
+function drawCross(g, [x, y]) {
+  for (const [colour, width] of [
+    ["#000", 4],
+    ["#fff", 1.5],
+  ]) {
+    g.strokeStyle = colour;
+    g.lineWidth = width;
+    drawLine(g, x - CROSS_PX, y, x + CROSS_PX, y);
+    drawLine(g, x, y - CROSS_PX, x, y + CROSS_PX);
+  }
 }
 
 function drawZone(g, points, colour, isClosed) {

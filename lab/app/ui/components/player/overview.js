@@ -1,5 +1,6 @@
 // The strip above the lanes: the whole clip, and which part of it the lanes show.
 import { contextOf } from "./elements.js";
+import { seconds } from "./formatting.js";
 
 const HEIGHT_PX = 20;
 const HANDLE_PX = 6;
@@ -127,11 +128,22 @@ export class Overview {
     if (!width) return;
     const g = contextOf(canvas, width, HEIGHT_PX);
     if (!model.log || !timeline.scale.full) return;
+    this.tell();
     if (!model.isBlind) this.drawScores(g);
     if (!model.isBlind) this.drawSightings(g);
     this.drawWindow(g);
     g.fillStyle = PLAYHEAD;
     g.fillRect(this.x(this.stage.pts_s) - 0.75, 0, 1.5, HEIGHT_PX);
+  }
+
+  // For a screen reader: where the playhead is.
+  tell() {
+    const [from, to] = this.timeline.scale.full;
+    const { pts_s } = this.stage;
+    const told = { valuemin: from, valuemax: to, valuenow: pts_s, valuetext: seconds(pts_s) };
+    for (const [name, value] of Object.entries(told)) {
+      this.canvas.setAttribute(`aria-${name}`, value);
+    }
   }
 
   drawScores(g) {

@@ -2,6 +2,7 @@
 import { isWithin } from "./clip_time.js";
 import { button, element, figureElement, tableHead } from "./elements.js";
 import { counted, mediaTime, rate, seconds } from "./formatting.js";
+import { RowKeys } from "./row_keys.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
@@ -37,6 +38,7 @@ export class Results {
     this.numbers = root.querySelector(".numbers");
     this.list = root.querySelector(".rows");
     this.buildListing();
+    this.rowKeys = new RowKeys(this.table);
     this.listed = MOST_ROWS;
     model.addEventListener("opened", () => this.clear());
     model.addEventListener("sightings", () => this.show());
@@ -50,14 +52,28 @@ export class Results {
     this.listing = element("span");
     this.enlarge = button("⤢", "All columns, over the whole width", () => this.toggleTable());
     this.list.prepend(element("div", { className: "listing" }, this.listing, this.enlarge));
-    const open = button("Sightings", "The list of sightings", () => this.toggleTable());
-    open.className = "only-narrow";
-    this.root.querySelector(".figures").append(open);
+    this.opener = button("Sightings", "The list of sightings", () => this.toggleTable());
+    this.opener.className = "only-narrow";
+    this.root.querySelector(".figures").append(this.opener);
   }
 
+  // Where the list is hidden, what opened it gets the focus back.
   toggleTable() {
     this.list.classList.toggle("is-table");
-    this.enlarge.textContent = this.list.classList.contains("is-table") ? "✕" : "⤢";
+    this.enlarge.textContent = this.isTable() ? "✕" : "⤢";
+    this.enlarge.setAttribute("aria-expanded", this.isTable());
+    (this.list.clientWidth ? this.enlarge : this.opener).focus({ preventScroll: true });
+  }
+
+  isTable() {
+    return this.list.classList.contains("is-table");
+  }
+
+  // Whether it was one.
+  closeTable() {
+    const wasTable = this.isTable();
+    if (wasTable) this.toggleTable();
+    return wasTable;
   }
 
   // Figures that are older than the rule look so, where the new ones take long.
@@ -92,7 +108,9 @@ export class Results {
     if (left > 0) rows.push(this.moreRow(left));
     const heads = COLUMNS.map(([textContent]) => element("th", { textContent }));
     this.listing.textContent = counted(sightings.length, "sighting");
-    this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows));
+    this.rowKeys.keepFocus(() =>
+      this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows)),
+    );
     this.root.dataset.sightings = sightings.length;
     this.root.dataset.ruleHash = rule_hash;
     this.markCurrent();

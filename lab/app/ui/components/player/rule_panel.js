@@ -114,6 +114,7 @@ export class RulePanel {
       }
       const field = this.settingField({ name, text, least, most, step });
       field.title = help;
+      field.append(this.helpOf(name, help));
       groups.at(-1).push(field);
       if (name === "exit_threshold") groups.at(-1).push(this.linkButton());
       if (name === "cooldown_s") groups.at(-1).push(this.cooldownField());
@@ -137,13 +138,21 @@ export class RulePanel {
     range.onchange = () => this.model.emit("released");
     number.onchange = () => {
       take(number);
-      number.blur();
       this.show();
+      number.value = this.model.shownRule().debounce[name]; // what was typed may be out of bounds
       this.model.emit("released");
     };
     range.dataset.setting = name;
     this.inputs[name] = { range, number, shown };
     return element("label", { className: "field" }, text, range, number, shown);
+  }
+
+  // What a mouse reads in the tooltip, for those who come to the field by keys or with a finger.
+  helpOf(name, help) {
+    const id = `help-${name}`;
+    const { range, number } = this.inputs[name];
+    for (const input of [range, number]) input.setAttribute("aria-describedby", id);
+    return element("small", { className: "help", id, textContent: help });
   }
 
   linkButton() {

@@ -3,7 +3,7 @@ import { whyNotPlayed } from "./clip_problem.js";
 import { clampToClip, frameDuration, videoTime } from "./clip_time.js";
 import { Overlay } from "./overlay.js";
 import { jsonPost } from "./requests.js";
-import { cornerAt, withCorner } from "./zones.js";
+import { cornerAt, movedCross, withCorner } from "./zones.js";
 
 const UNPLAYABLE =
   "This browser cannot play the clip. The scores and sightings below are complete.";
@@ -65,7 +65,7 @@ export class Stage {
   // Nothing of the run before is left.
   forget() {
     this.loop = null; // [from, to] in seconds
-    this.drawing = null; // the zone that is being drawn: { kind, points }
+    this.drawing = null; // the zone that is being drawn: { kind, points, cross }
     this.target_s = undefined; // where the last seek goes
     this.waitingSeek_s = undefined; // a seek that waits until the offset is known
     this.canvas.dataset.boxes = 0;
@@ -180,15 +180,28 @@ export class Stage {
       return;
     }
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
-    const corner = cornerAt(event.clientX - left, event.clientY - top, width, height);
+    this.addCorner(cornerAt(event.clientX - left, event.clientY - top, width, height));
+  }
+
+  addCorner(corner) {
     this.drawing.points = withCorner(this.drawing.points, corner);
     this.draw();
+  }
+
+  // Without a mouse: a cross that the arrow keys move.
+  moveCross(key, isSlow) {
+    this.drawing.cross = movedCross(this.drawing.cross, key, isSlow);
+    this.draw();
+  }
+
+  putCorner() {
+    this.addCorner(this.drawing.cross);
   }
 
   // kind: include or exclude.
   startZone(kind) {
     this.video.pause();
-    this.drawing = { kind, points: [] };
+    this.drawing = { kind, points: [], cross: [0.5, 0.5] };
     this.draw();
     this.model.emit("zone");
   }

@@ -19,7 +19,7 @@ export class Timeline {
   constructor(model, stage, sound, root) {
     Object.assign(this, { model, stage, sound, root });
     this.canvas = root.querySelector(".timeline");
-    this.axis = element("canvas", { className: "axis", ariaLabel: "Time axis" });
+    this.axis = element("canvas", { className: "axis", role: "img", ariaLabel: "Time axis" });
     root.querySelector(".lanes").append(this.axis);
     this.scale = new TimeScale();
     this.lanes = new Lanes(model, this.scale);

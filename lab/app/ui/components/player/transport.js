@@ -1,6 +1,6 @@
 // Playback: the bar below the picture, and going from sighting to sighting.
 import { isWithin, nextTime } from "./clip_time.js";
-import { button, element } from "./elements.js";
+import { button, element, giveKeysBack } from "./elements.js";
 import { mediaTime, wallTime } from "./formatting.js";
 import { legend } from "./legend.js";
 
@@ -21,9 +21,9 @@ export class Transport {
   build() {
     const { stage } = this;
     const add = (text, title, act) => {
-      const made = button(text, title, () => {
+      const made = button(text, title, (event) => {
         act();
-        this.root.focus({ preventScroll: true });
+        giveKeysBack(this.root, event);
       });
       this.bar.append(made);
       return made;

@@ -3,7 +3,9 @@ import { button, element } from "./elements.js";
 import { counted } from "./formatting.js";
 import { setAreaFraction } from "./zones.js";
 
-const DRAWING = "Click the corners in the picture; Enter finishes, Esc cancels.";
+const DRAWING =
+  "Click the corners in the picture, or move the cross with the arrow keys and press Space. " +
+  "Enter finishes, Esc cancels.";
 
 export class ZonePanel {
   constructor(model, stage) {

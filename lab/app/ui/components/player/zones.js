@@ -33,6 +33,17 @@ export function cornerAt(x, y, width, height) {
   return [fraction(x, width), fraction(y, height)];
 }
 
+const CROSS_STEP = 0.02; // of the picture
+const FINE_STEP = 0.002;
+const DIRECTIONS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+// Where an arrow key moves the cross that draws a zone without a mouse.
+export function movedCross([x, y], key, isSlow) {
+  const step = isSlow ? FINE_STEP : CROSS_STEP;
+  const [right, down] = DIRECTIONS[key];
+  return cornerAt(x + right * step, y + down * step, 1, 1);
+}
+
 // The corners with one more, unless it is the last again.
 export function withCorner(points, corner) {
   const last = points.at(-1);

@@ -130,14 +130,14 @@ def quick_run(analysed, samples, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def visits(clips, kept):
-    """The run of six visits, every 0.2 s; made once, also where tests run in several processes."""
+    """The run of six visits, every 0.2 s, by small pictures; made once for all processes."""
     import lab
 
     folder = kept / "visits"
     with FileLock(f"{folder}.lock"):
         if not (folder / "run_id").exists():
             clip = clips / "one-by-one-person-detection.mp4"
-            run = lab.analyze(clip, labels=["person"], store=folder, progress=False)
+            run = lab.analyze(clip, labels=["person"], image_size=320, store=folder, progress=False)
             (folder / "run_id").write_text(run.run_id)
     return lab.open_store(folder).run((folder / "run_id").read_text())
 

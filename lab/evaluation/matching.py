@@ -139,6 +139,9 @@ def warm_up() -> None:
     kernels.clip_edges(edges, truth)
     kernels.touches(edges, truth)
     match(edges, truth, Matching())
+    counted = np.ones(1, bool)
+    kernels.uncounted(edges, truth, counted, np.zeros(2, np.int64))
+    kernels.count_matches(edges, truth, counted, *Matching().arguments)
 
 
 def _best_of_largest(

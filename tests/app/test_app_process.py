@@ -1,6 +1,7 @@
 """The app's process: what it leaves to workers, and what it tries again."""
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from lab.app.server.thumbnails import Pictures
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.config import Config
 from lab.detectors.weights.find import find_weights
+from lab.tuning.rule_grid import RuleGrid
 from lab.video.media import identify
 from tests.browser.server import TOKEN, Server
 from tests.builders import make_media, make_run, scores_of
@@ -131,6 +133,34 @@ def test_a_copy_for_the_browser_says_why_it_failed_and_is_tried_again(app_state,
 def test_answers_about_a_run_carry_its_id(app_state, tmp_path):
     run = make_run(tmp_path, scores_of(60, [(10, 20)]), every_s=1.0)
     assert app_state.replay(run.run_id, run.default_rule)["run_id"] == run.run_id
+
+
+def compiled():
+    """The types that each function of the lab was compiled for."""
+    from numba.core.registry import CPUDispatcher
+
+    found = (f for f in gc.get_objects() if isinstance(f, CPUDispatcher))
+    return {
+        f"{f.py_func.__module__}.{f.py_func.__name__}": set(map(str, f.signatures))
+        for f in found
+        if f.py_func.__module__.startswith("lab.")
+    }
+
+
+def test_nobody_waits_for_a_compiler(tmp_path):
+    from lab.app.ui.start import warm_up
+    from lab.tuning.curve import threshold_curve
+    from lab.tuning.recommend import recommend
+
+    warm_up()
+    before = compiled()
+    run = make_run(tmp_path, scores_of(120, [(20, 40), (70, 90)]))
+    truth = [{"media": run.media["name"], "label": "x", "start_s": 10.0, "end_s": 20.0}]
+    lab.evaluate(run, truth, lab.Debounce(enter_threshold=0.5))
+    swept = lab.sweep(run, truth, grid=RuleGrid(enter_threshold=[0.5]))
+    threshold_curve(swept.footage)
+    recommend(swept)
+    assert compiled() == before
 
 
 def test_a_browser_that_reads_no_further_does_not_keep_the_server_from_ending(samples, tmp_path):

@@ -14,14 +14,16 @@ import psutil
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "test-token"
-# Everything that the app imports is imported once; each line asks for a process that has opened
+# What the app imports and compiles is loaded once; each line asks for a process that has opened
 # nothing yet and goes on as `streamlit run` does.
 FORK_SERVER = """
 import json, os, signal, sys
 import duckdb, pandas, plotly.express, pyarrow.parquet, uvicorn
 import streamlit.testing.v1, streamlit.web.cli
 import lab, lab.app.server.guard, lab.app.server.routes, lab.app.ui.navigation, lab.app.ui.start
-import lab.evaluation.evaluate
+import lab.evaluation.evaluate, lab.evaluation.phrasing, lab.experiments.report
+import lab.tuning.audit, lab.tuning.recommend, plotly.graph_objects, scipy.optimize
+lab.app.ui.start.warm_up()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 for line in sys.stdin:
     pid = os.fork()
@@ -107,7 +109,7 @@ class Server:
             except OSError:
                 if time.monotonic() > end or not self.is_running():
                     raise RuntimeError(self.log.read_text()) from None
-                time.sleep(0.2)
+                time.sleep(0.05)
 
     def is_running(self) -> bool:
         return self.process.is_running() and self.process.status() != psutil.STATUS_ZOMBIE

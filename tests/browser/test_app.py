@@ -22,6 +22,7 @@ from tests.browser.page_actions import (
     wait_for_sightings,
 )
 from tests.browser.server import Server
+from tests.quick_set import mostly_long
 
 
 def wait_for_rule(page, rule_hash, seconds=30):
@@ -85,6 +86,7 @@ def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, analysed
     assert page.get_by_role("link", name="Library").count() == 1
 
 
+@pytest.mark.long
 def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     page, server, analysed, samples
 ):
@@ -173,6 +175,7 @@ def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(
     assert int(page.locator("canvas.overlay").get_attribute("data-boxes")) >= 3
 
 
+@pytest.mark.long
 def test_a_killed_worker_is_told_and_the_run_resumed(page, server, samples, encode):
     clip = encode(
         "long.mp4",
@@ -306,6 +309,7 @@ def test_an_upload_over_the_limit_leaves_nothing(api_server):
     assert not list((api_server.store / "uploads").rglob("*.part"))
 
 
+@pytest.mark.long
 def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
     page.goto(f"{server.url}/library")
     page.locator(".uploader input[type=file]").set_input_files(str(samples / "nothing.mp4"))
@@ -315,7 +319,11 @@ def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
 
 
 @pytest.mark.parametrize(
-    "address", ["/library", "/analyse", "/review", "/sightings", "/tune?run=nonsense&rule=broken"]
+    "address",
+    mostly_long(
+        ["/library", "/analyse", "/review", "/sightings", "/tune?run=nonsense&rule=broken"],
+        "/tune?run=nonsense&rule=broken",
+    ),
 )
 def test_empty_pages_say_what_to_do_next(page, api_server, address):
     page.goto(api_server.url + address)

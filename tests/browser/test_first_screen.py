@@ -120,7 +120,7 @@ def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):
     }
 
 
-@pytest.mark.parametrize("address", ["/", "/source"])
+@pytest.mark.parametrize("address", [pytest.param("/", marks=pytest.mark.long), "/source"])
 def test_old_addresses_lead_to_the_library(page, server, samples, address):
     media_id = Store(server.store).add_media(lab.probe(samples / "nothing.mp4"))["media_id"]
     page.goto(f"{server.url}{address}?media={media_id}&for=sea+otter")

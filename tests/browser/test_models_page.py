@@ -117,6 +117,7 @@ def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(
     assert button.count() == 0
 
 
+@pytest.mark.long
 def test_a_model_is_opened_and_its_classes_searched(page, app, models, models_folder):
     (models_folder / "yolo26n.pt").write_bytes((models / "yolo26n.pt").read_bytes())
     show(page, app, "Here")

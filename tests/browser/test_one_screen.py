@@ -81,7 +81,11 @@ def assert_on_one_screen(page, selectors, width, height):
     return found
 
 
-@pytest.mark.parametrize("recipe", [{}, {"prompt_mode": "independent"}], ids=["plain", "prompts"])
+@pytest.mark.parametrize(
+    "recipe",
+    [pytest.param({}, marks=pytest.mark.long), {"prompt_mode": "independent"}],
+    ids=["plain", "prompts"],
+)
 def test_everything_is_on_one_screen(page, server, samples, tmp_path, recipe):
     run = made_run(tmp_path, samples, LABELS, **recipe)
     page.goto(f"{server.url}/review?run={run.run_id}")

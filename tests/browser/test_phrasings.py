@@ -125,6 +125,7 @@ def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path)
     page.locator("td[data-name=auc]").first.wait_for()
 
 
+@pytest.mark.long
 def test_fewer_phrases_and_another_rule_are_taken_over(page, server, cats):
     strict = lab.Rule.from_dict({"default": {"debounce": {"enter_threshold": 0.99}}})
     Store(server.store).save_rule("too strict", strict)
@@ -138,6 +139,7 @@ def test_fewer_phrases_and_another_rule_are_taken_over(page, server, cats):
     page.get_by_text("Choose at least two phrases").wait_for()
 
 
+@pytest.mark.long
 def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_path):
     scores = {
         "otter": scores_of(60, [(10, 20)], 0.8, 0.1),

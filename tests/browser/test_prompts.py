@@ -135,6 +135,7 @@ def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(s
     until(page, lambda: chips(page) == [*words, "a", "b", "c"], 40)
 
 
+@pytest.mark.long
 def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page, samples):
     run = lab.analyze(
         samples / "nothing.mp4",
@@ -198,6 +199,7 @@ def test_several_analyses_are_listed_and_run_over_one_decode(server, page, sampl
     wait_for_setting(page, "enter_threshold", 0.77)
 
 
+@pytest.mark.long
 def test_refused_prompts_stay_as_chips(weights, server, page, samples):
     run = lab.analyze(
         samples / "nothing.mp4", detector="yolo-world", weights="yolov8s-world.pt", labels=["cat"],

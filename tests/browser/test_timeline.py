@@ -113,6 +113,7 @@ def test_a_threshold_is_dragged_undone_and_done_again(opened):
     until(page, lambda: told(page) and told(page).default.debounce.enter_threshold == shown)
 
 
+@pytest.mark.long
 def test_sound_is_off_until_it_is_turned_on_and_its_waveform_is_a_lane(opened):
     page = opened
     lane = page.locator("canvas.timeline")
@@ -130,6 +131,7 @@ def test_sound_is_off_until_it_is_turned_on_and_its_waveform_is_a_lane(opened):
     page.get_by_role("dialog", name="Keys").wait_for(state="hidden")
 
 
+@pytest.mark.long
 def test_a_corner_of_a_zone_is_dragged_by_mouse(opened):
     page = opened
     page.locator("summary", has_text="Zones and sizes").click()

@@ -4,6 +4,7 @@ import csv
 import shutil
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 import lab
@@ -39,6 +40,7 @@ def go_to(page, seconds):
     assert abs(playhead(page) - seconds) < 0.15
 
 
+@pytest.mark.long
 def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tmp_path, visits):
     visits.store.catalog.give_up()
     shutil.copytree(visits.store.folder, server.store)

@@ -75,6 +75,12 @@ def eight(samples):
 
 
 @pytest.fixture(scope="module")
+def found(case, eight):
+    """What the detector says of the eight, asked at once."""
+    return case.detector.detect(eight)
+
+
+@pytest.fixture(scope="module")
 def other_eight(samples):
     """Frames of another clip, of another shape."""
     frames = list(FileSource(samples / "cat_comes_and_goes.mp4").frames(0.5))[:8]
@@ -137,8 +143,7 @@ def test_it_declares_what_a_run_needs(case):
     assert all(isinstance(label, str) and label for label in detector.labels)
 
 
-def test_eight_frames_give_eight_results_in_their_order(case, eight):
-    found = case.detector.detect(eight)
+def test_eight_frames_give_eight_results_in_their_order(case, eight, found):
     assert isinstance(found, list)
     assert len(found) == 8
     for one, frame in zip(found, eight, strict=True):
@@ -151,9 +156,8 @@ def test_eight_frames_give_eight_results_in_their_order(case, eight):
         assert_same(case.detector.detect(eight[::-1]), found[::-1], case)
 
 
-def test_batches_of_one_and_of_eight_are_equal(case, eight):
-    one = [found for frame in eight for found in case.detector.detect([frame])]
-    assert_same(one, case.detector.detect(eight), case)
+def test_batches_of_one_and_of_eight_are_equal(case, eight, found):
+    assert_same([one for frame in eight for one in case.detector.detect([frame])], found, case)
 
 
 def in_a_pass(detector, frames):
@@ -168,6 +172,8 @@ def in_a_pass(detector, frames):
 
 def test_a_pass_gives_the_same_after_itself_and_after_another_clip(case, eight, other_eight):
     """`reset` comes before the first frame of a pass, and leaves nothing of the passes before."""
+    if not case.detector.is_stateful:  # two batches say as much of it as three
+        eight, other_eight = eight[:4], other_eight[:4]
     first = in_a_pass(case.detector, eight)
     assert in_a_pass(case.detector, eight) == first
     in_a_pass(case.detector, other_eight)

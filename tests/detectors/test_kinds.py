@@ -11,6 +11,7 @@ from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
 from tests.builders import make_frame
+from tests.quick_set import mostly_long
 
 KINDS = {
     "yolo11n-seg": ("SegmentationModel", "segment"),
@@ -124,7 +125,7 @@ def test_boxes_and_scores_are_those_of_ultralytics(checkpoint, street, kind):
     assert len(found) == len(expected) if KINDS[kind][1] == "obb" else len(found) >= len(expected)
 
 
-@pytest.mark.parametrize("kind", ["yolo11n-seg", "yolo11n-obb"])
+@pytest.mark.parametrize("kind", mostly_long(["yolo11n-seg", "yolo11n-obb"], "yolo11n-obb"))
 def test_exports_give_what_the_checkpoint_gives(checkpoint, street, kind):
     from ultralytics import YOLO
 
@@ -145,6 +146,7 @@ def test_exports_give_what_the_checkpoint_gives(checkpoint, street, kind):
         assert np.array_equal(one[0].box_xyxy_px, eight[7].box_xyxy_px)
 
 
+@pytest.mark.long
 def test_a_folder_of_openvinos_export_gives_what_the_checkpoint_gives(checkpoint, street):
     from ultralytics import YOLO
 

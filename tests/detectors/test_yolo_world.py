@@ -22,6 +22,7 @@ from lab.store.store import Store
 from lab.video.sources.file import FileSource
 from tests.builders import make_frame
 from tests.detectors.tiny_clip import OPENAI, tiny_openai_clip
+from tests.quick_set import mostly_long
 
 RUNTIMES = ("onnx", "openvino", "torch")
 # car-detection.mp4, read off its frames: from the first to the last with any part of a car.
@@ -175,7 +176,7 @@ def test_detections_are_those_that_ultralytics_predicts(models, make, own, bus, 
         )
 
 
-@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+@pytest.mark.parametrize("runtime", mostly_long(["onnx", "openvino"], "onnx"))
 def test_by_itself_a_prompts_scores_do_not_depend_on_the_others_bit_for_bit(make, cats, runtime):
     settings = {"runtime": runtime, "score_floor": 0.001, "image_size": 384}
     every = ["person", "dog", "keyboard", "cat", "bear", "teddy bear", "bird", "sheep"]

@@ -18,6 +18,9 @@ from lab.frame import Frame
 from lab.store.store import Store
 from tests.builders import make_frame
 from tests.detectors.random_yoloe import PROMPTS, random_vectors, street_bgr, write_random
+from tests.quick_set import mostly_long
+
+NETWORKS = ["yoloe-11n-seg", "yoloe-v8s", "yoloe-26n-seg"]
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +118,7 @@ def assert_same(ours, expected):
     assert_among([row for row in expected if row[1] > 0.251], ours)
 
 
-@pytest.mark.parametrize("kind", ["yoloe-11n-seg", "yoloe-v8s", "yoloe-26n-seg"])
+@pytest.mark.parametrize("kind", mostly_long(NETWORKS, "yoloe-11n-seg", "yoloe-26n-seg"))
 def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(
     checkpoint, street, embeddings, vectors, kind
 ):
@@ -146,7 +149,7 @@ def test_a_network_that_suppresses_by_itself_gives_what_ultralytics_gives(
 
 
 @pytest.mark.parametrize("form", ["prompt-free", "trained"])
-@pytest.mark.parametrize("kind", ["yoloe-11n-seg", "yoloe-v8s", "yoloe-26n-seg"])
+@pytest.mark.parametrize("kind", mostly_long(NETWORKS, "yoloe-11n-seg"))
 def test_a_checkpoint_with_its_own_names_needs_no_prompts(checkpoint, street, kind, form):
     path = checkpoint(kind, form)
     detector = Yoloe(weights=path, image_size=320, score_floor=0.25, nms_iou=1.0, most_boxes=3000)
@@ -212,7 +215,7 @@ def test_a_name_that_the_checkpoint_has_twice_is_one_label_with_the_better_score
     assert sorted(best.values())[-50:] == sorted(c for _, c, _ in merged)[-50:]
 
 
-@pytest.mark.parametrize("form", ["text", "prompt-free"])
+@pytest.mark.parametrize("form", mostly_long(["text", "prompt-free"], "prompt-free"))
 def test_batches_of_one_and_of_eight_are_equal(checkpoint, street, embeddings, form):
     detector = make(checkpoint, embeddings, form, score_floor=0.1)
     frames = [Frame(np.roll(street.image_bgr, 24 * i, axis=1), i, i, 0.0) for i in range(8)]

@@ -9,6 +9,7 @@ import pytest
 
 import lab
 from lab.annotation import Annotation, Coverage
+from lab.app.cli.doctor import examine_store
 from lab.app.cli.main import main
 from lab.store.store import Store
 from lab.tuning.rule_grid import RuleGrid
@@ -108,8 +109,10 @@ def test_after_damage_the_truth_is_said_or_the_damage(made, how, tmp_path, capsy
             is_as_before = (code, out) == sound[command][:2]
             assert is_as_before or (code != 0 and err.strip()), (name, command, out, err)
             assert is_as_before or Path(name).name not in NOT_EVIDENCE, (name, command, err)
-        code = main(["doctor", "--store", str(folder)])
-        assert "Traceback" not in capsys.readouterr().err
-        assert code in (0, 1)
+        examine_store(Store(folder))
+        if name == "catalog.duckdb":  # the command makes each detector as well, a second each time
+            code = main(["doctor", "--store", str(folder)])
+            assert "Traceback" not in capsys.readouterr().err
+            assert code in (0, 1)
         Store(folder).catalog.give_up()
         shutil.rmtree(folder)

@@ -65,6 +65,13 @@ def test_six_visits_of_one_person(clips, visits):
     assert visits.effort().analysed_s == pytest.approx(139.4)
 
 
+@pytest.mark.long
+def test_six_visits_of_one_person_in_pictures_of_the_default_size(clips, tmp_path):
+    clip = clips / "one-by-one-person-detection.mp4"
+    run = lab.analyze(clip, labels=["person"], store=tmp_path, progress=False)
+    assert_finds(run, truth(clips / "ground_truth.csv", run.media["name"]))
+
+
 def test_most_labelled_pedestrians_are_matched(clips, tmp_path):
     """At IoU 0.5, one detection for each, on the labelled frames of vtest.avi."""
     with (clips / "vtest_gt_sample.csv").open() as file:

@@ -3,11 +3,12 @@
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lab.errors import SettingError
 from lab.video.time_grid import choose, to_us
+from tests.random_examples import examples
 
 BASES = [
     Fraction(1, 1000),
@@ -31,7 +32,7 @@ def brute_force(pts, every_s, time_base, frame_ticks=None):
     return sorted(taken)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(100)
 @given(
     start=st.integers(-500, 10**9),
     steps=st.lists(st.integers(1, 400), max_size=80),

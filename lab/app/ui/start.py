@@ -31,12 +31,14 @@ def allowed_hosts() -> tuple[str, ...]:
 
 
 def warm_up() -> None:
-    """Compile what the first page would wait for."""
+    """Compile what the first page would wait for, and then what tuning would."""
     from lab.evaluation import matching
-    from lab.rules.replay import warm_up
+    from lab.rules import replay
+    from lab.tuning import warm_up as tuning
 
-    warm_up()
+    replay.warm_up()
     matching.warm_up()
+    tuning.warm_up()
 
 
 def _copy_catalog() -> None:

@@ -299,6 +299,7 @@ def test_only_labels_that_were_asked_about_are_measured(store, analysed, samples
     label = next(s for s in page.selectbox if s.label == "Label")
     assert set(label.options) < set(run.log.labels)
     assert label.options[:2] == ["person", "cat"]
+    assert set(proof(PHRASINGS).multiselect[0].options) == set(label.options)
     rows = [{"media": run.media["name"], "label": "cat", "start_s": 1.6, "end_s": 5.8}]
     truth = lab.Truth.coerce(rows, [run])
     run.store.add_records([*truth.annotations, *truth.coverage])

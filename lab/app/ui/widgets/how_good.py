@@ -111,8 +111,8 @@ def _missing(figures: Figures, watched: str) -> dict[str, str]:
 def _counted(figures: Figures, watched: str, length_s: float) -> str:
     c = figures.counts
     return (
-        f"{c.tp:,} found, {c.fp:,} false, {c.fn:,} missed. {watched}: {clock(figures.covered_s)} of "
-        f"{clock(length_s)}. Figures are of what was watched."
+        f"{c.tp:,} found, {c.fp:,} false, {c.fn:,} missed. {watched}: "
+        f"{clock(figures.covered_s)} of {clock(length_s)}. Figures are of what was watched."
     )
 
 

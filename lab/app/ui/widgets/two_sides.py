@@ -14,6 +14,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_logs
+from lab.app.ui.widgets.phrases_tab import by_peak
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
@@ -169,10 +170,8 @@ def _side(
 
 
 def _labels(run: Run) -> list[str]:
-    """Those that were found, strongest first; all where none was."""
-    return sorted(
-        run.log.labels, key=lambda x: -float(run.series(x).scores.max(initial=0))
-    ) or list(run.labels)
+    """The labels to choose from, strongest first; at least one."""
+    return by_peak(run) or list(run.labels[:1])
 
 
 def _show(app_state: AppState, a: Side, b: Side) -> None:

@@ -43,6 +43,7 @@ class Side:
 
     run: Run
     rule: Rule
+    rule_name: str
     label: str
 
     @property
@@ -166,7 +167,7 @@ def _side(
     label = second.selectbox(f"Label {plain(name)}", _labels(run), key=f"label_{name}_{run.run_id}")
     rule = rules[picked]
     st.caption(f"{plain(rule_in_words(rule.of(label)))}.")
-    return Side(run, rule, label)
+    return Side(run, rule, picked, label)
 
 
 def _labels(run: Run) -> list[str]:
@@ -192,7 +193,9 @@ def _show(app_state: AppState, a: Side, b: Side) -> None:
         _over_all(app_state, a, b)
     event = _differences(found)
     _play(app_state, found, a, b, event)
-    _scatter(found, a.label, b.label)
+    is_alike = len(found.scores) and (found.scores[:, 0] == found.scores[:, 1]).all()
+    if not is_alike:  # as they are of one run and label
+        _scatter(found, a.label, b.label)
 
 
 def _figures(found: Comparison) -> None:
@@ -331,7 +334,7 @@ def _play(
         return {
             "run_id": run.run_id,
             "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
-            "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}",
+            "name": f"{name}: {label}, {chosen.rule_name}, {protocol_name({'recipe': run.recipe})}",
             "label": label,
             "enter_threshold": d.enter_threshold,
             "exit_threshold": d.exit_threshold,

@@ -38,8 +38,11 @@ def rule_in_words(rule: LabelRule, than: LabelRule | None = None) -> str:
     """
     if than is None:
         return changes_in_words(_effective(rule))
-    before = _used(than)
-    return changes_in_words({n: v for n, v in _used(rule).items() if before.get(n) != v})
+    before, now = _used(than), _used(rule)
+    changed = {n: v for n, v in now.items() if before.get(n) != v}
+    if _window_follows(now) and _window_follows(before):
+        changed.pop("enter_window", None)
+    return changes_in_words(changed)
 
 
 def score_in_words(score: float) -> str:
@@ -79,6 +82,11 @@ def _effective(rule: LabelRule) -> dict[str, Any]:
     settings, declared = _used(rule), rule_parameters()
     off = {n for n, v in settings.items() if declared[n].is_off(v)}
     off |= {n for n in settings if declared[n].needs in off}
-    if settings.get("enter_window") == settings.get("enter_frames"):
+    if _window_follows(settings):
         off.add("enter_window")
     return {n: v for n, v in settings.items() if n not in off}
+
+
+def _window_follows(settings: Mapping[str, Any]) -> bool:
+    """Whether all samples of the window must be over, so that it says nothing of its own."""
+    return settings.get("enter_window") == settings.get("enter_frames")

@@ -64,6 +64,14 @@ def test_changes_are_those_from_another_rule():
     assert after.box_filter == BoxFilter(min_area_fraction=0.01)
 
 
+def test_a_window_that_follows_its_count_is_not_said():
+    before = LabelRule()
+    assert rule_in_words(before.changed(enter_frames=2), before) == "Enter after 2 samples"
+    wider = before.changed(enter_window=6)
+    assert rule_in_words(wider, before) == "Of the last 6 samples"
+    assert rule_in_words(before, wider) == "Of the last 3 samples"
+
+
 def test_settings_are_said_in_the_order_of_the_sliders():
     given = {"min_duration_s": 1.5, "enter_threshold": 0.5}
     assert changes_in_words(given) == "Enter at 0.50, at least 1.5 s"

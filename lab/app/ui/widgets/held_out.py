@@ -39,8 +39,9 @@ def _held_out(found: Recommendation) -> None:
         say_held_out(found)
     st.markdown(f"**{plain(found.verdict[:1].upper() + found.verdict[1:])}.**")
     if found.difference is not None:
+        text = found.difference.text()
         st.caption(
-            f"Best found less yours: {plain(found.difference.text())}. Where the interval in "
-            "brackets contains 0, chance alone may have made the difference."
+            plain("" if text in found.verdict else f"Best found less yours: {text}. ")
+            + "Where the interval in brackets contains 0, chance alone may have made it."
         )
     st.caption(f"Advised: {plain(rule_in_words(found.rule.default))}.")

@@ -47,8 +47,11 @@ def show_how_good(app_state: AppState, picked: Selection) -> None:
     st.caption(
         f"Rule “{plain(picked.rule_name)}”: {plain(rule_in_words(picked.rule.of(picked.label)))}."
     )
-    for label in _first_labels(picked, found):
+    shown = _first_labels(picked, found)
+    for label in shown:
         _of_label(label, found.labels[label], measured.length_s)
+    if len(found.labels) > len(shown):
+        st.caption(f"Under Details: {len(found.labels) - len(shown)} more label(s).")
     if any(figures.is_covered for figures in found.labels.values()):
         go_on_button(BETTER, "Is there a better rule?")
         show_moments(picked, found)
@@ -108,8 +111,8 @@ def _missing(figures: Figures, watched: str) -> dict[str, str]:
 def _counted(figures: Figures, watched: str, length_s: float) -> str:
     c = figures.counts
     return (
-        f"{c.tp} found, {c.fp} false, {c.fn} missed. {watched}: {clock(figures.covered_s)} of "
-        f"{clock(length_s)}. Figures are of what was watched."
+        f"{c.tp:,} found, {c.fp:,} false, {c.fn:,} missed. {watched}: "
+        f"{clock(figures.covered_s)} of {clock(length_s)}. Figures are of what was watched."
     )
 
 

@@ -11,7 +11,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.clip_with_runs import clip_with_runs
-from lab.app.ui.widgets.selection import protocol_name
+from lab.app.ui.widgets.selection import MOST_ASKED, protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
 from lab.evaluation.truth import Truth
 from lab.formats.csv import to_csv
@@ -82,12 +82,14 @@ def phrasings(app_state: AppState) -> None:
 
 
 def by_peak(run: Run) -> list[str]:
-    """The run's labels by highest score, descending; ties keep the run's order."""
-    log, peak = run.log, dict.fromkeys(run.labels, 0.0)
-    highest = np.zeros(len(log.labels), np.float32)
-    np.maximum.at(highest, log.label, log.confidence)
-    peak |= dict(zip(log.labels, highest.tolist(), strict=True))
-    return sorted(peak, key=lambda label: -peak[label])
+    """The run's labels by highest score, descending; ties keep the run's order.
+
+    Of a run that was told no labels, and so knows very many, those that it found.
+    """
+    log = run.log
+    peak = dict.fromkeys(run.labels, 0.0) | dict(zip(log.labels, log.peaks.tolist(), strict=True))
+    strongest = sorted(peak, key=lambda label: -peak[label])
+    return [x for x in strongest if peak[x] > 0] if len(strongest) > MOST_ASKED else strongest
 
 
 def _run(app_state: AppState) -> Run | None:

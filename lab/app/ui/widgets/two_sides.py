@@ -14,6 +14,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_logs
+from lab.app.ui.widgets.phrases_tab import by_peak
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import protocol_name
@@ -43,6 +44,7 @@ class Side:
 
     run: Run
     rule: Rule
+    rule_name: str
     label: str
 
     @property
@@ -166,14 +168,12 @@ def _side(
     label = second.selectbox(f"Label {plain(name)}", _labels(run), key=f"label_{name}_{run.run_id}")
     rule = rules[picked]
     st.caption(f"{plain(rule_in_words(rule.of(label)))}.")
-    return Side(run, rule, label)
+    return Side(run, rule, picked, label)
 
 
 def _labels(run: Run) -> list[str]:
-    """Those that were found, strongest first; all where none was."""
-    return sorted(
-        run.log.labels, key=lambda x: -float(run.series(x).scores.max(initial=0))
-    ) or list(run.labels)
+    """The labels to choose from, strongest first; at least one."""
+    return by_peak(run) or list(run.labels[:1])
 
 
 def _show(app_state: AppState, a: Side, b: Side) -> None:
@@ -194,7 +194,9 @@ def _show(app_state: AppState, a: Side, b: Side) -> None:
         _over_all(app_state, a, b)
     event = _differences(found)
     _play(app_state, found, a, b, event)
-    _scatter(found, a.label, b.label)
+    is_alike = len(found.scores) and (found.scores[:, 0] == found.scores[:, 1]).all()
+    if not is_alike:  # as they are of one run and label
+        _scatter(found, a.label, b.label)
 
 
 def _figures(found: Comparison) -> None:
@@ -334,7 +336,7 @@ def _play(
         return {
             "run_id": run.run_id,
             "log_v": log_fingerprint(run.store.log_folder(run.run_id)),
-            "name": f"{name}: {label}, {protocol_name({'recipe': run.recipe})}",
+            "name": f"{name}: {label}, {chosen.rule_name}, {protocol_name({'recipe': run.recipe})}",
             "label": label,
             "enter_threshold": d.enter_threshold,
             "exit_threshold": d.exit_threshold,

@@ -45,7 +45,7 @@ def models() -> None:
 
 def _here(app_state: AppState) -> None:
     st.caption(
-        "Models are files in this folder: `.pt` checkpoints, `.onnx` exports, OpenVINO folders. "
+        "Models are files in this folder: .pt checkpoints, .onnx exports, OpenVINO folders. "
         "Copy them there by hand. They cannot be uploaded here, because a checkpoint is a program: "
         "only people with access to this machine may add one."
     )

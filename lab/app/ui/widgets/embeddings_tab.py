@@ -25,9 +25,9 @@ _MAX_UNPACKED_BYTES = 1 << 30
 
 def text_embeddings(app_state: AppState) -> None:
     st.caption(
-        "Open-vocabulary detectors search for prompts by their embeddings. Each is computed once "
-        "and "
-        "stored; where the text encoder is not available, they can be imported from a file."
+        "A detector that finds whatever is typed compares pictures with an embedding of each "
+        "prompt: numbers that a text encoder makes of its words. The first run with a prompt "
+        "computes and keeps it; where the encoder is not installed, import embeddings from a file."
     )
     counts = app_state.store.embedding_counts()
     if counts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+import html
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +11,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.shared import clock, note_damage
 from lab.app.ui.widgets.choices import offered
+from lab.app.ui.widgets.clip_card import picture_of
 from lab.evaluation.figures import NO_COVERAGE
 from lab.experiments.bundle import bundle_of
 from lab.experiments.entry import Experiment
@@ -22,6 +23,8 @@ from lab.rules.wording import rule_in_words
 from lab.store.store import Store
 
 _MAX_PICTURES = 8
+_PICTURES = "display:flex;flex-wrap:wrap;gap:8px"
+_PICTURE = "width:140px;aspect-ratio:16/9;object-fit:cover;border-radius:6px;background:#8883"
 
 
 def show_details(app_state: AppState, row: dict[str, Any]) -> None:
@@ -132,31 +135,21 @@ def _rule(rule: Rule, *, is_default: bool) -> None:
 
 
 def _pictures(app_state: AppState, experiment: Experiment) -> None:
-    """Pictures of the first peaks; a worker makes those that are missing."""
+    """Pictures of the first peaks; the browser asks for them, and a worker makes those missing."""
     media = experiment.run.media
-    folder = app_state.store.pictures_folder(media["media_id"])
-    peaks = [s.peak_us for s in experiment.run.find(experiment.rule)][:_MAX_PICTURES]
-    if not peaks:
-        return
-    missing = [t for t in peaks if not (folder / f"{t}.jpg").exists()]
-    problem = app_state.checked_media(media["media_id"])[1]
-    if missing and problem is not None:
-        st.caption(plain(f"No more pictures: {problem}"))
-    elif missing:
-        app_state.want_pictures(media["media_id"], media["path"], missing)
-    ready = [folder / f"{t}.jpg" for t in peaks if t not in missing]
-    if ready:
-        addresses = [
-            "data:image/jpeg;base64," + base64.b64encode(f.read_bytes()).decode() for f in ready
-        ]
-        st.image(addresses, width=140)
-    if missing and any(j.is_active and j.kind == "pictures" for j in app_state.engine.jobs()):
-        st.fragment(_look_again, run_every=1.0)(app_state)
-
-
-def _look_again(app_state: AppState) -> None:
-    if not any(j.is_active and j.kind == "pictures" for j in app_state.engine.jobs()):
-        st.rerun()
+    images = []
+    for s in experiment.run.find(experiment.rule)[:_MAX_PICTURES]:
+        address, problem = picture_of(app_state, media, s.peak_us)
+        if address is None:
+            st.caption(f"No more pictures: {plain(problem)}")
+            break
+        alt = f"{s.label} at {s.peak_us / 1e6:.1f} s"
+        images.append(
+            f'<img src="{html.escape(address)}" alt="{html.escape(alt)}" title="{html.escape(alt)}"'
+            f' loading="lazy" style="{_PICTURE}">'
+        )
+    if images:
+        st.html(f'<div style="{_PICTURES}">{"".join(images)}</div>')
 
 
 def _writing(app_state: AppState, row: dict[str, Any]) -> None:

@@ -82,14 +82,13 @@ def _picture(app_state: AppState, entry: EntryRow) -> None:
 def _title(entry: EntryRow) -> None:
     row, run = entry.row, entry.run
     star = "★ " if row["starred"] else ""
-    st.markdown(f"**{star}{plain(short(row['title'], _TITLE))}**")
-    # Isolated, so that a name that is written from right to left does not turn what follows.
-    made_of = [f"\u2068{plain(short(entry.clip['shown'], _NAME))}\u2069"] if entry.clip else []
+    tags = "".join(f" :gray-badge[{plain(short(tag, _NAME))}]" for tag in row["tags"])
+    st.markdown(f"**{star}{plain(short(row['title'], _TITLE))}**{tags}")
+    made_of = [plain(short(entry.clip["shown"], _NAME))] if entry.clip else []
     if run is not None:
         made_of.append(plain(protocol_name(run.row)))
-    tags = "".join(f" :gray-badge[{plain(short(tag, _NAME))}]" for tag in row["tags"])
     kind = _KINDS[row["kind"]]
-    st.caption(f"{kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {' · '.join(made_of)}{tags}")
+    st.caption(f"{kind} · {row['created_utc']:%Y-%m-%d %H:%M} · {' · '.join(made_of)}")
 
 
 def _figures(entry: EntryRow) -> None:

@@ -16,7 +16,7 @@ from lab.detectors.weights.catalogue import CHECKS
 from lab.detectors.weights.files import models_folder
 from lab.detectors.weights.known import KnownModel, known_models
 from lab.errors import LabError
-from lab.formats.markdown import code, plain
+from lab.formats.markdown import plain
 
 _HEIGHT_PX = 420
 
@@ -40,7 +40,7 @@ def known(app_state: AppState) -> None:
     fit = [model for model in models if all(word in _search_text(model) for word in words)]
     st.caption(
         f"{len(fit)} of {len(models)} known models; {sum(m.is_here for m in fit)} here. "
-        "Add your own to `catalogue.toml` in the models folder."
+        "Add your own to catalogue.toml in the models folder."
     )
     if not fit:
         st.info("No known model has all of these words.")
@@ -181,4 +181,4 @@ def _download(app_state: AppState, model: KnownModel) -> None:
 def _until_known(app_state: AppState, url: str) -> None:
     if app_state.network.answers(url) is not None:
         st.rerun()
-    st.caption(f"Asking whether {code(urlsplit(url).hostname)} can be reached…")
+    st.caption(f"Asking whether {plain(urlsplit(url).hostname)} can be reached…")

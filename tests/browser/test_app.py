@@ -9,6 +9,7 @@ import urllib.request
 
 import psutil
 import pytest
+from playwright.sync_api import expect
 
 import lab
 from lab.store.store import Store
@@ -117,6 +118,14 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     page.get_by_role("button", name="Load 'strict'").click()
     wait_for_setting(page, "enter_threshold", 0.91)
     wait_for_rule(page, strict.rule_hash)
+    page.locator(".figures").get_by_role("button", name="Code").click()
+    python = page.locator(".code").get_by_role("region", name="Python")
+    expect(python).to_contain_text("enter_threshold=0.91")
+    expect(python).to_contain_text(second.run_id)
+    set_slider(page, "enter_threshold", 0.92)
+    expect(python).to_contain_text("enter_threshold=0.92")
+    set_slider(page, "enter_threshold", 0.91)
+    wait_for_setting(page, "enter_threshold", 0.91)
     page.get_by_role("link", name="Library").click()
     page.get_by_role("link", name="Review").click()
     wait_for_setting(page, "enter_threshold", 0.91)

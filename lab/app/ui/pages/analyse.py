@@ -12,8 +12,9 @@ from lab.app.ui.address import recall
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.choices import MOST, choose_some
 from lab.app.ui.widgets.chosen import chosen
-from lab.app.ui.widgets.detector_form import detector_form, in_words, labels_of_default, offered
+from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
+from lab.app.ui.widgets.network_form import labels_of_default
 from lab.app.ui.widgets.queue import say_not_started, short, show_queue, submit
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, Decision, decide, wanted_words
 from lab.counted import counted

@@ -84,7 +84,7 @@ def _chosen(store: Store, of_rules: SightingFilter, columns: Sequence[Any]) -> S
 
         def find(words: str, limit: int, name: str = name) -> dict[str, str]:
             found = store.sighting_counts(name, containing=words, limit=limit, **of_rules)
-            return naming[name](list(found))
+            return dict(naming[name](list(found)))
 
         picked = choose_some(
             column, text, find, f"filter_{name}", what="Parts of it", name=naming[name],

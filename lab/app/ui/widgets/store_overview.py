@@ -174,6 +174,6 @@ def queue(app_state: AppState) -> None:
         names = app_state.store.names_of_media([run["media_id"] for run in newest])
         for run in newest:
             why = f": {plain(run['error'])}" if run["error"] else ""
-            name = names.get(run["media_id"], run["run_id"])
+            name = names.get(run["media_id"], str(run["run_id"]))
             st.caption(f"{plain(shortened(name))} is {plain(run['state'])}{why}")
     st.page_link("pages/analyse.py", label="Open the queue", icon=":material/play_circle:")

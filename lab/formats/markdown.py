@@ -22,7 +22,7 @@ _AT_START = re.compile(r"^(\d+)(?=[.)])|^(?=[#+=-])")
 
 def plain(text: object) -> str:
     """Text that Markdown shows as it is, in one line; see `isolated` for its direction."""
-    escaped = _INLINE.sub(r"\\\g<0>", _visible(" ".join(str(text).split())))
+    escaped = _INLINE.sub(r"\\\g<0>", visible(" ".join(str(text).split())))
     return _framed(_AT_START.sub(lambda m: m[1] + "\\" if m[1] else "\\", escaped))
 
 
@@ -30,10 +30,11 @@ def isolated(text: str) -> str:
     """Text that leaves the order of its neighbours alone where it is written from right to left,
     and whose marks that would turn the direction can be seen: for what is no Markdown.
     """
-    return _framed(_visible(text))
+    return _framed(visible(text))
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """Text in which the marks that turn the direction of what follows can be seen."""
     return _TURNING.sub(lambda m: f"\\u{ord(m[0]):04x}", text)
 
 

@@ -120,6 +120,51 @@ def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):
     }
 
 
+CUT = """() => {
+  const found = [];
+  const look = (root) => {
+    for (const e of root.querySelectorAll("*")) {
+      if (e.shadowRoot) look(e.shadowRoot);
+      const isButton = e.matches('a[data-testid="stPageLink-NavLink"], button');
+      if (isButton && e.checkVisibility() && e.scrollWidth > e.clientWidth + 1) {
+        found.push(e.innerText);
+      }
+    }
+  };
+  look(document);
+  const { scrollWidth } = document.documentElement;
+  return [...found, ...(scrollWidth > innerWidth ? [`${scrollWidth} px wide`] : [])];
+}"""
+
+
+@pytest.mark.parametrize("width", [800, pytest.param(1440, marks=pytest.mark.long)])
+def test_names_of_any_length_and_script_break_no_layout(page, server, samples, tmp_path, width):
+    store, ids = Store(server.store), []
+    for i, name in enumerate(["x" * 250, "גשר על הנהר", "مراقبة", "แมวที่สะพาน", "👩‍🌾 e\u0301"]):
+        clip = tmp_path / f"{name}.mp4"
+        clip.write_bytes((samples / "nothing.mp4").read_bytes() + bytes(i + 1))
+        ids.append(store.add_media(lab.probe(clip))["media_id"])
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"{server.url}/analyse?media={','.join(ids)}&detector=motion")
+    settled(page)
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_text("5 of 5").wait_for()
+    until(page, lambda: page.get_by_role("link", name="Review").count() == 6)
+    settled(page)
+    assert page.evaluate(CUT) == []
+    # Each name ends where it ends in its own script, and what follows stands behind it.
+    row = page.get_by_text("גשר על הנהר.mp4").locator("visible=true").last
+    assert "\u2068" in row.inner_text()
+    for path in ("/", "/library", "/sightings"):
+        page.goto(f"{server.url}{path}")
+        settled(page)
+        assert page.evaluate(CUT) == [], path
+    name = page.locator(".library .name bdi")
+    page.goto(f"{server.url}/library")
+    until(page, lambda: name.count() == 5)
+    assert all(text.endswith(".mp4") for text in name.all_inner_texts())
+
+
 @pytest.mark.parametrize("address", [pytest.param("/", marks=pytest.mark.long), "/source"])
 def test_old_addresses_lead_to_the_library(page, server, samples, address):
     media_id = Store(server.store).add_media(lab.probe(samples / "nothing.mp4"))["media_id"]

@@ -10,10 +10,13 @@ from starlette.applications import Starlette
 from starlette.datastructures import QueryParams
 from starlette.testclient import TestClient
 
+import lab
+from lab.app.server import state as desks
 from lab.app.server.downloads import sightings_address, wanted_of
 from lab.app.server.routes import routes
 from lab.app.server.state import AppState
 from lab.config import Config
+from lab.detectors.open_vocabulary.prompts import check_prompts
 from lab.formats.csv import to_csv
 from lab.store.tables import (
     EFFORT_COLUMNS,
@@ -22,13 +25,12 @@ from lab.store.tables import (
     sighting_rows,
 )
 from tests.builders import make_run
+from tests.pages.test_pages import show
 
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
     """The state of an app over two clips with three sightings each, and a client of its routes."""
-    import lab
-
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for name in ("a & b", "other"):
         run = make_run(tmp_path, [0, 0.9, 0.9, 0, 0.8, 0, 0, 0.7, 0] * 3, name=name)
@@ -83,3 +85,34 @@ def test_an_address_says_what_it_was_made_of():
               "max_confidence": 0.5, "during_us": (0, 1_500_000)}  # fmt: skip
     address = sightings_address(wanted)
     assert wanted_of(QueryParams(address.partition("?")[2])) == wanted
+
+
+LABELS = ["แมวน้ำ", "👩‍🌾", "cafe\u0301", "שועל", "赤い鳥", "قطة"]
+
+
+def test_labels_of_any_script_go_from_the_prompt_to_the_exported_sighting(tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_STORE", str(tmp_path / "store"))
+    desks.app_state.cache_clear()
+    prompts = check_prompts(LABELS)
+    seen = {label: [0, 0.9, 0.9, 0, 0] for label in prompts}
+    run = make_run(tmp_path, seen)
+    run.save_sightings(lab.Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1))
+    page = show("library", media=run.media["media_id"])
+    chips = next(m for m in page.multiselect if m.label == "What to look for")
+    chips.set_value(LABELS).run()
+    page = page.switch_page("pages/analyse.py").run()
+    assert not page.exception
+    assert page.multiselect[0].value == LABELS
+    for name in ("review", "sightings", "measure"):
+        page = show(name)
+        assert not page.exception, name
+    assert set(show("sightings").dataframe[0].value["label"]) == set(prompts)
+    with TestClient(Starlette(routes=routes(desks.app_state()))) as client:
+        rows = list(csv.DictReader(io.StringIO(client.get("/api/sightings.csv").text)))
+        assert {row["label"] for row in rows} == set(prompts)
+        for label in prompts:
+            wanted = sightings_address({"label": [label]})
+            (row,) = csv.DictReader(io.StringIO(client.get(wanted).text))
+            assert row["label"] == label
+    desks.app_state().engine.close()
+    desks.app_state.cache_clear()

@@ -52,7 +52,7 @@ def test_a_new_session_goes_on_where_somebody_was(store, analysed, samples):
     show("review", run=run.run_id, rule=rule_to_query(rule))
     page = show("home")
     assert "Continue" in [h.value for h in page.header]
-    assert any("not saved, enter threshold 0.77" in text for text in texts(page))
+    assert any("not saved, enter at 0.77" in text for text in texts(page))
     run.store.save_rule("strict", rule)
     assert any("rule: strict" in text for text in texts(show("home")))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from lab.formats.markdown import code, plain, prose
+from lab.formats.markdown import code, isolated, plain, prose
 from tests.random_examples import examples
 
 ROOT = Path(__file__).parents[2]
@@ -210,3 +210,15 @@ def test_notes_are_markdown_without_pictures():
         prose("# Notes\n\n![x](https://evil.example/x.png) ![y][z]\n\n[z]: b")
     )
     assert "strong_open" in shown(prose("**bold**"))
+
+
+def test_a_text_from_right_to_left_leaves_its_neighbours_where_they_are():
+    assert plain("גשר.mp4") == "\u2068גשר.mp4\u2069"
+    assert plain("bridge.mp4") == isolated("bridge.mp4") == "bridge.mp4"
+    assert isolated("مراقبة") == "\u2068مراقبة\u2069"
+    assert plain("แมว 👩‍🌾 e\u0301") == "แมว 👩‍🌾 e\u0301"
+
+
+def test_a_mark_that_would_turn_the_direction_of_a_name_is_seen():
+    assert isolated("a\u202egpj.mp4") == "a\\u202egpj.mp4"
+    assert plain("a\u202egpj") == "a\\\\u202egpj"  # the backslash is escaped

@@ -97,6 +97,11 @@ def note_damage(*runs: Run) -> None:
             st.rerun()
 
 
+def shortened(name: str, most: int = 60) -> str:
+    """A clip's name in at most so many characters, with its beginning and its end."""
+    return name if len(name) <= most else f"{name[: most - 21]}…{name[-20:]}"
+
+
 def clock(seconds: float | None) -> str:
     """A duration as text, such as 12.3 s, 4:05 or 1:02:03."""
     if seconds is None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.address import keep, kept, recall
-from lab.app.ui.shared import asset, clock, here, script
+from lab.app.ui.shared import asset, clock, here, script, shortened
 from lab.app.ui.widgets.add_clips import drop_zone, pick_samples, say_what_was_refused
 from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.choices import choose_one, choose_some
@@ -21,6 +21,7 @@ from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.wanted import looking_for
 from lab.counted import counted
+from lab.formats.markdown import visible
 from lab.store.library import CLIP_STATES, ClipFilter
 
 _CARDS, _ROWS = 48, 100
@@ -105,7 +106,7 @@ def _filters(app_state: AppState, picked: list[str]) -> ClipFilter:
     def folders(text: str, limit: int) -> dict[str, str]:
         return {f: f"{f} ({n:,})" for f, n in store.clip_folders(text, limit).items()}
 
-    words, site, state, more = st.columns([3, 3, 3, 1], vertical_alignment="bottom")
+    words, site, state, more = st.columns([6, 6, 6, 3], vertical_alignment="bottom")
     wanted: ClipFilter = {
         "text": words.text_input(
             "Find",
@@ -278,9 +279,9 @@ def _row(app_state: AppState, row: dict[str, Any]) -> dict[str, Any]:
     start = row["start_local"]
     return {
         "id": row["media_id"],
-        "name": row["shown"],
-        "path": row["path"],
-        "folder": row["folder"],
+        "name": visible(shortened(row["shown"])),
+        "path": visible(row["path"]),
+        "folder": visible(row["folder"]),
         "site": row["site"] or "",
         "start": "" if start is None else f"{start:%Y-%m-%d %H:%M:%S}",
         "length": clock(row["duration_s"]),

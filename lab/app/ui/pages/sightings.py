@@ -15,7 +15,7 @@ import streamlit as st
 
 from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
-from lab.app.ui.shared import here
+from lab.app.ui.shared import here, shortened
 from lab.app.ui.widgets.choices import Name, as_they_are, choose_some
 from lab.app.ui.widgets.missing_clips import say_missing
 from lab.app.ui.widgets.pager import pager
@@ -129,7 +129,7 @@ def _table(app_state: AppState, raw: list[dict[str, Any]]) -> None:
     names = app_state.store.names_of_media({row["media_id"] for row in raw})
     for row, full in zip(rows, raw, strict=True):
         row["rule"], row["peak_us"] = full["rule"], full["peak_us"]
-        row["media"] = isolated(names.get(row["media_id"], row["media"] or "?"))
+        row["media"] = isolated(shortened(names.get(row["media_id"], row["media"] or "?")))
     missing = _want_missing(app_state, rows)
     frame = pd.DataFrame([{**r, "picture": _picture(app_state, r)} for r in rows])[_SHOWN]
     for name in _TIMES:

@@ -70,7 +70,7 @@ def choose_some(
     return place.multiselect(  # type: ignore[no-any-return]
         plain(title),
         list(options),
-        format_func=lambda one: isolated(options.get(one, one)),
+        format_func=lambda one: isolated(options.get(one, str(one))),
         key=key,
         **widget,
     )
@@ -97,7 +97,7 @@ def choose_one(
     return place.selectbox(  # type: ignore[no-any-return]
         plain(title),
         list(options),
-        format_func=lambda one: isolated(options.get(one, one)),
+        format_func=lambda one: isolated(options.get(one, str(one))),
         key=key,
         **widget,
     )

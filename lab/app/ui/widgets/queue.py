@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import clock, here
+from lab.app.ui.shared import clock, here, shortened
 from lab.app.ui.widgets.pager import pager
 from lab.counted import counted
 from lab.errors import LabError, SettingError
@@ -43,7 +43,7 @@ def submit(
             continue
         app_state.engine.submit(
             "analyze",
-            called.get(row["media_id"], row["name"]) + names,
+            shortened(called.get(row["media_id"], row["name"])) + names,
             path=str(file),
             media_id=row["media_id"],
             analyses=analyses,
@@ -143,9 +143,11 @@ def seconds_left(jobs: Sequence[Job]) -> float | None:
 
 def _row(job: Job) -> None:
     with st.container(border=True):
-        words, act = st.columns([3, 1], vertical_alignment="center")
+        st.markdown(f"**{plain(job.title)}**")
         how = "the same run was there" if (job.result or {}).get("was_there") else job.state
-        words.markdown(f"**{plain(job.title)}**  \n{plain(how)}")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(plain(how), width="stretch")
+            _actions(job)
         if job.started is not None and job.state in ("running", "cancelled"):
             share = min(1.0, job.done / job.total) if job.total else 0.0
             text = f"{job.done} of {job.total or '?'} samples · {job.rate_hz:.1f} a second"
@@ -154,16 +156,14 @@ def _row(job: Job) -> None:
             st.progress(share, text)
         if job.error:
             (st.error if job.state == "failed" else st.caption)(plain(job.error))
-        with act:
-            _actions(job)
 
 
 def _actions(job: Job) -> None:
-    if job.is_active and st.button("Cancel", key=f"cancel_{job.job_id}", width="stretch"):
+    if job.is_active and st.button("Cancel", key=f"cancel_{job.job_id}"):
         here().engine.cancel(job.job_id)
     if job.state in ("failed", "cancelled"):
         kind, payload, verb = again(job)
-        if st.button(plain(verb), key=f"again_{job.job_id}", width="stretch"):
+        if st.button(plain(verb), key=f"again_{job.job_id}"):
             here().engine.submit(kind, job.title, **payload)
             st.session_state.setdefault("cleared_jobs", set()).add(job.job_id)
             st.rerun()
@@ -205,12 +205,13 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
         st.markdown(f"**Unfinished runs: {total:,}**")
     for run in runs:
         clip, name = media.get(run["media_id"], {"path": ""}), called.get(run["media_id"], "?")
-        left, right = st.columns([3, 1], vertical_alignment="center")
         why = f": {plain(run['error'])}" if run["error"] else ""
-        left.markdown(f"{plain(name)} is {plain(run['state'])}{why}  \n{code(run['run_id'])}")
-        if right.button(
-            "Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy, width="stretch"
-        ):
+        row = st.container(horizontal=True, vertical_alignment="center", gap="small")
+        row.markdown(
+            f"{plain(shortened(name))} is {plain(run['state'])}{why}  \n{code(run['run_id'])}",
+            width="stretch",
+        )
+        if row.button("Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy):
             try:
                 app_state.clip_file(clip)
             except LabError as error:

@@ -8,15 +8,16 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import clock
+from lab.app.ui.shared import clock, shortened
 from lab.app.ui.widgets.clip_card import picture_of
 from lab.app.ui.widgets.rule_state import rule_to_query
 from lab.counted import counted
 from lab.formats.markdown import plain
-from lab.rules.rule import Rule
+from lab.rules.rule import Rule, rule_parameters
 
 _SITES, _FAILURES, _PLACES = 8, 3, 3
 _UNFINISHED = ("cancelled", "failed", "interrupted")
+_ENTER = rule_parameters()["enter_threshold"].title.lower()
 _WORK = ("analyze", "resume", "prompts")
 _FRAME = "width:100%;aspect-ratio:16/9;border-radius:6px;background:#8883;font-size:.8rem"
 
@@ -30,7 +31,10 @@ def totals_row(totals: dict[str, Any]) -> None:
         "Analysed", _hours(totals["analysed_s"]), help="Each clip counts once, however many runs."
     )
     sightings.metric(
-        "Sightings", f"{totals['sightings']:,d}", help="Of each clip those that were saved last."
+        "Sightings",
+        f"{totals['sightings']:,d}",
+        help="Those of the rules that were applied to all clips, as the page Sightings shows them; "
+        "where none was applied, all that were saved.",
     )
     watched.metric(
         "Watched",
@@ -88,7 +92,7 @@ def _place(
         query = {"run": run["run_id"]} | ({"rule": rule_to_query(rule)} if rule else {})
         with words:
             site = f" · {plain(media['site'])}" if media["site"] else ""
-            st.markdown(f"**{plain(media['shown'])}**{site}")
+            st.markdown(f"**{plain(shortened(media['shown']))}**{site}")
             if problem:
                 st.caption(plain(problem[:1].upper() + problem[1:]))
             st.caption(
@@ -111,7 +115,7 @@ def _rule_name(app_state: AppState, rule: Rule | None) -> str:
         if saved["rule_hash"] == rule.rule_hash:
             return str(saved["name"])
     threshold = rule.default.debounce.enter_threshold
-    return f"not saved, enter threshold {threshold:g}"
+    return f"not saved, {_ENTER} {threshold:g}"
 
 
 def sites(app_state: AppState) -> None:
@@ -170,6 +174,6 @@ def queue(app_state: AppState) -> None:
         names = app_state.store.names_of_media([run["media_id"] for run in newest])
         for run in newest:
             why = f": {plain(run['error'])}" if run["error"] else ""
-            name = names.get(run["media_id"], run["run_id"])
-            st.caption(f"{plain(name)} is {plain(run['state'])}{why}")
+            name = names.get(run["media_id"], str(run["run_id"]))
+            st.caption(f"{plain(shortened(name))} is {plain(run['state'])}{why}")
     st.page_link("pages/analyse.py", label="Open the queue", icon=":material/play_circle:")

@@ -26,6 +26,7 @@ from lab.detectors.trust import check_allowed
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
+from lab.jobs.document.checks import check_secrets
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
 from lab.runs.progress import Progress
@@ -41,6 +42,7 @@ _KINDS = (
     "resume",
     "prompts",
     "describe",
+    "prepare",
     "weights",
     "models",
     "probe",
@@ -154,7 +156,7 @@ class _Worker:
         from lab.store.store import Store
 
         store = Store(job["store"])
-        settings = resume_settings(store, job["run_id"])
+        settings = job.get("detector") or resume_settings(store, job["run_id"])
         run = resume(
             store,
             job["run_id"],
@@ -168,6 +170,27 @@ class _Worker:
         self._check_allowed([job["detector"]])
         (detector,) = self._warm.get([job["detector"]], job["store"])
         return {"labels": list(detector.labels), "recipe": detector.recipe()}
+
+    def prepare(self, job: Job, emit: Emit) -> Job:
+        """Load the detectors of analyses that follow, and say what they are.
+
+        secrets: values of variables, which no recipe may hold.
+        """
+        settings = [one["detector"] for one in job["analyses"]]
+        self._check_allowed(settings)
+        made = self._warm.get(settings, job["store"], [one["name"] for one in job["analyses"]])
+        for one, detector in zip(job["analyses"], made, strict=True):
+            check_secrets(detector, job.get("secrets") or {}, one["name"])
+        return {
+            "detectors": [
+                {
+                    "labels": list(detector.labels),
+                    "recipe": detector.recipe(),
+                    "default_threshold": detector.default_threshold,
+                }
+                for detector in made
+            ]
+        }
 
     def probe(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
@@ -383,9 +406,9 @@ def _do(worker: _Worker, job: Job, answers: _Answers) -> None:
     except _Cancelled:
         answers.send(job, "cancelled")
     except LabError as error:
-        answers.send(job, "failed", error=str(error))
+        answers.send(job, "failed", error=str(error), error_type=type(error).__name__)
     except Exception as error:
         # The worker survives a fault in one job; its message is shown.
         name = Path(str(job.get("path", ""))).name
         words = f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400]
-        answers.send(job, "failed", error=words)
+        answers.send(job, "failed", error=words, error_type=type(error).__name__)

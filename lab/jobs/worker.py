@@ -26,7 +26,6 @@ from lab.detectors.trust import check_allowed
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
-from lab.jobs.document.checks import check_secrets
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
 from lab.runs.progress import Progress
@@ -73,7 +72,11 @@ class _Worker:
         self.cancelled: set[str] = set()
 
     def analyze(self, job: Job, emit: Emit) -> Job:
-        """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
+        """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings.
+
+        rules: those whose sightings are saved, one an analysis or None; see `AppliedRule`.
+        """
+        from lab.jobs.batch.work import AppliedRule
         from lab.runs.analyze import Analysis, analyze_all
         from lab.store.store import Store
 
@@ -90,12 +93,16 @@ class _Worker:
                 Analysis(detector=detector, **one)
                 for detector, one in zip(made, wanted, strict=True)
             ],
-            store=Store(job["store"], registrar="browser"),
+            store=Store(job["store"], registrar="user" if self._trust else "browser"),
             progress=_throttled(emit),
             reuse=bool(job.get("reuse")),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         was_there = all(run.row["created_utc"] < begun for run in runs)
+        for run, kept in zip(runs, job.get("rules") or [None] * len(runs), strict=True):
+            rule = AppliedRule.from_dict(kept)
+            if rule is not None and run.state == "done":
+                rule.save(run)
         return {
             **runs[0].summary(),
             "runs": [run.summary() for run in runs],
@@ -176,6 +183,8 @@ class _Worker:
 
         secrets: values of variables, which no recipe may hold.
         """
+        from lab.jobs.document.checks import check_secrets
+
         settings = [one["detector"] for one in job["analyses"]]
         self._check_allowed(settings)
         made = self._warm.get(settings, job["store"], [one["name"] for one in job["analyses"]])

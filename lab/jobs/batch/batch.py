@@ -237,9 +237,8 @@ def _write_sinks(
                 run = Run(store, run_id)
                 if run.state == "done":
                     applied = work.rules[index] or work.rule_of(index)
-                    rule = work.fitting(applied.rule, run)
                     name = document.analyses[index].name
-                    rows += rows_of(run, name, applied.rule, applied.name, run.find(rule))
+                    rows += rows_of(run, name, applied.rule, applied.name, applied.find(run))
         written, failures = sinks.write(rows)
     result.written += written
     result.failures += failures

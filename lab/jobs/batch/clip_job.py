@@ -125,23 +125,27 @@ class ClipJob:
             run_ids = [one for one in found if one is not None and self._is_whole(one)]
             if len(run_ids) == len(hashes):
                 self.was_there = True
-                for index, run_id in enumerate(run_ids):
-                    self.work.decide(Run(self.store, run_id), index)
+                for run_id, rule in zip(run_ids, self.work.rules, strict=True):
+                    if rule is not None:
+                        rule.save(Run(self.store, run_id))
                 return run_ids, None
         has_resumed = self._go_on(hashes)
         result = self._do(
-            "analyze", path=self.job.path, analyses=self.work.work.analyses, reuse=True
+            "analyze",
+            path=self.job.path,
+            analyses=self.work.work.analyses,
+            reuse=True,
+            rules=[None if rule is None else rule.to_dict() for rule in self.work.rules],
         )
         self.was_there = result["was_there"] and not has_resumed
-        run_ids = [one["run_id"] for one in result["runs"]]
         failed = []
-        for index, run in enumerate(Run.many(self.store, run_ids)):
-            if run.state == "done":
-                self.work.decide(run, index)
-                self.known.update(zip(hashes[index : index + 1], [run.run_id], strict=False))
-            else:
+        for one in result["runs"]:
+            if one["state"] == "done":
+                self.known[one["recipe_hash"]] = one["run_id"]
+            else:  # beside others that did not fail
+                run = Run(self.store, one["run_id"])
                 failed.append(f"{run.analysis}: {run.error or run.state}")
-        return run_ids, "; ".join(failed) or None
+        return [one["run_id"] for one in result["runs"]], "; ".join(failed) or None
 
     def _go_on(self, hashes: Sequence[str]) -> bool:
         """Continue runs of this clip that stopped in the middle; whether there were any."""

@@ -87,7 +87,6 @@ class Runner:
             _Lane(LocalEngine(trust=True, threads=threads, is_apart=True)) for _ in range(workers)
         ]
         self._stopping = threading.Event()
-        self._idle = threading.Event()
         self._cancelled: set[int] = set()
         self._fatal: BaseException | None = None
         self.queue: JobQueue
@@ -197,9 +196,11 @@ class Runner:
                 if time.monotonic() - beaten >= _BEAT_S:
                     beaten = time.monotonic()
                     self._beat()
+                shown = time.monotonic()
                 if report is not None:
                     report(self._progress())
-                if self._stopping.wait(_TICK_S):
+                # Counting many thousand clips takes a while: at most a twentieth of the time.
+                if self._stopping.wait(max(_TICK_S, 20 * (time.monotonic() - shown))):
                     return
         except StoreError as error:
             self._fatal = error

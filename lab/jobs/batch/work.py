@@ -16,6 +16,7 @@ from lab.jobs.document.schema import error_context
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.recipe import make_recipe, protocol_hash, recipe_hash
+from lab.sighting import Sighting
 from lab.video.sampling import Sampling
 
 _FILES = ("weights", "embeddings")
@@ -23,10 +24,34 @@ _FILES = ("weights", "embeddings")
 
 @dataclass(frozen=True)
 class AppliedRule:
-    """A rule whose sightings are saved as clips finish, under this name."""
+    """A rule whose sightings are saved as clips finish, under this name.
+
+    is_new: the rule is saved under its name, too.
+    """
 
     rule: Rule
     name: str | None = None
+    is_new: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"rule": self.rule.to_dict(), "name": self.name, "is_new": self.is_new}
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any] | None) -> AppliedRule | None:
+        if kept is None:
+            return None
+        return cls(Rule.from_dict(kept["rule"]), kept["name"], kept["is_new"])
+
+    def find(self, run: Run) -> list[Sighting]:
+        """Its sightings in a run; of the run's own labels, where its detector declares none."""
+        is_open = not run.recipe["labels"]
+        return run.find(narrowed(self.rule, run.labels) if is_open else self.rule)
+
+    def save(self, run: Run) -> None:
+        """Keep its sightings in a finished run, in the place of earlier ones of the same rule."""
+        if self.is_new and self.name is not None:
+            run.store.save_rule(self.name, self.rule, run.run_id)
+        run.store.save_sightings(run.run_id, self.rule, self.find(run), self.name)
 
 
 @dataclass(frozen=True)
@@ -49,19 +74,13 @@ class Work:
         """What the queue keeps: a document by its place, since it may hold secrets."""
         if self.document is not None:
             return {"document": self.document_path}
-        rule = None
-        if self.rule is not None:
-            rule = {"rule": self.rule.rule.to_dict(), "name": self.rule.name}
+        rule = None if self.rule is None else self.rule.to_dict()
         return {"analyses": list(self.analyses), "rule": rule}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Work:
         """Of what is no document."""
-        rule = kept.get("rule")
-        return cls(
-            kept["analyses"],
-            None if rule is None else AppliedRule(Rule.from_dict(rule["rule"]), rule["name"]),
-        )
+        return cls(kept["analyses"], AppliedRule.from_dict(kept["rule"]))
 
 
 def work_of(
@@ -152,21 +171,6 @@ class PreparedWork:
         """Of the runs of a clip, in the order of the analyses."""
         return [recipe_hash(self._recipe(i, media_id)) for i in self._each()]
 
-    def decide(self, run: Run, index: int) -> None:
-        """Save the sightings of the run of an analysis, if a rule is to be applied."""
-        applied = self.rules[index]
-        if applied is None:
-            return
-        rule = self.fitting(applied.rule, run)
-        if applied.name is not None and self.work.document is not None:
-            run.store.save_rule(applied.name, applied.rule, run.run_id)
-        run.store.save_sightings(run.run_id, applied.rule, run.find(rule), applied.name)
-
-    @staticmethod
-    def fitting(rule: Rule, run: Run) -> Rule:
-        """The rule, limited to the labels of a run whose detector declares none."""
-        return rule if run.recipe["labels"] else narrowed(rule, run.labels)
-
     def rule_of(self, index: int) -> AppliedRule:
         """The rule of an analysis of a document, whether its sightings are saved or not."""
         assert self.work.document is not None
@@ -200,7 +204,7 @@ class PreparedWork:
             return [None] * len(found)
         name, several = sink.get("name"), len({rule.rule_hash for rule in found}) > 1
         return [
-            AppliedRule(rule, f"{name}: {one.name}" if name and several else name)
+            AppliedRule(rule, f"{name}: {one.name}" if name and several else name, is_new=True)
             for rule, one in zip(found, document.analyses, strict=True)
         ]
 

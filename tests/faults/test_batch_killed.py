@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 
 import psutil
 import pytest
@@ -76,6 +76,24 @@ def assert_done_once(store, clips, clean):
         assert_same_log(log, Run(Store(clean), row["run_id"]).log)
 
 
+def few(samples, folder, count):
+    """So many clips, always the same ones."""
+    return [copy_with(samples / "nothing.mp4", folder / f"{i}.mp4", i) for i in range(count)]
+
+
+@pytest.fixture(scope="module")
+def clean(samples, tmp_path_factory):
+    """clean(count) gives the store of one clean pass over `few` clips."""
+    folder = tmp_path_factory.mktemp("clean")
+
+    def made(count):
+        few(samples, folder / f"clips{count}", count)
+        assert end(begin(folder / f"clips{count}", folder / f"store{count}"))[0] == 0
+        return folder / f"store{count}"
+
+    return cache(made)
+
+
 @pytest.mark.parametrize(
     ("good", "workers"), [(14, 1), pytest.param(54, 2, marks=pytest.mark.long)]
 )
@@ -106,12 +124,8 @@ def test_a_folder_killed_twice_gives_what_one_clean_pass_gives(samples, tmp_path
     assert not list((store / "batches").iterdir())
 
 
-def test_two_at_once_share_the_clips_and_either_may_be_killed(samples, tmp_path):
-    clips = [
-        copy_with(samples / "nothing.mp4", tmp_path / "clips" / f"{i}.mp4", i) for i in range(8)
-    ]
-    code, _, _ = end(begin(tmp_path / "clips", tmp_path / "clean"))
-    assert code == 0
+def test_two_at_once_share_the_clips_and_either_may_be_killed(samples, tmp_path, clean):
+    clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"
     one, two = (begin(tmp_path / "clips", store) for _ in range(2))
     wait_until(lambda: count(store, "running") == 2, one)
@@ -119,14 +133,11 @@ def test_two_at_once_share_the_clips_and_either_may_be_killed(samples, tmp_path)
     code, told, _ = end(two)
     assert code == 0
     assert sum(told["counts"].values()) == len(clips)
-    assert_done_once(store, clips, tmp_path / "clean")
+    assert_done_once(store, clips, clean(5))
 
 
-def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path):
-    clips = [
-        copy_with(samples / "nothing.mp4", tmp_path / "clips" / f"{i}.mp4", i) for i in range(3)
-    ]
-    code, _, _ = end(begin(tmp_path / "clips", tmp_path / "clean"))
+def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path, clean):
+    clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"
     process = begin(tmp_path / "clips", store)
     wait_until(lambda: count(store, "done") and list(store.glob("logs/*/manifest.json")))
@@ -134,15 +145,12 @@ def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path
         worker.kill()
     code, told, _ = end(process)
     assert code == 0
-    assert told["counts"] == {"done": 3}
-    assert_done_once(store, clips, tmp_path / "clean")
+    assert told["counts"] == {"done": 5}
+    assert_done_once(store, clips, clean(5))
 
 
-def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path):
-    clips = [
-        copy_with(samples / "nothing.mp4", tmp_path / "clips" / f"{i}.mp4", i) for i in range(6)
-    ]
-    end(begin(tmp_path / "clips", tmp_path / "clean"))
+def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path, clean):
+    clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"
     process = begin(tmp_path / "clips", store)
     wait_until(lambda: count(store, "done") and count(store, "running"), process)
@@ -155,4 +163,4 @@ def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{told['counts']['waiting']} done" in done.stdout
-    assert_done_once(store, clips, tmp_path / "clean")
+    assert_done_once(store, clips, clean(5))

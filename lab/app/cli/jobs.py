@@ -49,13 +49,14 @@ def _change(queue: JobQueue, args: argparse.Namespace) -> None:
         if args.to is None or args.all or not args.jobs:
             raise SettingError("priority needs the ids of jobs, and --to N")
         queue.set_priority(args.jobs, args.to)
-        print(f"priority {args.to} for {len(args.jobs)} jobs")
+        print(f"priority {args.to} for {', '.join(map(str, args.jobs))}")
         return
     if not args.all and not args.jobs:
         raise SettingError(f"name the jobs to {args.what} by their ids, or give --all")
     count = queue.cancel(ids) if args.what == "cancel" else queue.retry(ids)
     more = "; start them with: lab batch --resume" if args.what == "retry" and count else ""
-    done = "cancelled" if args.what == "cancel" else "wait again"
+    again = "waits again" if count == 1 else "wait again"
+    done = "cancelled" if args.what == "cancel" else again
     print(f"{count} job{'' if count == 1 else 's'} {done}{more}")
 
 

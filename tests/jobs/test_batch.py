@@ -50,7 +50,7 @@ def test_a_frame_of_runs_and_what_is_there_is_not_computed_again(folder, samples
     assert rows.run_id.nunique() == 3
     store = Store(tmp_path / "s")
     assert len(store.runs()) == 3
-    assert {row["registrar"] for row in store.all_media()} == {"user"}
+    assert {row["registered_by"] for row in store.all_media()} == {"user"}
     assert seen[-1].total == 4
     saved = lab.open_store(tmp_path / "s").sightings()
     assert set(saved.run_id) == set(rows.run_id)
@@ -78,7 +78,7 @@ def test_one_bad_clip_stops_no_others_and_the_exit_code_tells(folder, tmp_path, 
     places = [folder, folder / "none.mp4", "nothing/*.mp4", "--store", tmp_path / "s"]
     code, found, err = told(capsys, *places)
     assert (code, found["counts"]) == (1, {"done": 3, "failed": 4})
-    for words in ("is a text file", "not UTF-8", "no file at", "no file matches this pattern"):
+    for words in ("is a text file", "not UTF-8", "no such file", "no file matches this pattern"):
         assert words in err
     assert len(err.strip().splitlines()) == 4
     assert main(["jobs", "list", "--state", "failed", "--store", str(tmp_path / "s")]) == 0

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from lab.app.cli.analyze import add_analysis_options, detector_settings_of
 from lab.app.cli.job import check_set_by_document
+from lab.app.cli.rule_options import named_rule
 from lab.errors import SettingError, printable
+from lab.jobs.batch.clips import find_batch
 
 if TYPE_CHECKING:
     from lab.jobs.batch.result import BatchResult
@@ -36,7 +38,6 @@ def _batch(args: argparse.Namespace) -> int:
 
 def _result(args: argparse.Namespace) -> BatchResult:
     from lab.jobs.batch.batch import resume_batches, run_batch, run_document
-    from lab.jobs.batch.clips import find_batch
     from lab.jobs.batch.work import AppliedRule, work_of
     from lab.jobs.document.read import read_job
     from lab.store.store import Store
@@ -65,8 +66,6 @@ def _result(args: argparse.Namespace) -> BatchResult:
     store = Store(args.store)
     rule = None
     if args.apply is not None:
-        from lab.app.cli.rule_options import named_rule
-
         saved = {row["name"] for row in store.rules()}
         rule = AppliedRule(
             named_rule(args.apply, store), args.apply if args.apply in saved else None

@@ -6,12 +6,9 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from lab.errors import SettingError, printable
-
-if TYPE_CHECKING:
-    from lab.jobs.job_queue import JobQueue, QueuedJob
+from lab.jobs.job_queue import FILE_NAME, JobQueue, QueuedJob
 
 Command = Callable[..., argparse.ArgumentParser]
 _MOST_ROWS = 50
@@ -19,7 +16,6 @@ _WHAT = ("list", "pause", "go-on", "cancel", "retry", "priority")
 
 
 def _jobs(args: argparse.Namespace) -> int:
-    from lab.jobs.job_queue import FILE_NAME, JobQueue
     from lab.store.store import Store
 
     folder = Store(args.store).folder

@@ -50,6 +50,7 @@ _PUBLIC = {
     "analyze": "lab.runs.analyze",
     "analyze_all": "lab.runs.analyze",
     "apply": "lab.runs.apply",
+    "batch": "lab.jobs.batch.batch",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.rule_grid:RuleGrid",
     "agreement": "lab.evaluation.agreement",
@@ -85,6 +86,7 @@ if TYPE_CHECKING:
     from lab.evaluation.phrasing import compare_phrases
     from lab.evaluation.truth import Truth
     from lab.frame import Frame
+    from lab.jobs.batch.batch import batch
     from lab.jobs.document.export import document_of
     from lab.jobs.document.read import job_of, read_job
     from lab.jobs.document.run import run_job

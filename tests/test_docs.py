@@ -81,6 +81,7 @@ def test_public_names_resolve_and_say_what_they_are():
         "guide/models.md",
         "guide/prompts.md",
         "guide/jobs.md",
+        "guide/batch.md",
         "guide/senses.md",
         "guide/logos.md",
         "guide/remote.md",

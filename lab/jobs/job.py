@@ -16,8 +16,9 @@ class Job:
     """A job of a worker.
 
     done, total: steps; total is None if unknown. begun_at: steps that were done before it began.
-    error: why it failed, or that its worker had to be ended when it was cancelled. result: what
-    the worker returned. started, ended: seconds of the monotonic clock.
+    error: why it failed, or that its worker had to be ended when it was cancelled. error_type: the
+    name of the error's class. result: what the worker returned. started, ended: seconds of the
+    monotonic clock.
 
     It is queued, then perhaps running, then ended, which is final. `begin` and `end` may be
     called from any thread.
@@ -33,6 +34,7 @@ class Job:
     total: int | None = None
     run_id: str | None = None
     error: str | None = None
+    error_type: str | None = None
     result: dict[str, Any] | None = None
     started: float | None = None
     ended: float | None = None

@@ -13,6 +13,8 @@ import sys
 import sysconfig
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.process import Message, WorkerProcess
 
-_PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prompts"), "analysis") | {
+_PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prepare", "prompts"), "analysis") | {
     "sweep": "tuning",
     "weights": "downloads",
 }
@@ -40,14 +42,24 @@ class LocalEngine(Engine):
     trust: whether jobs may name any detector; without it, only what a page may ask for (see
     `lab.detectors.trust.check_allowed`). stop_s: how long a cancelled job may go on until its
     worker is ended. silence_s: how long a worker may give no sign of life, and use no processor
-    time, until it is ended; it gives one every second, whatever it does.
+    time, until it is ended; it gives one every second, whatever it does. threads: how many a model
+    may use in each process; by default as many as there are cores. is_apart: Ctrl+C in a terminal
+    does not reach the workers.
     """
 
     def __init__(
-        self, *, trust: bool = False, stop_s: float = STOP_S, silence_s: float = SILENCE_S
+        self,
+        *,
+        trust: bool = False,
+        stop_s: float = STOP_S,
+        silence_s: float = SILENCE_S,
+        threads: int | None = None,
+        is_apart: bool = False,
     ) -> None:
-        self._command = [sys.executable, "-m", "lab", "worker", *(["--trust"] if trust else [])]
+        command = [sys.executable, "-m", "lab", "worker", *(["--trust"] if trust else [])]
         self._limits = (stop_s, silence_s)
+        self._start = partial(WorkerProcess, command, is_apart=is_apart)
+        self._threads = threads
         self._jobs: dict[str, Job] = {}
         self._guard = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
@@ -64,7 +76,7 @@ class LocalEngine(Engine):
                     del self._jobs[old]
             name = _process_name(kind)
             if name not in self._lanes:
-                self._lanes[name] = _Lane(name, self._command, *self._limits)
+                self._lanes[name] = _Lane(name, self._start_worker, *self._limits)
             self._lanes[name].put(job)
         return job
 
@@ -80,6 +92,13 @@ class LocalEngine(Engine):
         job = self.job(job_id)
         if job is not None and not job.drop() and job.is_active:
             self._lanes[_process_name(job.kind)].cancel(job)
+
+    def _start_worker(self) -> WorkerProcess:
+        """In the current folder, so that paths mean the same to it."""
+        environment = _environment()
+        if self._threads is not None:
+            environment.setdefault("OMP_NUM_THREADS", str(self._threads))
+        return self._start(environment)
 
     def close(self) -> None:
         with self._guard:
@@ -97,8 +116,10 @@ def _process_name(kind: str) -> str:
 class _Lane:
     """A worker process, one after another, and the jobs that wait for it."""
 
-    def __init__(self, name: str, command: list[str], stop_s: float, silence_s: float) -> None:
-        self._command, self._stop_s, self._silence_s = command, stop_s, silence_s
+    def __init__(
+        self, name: str, start: Callable[[], WorkerProcess], stop_s: float, silence_s: float
+    ) -> None:
+        self._start, self._stop_s, self._silence_s = start, stop_s, silence_s
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._worker: WorkerProcess | None = None
         self._cancelled: dict[str, float] = {}  # when, on the monotonic clock
@@ -187,6 +208,7 @@ class _Lane:
         elif message["kind"] == "cancelled":
             job.end("cancelled")
         else:
+            job.error_type = message.get("error_type")
             job.end("failed", message["error"])
         return True
 
@@ -199,9 +221,8 @@ class _Lane:
         return f"the worker {how}{_what_is_left(job)}"
 
     def _running_worker(self) -> WorkerProcess:
-        """The worker, started in the current folder, so that paths mean the same to it."""
         if self._worker is None or self._worker.has_ended:
-            self._worker = WorkerProcess(self._command, _environment())
+            self._worker = self._start()
         return self._worker
 
 

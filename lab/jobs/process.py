@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -22,16 +23,19 @@ class WorkerProcess:
     A worker that is stopped reads nothing, so that a pipe to it may be full: a thread writes and
     another one reads, and whoever sends never waits.
 
-    Raises OSError if it cannot be started.
+    is_apart: Ctrl+C in a terminal does not reach it. Raises OSError if it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], *, is_apart: bool = False
+    ) -> None:
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             env=dict(environment),
+            process_group=0 if is_apart and os.name == "posix" else None,
         )
         self._outgoing: queue.Queue[Message | None] = queue.Queue()
         self._incoming: queue.Queue[Message | None] = queue.Queue()

@@ -41,6 +41,7 @@ _KINDS = (
     "resume",
     "prompts",
     "describe",
+    "prepare",
     "weights",
     "models",
     "probe",
@@ -71,7 +72,11 @@ class _Worker:
         self.cancelled: set[str] = set()
 
     def analyze(self, job: Job, emit: Emit) -> Job:
-        """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings."""
+        """Several analyses over one decode; each is `lab.runs.analyze.Analysis` with settings.
+
+        rules: those whose sightings are saved, one an analysis or None; see `AppliedRule`.
+        """
+        from lab.jobs.batch.work import AppliedRule
         from lab.runs.analyze import Analysis, analyze_all
         from lab.store.store import Store
 
@@ -88,12 +93,16 @@ class _Worker:
                 Analysis(detector=detector, **one)
                 for detector, one in zip(made, wanted, strict=True)
             ],
-            store=Store(job["store"], registrar="browser"),
+            store=Store(job["store"], registrar="user" if self._trust else "browser"),
             progress=_throttled(emit),
             reuse=bool(job.get("reuse")),
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         was_there = all(run.row["created_utc"] < begun for run in runs)
+        for run, kept in zip(runs, job.get("rules") or [None] * len(runs), strict=True):
+            rule = AppliedRule.from_dict(kept)
+            if rule is not None and run.state == "done":
+                rule.save(run)
         return {
             **runs[0].summary(),
             "runs": [run.summary() for run in runs],
@@ -154,7 +163,7 @@ class _Worker:
         from lab.store.store import Store
 
         store = Store(job["store"])
-        settings = resume_settings(store, job["run_id"])
+        settings = job.get("detector") or resume_settings(store, job["run_id"])
         run = resume(
             store,
             job["run_id"],
@@ -168,6 +177,29 @@ class _Worker:
         self._check_allowed([job["detector"]])
         (detector,) = self._warm.get([job["detector"]], job["store"])
         return {"labels": list(detector.labels), "recipe": detector.recipe()}
+
+    def prepare(self, job: Job, emit: Emit) -> Job:
+        """Load the detectors of analyses that follow, and say what they are.
+
+        secrets: values of variables, which no recipe may hold.
+        """
+        from lab.jobs.document.checks import check_secrets
+
+        settings = [one["detector"] for one in job["analyses"]]
+        self._check_allowed(settings)
+        made = self._warm.get(settings, job["store"], [one["name"] for one in job["analyses"]])
+        for one, detector in zip(job["analyses"], made, strict=True):
+            check_secrets(detector, job.get("secrets") or {}, one["name"])
+        return {
+            "detectors": [
+                {
+                    "labels": list(detector.labels),
+                    "recipe": detector.recipe(),
+                    "default_threshold": detector.default_threshold,
+                }
+                for detector in made
+            ]
+        }
 
     def probe(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store
@@ -383,9 +415,9 @@ def _do(worker: _Worker, job: Job, answers: _Answers) -> None:
     except _Cancelled:
         answers.send(job, "cancelled")
     except LabError as error:
-        answers.send(job, "failed", error=str(error))
+        answers.send(job, "failed", error=str(error), error_type=type(error).__name__)
     except Exception as error:
         # The worker survives a fault in one job; its message is shown.
         name = Path(str(job.get("path", ""))).name
         words = f"{job['kind']} {name}: {type(error).__name__}: {error}"[:400]
-        answers.send(job, "failed", error=words)
+        answers.send(job, "failed", error=words, error_type=type(error).__name__)

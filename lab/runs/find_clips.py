@@ -27,31 +27,39 @@ def find_clips(paths: Iterable[str | Path]) -> FoundClips:
     """
     clips: list[Path] = []
     refused: list[str] = []
+    for path, reason in find_each(paths):
+        if reason is None:
+            clips.append(path)
+        else:
+            refused.append(f"{printable(path)} {reason}")
+    return FoundClips(clips, refused)
+
+
+def find_each(paths: Iterable[str | Path]) -> Iterator[tuple[Path, str | None]]:
+    """The same one by one: a path, and why it is no clip, None if it is one."""
     for name in paths:
         if not str(name).strip():
             raise SettingError("an empty path was given; name a file or a folder")
         path = Path(name)
-        is_folder = path.is_dir()
-        found = sorted(_inside(path, refused)) if is_folder else [path]
-        if is_folder and not found and not refused:
+        if not path.is_dir():
+            yield path, _why_not(path)
+            continue
+        refused: list[tuple[Path, str | None]] = []
+        found = sorted(_inside(path, refused))
+        if not found and not refused:
             raise SourceError(
                 f"no video in the folder {printable(path)}; looked for "
                 f"{', '.join(sorted(VIDEO_SUFFIXES))}"
             )
-        for one in found:
-            reason = _why_not(one)
-            if reason is None:
-                clips.append(one)
-            else:
-                refused.append(f"{printable(one)} {reason}")
-    return FoundClips(clips, refused)
+        yield from refused
+        yield from ((one, _why_not(one)) for one in found)
 
 
-def _inside(folder: Path, refused: list[str]) -> Iterator[Path]:
+def _inside(folder: Path, refused: list[tuple[Path, str | None]]) -> Iterator[Path]:
     """Everything in a folder and below that is named like a video."""
 
     def cannot_list(error: OSError) -> None:
-        refused.append(f"{printable(error.filename)} cannot be listed: {error.strerror}")
+        refused.append((Path(error.filename), f"cannot be listed: {error.strerror}"))
 
     for place, folders, files in os.walk(folder, onerror=cannot_list):
         for name in (*folders, *files):

@@ -80,3 +80,21 @@ def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, unbroken,
     effort, sightings = unbroken
     assert row["effort"] == effort
     assert run_lab("sightings", row["run_id"], *RULE, "--store", store).stdout == sightings
+
+
+@pytest.mark.parametrize("left_kib", [0, 600])
+def test_a_batch_on_a_full_disk_stops_and_can_be_gone_on_with(disk, samples, left_kib):
+    store = disk / "store"
+    assert run_lab("analyze", samples / "nothing.mp4", *WORDS, "--store", store).returncode == 0
+    ballast = fill(disk, left_kib)
+    clips = [samples / CLIP, samples / "nothing.mp4", samples / "cat_then_person.mp4"]
+    full = run_lab("batch", *clips, *WORDS, "--store", store)
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert "make room" in full.stderr
+    ballast.unlink()
+    done = run_lab("batch", *clips, *WORDS, "--store", store)
+    assert done.returncode == 0, done.stderr
+    kept = Store(store)
+    assert [row["state"] for row in kept.runs()] == ["done"] * 3
+    kept.catalog.give_up()  # so that the disk can be taken away

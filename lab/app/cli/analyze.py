@@ -48,21 +48,7 @@ def run_analyze(args: argparse.Namespace) -> int:
     clips: list[str | Path] = [*files, *addresses]
     if not clips:
         return _print_runs(args, [], refused)
-    settings = {
-        name: value
-        for name, value in {
-            "weights": args.weights,
-            "runtime": args.runtime,
-            "image_size": args.image_size,
-            "score_floor": args.score_floor,
-            "labels": split(args.labels),
-        }.items()
-        if value is not None
-    } | dict(map(_setting, args.settings))
-    if args.prompt_mode is not None:
-        settings["prompt_mode"] = args.prompt_mode
-    if args.embeddings is not None:
-        settings["embeddings"] = args.embeddings
+    settings = detector_settings_of(args)
     detector = make_detector(args.detector, store=store, **settings)
     one = Analysis(detector=detector, interval_s=args.every, gate=args.gate)
     with closing(analyze_each(clips, one, store=store, progress=bar, reuse=args.reuse)) as each:
@@ -108,6 +94,62 @@ def _each(
             _print_runs(args, done, failed)
         raise
     return _print_runs(args, done, failed)
+
+
+def detector_settings_of(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings of a detector that the options name. Raises SettingError."""
+    settings = {
+        name: value
+        for name, value in {
+            "weights": args.weights,
+            "runtime": args.runtime,
+            "image_size": args.image_size,
+            "score_floor": args.score_floor,
+            "labels": split(args.labels),
+        }.items()
+        if value is not None
+    } | dict(map(_setting, args.settings))
+    if args.prompt_mode is not None:
+        settings["prompt_mode"] = args.prompt_mode
+    if args.embeddings is not None:
+        settings["embeddings"] = args.embeddings
+    return settings
+
+
+def add_analysis_options(a: argparse.ArgumentParser) -> None:
+    """Add what `analyze` and `batch` have in common."""
+    a.add_argument("--detector", default="yolo")
+    a.add_argument("--weights", metavar="PATH|NAME")
+    a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
+    a.add_argument(
+        "--labels",
+        help="separated by commas; the prompts of yolo-world and yoloe (default: all labels)",
+    )
+    a.add_argument(
+        "--prompt-mode",
+        choices=["independent", "joint"],
+        help="default: independent for up to 8 prompts",
+    )
+    a.add_argument("--embeddings", metavar="FILE.npz", help="text embeddings: `names` and `emb`")
+    a.add_argument("--gate", choices=["motion"], help="skip frames on which nothing moves")
+    a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
+    a.add_argument("--image-size", type=int, metavar="PX")
+    a.add_argument("--score-floor", type=float)
+    a.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="another setting of the detector; may be repeated",
+    )
+    a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
+    a.add_argument(
+        "--trust",
+        action="store_true",
+        help="with --job: let the document run code that is not the lab's, send pictures to an "
+        "address, and write outside of its folder",
+    )
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -25,14 +25,7 @@ def analyze_job(args: argparse.Namespace) -> int:
     from lab.jobs.document.read import read_job
     from lab.jobs.document.run import run_job
 
-    for name, default in _SET_BY_DOCUMENT.items():
-        if getattr(args, name) != default:
-            option = (
-                "a path"
-                if name == "paths"
-                else "--" + name.replace("_", "-").replace("settings", "set")
-            )
-            raise SettingError(f"{option} cannot be combined with --job; set it in the document")
+    check_set_by_document(args)
     found = run_job(
         read_job(args.job, expand=True),
         args.store,
@@ -57,6 +50,18 @@ def analyze_job(args: argparse.Namespace) -> int:
     for text in found.failures:
         print(f"lab: {' '.join(text.split())}", file=sys.stderr)
     return 1 if found.failures else 0
+
+
+def check_set_by_document(args: argparse.Namespace) -> None:
+    """Raises SettingError for an option that a document sets itself."""
+    for name, default in _SET_BY_DOCUMENT.items():
+        if getattr(args, name) != default:
+            option = (
+                "a path"
+                if name == "paths"
+                else "--" + name.replace("_", "-").replace("settings", "set")
+            )
+            raise SettingError(f"{option} cannot be combined with --job; set it in the document")
 
 
 def _job(args: argparse.Namespace) -> int:

@@ -18,8 +18,10 @@ import lab
 from lab.app.cli import (
     advise,
     apply,
+    batch,
     experiments,
     job,
+    jobs,
     measure,
     media,
     models,
@@ -27,7 +29,7 @@ from lab.app.cli import (
     prompts,
     records,
 )
-from lab.app.cli.analyze import run_analyze
+from lab.app.cli.analyze import add_analysis_options, run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import run_export, run_sightings
 from lab.errors import DamagedLogWarning, LabError, SettingError
@@ -97,42 +99,11 @@ def build_parser() -> argparse.ArgumentParser:
     a.add_argument(
         "paths", nargs="*", metavar="PATH", help="files and folders; run ids with --resume"
     )
-    a.add_argument("--detector", default="yolo")
-    a.add_argument("--weights", metavar="PATH|NAME")
-    a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
-    a.add_argument(
-        "--labels",
-        help="separated by commas; the prompts of yolo-world and yoloe (default: all labels)",
-    )
-    a.add_argument(
-        "--prompt-mode",
-        choices=["independent", "joint"],
-        help="default: independent for up to 8 prompts",
-    )
-    a.add_argument("--embeddings", metavar="FILE.npz", help="text embeddings: `names` and `emb`")
-    a.add_argument("--gate", choices=["motion"], help="skip frames on which nothing moves")
-    a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
-    a.add_argument("--image-size", type=int, metavar="PX")
-    a.add_argument("--score-floor", type=float)
-    a.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        dest="settings",
-        metavar="NAME=VALUE",
-        help="another setting of the detector; may be repeated",
-    )
+    add_analysis_options(a)
     a.add_argument(
         "--reuse",
         action="store_true",
         help="return a finished run of the same recipe, if there is one",
-    )
-    a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
-    a.add_argument(
-        "--trust",
-        action="store_true",
-        help="with --job: let the document run code that is not the lab's, send pictures to an "
-        "address, and write outside of its folder",
     )
     a.add_argument("--resume", action="store_true", help="continue these runs")
     s = command("sightings", run_sightings, "The sightings that a rule finds in a run.",
@@ -153,7 +124,19 @@ def build_parser() -> argparse.ArgumentParser:
                    help="sightings: those of the rules that were applied to all clips of a "
                    "protocol, and all where none was; or those of all rules that were saved; "
                    "default: current")  # fmt: skip
-    groups = (apply, measure, advise, records, media, experiments, prompts, phrases, job)
+    groups = (
+        batch,
+        jobs,
+        apply,
+        measure,
+        advise,
+        records,
+        media,
+        experiments,
+        prompts,
+        phrases,
+        job,
+    )
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",

@@ -7,10 +7,8 @@ import dataclasses
 import shlex
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from lab.errors import SettingError, closest
 from lab.rules.parameters import Kind, RuleParameter
 from lab.rules.rule import Rule, rule_parameters
 
@@ -96,21 +94,10 @@ def _read(words: list[str], start: Rule) -> Rule:
 
 
 def named_rule(name: str, store: Any) -> Rule:
-    """A saved rule of the store, or one in a file (JSON by its ending, else YAML).
+    """See `lab.jobs.document.rules.named_rule`."""
+    from lab.jobs.document import rules
 
-    Raises SettingError if there is neither, or the file is not a rule.
-    """
-    if Path(name).is_file():
-        from lab.jobs.document.schema import error_context
-        from lab.jobs.document.text import plain_values, read_text
-
-        with error_context(name):
-            return Rule.from_dict(plain_values(*read_text(name)))
-    saved = {row["name"]: row["rule"] for row in store.rules()}
-    if name not in saved:
-        raise SettingError(f"no saved rule or file {name!r}; {closest(name, list(saved))}")
-    found: Rule = saved[name]
-    return found
+    return rules.named_rule(name, store)
 
 
 def note_unfinished(run: Any) -> None:

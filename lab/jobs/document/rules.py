@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from lab.errors import SettingError, closest
 from lab.jobs.document.schema import error_context
+from lab.jobs.document.text import plain_values, read_text
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce, LabelRule, Rule
 
@@ -63,3 +66,18 @@ def _short(rule: LabelRule) -> dict[str, Any]:
     usual_boxes = BoxFilter().to_dict()
     boxes = {k: v for k, v in rule.box_filter.to_dict().items() if v != usual_boxes[k]}
     return {"debounce": kept, "box_filter": boxes}
+
+
+def named_rule(name: str, store: Any) -> Rule:
+    """A saved rule of the store, or one in a file (JSON by its ending, else YAML).
+
+    Raises SettingError if there is neither, or the file is not a rule.
+    """
+    if Path(name).is_file():
+        with error_context(name):
+            return Rule.from_dict(plain_values(*read_text(name)))
+    saved = {row["name"]: row["rule"] for row in store.rules()}
+    if name not in saved:
+        raise SettingError(f"no saved rule or file {name!r}; {closest(name, list(saved))}")
+    found: Rule = saved[name]
+    return found

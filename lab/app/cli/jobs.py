@@ -1,0 +1,100 @@
+"""`jobs`: what waits, runs and failed in the batches of a store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+
+from lab.errors import SettingError, printable
+from lab.jobs.job_queue import FILE_NAME, JobQueue, QueuedJob
+
+Command = Callable[..., argparse.ArgumentParser]
+_MOST_ROWS = 50
+_WHAT = ("list", "pause", "go-on", "cancel", "retry", "priority")
+
+
+def _jobs(args: argparse.Namespace) -> int:
+    from lab.store.store import Store
+
+    folder = Store(args.store).folder
+    if not (folder / FILE_NAME).exists() and args.what != "pause":
+        print(json.dumps({"counts": {}, "jobs": []}) if args.json else "the queue is empty")
+        return 0
+    with JobQueue(folder) as queue:
+        queue.free_the_dead()
+        if queue.note is not None:
+            print(f"lab: note: {queue.note}", file=sys.stderr)
+        if args.what == "list":
+            _list(queue, args)
+        else:
+            _change(queue, args)
+    return 0
+
+
+def _change(queue: JobQueue, args: argparse.Namespace) -> None:
+    ids = None if args.all else args.jobs
+    if args.what in ("pause", "go-on"):
+        if args.jobs or args.all:
+            raise SettingError(f"{args.what} is for the whole queue; name no jobs")
+        queue.pause() if args.what == "pause" else queue.go_on()
+        print("paused; go on with: lab jobs go-on" if args.what == "pause" else "goes on")
+        return
+    if args.what == "priority":
+        if args.to is None or args.all or not args.jobs:
+            raise SettingError("priority needs the ids of jobs, and --to N")
+        queue.set_priority(args.jobs, args.to)
+        print(f"priority {args.to} for {', '.join(map(str, args.jobs))}")
+        return
+    if not args.all and not args.jobs:
+        raise SettingError(f"name the jobs to {args.what} by their ids, or give --all")
+    count = queue.cancel(ids) if args.what == "cancel" else queue.retry(ids)
+    more = "; start them with: lab batch --resume" if args.what == "retry" and count else ""
+    again = "waits again" if count == 1 else "wait again"
+    done = "cancelled" if args.what == "cancel" else again
+    print(f"{count} job{'' if count == 1 else 's'} {done}{more}")
+
+
+def _list(queue: JobQueue, args: argparse.Namespace) -> None:
+    where = f"state = '{args.state}'" if args.state else "1"
+    found = queue.jobs(where, limit=-1 if args.all or args.json else _MOST_ROWS)
+    counts = {state: n for state, n in queue.counts().items() if n}
+    if args.json:
+        rows = [_row(job) for job in found]
+        print(json.dumps({"counts": counts, "paused": queue.is_paused, "jobs": rows}, indent=1))
+        return
+    for job in found:
+        share = f" {100 * (job.done or 0) // job.total}%" if job.total else ""
+        reason = "" if job.state == "done" or not job.reason else f": {job.reason}"
+        print(f"{job.job_id:>6}  {job.state + share:<12} {printable(job.path)}{printable(reason)}")
+    total = sum(counts.values())
+    if len(found) == _MOST_ROWS < total:
+        print("and more; all with --all or --json")
+    print(", ".join(f"{n} {state}" for state, n in counts.items()) or "the queue is empty")
+    if queue.is_paused:
+        print("paused; go on with: lab jobs go-on")
+
+
+def _row(job: QueuedJob) -> dict[str, object]:
+    names = ("job_id", "path", "state", "priority", "tries", "reason", "seconds", "done", "total")
+    return {name: getattr(job, name) for name in names} | {"run_ids": list(job.run_ids)}
+
+
+def add(command: Command) -> list[argparse.ArgumentParser]:
+    q = command("jobs", _jobs, "The queue of batches: list, pause, go on, cancel, retry, order.",
+                "lab jobs list --state failed")  # fmt: skip
+    q.add_argument("what", nargs="?", choices=_WHAT, default="list")
+    q.add_argument("jobs", nargs="*", type=int, metavar="JOB", help="ids, as `list` shows them")
+    q.add_argument(
+        "--all",
+        action="store_true",
+        help="list all; cancel all that have not ended; retry all that failed",
+    )
+    q.add_argument(
+        "--state",
+        choices=["waiting", "running", "done", "failed", "cancelled"],
+        help="list: only these",
+    )
+    q.add_argument("--to", type=int, metavar="N", help="priority: the new one")
+    return [q]

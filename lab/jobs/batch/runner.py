@@ -1,0 +1,238 @@
+"""Workers side by side, which take clips from the queue until every clip of the batch has ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from lab import errors
+from lab.errors import LabError, SettingError, StoreError
+from lab.jobs.batch.clip_job import ClipJob, Known
+from lab.jobs.batch.work import PreparedWork, Work
+from lab.jobs.job import Job
+from lab.jobs.job_queue import JobQueue, QueuedJob, State
+from lab.jobs.local import LocalEngine
+from lab.store.store import Store
+
+_TICK_S = 0.2
+_BEAT_S = 1.0
+_POLL_S = 0.2
+_MOST_WORKERS = 64
+
+
+@dataclass(frozen=True)
+class BatchProgress:
+    """How far a batch is. counts: clips by state. running: path, samples done and in all, a clip.
+    rate_hz: samples a second of all workers. is_paused: nothing new begins until `lab jobs go-on`.
+    """
+
+    counts: Mapping[State, int]
+    running: list[tuple[str, int, int | None]]
+    rate_hz: float
+    is_paused: bool
+
+    @property
+    def ended(self) -> int:
+        return sum(self.counts[state] for state in ("done", "failed", "cancelled"))
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts.values())
+
+
+Report = Callable[[BatchProgress], None]
+
+
+def usual_workers() -> int:
+    """As many as pay: a worker decodes in one thread and infers in others."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, (cores or 1) // 2)
+
+
+def checked_workers(workers: int | None) -> int:
+    """Raises SettingError."""
+    if workers is None:
+        return usual_workers()
+    if isinstance(workers, bool) or not 1 <= workers <= _MOST_WORKERS:
+        raise SettingError(f"workers must be 1 to {_MOST_WORKERS}, got {workers!r}")
+    return workers
+
+
+@dataclass
+class _Lane:
+    """One worker process with the thread that feeds it."""
+
+    engine: LocalEngine
+    queued: QueuedJob | None = None
+    job: Job | None = None
+
+
+class Runner:
+    """Does the jobs of a queue's scope; a context manager that ends its workers.
+
+    work: what to do. workers: how many processes; the first loads the detectors at once.
+    Raises SettingError, DetectorError or StoreError if the detectors or the rule cannot be used.
+    """
+
+    def __init__(self, store: Store, work: Work, workers: int) -> None:
+        self._store = store
+        cores = os.cpu_count() or 1
+        threads = max(1, cores // workers) if workers > 1 else None
+        self._lanes = [
+            _Lane(LocalEngine(trust=True, threads=threads, is_apart=True)) for _ in range(workers)
+        ]
+        self._stopping = threading.Event()
+        self._cancelled: set[int] = set()
+        self._fatal: BaseException | None = None
+        self.queue: JobQueue
+        self._known: Known
+        try:
+            self.work = PreparedWork(work, self._prepare(work))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        for lane in self._lanes:
+            lane.engine.close()
+
+    def run(self, queue: JobQueue, report: Report | None = None) -> str | None:
+        """Until every clip of the scope has ended; why it stopped before, None if it did not.
+
+        Raises KeyboardInterrupt, after what ran was stopped and waits again.
+        """
+        self.queue = queue
+        self._known = Known(self._store, self.work.protocols)
+        queue.free_the_dead()
+        queue.redo_unless(set(self._known.values()))
+        left = queue.counts("job_id IN scope")
+        needed = max(1, min(len(self._lanes), left["waiting"] + left["running"]))
+        threads = [
+            threading.Thread(target=self._serve, args=[lane], name=f"batch-{i}", daemon=True)
+            for i, lane in enumerate(self._lanes[:needed])
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            self._watch(threads, report)
+        finally:
+            self._stopping.set()
+            self._stop_all(threads)
+        if self._fatal is not None and not isinstance(self._fatal, LabError):
+            raise self._fatal
+        return None if self._fatal is None else str(self._fatal)
+
+    def _prepare(self, work: Work) -> list[dict[str, Any]]:
+        job = self._lanes[0].engine.submit(
+            "prepare",
+            "detectors",
+            analyses=list(work.analyses),
+            store=str(self._store.folder),
+            secrets=work.secrets,
+        )
+        job.finished.wait()
+        if job.result is None:
+            kind = getattr(errors, job.error_type or "", LabError)
+            raise kind(job.error or "the worker did not begin")
+        return list(job.result["detectors"])
+
+    # In the threads of the lanes
+
+    def _serve(self, lane: _Lane) -> None:
+        try:
+            while not self._stopping.is_set():
+                lane.queued = self.queue.claim()
+                if lane.queued is not None:
+                    self._do(lane, lane.queued)
+                    lane.queued = None
+                elif self._is_settled():
+                    return
+                else:
+                    self._stopping.wait(_POLL_S)
+        except BaseException as error:
+            self._fatal = self._fatal or error
+            self._stopping.set()
+
+    def _do(self, lane: _Lane, queued: QueuedJob) -> None:
+        def submit(kind: str, **payload: Any) -> Job:
+            store = str(self._store.folder)
+            job = lane.engine.submit(kind, queued.path, store=store, **payload)
+            lane.job = job
+            job.finished.wait()
+            lane.job = None
+            return job
+
+        ClipJob(
+            queued,
+            self.queue,
+            self._store,
+            self.work,
+            self._known,
+            submit,
+            lambda: queued.job_id in self._cancelled,
+        ).run()
+
+    def _is_settled(self) -> bool:
+        left = self.queue.counts("job_id IN scope AND state IN ('waiting', 'running')")
+        return not left["waiting"] and not left["running"]
+
+    # In the thread that called `run`
+
+    def _watch(self, threads: list[threading.Thread], report: Report | None) -> None:
+        beaten = 0.0
+        try:
+            while any(thread.is_alive() for thread in threads):
+                if time.monotonic() - beaten >= _BEAT_S:
+                    beaten = time.monotonic()
+                    self._beat()
+                shown = time.monotonic()
+                if report is not None:
+                    report(self._progress())
+                # Counting many thousand clips takes a while: at most a twentieth of the time.
+                if self._stopping.wait(max(_TICK_S, 20 * (time.monotonic() - shown))):
+                    return
+        except StoreError as error:
+            self._fatal = error
+
+    def _beat(self) -> None:
+        lanes = {lane.queued.job_id: lane for lane in self._lanes if lane.queued is not None}
+        far = {
+            job_id: (job.done, job.total) if (job := lane.job) is not None else (0, None)
+            for job_id, lane in lanes.items()
+        }
+        lost, cancelled = self.queue.beat(far)
+        self._cancelled |= cancelled
+        for job_id in (lost | cancelled) & set(lanes):
+            if (job := lanes[job_id].job) is not None:
+                lanes[job_id].engine.cancel(job.job_id)
+
+    def _progress(self) -> BatchProgress:
+        running, rate = [], 0.0
+        for lane in self._lanes:
+            queued, job = lane.queued, lane.job
+            if queued is not None and job is not None:
+                running.append((queued.path, job.done, job.total))
+                rate += job.rate_hz
+        counts = self.queue.counts("job_id IN scope")
+        return BatchProgress(counts, running, rate, self.queue.is_paused)
+
+    def _stop_all(self, threads: list[threading.Thread]) -> None:
+        """What runs stops at its next sample and keeps what it has; the job waits again."""
+        while any(thread.is_alive() for thread in threads):
+            for lane in self._lanes:
+                if (job := lane.job) is not None:
+                    with suppress(KeyError):
+                        lane.engine.cancel(job.job_id)
+            for thread in threads:
+                thread.join(_TICK_S)

@@ -12,6 +12,7 @@ from typing import Any, TypedDict, Unpack
 from lab.errors import StoreError
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import cannot_write
+from lab.store.clocks import refresh_clips
 from lab.store.query import Wanted, Where, count, order_of, page_of
 
 Row = dict[str, Any]
@@ -150,11 +151,13 @@ class LibraryRows(AnnotationRows):
         """Move the starts of clips that have one; returns how many these are."""
         with self.catalog.transaction() as db:
             moved = db.execute(
-                "UPDATE media SET start_utc = start_utc + to_microseconds(?::BIGINT) "
+                "UPDATE media SET start_utc = start_utc + to_microseconds(?::BIGINT), "
+                "camera_local = camera_local + to_microseconds(?::BIGINT) "
                 "WHERE start_utc IS NOT NULL AND media_id IN (SELECT unnest(?::VARCHAR[])) "
                 "RETURNING 1",
-                [round(seconds * 1e6), list(media_ids)],
+                [round(seconds * 1e6)] * 2 + [list(media_ids)],
             ).fetchall()
+            refresh_clips(db, media_ids)
         return len(moved)
 
     def what_goes_with(self, media_ids: Sequence[str]) -> dict[str, int]:

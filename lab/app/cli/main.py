@@ -18,6 +18,9 @@ import lab
 from lab.app.cli import (
     advise,
     apply,
+    clocks,
+    deployments,
+    events,
     experiments,
     job,
     measure,
@@ -153,7 +156,11 @@ def build_parser() -> argparse.ArgumentParser:
                    help="sightings: those of the rules that were applied to all clips of a "
                    "protocol, and all where none was; or those of all rules that were saved; "
                    "default: current")  # fmt: skip
-    groups = (apply, measure, advise, records, media, experiments, prompts, phrases, job)
+    e.add_argument("--by", choices=["run", "deployment"], default="run",
+                   help="effort: a row a run, or a deployment with its camera-days, failures "
+                   "taken out; default: run")  # fmt: skip
+    groups = (apply, measure, advise, records, media, deployments, clocks, events,
+              experiments, prompts, phrases, job)  # fmt: skip
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)
     d = command("doctor", _doctor, "Versions, what can be decoded, detectors, store health.",

@@ -40,7 +40,7 @@ class EventSightings(SightingRows):
         with self.catalog.reading() as db:
             if db is None:
                 return pa.table({name: pa.array([], kind) for name, kind in _EMPTY.items()})
-            return db.execute(query, where.values).to_arrow_table()
+            return db.sql(query, params=where.values).to_arrow_table()
 
     def sightings_of_rule(self, run_id: str, rule_hash: str) -> tuple[Rule, dict[str, Sighting]]:
         """A rule with its stored sightings of a run, by their ids."""

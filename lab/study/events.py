@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab.errors import LabError, SettingError, closest
+from lab.errors import LabError, SettingError, StoreError, closest
 from lab.rules.most_at_once import most_at_once
 from lab.runs.run import Run
 from lab.store.sightings import SightingFilter
@@ -40,7 +40,7 @@ class FoundEvents:
 def events(
     store: Any = None,
     interval_s: float = 1800,
-    rule: str = "lastIndependentRecord",
+    rule: str = "lastRecord",
     *,
     protocol: str | None = None,
     max_n: bool = True,
@@ -71,7 +71,7 @@ def events(
 def find_events(
     store: Any,
     interval_s: float = 1800,
-    rule: str = "lastIndependentRecord",
+    rule: str = "lastRecord",
     *,
     protocol: str | None = None,
     max_n: bool = True,
@@ -177,6 +177,8 @@ def _with_counts(
 def _count(store: Store, run_id: str, rule_hash: str) -> dict[str, int]:
     rule, sightings = store.sightings_of_rule(run_id, rule_hash)
     run = Run(store, run_id)
+    if run.log.damaged:
+        raise StoreError(run.damage or "its log is damaged")
     found = most_at_once(list(sightings.values()), run.log, rule, media=run.media)
     return dict(zip(sightings, found, strict=True))
 

@@ -42,9 +42,8 @@ def clip(store, name="a"):
 
 
 def begin(store, camera_local, name="a", **values):
-    store.set_starts(
-        {clip(store, name)["media_id"]: ClipStart(source="name", camera_local=camera_local, **values)}
-    )
+    start = ClipStart(source="name", camera_local=camera_local, **values)
+    store.set_starts({clip(store, name)["media_id"]: start})
 
 
 def join_all(store, deployment_id="creek-1"):
@@ -319,7 +318,7 @@ def test_a_time_without_a_zone_does_not_replace_a_start(store, tmp_path):
         ("media,start\na.mp4,May\n", "line 2: 'May' is no date and time; write"),
         ("media\na.mp4\n", "has no column 'start'; got media"),
         ("media,start\nother.mp4,2026-05-03T06:00Z\n", "no row names a media of these runs"),
-        ("media,start\na.mp4,2026-05-03T06:00Z\n./a.mp4,2026-05-03T07:00Z\n", "keep one of the two"),
+        ("media,start\na.mp4,2026-05-03 06:00\n./a.mp4,2026-05-03 07:00\n", "keep one of the two"),
         ("", "is empty"),
     ],
 )

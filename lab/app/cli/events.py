@@ -76,9 +76,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     e.add_argument("--interval", type=float, default=1800.0, metavar="SECONDS",
                    help="from the end of one to the start of the next; default: 1800")  # fmt: skip
     e.add_argument("--rule", choices=["lastRecord", "lastIndependentRecord"],
-                   default="lastIndependentRecord",
+                   default="lastRecord",
                    help="what a sighting must be away from: the one before it, or the last one "
-                   "that was independent (as in camtrapR); default: the latter")  # fmt: skip
+                   "that was independent (as in camtrapR); default: lastRecord")  # fmt: skip
     e.add_argument("--label", action="append", help="only of this label; may be repeated")
     e.add_argument("--site", action="append", help="only of this site; may be repeated")
     e.add_argument("--protocol", metavar="HASH", help="of the runs, or the beginning of it")

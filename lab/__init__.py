@@ -56,14 +56,19 @@ _PUBLIC = {
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
+    "deployments": "lab.study.deployments",
     "document_of": "lab.jobs.document.export",
     "evaluate": "lab.evaluation.evaluate",
+    "events": "lab.study.events",
     "gate_report": "lab.evaluation.gate_report",
+    "join_deployments": "lab.study.joining:join",
     "job_of": "lab.jobs.document.read",
     "make_detector": "lab.runs.make_detector",
     "open_store": "lab.runs.open_store",
     "probe": "lab.video.probe",
+    "read_deployments": "lab.study.deployment_file",
     "read_job": "lab.jobs.document.read",
+    "read_starts": "lab.study.starts",
     "recommend": "lab.tuning.recommend",
     "resume": "lab.runs.resume",
     "run_job": "lab.jobs.document.run",
@@ -102,6 +107,11 @@ if TYPE_CHECKING:
     from lab.runs.resume import resume
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
+    from lab.study.deployment_file import read_deployments
+    from lab.study.deployments import deployments
+    from lab.study.events import events
+    from lab.study.joining import join as join_deployments
+    from lab.study.starts import read_starts
     from lab.tuning.recommend import Goal, recommend
     from lab.tuning.rule_grid import RuleGrid as Grid
     from lab.tuning.sweep import sweep

@@ -13,6 +13,7 @@ from lab.errors import StoreError
 from lab.store.annotations import AnnotationRows
 from lab.store.catalog import cannot_write
 from lab.store.clip_names import BESIDE, WINDOW_BESIDE, clip_name
+from lab.store.clocks import refresh_clips
 from lab.store.query import Wanted, Where, count, order_of, page_of
 from lab.store.sightings import IS_CURRENT, SIGHTINGS
 
@@ -149,11 +150,13 @@ class LibraryRows(AnnotationRows):
         """Move the starts of clips that have one; returns how many these are."""
         with self.catalog.transaction() as db:
             moved = db.execute(
-                "UPDATE media SET start_utc = start_utc + to_microseconds(?::BIGINT) "
+                "UPDATE media SET start_utc = start_utc + to_microseconds(?::BIGINT), "
+                "camera_local = camera_local + to_microseconds(?::BIGINT) "
                 "WHERE start_utc IS NOT NULL AND media_id IN (SELECT unnest(?::VARCHAR[])) "
                 "RETURNING 1",
-                [round(seconds * 1e6), list(media_ids)],
+                [round(seconds * 1e6)] * 2 + [list(media_ids)],
             ).fetchall()
+            refresh_clips(db, media_ids)
         return len(moved)
 
     def what_goes_with(self, media_ids: Sequence[str]) -> dict[str, int]:

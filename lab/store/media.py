@@ -12,6 +12,7 @@ from lab.annotation import utc_now
 from lab.errors import NotFoundError, SettingError, closest
 from lab.store.catalog import Catalog, rows
 from lab.store.clip_names import NAMES, clip_name
+from lab.store.clocks import refresh_clips
 from lab.store.query import (
     Wanted,
     Where,
@@ -139,11 +140,35 @@ class MediaRows:
                 raise SettingError(
                     f"media has no {name!r} to edit; {closest(name, list(EDITABLE))}"
                 )
-        sets = ", ".join(f"{name} = ?" for name in values)
+        sets, given = _assignments(values)
         db.execute(
             f"UPDATE media SET {sets} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))",
-            [*values.values(), list(media_ids)],
+            [*given, list(media_ids)],
         )
+        if "start_utc" in values or "clock_correction_s" in values:
+            refresh_clips(db, media_ids)
+
+
+def _assignments(values: Mapping[str, Any]) -> tuple[str, list[Any]]:
+    """What a start or a clock was derived from goes with a new value, and stays with the same."""
+    sets, given = [f"{name} = ?" for name in values], list(values.values())
+    if "start_utc" in values:
+        start = values["start_utc"]
+        if "start_source" in values:
+            at = list(values).index("start_source")
+            sets[at] = f"start_source = CASE WHEN {_SAME_START} THEN start_source ELSE ? END"
+            given[at : at + 1] = [start, values["start_source"]]
+        for name in ("camera_local", "timestamp_issue"):
+            sets.append(f"{name} = CASE WHEN {_SAME_START} THEN {name} END")
+            given.append(start)
+    if "clock_correction_s" in values:
+        same = "abs(coalesce(clock_correction_s, 0) - coalesce(?::DOUBLE, 0)) < 1e-3"
+        sets.append(f"correction_source = CASE WHEN {same} THEN correction_source END")
+        given.append(values["clock_correction_s"])
+    return ", ".join(sets), given
+
+
+_SAME_START = "start_utc = ?::TIMESTAMP"
 
 
 def select_media(

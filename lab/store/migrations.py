@@ -125,6 +125,37 @@ def m006_current_rules(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m007_deployments(connection: duckdb.DuckDBPyConnection) -> None:
+    """Deployments with failures and clock anchors, clips in them, names of labels, MaxN.
+
+    media.camera_local: what the camera's clock said at the start, where it named no zone;
+    timestamp_issue: `ambiguous` or `missing` at a change of the clock; correction_source: `anchors`
+    where clock_correction_s follows from them. sightings.most_at_once: NULL where not counted yet.
+    """
+    connection.execute("""
+        CREATE TABLE deployments (
+            deployment_id VARCHAR NOT NULL, location_id VARCHAR, location_name VARCHAR,
+            site VARCHAR NOT NULL, latitude DOUBLE, longitude DOUBLE, camera_id VARCHAR,
+            start_utc TIMESTAMP NOT NULL, end_utc TIMESTAMP NOT NULL, zone VARCHAR NOT NULL,
+            details JSON NOT NULL, added_utc TIMESTAMP NOT NULL);
+        CREATE TABLE deployment_failures (
+            deployment_id VARCHAR NOT NULL, start_utc TIMESTAMP NOT NULL,
+            end_utc TIMESTAMP NOT NULL, reason VARCHAR NOT NULL);
+        CREATE TABLE clock_anchors (
+            deployment_id VARCHAR NOT NULL, camera_local TIMESTAMP NOT NULL,
+            true_utc TIMESTAMP NOT NULL, added_utc TIMESTAMP NOT NULL);
+        CREATE TABLE taxa (
+            label VARCHAR NOT NULL, observation_type VARCHAR NOT NULL, scientific_name VARCHAR,
+            english_name VARCHAR, taxon_rank VARCHAR, taxon_id VARCHAR,
+            added_utc TIMESTAMP NOT NULL);
+        ALTER TABLE media ADD COLUMN deployment_id VARCHAR;
+        ALTER TABLE media ADD COLUMN camera_local TIMESTAMP;
+        ALTER TABLE media ADD COLUMN timestamp_issue VARCHAR;
+        ALTER TABLE media ADD COLUMN correction_source VARCHAR;
+        ALTER TABLE sightings ADD COLUMN most_at_once INTEGER;
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
@@ -132,6 +163,7 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m004_columns_to_query,
     m005_registered_by,
     m006_current_rules,
+    m007_deployments,
 ]
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from lab.config import load_config
 from lab.store.catalog import Catalog
 from lab.store.current_rules import CurrentRuleRows
+from lab.store.deployments import DeploymentRows
 from lab.store.embeddings import EmbeddingRows
+from lab.store.event_sightings import EventSightings
 from lab.store.experiments import ExperimentRows
 from lab.store.library import LibraryRows
 from lab.store.media import Registrar
@@ -16,6 +18,7 @@ from lab.store.places import PlaceFile
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
 from lab.store.sighting_batches import SightingBatches
+from lab.store.taxa import TaxonRows
 
 __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
 
@@ -28,6 +31,9 @@ class Store(
     SightingBatches,
     ExperimentRows,
     EmbeddingRows,
+    DeploymentRows,
+    TaxonRows,
+    EventSightings,
     PlaceFile,
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.

@@ -33,7 +33,7 @@ def _apply(args: argparse.Namespace) -> int:
     saved = next((row for row in store.rules() if row["name"] == args.rule), None)
     rule = named_rule(args.rule, store)
     is_saved = saved is not None and saved["rule"] == rule
-    bar = _bar()
+    bar = progress_bar()
     found = apply(
         store,
         rule,
@@ -69,7 +69,8 @@ def _undo(args: argparse.Namespace, store: Any) -> int:
     return 0
 
 
-def _bar() -> Callable[[int, int], None] | None:
+def progress_bar() -> Callable[[int, int], None] | None:
+    """Reports clips done of all on a terminal; None where there is none."""
     if not sys.stderr.isatty():
         return None
     from tqdm.auto import tqdm

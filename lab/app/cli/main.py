@@ -19,6 +19,9 @@ from lab.app.cli import (
     advise,
     apply,
     batch,
+    clocks,
+    deployments,
+    events,
     experiments,
     job,
     jobs,
@@ -124,6 +127,9 @@ def build_parser() -> argparse.ArgumentParser:
                    help="sightings: those of the rules that were applied to all clips of a "
                    "protocol, and all where none was; or those of all rules that were saved; "
                    "default: current")  # fmt: skip
+    e.add_argument("--by", choices=["run", "deployment"], default="run",
+                    help="effort: a row a run, or a deployment with its camera-days, failures "
+                    "taken out; default: run")  # fmt: skip
     groups = (
         batch,
         jobs,
@@ -132,6 +138,9 @@ def build_parser() -> argparse.ArgumentParser:
         advise,
         records,
         media,
+        deployments,
+        clocks,
+        events,
         experiments,
         prompts,
         phrases,

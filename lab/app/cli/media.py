@@ -29,6 +29,7 @@ def _media(args: argparse.Namespace) -> int:
         for name, value in (
             ("site", args.site),
             ("start", args.start),
+            ("deployment", args.deployment),
             ("clock_correction_s", args.clock_correction_s),
         )
         if value is not None
@@ -55,7 +56,9 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
     if clip is None:
         raise SettingError("no clip named; name one: lab media set CLIP --site ...")
     if not values:
-        raise SettingError("nothing to set; give --site, --start or --clock-correction-s")
+        raise SettingError(
+            "nothing to set; give --site, --start, --clock-correction-s or --deployment"
+        )
     media = store.find_media(clip)
     changes: dict[str, Any] = {}
     if "site" in values:
@@ -69,7 +72,10 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
                 f"got {values['clock_correction_s']}"
             )
         changes["clock_correction_s"] = values["clock_correction_s"]
-    store.edit_media(media["media_id"], **changes)
+    if "deployment" in values:
+        store.join_clips({media["media_id"]: values["deployment"].strip() or None})
+    if changes:
+        store.edit_media(media["media_id"], **changes)
     return media_row(store.media(media["media_id"]))
 
 
@@ -156,6 +162,10 @@ def media_row(media: dict[str, Any]) -> dict[str, Any]:
         "start": start,
         "start_source": media["start_source"],
         "clock_correction_s": media["clock_correction_s"] or 0.0,
+        "correction_source": media["correction_source"],
+        "deployment_id": media["deployment_id"],
+        "camera_time": None if media["camera_local"] is None else media["camera_local"].isoformat(),
+        "timestamp_issue": media["timestamp_issue"],
         "is_present": Path(media["path"]).is_file(),
         "problem": identity_problem(media, reads=False),
     }
@@ -192,6 +202,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         help="of relink: the clip's file, or folders to look in; default: the media_roots. "
         "Of remove: more clips",
     )
+    m.add_argument("--deployment", metavar="ID", help="the one that it is of; '' for none")
     m.add_argument("--site", help="where it was recorded; '' clears it")
     m.add_argument(
         "--start", metavar="TIME", help=f"at media time 0, like {_START_EXAMPLE}; '' clears it"

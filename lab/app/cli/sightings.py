@@ -62,6 +62,8 @@ def run_export(args: argparse.Namespace) -> int:
     from lab.store.tables import effort_rows
 
     kind = "json" if args.json else args.format
+    if args.by == "deployment":
+        return _export_deployment_effort(args, kind)
     name = f"{args.what}-{kind}"
     export = export_named(name if name in exports else kind, args.what)
     store = Store(args.store)
@@ -72,4 +74,20 @@ def run_export(args: argparse.Namespace) -> int:
     else:
         sys.stdout.buffer.write(as_bytes(export.write(effort_rows(store))))
     sys.stdout.buffer.flush()
+    return 0
+
+
+def _export_deployment_effort(args: argparse.Namespace, kind: str) -> int:
+    from lab.store.store import Store
+    from lab.study.deployments import DEPLOYMENT_EFFORT_COLUMNS, deployment_effort_rows
+
+    if args.what != "effort" or kind not in ("csv", "json"):
+        raise SettingError(
+            f"--by deployment is for effort as csv or json, not {args.what} as {kind}"
+        )
+    rows = deployment_effort_rows(Store(args.store))
+    if kind == "json":
+        print(json.dumps(rows, indent=1))
+    else:
+        print(to_csv(rows, DEPLOYMENT_EFFORT_COLUMNS), end="")
     return 0

@@ -1,0 +1,150 @@
+"""What a camera's clock says, as time in UTC: zones, days on which clocks change, anchors."""
+
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from itertools import pairwise
+from typing import Literal
+
+from lab.errors import SettingError, closest
+
+TimestampIssue = Literal["ambiguous", "missing"]
+_OFFSET = re.compile(r"^(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?$", re.IGNORECASE)
+_LARGEST_DRIFT_S_PER_DAY = 120.0
+_DAY_S = 86_400.0
+EXAMPLE_ZONES = "Europe/Berlin, or +01:00 for a clock that is never changed"
+
+
+def zone_named(text: str) -> tzinfo:
+    """A zone by its name (`Europe/Berlin`) or offset (`+02:00`, `UTC`). Raises SettingError."""
+    name = text.strip()
+    if name.upper() in ("Z", "UTC", "GMT"):
+        return UTC
+    offset = _OFFSET.match(name)
+    if offset:
+        hours, minutes = int(offset[2]), int(offset[3] or 0)
+        if hours <= 14 and minutes < 60:
+            away = timedelta(hours=hours, minutes=minutes)
+            return timezone(away if offset[1] == "+" else -away)
+    known = zoneinfo.available_timezones()
+    if name in known:
+        return zoneinfo.ZoneInfo(name)
+    hint = closest(name, sorted(known))
+    raise SettingError(f"{text!r} is no zone of time; {hint}; write one like {EXAMPLE_ZONES}")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A time of a clock, placed. utc: without tzinfo. offset_s: of local time from UTC.
+
+    issue: `ambiguous` where the clock shows this time twice, when it is set back, and the first is
+    taken; `missing` where it is never shown, since it is set forward, and what it would be
+    without that is taken; else None.
+    """
+
+    utc: datetime
+    offset_s: int
+    issue: TimestampIssue | None = None
+
+
+def placed(local: datetime, zone: tzinfo) -> Moment:
+    """What a clock in a zone says, in UTC. local: without tzinfo. Raises SettingError."""
+    first = local.replace(tzinfo=zone, fold=0)
+    before, after = first.utcoffset(), first.replace(fold=1).utcoffset()
+    if before is None or after is None:
+        raise SettingError(f"{zone} has no offset from UTC at {local}; name another zone")
+    issue: TimestampIssue | None = None
+    if before != after:
+        issue = "ambiguous" if before > after else "missing"
+    try:
+        utc = local - before
+    except OverflowError:
+        raise SettingError(f"{local} is out of range for UTC; check the year") from None
+    return Moment(utc, round(before.total_seconds()), issue)
+
+
+def parse_time(text: str) -> datetime:
+    """A date and time in ISO 8601, with or without an offset from UTC. Raises SettingError."""
+    word = text.strip()
+    try:
+        return datetime.fromisoformat(word)
+    except ValueError:
+        raise SettingError(
+            f"{text!r} is no date and time; write 2026-05-01T06:00:00+02:00 (year, month, day)"
+        ) from None
+
+
+@dataclass(frozen=True, order=True)
+class Anchor:
+    """A moment at which both the camera's clock and the true time are known.
+
+    camera_local: what the clock of the camera said. true_utc: when that was. Both without tzinfo.
+    """
+
+    camera_local: datetime
+    true_utc: datetime
+
+
+def check_anchors(anchors: Sequence[Anchor], zone: tzinfo) -> list[str]:
+    """Warnings on anchors of one camera. Raises SettingError for what no clock can do."""
+    ordered = sorted(anchors)
+    warnings = []
+    for one, other in pairwise(ordered):
+        if one.camera_local == other.camera_local:
+            raise SettingError(
+                f"two anchors at {one.camera_local.isoformat()} of the camera's clock, with true "
+                f"times {_z(one.true_utc)} and {_z(other.true_utc)}; remove one"
+            )
+        if other.true_utc <= one.true_utc:
+            raise SettingError(
+                f"the camera's clock goes from {one.camera_local.isoformat()} to "
+                f"{other.camera_local.isoformat()}, but true time from {_z(one.true_utc)} back to "
+                f"{_z(other.true_utc)}; correct one of the anchors"
+            )
+        days = (other.true_utc - one.true_utc).total_seconds() / _DAY_S
+        drift_s = _offset_s(other, zone) - _offset_s(one, zone)
+        if abs(drift_s) > _LARGEST_DRIFT_S_PER_DAY * days:
+            warnings.append(
+                f"anchors {one.camera_local.isoformat()} and {other.camera_local.isoformat()} say "
+                f"that the clock drifted by {drift_s:+,.0f} s in {days:.1f} days; is an anchor "
+                f"wrong, or does the camera's clock not change with {zone}? Then give the "
+                "deployment a fixed offset, such as +01:00"
+            )
+    return warnings
+
+
+def correction_s(anchors: Sequence[Anchor], zone: tzinfo, camera_utc: datetime) -> float:
+    """What to add to the camera's time so that it is true, in seconds.
+
+    One anchor gives an offset. Two give offset and linear drift, also before and after them. Of
+    more, the two around a time count. camera_utc: the camera's time in its zone, as UTC.
+    """
+    ordered = sorted(anchors)
+    first = _offset_s(ordered[0], zone)
+    if len(ordered) == 1:
+        return first
+    after = next(
+        (
+            i
+            for i, a in enumerate(ordered[1:-1], 1)
+            if placed(a.camera_local, zone).utc >= camera_utc
+        ),
+        len(ordered) - 1,
+    )
+    one, other = ordered[after - 1], ordered[after]
+    begin, end = (placed(a.camera_local, zone).utc for a in (one, other))
+    share = (camera_utc - begin) / (end - begin)
+    low, high = _offset_s(one, zone), _offset_s(other, zone)
+    return low + share * (high - low)
+
+
+def _offset_s(anchor: Anchor, zone: tzinfo) -> float:
+    return (anchor.true_utc - placed(anchor.camera_local, zone).utc).total_seconds()
+
+
+def _z(utc: datetime) -> str:
+    return utc.isoformat() + "Z"

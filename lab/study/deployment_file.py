@@ -1,0 +1,239 @@
+"""Deployments from a table: Camtrap DP's `deployments.csv`, camtrapR's table, or one's own."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from lab.clock import EXAMPLE_ZONES, parse_time, placed, zone_named
+from lab.deployment import Deployment, Failure
+from lab.errors import SettingError
+from lab.study.table_file import TableRow, need_columns, raise_all, read_table_file
+
+# Camtrap DP's names, in its order, with what else tables call them.
+_CALLED = {
+    "deploymentID": ("deployment", "deployment_id"),
+    "locationID": ("location_id", "station"),
+    "locationName": ("site", "location", "location_name"),
+    "latitude": ("lat", "y"),
+    "longitude": ("lon", "long", "lng", "x"),
+    "deploymentStart": ("start", "deployment_start", "setup_date"),
+    "deploymentEnd": ("end", "deployment_end", "retrieval_date"),
+    "cameraID": ("camera", "camera_id"),
+    "zone": ("timezone", "time_zone", "tz"),
+    "failures": ("failure",),
+}
+_DETAILS = (
+    "coordinateUncertainty", "setupBy", "cameraModel", "cameraDelay", "cameraHeight",
+    "cameraDepth", "cameraTilt", "cameraHeading", "detectionDistance", "timestampIssues",
+    "baitUse", "featureType", "habitat", "deploymentGroups", "deploymentTags",
+    "deploymentComments",
+)  # fmt: skip
+_PROBLEM = re.compile(r"^problem(\d+)_(from|to)$", re.IGNORECASE)
+_NEEDED = ("deploymentID", "deploymentStart", "deploymentEnd")
+_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+
+
+@dataclass(frozen=True)
+class ReadDeployments:
+    """What a table holds. warnings: a line each, of what can be kept but should be looked at."""
+
+    deployments: tuple[Deployment, ...]
+    warnings: tuple[str, ...]
+
+
+def read_deployments(path: str | Path, zone: str | None = None) -> ReadDeployments:
+    """The deployments of a table.
+
+    zone: of rows that name none and whose times have no offset. Raises SettingError with the rows
+    that cannot be taken; then none is.
+    """
+    if zone is not None:
+        zone_named(zone)
+    rows, columns = read_table_file(path, _CALLED | dict.fromkeys(_DETAILS, ()))
+    if "deploymentID" not in columns and ("locationID" in columns or "locationName" in columns):
+        rows = [_with_id(row) for row in rows]
+        columns = ["deploymentID", *columns]
+    need_columns(path, columns, _NEEDED)
+    read, errors = [], []
+    for row in rows:
+        try:
+            read.append((row, _deployment(row, zone)))
+        except SettingError as error:
+            errors.append(error if str(error).startswith(row.where) else row.error(str(error)))
+    errors += _twice(read)
+    raise_all(errors)
+    unknown = [c for c in columns if c and c not in (*_CALLED, *_DETAILS) and not _PROBLEM.match(c)]
+    warnings = [*_lacking(read), *_overlaps(read), *_shared_names(read)]
+    if unknown:
+        warnings.append(f"{path}: columns left out: {', '.join(unknown)[:200]}")
+    return ReadDeployments(tuple(one for _, one in read), tuple(warnings))
+
+
+def _with_id(row: TableRow) -> TableRow:
+    parts = (row["locationID"] or row["locationName"], row["cameraID"], row["deploymentStart"][:10])
+    return TableRow(row.where, {**row.values, "deploymentID": "_".join(p for p in parts if p)})
+
+
+def _deployment(row: TableRow, default_zone: str | None) -> Deployment:
+    for name in _NEEDED:
+        if not row[name]:
+            raise row.error(f"{name} is empty; each row needs {', '.join(_NEEDED)}")
+    zone = row["zone"] or default_zone
+    if zone is not None:
+        zone_named(zone)
+    start = parse_time(row["deploymentStart"])
+    if zone is None:
+        if start.utcoffset() is None:
+            raise row.error(
+                f"deploymentStart {row['deploymentStart']!r} has no offset from UTC and the row no "
+                f"zone; add a column zone or --zone, such as {EXAMPLE_ZONES}"
+            )
+        zone = _as_text(start)
+    begin = _utc(row["deploymentStart"], zone)
+    end = _utc(row["deploymentEnd"], zone, is_end=True)
+    if end <= begin:
+        raise row.error(
+            f"deploymentEnd {row['deploymentEnd']} is not after deploymentStart "
+            f"{row['deploymentStart']}; swap or correct them"
+        )
+    return Deployment(
+        deployment_id=row["deploymentID"],
+        location_id=row["locationID"] or None,
+        location_name=row["locationName"] or None,
+        latitude=_degrees(row, "latitude", 90),
+        longitude=_degrees(row, "longitude", 180),
+        camera_id=row["cameraID"] or None,
+        start_utc=begin,
+        end_utc=end,
+        zone=zone,
+        details={name: row[name] for name in _DETAILS if row[name]},
+        failures=tuple(sorted(_failures(row, zone, begin, end))),
+    )
+
+
+def _utc(text: str, zone: str, *, is_end: bool = False) -> datetime:
+    """A time as UTC without tzinfo. A date alone is its beginning, or as an end its end."""
+    time = parse_time(text)
+    if is_end and _DATE.match(text.strip()):
+        time += timedelta(days=1)
+    if time.utcoffset() is not None:
+        return time.astimezone(UTC).replace(tzinfo=None)
+    return placed(time, zone_named(zone)).utc
+
+
+def _as_text(time: datetime) -> str:
+    text = time.strftime("%z")
+    return "UTC" if text in ("+0000", "-0000") else f"{text[:3]}:{text[3:5]}"
+
+
+def _degrees(row: TableRow, name: str, most: int) -> float | None:
+    text = row[name]
+    if not text:
+        return None
+    try:
+        value = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= most:
+        raise row.error(
+            f"{name} must be decimal degrees between -{most} and {most}, got {text!r}; are "
+            "latitude and longitude swapped, or are these metres or minutes?"
+        )
+    return value
+
+
+def _failures(row: TableRow, zone: str, begin: datetime, end: datetime) -> Iterator[Failure]:
+    """`from/to` separated by `|`, and the pairs ProblemN_from, ProblemN_to."""
+    for part in filter(None, (word.strip() for word in row["failures"].split("|"))):
+        span, _, reason = part.partition(" ")
+        first, slash, last = span.partition("/")
+        if not slash:
+            raise row.error(
+                f"failures: {part!r} is no stretch; write 2026-05-01T06:00/2026-05-02T07:30, "
+                "several separated by |"
+            )
+        yield _inside(row, first, last, reason.strip(), zone, begin, end)
+    for name, value in row.values.items():
+        found = _PROBLEM.match(name or "")
+        if found and found[2].lower() == "from" and value:
+            other = next(
+                (v for n, v in row.values.items() if n.lower() == f"problem{found[1]}_to"), ""
+            )
+            yield _inside(row, value, other or row["deploymentEnd"], "", zone, begin, end)
+
+
+def _inside(
+    row: TableRow, first: str, last: str, reason: str, zone: str, begin: datetime, end: datetime
+) -> Failure:
+    one = Failure(_utc(first, zone), _utc(last, zone, is_end=True), reason)
+    if one.end_utc <= one.start_utc:
+        raise row.error(f"a failure ends at {last}, not after its start {first}; swap them")
+    if one.end_utc < begin or one.start_utc > end:
+        raise row.error(
+            f"a failure from {first} to {last} lies outside the deployment, "
+            f"{row['deploymentStart']} to {row['deploymentEnd']}; correct one of them"
+        )
+    return one
+
+
+Read = Sequence[tuple[TableRow, Deployment]]
+
+
+def _twice(read: Read) -> list[SettingError]:
+    first: dict[str, TableRow] = {}
+    errors = []
+    for row, one in read:
+        known = first.setdefault(one.deployment_id, row)
+        if known is not row:
+            errors.append(
+                row.error(
+                    f"deploymentID {one.deployment_id!r} is that of {known.where.split(', ')[-1]}, "
+                    "too; give each deployment its own"
+                )
+            )
+    return errors
+
+
+def _lacking(read: Read) -> Iterator[str]:
+    for row, one in read:
+        if one.latitude is None or one.longitude is None:
+            yield (
+                f"{row.where}: deployment {one.deployment_id!r} has no coordinates; it is kept, "
+                "but Camtrap DP needs latitude and longitude"
+            )
+
+
+def _overlaps(read: Read) -> Iterator[str]:
+    by_camera: dict[str, list[tuple[TableRow, Deployment]]] = {}
+    for row, one in read:
+        if one.camera_id is not None:
+            by_camera.setdefault(one.camera_id, []).append((row, one))
+    for camera, group in by_camera.items():
+        group.sort(key=lambda pair: (pair[1].start_utc, pair[1].end_utc))
+        for (_, one), (row, other) in pairwise(group):
+            if other.start_utc < one.end_utc:
+                yield (
+                    f"{row.where}: camera {camera!r} is in {one.deployment_id!r} until "
+                    f"{one.local(one.end_utc)} and in {other.deployment_id!r} from "
+                    f"{other.local(other.start_utc)}; clips of both are not joined by themselves"
+                )
+
+
+def _shared_names(read: Read) -> Iterator[str]:
+    ids: dict[str, dict[str, Any]] = {}
+    for _, one in read:
+        if one.location_name and one.location_id:
+            ids.setdefault(one.location_name, {})[one.location_id] = one
+    for name, by_id in ids.items():
+        if len(by_id) > 1:
+            yield (
+                f"locationName {name!r} is of locations {', '.join(sorted(by_id))}, which count as "
+                "one site; give them different names"
+            )

@@ -1,0 +1,96 @@
+"""Tables that people keep beside their clips: CSV with named columns."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.errors import SettingError, printable
+from lab.formats.annotations.table import decode, read_file
+
+_MOST_TOLD = 3
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """A row by its columns' names, texts stripped. where: file and line, for messages."""
+
+    where: str
+    values: Mapping[str, str]
+
+    def __getitem__(self, name: str) -> str:
+        return self.values.get(name, "")
+
+    def error(self, what: str) -> SettingError:
+        return SettingError(f"{self.where}: {what}")
+
+
+def read_table_file(
+    path: str | Path, names: Mapping[str, Sequence[str]]
+) -> tuple[list[TableRow], list[str]]:
+    """Rows of a CSV, and the columns as they are written.
+
+    names: of each column what it may be called, whatever its case; other columns keep their names.
+    Separated by `,`, `;` or tabs, UTF-8 or UTF-16. Raises SettingError for a file that is no table
+    or has a column twice.
+    """
+    name = printable(path)
+    text = decode(read_file(path), name)
+    first = text.lstrip().split("\n", 1)[0]
+    if not first.strip():
+        raise SettingError(f"{name} is empty; its first line must name the columns")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
+    known = {word.lower(): key for key, words in names.items() for word in (key, *words)}
+    written = [(field or "").strip() for field in reader.fieldnames or []]
+    columns = [known.get(field.lower(), field) for field in written]
+    for column in columns:
+        if columns.count(column) > 1:
+            twice = [w for w, c in zip(written, columns) if c == column]
+            raise SettingError(f"{name} has {column!r} in columns {', '.join(twice)}; keep one")
+    reader.fieldnames = columns
+    rows = []
+    try:
+        for row in reader:
+            where = f"{name}, line {reader.line_num}"
+            if None in row:
+                raise SettingError(
+                    f"{where}: more fields than columns; put text with {delimiter!r} in quotes"
+                )
+            values = {key: _word(value) for key, value in row.items()}
+            if any(values.values()):
+                rows.append(TableRow(where, values))
+    except csv.Error as error:
+        raise SettingError(f"{name}, line {reader.line_num}: not a CSV ({error})") from None
+    if not rows:
+        raise SettingError(f"{name} has no rows below its first line; add one a row")
+    return rows, columns
+
+
+def need_columns(path: str | Path, columns: Iterable[str], needed: Sequence[str]) -> None:
+    """Raises SettingError if the table lacks one of the columns."""
+    has = list(columns)
+    for column in needed:
+        if column not in has:
+            raise SettingError(
+                f"{printable(path)} has no column {column!r}; got {', '.join(has)[:200]}; it needs "
+                f"{', '.join(needed)}"
+            )
+
+
+def raise_all(errors: Sequence[SettingError]) -> None:
+    """Raise several errors as one: the first ones, and how many more there are."""
+    if errors:
+        more = len(errors) - 1
+        told = "; ".join(str(one) for one in errors[:_MOST_TOLD])
+        beyond = f"; and {more - _MOST_TOLD + 1} more" if more >= _MOST_TOLD else ""
+        raise SettingError(f"{told}{beyond}; nothing was imported")
+
+
+def _word(value: object) -> str:
+    text = str(value or "").strip()
+    # The apostrophe is put by exports, so that no spreadsheet runs the text.
+    return text[1:] if text[:1] == "'" and text[1:2] in ("=", "+", "-", "@") else text

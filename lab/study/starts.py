@@ -206,11 +206,11 @@ def _of_table(clips: list[dict[str, Any]], path: str | Path) -> tuple[Times, lis
         given.append(named | {"time": time})
     placed_rows, notes = place(given, clips)
     twice: dict[str, Any] = {}
-    for clip, row in placed_rows:
-        other = twice.setdefault(clip["media_id"], row)
-        if other["time"] != row["time"]:
+    for clip, placed in placed_rows:
+        other = twice.setdefault(clip["media_id"], placed)
+        if other["time"] != placed["time"]:
             raise SettingError(
-                f"{row['where']}: {row['media']!r} begins at {other['time']} in "
+                f"{placed['where']}: {placed['media']!r} begins at {other['time']} in "
                 f"{other['where']}; keep one of the two"
             )
     return [(clip, row["time"]) for clip, row in placed_rows], notes

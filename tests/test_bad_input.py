@@ -111,7 +111,7 @@ def test_one_frame_only(encode, tmp_path):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--enter-threshold", "0.01"], "below the run's score_floor"),
+        (["--enter-threshold", "0.01"], "below the run's score floor"),
         (["--enter-threshold", "2"], "in (0, 1]"),
         (["--enter-threshold", "0.3", "--exit-threshold", "0.4"], "at most enter_threshold"),
         (["--enter-frames", "0"], "1 or more"),

@@ -206,11 +206,11 @@ def _of_table(clips: list[dict[str, Any]], path: str | Path) -> tuple[Times, lis
         given.append(named | {"time": time})
     placed_rows, notes = place(given, clips)
     twice: dict[str, Any] = {}
-    for clip, placed in placed_rows:
-        other = twice.setdefault(clip["media_id"], placed)
-        if other["time"] != placed["time"]:
+    for clip, given_row in placed_rows:
+        other = twice.setdefault(clip["media_id"], given_row)
+        if other["time"] != given_row["time"]:
             raise SettingError(
-                f"{placed['where']}: {placed['media']!r} begins at {other['time']} in "
+                f"{given_row['where']}: {given_row['media']!r} begins at {other['time']} in "
                 f"{other['where']}; keep one of the two"
             )
     return [(clip, row["time"]) for clip, row in placed_rows], notes

@@ -262,7 +262,7 @@ def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_
     press(page, "Start")
     assert {job.title.split(" · ")[0] for job in desks.app_state().engine.jobs() if
             job.kind == "analyze"} == set(names)  # fmt: skip
-    for name in ("review", "sightings", "compare", "measure"):
+    for name in ("review", "sightings", "measure"):
         page = show(name)
         assert not page.exception
         assert any("card-a/IMG_0001.MP4" in text for text in offered(page)), name

@@ -132,7 +132,7 @@ def test_a_rule_that_the_run_cannot_answer_says_so_and_the_others_have_figures(r
     run.store.add_entry(run.run_id, rule(enter_threshold=0.001), title="too low")
     save_rule_entry(run, rule(), "good")
     said = texts(notebook())
-    assert any(text.startswith("No figures: ") and "score_floor" in text for text in said)
+    assert any(text.startswith("No figures: ") and "score floor" in text for text in said)
     assert any("recall 1.00" in text for text in said)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.errors import SettingError
+from lab.study.deployment_file import read_deployments
 
 Command = Callable[..., argparse.ArgumentParser]
 _MOST_ROWS = 20
@@ -66,8 +67,6 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _import(args: argparse.Namespace, store: Any) -> int:
-    from lab.study.deployment_file import read_deployments
-
     read = read_deployments(args.what[0], args.zone)
     known = {one.deployment_id: one for one in store.deployments()}
     new = [one for one in read.deployments if one.deployment_id not in known]

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 
+from lab.app.cli.apply import progress_bar
 from lab.errors import SettingError
+from lab.formats.csv import to_csv
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -40,8 +42,6 @@ def _taxa(args: argparse.Namespace) -> int:
 
 
 def _events(args: argparse.Namespace) -> int:
-    from lab.app.cli.apply import progress_bar
-    from lab.formats.csv import to_csv
     from lab.store.store import Store
     from lab.study.events import EVENT_COLUMNS, event_rows, find_events
 

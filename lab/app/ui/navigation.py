@@ -10,8 +10,8 @@ from lab.app.server.state import app_state
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
-# Its label stays for screen readers; the header keeps room for it.
-_GEAR_STYLE = """<style>
+# The label of the gear stays for screen readers; the header keeps room for it.
+_GEAR_STYLE = """
 .stAppToolbar{padding-right:3.2rem!important}
 .stLayoutWrapper:has(>.st-key-models_gear),.st-key-models_gear{position:fixed!important;top:0;
     right:.9rem;height:min(3.5rem,56px);display:flex;justify-content:center;width:auto!important;
@@ -20,7 +20,7 @@ _GEAR_STYLE = """<style>
 .st-key-models_gear a{padding:.3rem .4rem}
 .st-key-models_gear a>span:last-child{position:absolute;clip-path:inset(50%);width:1px;height:1px;
     overflow:hidden}
-</style>"""
+"""
 # The default leaves a third of a laptop's screen empty above the title. Its captions, the values of
 # its sliders, what is chosen of a few, and code have too little contrast to be read easily.
 _STYLE = """
@@ -66,7 +66,7 @@ def show_pages() -> None:
         ],
         position="top",
     )
-    st.html(f"<style>{_STYLE}</style>")
+    st.html(f"<style>{_STYLE}{_GEAR_STYLE}</style>")  # one, for each takes a gap of its own
     _gear()
     _keep_tab()
     _say_what_cannot_be_done()
@@ -75,7 +75,6 @@ def show_pages() -> None:
 
 def _gear() -> None:
     """Models at the right end of the navigation, also where its pages fold to "N more"."""
-    st.html(_GEAR_STYLE)
     with st.container(key="models_gear", width="content"):
         st.page_link("pages/models.py", label="Models", icon=":material/settings:", help="Models")
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -72,8 +73,8 @@ def test_the_gap_is_from_the_end_of_one_to_the_start_of_the_next(rule):
     assert begins([0, 10, 75], 60, "lastRecord", lengths=[30, 0, 0]) == [True, False, False]
 
 
-# Records of camtrapR's sample images, which its documentation filters with 60 minutes: those of
-# StationC's TRA at 21:44 and 21:46, and at 00:19 and 00:20, are one event each.
+# When some of camtrapR's sample images were taken, by their names, and which of them are
+# independent with the 60 minutes of its examples.
 SAMPLE = [
     ("StationC", "TRA", "2009-04-11 21:44", True),
     ("StationC", "TRA", "2009-04-11 21:46", False),
@@ -129,18 +130,26 @@ def place(run, site, start):
 START = datetime(2026, 5, 1, 4)
 
 
-@pytest.fixture
-def store(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
     """Two clips an hour apart at the creek, and one at the ridge."""
+    folder = tmp_path_factory.mktemp("events")
     for name, site, start in (
         ("a", "creek", START),
         ("b", "creek", START + timedelta(hours=1)),
         ("c", "ridge", START),
     ):
-        run = make_run(tmp_path, scores_of(60, [(10, 20), (30, 40)]), every_s=60.0, name=name)
+        run = make_run(folder, scores_of(60, [(10, 20), (30, 40)]), every_s=60.0, name=name)
         place(run, site, start)
     lab.apply(run.store, RULE)
-    return run.store
+    run.store.catalog.give_up()  # all in the file, for it is copied
+    return run.store.folder
+
+
+@pytest.fixture
+def store(made, tmp_path):
+    shutil.copytree(made, tmp_path / "store")
+    return Store(tmp_path / "store")
 
 
 def test_events_reach_over_clips_of_one_site(store):
@@ -161,7 +170,7 @@ def test_events_reach_over_clips_of_one_site(store):
     assert len(lab.events(store, interval_s=600)) == 6
 
 
-def test_the_sample_of_camtrapr_gives_its_documented_events(tmp_path):
+def test_the_sample_of_camtrapr_gives_its_independent_records(tmp_path):
     for number, (site, label, at, _) in enumerate(SAMPLE):
         run = make_run(tmp_path, {label: scores_of(3, [(0, 0)])}, every_s=1.0, name=str(number))
         run.store.save_sightings(run.run_id, RULE, [sighting(label, 0, 0)])

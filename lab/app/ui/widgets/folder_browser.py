@@ -132,7 +132,7 @@ def _look_into(folder: Path) -> tuple[list[Path], list[Path], list[str]]:
             is_folder = entry.is_dir()
         except OSError:
             continue
-        if is_folder and entry.suffix.lower() not in VIDEO_SUFFIXES:
+        if is_folder:  # also one that is named like a video
             folders.append(entry)
         elif entry.suffix.lower() in VIDEO_SUFFIXES:
             named.append(entry)

@@ -189,7 +189,7 @@ def test_a_box_filter_counts_and_rules_of_others_do_not(otters):
         (
             ["otter", "sea otter"],
             {"rule": {"default": {"debounce": {"enter_threshold": 0.01}}}},
-            "score_floor",
+            "score floor",
         ),
     ],
 )

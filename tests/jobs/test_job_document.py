@@ -524,7 +524,7 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(document, says, tmp_pa
                     "rules": {"default": {"confidence_threshold": 0.01}},
                 },
             ],
-            r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score_floor 0.05",
+            r"analyses\[1\].rules: the exit threshold is 0.01, below the run's score floor 0.05",
         ),
     ],
 )

@@ -13,7 +13,7 @@ LONG = {"02_tuning", "03_detectors"}
 SAYS = {
     "01_first_sighting": ["cat_then_person.mp4", "5.8"],
     "03_detectors": ["samples saved", "True", "brightness"],
-    "02_tuning": ["6144", "'identical': True", "opened", "wholly watched"],
+    "02_tuning": [" rules\n", "'identical': True", "opened", "wholly watched"],
 }
 
 

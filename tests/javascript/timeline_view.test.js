@@ -201,3 +201,14 @@ test("who looks elsewhere is not taken back by a clip that plays", () => {
   page.showFrame(4.5); // sent there
   assert.ok(scale.holds(4.5));
 });
+
+// ---- layout
+
+test("drawing asks the overview once how wide it is: each question may lay out the page", () => {
+  const { overview } = timeline;
+  let asked = 0;
+  Object.defineProperty(overview.canvas, "clientWidth", { get: () => (asked++, 100) });
+  overview.heights = null;
+  overview.draw();
+  assert.equal(asked, 1);
+});

@@ -15,6 +15,7 @@ export class Overview {
     this.canvas = root.querySelector(".overview");
     this.drag = null; // { end, grip_px, x, isMoved }
     this.heights = null; // the strongest score of each column of pixels
+    this.width = 0; // asked once for each drawing: each question may cost a layout of the page
     for (const name of ["opened", "log", "rule", "curves"]) {
       this.model.addEventListener(name, () => {
         this.heights = null;
@@ -33,10 +34,6 @@ export class Overview {
     });
     canvas.addEventListener("dblclick", () => this.timeline.showAll());
     new ResizeObserver(this.timeline.redraw).observe(canvas);
-  }
-
-  get width() {
-    return this.canvas.clientWidth;
   }
 
   x(time_s) {
@@ -124,9 +121,10 @@ export class Overview {
   // ---- drawing
 
   draw() {
-    const { canvas, model, timeline, width } = this;
-    if (!width) return;
-    const g = contextOf(canvas, width, HEIGHT_PX);
+    const { canvas, model, timeline } = this;
+    this.width = canvas.clientWidth;
+    if (!this.width) return;
+    const g = contextOf(canvas, this.width, HEIGHT_PX);
     if (!model.log || !timeline.scale.full) return;
     this.tell();
     if (!model.isBlind) this.drawScores(g);

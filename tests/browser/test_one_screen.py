@@ -99,12 +99,14 @@ def test_everything_is_on_one_screen(page, server, samples, tmp_path, recipe):
         ratio = (picture["right"] - picture["left"]) / (picture["bottom"] - picture["top"])
         assert abs(ratio - 640 / 360) < 0.02
     for shape in (9 / 16, 1, 4 / 3, 21 / 9):
-        page.locator(".lab .watch").evaluate(f"e => e.style.setProperty('--ratio', {shape})")
+        page.locator(".lab").evaluate(f"e => e.style.setProperty('--ratio', {shape})")
         assert_no_strip_is_left(boxes(page, [".frame", ".stage", ".picture", ".rows"]), shape)
+        side, last = boxes(page, [".side", ".annotate"]).values()
+        assert abs(side["bottom"] - last["bottom"]) < 1  # all the height is used
 
 
 def assert_no_strip_is_left(found, shape):
-    """The picture is whole in its black stage, and stage and list take all the room."""
+    """The picture is whole and fills its stage; stage and list take all the room."""
     frame, stage, picture, rows = found.values()
     width = picture["right"] - picture["left"]
     assert abs(width / (picture["bottom"] - picture["top"]) - shape) < 0.02
@@ -113,6 +115,8 @@ def assert_no_strip_is_left(found, shape):
     assert picture["top"] >= stage["top"] - 0.5
     assert picture["bottom"] <= stage["bottom"] + 0.5
     assert abs(stage["left"] - frame["left"]) < 1
+    assert picture["top"] - stage["top"] < 1
+    assert stage["bottom"] - picture["bottom"] < 1
     assert abs(rows["left"] - stage["right"] - 8) < 1
     assert abs(rows["right"] - frame["right"]) < 1
     assert stage["bottom"] - stage["top"] == rows["bottom"] - rows["top"]
@@ -142,6 +146,7 @@ def test_in_a_narrow_window_the_rule_is_a_sheet_from_below(page, server, samples
     page.set_viewport_size({"width": 800, "height": 900})
     assert_on_one_screen(page, [".picture", *LEFT[1:]], 800, 900)
     assert not page.locator(".lab .side").is_visible()
+    page.locator(".lab").evaluate("e => e.style.setProperty('--ratio', 21 / 9)")
     page.get_by_role("button", name="Settings").click()
     sheet = boxes(page, [".side", ".figures", ".picture"])
     assert is_inside(sheet[".side"], 800, 900)

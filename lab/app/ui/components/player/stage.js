@@ -15,7 +15,7 @@ export class Stage {
     this.video = root.querySelector("video");
     this.canvas = root.querySelector(".overlay");
     this.message = root.querySelector(".message");
-    this.watch = root.querySelector(".watch");
+    this.root = root;
     this.overlay = new Overlay(model, this);
     this.areBoxesOn = true;
     this.areWeakBoxesOn = false;
@@ -55,7 +55,7 @@ export class Stage {
     this.pts_us = data.first_pts_us;
     const [width, height] = data.size_px;
     // The picture is shown whole, and never stretched.
-    this.watch.style.setProperty("--ratio", width / height);
+    this.root.style.setProperty("--ratio", width / height);
     this.hasFailed = false;
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
     if (data.src) this.video.src = data.src;

@@ -18,7 +18,7 @@ OTHER_WORDS = {
     r"(?i)\bhits?\b": "sighting",
     r"(?i)\bdetection events?\b": "sighting",
     r"\b(Source|Run|Tune|Experiments) page\b|\bpage (Source|Run|Tune|Experiments)\b": "its name",
-    r"(?i)\b(onset|offset|alert|clip), s$": "media time",
+    r"(?i)\b(onset|offset|alert|clip|from|to), s$": "media time",
 }
 KEYS = {name: p.title for name, p in rule_parameters().items() if "_" in name}
 KEYS |= {"score_floor": "score floor", "exit_share": "exit threshold as a share of enter"}

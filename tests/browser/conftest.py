@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -91,12 +92,18 @@ def let_in(page):
     return opened
 
 
-@pytest.fixture
-def page(browser):
-    """A page of its own: cookies, storage and open tabs are of one test."""
+@contextmanager
+def new_page(browser):
+    """A page of its own, let in: cookies, storage and cache are of nobody else."""
     context = browser().new_context(viewport={"width": 1440, "height": 1200})
     made = context.new_page()
     made.set_default_timeout(30_000)
     made.goto = let_in(made)
     yield made
     context.close()
+
+
+@pytest.fixture
+def page(browser):
+    with new_page(browser) as made:
+        yield made

@@ -9,7 +9,7 @@ from lab.experiments.entry import save_rule_entry
 from lab.formats.placing import whole
 from lab.rules.rule import Debounce
 from lab.store.store import Store
-from tests.browser.conftest import let_in
+from tests.browser.conftest import let_in, new_page
 from tests.browser.page_actions import (
     LAB,
     close_popover,
@@ -112,12 +112,8 @@ def empty(fork_server, tmp_path_factory):
 @pytest.fixture(scope="module")
 def reader(browser):
     """One page for all that only look: its cache keeps the app's scripts."""
-    context = browser().new_context(viewport={"width": 1440, "height": 1200})
-    made = context.new_page()
-    made.set_default_timeout(30_000)
-    made.goto = let_in(made)
-    yield made
-    context.close()
+    with new_page(browser) as made:
+        yield made
 
 
 def opened(page, server, name):

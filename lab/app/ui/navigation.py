@@ -24,7 +24,7 @@ _GEAR_STYLE = """
 # The default leaves a third of a laptop's screen empty above the title. Its captions, the values of
 # its sliders, what is chosen of a few, and code have too little contrast to be read easily.
 _STYLE = """
-.stMainBlockContainer { padding-top: 4.2rem }
+.stMainBlockContainer { padding-top: 3.2rem }
 h1 { font-size: 1.6rem !important }
 a:focus-visible, button:focus-visible, summary:focus-visible,
 [data-testid=stDataFrame]:has(:focus-visible) {

@@ -16,6 +16,7 @@ from lab.app.ui.widgets.moments import show_moments
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.steps import BETTER, go_on_button
+from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.evaluate import Evaluation, evaluate
 from lab.evaluation.figures import Figures
@@ -51,7 +52,7 @@ def show_how_good(app_state: AppState, picked: Selection) -> None:
     for label in shown:
         _of_label(label, found.labels[label], measured.length_s)
     if len(found.labels) > len(shown):
-        st.caption(f"Under Details: {len(found.labels) - len(shown)} more label(s).")
+        st.caption(f"Under Details: {counted(len(found.labels) - len(shown), 'more label')}.")
     if any(figures.is_covered for figures in found.labels.values()):
         go_on_button(BETTER, "Is there a better rule?")
         show_moments(picked, found)

@@ -10,6 +10,7 @@ from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
 from lab.evaluation.evaluate import Evaluation
 from lab.evaluation.fragmentation import EvaluationEvent
+from lab.media_time import media_time
 
 
 def _listed_moments(found: Evaluation) -> list[EvaluationEvent]:
@@ -44,9 +45,18 @@ def show_moments(picked: Selection, found: Evaluation) -> None:
     )
     listed = [m for m in moments if not wanted or m.kind in wanted][:MANY]
     frame = pd.DataFrame(
-        [{"kind": m.kind.replace("_", " "), "clip": found.names[m.media_id], "label": m.label,
-          "from, s": m.start_us / 1e6, "to, s": m.end_us / 1e6, "what": m.text} for m in listed]
-    )  # fmt: skip
+        [
+            {
+                "kind": m.kind.replace("_", " "),
+                "clip": found.names[m.media_id],
+                "label": m.label,
+                "from": media_time(m.start_us),
+                "to": media_time(m.end_us),
+                "what": m.text,
+            }
+            for m in listed
+        ]
+    )
     event = st.dataframe(
         frame,
         hide_index=True,

@@ -16,6 +16,7 @@ from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
 from lab.formats.markdown import code, plain
+from lab.media_time import media_time
 from lab.rules.rule import LabelRule
 from lab.runs.run import Run
 from lab.tuning.audit import Audit, audit_figures, new_audit, unwatched
@@ -53,8 +54,8 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
             [
                 {
                     "clip": q.name,
-                    "from, s": q.start_us / 1e6,
-                    "to, s": q.end_us / 1e6,
+                    "from": media_time(q.start_us),
+                    "to": media_time(q.end_us),
                     "why": q.text,
                     "weight": round(q.priority, 2),
                 }

@@ -67,7 +67,7 @@ def _applied_rule(run: Run) -> Rule | None:
             current.rule.wanted(run.labels)
             return current.rule
     except SettingError:  # of a detector that declares no labels, and found others here
-        pass
+        return None
     return None
 
 

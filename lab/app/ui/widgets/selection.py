@@ -197,12 +197,16 @@ def _annotator(app_state: AppState, place: Any, key: str) -> str | None:
 def _asked(
     app_state: AppState, index: list[dict[str, Any]], recipe: dict[str, Any], truth: Truth
 ) -> list[str]:
-    """The labels that somebody asked about: annotated or watched ones, then those looked for."""
+    """The labels that somebody asked about: annotated or watched ones, then those looked for.
+
+    Of the latter those that were found come first, the strongest before the others.
+    """
     known = {label for row in index for label in truth.by_media.get(row["media_id"], {})}
     (one,) = app_state.runs([index[0]["run_id"]]) if index else (None,)
     of_run = list(one.labels if one is not None else recipe["labels"])
     looked_for = of_run if len(of_run) <= MOST_ASKED else []
-    return [*(x for x in of_run if x in known), *(x for x in looked_for if x not in known)]
+    first = [x for x in of_run if x in known] or _found_labels(app_state, index)
+    return list(dict.fromkeys(x for x in [*first, *looked_for] if x in {*known, *looked_for}))
 
 
 def _found_labels(app_state: AppState, index: list[dict[str, Any]]) -> list[str]:

@@ -22,6 +22,7 @@ from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.comparison import Comparison, compare
 from lab.formats.markdown import plain
+from lab.media_time import media_time
 from lab.rules.rule import Rule
 from lab.rules.wording import rule_in_words
 from lab.runs.run import Run
@@ -298,16 +299,19 @@ def _differences(found: Comparison) -> float | None:
     if frame.empty:
         st.caption("Both find the same sightings.")
         return None
+    shown = frame.assign(
+        **{name: [media_time(round(1e6 * s)) for s in frame[name]] for name in ("start_s", "end_s")}
+    )
     event = st.dataframe(
-        frame,
+        shown,
         hide_index=True,
         width="stretch",
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
         height=min(320, 38 * (len(frame) + 1)),
         column_config={
-            "start_s": st.column_config.NumberColumn("from, s", format="%.2f"),
-            "end_s": st.column_config.NumberColumn("to, s", format="%.2f"),
+            "start_s": "from",
+            "end_s": "to",
             "text": "what",
             "media": "clip",
         },

@@ -249,6 +249,18 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
         assert (run_of(tab), enter_at(tab)) == (run.run_id, value)
 
 
+def test_a_slider_that_is_moved_as_the_page_is_left_keeps_its_value(page, own_server, two):
+    go(page, own_server, f"/review?run={two[0].run_id}")
+    wait_for_sightings(page)
+    settled(page)
+    set_slider(page, "enter_threshold", 0.7)
+    page.get_by_role("link", name="Measure").first.click()  # the page may not have run since
+    page.get_by_role("heading", name="Measure").wait_for()
+    page.get_by_role("link", name="Review").first.click()
+    wait_for_sightings(page)
+    assert enter_at(page) == 0.7
+
+
 def test_back_and_forward_show_the_run_and_the_rule_of_the_address(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")

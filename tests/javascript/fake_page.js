@@ -61,7 +61,7 @@ export function openPage() {
     }
   };
   Object.assign(globalThis, {
-    document: { createElement: (tag) => make(tag) },
+    document: Object.assign(new EventTarget(), { createElement: (tag) => make(tag) }),
     localStorage: makeStorage(),
     sessionStorage: makeStorage(),
     devicePixelRatio: 1,
@@ -77,6 +77,8 @@ export function openPage() {
     },
     addEventListener: () => {},
     location: {
+      origin: "http://here",
+      href: "http://here/review",
       pathname: "/review",
       search: "",
       loads: 0,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, timedelta
 from typing import Any
 
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import asset, script
+from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.rule_state import current_seek
 from lab.errors import LabError
@@ -65,7 +66,7 @@ def show_player(
         key="player",
         height="stretch",
         data=data,
-        on_rule_change=lambda: None,
+        on_rule_change=_take_told_rule,
         on_run_state_change=lambda: None,
         on_answered_change=lambda: None,
         on_visited_change=lambda: None,
@@ -107,14 +108,33 @@ def rule_from_player(text: str | None, run: Run, rule: Rule) -> Rule:
     """
     st.session_state.result = None
     try:
-        message = json.loads(text) if text else {}
-        if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
-            return rule
-        new = Rule.from_dict(message["rule"])
-        new.check_floor(run.recipe["score_floor"])
+        new = _told_rule(text, run)
     except (LabError, ValueError, KeyError, AttributeError) as error:
         st.error(f"{plain(error)}. The last valid rule stays in use.")
         return rule
+    return new or rule
+
+
+def _take_told_rule() -> None:
+    """Before any page is drawn, so that a page that is left at once loses nothing.
+
+    What cannot be read is said when the page is drawn.
+    """
+    player = st.session_state["player"]
+    with suppress(LabError, ValueError, KeyError, AttributeError):
+        _told_rule(player.rule, here().run(st.session_state.rule_run))
+
+
+def _told_rule(text: str | None, run: Run) -> Rule | None:
+    """Keep the rule of a message for its run; None if the message is of another run or rule.
+
+    Raises LabError, ValueError, KeyError or AttributeError if the message cannot be read.
+    """
+    message = json.loads(text) if text else {}
+    if (message.get("run_id"), message.get("rule_n")) != (run.run_id, st.session_state.rule_n):
+        return None
+    new = Rule.from_dict(message["rule"])
+    new.check_floor(run.recipe["score_floor"])
     st.session_state.result = message.get("result")
     st.session_state.rule = new
     st.session_state.setdefault("rules_of_runs", {})[run.run_id] = new

@@ -6,6 +6,7 @@ import { Drawer } from "./drawer.js";
 import { History } from "./history.js";
 import { Keyboard } from "./keyboard.js";
 import { KeysHelp } from "./keys.js";
+import { Leaving } from "./leaving.js";
 import { explainedLegend } from "./legend.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
@@ -29,7 +30,7 @@ const PLAYHEAD_AFTER_MS = 400;
 export class Player {
   constructor(root) {
     this.root = root;
-    this.report = () => {};
+    this.leaving = new Leaving(root);
     this.shown = {}; // what Python last said
     const model = (this.model = new Model());
     const stage = (this.stage = new Stage(model, root));
@@ -86,6 +87,10 @@ export class Player {
       else removeEventListener("popstate", visit, { capture: true });
     };
     addEventListener("popstate", visit, { capture: true });
+  }
+
+  report(name, value) {
+    this.leaving.tell(name, value);
   }
 
   // With the run and the loading of a rule it belongs to, so that a stale one is known as such;
@@ -185,6 +190,7 @@ export class Player {
 export default function (component) {
   const { data, parentElement, setStateValue } = component;
   parentElement.player ||= new Player(parentElement.querySelector(".lab"));
-  parentElement.player.report = setStateValue;
-  parentElement.player.show(data);
+  const { player } = parentElement;
+  player.leaving.send = setStateValue;
+  player.show(data);
 }

@@ -217,7 +217,7 @@ def load_config(
     return Config(
         store=absolute("store", values["store"]),
         models=absolute("models", values["models"]),
-        media_roots=(*roots, SAMPLES),
+        media_roots=tuple(dict.fromkeys((*roots, SAMPLES))),
         max_upload_bytes=values["max_upload_bytes"],
         offline=values["offline"],
         services=tuple(AllowedService(**service) for service in values["services"]),

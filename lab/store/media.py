@@ -22,6 +22,7 @@ from lab.store.query import (
     order_of,
     page_of,
 )
+from lab.video.identity import identity_problem
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,10 +62,17 @@ class MediaRows:
     catalog: Catalog
     registrar: Registrar
 
-    def add_media(self, media: Media, relative_path: str | None = None) -> Row:
-        """Keep a clip's facts; a known clip keeps what the user entered."""
+    def add_media(
+        self, media: Media, relative_path: str | None = None, *, moves: bool = False
+    ) -> Row:
+        """Keep a clip's facts; a known clip keeps what the user entered.
+
+        moves: whether a known clip lies here from now on, also while its file is in its old place.
+        Otherwise this is then a copy of it, and the clip keeps its file and name.
+        """
         with self.catalog.transaction() as db:
-            put_media(db, [media], {media.media_id: relative_path}, self.registrar)
+            relative = {media.media_id: relative_path}
+            put_media(db, [media], relative, self.registrar, moves=moves)
         return self.media(media.media_id)
 
     def media(self, media_id: str) -> Row:
@@ -185,12 +193,16 @@ def put_media(
     media: Sequence[Media],
     relative_paths: Mapping[str, str | None],
     registrar: Registrar,
+    *,
+    moves: bool = False,
 ) -> None:
     """Keep the facts of clips; known ones keep what the user entered.
 
-    relative_paths: by media_id. registrar: who named the files.
+    relative_paths: by media_id. registrar: who named the files. moves: as of `add_media`.
     """
-    last = list({one.media_id: one for one in media}.values())
+    by_id = {one.media_id: one for one in media}
+    copies = set() if moves else _copies(db, by_id)
+    last = [one for media_id, one in by_id.items() if media_id not in copies]
     insert_columns(
         db,
         "media",
@@ -212,6 +224,18 @@ def put_media(
         registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
         THEN excluded.registered_by ELSE media.registered_by END""",
     )
+
+
+def _copies(db: duckdb.DuckDBPyConnection, media: Mapping[str, Media]) -> set[str]:
+    """Those of the clips whose file is known elsewhere, and is still there."""
+    if not media:
+        return set()
+    known = select_media(db, {"media_id": list(media)})
+    return {
+        row["media_id"]
+        for row in known
+        if row["path"] != media[row["media_id"]].path and identity_problem(row, reads=False) is None
+    }
 
 
 def _where(wanted: MediaFilter) -> Where:

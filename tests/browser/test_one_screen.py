@@ -151,7 +151,7 @@ def test_in_a_narrow_window_the_rule_is_a_sheet_from_below(page, server, samples
     sheet = boxes(page, [".side", ".figures", ".picture"])
     assert is_inside(sheet[".side"], 800, 900)
     assert is_beside(sheet[".side"], sheet[".figures"])
-    assert sheet[".side"]["top"] > sheet[".picture"]["top"]
+    assert_on_one_screen(page, [".picture", *LEFT[1:], ".side"], 800, 900)
     page.get_by_role("button", name="Settings").click()
     page.get_by_role("button", name="Sightings").last.click()
     assert is_inside(boxes(page, [".rows"])[".rows"], 800, 900)

@@ -23,7 +23,9 @@ class FakeVideo extends FakeElement {
   showFrame(mediaTime) {
     this.present(0, { mediaTime });
   }
-  load() {}
+  load() {
+    if (!this.src) this.readyState = 0; // nothing of the clip before is left
+  }
   async play() {
     this.paused = false;
     this.dispatchEvent(new Event("play"));

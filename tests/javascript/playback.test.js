@@ -217,6 +217,15 @@ test("a copy of the clip that came later is shown where the viewer was", () => {
   assert.equal(page.player.stage.video.currentTime.toFixed(4), "4.0005");
 });
 
+test("of the clip before neither picture nor sound is left where a run has no video", async () => {
+  const { video } = page.player.stage;
+  video.src = "/before.mp4";
+  await video.play();
+  page.say(makeData("B", { src: null, src_wait: "its file is missing" }));
+  assert.ok(video.paused);
+  assert.equal(video.readyState, 0);
+});
+
 test("a seek from the page is done once", () => {
   page.say(makeData("A", { seek: { t: 3, n: 1 } }));
   assert.equal(page.player.stage.target_s, 3);

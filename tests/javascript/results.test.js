@@ -109,6 +109,12 @@ test("an empty table says why", async () => {
   assert.match(part(".rows").textContent, /No sighting with this rule/);
 });
 
+test("a run whose every sample failed is no finding of nothing", async () => {
+  const none = makeAnswer([]);
+  await answer({ ...none, figures: { ...none.figures, failed: none.figures.samples } });
+  assert.match(part(".rows").textContent, /Every sample failed/);
+});
+
 test("why is asked for the playhead when it rests, and not while playing", async () => {
   await answer(makeAnswer([]));
   const { stage } = parentElement.player;

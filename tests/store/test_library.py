@@ -12,10 +12,11 @@ import lab
 from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError
 from lab.rules.rule import Rule
-from lab.runs.relink import relink_all
+from lab.runs.relink import relink, relink_all
 from lab.runs.remove import remove_clips
 from lab.store.clip_names import distinguishing_end
 from lab.store.store import EndedRun, NewRun, Store
+from lab.video.probe import probe
 from tests.builders import make_media
 from tests.store.test_queries import RULE, make_sighting, recipe_of
 
@@ -222,3 +223,20 @@ def test_the_last_places_are_those_of_the_store(store):
     assert places[0].rule == RULE.to_dict()
     (store.folder / "places.json").write_text("[{}]")
     assert store.places() == []
+
+
+def test_a_copy_leaves_a_clip_where_its_file_is_unless_it_moved(tmp_path, samples):
+    first, copy = tmp_path / "first.mp4", tmp_path / "copy.mp4"
+    for file in (first, copy):
+        file.write_bytes((samples / "nothing.mp4").read_bytes())
+    store = Store(tmp_path / "store")
+    clip = store.add_media(probe(first))
+    for _ in range(2):
+        again = store.add_media(probe(copy))
+        assert (again["path"], again["name"]) == (str(first), "first.mp4")
+    first.unlink()
+    assert store.add_media(probe(copy))["path"] == str(copy)
+    first.write_bytes(copy.read_bytes())
+    assert relink_all(store, [clip["media_id"]], [tmp_path]) == {clip["media_id"]: None}
+    assert store.media(clip["media_id"])["path"] == str(copy)  # in its place
+    assert relink(store, clip["media_id"], [first])["path"] == str(first)

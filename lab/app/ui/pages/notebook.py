@@ -40,7 +40,7 @@ def notebook() -> None:
     count = store.count_entries(**wanted)
     st.caption(
         f"{count:,} of {total:,} entries, newest first. Figures are against what is annotated "
-        "now; in brackets their 95 % intervals."
+        "now, in brackets their 95 % intervals; a run has those of the rule applied to its clips."
     )
     if not count:
         st.info("No entry fits. Search for fewer words, or choose fewer tags.")
@@ -122,18 +122,23 @@ def _figures(
     """The figures of these entries; of none while they are computed, which the page shows."""
     truth = app_state.truth.truth_of_clips(sorted({r.media["media_id"] for r in runs.values()}))
     asked = [row for row in rows if row["run_id"] in runs]
+    applied = app_state.store.current_rules(sorted({r.protocol_hash for r in runs.values()}))
+    of_clips = {name: one.rule.to_dict() for name, one in applied.items()}
 
     def compute(report: Any) -> dict[str, Glance]:
         found = {}
         for i, row in enumerate(asked):
             report(i, len(asked))
-            found[row["entry_id"]] = glance(runs[row["run_id"]], row["rule"], truth)
+            run = runs[row["run_id"]]
+            rule = row["rule"] or of_clips.get(run.protocol_hash)
+            found[row["entry_id"]] = glance(run, rule, truth)
         return found
 
     key = (
         "notebook",
         tuple((row["entry_id"], app_state.log_stamp(row["run_id"])) for row in asked),
         app_state.store.annotations_version,
+        tuple(one.rule.rule_hash for one in applied.values()),
     )
     computation = app_state.computations.get(key, "Measuring these entries", compute)
     if not is_done(computation):

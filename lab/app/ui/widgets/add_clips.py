@@ -12,12 +12,13 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, finish, here, script, size
 from lab.app.ui.widgets.chosen import choose
 from lab.config import SAMPLES
+from lab.counted import counted
 from lab.errors import LabError
-from lab.formats.markdown import plain
+from lab.formats.markdown import isolated, plain
 from lab.video.media import identify
 
 _CLIPS_OF_A_JOB = 10
-_REASONS = 20  # that a page names
+_REASONS, _NAMES = 20, 5  # that a page names
 
 _uploader = st.components.v2.component(
     "lab_uploader",
@@ -46,18 +47,31 @@ def add_clips(paths: list[Path], root: Path | None = None) -> dict[Path, str]:
                 _remove_upload(path)  # a rejected upload leaves nothing behind
     st.session_state.refused = [why for why in answers.values() if why]
     known = app_state.store.media_rows(media_id=ids)
+    at = {row["path"] for row in known}
+    added = [path for path, why in answers.items() if not why]
+    st.session_state.copies = [path.name for path in added if str(path) not in at]
     st.session_state.recognised = {r["media_id"] for r in known if r["added_utc"] < begun}
     choose(ids)
     return answers
 
 
 def say_what_was_refused() -> None:
-    """The files that could not be added last, each with the reason."""
+    """The files that could not be added last, each with the reason, and those that are copies."""
     refused = st.session_state.get("refused", [])
     for why in refused[:_REASONS]:
         st.error(plain(why))
     if len(refused) > _REASONS:
         st.error(f"{len(refused) - _REASONS} more clips cannot be used.")
+    copies = st.session_state.get("copies", [])
+    if copies:
+        few = ", ".join(map(isolated, copies[:_NAMES])) + (" and others" * (len(copies) > _NAMES))
+        st.info(
+            f"{counted(len(copies), 'file')} with the same content as a clip that is here already: "
+            f"{few}. A clip is kept once, with its first file."
+        )
+    if (refused or copies) and st.button("Dismiss", icon=":material/close:"):
+        st.session_state.refused, st.session_state.copies = [], []
+        st.rerun()
 
 
 def _probe(
@@ -124,7 +138,7 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
     }
     known = here().store.media_rows(media_id=list(ids.values()))
     stored = {row["media_id"]: row["path"] for row in known}
-    new, again = [], []
+    new, again, repeated = [], [], []
     for path, media_id in ids.items():
         if (
             media_id in stored
@@ -133,12 +147,17 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
         ):
             _remove_upload(path)
             again.append(media_id)
+            repeated.append(path)
         else:
             new.append(path)
     answers = add_clips(new, folder)
     st.session_state.recognised = {*st.session_state.recognised, *again}
+    st.session_state.refused = []  # the list of files says why, by the names that were sent
+    st.session_state.copies = [*st.session_state.copies, *(path.name for path in repeated)]
     choose(again)
-    return {name: answers.get(path, "") for path, name in sent.items()}
+    return {
+        name: answers.get(path, "").replace(str(path), path.name) for path, name in sent.items()
+    }
 
 
 def pick_samples() -> bool:

@@ -123,7 +123,8 @@ def _look_for(media_ids: list[str]) -> None:
     for media_id in media_ids:
         app_state.forget(media_id)
     problems = [why for why in result["problems"].values() if why]
-    st.success(f"{counted(len(media_ids) - len(problems), 'clip')} found.")
+    there = counted(len(media_ids) - len(problems), "clip")
+    st.success(f"{there} found, or still in place.")
     for why in problems[:_NAMES]:
         st.warning(plain(why))
     if len(problems) > _NAMES:

@@ -16,11 +16,12 @@ from lab.store.run_queries import RunFilter
 
 
 def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) -> str | None:
-    """The run that is asked for, or the newest; None if there is none.
+    """The run that is asked for, else the last one looked at, else the newest; None without runs.
 
     line: where the choice goes. linked: by the address.
     """
-    state, asked = st.session_state, linked or st.session_state.get("review_run")
+    state = st.session_state
+    asked = linked or state.get("review_run") or _last_looked_at(app_state)
     runs, is_all = _newest(app_state, line)
     if not runs and is_all:
         return None
@@ -52,6 +53,12 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
         st.session_state.pop("rule", None)
     state.review_run = state.review_shown = picked
     return picked
+
+
+def _last_looked_at(app_state: AppState) -> str | None:
+    """The run that somebody looked at last, in this session or another."""
+    known = (place.run_id for place in app_state.store.places())
+    return next((i for i in known if app_state.store.log_folder(i).is_dir()), None)
 
 
 def _newest(app_state: AppState, line: DeltaGenerator) -> tuple[dict[str, dict[str, Any]], bool]:

@@ -30,6 +30,10 @@ const NO_SIGHTING =
   "No sighting with this rule. Lower “Enter at”, or require fewer samples in “Enter after”; " +
   "“Weak boxes” shows detections below the threshold.";
 
+const ALL_FAILED =
+  "Every sample failed: nothing of this clip could be decoded or analysed, so this run says " +
+  "nothing about what was in it.";
+
 export class Results {
   constructor(model, stage, marking, root) {
     Object.assign(this, { model, stage, marking, root });
@@ -144,6 +148,8 @@ export class Results {
     let text = NO_SIGHTING;
     if (!labels.length) text = "Nothing was detected above the score floor in this run.";
     if (!log.samples) text = "No samples yet.";
+    const { samples, failed } = this.model.answer.figures;
+    if (samples && failed === samples) text = ALL_FAILED;
     const cell = { className: "empty", colSpan: COLUMNS.length, textContent: text };
     return element("tr", {}, element("td", cell));
   }

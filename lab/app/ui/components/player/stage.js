@@ -59,7 +59,14 @@ export class Stage {
     this.hasFailed = false;
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
     if (data.src) this.video.src = data.src;
-    else this.video.removeAttribute("src");
+    else this.unload();
+  }
+
+  // A video without a source keeps the picture that it had until it is loaded again.
+  unload() {
+    this.video.pause();
+    this.video.removeAttribute("src");
+    this.video.load();
   }
 
   // Nothing of the run before is left.

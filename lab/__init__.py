@@ -60,6 +60,7 @@ _PUBLIC = {
     "document_of": "lab.jobs.document.export",
     "evaluate": "lab.evaluation.evaluate",
     "events": "lab.study.events",
+    "export_camtrap_dp": "lab.study.camtrap_dp.export",
     "gate_report": "lab.evaluation.gate_report",
     "join_deployments": "lab.study.joining:join",
     "job_of": "lab.jobs.document.read",
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from lab.runs.resume import resume
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
+    from lab.study.camtrap_dp.export import export_camtrap_dp
     from lab.study.deployment_file import read_deployments
     from lab.study.deployments import deployments
     from lab.study.events import events

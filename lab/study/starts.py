@@ -62,6 +62,7 @@ def read_starts(
     source: Literal["metadata", "name", "table"],
     given: str | Path | None = None,
     *,
+    raw: bytes | None = None,
     zone: str | None = None,
     metadata_clock: Literal["utc", "local"] = "utc",
     replace: bool = False,
@@ -72,7 +73,7 @@ def read_starts(
 
     source: `metadata` of the files, their `name` with a pattern such as
     `*_{time:%Y%m%d_%H%M%S}*` as `given`, or a `table` with the columns media and start, whose path
-    is `given`. zone: of times that name none, for clips that are in no deployment; others are in
+    is `given`, or only what it is called where `raw` is its content. zone: of times that name none, for clips that are in no deployment; others are in
     the zone of theirs. metadata_clock: `local` where the camera writes local time and calls it UTC.
     replace: also starts that are from a better source; entered is better than a table, that than a
     name, and that than metadata. preview: only say what would change. Raises SettingError.
@@ -91,7 +92,7 @@ def read_starts(
     elif source == "name":
         times = _of_names(clips, str(given))
     elif source == "table":
-        times, notes = _of_table(clips, given)
+        times, notes = _of_table(clips, given, raw)
     else:
         raise SettingError(f"unknown source {source!r}; known: metadata, name, table")
     found, left_out, kept, starts = [], [], 0, {}
@@ -193,8 +194,10 @@ def _of_names(clips: list[dict[str, Any]], text: str) -> Times:
             yield clip, f"{named[-1]['time']!r} in its name is no date and time"
 
 
-def _of_table(clips: list[dict[str, Any]], path: str | Path) -> tuple[Times, list[str]]:
-    rows, columns = read_table_file(path, _CALLED)
+def _of_table(
+    clips: list[dict[str, Any]], path: str | Path, raw: bytes | None
+) -> tuple[Times, list[str]]:
+    rows, columns = read_table_file(path, _CALLED, raw)
     need_columns(path, columns, ("media", "start"))
     given = []
     for row in rows:

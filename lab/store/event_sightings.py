@@ -20,7 +20,7 @@ _NEWEST = """s.run_id IN (SELECT run_id FROM runs QUALIFY row_number() OVER (
     ORDER BY (state = 'done') DESC, created_utc DESC, run_id DESC) = 1)"""
 _START_US = """epoch_us(m.start_utc) + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT"""
 _COLUMNS = f"""s.sighting_id, s.run_id, s.media_id, s.rule_hash, s.label, s.most_at_once,
-    r.protocol_hash, m.site, m.utc_offset_s,
+    r.protocol_hash, m.site, m.utc_offset_s, m.timestamp_issue,
     {_START_US} + s.onset_us AS onset_us, {_START_US} + s.offset_us AS end_us"""
 # What an export says of sightings besides, in media time.
 _DETAILS = """s.sighting_id, s.run_id, s.media_id, s.label, s.rule_hash, s.most_at_once, s.onset_us,
@@ -46,7 +46,7 @@ class EventSightings(SightingRows):
         """Sightings by site, label and onset; of each clip and protocol those of one run.
 
         Columns: sighting_id, run_id, media_id, rule_hash, protocol_hash, label, most_at_once and
-        utc_offset_s (or null), site (null if unknown), onset_us and end_us: microseconds since
+        utc_offset_s (or null), timestamp_issue (of the clip's start, or null), site (null if unknown), onset_us and end_us: microseconds since
         1970 in UTC, corrected; null where the clip's start is not known.
         """
         where = sightings_where(wanted)
@@ -96,7 +96,7 @@ class EventSightings(SightingRows):
 
 _EMPTY = {
     **dict.fromkeys(("sighting_id", "run_id", "media_id", "rule_hash", "label"), pa.string()),
-    **dict.fromkeys(("protocol_hash", "site"), pa.string()),
+    **dict.fromkeys(("protocol_hash", "site", "timestamp_issue"), pa.string()),
     **dict.fromkeys(("most_at_once", "utc_offset_s"), pa.int32()),
     **dict.fromkeys(("onset_us", "end_us"), pa.int64()),
 }

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from lab.clock import EXAMPLE_ZONES, parse_time, placed, zone_named
 from lab.deployment import Deployment, Failure

@@ -1,4 +1,4 @@
-"""What should be looked at in deployments that can be kept: lacking coordinates, overlaps, names."""
+"""What should be looked at in deployments that can be kept: coordinates, overlaps, names."""
 
 from __future__ import annotations
 

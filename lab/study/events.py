@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 EVENT_COLUMNS = [
     "event", "site", "label", "scientific_name", "first_utc", "last_utc", "utc_offset_s",
-    "duration_s", "sightings", "max_n", "clips", "first_sighting_id",
+    "duration_s", "sightings", "max_n", "clips", "first_sighting_id", "timestamp_issues",
 ]  # fmt: skip
 
 
@@ -61,7 +61,8 @@ def events(
     One row an event: event (a number), site, label, scientific_name, first_utc and last_utc (of
     its sightings, in UTC by the corrected clock), utc_offset_s (of the place at the first),
     duration_s, sightings, max_n (of any of them; empty if one of their logs cannot be read), clips,
-    first_sighting_id. Sightings of the current rules count, of each clip and protocol those of
+    first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so that
+    their time is in doubt). Sightings of the current rules count, of each clip and protocol those of
     one run. Warns of those that have no site or start. Raises SettingError where sightings of
     several rules or protocols would count twice.
     """
@@ -179,8 +180,15 @@ def _group(given: pa.Table, begins: np.ndarray) -> pa.Table:
             "max_n": pa.array(max_n, from_pandas=True).cast(pa.int32()),
             "clips": counted["media_id_count_distinct"],
             "first_sighting_id": first["sighting_id"],
+            "timestamp_issues": pa.array(_sums(pc.is_valid(given["timestamp_issue"]), at)),
         }
     )
+
+
+def _sums(values: pa.ChunkedArray, at: np.ndarray) -> np.ndarray:
+    """How many are true from each place to the next."""
+    numbers = values.to_numpy().astype(np.int64)
+    return np.add.reduceat(numbers, at) if len(at) else numbers[:0]
 
 
 def _groups(given: pa.Table) -> np.ndarray:

@@ -34,8 +34,8 @@ def read_table_file(
     """Rows of a CSV, and the columns as they are written.
 
     names: of each column what it may be called, whatever its case; other columns keep their names.
-    raw: its content, where the path is only what it is called. Separated by `,`, `;` or tabs, UTF-8 or UTF-16. Raises SettingError for a file that is no table
-    or has a column twice.
+    raw: its content, where the path is only what it is called. Separated by `,`, `;` or tabs, UTF-8
+    or UTF-16. Raises SettingError for a file that is no table or has a column twice.
     """
     name = printable(path)
     text = decode(read_file(path) if raw is None else raw, name)

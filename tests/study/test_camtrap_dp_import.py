@@ -183,10 +183,10 @@ def test_a_table_in_another_encoding_or_with_other_separators_says_so(tmp_path):
         table.write_text(text.replace(",", ";"), encoding=encoding)
         assert lab.read_deployments(table).deployments[0].site == "Mühle"
     table.write_text(text, encoding="cp1252")
-    with pytest.raises(LabError, match="is not text in UTF-8 or UTF-16 .* save it as UTF-8"):
+    with pytest.raises(LabError, match=r"is not text in UTF-8 or UTF-16 .* save it as UTF-8"):
         lab.read_deployments(table)
     table.write_text(text.replace(",", "|"))
-    with pytest.raises(LabError, match="has one column, .* separate columns by , or ; or tabs"):
+    with pytest.raises(LabError, match=r"has one column, .* separate columns by , or ; or tabs"):
         lab.read_deployments(table)
 
 

@@ -46,8 +46,9 @@ class EventSightings(SightingRows):
         """Sightings by site, label and onset; of each clip and protocol those of one run.
 
         Columns: sighting_id, run_id, media_id, rule_hash, protocol_hash, label, most_at_once and
-        utc_offset_s (or null), timestamp_issue (of the clip's start, or null), site (null if unknown), onset_us and end_us: microseconds since
-        1970 in UTC, corrected; null where the clip's start is not known.
+        utc_offset_s (or null), timestamp_issue (of the clip's start, or null), site (null if
+        unknown), onset_us and end_us: microseconds since 1970 in UTC, corrected; null where the
+        clip's start is not known.
         """
         where = sightings_where(wanted)
         where.add(_NEWEST)

@@ -53,8 +53,8 @@ def read_deployments(
     """The deployments of a table.
 
     zone: of rows that name none and whose times have no offset. raw: the table's content, where
-    the path is only what it is called. Raises SettingError with the rows
-    that cannot be taken; then none is.
+    the path is only what it is called. Raises SettingError with the rows that cannot be taken; then
+    none is.
     """
     if zone is not None:
         zone_named(zone)
@@ -66,7 +66,7 @@ def read_deployments(
     read, errors = [], []
     for row in rows:
         try:
-            read.append((row, _deployment(row, zone)))
+            read.append((row, deployment_of_row(row, zone)))
         except SettingError as error:
             errors.append(error if str(error).startswith(row.where) else row.error(str(error)))
     errors += _twice(read)
@@ -87,7 +87,8 @@ def _with_id(row: TableRow) -> TableRow:
     return TableRow(row.where, {**row.values, "deploymentID": "_".join(p for p in parts if p)})
 
 
-def _deployment(row: TableRow, default_zone: str | None) -> Deployment:
+def deployment_of_row(row: TableRow, default_zone: str | None = None) -> Deployment:
+    """The deployment of one row, in the columns of `deployments.csv`. Raises SettingError."""
     for name in _NEEDED:
         if not row[name]:
             raise row.error(f"{name} is empty; each row needs {', '.join(_NEEDED)}")

@@ -61,9 +61,9 @@ def events(
     One row an event: event (a number), site, label, scientific_name, first_utc and last_utc (of
     its sightings, in UTC by the corrected clock), utc_offset_s (of the place at the first),
     duration_s, sightings, max_n (of any of them; empty if one of their logs cannot be read), clips,
-    first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so that
-    their time is in doubt). Sightings of the current rules count, of each clip and protocol those of
-    one run. Warns of those that have no site or start. Raises SettingError where sightings of
+    first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so
+    that their time is in doubt). Sightings of the current rules count, of each clip and protocol
+    those of one run. Warns of those that have no site or start. Raises SettingError where sightings of
     several rules or protocols would count twice.
     """
     found = find_events(store, interval_s, rule, protocol=protocol, max_n=max_n, **wanted)

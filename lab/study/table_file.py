@@ -25,7 +25,7 @@ class TableRow:
         return self.values.get(name, "")
 
     def error(self, what: str) -> SettingError:
-        return SettingError(f"{self.where}: {what}")
+        return SettingError(f"{self.where}: {what}" if self.where else what)
 
 
 def read_table_file(

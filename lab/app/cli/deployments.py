@@ -152,8 +152,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     d.add_argument("action", nargs="?", choices=["list", "import", "join", "remove"],
                    default="list")  # fmt: skip
     d.add_argument("what", nargs="*", metavar="FILE|PATTERN|ID",
-                   help="of import: a CSV, such as Camtrap DP's deployments.csv, or a package of it "
-                   "(a folder or zip), whose clips are joined, too; of join: what the "
+                   help="of import: a CSV, such as Camtrap DP's deployments.csv, or a package of "
+                   "it (a folder or zip), whose clips are joined, too; of join: what the "
                    "ends of paths look like, with {deployment}, {site} or {camera}")  # fmt: skip
     d.add_argument("--zone", metavar="ZONE",
                    help="of rows that name none: Europe/Berlin, or +01:00 for a clock that is "

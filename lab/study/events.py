@@ -63,8 +63,8 @@ def events(
     duration_s, sightings, max_n (of any of them; empty if one of their logs cannot be read), clips,
     first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so
     that their time is in doubt). Sightings of the current rules count, of each clip and protocol
-    those of one run. Warns of those that have no site or start. Raises SettingError where sightings of
-    several rules or protocols would count twice.
+    those of one run. Warns of those that have no site or start. Raises SettingError where
+    sightings of several rules or protocols would count twice.
     """
     found = find_events(store, interval_s, rule, protocol=protocol, max_n=max_n, **wanted)
     for note in found.notes:

@@ -23,7 +23,7 @@ def show_form(app_state: AppState, deployment_id: str, close: Callable[[], None]
     is_new = deployment_id == NEW
     known = None if is_new else app_state.store.deployment(deployment_id)
     with st.container(border=True):
-        st.subheader("Add a deployment" if is_new else plain(deployment_id))
+        st.markdown(f"**{'Add a deployment' if is_new else plain(deployment_id)}**")
         _form(app_state, known, close)
         if known is not None:
             _delete(app_state, known, close)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.widgets.join_preview import show_joined
+from lab.app.ui.widgets.join_preview import pattern_field, show_joined
 from lab.app.ui.widgets.zones import zone_field
 from lab.counted import counted
 from lab.deployment import Deployment
@@ -17,6 +17,7 @@ from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.study.camtrap_dp.read import Package, join_package, read_package
 from lab.study.deployment_file import read_deployments
+from lab.study.joining import join
 
 _SHOWN, _WARNINGS = 200, 8
 
@@ -106,12 +107,29 @@ def _preview(app_state: AppState, read: _Read, n: int) -> None:
     if package is not None and package.media:
         found = join_package(store, package, preview=True)
         show_joined(found.joined, f"{counted(found.starts, 'start')} taken from the package")
+    pattern = None if package is not None else _joining(app_state, read)
     if st.button("Keep these deployments", type="primary", key="keep_deployments"):
         store.put_deployments(read.deployments)
         message = f"{counted(len(read.deployments), 'deployment')} kept."
         if package is not None and package.media:
             done = join_package(store, package)
             message += f" {counted(len(done.joined.joins), 'clip')} joined."
+        elif pattern:
+            message += f" {counted(len(join(store, pattern).joins), 'clip')} joined."
         st.session_state.deployment_import_n = n + 1
         st.session_state.sites_message = message
         st.rerun()
+
+
+def _joining(app_state: AppState, read: _Read) -> str | None:
+    """A pattern by which clips join the deployments that are read, and what it would do."""
+    if not app_state.store.count_clips():
+        return None
+    pattern = pattern_field(app_state, "import_pattern", "Clips that join them, by their paths")
+    if pattern:
+        try:
+            show_joined(join(app_state.store, pattern, preview=True, among=read.deployments))
+        except LabError as error:
+            st.error(plain(error))
+            return None
+    return pattern

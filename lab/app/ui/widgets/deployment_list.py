@@ -22,16 +22,17 @@ _OPENED = "deployment_opened"
 _COLUMNS = {
     "deployment_id": "Deployment",
     "site": "Site",
+    "clips": "Clips",
+    "look": "To look at",
     "camera_id": "Camera",
     "start": "Start",
     "end": "End",
     "zone": "Zone of its clock",
-    "latitude": "Latitude",
-    "longitude": "Longitude",
     "working_days": "Days",
     "failures": "Failures",
-    "clips": "Clips",
-    "look": "To look at",
+    "anchors": "Anchors",
+    "latitude": "Latitude",
+    "longitude": "Longitude",
 }
 _HELP = {
     "Days": "From start to end, less its failures.",
@@ -87,6 +88,9 @@ def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
         row
         | {
             "failures": len(row["failures"]),
+            "anchors": len(row["anchors"]),
+            "camera_id": row["camera_id"] or "",
+            "working_days": round(row["working_days"], 2),
             "start": row["start"][:16].replace("T", " "),
             "end": row["end"][:16].replace("T", " "),
             "look": ", ".join(_to_look_at(row, row["deployment_id"] in doubtful)),

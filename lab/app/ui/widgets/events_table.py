@@ -144,6 +144,7 @@ def _show(found: FoundEvents, of: object) -> None:
     frame = found.table.slice(begin, _ROWS).select(list(_COLUMNS)).to_pandas()
     for name in ("first_utc", "last_utc"):
         frame[name] = frame[name].dt.strftime("%Y-%m-%d %H:%M:%S")
+    frame["scientific_name"] = frame["scientific_name"].fillna("")
     st.dataframe(
         frame.rename(columns=_COLUMNS),
         hide_index=True,

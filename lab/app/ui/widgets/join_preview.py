@@ -5,10 +5,30 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from lab.app.server.state import AppState
 from lab.counted import counted
+from lab.formats.markdown import plain
 from lab.study.joining import Joined
 
 _SHOWN = 500
+_PATTERNS = ["{site}/**/*", "{site}/{camera}_*", "{deployment}/**/*", "{camera}_*"]
+
+
+def pattern_field(app_state: AppState, key: str, title: str = "Pattern") -> str | None:
+    """A pattern of paths, with examples of what they look like."""
+    pattern: str | None = st.selectbox(
+        title,
+        _PATTERNS,
+        index=None,
+        key=key,
+        accept_new_options=True,
+        placeholder="{site}/{camera}_*",
+        help="{deployment}, {site} and {camera} stand for their names, \\* for anything within a "
+        "name, \\*\\*/ for any folders.",
+    )
+    if examples := app_state.store.clips(order="name", limit=3):
+        st.caption("Paths: " + " · ".join(plain(clip["path"]) for clip in examples))
+    return pattern
 
 
 def show_joined(found: Joined, more: str = "") -> None:

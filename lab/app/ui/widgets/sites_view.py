@@ -20,7 +20,7 @@ from lab.formats.markdown import plain
 _KEY = "sites_part"
 PARTS: dict[str, Callable[[AppState], None]] = {
     "Deployments": show_deployments,
-    "Clips in them": show_joining,
+    "Joining": show_joining,
     "Starts": show_starts,
     "Clocks": show_clocks,
     "Taxa": show_taxa,

@@ -76,7 +76,8 @@ def export_camtrap_dp(
     Raises SettingError for what the standard cannot hold.
     """
     _check(title, contributors, sampling_design, capture_method)
-    store, notes = Store.coerce(store), []
+    store = Store.coerce(store)
+    notes: list[str] = []
     deployments = _located(store.deployments(), without_coordinates, notes)
     clips = _placed_clips(store, deployments, notes)
     found = find_events(

@@ -147,8 +147,8 @@ def _with_failures(deployments: Sequence[Deployment], name: str, raw: bytes) -> 
         one = row["deploymentID"]
         if one not in zones:
             raise row.error(f"no deployment of the package is called {one!r}")
-        times = (_utc(row[column], zones[one]) for column in ("failureStart", "failureEnd"))
-        by_id.setdefault(one, []).append(Failure(*times, row["failureReason"]))
+        begin, end = (_utc(row[name], zones[one]) for name in ("failureStart", "failureEnd"))
+        by_id.setdefault(one, []).append(Failure(begin, end, row["failureReason"]))
     return [
         replace(one, failures=tuple(sorted({*one.failures, *by_id.get(one.deployment_id, [])})))
         for one in deployments

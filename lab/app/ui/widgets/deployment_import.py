@@ -84,7 +84,7 @@ def _preview(app_state: AppState, read: _Read, n: int) -> None:
     counts = {state: list(states.values()).count(state) for state in ("new", "changed", "as it is")}
     st.markdown(
         f"**{counted(len(read.deployments), 'deployment')} read:** "
-        + ", ".join(f"{n_of:,} {state}" for state, n_of in counts.items())
+        f"{counts['new']:,} new, {counts['changed']:,} changed, {counts['as it is']:,} as they are"
     )
     for warning in read.warnings[:_WARNINGS]:
         st.warning(plain(warning))

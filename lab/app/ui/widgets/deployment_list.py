@@ -19,11 +19,12 @@ from lab.study.doubts import doubts_about
 
 _DOUBTS = 8  # that are shown at once
 _OPENED = "deployment_opened"
+_LOOK = "To look at"
 _COLUMNS = {
     "deployment_id": "Deployment",
     "site": "Site",
     "clips": "Clips",
-    "look": "To look at",
+    "look": _LOOK,
     "camera_id": "Camera",
     "start": "Start",
     "end": "End",
@@ -38,7 +39,7 @@ _HELP = {
     "Days": "From start to end, less its failures.",
     "Zone of its clock": "In which the camera's clock runs: a name changes to summer time, an "
     "offset never does.",
-    "To look at": "What is in doubt about it or its clips.",
+    _LOOK: "What is in doubt about it or its clips.",
 }
 
 
@@ -106,7 +107,10 @@ def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="deployment_table",
-        column_config={name: st.column_config.Column(help=text) for name, text in _HELP.items()},
+        column_config={
+            name: st.column_config.Column(help=text, width="medium" if name == _LOOK else None)
+            for name, text in _HELP.items()
+        },
     )
     marked = picked["selection"]["rows"]
     found = rows[marked[0]]["deployment_id"] if marked and marked[0] < len(rows) else None

@@ -91,8 +91,8 @@ def show_events(app_state: AppState) -> None:
             rule,
             protocol=protocol,
             progress=report,
-            **({"label": labels} if labels else {}),
-            **({"site": sites} if sites else {}),
+            label=labels or None,
+            site=sites or None,
         )
 
     key = ("events", asked, st.session_state.events_n)

@@ -17,7 +17,7 @@ _PATTERNS = ["{site}/**/*", "{site}/{camera}_*", "{deployment}/**/*", "{camera}_
 def pattern_field(app_state: AppState, key: str, title: str = "Pattern") -> str | None:
     """A pattern of paths, with examples of what they look like."""
     pattern: str | None = st.selectbox(
-        title,
+        plain(title),
         _PATTERNS,
         index=None,
         key=key,
@@ -33,13 +33,11 @@ def pattern_field(app_state: AppState, key: str, title: str = "Pattern") -> str 
 
 def show_joined(found: Joined, more: str = "") -> None:
     """more: what else is said of them."""
-    parts = [
-        f"{counted(len(found.joins), 'clip')} would join",
-        f"{len(found.not_joined):,} cannot",
-        f"{found.unmatched:,} do not fit",
-        f"{found.kept:,} are in a deployment already",
-    ]
-    st.markdown(f"**{parts[0]}**, " + ", ".join([*parts[1:], *([more] if more else [])]) + ".")
+    st.markdown(
+        f"**{counted(len(found.joins), 'clip')} would join**, {len(found.not_joined):,} cannot, "
+        f"{found.unmatched:,} do not fit, {found.kept:,} are in a deployment already"
+        f"{plain(f', {more}' if more else '')}."
+    )
     if found.joins:
         rows = [
             {

@@ -5,18 +5,19 @@ from __future__ import annotations
 import streamlit as st
 
 from lab.clock import known_zones
+from lab.formats.markdown import plain
 
 _OFFSETS = ["UTC", *(f"{'+' if h > 0 else '-'}{abs(h):02d}:00" for h in range(-12, 15) if h)]
 
 
-def zone_field(title: str, key: str, value: str | None = None, *, is_needed: bool = False) -> str:
+def zone_field(title: str, key: str, value: str | None = None) -> str:
     """A choice of names and offsets, which also takes others; an empty text if there is none."""
     options = [*_OFFSETS, *known_zones()]
     if value and value not in options:
         options.insert(0, value)
     return (
         st.selectbox(
-            title,
+            plain(title),
             options,
             index=options.index(value) if value else None,
             key=key,

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 import lab
 from lab.store.store import Store
-from tests.browser.page_actions import choose_segment, settled, until
+from tests.browser.page_actions import choose_segment, pick, settled, until
 
 TABLE = """\
 deployment,site,latitude,longitude,camera,start,end,zone
@@ -32,6 +32,11 @@ def write(page, field, text):
     page.get_by_role("combobox", name=field).click()
     page.keyboard.type(text)
     page.keyboard.press("Enter")
+    settled(page)
+
+
+def choose(page, field, option):
+    pick(page, page.get_by_role("combobox", name=field), page.get_by_role("option", name=option))
     settled(page)
 
 
@@ -66,17 +71,13 @@ def test_from_a_table_to_events_and_a_package(page, server, analysed, samples, t
     expect(page.get_by_text("0 clips would join")).to_be_visible()
     run.store.join_clips({run.media["media_id"]: "yard-1"})  # its path names none of them
     part(page, "Starts")
-    page.get_by_role("combobox", name="From").click()
-    page.get_by_role("option", name="A table").click()
-    settled(page)
+    choose(page, "From", "A table")
     give(page, "starts.csv", STARTS)
     expect(page.get_by_text("1 start found")).to_be_visible()
     page.get_by_role("button", name="Keep 1 start").click()
     expect(page.get_by_text("1 clip began at a change of the clock")).to_be_visible()
     part(page, "Clocks")
-    page.get_by_role("combobox", name="Deployment").click()
-    page.get_by_role("option", name="yard-1").click()
-    settled(page)
+    choose(page, "Deployment", "yard-1")
     for field, text in (
         ("The camera's clock said", "2026-10-01 13:00"), ("True time", "2026-10-01 12:00"),
     ):  # fmt: skip

@@ -51,6 +51,11 @@ class Joined:
     kept: int
     is_preview: bool
 
+    @property
+    def fits_nothing(self) -> bool:
+        """Whether there are clips to join, and none of them fits."""
+        return bool(self.unmatched) and not self.joins and not self.not_joined
+
     def to_dict(self) -> dict[str, Any]:
         """What `lab deployments join --json` prints."""
         return asdict(self) | {"saved": not self.is_preview}

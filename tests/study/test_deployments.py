@@ -202,6 +202,16 @@ def test_a_preview_says_what_would_change_and_saves_nothing(store, table, comman
     assert "2 were in a deployment" in command("deployments", "join", "study/{site}/*")[1]
 
 
+def test_a_pattern_that_fits_nothing_says_what_paths_are_like(store, table, command):
+    put(store, table(CAMTRAP_DP))
+    add_clips(store, "creek/a.mp4")
+    code, _, err = command("deployments", "join", "{site}_*.avi", "--preview")
+    assert code == 1
+    assert err == (
+        "lab: no path fits the pattern '{site}_*.avi'; paths are such as /study/creek/a.mp4\n"
+    )
+
+
 SEASONS = """\
 deploymentID,site,deploymentStart,deploymentEnd,zone
 spring,creek,2026-04-01,2026-05-31,Europe/Berlin

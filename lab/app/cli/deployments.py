@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from lab.counted import counted
-from lab.errors import SettingError
+from lab.errors import SettingError, printable
 from lab.study.deployment_file import read_deployments
 
 if TYPE_CHECKING:
@@ -113,6 +113,13 @@ def _join(args: argparse.Namespace, store: Any) -> int:
         print(json.dumps(found.to_dict(), indent=1))
     else:
         _print_joined(found, args)
+    if found.fits_nothing:
+        example = printable(store.clips(order="name", limit=1)[0]["path"])
+        print(
+            f"lab: no path fits the pattern {args.what[0]!r}; paths are such as {example}",
+            file=sys.stderr,
+        )
+        return 1
     return _say_not_joined(found)
 
 

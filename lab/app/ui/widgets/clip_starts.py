@@ -12,6 +12,7 @@ import streamlit as st
 
 from lab.app.server.computations import Report
 from lab.app.server.state import AppState
+from lab.app.ui.shared import table_height
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.zones import zone_field
@@ -164,11 +165,21 @@ def _show(found: Starts) -> None:
             }
             for one in sorted(found.found[:_FOUND], key=lambda one: one.issue is None)
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height=220)
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            width="stretch",
+            height=table_height(len(rows), 220),
+        )
     if found.left_out:
         st.caption("Left out, and why:")
         left = [{"Clip": clip, "Why": reason} for clip, reason in found.left_out[:_FOUND]]
-        st.dataframe(pd.DataFrame(left), hide_index=True, width="stretch", height=180)
+        st.dataframe(
+            pd.DataFrame(left),
+            hide_index=True,
+            width="stretch",
+            height=table_height(len(left), 180),
+        )
     if max(len(found.found), len(found.left_out)) > _FOUND:
         st.caption(f"The first {_FOUND} are shown.")
 
@@ -207,7 +218,12 @@ def _known_starts(app_state: AppState) -> None:
     begin = pager("starts", total, _ROWS, of=tuple(wanted))
     clips = store.clips(order="start", limit=_ROWS, offset=begin, **wanted)
     deployments = {one.deployment_id: one for one in store.deployments()}
-    st.dataframe(start_table(clips, deployments), hide_index=True, width="stretch", height=320)
+    st.dataframe(
+        start_table(clips, deployments),
+        hide_index=True,
+        width="stretch",
+        height=table_height(len(clips), 320),
+    )
 
 
 def start_table(

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import table_height
 from lab.app.ui.widgets.join_preview import pattern_field, show_joined
 from lab.app.ui.widgets.zones import zone_field
 from lab.counted import counted
@@ -102,7 +103,9 @@ def _preview(app_state: AppState, read: _Read, n: int) -> None:
         }
         for one in read.deployments[:_SHOWN]
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height=200)
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, width="stretch", height=table_height(len(rows), 200)
+    )
     package = read.package
     if package is not None and package.media:
         found = join_package(store, package, preview=True)

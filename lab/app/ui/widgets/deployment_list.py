@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import table_height
 from lab.app.ui.widgets.deployment_form import NEW, show_form
 from lab.app.ui.widgets.deployment_import import show_import
 from lab.counted import counted
@@ -19,6 +20,7 @@ from lab.study.doubts import doubts_about
 
 _DOUBTS = 8  # that are shown at once
 _OPENED = "deployment_opened"
+_TURN = "deployment_turn"  # another one begins with nothing marked
 _LOOK = "To look at"
 _COLUMNS = {
     "deployment_id": "Deployment",
@@ -71,7 +73,10 @@ def show_deployments(app_state: AppState) -> None:
 
 
 def _close() -> None:
-    st.session_state.pop(_OPENED, None)
+    """The row and the point that opened it are no longer marked."""
+    for name in (_OPENED, "deployment_marked", "deployment_pointed"):
+        st.session_state.pop(name, None)
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
 
 
 def _say_doubts(texts: list[str]) -> None:
@@ -103,10 +108,10 @@ def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
         frame,
         hide_index=True,
         width="stretch",
-        height=min(420, 38 + 35 * len(rows)),
+        height=table_height(len(rows), 420),
         on_select="rerun",
         selection_mode="single-row",
-        key="deployment_table",
+        key=f"deployment_table_{st.session_state.get(_TURN, 0)}",
         column_config={
             name: st.column_config.Column(help=text, width="medium" if name == _LOOK else None)
             for name, text in _HELP.items()
@@ -172,7 +177,11 @@ def _map(rows: list[dict[str, Any]], opened: str | None) -> None:
     if len({(row["latitude"], row["longitude"]) for row in rows}) == 1:
         chart.update_xaxes(range=[rows[0]["longitude"] - 0.01, rows[0]["longitude"] + 0.01])
     event = st.plotly_chart(
-        chart, key="deployment_map", on_select="rerun", selection_mode="points", width="stretch"
+        chart,
+        key=f"deployment_map_{st.session_state.get(_TURN, 0)}",
+        on_select="rerun",
+        selection_mode="points",
+        width="stretch",
     )
     points = event["selection"]["points"]
     found = points[0].get("customdata") if points else None

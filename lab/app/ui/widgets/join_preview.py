@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.shared import table_height
 from lab.counted import counted
 from lab.formats.markdown import plain
 from lab.study.joining import Joined
@@ -38,6 +39,8 @@ def show_joined(found: Joined, more: str = "") -> None:
         f"{found.unmatched:,} do not fit, {found.kept:,} are in a deployment already"
         f"{plain(f', {more}' if more else '')}."
     )
+    if found.fits_nothing:
+        st.warning("No path fits. Write the pattern so that it fits the end of a path.")
     if found.joins:
         rows = [
             {
@@ -49,11 +52,21 @@ def show_joined(found: Joined, more: str = "") -> None:
             }
             for one in found.joins[:_SHOWN]
         ]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height=220)
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            width="stretch",
+            height=table_height(len(rows), 220),
+        )
     if found.not_joined:
         st.caption("Not joined, and why:")
         rows = [{"Clip": one.clip, "Why": one.reason} for one in found.not_joined[:_SHOWN]]
-        st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", height=180)
+        st.dataframe(
+            pd.DataFrame(rows),
+            hide_index=True,
+            width="stretch",
+            height=table_height(len(rows), 180),
+        )
     longest = max(len(found.joins), len(found.not_joined))
     if longest > _SHOWN:
         st.caption(f"The first {_SHOWN} are shown.")

@@ -77,9 +77,23 @@ def read_deployments(
         where.get(doubt.deployment_id or "", "") + doubt.text
         for doubt in doubts_about([one for _, one in read])
     ]
+    warnings += [text for row, one in read for text in _in_doubt(row, one.zone)]
     if unknown:
         warnings.append(f"{path}: columns left out: {', '.join(unknown)[:200]}")
     return ReadDeployments(tuple(one for _, one in read), tuple(warnings))
+
+
+def _in_doubt(row: TableRow, zone: str) -> Iterator[str]:
+    """Ends of the period that a clock shows twice, or never."""
+    for name in ("deploymentStart", "deploymentEnd"):
+        time = parse_time(row[name])
+        issue = placed(time, zone_named(zone)).issue if time.utcoffset() is None else None
+        if issue is not None:
+            words = "twice, and the first is taken" if issue == "ambiguous" else "never"
+            yield (
+                f"{row.where}: {name} {row[name]} is there {words}: the clock changes then in "
+                f"{zone}; write it with its offset"
+            )
 
 
 def _with_id(row: TableRow) -> TableRow:

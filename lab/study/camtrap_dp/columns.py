@@ -50,18 +50,20 @@ def schema_url(table: str) -> str:
 
 def custom_schema(table: str) -> dict[str, Any]:
     """The Table Schema of `deployment-failures` or `video-sightings`."""
-    return {
+    schemas: dict[str, dict[str, Any]] = {
         "deployment-failures": {
             "fields": [_field(name, _FAILURE_TYPES.get(name, "string")) for name in FAILURES],
             "foreignKeys": [_key("deploymentID", "deployments")],
         },
         "video-sightings": {
-            "fields": [_field(name, _SIGHTING_TYPES.get(name, "number"))
-                       for name in VIDEO_SIGHTINGS],
+            "fields": [
+                _field(name, _SIGHTING_TYPES.get(name, "number")) for name in VIDEO_SIGHTINGS
+            ],
             "primaryKey": "observationID",
             "foreignKeys": [_key("observationID", "observations")],
         },
-    }[table]  # fmt: skip
+    }
+    return schemas[table]
 
 
 _FAILURE_TYPES = {"failureStart": "datetime", "failureEnd": "datetime"}

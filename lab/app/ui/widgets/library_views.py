@@ -29,6 +29,7 @@ def choose_view() -> str:
 
 def _write_address() -> None:
     view = st.session_state[_KEY]
-    st.query_params.clear()
-    if view != CLIPS:
+    if view == CLIPS:
+        st.query_params.pop(_PARAMETER, None)
+    else:
         st.query_params[_PARAMETER] = view

@@ -247,6 +247,7 @@ def test_events_and_the_package_are_made_of_what_is_there(store, analysed, sampl
     assert len(page.get("download_button")) == 1
 
 
+@pytest.mark.long
 def test_nothing_of_the_view_fails_in_an_empty_store(store):
     page = sites()
     for part in ("Joining", "Starts", "Clocks", "Taxa", "Events", "Camtrap DP"):

@@ -56,6 +56,7 @@ _PUBLIC = {
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
+    "count_max_n": "lab.study.max_n",
     "deployments": "lab.study.deployments",
     "document_of": "lab.jobs.document.export",
     "evaluate": "lab.evaluation.evaluate",
@@ -117,6 +118,7 @@ if TYPE_CHECKING:
     from lab.study.deployments import deployments
     from lab.study.events import events
     from lab.study.joining import join as join_deployments
+    from lab.study.max_n import count_max_n
     from lab.study.starts import read_starts
     from lab.tuning.recommend import Goal, recommend
     from lab.tuning.rule_grid import RuleGrid as Grid

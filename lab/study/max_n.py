@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Unpack
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -10,10 +11,25 @@ import pyarrow.compute as pc
 from lab.errors import LabError, StoreError
 from lab.rules.most_at_once import most_at_once
 from lab.runs.run import Run
+from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 
 _BATCH_RUNS = 200
 Progress = Callable[[int, int], None]
+
+
+def count_max_n(
+    store: Any = None, *, progress: Progress | None = None, **wanted: Unpack[SightingFilter]
+) -> list[str]:
+    """Count the largest number at one time of all sightings for which it was never done.
+
+    store: a store, what `lab.open_store` gives, or a folder. wanted: which sightings, as of
+    `Store.sightings`; by default those of the current rules. It is kept as their `most_at_once`.
+    Gives a line for each log that cannot be read.
+    """
+    store = Store.coerce(store)
+    chosen: SightingFilter = {"current": True, **wanted}  # type: ignore[typeddict-item]
+    return with_max_n(store, store.sightings_on_calendar(**chosen), progress)[1]
 
 
 def with_max_n(

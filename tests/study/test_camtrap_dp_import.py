@@ -172,6 +172,12 @@ def test_a_file_that_is_no_zip_says_so(tmp_path):
     (tmp_path / "p.zip").write_bytes(b"no zip")
     with pytest.raises(LabError, match=r"p.zip cannot be read: it is no zip, or damaged"):
         lab.read_camtrap_dp(tmp_path / "p.zip")
+    with zipfile.ZipFile(tmp_path / "cut.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("datapackage.json", '{"resources": []}' * 100)
+    raw = bytearray((tmp_path / "cut.zip").read_bytes())
+    raw[50:60] = bytes(10)
+    with pytest.raises(LabError, match=r"cannot be read: it is not there, or damaged|is not JSON"):
+        lab.read_camtrap_dp("cut.zip", raw=bytes(raw))
     with pytest.raises(LabError, match=r"q.zip cannot be read: No such file"):
         lab.read_camtrap_dp(tmp_path / "q.zip")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from lab.study.table_file import TableRow, read_table_file
 
 _ABOUT = "datapackage.json"
 _LARGEST_BYTES = 512 * 2**20  # of one table
+# Of a zip: what is missing, cut off, packed in another way, or has a password.
+_UNREADABLE = (OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _MEDIA = ("mediaID", "deploymentID", "timestamp", "filePath", "fileName")
 _FAILURES = ("deploymentID", "failureStart", "failureEnd", "failureReason")
 
@@ -51,9 +54,10 @@ def read_package(path: str | Path, zone: str | None = None, raw: bytes | None = 
     name = printable(path)
     files = _Files(Path(path), raw)
     about = files.about()
+    listed = about.get("resources")
     tables = {
         str(one.get("name")): one.get("path")
-        for one in about.get("resources") or []
+        for one in (listed if isinstance(listed, list) else [])
         if isinstance(one, dict)
     }
     if "deployments" not in tables:
@@ -96,7 +100,7 @@ class _Files:
     def about(self) -> dict[str, Any]:
         try:
             found = json.loads(self._read(_ABOUT))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SettingError(f"{self._name}: {_ABOUT} is not JSON ({error})") from None
         if not isinstance(found, dict):
             raise SettingError(f"{self._name}: {_ABOUT} is no description of a data package")
@@ -127,7 +131,7 @@ class _Files:
             if member.file_size > _LARGEST_BYTES:
                 raise SettingError(f"{self._name}: {path} has more than 512 MiB")
             return self._archive.read(member)
-        except (OSError, KeyError, zipfile.BadZipFile, RuntimeError) as error:
+        except _UNREADABLE as error:
             why = getattr(error, "strerror", None) or "it is not there, or damaged"
             raise SettingError(f"{self._name}: {path} cannot be read: {why}") from None
 

@@ -36,6 +36,7 @@ _SORTS = {
     "duration": "Longest",
     "state": "State",
 }
+_OTHER_VIEWS = {SITES: sites_view}  # than that of the clips
 _FILTERS = {"site": "library_site", "state": "library_state"}  # that an address may name
 
 _library = st.components.v2.component(
@@ -49,8 +50,8 @@ _library = st.components.v2.component(
 def library() -> None:
     """The whole page below its title."""
     app_state = here()
-    if choose_view() == SITES:
-        sites_view(app_state)
+    if other := _OTHER_VIEWS.get(choose_view()):
+        other(app_state)
         return
     recall()
     _take_filters_of_address()

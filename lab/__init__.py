@@ -56,16 +56,20 @@ _PUBLIC = {
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
+    "count_max_n": "lab.study.max_n",
     "deployments": "lab.study.deployments",
     "document_of": "lab.jobs.document.export",
     "evaluate": "lab.evaluation.evaluate",
     "events": "lab.study.events",
+    "export_camtrap_dp": "lab.study.camtrap_dp.export",
     "gate_report": "lab.evaluation.gate_report",
+    "join_camtrap_dp": "lab.study.camtrap_dp.read:join_package",
     "join_deployments": "lab.study.joining:join",
     "job_of": "lab.jobs.document.read",
     "make_detector": "lab.runs.make_detector",
     "open_store": "lab.runs.open_store",
     "probe": "lab.video.probe",
+    "read_camtrap_dp": "lab.study.camtrap_dp.read:read_package",
     "read_deployments": "lab.study.deployment_file",
     "read_job": "lab.jobs.document.read",
     "read_starts": "lab.study.starts",
@@ -107,10 +111,14 @@ if TYPE_CHECKING:
     from lab.runs.resume import resume
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
+    from lab.study.camtrap_dp.export import export_camtrap_dp
+    from lab.study.camtrap_dp.read import join_package as join_camtrap_dp
+    from lab.study.camtrap_dp.read import read_package as read_camtrap_dp
     from lab.study.deployment_file import read_deployments
     from lab.study.deployments import deployments
     from lab.study.events import events
     from lab.study.joining import join as join_deployments
+    from lab.study.max_n import count_max_n
     from lab.study.starts import read_starts
     from lab.tuning.recommend import Goal, recommend
     from lab.tuning.rule_grid import RuleGrid as Grid

@@ -7,6 +7,7 @@ import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -19,6 +20,7 @@ _DAY_S = 86_400.0
 EXAMPLE_ZONES = "Europe/Berlin, or +01:00 for a clock that is never changed"
 
 
+@lru_cache(maxsize=1024)
 def zone_named(text: str) -> tzinfo:
     """A zone by its name (`Europe/Berlin`) or offset (`+02:00`, `UTC`). Raises SettingError."""
     name = text.strip()
@@ -30,11 +32,16 @@ def zone_named(text: str) -> tzinfo:
         if hours <= 14 and minutes < 60:
             away = timedelta(hours=hours, minutes=minutes)
             return timezone(away if offset[1] == "+" else -away)
-    known = zoneinfo.available_timezones()
-    if name in known:
+    if name in known_zones():
         return zoneinfo.ZoneInfo(name)
-    hint = closest(name, sorted(known))
+    hint = closest(name, known_zones())
     raise SettingError(f"{text!r} is no zone of time; {hint}; write one like {EXAMPLE_ZONES}")
+
+
+@cache
+def known_zones() -> list[str]:
+    """The names of all zones of time, sorted; they are looked for on the disk once."""
+    return sorted(zoneinfo.available_timezones())
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,11 @@ class DeploymentRows(ClockRows):
         joins: deployment_id by media_id. A clip takes the site of its deployment, and its start is
         read in the deployment's zone. Raises NotFoundError for an unknown deployment.
         """
-        for name in {name for name in joins.values() if name is not None}:
+        wanted = {name for name in joins.values() if name is not None}
+        known = self.catalog.rows(
+            f"SELECT deployment_id FROM deployments WHERE {_IDS}", [list(wanted)]
+        )
+        for name in sorted(wanted - {row["deployment_id"] for row in known}):
             self.deployment(name)
         with self.catalog.transaction() as db:
             with_rows(

@@ -65,7 +65,8 @@ class ClipFilter(TypedDict, total=False):
     media_id, site, state: one, or any of several; the site `""` is that of clips without one,
     states are `new`, `analysed` and `reviewed`. text: words that path or site must contain.
     folder: in which the clip lies, or below. from_date, to_date: of the start in local time, both
-    included; clips without a start are left out.
+    included; clips without a start are left out. deployment_id: one, or any of several. has_issue:
+    whether its start is at a change of the clock.
     """
 
     media_id: Wanted
@@ -75,6 +76,8 @@ class ClipFilter(TypedDict, total=False):
     folder: str | None
     from_date: date | None
     to_date: date | None
+    deployment_id: Wanted
+    has_issue: bool | None
 
 
 class LibraryRows(AnnotationRows):
@@ -211,6 +214,10 @@ def _where(wanted: ClipFilter) -> Where:
     where.equal("coalesce(site, '')", wanted.get("site"))
     where.equal("state", wanted.get("state"))
     where.text(["path", "coalesce(site, '')"], wanted.get("text"))
+    where.equal("deployment_id", wanted.get("deployment_id"))
+    has_issue = wanted.get("has_issue")
+    if has_issue is not None:
+        where.add(f"timestamp_issue IS {'NOT ' if has_issue else ''}NULL")
     folder = wanted.get("folder")
     if folder is not None:
         where.add("starts_with(path, ?)", folder.rstrip("/") + "/")

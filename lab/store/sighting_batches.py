@@ -44,6 +44,7 @@ _EXPORTED = {
     "media_path": "m.path",
     "sighting_id": "s.sighting_id",
     "saved_utc": "s.saved_utc",
+    "timestamp_issue": "m.timestamp_issue",
 }
 STORED_SIGHTING_COLUMNS = list(_EXPORTED)
 

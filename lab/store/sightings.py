@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
 _COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
-    m.clock_correction_s, r.recipe_hash, r.protocol_hash"""
+    m.clock_correction_s, m.timestamp_issue, r.recipe_hash, r.protocol_hash"""
 ONSET_UTC = """m.start_utc + to_microseconds(
     s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
 _ORDERS = {

@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from lab.clock import EXAMPLE_ZONES, parse_time, placed, zone_named
 from lab.deployment import Deployment, Failure
 from lab.errors import SettingError
+from lab.study.doubts import doubts_about
 from lab.study.table_file import TableRow, need_columns, raise_all, read_table_file
 
 # Camtrap DP's names, in its order, with what else tables call them.
@@ -48,15 +47,18 @@ class ReadDeployments:
     warnings: tuple[str, ...]
 
 
-def read_deployments(path: str | Path, zone: str | None = None) -> ReadDeployments:
+def read_deployments(
+    path: str | Path, zone: str | None = None, raw: bytes | None = None
+) -> ReadDeployments:
     """The deployments of a table.
 
-    zone: of rows that name none and whose times have no offset. Raises SettingError with the rows
-    that cannot be taken; then none is.
+    zone: of rows that name none and whose times have no offset. raw: the table's content, where
+    the path is only what it is called. Raises SettingError with the rows that cannot be taken; then
+    none is.
     """
     if zone is not None:
         zone_named(zone)
-    rows, columns = read_table_file(path, _CALLED | dict.fromkeys(_DETAILS, ()))
+    rows, columns = read_table_file(path, _CALLED | dict.fromkeys(_DETAILS, ()), raw)
     if "deploymentID" not in columns and ("locationID" in columns or "locationName" in columns):
         rows = [_with_id(row) for row in rows]
         columns = ["deploymentID", *columns]
@@ -64,16 +66,34 @@ def read_deployments(path: str | Path, zone: str | None = None) -> ReadDeploymen
     read, errors = [], []
     for row in rows:
         try:
-            read.append((row, _deployment(row, zone)))
+            read.append((row, deployment_of_row(row, zone)))
         except SettingError as error:
             errors.append(error if str(error).startswith(row.where) else row.error(str(error)))
     errors += _twice(read)
     raise_all(errors)
     unknown = [c for c in columns if c and c not in (*_CALLED, *_DETAILS) and not _PROBLEM.match(c)]
-    warnings = [*_lacking(read), *_overlaps(read), *_shared_names(read)]
+    where = {one.deployment_id: f"{row.where}: " for row, one in read}
+    warnings = [
+        where.get(doubt.deployment_id or "", "") + doubt.text
+        for doubt in doubts_about([one for _, one in read])
+    ]
+    warnings += [text for row, one in read for text in _in_doubt(row, one.zone)]
     if unknown:
         warnings.append(f"{path}: columns left out: {', '.join(unknown)[:200]}")
     return ReadDeployments(tuple(one for _, one in read), tuple(warnings))
+
+
+def _in_doubt(row: TableRow, zone: str) -> Iterator[str]:
+    """Ends of the period that a clock shows twice, or never."""
+    for name in ("deploymentStart", "deploymentEnd"):
+        time = parse_time(row[name])
+        issue = placed(time, zone_named(zone)).issue if time.utcoffset() is None else None
+        if issue is not None:
+            words = "twice, and the first is taken" if issue == "ambiguous" else "never"
+            yield (
+                f"{row.where}: {name} {row[name]} is there {words}: the clock changes then in "
+                f"{zone}; write it with its offset"
+            )
 
 
 def _with_id(row: TableRow) -> TableRow:
@@ -81,11 +101,14 @@ def _with_id(row: TableRow) -> TableRow:
     return TableRow(row.where, {**row.values, "deploymentID": "_".join(p for p in parts if p)})
 
 
-def _deployment(row: TableRow, default_zone: str | None) -> Deployment:
+def deployment_of_row(row: TableRow, default_zone: str | None = None) -> Deployment:
+    """The deployment of one row, in the columns of `deployments.csv`. Raises SettingError."""
     for name in _NEEDED:
         if not row[name]:
             raise row.error(f"{name} is empty; each row needs {', '.join(_NEEDED)}")
-    zone = row["zone"] or default_zone
+    tags = [tag.strip() for tag in row["deploymentTags"].split("|")]
+    tagged = next((tag[5:] for tag in tags if tag.startswith("zone:")), None)
+    zone = row["zone"] or tagged or default_zone
     if zone is not None:
         zone_named(zone)
     start = parse_time(row["deploymentStart"])
@@ -113,9 +136,17 @@ def _deployment(row: TableRow, default_zone: str | None) -> Deployment:
         start_utc=begin,
         end_utc=end,
         zone=zone,
-        details={name: row[name] for name in _DETAILS if row[name]},
+        details=_details(row, [tag for tag in tags if not tag.startswith("zone:")]),
         failures=tuple(sorted(_failures(row, zone, begin, end))),
     )
+
+
+def _details(row: TableRow, tags: Sequence[str]) -> dict[str, str]:
+    """Other columns of the standard as they are, but for the zone, which stands in its place."""
+    details = {name: row[name] for name in _DETAILS if row[name]}
+    if "deploymentTags" in details:
+        details["deploymentTags"] = " | ".join(tags)
+    return {name: text for name, text in details.items() if text}
 
 
 def _utc(text: str, zone: str, *, is_end: bool = False) -> datetime:
@@ -199,41 +230,3 @@ def _twice(read: Read) -> list[SettingError]:
                 )
             )
     return errors
-
-
-def _lacking(read: Read) -> Iterator[str]:
-    for row, one in read:
-        if one.latitude is None or one.longitude is None:
-            yield (
-                f"{row.where}: deployment {one.deployment_id!r} has no coordinates; it is kept, "
-                "but Camtrap DP needs latitude and longitude"
-            )
-
-
-def _overlaps(read: Read) -> Iterator[str]:
-    by_camera: dict[str, list[tuple[TableRow, Deployment]]] = {}
-    for row, one in read:
-        if one.camera_id is not None:
-            by_camera.setdefault(one.camera_id, []).append((row, one))
-    for camera, group in by_camera.items():
-        group.sort(key=lambda pair: (pair[1].start_utc, pair[1].end_utc))
-        for (_, one), (row, other) in pairwise(group):
-            if other.start_utc < one.end_utc:
-                yield (
-                    f"{row.where}: camera {camera!r} is in {one.deployment_id!r} until "
-                    f"{one.local(one.end_utc)} and in {other.deployment_id!r} from "
-                    f"{other.local(other.start_utc)}; clips of both are not joined by themselves"
-                )
-
-
-def _shared_names(read: Read) -> Iterator[str]:
-    ids: dict[str, dict[str, Any]] = {}
-    for _, one in read:
-        if one.location_name and one.location_id:
-            ids.setdefault(one.location_name, {})[one.location_id] = one
-    for name, by_id in ids.items():
-        if len(by_id) > 1:
-            yield (
-                f"locationName {name!r} is of locations {', '.join(sorted(by_id))}, which count as "
-                "one site; give them different names"
-            )

@@ -12,28 +12,31 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lab.errors import LabError, SettingError, StoreError, closest
-from lab.rules.most_at_once import most_at_once
-from lab.runs.run import Run
+from lab.errors import SettingError, closest
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 from lab.study.independence import RULES, event_begins
+from lab.study.max_n import with_max_n
 
 if TYPE_CHECKING:
     import pandas as pd
 
 EVENT_COLUMNS = [
     "event", "site", "label", "scientific_name", "first_utc", "last_utc", "utc_offset_s",
-    "duration_s", "sightings", "max_n", "clips", "first_sighting_id",
+    "duration_s", "sightings", "max_n", "clips", "first_sighting_id", "timestamp_issues",
 ]  # fmt: skip
-_BATCH_RUNS = 200
 
 
 @dataclass(frozen=True)
 class FoundEvents:
-    """table: the columns of `EVENT_COLUMNS`, by site, label and time. notes: what was left out."""
+    """table: the columns of `EVENT_COLUMNS`, by site, label and time. notes: what was left out.
+
+    sightings: those that the events are made of, as of `Store.sightings_on_calendar`, and the
+    number of their `event`.
+    """
 
     table: pa.Table
+    sightings: pa.Table
     notes: tuple[str, ...]
 
 
@@ -58,9 +61,10 @@ def events(
     One row an event: event (a number), site, label, scientific_name, first_utc and last_utc (of
     its sightings, in UTC by the corrected clock), utc_offset_s (of the place at the first),
     duration_s, sightings, max_n (of any of them; empty if one of their logs cannot be read), clips,
-    first_sighting_id. Sightings of the current rules count, of each clip and protocol those of
-    one run. Warns of those that have no site or start. Raises SettingError where sightings of
-    several rules or protocols would count twice.
+    first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so
+    that their time is in doubt). Sightings of the current rules count, of each clip and protocol
+    those of one run. Warns of those that have no site or start. Raises SettingError where
+    sightings of several rules or protocols would count twice.
     """
     found = find_events(store, interval_s, rule, protocol=protocol, max_n=max_n, **wanted)
     for note in found.notes:
@@ -93,13 +97,15 @@ def find_events(
     _check_once(given)
     given, notes = _placed(given)
     if max_n:
-        given, failed = _with_counts(store, given, progress)
+        given, failed = with_max_n(store, given, progress)
         notes += failed
-    table = _group(given, round(interval_s * 1e6), rule)
+    begins = _begins(given, round(interval_s * 1e6), rule)
+    given = given.append_column("event", pa.array(np.cumsum(begins)))
+    table = _group(given, begins)
     names = {label: one.scientific_name for label, one in store.taxa().items()}
     scientific = pa.array([names.get(label) for label in table["label"].to_pylist()], pa.string())
     table = table.append_column("scientific_name", scientific)
-    return FoundEvents(table.select(EVENT_COLUMNS), tuple(notes))
+    return FoundEvents(table.select(EVENT_COLUMNS), given, tuple(notes))
 
 
 def _check_once(given: pa.Table) -> None:
@@ -145,53 +151,19 @@ def _placed(given: pa.Table) -> tuple[pa.Table, list[str]]:
     return given, notes
 
 
-def _with_counts(
-    store: Store, given: pa.Table, progress: Callable[[int, int], None] | None
-) -> tuple[pa.Table, list[str]]:
-    """Count the most at once of sightings for which that was never done, and keep it."""
-    missing = given.filter(pc.is_null(given["most_at_once"]))
-    pairs = missing.group_by(["run_id", "rule_hash"]).aggregate([]).to_pylist()
-    counts: dict[str, int] = {}
-    waiting: dict[str, int] = {}
-    failed: list[str] = []
-    for done, pair in enumerate(pairs, 1):
-        try:
-            waiting |= _count(store, pair["run_id"], pair["rule_hash"])
-        except LabError as error:
-            failed.append(f"no max_n for run {pair['run_id']}: {error}")
-        if done % _BATCH_RUNS == 0 or done == len(pairs):
-            if store.catalog.cannot_be_written is None:
-                store.set_most_at_once(waiting)
-            counts |= waiting
-            waiting = {}
-        if progress is not None:
-            progress(done, len(pairs))
-    if counts:
-        at = given.column_names.index("most_at_once")
-        ids, known = given["sighting_id"].to_pylist(), given["most_at_once"].to_pylist()
-        filled = [counts.get(i, n) for i, n in zip(ids, known, strict=True)]
-        given = given.set_column(at, "most_at_once", pa.array(filled, pa.int32()))
-    return given, failed
+def _begins(given: pa.Table, interval_us: int, rule: str) -> np.ndarray:
+    """Whether each sighting, in order of site, label and onset, begins an event."""
+    onset_us, end_us = (given[name].to_numpy() for name in ("onset_us", "end_us"))
+    return event_begins(_groups(given), onset_us, end_us, interval_us, rule)
 
 
-def _count(store: Store, run_id: str, rule_hash: str) -> dict[str, int]:
-    rule, sightings = store.sightings_of_rule(run_id, rule_hash)
-    run = Run(store, run_id)
-    if run.log.damaged:
-        raise StoreError(run.damage or "its log is damaged")
-    found = most_at_once(list(sightings.values()), run.log, rule, media=run.media)
-    return dict(zip(sightings, found, strict=True))
-
-
-def _group(given: pa.Table, interval_us: int, rule: str) -> pa.Table:
+def _group(given: pa.Table, begins: np.ndarray) -> pa.Table:
     """Events of sightings that are in order of site, label and onset."""
     onset_us, end_us = (given[name].to_numpy() for name in ("onset_us", "end_us"))
-    begins = event_begins(_groups(given), onset_us, end_us, interval_us, rule)
     at = np.flatnonzero(begins)
-    number = np.cumsum(begins)
     most = given["most_at_once"].to_numpy().astype(float)  # NaN where it is not known
     last_us = np.maximum.reduceat(end_us, at) if len(at) else end_us[:0]
-    clips = pa.table({"event": number, "media_id": given["media_id"]}).group_by("event")
+    clips = given.select(["event", "media_id"]).group_by("event")
     counted = clips.aggregate([("media_id", "count_distinct")]).sort_by("event")
     max_n = np.maximum.reduceat(most, at) if len(at) else most[:0]
     first = given.take(pa.array(at))
@@ -208,8 +180,15 @@ def _group(given: pa.Table, interval_us: int, rule: str) -> pa.Table:
             "max_n": pa.array(max_n, from_pandas=True).cast(pa.int32()),
             "clips": counted["media_id_count_distinct"],
             "first_sighting_id": first["sighting_id"],
+            "timestamp_issues": pa.array(_sums(pc.is_valid(given["timestamp_issue"]), at)),
         }
     )
+
+
+def _sums(values: pa.ChunkedArray, at: np.ndarray) -> np.ndarray:
+    """How many are true from each place to the next."""
+    numbers = values.to_numpy().astype(np.int64)
+    return np.add.reduceat(numbers, at) if len(at) else numbers[:0]
 
 
 def _groups(given: pa.Table) -> np.ndarray:

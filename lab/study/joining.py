@@ -51,24 +51,39 @@ class Joined:
     kept: int
     is_preview: bool
 
+    @property
+    def fits_nothing(self) -> bool:
+        """Whether there are clips to join, and none of them fits."""
+        return bool(self.unmatched) and not self.joins and not self.not_joined
+
     def to_dict(self) -> dict[str, Any]:
         """What `lab deployments join --json` prints."""
         return asdict(self) | {"saved": not self.is_preview}
 
 
-def join(store: Any, pattern: str, *, again: bool = False, preview: bool = False) -> Joined:
+def join(
+    store: Any,
+    pattern: str,
+    *,
+    again: bool = False,
+    preview: bool = False,
+    among: Sequence[Deployment] | None = None,
+) -> Joined:
     """Put clips into the deployments that their paths name, in one transaction.
 
     store: a store, what `lab.open_store` gives, or a folder. pattern: what the end of a path looks
     like, with `{deployment}`, `{site}` or `{camera}` for what it names, `*` for anything within a
     name, and `**/` for any folders: `{site}/{camera}_*`. again: also clips that are in one already.
-    preview: only say what would change. Where several deployments have these names, the one in
+    preview: only say what would change. among: deployments of this preview that are not in the
+    store yet, besides its own. Where several deployments have these names, the one in
     whose period the clip begins is taken. Raises SettingError for a pattern that names nothing,
     or a store without deployments.
     """
     store = Store.coerce(store)
     wanted = pattern_of(pattern, needs=("deployment", "site", "camera"))
-    known = _Known(store.deployments(), store.anchors())
+    if among and not preview:
+        raise SettingError("deployments that are not in the store yet are for a preview alone")
+    known = _Known(with_new(store.deployments(), among or ()), store.anchors())
     if not known.deployments:
         raise SettingError("the store has no deployments; first: lab deployments import FILE")
     joins, not_joined, unmatched, kept = [], [], 0, 0
@@ -105,6 +120,11 @@ def join(store: Any, pattern: str, *, again: bool = False, preview: bool = False
         kept=kept,
         is_preview=preview,
     )
+
+
+def with_new(known: Sequence[Deployment], new: Sequence[Deployment]) -> list[Deployment]:
+    """Deployments after an import: those of the same id are replaced."""
+    return list({one.deployment_id: one for one in (*known, *new)}.values())
 
 
 class _Known:
@@ -163,7 +183,8 @@ class _Known:
         """Those that have all of the named parts."""
         named = [(part, name) for part, name in parts.items() if part != "time"]
         groups = [self._called.get(part, {}).get(name.casefold(), []) for part, name in named]
-        return [one for one in groups[0] if all(one in group for group in groups[1:])]
+        ids = [{one.deployment_id for one in group} for group in groups[1:]]
+        return [one for one in groups[0] if all(one.deployment_id in group for group in ids)]
 
     def _nothing_called(self, parts: Mapping[str, str]) -> str:
         named = {part: name for part, name in parts.items() if part != "time"}

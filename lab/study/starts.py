@@ -62,18 +62,22 @@ def read_starts(
     source: Literal["metadata", "name", "table"],
     given: str | Path | None = None,
     *,
+    raw: bytes | None = None,
     zone: str | None = None,
     metadata_clock: Literal["utc", "local"] = "utc",
     replace: bool = False,
     preview: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    file_of: Callable[[Mapping[str, Any]], str | Path] | None = None,
 ) -> Starts:
     """Read the starts of the store's clips, and keep them in one transaction.
 
     source: `metadata` of the files, their `name` with a pattern such as
     `*_{time:%Y%m%d_%H%M%S}*` as `given`, or a `table` with the columns media and start, whose path
-    is `given`. zone: of times that name none, for clips that are in no deployment; others are in
-    the zone of theirs. metadata_clock: `local` where the camera writes local time and calls it UTC.
+    is `given`, or only what it is called where `raw` is its content. zone: of times that name
+    none, for clips that are in no deployment; others are in the zone of theirs. metadata_clock:
+    `local` where the camera writes local time and calls it UTC. file_of: gives the file of a clip,
+    or raises LabError; by default its path.
     replace: also starts that are from a better source; entered is better than a table, that than a
     name, and that than metadata. preview: only say what would change. Raises SettingError.
     """
@@ -83,7 +87,7 @@ def read_starts(
     clips = store.all_media()
     notes: list[str] = []
     if source == "metadata":
-        times = _of_files(clips, metadata_clock, progress)
+        times = _of_files(clips, metadata_clock, progress, file_of or _path_of)
     elif given is None:
         raise SettingError(
             f"starts from a {source} need {'a pattern' if source == 'name' else 'its file'}"
@@ -91,7 +95,7 @@ def read_starts(
     elif source == "name":
         times = _of_names(clips, str(given))
     elif source == "table":
-        times, notes = _of_table(clips, given)
+        times, notes = _of_table(clips, given, raw)
     else:
         raise SettingError(f"unknown source {source!r}; known: metadata, name, table")
     found, left_out, kept, starts = [], [], 0, {}
@@ -159,14 +163,21 @@ def _found(clip: Mapping[str, Any], time: datetime, one: ClipStart) -> FoundStar
     )
 
 
+def _path_of(clip: Mapping[str, Any]) -> str:
+    return str(clip["path"])
+
+
 def _of_files(
-    clips: list[dict[str, Any]], clock: str, progress: Callable[[int, int], None] | None
+    clips: list[dict[str, Any]],
+    clock: str,
+    progress: Callable[[int, int], None] | None,
+    file_of: Callable[[Mapping[str, Any]], str | Path],
 ) -> Times:
     if clock not in ("utc", "local"):
         raise SettingError(f"metadata_clock must be 'utc' or 'local', got {clock!r}")
     for done, clip in enumerate(clips, 1):
         try:
-            found = recorded_at(clip["path"])
+            found = recorded_at(file_of(clip))
         except LabError as error:
             yield clip, str(error)
         else:
@@ -193,8 +204,10 @@ def _of_names(clips: list[dict[str, Any]], text: str) -> Times:
             yield clip, f"{named[-1]['time']!r} in its name is no date and time"
 
 
-def _of_table(clips: list[dict[str, Any]], path: str | Path) -> tuple[Times, list[str]]:
-    rows, columns = read_table_file(path, _CALLED)
+def _of_table(
+    clips: list[dict[str, Any]], path: str | Path, raw: bytes | None
+) -> tuple[Times, list[str]]:
+    rows, columns = read_table_file(path, _CALLED, raw)
     need_columns(path, columns, ("media", "start"))
     given = []
     for row in rows:

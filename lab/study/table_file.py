@@ -25,20 +25,20 @@ class TableRow:
         return self.values.get(name, "")
 
     def error(self, what: str) -> SettingError:
-        return SettingError(f"{self.where}: {what}")
+        return SettingError(f"{self.where}: {what}" if self.where else what)
 
 
 def read_table_file(
-    path: str | Path, names: Mapping[str, Sequence[str]]
+    path: str | Path, names: Mapping[str, Sequence[str]], raw: bytes | None = None
 ) -> tuple[list[TableRow], list[str]]:
     """Rows of a CSV, and the columns as they are written.
 
     names: of each column what it may be called, whatever its case; other columns keep their names.
-    Separated by `,`, `;` or tabs, UTF-8 or UTF-16. Raises SettingError for a file that is no table
-    or has a column twice.
+    raw: its content, where the path is only what it is called. Separated by `,`, `;` or tabs, UTF-8
+    or UTF-16. Raises SettingError for a file that is no table or has a column twice.
     """
     name = printable(path)
-    text = decode(read_file(path), name)
+    text = decode(read_file(path) if raw is None else raw, name)
     first = text.lstrip().split("\n", 1)[0]
     if not first.strip():
         raise SettingError(f"{name} is empty; its first line must name the columns")
@@ -73,6 +73,10 @@ def read_table_file(
 def need_columns(path: str | Path, columns: Iterable[str], needed: Sequence[str]) -> None:
     """Raises SettingError if the table lacks one of the columns."""
     has = list(columns)
+    if len(has) == 1 and len(needed) > 1 and len(has[0].split("|")) > 1:
+        raise SettingError(
+            f"{printable(path)} has one column, {has[0][:80]!r}; separate columns by , or ; or tabs"
+        )
     for column in needed:
         if column not in has:
             raise SettingError(

@@ -18,11 +18,12 @@ _CALLED = {
 }
 
 
-def read_taxa(path: str | Path) -> list[Taxon]:
+def read_taxa(path: str | Path, raw: bytes | None = None) -> list[Taxon]:
     """The taxa of a CSV: label, observationType, scientificName, vernacularName (in English),
-    taxonRank, taxonID. Raises SettingError with the rows that cannot be taken; then none is.
+    taxonRank, taxonID. raw: its content, where the path is only what it is called. Raises
+    SettingError with the rows that cannot be taken; then none is.
     """
-    rows, columns = read_table_file(path, _CALLED)
+    rows, columns = read_table_file(path, _CALLED, raw)
     need_columns(path, columns, ("label", "observationType"))
     read: dict[str, Taxon] = {}
     errors = []

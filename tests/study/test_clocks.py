@@ -347,3 +347,26 @@ def test_a_pattern_that_is_wrong_says_so(command, pattern, says):
     code, _, err = command("starts", "name", pattern)
     assert code == 2
     assert says in err
+
+
+def test_a_preview_says_what_anchors_do_to_the_first_and_last_clip(store, command):
+    begin(store, SET_UP + timedelta(hours=1))
+    begin(store, SET_UP + 15 * DAY + timedelta(seconds=3645), "b")
+    join_all(store)
+    store.set_anchors("creek-1", [FAST])
+    words = ["clock", "add", "creek-1", "2026-05-31T11:01:30", "2026-05-31T10:00:00+02:00"]
+    code, out, err = command(*words, "--preview")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "a.mp4: 2026-05-01T11:00:00 -> 2026-05-01T10:00:00+02:00 (-3,600.000 s)",
+        "b.mp4: 2026-05-16T11:00:45 -> 2026-05-16T10:00:00+02:00 (-3,645.000 s)",
+    ]
+    assert store.anchors() == {"creek-1": [FAST]}
+    assert json.loads(command(*words, "--preview", "--json")[1])[0]["correction_s"] == -3600
+
+
+def test_a_true_time_that_is_there_twice_asks_for_its_offset(store, command):
+    store.put_deployments([make_deployment(zone="Europe/Berlin")])
+    code, _, err = command("clock", "add", "creek-1", "2026-10-25T02:30:00", "2026-10-25T02:30:00")
+    assert code == 2
+    assert "is there twice in Europe/Berlin, where the clock changes; write it with its" in err

@@ -144,6 +144,18 @@ def test_what_can_be_kept_but_should_be_looked_at_is_a_warning(store, table, com
     assert "columns left out: weather" in unknown
 
 
+@pytest.mark.parametrize(
+    ("start", "says"),
+    [("2026-10-25 02:30", "is there twice, and the first"), ("2026-03-29 02:30", "is there never")],
+)
+def test_a_period_that_begins_at_a_change_of_the_clock_is_a_warning(table, start, says):
+    text = "deployment,start,end,zone\nd,{},2026-12-01,Europe/Berlin\n".format
+    *_, doubt = lab.read_deployments(table(text(start))).warnings
+    assert f"line 2: deploymentStart {start} {says}" in doubt
+    (lacking,) = lab.read_deployments(table(text(f"{start}+01:00"))).warnings
+    assert "no coordinates" in lacking
+
+
 def test_a_preview_saves_nothing_and_a_change_is_counted(store, table, command):
     assert "nothing was saved" in command("deployments", "import", table(OWN), "--preview")[1]
     assert store.deployments() == []
@@ -200,6 +212,16 @@ def test_a_preview_says_what_would_change_and_saves_nothing(store, table, comman
     command("deployments", "join", "study/{site}/*")
     assert of(store, "ridge/b.mp4")["site"] == "ridge"
     assert "2 were in a deployment" in command("deployments", "join", "study/{site}/*")[1]
+
+
+def test_a_pattern_that_fits_nothing_says_what_paths_are_like(store, table, command):
+    put(store, table(CAMTRAP_DP))
+    add_clips(store, "creek/a.mp4")
+    code, _, err = command("deployments", "join", "{site}_*.avi", "--preview")
+    assert code == 1
+    assert err == (
+        "lab: no path fits the pattern '{site}_*.avi'; paths are such as /study/creek/a.mp4\n"
+    )
 
 
 SEASONS = """\

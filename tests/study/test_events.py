@@ -202,6 +202,12 @@ def test_max_n_is_the_largest_number_at_one_time_and_is_counted_once(tmp_path):
     assert lab.events(run.store)["max_n"].tolist() == [3]
 
 
+def test_max_n_is_counted_also_of_sightings_without_a_place_or_time(store):
+    store.edit_clips([row["media_id"] for row in store.all_media()], site=None, start_utc=None)
+    assert lab.count_max_n(store) == []
+    assert [row["most_at_once"] for row in store.sightings()] == [1] * 6
+
+
 def test_a_log_that_is_gone_costs_its_max_n_alone(store):
     run = store.runs()[0]
     for part in store.log_folder(run["run_id"]).glob("*"):

@@ -6,10 +6,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from typing import Any
 
-from lab.clock import Anchor, parse_time, placed, zone_named
+from lab.clock import Anchor, parse_time
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -70,9 +70,11 @@ def _clock(args: argparse.Namespace) -> int:
 def _change_anchors(args: argparse.Namespace, store: Any) -> int:
     if args.deployment is None:
         raise SettingError(f"no deployment named; use: lab clock {args.action} DEPLOYMENT ...")
-    zone = zone_named(store.deployment(args.deployment).zone)
+    zone = store.deployment(args.deployment).zone
     anchors = store.anchors(args.deployment).get(args.deployment, [])
     anchors = _left(args, anchors) if args.action == "remove" else [*anchors, _anchor(args, zone)]
+    if args.preview:
+        return _preview_anchors(args, store, anchors)
     warnings = store.set_anchors(args.deployment, anchors)
     corrected = store.deployment_facts()[args.deployment]["corrected"]
     result = {"deployment_id": args.deployment, "anchors": len(anchors), "corrected": corrected,
@@ -87,16 +89,29 @@ def _change_anchors(args: argparse.Namespace, store: Any) -> int:
     return 0
 
 
-def _anchor(args: argparse.Namespace, zone: tzinfo) -> Anchor:
+def _preview_anchors(args: argparse.Namespace, store: Any, anchors: Sequence[Anchor]) -> int:
+    from lab.study.clock_effect import clock_effect
+
+    found = clock_effect(store, args.deployment, anchors)
+    if args.json:
+        print(json.dumps([one.to_dict() for one in found], indent=1))
+    for one in [] if args.json else found:
+        away = ", outside of the period" if one.is_outside else ""
+        print(f"{one.clip}: {one.camera} -> {one.corrected} ({one.correction_s:+,.3f} s){away}")
+    if not found:
+        print(f"{args.deployment} has no clips with a start; see: lab starts", file=sys.stderr)
+    return 0
+
+
+def _anchor(args: argparse.Namespace, zone: str) -> Anchor:
+    from lab.study.clock_effect import anchor_of
+
     if args.camera is None or args.true is None:
         raise SettingError(
             "an anchor needs what the camera's clock said and the true time: lab clock add "
             "DEPLOYMENT 2026-05-01T07:00:00 2026-05-01T06:00:00+02:00"
         )
-    true = parse_time(args.true)
-    if true.utcoffset() is None:
-        return Anchor(_camera_time(args.camera), placed(true, zone).utc)
-    return Anchor(_camera_time(args.camera), true.astimezone(UTC).replace(tzinfo=None))
+    return anchor_of(args.camera, args.true, zone)
 
 
 def _left(args: argparse.Namespace, anchors: Sequence[Anchor]) -> list[Anchor]:
@@ -141,4 +156,6 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     c.add_argument("camera", nargs="?", metavar="CAMERA_TIME",
                    help="what its clock said; of remove, without it: all anchors")  # fmt: skip
     c.add_argument("true", nargs="?", metavar="TRUE_TIME", help="when that was")
+    c.add_argument("--preview", action="store_true",
+                   help="say what it does to the first and last clip, save nothing")  # fmt: skip
     return [s, c]

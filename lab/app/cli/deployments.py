@@ -6,10 +6,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.errors import SettingError
+from lab.counted import counted
+from lab.errors import SettingError, printable
 from lab.study.deployment_file import read_deployments
+
+if TYPE_CHECKING:
+    from lab.study.joining import Joined
 
 Command = Callable[..., argparse.ArgumentParser]
 _MOST_ROWS = 20
@@ -67,7 +71,10 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _import(args: argparse.Namespace, store: Any) -> int:
-    read = read_deployments(args.what[0], args.zone)
+    from lab.study.camtrap_dp.read import is_package, join_package, read_package
+
+    package = read_package(args.what[0], args.zone) if is_package(args.what[0]) else None
+    read = package or read_deployments(args.what[0], args.zone)
     known = {one.deployment_id: one for one in store.deployments()}
     new = [one for one in read.deployments if one.deployment_id not in known]
     changed = [one for one in read.deployments if known.get(one.deployment_id, one) != one]
@@ -80,6 +87,10 @@ def _import(args: argparse.Namespace, store: Any) -> int:
         "saved": not args.preview,
         "warnings": list(read.warnings),
     }
+    joined = None
+    if package is not None and package.media:
+        joined = join_package(store, package, again=args.again, preview=args.preview)
+        result["clips"] = joined.to_dict()
     if args.json:
         print(json.dumps(result, indent=1))
     else:
@@ -87,9 +98,11 @@ def _import(args: argparse.Namespace, store: Any) -> int:
             f"{len(read.deployments)} deployments read: {len(new)} new, {len(changed)} changed; "
             f"{'nothing was saved' if args.preview else 'saved'}"
         )
+        if joined is not None:
+            _print_joined(joined.joined, args, f"{counted(joined.starts, 'start')} taken")
     for warning in read.warnings:
         print(f"lab: note: {warning}", file=sys.stderr)
-    return 0
+    return _say_not_joined(joined.joined) if joined is not None else 0
 
 
 def _join(args: argparse.Namespace, store: Any) -> int:
@@ -99,18 +112,33 @@ def _join(args: argparse.Namespace, store: Any) -> int:
     if args.json:
         print(json.dumps(found.to_dict(), indent=1))
     else:
-        shown = found.joins if args.all else found.joins[:_MOST_ROWS]
-        for one in shown:
-            was = f" (site was {one.before})" if one.before not in (None, one.site) else ""
-            away = ", outside of its period" if one.is_outside else ""
-            print(f"{one.clip} -> {one.deployment_id}, site {one.site}{was}{away}")
-        if len(found.joins) > len(shown):
-            print(f"and {len(found.joins) - len(shown)} more; all with --all or --json")
+        _print_joined(found, args)
+    if found.fits_nothing:
+        example = printable(store.clips(order="name", limit=1)[0]["path"])
         print(
-            f"{len(found.joins)} clips join, {len(found.not_joined)} cannot, {found.unmatched} do "
-            f"not fit the pattern, {found.kept} were in a deployment; "
-            f"{'nothing was saved' if args.preview else 'saved'}"
+            f"lab: no path fits the pattern {args.what[0]!r}; paths are such as {example}",
+            file=sys.stderr,
         )
+        return 1
+    return _say_not_joined(found)
+
+
+def _print_joined(found: Joined, args: argparse.Namespace, more: str = "") -> None:
+    shown = found.joins if args.all else found.joins[:_MOST_ROWS]
+    for one in shown:
+        was = f" (site was {one.before})" if one.before not in (None, one.site) else ""
+        away = ", outside of its period" if one.is_outside else ""
+        print(f"{one.clip} -> {one.deployment_id}, site {one.site}{was}{away}")
+    if len(found.joins) > len(shown):
+        print(f"and {len(found.joins) - len(shown)} more; all with --all or --json")
+    print(
+        f"{len(found.joins)} clips join, {len(found.not_joined)} cannot, {found.unmatched} do "
+        f"not fit {'the package' if more else 'the pattern'}, {found.kept} were in a deployment"
+        f"{', ' + more if more else ''}; {'nothing was saved' if args.preview else 'saved'}"
+    )
+
+
+def _say_not_joined(found: Joined) -> int:
     for other in found.not_joined:
         print(f"lab: not joined: {other.clip}: {other.reason}", file=sys.stderr)
     return 1 if found.not_joined else 0
@@ -131,7 +159,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     d.add_argument("action", nargs="?", choices=["list", "import", "join", "remove"],
                    default="list")  # fmt: skip
     d.add_argument("what", nargs="*", metavar="FILE|PATTERN|ID",
-                   help="of import: a CSV, such as Camtrap DP's deployments.csv; of join: what the "
+                   help="of import: a CSV, such as Camtrap DP's deployments.csv, or a package of "
+                   "it (a folder or zip), whose clips are joined, too; of join: what the "
                    "ends of paths look like, with {deployment}, {site} or {camera}")  # fmt: skip
     d.add_argument("--zone", metavar="ZONE",
                    help="of rows that name none: Europe/Berlin, or +01:00 for a clock that is "

@@ -34,7 +34,7 @@ from lab.app.cli import (
 )
 from lab.app.cli.analyze import add_analysis_options, run_analyze
 from lab.app.cli.rule_options import add_rule_options
-from lab.app.cli.sightings import run_export, run_sightings
+from lab.app.cli.sightings import add_package_options, run_export, run_sightings
 from lab.errors import DamagedLogWarning, LabError, SettingError
 from lab.private_files import keep_files_private
 
@@ -118,9 +118,9 @@ def build_parser() -> argparse.ArgumentParser:
                    help="start from the rule that was applied to all clips of the run's protocol "
                    "(default: the detector's default rule)")  # fmt: skip
     add_rule_options(s)
-    e = command("export", run_export, "Stored sightings, or effort, as CSV.",
+    e = command("export", run_export, "Stored sightings, or effort, as CSV; or all as Camtrap DP.",
                 "lab export effort > effort.csv")  # fmt: skip
-    e.add_argument("what", choices=["sightings", "effort"])
+    e.add_argument("what", choices=["sightings", "effort", "camtrap-dp"])
     e.add_argument("--format", default="csv", metavar="NAME",
                    help="csv, json, parquet, or one of a plugin; default: csv")  # fmt: skip
     e.add_argument("--rules", choices=["current", "all"], default="current",
@@ -130,6 +130,7 @@ def build_parser() -> argparse.ArgumentParser:
     e.add_argument("--by", choices=["run", "deployment"], default="run",
                     help="effort: a row a run, or a deployment with its camera-days, failures "
                     "taken out; default: run")  # fmt: skip
+    add_package_options(e)
     groups = (
         batch,
         jobs,

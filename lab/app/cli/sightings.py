@@ -7,11 +7,13 @@ import json
 import sys
 from typing import Any
 
+from lab.app.cli.apply import progress_bar
 from lab.app.cli.rule_options import note_unfinished, rule_of
 from lab.counted import counted
-from lab.errors import SettingError
+from lab.errors import SettingError, printable
 from lab.formats.csv import to_csv
 from lab.formats.export import as_bytes, export_named, exports
+from lab.study.camtrap_dp.columns import CAPTURE_METHODS, SAMPLING_DESIGNS
 
 
 def run_sightings(args: argparse.Namespace) -> int:
@@ -61,6 +63,8 @@ def run_export(args: argparse.Namespace) -> int:
     from lab.store.store import Store
     from lab.store.tables import effort_rows
 
+    if args.what == "camtrap-dp":
+        return _export_camtrap_dp(args)
     kind = "json" if args.json else args.format
     if args.by == "deployment":
         return _export_deployment_effort(args, kind)
@@ -91,3 +95,63 @@ def _export_deployment_effort(args: argparse.Namespace, kind: str) -> int:
     else:
         print(to_csv(rows, DEPLOYMENT_EFFORT_COLUMNS), end="")
     return 0
+
+
+def _export_camtrap_dp(args: argparse.Namespace) -> int:
+    from lab.study.camtrap_dp.export import export_camtrap_dp
+
+    if args.output is None:
+        raise SettingError("a package needs a place: --output FOLDER, or --output FILE.zip")
+    if args.sampling_design is None:
+        raise SettingError(
+            f"the package needs --sampling-design, one of {', '.join(SAMPLING_DESIGNS)}"
+        )
+    done = export_camtrap_dp(
+        args.store,
+        args.output,
+        title=args.title or "",
+        contributors=args.contributor or [],
+        sampling_design=args.sampling_design,
+        capture_method=args.capture_method,
+        interval_s=args.interval,
+        rule=args.event_rule,
+        protocol=args.protocol,
+        without_coordinates=args.without_coordinates,
+        public=args.public,
+        replace=args.replace,
+        progress=progress_bar(),
+    )
+    if args.json:
+        print(json.dumps(done.to_dict(), indent=1))
+    else:
+        rows = ", ".join(f"{n:,} {name}" for name, n in done.rows.items())
+        print(f"{printable(done.path)}: {rows}")
+    for note in done.notes:
+        print(f"lab: note: {note}", file=sys.stderr)
+    return 0
+
+
+def add_package_options(parser: argparse.ArgumentParser) -> None:
+    """Those of `lab export camtrap-dp` alone."""
+    group = parser.add_argument_group("camtrap-dp")
+    group.add_argument("--output", metavar="PATH", help="a new folder, or a .zip")
+    group.add_argument("--title", help="of the project")
+    group.add_argument(
+        "--contributor", action="append", metavar="NAME", help="who made it; may be repeated"
+    )
+    group.add_argument("--sampling-design", metavar="WORD", help=", ".join(SAMPLING_DESIGNS))
+    group.add_argument(
+        "--capture-method",
+        metavar="WORD",
+        default=CAPTURE_METHODS[0],
+        help=f"{' or '.join(CAPTURE_METHODS)}; default: {CAPTURE_METHODS[0]}",
+    )
+    group.add_argument("--interval", type=float, default=1800.0, metavar="SECONDS",
+                       help="of events, as of lab events; default: 1800")  # fmt: skip
+    group.add_argument("--event-rule", choices=["lastRecord", "lastIndependentRecord"],
+                       default="lastRecord", help="of events; default: lastRecord")  # fmt: skip
+    group.add_argument("--protocol", metavar="HASH", help="of the runs, or the beginning of it")
+    group.add_argument("--without-coordinates", action="store_true",
+                       help="leave out deployments that have none")  # fmt: skip
+    group.add_argument("--public", action="store_true", help="everybody can have the files")
+    group.add_argument("--replace", action="store_true", help="write over a package")

@@ -102,6 +102,11 @@ def shortened(name: str, most: int = 60) -> str:
     return name if len(name) <= most else f"{name[: most - 21]}…{name[-20:]}"
 
 
+def table_height(rows: int, most: int) -> int:
+    """The height of a table in pixels: of its rows, but no more than `most`."""
+    return min(most, 38 + 35 * max(rows, 1))
+
+
 def clock(seconds: float | None) -> str:
     """A duration as text, such as 12.3 s, 4:05 or 1:02:03."""
     if seconds is None:

@@ -18,7 +18,9 @@ from lab.app.ui.widgets.clip_actions import action_buttons
 from lab.app.ui.widgets.clip_card import picture_of, show_clip
 from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
+from lab.app.ui.widgets.library_views import SITES, choose_view
 from lab.app.ui.widgets.pager import pager
+from lab.app.ui.widgets.sites_view import sites_view
 from lab.app.ui.widgets.wanted import looking_for
 from lab.counted import counted
 from lab.formats.markdown import visible
@@ -34,6 +36,7 @@ _SORTS = {
     "duration": "Longest",
     "state": "State",
 }
+_OTHER_VIEWS = {SITES: sites_view}  # than that of the clips
 _FILTERS = {"site": "library_site", "state": "library_state"}  # that an address may name
 
 _library = st.components.v2.component(
@@ -47,6 +50,9 @@ _library = st.components.v2.component(
 def library() -> None:
     """The whole page below its title."""
     app_state = here()
+    if other := _OTHER_VIEWS.get(choose_view()):
+        other(app_state)
+        return
     recall()
     _take_filters_of_address()
     st.session_state.pop("go_to_library", None)

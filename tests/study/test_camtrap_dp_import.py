@@ -1,0 +1,218 @@
+"""Packages of Camtrap DP from elsewhere: deployments, and the clips that their media name."""
+
+import json
+import zipfile
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+import lab
+from lab.deployment import Deployment, Failure
+from lab.errors import LabError
+from lab.store.clocks import ClipStart
+from lab.store.store import Store
+from tests.builders import make_media
+
+DEPLOYMENTS = """\
+deploymentID,locationName,latitude,longitude,deploymentStart,deploymentEnd,deploymentTags
+d1,creek,52.5,13.4,2026-05-01T12:00:00+02:00,2026-05-31T12:00:00+02:00,zone:Europe/Berlin | wet
+d2,ridge,52.6,13.5,2026-05-01T12:00:00+02:00,2026-06-01T12:00:00+02:00,
+"""
+MEDIA = """\
+mediaID,deploymentID,timestamp,filePath,filePublic,fileName,fileMediatype
+m1,d1,2026-05-02T12:00:00+02:00,creek/IMG_0001.MP4,false,IMG_0001.MP4,video/mp4
+m2,d2,2026-05-03T12:00:00+02:00,ridge/IMG_0001.MP4,false,IMG_0001.MP4,video/mp4
+m3,d2,2027-05-03T12:00:00+02:00,ridge/IMG_0002.MP4,false,IMG_0002.MP4,video/mp4
+m4,d9,2026-05-03T12:00:00+02:00,x/IMG_0009.MP4,false,IMG_0009.MP4,video/mp4
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def package(tmp_path):
+    """package(...) is a folder with these files; None takes one away."""
+
+    def make(name="package", **changed):
+        folder = tmp_path / name
+        folder.mkdir()
+        resources = [{"name": n, "path": f"{n}.csv"} for n in ("deployments", "media")]
+        files = {"deployments.csv": DEPLOYMENTS, "media.csv": MEDIA,
+                 "datapackage.json": json.dumps({"resources": resources})}  # fmt: skip
+        for file, text in (files | {k.replace("__", "."): v for k, v in changed.items()}).items():
+            if text is not None:
+                (folder / file).write_text(text)
+        return folder
+
+    return make
+
+
+def add(store, *paths):
+    for path in paths:
+        store.add_media(replace(make_media(path), path=path))
+
+
+def clip(store, path):
+    return store.find_media(path)
+
+
+def test_a_package_brings_deployments_clips_and_their_starts(store, package, command):
+    add(store, "/a/creek/IMG_0001.MP4", "/a/ridge/IMG_0001.MP4", "/b/IMG_0002.MP4", "/b/none.mp4")
+    code, out, err = command("deployments", "import", package(), "--preview")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == "2 deployments read: 2 new, 0 changed; nothing was saved"
+    assert "/b/IMG_0002.MP4 -> d2, site ridge, outside of its period" in out
+    assert "3 clips join, 0 cannot, 1 do not fit the package" in out
+    assert (store.deployments(), clip(store, "/b/IMG_0002.MP4")["deployment_id"]) == ([], None)
+    assert command("deployments", "import", package("again"))[0] == 0
+    row = clip(store, "/a/creek/IMG_0001.MP4")
+    assert (row["deployment_id"], row["site"]) == ("d1", "creek")
+    assert (row["start_utc"], row["start_source"]) == (datetime(2026, 5, 2, 10), "table")
+    one = store.deployment("d1")
+    assert (one.zone, one.details) == ("Europe/Berlin", {"deploymentTags": "wet"})
+    assert "3 were in a deployment" in command("deployments", "import", package("third"))[1]
+
+
+def test_a_zip_is_read_as_its_folder_and_so_is_its_description(store, package, tmp_path):
+    folder = package()
+    with zipfile.ZipFile(tmp_path / "p.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, f"inside/{file.name}")
+    for path in (folder, folder / "datapackage.json", tmp_path / "p.zip"):
+        found = lab.read_camtrap_dp(path)
+        assert [one.deployment_id for one in found.deployments] == ["d1", "d2"]
+        assert len(found.media) == 4
+    raw = (tmp_path / "p.zip").read_bytes()
+    assert lab.read_camtrap_dp("upload.zip", raw=raw).deployments == found.deployments
+
+
+def test_what_cannot_be_joined_is_named_with_the_reason(store, package):
+    add(store, "/x/IMG_0001.MP4", "/x/IMG_0009.MP4", "/1/IMG_0002.MP4", "/2/IMG_0002.MP4")
+    found = lab.join_camtrap_dp(store, lab.read_camtrap_dp(package()), preview=True).joined
+    why = {one.clip: one.reason for one in found.not_joined}
+    assert (
+        "2 media of the package are called 'IMG_0001.MP4' (line 2, line 3)"
+        in (why["/x/IMG_0001.MP4"])
+    )
+    assert "no deployment is called 'd9'" in why["/x/IMG_0009.MP4"]
+    assert "2 clips here are called like 'ridge/IMG_0002.MP4'" in why["/1/IMG_0002.MP4"]
+    assert found.joins == ()
+
+
+def test_a_start_that_is_known_stays(store, package):
+    add(store, "/a/creek/IMG_0001.MP4")
+    at = datetime(2026, 5, 5)
+    store.set_starts(
+        {clip(store, "IMG_0001.MP4")["media_id"]: ClipStart(source="metadata", utc=at, offset_s=0)}
+    )
+    found = lab.read_camtrap_dp(package())
+    store.put_deployments(found.deployments)
+    assert lab.join_camtrap_dp(store, found).starts == 0
+    assert clip(store, "IMG_0001.MP4")["start_utc"] == at
+
+
+def test_what_is_exported_is_read_back(store, tmp_path):
+    creek = Deployment(
+        deployment_id="c1", location_name="creek", latitude=1.5, longitude=2.5, camera_id="cam",
+        start_utc=datetime(2026, 5, 1), end_utc=datetime(2026, 6, 1), zone="Europe/Berlin",
+        details={"habitat": "reed", "deploymentTags": "wet", "timestampIssues": "false"},
+        failures=(Failure(datetime(2026, 5, 3), datetime(2026, 5, 4), "battery"),),
+    )  # fmt: skip
+    store.put_deployments([creek])
+    add(store, "/study/creek/a.mp4")
+    media_id = clip(store, "a.mp4")["media_id"]
+    store.set_starts({media_id: ClipStart(source="name", camera_local=datetime(2026, 5, 2))})
+    store.join_clips({media_id: "c1"})
+    done = lab.export_camtrap_dp(
+        store, tmp_path / "out.zip", title="t", contributors=["a"], sampling_design="targeted"
+    )
+    found = lab.read_camtrap_dp(done.path)
+    assert found.deployments == (creek,)
+    other = Store(tmp_path / "other")
+    other.add_media(replace(make_media("/study/creek/a.mp4"), path="/elsewhere/a.mp4"))
+    other.put_deployments(found.deployments)
+    assert lab.join_camtrap_dp(other, found).starts == 1
+    assert other.all_media()[0]["start_utc"] == datetime(2026, 5, 1, 22)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"datapackage__json": None}, "datapackage.json cannot be read: No such file"),
+        ({"datapackage__json": "{"}, "datapackage.json is not JSON"),
+        ({"datapackage__json": "[]"}, "is no description of a data package"),
+        ({"datapackage__json": "{}"}, "names no table of deployments; is it Camtrap DP?"),
+        (
+            {"datapackage__json": '{"resources": [{"name": "deployments", "path": "../d.csv"}]}'},
+            "the table deployments lies outside of it, at '../d.csv'",
+        ),
+        (
+            {"datapackage__json": '{"resources": [{"name": "deployments", "path": "https://x/d"}]}'},
+            "is not in the package, but at 'https://x/d'; download it",
+        ),
+        ({"deployments__csv": None}, "deployments.csv cannot be read: No such file"),
+        ({"deployments__csv": DEPLOYMENTS.replace("52.5", "152.5")}, "line 2: latitude must be"),
+    ],
+)  # fmt: skip
+def test_a_package_that_is_wrong_is_one_line_and_brings_nothing(
+    store, package, command, changed, says
+):
+    code, out, err = command("deployments", "import", package(**changed))
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert store.deployments() == []
+
+
+def test_a_file_that_is_no_zip_says_so(tmp_path):
+    (tmp_path / "p.zip").write_bytes(b"no zip")
+    with pytest.raises(LabError, match=r"p.zip cannot be read: it is no zip, or damaged"):
+        lab.read_camtrap_dp(tmp_path / "p.zip")
+    with zipfile.ZipFile(tmp_path / "cut.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("datapackage.json", '{"resources": []}' * 100)
+    raw = bytearray((tmp_path / "cut.zip").read_bytes())
+    raw[50:60] = bytes(10)
+    with pytest.raises(LabError, match=r"cannot be read: it is not there, or damaged|is not JSON"):
+        lab.read_camtrap_dp("cut.zip", raw=bytes(raw))
+    with pytest.raises(LabError, match=r"q.zip cannot be read: No such file"):
+        lab.read_camtrap_dp(tmp_path / "q.zip")
+
+
+def test_a_table_in_another_encoding_or_with_other_separators_says_so(tmp_path):
+    table = tmp_path / "deployments.csv"
+    text = DEPLOYMENTS.replace("creek", "Mühle")
+    for encoding in ("utf-16", "utf-8-sig"):
+        table.write_text(text.replace(",", ";"), encoding=encoding)
+        assert lab.read_deployments(table).deployments[0].site == "Mühle"
+    table.write_text(text, encoding="cp1252")
+    with pytest.raises(LabError, match=r"is not text in UTF-8 or UTF-16 .* save it as UTF-8"):
+        lab.read_deployments(table)
+    table.write_text(text.replace(",", "|"))
+    with pytest.raises(LabError, match=r"has one column, .* separate columns by , or ; or tabs"):
+        lab.read_deployments(table)
+
+
+def test_five_thousand_deployments_take_a_handful_of_queries(tmp_path, store, counts):
+    rows = ["deployment,site,latitude,longitude,camera,start,end,zone"]
+    rows += [
+        f"d{i},site {i % 1000},{i % 90},{i % 90},cam{i},2026-0{1 + i // 1000}-01,"
+        f"2026-0{1 + i // 1000}-28,Europe/Berlin"
+        for i in range(5000)
+    ]
+    (tmp_path / "many.csv").write_text("\n".join(rows))
+    read = lab.read_deployments(tmp_path / "many.csv")
+    assert (len(read.deployments), read.warnings) == (5000, ())
+    store.put_deployments(read.deployments)
+    add(store, *[f"/s/site {i}/a{i}.mp4" for i in range(20)])
+    store.set_starts(
+        {row["media_id"]: ClipStart(source="name", camera_local=datetime(2026, 2, 5))
+         for row in store.all_media()}
+    )  # fmt: skip
+    counts.clear()
+    found = lab.join_deployments(store, "{site}/*")
+    assert len(found.joins) == 20
+    assert counts.queries < 20

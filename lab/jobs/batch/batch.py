@@ -21,7 +21,8 @@ from lab.jobs.document.read import read_job
 from lab.jobs.document.rules import named_rule
 from lab.jobs.document.sinks import JobSinks, rows_of
 from lab.jobs.document.trust import check_trust
-from lab.jobs.job_queue import JobQueue, QueuedJob, Stamp
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
 from lab.rules.rule import Debounce, Rule
 from lab.runs.run import Run
 from lab.store.store import Store

@@ -12,7 +12,8 @@ from typing import Any
 from lab.errors import LabError, SettingError, StoreBusyError, StoreError
 from lab.jobs.batch.work import PreparedWork
 from lab.jobs.job import Job
-from lab.jobs.job_queue import JobQueue, QueuedJob, Stamp
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
 from lab.registry import in_words
 from lab.runs.remove import remove_clips
 from lab.runs.run import Run

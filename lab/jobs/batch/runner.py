@@ -15,8 +15,9 @@ from lab.errors import LabError, SettingError, StoreError
 from lab.jobs.batch.clip_job import ClipJob, Known
 from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.job import Job
-from lab.jobs.job_queue import JobQueue, QueuedJob, State
 from lab.jobs.local import LocalEngine
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, State
 from lab.store.store import Store
 
 _TICK_S = 0.2
@@ -208,7 +209,7 @@ class Runner:
     def _beat(self) -> None:
         lanes = {lane.queued.job_id: lane for lane in self._lanes if lane.queued is not None}
         far = {
-            job_id: (job.done, job.total) if (job := lane.job) is not None else (0, None)
+            job_id: (job.done, job.total, job.rate_hz) if (job := lane.job) else (0, None, None)
             for job_id, lane in lanes.items()
         }
         lost, cancelled = self.queue.beat(far)

@@ -76,7 +76,8 @@ class _Lane:
 class Runner:
     """Does the jobs of a queue's scope; a context manager that ends its workers.
 
-    work: what to do. workers: how many processes; the first loads the detectors at once.
+    work: what to do. workers: how many processes; the first loads the detectors at once. What was
+    started in the app may ask only for what a page may.
     Raises SettingError, DetectorError or StoreError if the detectors or the rule cannot be used.
     """
 
@@ -85,7 +86,8 @@ class Runner:
         cores = os.cpu_count() or 1
         threads = max(1, cores // workers) if workers > 1 else None
         self._lanes = [
-            _Lane(LocalEngine(trust=True, threads=threads, is_apart=True)) for _ in range(workers)
+            _Lane(LocalEngine(trust=not work.is_app, threads=threads, is_apart=True))
+            for _ in range(workers)
         ]
         self._stopping = threading.Event()
         self._cancelled: set[int] = set()

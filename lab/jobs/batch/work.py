@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.recipe import make_recipe, protocol_hash, recipe_hash
 from lab.sighting import Sighting
+from lab.store.store import Store
 from lab.video.sampling import Sampling
 
 _FILES = ("weights", "embeddings")
@@ -58,13 +60,18 @@ class AppliedRule:
 class Work:
     """analyses: as a worker takes them. rule: for every run; a document has its own.
 
-    document: from which it comes, in the file `document_path`.
+    document: from which it comes, in the file `document_path`. is_current: the rules are those
+    that are current for the protocols when a clip is done. since: only runs that were begun then
+    or later, in UTC, are the same; None for all. is_app: the app does it.
     """
 
     analyses: Sequence[dict[str, Any]]
     rule: AppliedRule | None = None
     document: JobDocument | None = None
     document_path: str | None = None
+    is_current: bool = False
+    since: datetime | None = None
+    is_app: bool = False
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -75,12 +82,25 @@ class Work:
         if self.document is not None:
             return {"document": self.document_path}
         rule = None if self.rule is None else self.rule.to_dict()
-        return {"analyses": list(self.analyses), "rule": rule}
+        kept = {"analyses": list(self.analyses), "rule": rule}
+        more = {
+            "current": self.is_current,
+            "since": self.since and self.since.isoformat(),
+            "by": "app" if self.is_app else None,
+        }
+        return kept | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Work:
         """Of what is no document."""
-        return cls(kept["analyses"], AppliedRule.from_dict(kept["rule"]))
+        since = kept.get("since")
+        return cls(
+            kept["analyses"],
+            AppliedRule.from_dict(kept["rule"]),
+            is_current=bool(kept.get("current")),
+            since=since and datetime.fromisoformat(since),
+            is_app=kept.get("by") == "app",
+        )
 
 
 def work_of(
@@ -177,6 +197,14 @@ class PreparedWork:
         one = self.work.document.analyses[index]
         rule = rule_for(one, self.detectors[index], f"analyses[{index}]")  # type: ignore[arg-type]
         return AppliedRule(rule)
+
+    def use_current(self, store: Store) -> None:
+        """Take the rules that are current for its protocols now; none where there is none."""
+        current = store.current_rules(self.protocols)
+        self.rules = [
+            AppliedRule(found.rule, found.name) if (found := current.get(one)) else None
+            for one in self.protocols
+        ]
 
     def _each(self) -> range:
         return range(len(self.work.analyses))

@@ -12,7 +12,7 @@ State = Literal["waiting", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("waiting", "running", "done", "failed", "cancelled")
 _PLAIN = (
     "job_id", "work_id", "path", "state", "priority", "tries", "claims", "not_before", "media_id",
-    "reason", "seconds", "done", "total", "clip_id", "rate_hz", "added",
+    "reason", "seconds", "done", "total", "clip_id", "rate_hz", "added", "changed",
 )  # fmt: skip
 
 
@@ -35,9 +35,9 @@ class QueuedJob:
     """One clip, to be analysed as its work says.
 
     tries: how often it failed of something that may pass. claims: how often it was begun.
-    not_before, added: seconds since 1970. done, total: samples. was_there: its runs were in the
-    store already. seconds: what it took. clip_id: media_id of the clip that was chosen, None where
-    a path was. rate_hz: samples a second, None where it is not known.
+    not_before, added, changed: seconds since 1970. done, total: samples. was_there: its runs were
+    in the store already. seconds: what it took. clip_id: media_id of the clip that was chosen, None
+    where a path was. rate_hz: samples a second, None where it is not known.
     """
 
     job_id: int
@@ -59,6 +59,7 @@ class QueuedJob:
     clip_id: str | None = None
     rate_hz: float | None = None
     added: float | None = None
+    changed: float = 0.0
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> QueuedJob:

@@ -14,7 +14,7 @@ from lab.app.ui.widgets.chosen import chosen
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.network_form import labels_of_default
-from lab.app.ui.widgets.queue import say_not_started, show_queue, submit
+from lab.app.ui.widgets.queue import show_queue
 from lab.app.ui.widgets.sampling_form import (
     OWN,
     PRESETS,
@@ -25,6 +25,7 @@ from lab.app.ui.widgets.sampling_form import (
     sampling_settings,
     score_floor,
 )
+from lab.app.ui.widgets.start_analyses import say_not_started, submit, work_of_page
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, Decision, decide, wanted_words
 from lab.counted import counted
 from lab.errors import SettingError
@@ -36,7 +37,7 @@ _LIST = "keep_analyses"
 
 def analyse() -> None:
     """The whole page below its title: what to analyse, and beside it the queue."""
-    left, right = st.columns([5, 3], gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
         run_form()
     with right:
@@ -70,7 +71,8 @@ def run_form() -> None:
         label, type="primary", disabled=not clips or not (several or one), width="stretch"
     ):
         st.session_state.pop("like", None)
-        submit(app_state, in_order(app_state, clips), several or [one or {}], reuse=not is_new)
+        work = work_of_page(several or [one or {}], reuse=not is_new, rule=None)
+        submit(app_state, in_order(app_state, clips), work)
     if add.button(
         "Add to the list",
         disabled=one is None,

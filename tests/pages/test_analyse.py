@@ -117,7 +117,8 @@ def detector_of(page):
 def test_words_that_the_default_model_knows_are_its_labels_and_the_same_run_is_offered(page):
     page.multiselect[0].set_value(["cat"]).run()
     assert any("yolo knows this" in c.value for c in page.caption)
-    page.segmented_control[0].set_value("quick look").run()
+    thorough = next(s for s in page.segmented_control if s.label == "How thoroughly")
+    thorough.set_value("quick look").run()
     assert any("every 1 s" in c.value for c in page.caption)
     press(page, "Start")
     (first,) = jobs()

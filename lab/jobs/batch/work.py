@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from lab.detectors.gate import gate_recipe, make_gate
 from lab.errors import SettingError
 from lab.jobs.document.checks import narrowed, rule_for
 from lab.jobs.document.document import JobDocument
+from lab.jobs.document.read import job_of
 from lab.jobs.document.schema import error_context
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -79,6 +80,9 @@ class Work:
 
     def to_dict(self) -> dict[str, Any]:
         """What the queue keeps: a document by its place, since it may hold secrets."""
+        if self.document is not None and self.is_app:  # no secrets: it was read without variables
+            whole = dict(self.document.document)
+            return {"by": "app", "inline": whole, "folder": str(self.document.folder)}
         if self.document is not None:
             return {"document": self.document_path}
         rule = None if self.rule is None else self.rule.to_dict()
@@ -92,7 +96,10 @@ class Work:
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Work:
-        """Of what is no document."""
+        """Of what is no document in a file."""
+        if "inline" in kept:
+            document = job_of(kept["inline"], folder=kept["folder"])
+            return replace(work_of_document(document, None), is_app=True)
         since = kept.get("since")
         return cls(
             kept["analyses"],

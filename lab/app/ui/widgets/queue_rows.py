@@ -92,6 +92,10 @@ def in_brief(what: Mapping[str, Any]) -> str:
         return f"run {what['resume']} is gone on with"
     if "document" in what:
         return f"as {PurePath(what['document']).name} says"
+    if "inline" in what:
+        return "a job document: " + ", ".join(
+            str(one.get("name", one["detector"])) for one in what["inline"]["analyses"]
+        )
     words = ", ".join(map(_analysis, what.get("analyses") or []))
     if what.get("current"):
         return f"{words} · sightings of the current rule"

@@ -65,6 +65,12 @@ def start(app_state: AppState, clips: list[QueuedClip], work: Work) -> list[int]
         return []
 
 
+def start_paths(app_state: AppState, clips: list[QueuedClip], work: Work) -> None:
+    """Queue clips by their paths; they come into the library as they are analysed."""
+    st.session_state.not_started = []
+    start(app_state, clips, work)
+
+
 def say_not_started() -> None:
     """The clips that could not be queued by the last start, each with the reason."""
     refused = st.session_state.get("not_started", [])

@@ -37,7 +37,8 @@ class QueuedJob:
     tries: how often it failed of something that may pass. claims: how often it was begun.
     not_before, added, changed: seconds since 1970. done, total: samples. was_there: its runs were
     in the store already. seconds: what it took. clip_id: media_id of the clip that was chosen, None
-    where a path was. rate_hz: samples a second, None where it is not known.
+    where a path was. rate_hz: samples a second, None where it is not known. is_stopping: it runs,
+    and somebody asked to cancel it.
     """
 
     job_id: int
@@ -60,6 +61,7 @@ class QueuedJob:
     rate_hz: float | None = None
     added: float | None = None
     changed: float = 0.0
+    is_stopping: bool = False
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> QueuedJob:
@@ -68,4 +70,5 @@ class QueuedJob:
             stamp=Stamp(row["size_bytes"], row["mtime_ns"]),
             run_ids=tuple(json.loads(row["run_ids"])),
             was_there=bool(row["was_there"]),
+            is_stopping=bool(row["cancel"]) and row["state"] == "running",
         )

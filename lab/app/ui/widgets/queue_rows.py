@@ -15,8 +15,18 @@ from lab.jobs.queue.queued_job import QueuedJob
 
 Row = dict[str, Any]
 _CANCEL = {"verb": "cancel", "text": "Cancel", "title": "What was logged is kept"}
-_FIRST = {"verb": "first", "text": "↑", "title": "Do it before all others that wait"}
-_LAST = {"verb": "last", "text": "↓", "title": "Do it after all others that wait"}
+_FIRST = {
+    "verb": "first",
+    "text": "↑",
+    "says": "Do first",
+    "title": "Do it before all others that wait",
+}
+_LAST = {
+    "verb": "last",
+    "text": "↓",
+    "says": "Do last",
+    "title": "Do it after all others that wait",
+}
 _RETRY = {"verb": "retry", "text": "Retry", "title": "Try it again"}
 _RESUME = {"verb": "retry", "text": "Resume", "title": "Go on from what was logged"}
 
@@ -147,6 +157,8 @@ def _words(job: QueuedJob) -> str:
         return f"tried again in {wait} s" if wait else "tried again next"
     if job.state == "waiting" and job.priority:
         return "waiting, first" if job.priority > 0 else "waiting, last"
+    if job.is_stopping:
+        return "stopping"
     return job.state
 
 
@@ -178,7 +190,7 @@ def _speed(rate: float | None, what: Mapping[str, Any]) -> str:
 
 def _acts(job: QueuedJob) -> list[dict[str, str]]:
     if job.state == "running":
-        return [_CANCEL]
+        return [] if job.is_stopping else [_CANCEL]
     if job.state == "waiting":
         return [_FIRST, _LAST, _CANCEL]
     if job.state == "cancelled" and job.claims:

@@ -79,11 +79,11 @@ class Line {
     this.acts.replaceChildren(...row.acts.map((one) => this.button(one, row)), ...review(row));
   }
 
-  button({ verb, text, title }, row) {
+  button({ verb, text, says, title }, row) {
     const made = make("button", "", text);
     made.type = "button";
     made.title = title;
-    made.setAttribute("aria-label", `${text}: ${row.name}`);
+    made.setAttribute("aria-label", `${says ?? text}: ${row.name}`);
     made.onclick = () => this.act(verb);
     return made;
   }

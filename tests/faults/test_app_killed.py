@@ -14,7 +14,7 @@ from tests.browser.server import Server
 from tests.builders import ended_jobs
 from tests.faults.test_batch_killed import assert_done_once, count, few, has_begun, wait_until
 
-ANALYSES = [{"name": "visual", "detector": {"name": "visual"}, "interval_s": 0.04}]
+ANALYSES = [{"name": "visual", "detector": {"name": "visual"}, "interval_s": 0.1}]
 # What the app does at its start, without its pages.
 APP = """
 import time
@@ -32,7 +32,7 @@ def fill_queue(store, clips):
 
 
 def clean_pass(folder, clips):
-    words = ["--detector", "visual", "--every", "0.04", "--store", str(folder)]
+    words = ["--detector", "visual", "--every", "0.1", "--store", str(folder)]
     command = [sys.executable, "-m", "lab", "batch", *map(str, clips), *words]
     subprocess.run(command, check=True, capture_output=True)
     return folder

@@ -85,7 +85,7 @@ class ClipJob:
     is_cancelled: Callable[[], bool]
     was_there: bool = field(default=False, init=False)
     media_id: str | None = field(default=None, init=False)
-    done: Job | None = field(default=None, init=False)  # the last one that the worker did
+    done: Job | None = field(default=None, init=False)  # the last one that analysed something
 
     def run(self) -> None:
         """Analyse the clip, save sightings, and end the job in the queue, however it ends.
@@ -192,7 +192,9 @@ class ClipJob:
 
     def _do(self, kind: str, **payload: Any) -> dict[str, Any]:
         """What the worker answers. Raises what became of the job instead."""
-        done = self.done = self.submit(kind, **payload)
+        done = self.submit(kind, **payload)
+        if done.total:
+            self.done = done
         if done.state == "cancelled":
             raise StoppedError
         if done.state == "done" and done.result is not None:

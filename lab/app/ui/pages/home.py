@@ -119,9 +119,9 @@ def _progress(app_state: AppState) -> None:
     if job is None or job.state not in _AT_IT:
         st.rerun()  # the whole page, which then opens the run
     at = app_state.analyses.live().get(job.job_id)
-    is_counted = at is not None and at.total
-    share = min(1.0, at.done / at.total) if at is not None and at.total else 0.0
-    count = f"{at.done:d} of {at.total:d} samples" if is_counted else "starting the detector"
+    share, count = 0.0, "starting the detector"
+    if at is not None and at.total:
+        share, count = min(1.0, at.done / at.total), f"{at.done:d} of {at.total:d} samples"
     st.progress(share, f"Analysing: {count}")
 
 

@@ -164,7 +164,7 @@ def _take_folder(folder: Path) -> None:
 
 def _fixed_part(path: Path) -> Path:
     """The folder that a pattern begins with."""
-    parts = []
+    parts: list[str] = []
     for part in path.parts:
         if glob.has_magic(part) and not os.path.lexists(Path(*parts, part)):
             break

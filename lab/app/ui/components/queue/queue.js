@@ -25,8 +25,8 @@ export class Queue {
       this.lines.delete(id);
     }
     rows.forEach((row, i) => {
-      if (!this.lines.has(row.id)) this.lines.set(row.id, new Line((verb) => this.act(verb, row.id)));
-      const line = this.lines.get(row.id);
+      const line = this.lines.get(row.id) ?? new Line((verb) => this.act(verb, row.id));
+      this.lines.set(row.id, line);
       line.show(row);
       if (this.body.children[i] !== line.frame) {
         this.body.insertBefore(line.frame, this.body.children[i] ?? null);

@@ -85,7 +85,7 @@ def test_a_row_says_state_progress_speed_and_what_can_be_done():
     again = queued("waiting", tries=2, not_before=time.time() + 3.4, reason="was killed")
     assert row_of(again, WHAT, "a", None)["words"] == "tried again in 3 s"
     done = queued("done", total=40, seconds=2.0, run_ids=("r",))
-    assert row_of(done, WHAT, "a", None)["review"] == "review?run=r"
+    assert row_of(done, WHAT, "a", None)["review"] == "r"
     assert row_of(done, WHAT, "a", None)["count"] == "40 samples in 2.0 s"
 
 

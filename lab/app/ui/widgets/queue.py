@@ -96,7 +96,11 @@ def _jobs(app_state: AppState, queue: JobQueue | None) -> None:
     if shown is STATES and first == 0:
         rows = [*prompts, *rows]
     if rows:
-        _table(key=_KEY, data={"rows": rows}, on_action_change=_act)
+        asked = _table(key=_KEY, data={"rows": rows}, on_action_change=_act).action or {}
+        if asked.get("verb") == "review":
+            runs = {row["id"]: row["review"] for row in rows}
+            if run_id := runs.get(asked.get("id")):
+                st.switch_page("pages/review.py", query_params={"run": run_id})
     else:
         st.caption("None is in this state.")
 

@@ -54,7 +54,7 @@ def row_of(job: QueuedJob, what: Mapping[str, Any], name: str, live: Job | None)
         "speed": _speed(rate, what) if job.state in ("running", "done") else "",
         "left": "" if left is None else clock(left),
         "acts": _acts(job),
-        "review": f"review?run={run_id}" if run_id and job.state != "waiting" else None,
+        "review": run_id if job.state != "waiting" else None,
     }
 
 
@@ -75,7 +75,7 @@ def prompts_row(job: Job) -> Row:
         "speed": f"{job.rate_hz:.1f} samples/s" if is_running and job.rate_hz else "",
         "left": clock(job.left_s) if is_running and job.left_s is not None else "",
         "acts": [_CANCEL] if job.is_active else [],
-        "review": f"review?run={job.payload['run_id']}",
+        "review": job.payload["run_id"],
     }
 
 

@@ -76,7 +76,7 @@ class Line {
     const offered = JSON.stringify([row.acts, row.review]);
     if (offered === this.offered) return;
     this.offered = offered;
-    this.acts.replaceChildren(...row.acts.map((one) => this.button(one, row)), ...review(row));
+    this.acts.replaceChildren(...row.acts.map((one) => this.button(one, row)), ...this.review(row));
   }
 
   button({ verb, text, says, title }, row) {
@@ -87,15 +87,21 @@ class Line {
     made.onclick = () => this.act(verb);
     return made;
   }
-}
 
-function review(row) {
-  if (!row.review) return [];
-  const made = make("a", "", "Review");
-  made.href = row.review;
-  made.target = "_self";
-  made.setAttribute("aria-label", `Review: ${row.name}`);
-  return [made];
+  // A plain click keeps the session; any other opens the address as the browser does.
+  review(row) {
+    if (!row.review) return [];
+    const made = make("a", "", "Review");
+    made.href = `review?run=${row.review}`;
+    made.target = "_self";
+    made.setAttribute("aria-label", `Review: ${row.name}`);
+    made.onclick = (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      this.act("review");
+    };
+    return [made];
+  }
 }
 
 function set(element, name, value) {

@@ -108,7 +108,7 @@ def test_twelve_clips_with_a_bad_one_are_paused_gone_on_with_and_retried(
 def test_what_was_cancelled_in_the_middle_is_resumed_from_its_row(page, server, clips):
     page.goto(f"{server.url}/analyse?detector=visual")
     settled(page)
-    page.get_by_role("radio", name="A folder or pattern").click()
+    page.get_by_role("radio", name="Folder", exact=True).click()
     place = page.get_by_role("textbox", name="Folder or pattern")
     place.fill(f"{clips}/car-det*.mp4")
     place.press("Enter")

@@ -52,7 +52,10 @@ def queued(state, **more):
     return QueuedJob(**(values | more))
 
 
-WHAT = {"analyses": [{"name": "yolo", "detector": {"labels": ["cat"]}, "interval_s": 0.5}]}
+WHAT = {
+    "by": "app",
+    "analyses": [{"name": "yolo", "detector": {"labels": ["cat"]}, "interval_s": 0.5}],
+}
 
 
 def test_the_time_left_is_that_of_what_runs_and_of_what_waits():
@@ -84,6 +87,8 @@ def test_a_row_says_state_progress_speed_and_what_can_be_done():
     assert "‮" not in failed["reason"]
     again = queued("waiting", tries=2, not_before=time.time() + 3.4, reason="was killed")
     assert row_of(again, WHAT, "a", None)["words"] == "tried again in 3 s"
+    theirs = {"analyses": []}
+    assert row_of(queued("waiting"), theirs, "a", None)["words"] == "waits for lab batch"
     done = queued("done", total=40, seconds=2.0, run_ids=("r",))
     assert row_of(done, WHAT, "a", None)["review"] == "r"
     assert row_of(done, WHAT, "a", None)["count"] == "40 samples in 2.0 s"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.progress import is_done
 from lab.config import Config
 from lab.counted import counted
-from lab.detectors.trust import check_allowed
+from lab.detectors.trust import check_allowed, named_detectors
 from lab.errors import LabError, SettingError, printable
 from lab.formats.markdown import code, plain
 from lab.jobs.batch.clips import BatchClips, find_batch
@@ -26,7 +27,7 @@ from lab.jobs.document.document import JobDocument
 from lab.jobs.document.read import job_of
 from lab.jobs.document.text import plain_values
 
-LIBRARY, FOLDER, DOCUMENT = "Clips of the library", "A folder or pattern", "A job document"
+LIBRARY, FOLDER, DOCUMENT = "Library", "Folder", "Job"
 _PLACE = "batch_place"
 _REASONS = 5  # at once
 _MOST_BYTES = 1_000_000
@@ -149,9 +150,10 @@ def document_for_page(app_state: AppState, text: bytes, name: str, folder: Path)
             f"{way_out}"
         )
     for one in document.analyses:
-        check_allowed({**one.settings, "name": one.detector}, app_state.config.services)
-        for key in ("weights", "embeddings"):
-            if len(Path(str(one.settings.get(key, ""))).parts) > 1:
+        settings = {**one.settings, "name": one.detector}
+        check_allowed(settings, app_state.config.services)
+        for detector, key in product(named_detectors(settings), ("weights", "embeddings")):
+            if len(Path(str(detector.get(key) or "")).parts) > 1:
                 raise SettingError(
                     f"{one.name}: {key} must be a file of the models folder, got a path; {way_out}"
                 )

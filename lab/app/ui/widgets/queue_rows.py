@@ -47,7 +47,7 @@ def row_of(job: QueuedJob, what: Mapping[str, Any], name: str, live: Job | None)
         "path": visible(job.path),
         "what": visible(in_brief(what)),
         "state": job.state,
-        "words": _words(job),
+        "words": _words(job, what),
         "reason": _reason(job),
         "count": _count(job, done, total),
         "share": min(1.0, done / total) if is_running and total else None,
@@ -149,12 +149,14 @@ def in_words(seconds: float) -> str:
     return f"about {minutes} min left" if minutes < 90 else f"about {round(minutes / 60)} h left"
 
 
-def _words(job: QueuedJob) -> str:
+def _words(job: QueuedJob, what: Mapping[str, Any]) -> str:
     if job.state == "done" and job.was_there:
         return "the same run was there"
     if job.state == "waiting" and job.tries:
         wait = max(0, round(job.not_before - time.time()))
         return f"tried again in {wait} s" if wait else "tried again next"
+    if job.state == "waiting" and what and what.get("by") != "app":
+        return "waits for lab batch"
     if job.state == "waiting" and job.priority:
         return "waiting, first" if job.priority > 0 else "waiting, last"
     if job.is_stopping:

@@ -106,6 +106,7 @@ def test_a_batch_on_a_full_disk_stops_and_can_be_gone_on_with(disk, samples, lef
     kept.catalog.give_up()  # so that the disk can be taken away
 
 
+@pytest.mark.long
 def test_the_app_says_that_the_disk_is_full_and_goes_on_when_it_is_not(disk, samples, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(disk / "store"))
     desks.app_state.cache_clear()

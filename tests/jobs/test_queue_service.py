@@ -208,6 +208,7 @@ def test_a_document_from_a_page_does_only_what_a_page_may(app, tmp_path, text, w
         document_for_page(app, text, "job.json", tmp_path)
 
 
+@pytest.mark.long
 def test_a_document_from_a_page_is_done_with_its_rules(app, clip, tmp_path):
     from lab.jobs.batch.work import work_of_document
 

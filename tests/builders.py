@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
@@ -269,3 +270,15 @@ def assert_same_log(one, other):
     for name in columns:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert (one.labels, dict(one.reasons)) == (other.labels, dict(other.reasons))
+
+
+def ended_jobs(app_state, seconds=120):
+    """The jobs of an app's queue, in the order in which they were added, once all have ended."""
+    end = time.monotonic() + seconds
+    while True:
+        queue = app_state.analyses.queue
+        counts = queue.counts() if queue is not None else {"waiting": 1, "running": 0}
+        if not counts["waiting"] and not counts["running"]:
+            return sorted(queue.jobs(), key=lambda job: job.job_id)
+        assert time.monotonic() < end, counts
+        time.sleep(0.05)

@@ -39,7 +39,7 @@ for name in pages.split():
 kinds = sorted({job.kind for job in app_state().engine.jobs()})
 heavy = sorted({"onnxruntime", "torch", "openvino", "ultralytics"} & set(sys.modules))
 mapped = [w for w in ("onnxruntime", "libtorch", "openvino") if w in open("/proc/self/maps").read()]
-app_state().engine.close()
+app_state().close()
 print(json.dumps({"kinds": kinds, "heavy": heavy, "mapped": mapped}))
 """
 
@@ -48,7 +48,7 @@ print(json.dumps({"kinds": kinds, "heavy": heavy, "mapped": mapped}))
 def app_state(tmp_path):
     made = AppState(Config(store=tmp_path / "store", media_roots=(tmp_path,)))
     yield made
-    made.engine.close()
+    made.close()
 
 
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")

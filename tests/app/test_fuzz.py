@@ -48,7 +48,7 @@ def app(tmp_path_factory, samples):
     made.ids = {"run_id": run.run_id, "media_id": media["media_id"], "label": "x"}
     made.imported = run.media["media_id"]
     yield made
-    app_state.engine.close()
+    app_state.close()
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ def app_state(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path / "root"))
     made = AppState(Config(store=tmp_path / "store", media_roots=(tmp_path / "root",)))
     yield made
-    made.engine.close()
+    made.close()
 
 
 @pytest.fixture

@@ -199,7 +199,7 @@ def test_the_page_lists_the_others_and_names_these(folder, monkeypatch, tmp_path
         assert "cafxe9.mp4" in said
         assert "is a link that leads nowhere" in said
     finally:
-        desks.app_state().engine.close()
+        desks.app_state().close()
         desks.app_state.cache_clear()
 
 

@@ -30,7 +30,7 @@ def app_state(tmp_path):
     made = AppState(Config(store=tmp_path / "store", media_roots=(tmp_path,)))
     made.retry_after_s = 0.0
     yield made
-    made.engine.close()
+    made.close()
 
 
 @pytest.fixture

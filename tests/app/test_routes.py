@@ -22,7 +22,7 @@ from tests.builders import make_run, scores_of
 def app_state(tmp_path):
     made = AppState(Config(store=tmp_path / "store"))
     yield made
-    made.engine.close()
+    made.close()
 
 
 @pytest.fixture

@@ -64,7 +64,7 @@ def test_many_runs_are_taken_with_few_queries_and_read_when_they_are_needed(runs
     again = state.runs([run.run_id for run in runs])
     assert counts.transactions == 0
     assert [a is b for a, b in zip(again, found, strict=True)] == [True] * 4
-    state.engine.close()
+    state.close()
 
 
 def test_a_part_that_is_written_over_in_its_place_is_noticed(runs):
@@ -78,7 +78,7 @@ def test_a_part_that_is_written_over_in_its_place_is_noticed(runs):
     os.utime(part)
     with pytest.warns(match="is damaged"):
         assert "not as written" in str(state.run(run.run_id).damage) or state.run(run.run_id).damage
-    state.engine.close()
+    state.close()
 
 
 def test_a_computation_is_done_once_and_says_how_far_it_is():

@@ -176,7 +176,7 @@ def test_the_player_gets_all_of_them(run):
         texts = client.post("/api/snippets", json=ask).json()
         low = {**ask, "rule": {"default": {"debounce": {"enter_threshold": 0.01}}}}
         refused = client.post("/api/snippets", json=low)
-    here.engine.close()
+    here.close()
     assert texts == {
         "python": as_python(run, rule),
         "yaml": as_yaml(rule),

@@ -27,7 +27,7 @@ def app_state(roots):
         patch.setenv("LAB_MEDIA_ROOTS", str(roots))
         made = AppState(Config(store=roots / "store", media_roots=(roots,)))
         yield made
-        made.engine.close()
+        made.close()
 
 
 @pytest.fixture

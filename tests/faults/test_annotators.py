@@ -33,7 +33,7 @@ def app(tmp_path):
     yield state, f"http://127.0.0.1:{socket.getsockname()[1]}"
     server.should_exit = True
     thread.join(20)
-    state.engine.close()
+    state.close()
 
 
 def test_sixty_annotators_are_heard_and_clips_do_not_wait(app, samples):

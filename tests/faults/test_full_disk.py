@@ -3,11 +3,17 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 
 from lab.app.cli.doctor import examine_store
+from lab.app.server import state as desks
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import Work
+from lab.jobs.queue.queued_job import Stamp
 from lab.store.store import Store
+from tests.builders import ended_jobs
 from tests.quick_set import mostly_long
 
 CLIP = "cat_comes_and_goes.mp4"
@@ -98,3 +104,32 @@ def test_a_batch_on_a_full_disk_stops_and_can_be_gone_on_with(disk, samples, lef
     kept = Store(store)
     assert [row["state"] for row in kept.runs()] == ["done"] * 3
     kept.catalog.give_up()  # so that the disk can be taken away
+
+
+@pytest.mark.long
+def test_the_app_says_that_the_disk_is_full_and_goes_on_when_it_is_not(disk, samples, monkeypatch):
+    monkeypatch.setenv("LAB_STORE", str(disk / "store"))
+    desks.app_state.cache_clear()
+    app = desks.app_state()
+    try:
+        queue_clip(app, samples / "nothing.mp4")
+        assert [job.state for job in ended_jobs(app)] == ["done"]
+        ballast = fill(disk, 600)
+        queue_clip(app, samples / CLIP)
+        end = time.monotonic() + 60
+        while app.analyses.problem is None:
+            assert time.monotonic() < end, app.analyses.queue.jobs()
+            time.sleep(0.05)
+        assert "make room" in app.analyses.problem
+        ballast.unlink()
+        assert [job.state for job in ended_jobs(app)] == ["done", "done"]
+        assert [row["state"] for row in app.store.runs()] == ["done", "done"]
+    finally:
+        app.close()
+        app.store.catalog.give_up()
+        desks.app_state.cache_clear()
+
+
+def queue_clip(app, clip):
+    analyses = [{"name": "visual", "detector": {"name": "visual"}, "interval_s": 0.1}]
+    app.analyses.start([QueuedClip(str(clip), Stamp.of(clip))], Work(analyses))

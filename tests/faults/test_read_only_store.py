@@ -84,7 +84,7 @@ def test_the_pages_show_it_with_one_line_about_what_cannot_be_done(made, mounted
             if name == "home":  # of the others, only the page itself is run here
                 assert "can be read, but not changed" in page.warning[0].value
     finally:
-        state.app_state().engine.close()
+        state.app_state().close()
         state.app_state.cache_clear()
 
 

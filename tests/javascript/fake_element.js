@@ -69,6 +69,18 @@ export class FakeElement extends EventTarget {
     this.append(...children);
   }
 
+  insertBefore(child, next) {
+    child.remove();
+    const at = next ? this.children.indexOf(next) : this.children.length;
+    this.children.splice(at, 0, child);
+    child.parent = this;
+  }
+
+  remove() {
+    if (this.parent) this.parent.children = this.parent.children.filter((one) => one !== this);
+    this.parent = null;
+  }
+
   get lastChild() {
     const last = this.children.length - 1,
       owner = this;

@@ -12,6 +12,7 @@ from lab.config import AllowedService, load_config
 from lab.detectors.trust import check_allowed
 from lab.errors import SettingError
 from lab.jobs.local import LocalEngine
+from tests.builders import ended_jobs
 from tests.detectors.servers import JsonServer, Reply
 from tests.pages.test_pages import show
 
@@ -125,7 +126,7 @@ def page(allowed, samples):
     st.cache_data.clear()
     lab.open_store(allowed / "store").store.add_media(lab.probe(samples / "nothing.mp4"))
     yield show("analyse")
-    desks.app_state().engine.close()
+    desks.app_state().close()
     desks.app_state.cache_clear()
 
 
@@ -150,9 +151,8 @@ def test_a_run_of_an_allowed_service_starts_from_the_page(page, worker):
     page = choose(page, "remote")
     (start,) = [one for one in page.button if one.label == "Start"]
     start.click().run()
-    (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "analyze"]
-    assert job.finished.wait(120)
-    assert job.state == "done", job.error
+    (job,) = ended_jobs(desks.app_state())
+    assert job.state == "done", job.reason
     assert worker.posts()
 
 

@@ -14,7 +14,7 @@ import lab
 from lab.app.cli.main import main
 from lab.jobs.batch.clips import find_batch
 from lab.jobs.batch.result import COLUMNS
-from lab.jobs.job_queue import JobQueue
+from lab.jobs.queue.job_queue import JobQueue
 from lab.store.store import Store
 from tests.jobs.clips import ODD_NAMES, copy_with
 

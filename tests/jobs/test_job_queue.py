@@ -3,7 +3,8 @@
 import pytest
 
 from lab.errors import NotFoundError, StoreDamagedError, StoreError
-from lab.jobs.job_queue import LEASE_S, JobQueue, Stamp
+from lab.jobs.queue.job_queue import LEASE_S, JobQueue
+from lab.jobs.queue.queued_job import Stamp
 
 
 class Clock:
@@ -67,11 +68,11 @@ def test_a_job_of_an_owner_that_ended_waits_again_at_once(opened):
     one.claim()
     two.free_the_dead()
     assert two.claim() is None
-    one._alive.release()  # as the end of its process does
+    one._owner._held.release()  # as the end of its process does
     two.free_the_dead()
     assert two.claim().claims == 2
     assert not one.finish(1, "done")
-    assert one.beat({1: (0, None)}) == ({1}, set())
+    assert one.beat({1: (0, None, None)}) == ({1}, set())
     assert two.finish(1, "done", run_ids=["r"])
 
 
@@ -81,7 +82,7 @@ def test_a_lease_that_is_not_renewed_runs_out(opened, clock):
     add(two, "a")
     one.claim()
     clock.now += LEASE_S - 1
-    one.beat({1: (3, 9)})
+    one.beat({1: (3, 9, 1.0)})
     clock.now += LEASE_S - 1
     two.beat({})
     assert states(two) == {"a": "running"}
@@ -150,7 +151,7 @@ def test_pause_go_on_and_cancel(opened):
     assert queue.claim() is None
     other.go_on()
     assert other.cancel([job.job_id, 2]) == 2
-    assert queue.beat({job.job_id: (1, 2)}) == (set(), {job.job_id})
+    assert queue.beat({job.job_id: (1, 2, None)}) == (set(), {job.job_id})
     queue.put_back(job)
     assert states(queue) == {"a": "cancelled", "b": "cancelled", "c": "waiting"}
     with pytest.raises(NotFoundError, match="no job 9"):

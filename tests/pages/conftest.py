@@ -12,5 +12,5 @@ def store(tmp_path, monkeypatch):
     desks.app_state.cache_clear()
     st.cache_data.clear()
     yield tmp_path / "store"
-    desks.app_state().engine.close()
+    desks.app_state().close()
     desks.app_state.cache_clear()

@@ -1,16 +1,22 @@
 """What to look for decides the detector; the queue says how long it takes and what can be done."""
 
+import contextlib
 import shutil
+import sqlite3
 import time
+from dataclasses import replace
 
 import pytest
 import streamlit as st
 
 import lab
 from lab.app.server import state as desks
-from lab.app.ui.widgets.queue import again, seconds_left
+from lab.app.ui.widgets.queue_rows import in_words, left_s, names_of, row_of
 from lab.app.ui.widgets.wanted import as_labels, decide
-from lab.jobs.job import Job
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import Work
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
+from tests.builders import ended_jobs
 from tests.pages.test_pages import show
 
 KNOWN = ["person", "cat", "dog"]
@@ -38,32 +44,60 @@ def test_labels_are_written_as_the_model_writes_them():
     assert as_labels(["DOG", "cat", "Dog"], KNOWN) == ["dog", "cat"]
 
 
-def job(state, started=None, ended=None, done=0, total=None, **payload):
-    one = Job("analyze", "clip", {"store": "s", "analyses": [{}], **payload})
-    one.state, one.started, one.ended, one.done, one.total = state, started, ended, done, total
-    return one
+def queued(state, **more):
+    values = {"job_id": 1, "work_id": "w", "path": "/cards/a.mp4", "state": state, "priority": 0,
+              "tries": 0, "claims": 1, "not_before": 0.0, "media_id": None, "stamp": Stamp(),
+              "run_ids": (), "was_there": False, "reason": None, "seconds": None, "done": None,
+              "total": None}  # fmt: skip
+    return QueuedJob(**(values | more))
 
 
-def test_the_time_left_is_that_of_the_one_that_runs_and_of_those_that_wait():
-    now = time.monotonic()
-    running = job("running", started=now - 10, done=50, total=100)
-    done = [job("done", 100.0, 104.0), job("done", 200.0, 208.0)]
-    assert seconds_left([running, *done]) == pytest.approx(10, rel=0.05)
-    assert seconds_left([running, job("queued"), job("queued"), *done]) == pytest.approx(22, 0.05)
-    assert seconds_left([running, job("queued")]) == pytest.approx(30, rel=0.05)
-    assert seconds_left([job("queued")]) is None
-    assert seconds_left([job("running", started=now)]) is None
+WHAT = {
+    "by": "app",
+    "analyses": [{"name": "yolo", "detector": {"labels": ["cat"]}, "interval_s": 0.5}],
+}
 
 
-def test_a_job_that_ended_early_is_resumed_if_it_has_logged_something_and_else_tried_again():
-    one = job("cancelled", done=5)
-    one.run_id = "20260101-000000-aaaaaa"
-    assert again(one) == ("resume", {"run_id": one.run_id, "store": "s"}, "Resume")
-    failed = job("failed", path="a.mp4")
-    assert again(failed) == ("analyze", failed.payload, "Retry")
-    several = job("cancelled", done=5, analyses=[{}, {}])
-    several.run_id = one.run_id
-    assert again(several)[2] == "Retry"
+def test_the_time_left_is_that_of_what_runs_and_of_what_waits():
+    assert left_s([10.0], 0, None, 1) == 10
+    assert left_s([10.0], 2, 6.0, 1) == 22
+    assert left_s([10.0, 4.0], 2, 6.0, 2) == 13
+    assert left_s([60.0, 0.0], 1, 6.0, 2) == 60  # the longest one alone
+    assert left_s([None], 0, None, 1) is None
+    assert left_s([], 1, None, 1) is None
+    words = [in_words(one) for one in (20, 130, 4 * 3600)]
+    assert words == ["less than 1 min left", "about 2 min left", "about 4 h left"]
+
+
+def test_a_row_says_state_progress_speed_and_what_can_be_done():
+    row = row_of(queued("running", done=50, total=200, rate_hz=10.0), WHAT, "a.mp4", None)
+    assert (row["count"], row["share"]) == ("50 of 200", 0.25)
+    assert row["speed"] == "10 samples/s · 5 × real time"
+    assert (row["left"], row["what"]) == ("15.0 s", "yolo (cat)")
+    assert [one["text"] for one in row["acts"]] == ["Cancel"]
+    acts = {
+        state: [one["text"] for one in row_of(queued(state), WHAT, "a", None)["acts"]]
+        for state in ("waiting", "failed", "cancelled", "done")
+    }
+    assert acts == {"waiting": ["↑", "↓", "Cancel"], "failed": ["Retry"], "cancelled": ["Resume"],
+                    "done": []}  # fmt: skip
+    never = row_of(queued("cancelled", claims=0), WHAT, "a", None)
+    assert [one["text"] for one in never["acts"]] == ["Retry"]
+    failed = row_of(queued("failed", reason="no ‮video"), WHAT, "a", None)
+    assert "‮" not in failed["reason"]
+    again = queued("waiting", tries=2, not_before=time.time() + 3.4, reason="was killed")
+    assert row_of(again, WHAT, "a", None)["words"] == "tried again in 3 s"
+    theirs = {"analyses": []}
+    assert row_of(queued("waiting"), theirs, "a", None)["words"] == "waits for lab batch"
+    done = queued("done", total=40, seconds=2.0, run_ids=("r",))
+    assert row_of(done, WHAT, "a", None)["review"] == "r"
+    assert row_of(done, WHAT, "a", None)["count"] == "40 samples in 2.0 s"
+
+
+def test_two_clips_of_one_name_are_told_apart_by_their_folders():
+    jobs = [queued("done", job_id=1), queued("done", job_id=2, path="/more/a.mp4")]
+    assert names_of(jobs, {}) == {1: "cards/a.mp4", 2: "more/a.mp4"}
+    assert names_of([replace(jobs[0], clip_id="m")], {"m": "the clip"}) == {1: "the clip"}
 
 
 @pytest.fixture
@@ -78,7 +112,7 @@ def press(page, label):
 
 
 def jobs():
-    return [j for j in desks.app_state().engine.jobs() if j.kind == "analyze"]
+    return ended_jobs(desks.app_state())
 
 
 def detector_of(page):
@@ -88,12 +122,14 @@ def detector_of(page):
 def test_words_that_the_default_model_knows_are_its_labels_and_the_same_run_is_offered(page):
     page.multiselect[0].set_value(["cat"]).run()
     assert any("yolo knows this" in c.value for c in page.caption)
-    page.segmented_control[0].set_value("quick look").run()
+    thorough = next(s for s in page.segmented_control if s.label == "How thoroughly")
+    thorough.set_value("quick look").run()
     assert any("every 1 s" in c.value for c in page.caption)
     press(page, "Start")
     (first,) = jobs()
-    assert first.finished.wait(60)
-    assert first.payload["analyses"] == [
+    assert first.state == "done", first.reason
+    queue = desks.app_state().analyses.queue
+    assert queue.work([first.work_id])[first.work_id]["analyses"] == [
         {
             "name": "yolo",
             "detector": {
@@ -106,15 +142,15 @@ def test_words_that_the_default_model_knows_are_its_labels_and_the_same_run_is_o
         }
     ]
     press(page, "Start")
-    second = jobs()[0]
-    assert second.finished.wait(60)
-    assert (second.run_id, second.result["was_there"]) == (first.run_id, True)
+    (second,) = jobs()
+    assert (second.run_ids, second.was_there) == (first.run_ids, True)
     page.run()
-    assert any("the same run was there" in m.value for m in page.markdown)
+    assert row_of(second, {}, "clip", None)["words"] == "the same run was there"
     next(t for t in page.toggle if t.label.startswith("Analyse again")).set_value(True).run()
     press(page, "Start")
-    assert jobs()[0].finished.wait(60)
-    assert jobs()[0].run_id != first.run_id
+    _, again = jobs()
+    assert not again.was_there
+    assert again.run_ids != first.run_ids
 
 
 def test_words_win_over_a_detector_that_was_remembered(page):
@@ -145,22 +181,61 @@ def test_words_that_nobody_here_can_look_for_say_what_is_missing(page, monkeypat
     assert any("do not know 'sea otter'" in e.value for e in page.error)
 
 
-def test_a_failed_analysis_can_be_tried_again_from_its_row(page, samples, tmp_path):
+def test_a_failed_analysis_can_be_tried_again(page, store, samples, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path))
     clip = tmp_path / "clip.mp4"
     shutil.copy(samples / "nothing.mp4", clip)
+    analyses = desks.app_state().analyses
+    gone = QueuedClip(str(samples / "gone.mp4"), Stamp())
+    work = Work([{"name": "visual", "detector": {"name": "visual"}, "interval_s": 1.0}])
+    analyses.start([gone, QueuedClip(str(samples / "nothing.mp4"), Stamp())], work)
+    failed, done = jobs()
+    assert (failed.state, done.state) == ("failed", "done")
+    assert "gone.mp4" in failed.reason
+    page.run()
+    assert any("**2 of 2** · 1 failed" in m.value for m in page.markdown)
+    press(page, "Retry the failed")
+    assert [job.state for job in jobs()] == ["failed", "done"]
+    press(page.run(), "Clear ended")
+    assert not jobs()
+    assert len(desks.app_state().store.runs()) == 1
+
+
+def test_two_thousand_jobs_are_a_page_of_them_and_a_few_queries(page):
     state = desks.app_state()
-    failed = state.engine.submit(
-        "analyze",
-        "clip",
-        path=str(tmp_path / "gone.mp4"),
-        analyses=[],
-        store=str(state.store.folder),
-    )
-    assert failed.finished.wait(60)
+    state.analyses.start([], Work([]))
+    queue = state.analyses.queue
+    queue.pause()
+    work = Work([{"name": "visual", "detector": {"name": "visual"}, "interval_s": 1.0}])
+    state.analyses.start([QueuedClip(f"/cards/{i:04}.mp4", Stamp(1, 1)) for i in range(2000)], work)
+    asked = []
+    queue._db.set_trace_callback(asked.append)
     page.run()
-    assert any("1 failed" in m.value for m in page.markdown)
-    press(page, "Retry")
-    assert len(jobs()) == 2
-    assert jobs()[0].finished.wait(60)
-    page.run()
-    assert any("1 of 1" in m.value for m in page.markdown)  # in place of the first
+    queue._db.set_trace_callback(None)
+    assert not page.exception
+    assert any("**0 of 2,000**" in m.value and "paused" in m.value for m in page.markdown)
+    assert any("1–25 of 2,000" in m.value for m in page.markdown)
+    assert len(asked) < 20
+    press(page, "Cancel all")
+    assert queue.counts()["cancelled"] == 2000
+    press(page.run(), "Go on")
+    assert not queue.is_paused
+
+
+def test_a_damaged_queue_is_said_on_the_page_and_a_newer_one_too(page, store):
+    state = desks.app_state()
+    state.analyses.start([], Work([]))
+    state.close()
+    (store / "jobs.sqlite").write_bytes(b"x" * 9000)
+    desks.app_state.cache_clear()
+    page = show("analyse")
+    assert not page.exception
+    assert any("was damaged and is now" in w.value.replace("\\", "") for w in page.warning)
+    desks.app_state().close()
+    with contextlib.closing(sqlite3.connect(store / "jobs.sqlite")) as db:
+        db.execute("PRAGMA user_version = 99")
+    desks.app_state.cache_clear()
+    for name in ("analyse", "home"):
+        page = show(name)
+        assert not page.exception
+        assert any("of a newer version" in e.value for e in page.error), name

@@ -39,7 +39,7 @@ def app(tmp_path, monkeypatch):
     state = AppState(Config(store=run.store.folder))
     with TestClient(Starlette(routes=routes(state))) as client:
         yield state, client
-    state.engine.close()
+    state.close()
 
 
 def test_the_sightings_that_the_page_lists_are_a_file(app, tmp_path):
@@ -114,5 +114,5 @@ def test_labels_of_any_script_go_from_the_prompt_to_the_exported_sighting(tmp_pa
             wanted = sightings_address({"label": [label]})
             (row,) = csv.DictReader(io.StringIO(client.get(wanted).text))
             assert row["label"] == label
-    desks.app_state().engine.close()
+    desks.app_state().close()
     desks.app_state.cache_clear()

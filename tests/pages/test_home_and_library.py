@@ -8,7 +8,9 @@ import pytest
 import lab
 from lab.app.server import state as desks
 from lab.app.ui.widgets.clip_card import start_values
+from lab.app.ui.widgets.queue_rows import names_of
 from lab.app.ui.widgets.rule_state import rule_to_query
+from tests.builders import ended_jobs
 from tests.pages.test_pages import show
 
 
@@ -34,8 +36,7 @@ def test_the_first_screen_says_what_it_is_and_offers_three_ways(store):
 
 def test_the_sample_is_analysed_by_one_click_and_its_run_is_opened(store):
     page = press(show("home"), "Try the sample")
-    (job,) = desks.app_state().engine.jobs()
-    assert job.finished.wait(120)
+    assert len(ended_jobs(desks.app_state())) == 1
     page.run()
     assert not page.exception
     (run,) = lab.open_store(store).store.runs()
@@ -260,8 +261,9 @@ def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_
     assert set(names) <= set(offered(page))
     assert any(text.startswith("card-b/IMG\\_0001.MP4 is failed") for text in texts(page))
     press(page, "Start")
-    assert {job.title.split(" · ")[0] for job in desks.app_state().engine.jobs() if
-            job.kind == "analyze"} == set(names)  # fmt: skip
+    jobs = ended_jobs(desks.app_state())
+    called = run.store.names_of_media([job.clip_id for job in jobs])
+    assert set(names_of(jobs, called).values()) == set(names)
     for name in ("review", "sightings", "measure"):
         page = show(name)
         assert not page.exception
@@ -298,7 +300,7 @@ def test_a_clip_whose_file_is_gone_is_said_once_with_the_way_out(
         assert "Look for it in Library, or remove it" in links(page)
     press(page, "Start")
     assert "Not started" in page.error[0].value
-    assert not [job for job in desks.app_state().engine.jobs() if job.kind == "analyze"]
+    assert desks.app_state().analyses.queue is None
     assert len(show("sightings").dataframe[0].value) == 1
     page = show("library", media=run.media["media_id"])
     assert len(page.error) == 1

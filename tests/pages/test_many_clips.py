@@ -29,7 +29,7 @@ def use(studies, monkeypatch):
         return Store(studies[n])
 
     yield chosen
-    desks.app_state().engine.close()
+    desks.app_state().close()
     desks.app_state.cache_clear()
 
 

@@ -84,7 +84,7 @@ for tab in {TABS}:
     assert not page.exception and not page.error, tab
 found = {{"torch", "ultralytics", "onnxruntime", "openvino", "open_clip"}} & set(sys.modules)
 from lab.app.server.state import app_state
-app_state().engine.close()
+app_state().close()
 sys.exit(str(found) if found else 0)
 """
     env = {"LAB_STORE": str(folder.parent / "other"), **__import__("os").environ}

@@ -168,7 +168,7 @@ def test_10000_saved_rules_are_read_and_measured_page_by_page(tmp_path, monkeypa
         assert any(f"{n + 30:,} of {n + 30:,} entries" in c.value for c in page.caption)
         assert sum(text.startswith("The same as “rule") for text in texts(page)) == 20
         read.append((counts.rows, counts.queries))
-        desks.app_state().engine.close()
+        desks.app_state().close()
     desks.app_state.cache_clear()
     assert read[0] == read[1]
     assert len(measured) == 20  # those of the page, and once

@@ -10,8 +10,10 @@ import lab
 from lab.app.server import state as desks
 from lab.app.ui.pages.measure import ASK, AUDIT, FEWER, HELD_OUT, PHRASINGS, SIDES
 from lab.tuning.audit import Audit
+from tests.builders import ended_jobs
 
 ROOT = Path(__file__).parents[2]
+
 PAGES = ["home", "library", "analyse", "review", "measure", "sightings", "notebook"]
 
 
@@ -76,8 +78,8 @@ def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, sampl
     assert run.run_id in said.value.replace("\\", "")
     if name == "review" and lost != "manifest.json":
         next(b for b in page.button if b.label == "Analyse again").click().run()
-        (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "resume"]
-        assert job.finished.wait(60)
+        (job,) = ended_jobs(desks.app_state())
+        assert job.run_ids == (run.run_id,)
         assert not show("review").error
 
 
@@ -111,9 +113,8 @@ def test_a_run_starts_from_the_page(store, samples):
     lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
     page = show("analyse")
     page.button[0].click().run()
-    (job,) = [j for j in desks.app_state().engine.jobs() if j.kind == "analyze"]
-    assert job.finished.wait(60)
-    assert job.state == "done", job.error
+    (job,) = ended_jobs(desks.app_state())
+    assert job.state == "done", job.reason
 
 
 def test_a_rule_survives_the_address():

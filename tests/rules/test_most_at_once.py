@@ -82,7 +82,7 @@ def test_the_player_gets_it_for_each_sighting_each_label_and_in_all(run):
     try:
         answer = app_state.replay(run.run_id, lab.Rule.coerce(lab.Debounce(**ONE)))
     finally:
-        app_state.engine.close()
+        app_state.close()
     assert [s["most_at_once"] for s in answer["sightings"]] == [2, 3, 1]
     by_label = {row["label"]: row["most_at_once"] for row in answer["figures"]["by_label"]}
     assert by_label == {"cat": 3, "dog": 1}

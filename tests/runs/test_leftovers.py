@@ -98,7 +98,7 @@ def test_the_doctor_and_the_start_of_the_app_say_what_they_removed(store, rubbis
         assert len(caplog.messages) == 6
         assert not any(file.exists() for file in rubbish)
     finally:
-        state.app_state().engine.close()
+        state.app_state().close()
         state.app_state.cache_clear()
         patch.undo()
 

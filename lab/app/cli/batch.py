@@ -117,7 +117,8 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     b.add_argument(
         "--apply",
         metavar="RULE",
-        help="save the sightings of this rule as clips finish: a saved one, or a file",
+        help="save the sightings of this rule as clips finish: a saved one, or a file; it does not "
+        "become the current rule of these settings, which `lab apply` alone changes",
     )
     b.add_argument(
         "--workers",

@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 
 from lab.errors import SettingError, printable
-from lab.jobs.job_queue import FILE_NAME, JobQueue, QueuedJob
+from lab.jobs.queue.file import FILE_NAME
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob
 
 Command = Callable[..., argparse.ArgumentParser]
 _MOST_ROWS = 50

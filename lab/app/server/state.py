@@ -15,10 +15,12 @@ from lab.app.server.network import Network
 from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.config import Config, load_config
-from lab.errors import LabError, NotFoundError
+from lab.errors import LabError, NotFoundError, SourceError
+from lab.jobs.batch.service import QueueService
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
+from lab.jobs.queue.queued_job import QueuedJob
 from lab.rules.most_at_once import most_at_once
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -38,6 +40,7 @@ class AppState:
         self.config = config
         self.store = Store(config.store, registrar="browser")
         self.engine: Engine = LocalEngine()
+        self.analyses = QueueService(self.store, self.engine, self.file_of_job)
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
@@ -155,6 +158,22 @@ class AppState:
         if media.get("registered_by") == "user":
             return path
         return self.config.allowed(path, self.store.uploads_folder)
+
+    def file_of_job(self, queued: QueuedJob) -> Path:
+        """Where the clip of a queued job lies now. Raises LabError if the app may not open it."""
+        if queued.clip_id is None:
+            return self.config.allowed(queued.path, self.store.uploads_folder)
+        self.forget(queued.clip_id)
+        media = self.media(queued.clip_id)
+        file = self.clip_file(media)
+        if problem := identity_problem(media, reads=False):
+            raise SourceError(problem)
+        return file
+
+    def close(self) -> None:
+        """Stop the workers; analyses that are not done wait for the next start."""
+        self.analyses.close()
+        self.engine.close()
 
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
         """Request pictures from a worker; they are there when the page is next rendered.

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState, app_state
+from lab.app.ui.widgets.start_analyses import resume_run
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.jobs.job import Job
@@ -75,25 +76,20 @@ def finish(job: Job, text: str, clips: int = 1) -> dict[str, Any] | None:
 def note_damage(*runs: Run) -> None:
     """Say which runs are damaged, with a button that analyses what is missing again."""
     app_state = here()
-    busy = {j.payload.get("run_id") for j in app_state.engine.jobs() if j.is_active}
+    busy = {job.run_id for job in app_state.analyses.live().values()}
     for run in {run.run_id: run for run in runs}.values():
         if run.damage is None:
             continue
         words, act = st.columns([5, 1], vertical_alignment="center")
         words.error(plain(run.damage[:1].upper() + run.damage[1:]))
-        if act.button(
+        is_asked = act.button(
             "Analyse again",
             key=f"again_{run.run_id}",
             disabled=run.run_id in busy,
             width="stretch",
             help="What is missing, in the background; the page Analyse shows how far it is.",
-        ):
-            app_state.engine.submit(
-                "resume",
-                f"{run.media['name']} (what is missing)",
-                run_id=run.run_id,
-                store=str(app_state.store.folder),
-            )
+        )
+        if is_asked and resume_run(app_state, run.run_id, run.media):
             st.rerun()
 
 

@@ -62,6 +62,14 @@ def _clean_up() -> None:
         _log.warning("lab: nothing was cleaned up: %s", error)
 
 
+def _go_on() -> None:
+    """With what was queued when the app ended; a queue that cannot be read is told by the page."""
+    from lab.app.server.state import app_state
+
+    with suppress(LabError):
+        app_state().analyses.go_on()
+
+
 def _address() -> tuple[str, int] | None:
     """The address of this server and its port; None if whoever started it kept that to itself.
 
@@ -129,10 +137,11 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     # No daemons: one that is inside DuckDB when the process ends would abort it.
     threading.Thread(target=_copy_catalog, name="copy of the catalog").start()
     threading.Thread(target=_clean_up, name="clean-up").start()
+    threading.Thread(target=_go_on, name="queue").start()
     gc.collect()
     gc.freeze()
     page = _let_the_user_in(app_state().store.folder)
     yield {}
     if page is not None:
         page.unlink(missing_ok=True)
-    app_state().engine.close()
+    app_state().close()

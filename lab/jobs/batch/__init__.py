@@ -7,5 +7,5 @@ runner    workers side by side, until every clip has ended
 result    how each clip ended
 batch     `lab.batch`, and what the command line runs
 
-The queue itself is `lab.jobs.job_queue`.
+The queue itself is `lab.jobs.queue`.
 """

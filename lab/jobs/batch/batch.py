@@ -21,7 +21,8 @@ from lab.jobs.document.read import read_job
 from lab.jobs.document.rules import named_rule
 from lab.jobs.document.sinks import JobSinks, rows_of
 from lab.jobs.document.trust import check_trust
-from lab.jobs.job_queue import JobQueue, QueuedJob, Stamp
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
 from lab.rules.rule import Debounce, Rule
 from lab.runs.run import Run
 from lab.store.store import Store
@@ -139,10 +140,15 @@ def resume_batches(
         whole.notes += [] if queue.note is None else [queue.note]
         queue.free_the_dead()
         for work_id, kept in queue.unfinished_work().items():
+            if "resume" in kept:
+                whole.notes.append(f"run {kept['resume']} is gone on with by the app alone")
+                continue
             try:
                 work = _work_kept(kept, trust)
                 with Runner(store, work, count) as runner:
                     _check_same(runner.work, work_id, kept)
+                    if work.is_current:
+                        runner.work.use_current(store)
                     queue.take_up(work_id)
                     result = _run(runner, queue, progress)
                     if work.document is not None:
@@ -212,8 +218,8 @@ def _work_kept(kept: Mapping[str, Any], trust: bool) -> Work:
 
 
 def _check_same(work: PreparedWork, work_id: str, kept: Mapping[str, Any]) -> None:
-    """Raises LabError if it would not be what was queued."""
-    if work.work_id != work_id:
+    """Raises LabError if it would not be what was queued; the app queues settings alone."""
+    if work.work_id != work_id and not work.work.is_app:
         what = kept.get("document") or "the detector's weights, or the lab's own version,"
         raise LabError(
             f"{what} changed since these clips were queued; give the whole command again for "

@@ -7,28 +7,37 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from lab.errors import LabError, SettingError, StoreBusyError, StoreError
+from lab.errors import LabError, SettingError, SourceError, StoreBusyError, StoreError
 from lab.jobs.batch.work import PreparedWork
 from lab.jobs.job import Job
-from lab.jobs.job_queue import JobQueue, QueuedJob, Stamp
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
 from lab.registry import in_words
 from lab.runs.remove import remove_clips
 from lab.runs.run import Run
 from lab.score_log.seal import log_state
 from lab.store.store import Store
+from lab.video.identity import check_identity
 from lab.video.media import identify
 from lab.video.registered import is_address
 
 # Of a worker; the same clip may pass the next time. None: the worker died, or hung.
-_PASSING = (None, "StoreBusyError", "OSError", "MemoryError", "BlockingIOError")
+PASSING = (None, "StoreBusyError", "OSError", "MemoryError", "BlockingIOError")
 _FULL = os.strerror(errno.ENOSPC)
 _WAIT_S = 0.5  # for somebody else who has the same video
 
 
 class DiskFullError(StoreError):
-    """No clip can be analysed until somebody makes room."""
+    """No clip can be analysed until somebody makes room. reason: what could not be written."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(
+            f"the batch stopped: {reason}; make room, then give the same command again"
+        )
 
 
 class _PassingError(Exception):
@@ -39,18 +48,22 @@ class _InUseError(Exception):
     """Somebody else is analysing the same video."""
 
 
-class _StoppedError(Exception):
-    """The job was cancelled while it ran."""
+class StoppedError(Exception):
+    """The job was cancelled while it ran, or whoever does it is ending."""
 
 
 class Known(dict[str, str]):
     """The newest finished runs of a batch's protocols, by recipe_hash: read once for all clips.
 
     begun: hashes of those that did not end well. What others add meanwhile, the worker sees.
+    since: those alone that were begun then or later, in UTC without a zone.
     """
 
-    def __init__(self, store: Store, protocols: Sequence[str]) -> None:
+    def __init__(
+        self, store: Store, protocols: Sequence[str], since: datetime | None = None
+    ) -> None:
         rows = store.runs(protocol_hash=list(protocols), order="oldest")
+        rows = [row for row in rows if since is None or row["created_utc"] >= since]
         super().__init__({r["recipe_hash"]: r["run_id"] for r in rows if r["state"] == "done"})
         self.begun = {r["recipe_hash"] for r in rows if r["state"] != "done"}
 
@@ -72,6 +85,7 @@ class ClipJob:
     is_cancelled: Callable[[], bool]
     was_there: bool = field(default=False, init=False)
     media_id: str | None = field(default=None, init=False)
+    done: Job | None = field(default=None, init=False)  # the last one that analysed something
 
     def run(self) -> None:
         """Analyse the clip, save sightings, and end the job in the queue, however it ends.
@@ -86,7 +100,7 @@ class ClipJob:
             self._check_unchanged(before, run_ids)
         except _InUseError:
             queue.put_back(job, after_s=_WAIT_S)
-        except _StoppedError:
+        except StoppedError:
             if self.is_cancelled():
                 reason = "cancelled; what was logged is kept, and a retry goes on from there"
                 queue.finish(job.job_id, "cancelled", reason=reason)
@@ -111,6 +125,8 @@ class ClipJob:
                 reason=failed or self._same_as(),
                 seconds=time.monotonic() - begun,
                 stamp=before,
+                total=self.done.total if self.done else None,
+                rate_hz=self.done.rate_hz if self.done else None,
             )
 
     def _runs(self) -> tuple[list[str], str | None]:
@@ -118,6 +134,9 @@ class ClipJob:
         hashes: list[str] = []
         if not is_address(self.job.path):
             self.media_id = identify(self.job.path)
+            if (chosen := self.job.clip_id) is not None and chosen != self.media_id:
+                check_identity(self.store.media(chosen))
+                raise SourceError(f"{self.job.path} is not the clip that was chosen any more")
             if not self.queue.take_media(self.job.job_id, self.media_id):
                 raise _InUseError
             hashes = self.work.recipe_hashes(self.media_id)
@@ -134,7 +153,8 @@ class ClipJob:
             "analyze",
             path=self.job.path,
             analyses=self.work.work.analyses,
-            reuse=True,
+            media_id=self.job.clip_id,
+            reuse=self.work.work.since is None,
             rules=[None if rule is None else rule.to_dict() for rule in self.work.rules],
         )
         self.was_there = result["was_there"] and not has_resumed
@@ -154,6 +174,7 @@ class ClipJob:
         newest = {
             row["recipe_hash"]: row
             for row in self.store.runs(recipe_hash=list(hashes), order="oldest")
+            if (since := self.work.work.since) is None or row["created_utc"] >= since
         }
         has_resumed = False
         for one, analysis in zip(hashes, self.work.work.analyses, strict=True):
@@ -172,13 +193,15 @@ class ClipJob:
     def _do(self, kind: str, **payload: Any) -> dict[str, Any]:
         """What the worker answers. Raises what became of the job instead."""
         done = self.submit(kind, **payload)
+        if done.total:
+            self.done = done
         if done.state == "cancelled":
-            raise _StoppedError
+            raise StoppedError
         if done.state == "done" and done.result is not None:
             return done.result
         reason = done.error or done.state
         self._check_room(reason)
-        if done.error_type in _PASSING:
+        if done.error_type in PASSING:
             raise _PassingError(reason)
         if done.error_type in ("SettingError", "NotFoundError"):
             raise SettingError(reason)
@@ -188,9 +211,7 @@ class ClipJob:
         """A full disk is no fault of the clip, and the next ones would fail as well."""
         if _FULL in reason:
             self.queue.put_back(self.job)
-            raise DiskFullError(
-                f"the batch stopped: {reason}; make room, then give the same command again"
-            )
+            raise DiskFullError(reason)
 
     def _stamp(self) -> Stamp:
         try:
@@ -209,7 +230,7 @@ class ClipJob:
         now = self._stamp()
         if now == before:
             return
-        if self.media_id is not None and not self.was_there:
+        if self.media_id is not None and not self.was_there and self.job.clip_id is None:
             others = {r["run_id"] for r in self.store.runs(media_id=self.media_id)} - set(run_ids)
             if not others and not self.store.annotations(self.media_id):
                 remove_clips(self.store, [self.media_id])
@@ -224,6 +245,19 @@ class ClipJob:
             return None
         path = self.queue.same_media(self.job.job_id, self.media_id)
         return None if path is None else f"the same video as {path}; analysed once"
+
+
+class ResumeJob(ClipJob):
+    """The clip of a run that stopped, or has lost something, which is gone on with."""
+
+    run_id: str
+
+    def _runs(self) -> tuple[list[str], str | None]:
+        self.media_id = self.job.clip_id
+        if self.media_id and not self.queue.take_media(self.job.job_id, self.media_id):
+            raise _InUseError
+        self._do("resume", run_id=self.run_id)
+        return [self.run_id], None
 
 
 def _still_written(path: str, before: Stamp, now: Stamp) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import SettingError, SourceError, printable
-from lab.jobs.job_queue import Stamp
+from lab.jobs.queue.queued_job import Stamp
 from lab.runs.find_clips import find_each
 from lab.video.registered import is_address
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import printable
-from lab.jobs.job_queue import QueuedJob
+from lab.jobs.queue.queued_job import QueuedJob
 
 if TYPE_CHECKING:
     import pandas as pd

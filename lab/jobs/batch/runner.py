@@ -15,8 +15,9 @@ from lab.errors import LabError, SettingError, StoreError
 from lab.jobs.batch.clip_job import ClipJob, Known
 from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.job import Job
-from lab.jobs.job_queue import JobQueue, QueuedJob, State
 from lab.jobs.local import LocalEngine
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob, State
 from lab.store.store import Store
 
 _TICK_S = 0.2
@@ -75,7 +76,8 @@ class _Lane:
 class Runner:
     """Does the jobs of a queue's scope; a context manager that ends its workers.
 
-    work: what to do. workers: how many processes; the first loads the detectors at once.
+    work: what to do. workers: how many processes; the first loads the detectors at once. What was
+    started in the app may ask only for what a page may.
     Raises SettingError, DetectorError or StoreError if the detectors or the rule cannot be used.
     """
 
@@ -84,7 +86,8 @@ class Runner:
         cores = os.cpu_count() or 1
         threads = max(1, cores // workers) if workers > 1 else None
         self._lanes = [
-            _Lane(LocalEngine(trust=True, threads=threads, is_apart=True)) for _ in range(workers)
+            _Lane(LocalEngine(trust=not work.is_app, threads=threads, is_apart=True))
+            for _ in range(workers)
         ]
         self._stopping = threading.Event()
         self._cancelled: set[int] = set()
@@ -208,7 +211,7 @@ class Runner:
     def _beat(self) -> None:
         lanes = {lane.queued.job_id: lane for lane in self._lanes if lane.queued is not None}
         far = {
-            job_id: (job.done, job.total) if (job := lane.job) is not None else (0, None)
+            job_id: (job.done, job.total, job.rate_hz) if (job := lane.job) else (0, None, None)
             for job_id, lane in lanes.items()
         }
         lost, cancelled = self.queue.beat(far)

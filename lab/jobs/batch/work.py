@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ from lab.detectors.gate import gate_recipe, make_gate
 from lab.errors import SettingError
 from lab.jobs.document.checks import narrowed, rule_for
 from lab.jobs.document.document import JobDocument
+from lab.jobs.document.read import job_of
 from lab.jobs.document.schema import error_context
 from lab.rules.rule import Rule
 from lab.runs.run import Run
 from lab.score_log.recipe import make_recipe, protocol_hash, recipe_hash
 from lab.sighting import Sighting
+from lab.store.store import Store
 from lab.video.sampling import Sampling
 
 _FILES = ("weights", "embeddings")
@@ -58,13 +61,18 @@ class AppliedRule:
 class Work:
     """analyses: as a worker takes them. rule: for every run; a document has its own.
 
-    document: from which it comes, in the file `document_path`.
+    document: from which it comes, in the file `document_path`. is_current: the rules are those
+    that are current for the protocols when a clip is done. since: only runs that were begun then
+    or later, in UTC, are the same; None for all. is_app: the app does it.
     """
 
     analyses: Sequence[dict[str, Any]]
     rule: AppliedRule | None = None
     document: JobDocument | None = None
     document_path: str | None = None
+    is_current: bool = False
+    since: datetime | None = None
+    is_app: bool = False
 
     @property
     def secrets(self) -> dict[str, str]:
@@ -72,15 +80,34 @@ class Work:
 
     def to_dict(self) -> dict[str, Any]:
         """What the queue keeps: a document by its place, since it may hold secrets."""
+        if self.document is not None and self.is_app:  # no secrets: it was read without variables
+            whole = dict(self.document.document)
+            return {"by": "app", "inline": whole, "folder": str(self.document.folder)}
         if self.document is not None:
             return {"document": self.document_path}
         rule = None if self.rule is None else self.rule.to_dict()
-        return {"analyses": list(self.analyses), "rule": rule}
+        kept = {"analyses": list(self.analyses), "rule": rule}
+        more = {
+            "current": self.is_current,
+            "since": self.since and self.since.isoformat(),
+            "by": "app" if self.is_app else None,
+        }
+        return kept | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_dict(cls, kept: Mapping[str, Any]) -> Work:
-        """Of what is no document."""
-        return cls(kept["analyses"], AppliedRule.from_dict(kept["rule"]))
+        """Of what is no document in a file."""
+        if "inline" in kept:
+            document = job_of(kept["inline"], folder=kept["folder"])
+            return replace(work_of_document(document, None), is_app=True)
+        since = kept.get("since")
+        return cls(
+            kept["analyses"],
+            AppliedRule.from_dict(kept["rule"]),
+            is_current=bool(kept.get("current")),
+            since=since and datetime.fromisoformat(since),
+            is_app=kept.get("by") == "app",
+        )
 
 
 def work_of(
@@ -177,6 +204,14 @@ class PreparedWork:
         one = self.work.document.analyses[index]
         rule = rule_for(one, self.detectors[index], f"analyses[{index}]")  # type: ignore[arg-type]
         return AppliedRule(rule)
+
+    def use_current(self, store: Store) -> None:
+        """Take the rules that are current for its protocols now; none where there is none."""
+        current = store.current_rules(self.protocols)
+        self.rules = [
+            AppliedRule(found.rule, found.name) if (found := current.get(one)) else None
+            for one in self.protocols
+        ]
 
     def _each(self) -> range:
         return range(len(self.work.analyses))

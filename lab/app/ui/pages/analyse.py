@@ -8,13 +8,21 @@ from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
 from lab.app.ui.shared import here
+from lab.app.ui.widgets.add_clips import drop_zone, say_what_was_refused
 from lab.app.ui.widgets.analysis_list import Analysis, in_order, save_job, show_list
-from lab.app.ui.widgets.choices import MOST, choose_some
-from lab.app.ui.widgets.chosen import chosen
+from lab.app.ui.widgets.batch_source import (
+    DOCUMENT,
+    LIBRARY,
+    clips_of_place,
+    source_choice,
+    work_of_job,
+)
+from lab.app.ui.widgets.choices import MOST, choose_one, choose_some
+from lab.app.ui.widgets.chosen import chosen, set_chosen
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.network_form import labels_of_default
-from lab.app.ui.widgets.queue import say_not_started, show_queue, submit
+from lab.app.ui.widgets.queue import show_queue
 from lab.app.ui.widgets.sampling_form import (
     OWN,
     PRESETS,
@@ -25,18 +33,29 @@ from lab.app.ui.widgets.sampling_form import (
     sampling_settings,
     score_floor,
 )
+from lab.app.ui.widgets.start_analyses import (
+    CURRENT,
+    say_not_started,
+    start_paths,
+    submit,
+    work_of_page,
+)
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, Decision, decide, wanted_words
 from lab.counted import counted
 from lab.errors import SettingError
 from lab.formats.markdown import plain
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import AppliedRule
 from lab.video.sampling import Sampling
 
 _LIST = "keep_analyses"
+_CLIPS = "run_clips"
+_NO_RULE = "none"
 
 
 def analyse() -> None:
     """The whole page below its title: what to analyse, and beside it the queue."""
-    left, right = st.columns([5, 3], gap="large")
+    left, right = st.columns([2, 3], gap="large")
     with left:
         run_form()
     with right:
@@ -46,12 +65,17 @@ def analyse() -> None:
 def run_form() -> None:
     """Clips, one analysis or several, and the start."""
     app_state = here()
-    newest = app_state.store.media_rows(order="newest", limit=1)
-    if not newest:
-        st.info("No clips yet. Pick some in Library first.")
-        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
-        return
     recall()
+    source = source_choice()
+    if source == DOCUMENT:
+        _document_form(app_state)
+        return
+    newest = app_state.store.media_rows(order="newest", limit=1)
+    if source == LIBRARY and not newest:
+        st.info("No clips yet. Pick some in Library first, or drop them here.")
+        st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
+        _add_clips()
+        return
     known = labels_of_default()
     words = wanted_words()
     automatic, chosen_before = decide(words, known), _remembered()
@@ -59,18 +83,34 @@ def run_form() -> None:
         st.caption(plain(automatic.why))
     else:
         st.caption(f"By {plain(chosen_before)}, which is chosen under Advanced.")
-    clips = _clips(app_state, newest[0]["media_id"])
-    say_missing(app_state, without_file(app_state, clips), "Without it nothing can be analysed.")
+    clips: list[str] = []
+    paths: list[QueuedClip] | None = None
+    if source == LIBRARY:
+        clips = _clips(app_state, newest[0]["media_id"])
+        missing = without_file(app_state, clips)
+        say_missing(app_state, missing, "Without it nothing can be analysed.")
+        _add_clips()
+    else:
+        paths = clips_of_place(app_state)
     one, is_new = _analysis_form(automatic, words)
-    keep_in_address(clips)
+    rule = _rule_to_apply(app_state)
+    if source == LIBRARY:
+        keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     start, add, keep = st.columns(3)
     label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
     if start.button(
-        label, type="primary", disabled=not clips or not (several or one), width="stretch"
+        label,
+        type="primary",
+        disabled=not (clips or paths) or not (several or one),
+        width="stretch",
     ):
         st.session_state.pop("like", None)
-        submit(app_state, in_order(app_state, clips), several or [one or {}], reuse=not is_new)
+        work = work_of_page(several or [one or {}], reuse=not is_new, rule=rule)
+        if paths is None:
+            submit(app_state, in_order(app_state, clips), work)
+        else:
+            start_paths(app_state, paths, work)
     if add.button(
         "Add to the list",
         disabled=one is None,
@@ -89,6 +129,53 @@ def run_form() -> None:
     say_not_started()
     save_job(app_state, keep, clips, several or ([one] if one else []))
     show_list(several)
+
+
+def _document_form(app_state: AppState) -> None:
+    found = work_of_job(app_state)
+    if st.button("Start", type="primary", disabled=found is None) and found is not None:
+        start_paths(app_state, *found)
+    say_not_started()
+
+
+def _add_clips() -> None:
+    """Videos that are dropped here are chosen, besides what is."""
+    with st.expander("Add clips", icon=":material/upload:"):
+        chosen_before, picked = set(chosen()), st.session_state.get(_CLIPS, [])
+        if drop_zone(is_compact=True):
+            new = [one for one in chosen() if one not in chosen_before]
+            set_chosen([*(picked if chosen_before else []), *new])
+            st.session_state.pop(_CLIPS, None)
+            st.rerun()
+    say_what_was_refused()
+
+
+def _rule_to_apply(app_state: AppState) -> AppliedRule | str | None:
+    """The rule whose sightings are saved as clips finish."""
+    saved = {row["name"]: row["rule"] for row in app_state.store.rules()}
+    fixed = {_NO_RULE: "None now", CURRENT: "Those of the current rule"}
+    names = {**fixed, **{f"rule {name}": f"Those of {name}" for name in saved}}
+
+    def find(text: str, limit: int) -> dict[str, str]:
+        fits = [key for key in names if key in fixed or text.lower() in names[key].lower()]
+        return {key: names[key] for key in fits[:limit]}
+
+    picked = choose_one(
+        st,
+        "Save sightings",
+        find,
+        "rule_to_apply",
+        what="Parts of a rule's name",
+        help="As each clip finishes. The current rule is the one that was applied to all clips of "
+        "these settings; where there is none, nothing is saved. No other rule becomes current by "
+        "this: Review's `Apply to all clips` does that.",
+    )
+    if picked in (None, _NO_RULE):
+        return None
+    if picked == CURRENT:
+        return CURRENT
+    name = str(picked).removeprefix("rule ")
+    return AppliedRule(saved[name], name) if name in saved else None
 
 
 def _clips(app_state: AppState, newest: str) -> list[str]:
@@ -117,7 +204,7 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
         st,
         "Clips",
         find,
-        "run_clips",
+        _CLIPS,
         name=store.names_of_media,
         what="Parts of a path or site",
         beside=True,

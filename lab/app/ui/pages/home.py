@@ -15,8 +15,11 @@ from lab.app.ui.widgets.annotation_files import detections_from_elsewhere
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.store_overview import places, queue, sites, totals_row
 from lab.config import SAMPLES
+from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.jobs.job import Job
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import Work
+from lab.jobs.queue.queued_job import QueuedJob, Stamp
 
 _SENTENCE = (
     "Find when something was in your videos. Analyse once, tune while you watch, measure how good "
@@ -28,6 +31,8 @@ _SAMPLE_ANALYSIS = {
     "detector": {"name": "yolo", "labels": ["cat", "person"]},
     "interval_s": 0.2,
 }
+_SAMPLE_WORK = Work([_SAMPLE_ANALYSIS])
+_AT_IT = ("waiting", "running")
 _NEWS_S = 10.0
 _STYLE = "<style>.stHeading h2{font-size:1.15rem!important;padding:.4rem 0!important}</style>"
 
@@ -75,9 +80,9 @@ def _empty(app_state: AppState) -> None:
 
 def _try_the_sample(app_state: AppState, kind: Any) -> None:
     job = _sample_job(app_state)
-    if job is not None and job.error and not job.is_active:
-        st.error(plain(job.error))
-    is_busy = job is not None and job.is_active
+    if job is not None and job.state in ("failed", "cancelled"):
+        st.error(plain(job.reason or job.state))
+    is_busy = job is not None and job.state in _AT_IT
     if st.button(
         "Try the sample",
         icon=":material/play_circle:",
@@ -86,42 +91,49 @@ def _try_the_sample(app_state: AppState, kind: Any) -> None:
         disabled=is_busy,
         key="try_the_sample",
     ):
-        job = app_state.engine.submit(
-            "analyze",
-            f"{_SAMPLE} · the sample",
-            path=str(SAMPLES / _SAMPLE),
-            analyses=[_SAMPLE_ANALYSIS],
-            store=str(app_state.store.folder),
-        )
-        st.session_state.sample_job = job.job_id
-        st.rerun()
-    if job is not None and job.is_active:
-        st.fragment(_progress, run_every=0.3)(job)
+        path = SAMPLES / _SAMPLE
+        try:
+            clip = QueuedClip(str(path), Stamp.of(path))
+            (st.session_state.sample_job,) = app_state.analyses.start([clip], _SAMPLE_WORK)
+        except LabError as error:
+            st.error(plain(error))
+        else:
+            st.rerun()
+    if is_busy:
+        st.fragment(_progress, run_every=0.3)(app_state)
 
 
-def _sample_job(app_state: AppState) -> Job | None:
+def _sample_job(app_state: AppState) -> QueuedJob | None:
     job_id = st.session_state.get("sample_job")
-    return next((job for job in app_state.engine.jobs() if job.job_id == job_id), None)
+    if job_id is None:
+        return None
+    try:
+        queue = app_state.analyses.queue
+        return next(iter(queue.jobs("job_id = ?", job_id)), None) if queue is not None else None
+    except LabError:  # the page Analyse says what is wrong
+        return None
 
 
-def _progress(job: Job) -> None:
-    if not job.is_active:
+def _progress(app_state: AppState) -> None:
+    job = _sample_job(app_state)
+    if job is None or job.state not in _AT_IT:
         st.rerun()  # the whole page, which then opens the run
-    share = min(1.0, job.done / job.total) if job.total else 0.0
-    count = f"{job.done:d} of {job.total:d} samples" if job.total else "starting the detector"
+    at = app_state.analyses.live().get(job.job_id)
+    share, count = 0.0, "starting the detector"
+    if at is not None and at.total:
+        share, count = min(1.0, at.done / at.total), f"{at.done:d} of {at.total:d} samples"
     st.progress(share, f"Analysing: {count}")
 
 
 def _follow_sample(app_state: AppState) -> None:
     """Open the run of the sample when it is done."""
     job = _sample_job(app_state)
-    if job is None or job.state != "done" or not job.result:
+    if job is None or job.state != "done" or not job.run_ids:
         return
     del st.session_state.sample_job
-    if time.monotonic() - (job.ended or 0) > _NEWS_S:
+    if time.time() - job.changed > _NEWS_S:
         return  # it ended while the user was elsewhere
-    run_id = job.result["runs"][0]["run_id"]
-    st.switch_page("pages/review.py", query_params={"run": run_id})
+    st.switch_page("pages/review.py", query_params={"run": job.run_ids[0]})
 
 
 def _filled(app_state: AppState, totals: dict[str, Any]) -> None:

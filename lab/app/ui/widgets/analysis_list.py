@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.widgets.queue import short
+from lab.app.ui.widgets.queue_rows import short
 from lab.formats.markdown import plain
 from lab.jobs.document.export import text_of
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -23,8 +23,10 @@ _FOLDERS, _CLIPS, _REASONS = 60, 200, 20  # at once
 _KEY = "browser_folder"
 
 
-def folder_button(kind: Literal["primary", "secondary"] = "secondary") -> None:
-    """A button that opens the browser."""
+def folder_button(
+    kind: Literal["primary", "secondary"] = "secondary", use: Callable[[Path], None] | None = None
+) -> None:
+    """A button that opens the browser, to add clips; or, with `use`, to name a folder to it."""
     st.button(
         "Choose a folder",
         icon=":material/folder_open:",
@@ -34,12 +36,12 @@ def folder_button(kind: Literal["primary", "secondary"] = "secondary") -> None:
         args=("folder",),
     )
     if is_open("folder"):
-        _choose_folder()
+        _choose_folder(use)
 
 
 @st.dialog("Choose a folder", width="large", on_dismiss=close_dialog)
-def _choose_folder() -> None:
-    """Walk through folders, and add clips of one, or all in it and below."""
+def _choose_folder(use: Callable[[Path], None] | None) -> None:
+    """Walk through folders, and add clips of one, or all in it and below, or use the folder."""
     folder = _folder()
     if folder is None:
         _show_roots()
@@ -51,6 +53,17 @@ def _choose_folder() -> None:
         st.error(f"{plain(printable(folder))} cannot be listed: {plain(error.strerror or error)}")
         return
     _show_folders(folders)
+    if use is not None:
+        st.caption(f"{counted(len(clips), 'clip')} in this folder itself.")
+        if st.button(
+            "Use this folder and all below",
+            type="primary",
+            width="stretch",
+            on_click=_use,
+            args=(use, folder),
+        ):
+            st.rerun()
+        return
     marked = _show_clips(folder, clips)
     if refused:
         more = f" and {len(refused) - _REASONS} more" if len(refused) > _REASONS else ""
@@ -68,6 +81,11 @@ def _choose_folder() -> None:
         "Add all in this folder and below", disabled=not (folders or clips), width="stretch"
     ):
         _add_all(folder)
+
+
+def _use(use: Callable[[Path], None], folder: Path) -> None:
+    use(folder)
+    close_dialog()
 
 
 def _folder() -> Path | None:

@@ -1,195 +1,214 @@
-"""The analyses that wait, run and have ended, and the runs that can be gone on with."""
+"""The queue of analyses as a table, and the runs that can be gone on with."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
 
 import streamlit as st
 
 from lab.app.server.state import AppState
-from lab.app.ui.shared import clock, here, shortened
+from lab.app.ui.shared import asset, here, script, shortened
 from lab.app.ui.widgets.pager import pager
+from lab.app.ui.widgets.queue_rows import Row, in_words, left_s, names_of, prompts_row, row_of
+from lab.app.ui.widgets.start_analyses import resume_run
 from lab.counted import counted
-from lab.errors import LabError, SettingError
+from lab.errors import LabError, NotFoundError
 from lab.formats.markdown import code, plain
 from lab.jobs.job import Job
-from lab.video.identity import identity_problem
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import STATES, State
 
-_JOBS, _RUNS, _REASONS = 15, 10, 5  # at once
+_JOBS, _RUNS = 25, 10  # at once
+_BUSY_S, _IDLE_S = 1.0, 5.0
 _UNFINISHED = ("cancelled", "failed", "interrupted")
-_KINDS = ("analyze", "resume", "prompts")
-_STATES = ("running", "failed", "cancelled", "done")
+_SHOWN: dict[str, tuple[State, ...]] = {
+    "All": STATES,
+    "Not done yet": ("running", "waiting"),
+    "Failed": ("failed",),
+    "Cancelled": ("cancelled",),
+    "Done": ("done",),
+}
+_KEY = "queue_table"
 
-
-def submit(
-    app_state: AppState, media: Sequence[dict[str, Any]], analyses: list[Any], *, reuse: bool
-) -> None:
-    """Queue the analyses of each clip; `say_not_started` shows which clips cannot be analysed.
-
-    reuse: give the run of the same recipe where there is one.
-    """
-    called = app_state.store.names_of_media(row["media_id"] for row in media)
-    names = " · " + ", ".join(map(_in_brief, analyses))
-    refused = st.session_state.not_started = []
-    for row in media:
-        try:
-            file = app_state.clip_file(row)
-            if problem := identity_problem(row, reads=False):
-                raise SettingError(problem)
-        except LabError as error:
-            refused.append(str(error))
-            continue
-        app_state.engine.submit(
-            "analyze",
-            shortened(called.get(row["media_id"], row["name"])) + names,
-            path=str(file),
-            media_id=row["media_id"],
-            analyses=analyses,
-            reuse=reuse,
-            store=str(app_state.store.folder),
-        )
-
-
-def say_not_started() -> None:
-    """The clips that could not be queued by the last start, each with the reason."""
-    refused = st.session_state.get("not_started", [])
-    for why in refused[:_REASONS]:
-        st.error(plain(f"Not started: {why}"))
-    if len(refused) > _REASONS:
-        st.error(f"{counted(len(refused) - _REASONS, 'other clip')} not started.")
-
-
-def _in_brief(one: dict[str, Any]) -> str:
-    labels = one["detector"].get("labels")
-    few = f" ({short(labels)})" if isinstance(labels, list) and labels else ""
-    return f"{one['name']}{few}"
-
-
-def short(value: Any) -> str:
-    """A setting's value in at most 60 characters."""
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= 60 else text[:59] + "…"
+_table = st.components.v2.component(
+    "lab_queue",
+    html=asset("queue/queue.html"),
+    css=asset("queue/queue.css"),
+    js=script("queue/queue.js"),
+)
 
 
 def show_queue() -> None:
     """All analyses with their progress, refreshed while any is active; then unfinished runs."""
-    active = any(job.is_active for job in _analyses())
-    st.fragment(_queue, run_every=0.5 if active else None)(active)
-
-
-def _analyses() -> list[Job]:
-    """Of this session's list: what runs, what is next, then what has ended, the newest first."""
-    cleared = st.session_state.get("cleared_jobs", ())
-    jobs = [j for j in here().engine.jobs() if j.kind in _KINDS and j.job_id not in cleared]
-    waiting = [job for job in jobs if job.state == "queued"][::-1]
-    others = {state: [job for job in jobs if job.state == state] for state in _STATES}
-    return [*others["running"], *waiting, *others["failed"], *others["cancelled"], *others["done"]]
-
-
-def _queue(was_active: bool) -> None:
-    jobs = _analyses()
-    if was_active and not any(job.is_active for job in jobs):
-        st.rerun()  # the rest of the page shows the finished runs
-    _summary(jobs)
-    first = pager("jobs", len(jobs), _JOBS)
-    for job in jobs[first : first + _JOBS]:
-        _row(job)
-    _unfinished_runs([str(job.payload.get("run_id")) for job in jobs if job.is_active])
-
-
-def _summary(jobs: list[Job]) -> None:
     st.markdown("#### Queue")
-    if not jobs:
+    app_state = here()
+    try:
+        queue = app_state.analyses.queue
+        is_busy = _is_busy(app_state, queue)
+    except LabError as error:
+        st.error(plain(error))
+        return
+    every_s = _BUSY_S if is_busy else _IDLE_S if queue is not None else None
+    st.fragment(_queue, run_every=every_s)(app_state, is_busy)
+
+
+def _is_busy(app_state: AppState, queue: JobQueue | None) -> bool:
+    counts = queue.counts() if queue is not None else {}
+    return bool(
+        counts.get("waiting") or counts.get("running") or any(j.is_active for j in _prompts())
+    )
+
+
+def _prompts() -> list[Job]:
+    """Prompts that are added to runs: what waits or runs, and what failed."""
+    found = [job for job in here().engine.jobs() if job.kind == "prompts"]
+    return [job for job in found if job.is_active or job.error]
+
+
+def _queue(app_state: AppState, was_busy: bool) -> None:
+    try:
+        queue = app_state.analyses.queue
+        if _is_busy(app_state, queue) != was_busy:
+            st.rerun()  # the rest of the page shows the finished runs
+        _jobs(app_state, queue)
+    except LabError as error:
+        st.error(plain(error))
+    _unfinished_runs(app_state)
+
+
+def _jobs(app_state: AppState, queue: JobQueue | None) -> None:
+    for note in app_state.analyses.notes:
+        st.warning(plain(note[:1].upper() + note[1:]))
+    if app_state.analyses.problem is not None:
+        st.error(plain(app_state.analyses.problem))
+    prompts = [prompts_row(job) for job in _prompts()]
+    counts = queue.counts() if queue is not None else {}
+    if queue is None or not (sum(counts.values()) or prompts):
         st.caption("Nothing waits. What you start is listed here, and goes on when you leave.")
         return
-    ended = [job for job in jobs if not job.is_active]
-    failed = sum(job.state == "failed" for job in jobs)
-    words = f"**{len(ended):,} of {len(jobs):,}**"
-    if len(ended) < len(jobs):
-        left_s = seconds_left(jobs)
-        words += "" if left_s is None else f", {clock(left_s)} left"
-    words += f" · {failed:,} failed" if failed else ""
-    st.markdown(words)
-    stop, clear = st.columns(2)
-    if len(ended) < len(jobs) and stop.button("Cancel all", width="stretch"):
-        for job in jobs[::-1]:  # those that wait first, so that none begins meanwhile
-            if job.is_active:
-                here().engine.cancel(job.job_id)
-        st.rerun()
-    if ended and clear.button(
-        "Clear ended", width="stretch", help="From this list only; runs stay in the store."
-    ):
-        ids = {job.job_id for job in ended}
-        st.session_state.setdefault("cleared_jobs", set()).update(ids)
-        st.rerun()
+    _summary(app_state, queue)
+    _steer(app_state, queue)
+    shown = _SHOWN[_choice(queue)]
+    total = sum(counts[state] for state in shown)
+    first = pager("queue", total, _JOBS, of=shown)
+    rows = _rows(app_state, queue, shown, first)
+    if shown is STATES and first == 0:
+        rows = [*prompts, *rows]
+    if rows:
+        asked = _table(key=_KEY, data={"rows": rows}, on_action_change=_act).action or {}
+        if asked.get("verb") == "review":
+            runs = {row["id"]: row["review"] for row in rows}
+            if run_id := runs.get(asked.get("id")):
+                st.switch_page("pages/review.py", query_params={"run": run_id})
+    else:
+        st.caption("None is in this state.")
 
 
-def seconds_left(jobs: Sequence[Job]) -> float | None:
-    """What remains of the one that runs, and for each that waits the mean of those that are done.
-
-    None while nothing is known of either.
-    """
-    running = [job.left_s for job in jobs if job.state == "running"]
-    took = [j.ended - j.started for j in jobs if j.state == "done" and j.ended and j.started]
-    begun = [j for j in jobs if j.state == "running" and j.left_s is not None and j.started]
-    took = took or [j.left_s + time.monotonic() - j.started for j in begun]  # type: ignore[operator]
-    waiting = sum(job.state == "queued" for job in jobs)
-    if None in running or (waiting and not took):
-        return None
-    return sum(filter(None, running)) + (waiting * sum(took) / len(took) if waiting else 0.0)
+def _rows(app_state: AppState, queue: JobQueue, shown: Sequence[State], first: int) -> list[Row]:
+    jobs = queue.page(shown, _JOBS, first)
+    works = queue.work(list({job.work_id for job in jobs}))
+    ids = sorted({job.clip_id for job in jobs if job.clip_id})
+    called = app_state.store.names_of_media(ids) if ids else {}
+    names, live = names_of(jobs, called), app_state.analyses.live()
+    return [
+        row_of(job, works[job.work_id], names[job.job_id], live.get(job.job_id))
+        for job in jobs
+        if job.work_id in works
+    ]
 
 
-def _row(job: Job) -> None:
-    with st.container(border=True):
-        st.markdown(f"**{plain(job.title)}**")
-        how = "the same run was there" if (job.result or {}).get("was_there") else job.state
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(plain(how), width="stretch")
-            _actions(job)
-        if job.started is not None and job.state in ("running", "cancelled"):
-            share = min(1.0, job.done / job.total) if job.total else 0.0
-            text = f"{job.done} of {job.total or '?'} samples · {job.rate_hz:.1f} a second"
-            if job.state == "running" and job.left_s is not None:
-                text += f" · {clock(job.left_s)} left"
-            st.progress(share, text)
-        if job.error:
-            (st.error if job.state == "failed" else st.caption)(plain(job.error))
-
-
-def _actions(job: Job) -> None:
-    if job.is_active and st.button("Cancel", key=f"cancel_{job.job_id}"):
-        here().engine.cancel(job.job_id)
-    if job.state in ("failed", "cancelled"):
-        kind, payload, verb = again(job)
-        if st.button(plain(verb), key=f"again_{job.job_id}"):
-            here().engine.submit(kind, job.title, **payload)
-            st.session_state.setdefault("cleared_jobs", set()).add(job.job_id)
-            st.rerun()
-    if job.run_id:
-        st.page_link(
-            "pages/review.py",
-            label="Review",
-            icon=":material/movie:",
-            query_params={"run": job.run_id},
+def _summary(app_state: AppState, queue: JobQueue) -> None:
+    """How many are done, what failed, and about how long the rest takes."""
+    counts = queue.counts()
+    total, unfinished = sum(counts.values()), counts["waiting"] + counts["running"]
+    words = f"**{total - unfinished:,} of {total:,}**"
+    if counts["failed"]:
+        words += f" · {counts['failed']:,} failed"
+    if queue.is_paused:
+        words += " · paused: what runs goes on to its end, nothing new begins"
+    elif unfinished:
+        running = [job.left_s for job in app_state.analyses.live().values()]
+        seconds = left_s(
+            running, counts["waiting"], queue.usual_seconds(), app_state.analyses.workers
         )
+        words += "" if seconds is None else f" · {in_words(seconds)}"
+    st.markdown(words)
 
 
-def again(job: Job) -> tuple[str, dict[str, Any], str]:
-    """Kind and payload of the job that goes on with one that ended, and the word for it.
+def _steer(app_state: AppState, queue: JobQueue) -> None:
+    """What can be done with all of them."""
+    counts = queue.counts()
+    unfinished = counts["waiting"] + counts["running"]
+    with st.container(horizontal=True, gap="small"):
+        if queue.is_paused:
+            st.button("Go on", icon=":material/play_arrow:", on_click=_go_on)
+        elif unfinished:
+            st.button("Pause", icon=":material/pause:", on_click=_do, args=(JobQueue.pause,))
+        if unfinished:
+            st.button("Cancel all", on_click=_do, args=(JobQueue.cancel,))
+        if counts["failed"]:
+            st.button("Retry the failed", on_click=_do, args=(JobQueue.retry,))
+        if unfinished < sum(counts.values()):
+            st.button(
+                "Clear ended",
+                on_click=_do,
+                args=(JobQueue.forget_ended,),
+                help="From this list only; runs stay in the store.",
+            )
 
-    An analysis of which something was logged is resumed; any other is tried again.
-    """
-    single = len(job.payload.get("analyses", ())) == 1
-    if job.kind == "analyze" and single and job.run_id and job.done:
-        return "resume", {"run_id": job.run_id, "store": job.payload["store"]}, "Resume"
-    return job.kind, dict(job.payload), "Retry"
+
+def _choice(queue: JobQueue) -> str:
+    counts = queue.counts()
+    if sum(counts.values()) <= _JOBS and "queue_shown" not in st.session_state:
+        return "All"
+    chosen = st.segmented_control(
+        "Show",
+        list(_SHOWN),
+        default="All",
+        key="queue_shown",
+        required=True,
+        label_visibility="collapsed",
+        format_func=lambda name: f"{name} {sum(counts[state] for state in _SHOWN[name]):,}",
+    )
+    return str(chosen or "All")
 
 
-def _unfinished_runs(busy: Sequence[str]) -> None:
+def _do(change: object, *values: object) -> None:
+    """Change the queue, and have the app look at it at once."""
+    analyses = here().analyses
+    try:
+        if (queue := analyses.queue) is not None:
+            change(queue, *values)  # type: ignore[operator]
+            analyses.go_on()
+            analyses.beat()
+    except LabError as error:
+        st.toast(plain(error))
+
+
+def _go_on() -> None:
+    _do(JobQueue.go_on)
+
+
+def _act() -> None:
+    """What a button in a row asks for."""
+    asked = st.session_state[_KEY].get("action") or {}
+    verb, of = asked.get("verb"), str(asked.get("id", ""))
+    if of.startswith("prompts "):
+        here().engine.cancel(of.removeprefix("prompts "))
+        return
+    changes = {
+        "cancel": JobQueue.cancel,
+        "retry": JobQueue.retry,
+        "first": JobQueue.put_first,
+        "last": JobQueue.put_last,
+    }
+    if verb in changes and of.isdigit():
+        _do(changes[verb], [int(of)])
+
+
+def _unfinished_runs(app_state: AppState) -> None:
     """Runs that were cancelled, failed or lost their worker, each with a Resume button."""
-    app_state = here()
     store = app_state.store
     try:
         total = store.count_runs(state=_UNFINISHED)
@@ -202,25 +221,18 @@ def _unfinished_runs(busy: Sequence[str]) -> None:
         st.error(plain(error))
         return
     if total:
-        st.markdown(f"**Unfinished runs: {total:,}**")
+        st.markdown(f"**{counted(total, 'unfinished run')}**")
+    busy = {job.run_id for job in app_state.analyses.live().values()}
     for run in runs:
-        clip, name = media.get(run["media_id"], {"path": ""}), called.get(run["media_id"], "?")
+        clip, name = media.get(run["media_id"]), called.get(run["media_id"], "?")
         why = f": {plain(run['error'])}" if run["error"] else ""
         row = st.container(horizontal=True, vertical_alignment="center", gap="small")
         row.markdown(
             f"{plain(shortened(name))} is {plain(run['state'])}{why}  \n{code(run['run_id'])}",
             width="stretch",
         )
-        if row.button("Resume", key=f"resume_{run['run_id']}", disabled=run["run_id"] in busy):
-            try:
-                app_state.clip_file(clip)
-            except LabError as error:
-                st.error(plain(error))
-                continue
-            app_state.engine.submit(
-                "resume",
-                f"{name} (resumed)",
-                run_id=run["run_id"],
-                store=str(app_state.store.folder),
-            )
-            st.rerun()
+        is_off = clip is None or run["run_id"] in busy
+        if row.button("Resume", key=f"resume_{run['run_id']}", disabled=is_off):
+            with suppress(NotFoundError):
+                if clip is not None and resume_run(app_state, run["run_id"], clip):
+                    st.rerun()

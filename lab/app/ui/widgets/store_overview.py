@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -12,13 +13,14 @@ from lab.app.ui.shared import clock, shortened
 from lab.app.ui.widgets.clip_card import picture_of
 from lab.app.ui.widgets.rule_state import rule_to_query
 from lab.counted import counted
+from lab.errors import LabError
 from lab.formats.markdown import plain
+from lab.jobs.queue.queued_job import STATES
 from lab.rules.rule import Rule, rule_parameters
 
 _SITES, _FAILURES, _PLACES = 8, 3, 3
 _UNFINISHED = ("cancelled", "failed", "interrupted")
 _ENTER = rule_parameters()["enter_threshold"].title.lower()
-_WORK = ("analyze", "resume", "prompts")
 _FRAME = "width:100%;aspect-ratio:16/9;border-radius:6px;background:#8883;font-size:.8rem"
 
 
@@ -153,20 +155,24 @@ def _state_bar(row: dict[str, Any]) -> str:
 
 def queue(app_state: AppState) -> None:
     """What runs and waits, and what failed."""
-    jobs = [job for job in app_state.engine.jobs() if job.kind in _WORK]
-    running = sum(job.state == "running" for job in jobs)
-    waiting = sum(job.state == "queued" for job in jobs)
-    failed = [job for job in jobs if job.state == "failed" and job.run_id is None]
+    try:
+        found = app_state.analyses.queue
+        counts = found.counts() if found else dict.fromkeys(STATES, 0)
+        failed = found.page(["failed"], _FAILURES) if found else []
+    except LabError as error:
+        st.error(plain(error))
+        return
+    running, waiting = counts["running"], counts["waiting"]
     unfinished = app_state.store.count_runs(state=_UNFINISHED)
     if not (running or waiting or failed or unfinished):
         return
     st.header("Queue")
     if running or waiting:
         st.markdown(f"{running:d} running, {waiting:d} waiting.")
-    for job in failed[:_FAILURES]:
-        st.error(f"{plain(job.title)}: {plain(job.error or 'failed')}")
-    if len(failed) > _FAILURES:
-        st.caption(f"{len(failed) - _FAILURES} more failed.")
+    for job in failed:
+        st.error(f"{plain(Path(job.path).name)}: {plain(job.reason or 'failed')}")
+    if counts["failed"] > _FAILURES:
+        st.caption(f"{counts['failed'] - _FAILURES:,} more failed.")
     if unfinished:
         runs = counted(unfinished, "run is", "runs are")
         st.warning(f"{runs} not finished: cancelled, failed or interrupted.")

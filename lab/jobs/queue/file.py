@@ -1,0 +1,192 @@
+"""The file of the queue: opening it, its form, damage, and transactions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from lab.errors import StoreBusyError, StoreDamagedError, StoreError
+
+FILE_NAME = "jobs.sqlite"
+_VERSION = 2
+_BUSY_S = 10.0
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS work (work_id TEXT PRIMARY KEY, what TEXT NOT NULL, added REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS flags (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS jobs (
+    job_id INTEGER PRIMARY KEY,
+    work_id TEXT NOT NULL REFERENCES work,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    priority INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    claims INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    owner TEXT,
+    lease_until REAL,
+    cancel INTEGER NOT NULL DEFAULT 0,
+    media_id TEXT,
+    size_bytes INTEGER,
+    mtime_ns INTEGER,
+    run_ids TEXT NOT NULL DEFAULT '[]',
+    was_there INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
+    seconds REAL,
+    done INTEGER,
+    total INTEGER,
+    changed REAL NOT NULL,
+    UNIQUE (work_id, path)
+);
+CREATE INDEX IF NOT EXISTS next_job ON jobs (state, priority DESC, job_id);
+CREATE INDEX IF NOT EXISTS of_media ON jobs (media_id);
+"""
+_SINCE_2 = """
+ALTER TABLE jobs ADD COLUMN clip_id TEXT;
+ALTER TABLE jobs ADD COLUMN rate_hz REAL;
+ALTER TABLE jobs ADD COLUMN added REAL;
+"""
+
+
+class QueueFile:
+    """The file in the folder of a store, which it makes; any thread may use it.
+
+    note: what was done about a damaged file, None if nothing was. Raises StoreError if the file
+    cannot be used, StoreBusyError if others keep it for too long, StoreDamagedError if it is found
+    damaged after it was opened.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self.note: str | None = None
+        self._guard = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._db = self._opened()
+        except OSError as error:
+            raise StoreError(
+                f"the queue {self.path} cannot be written: {error.strerror or error}; "
+                "name another folder with --store"
+            ) from None
+
+    def close(self) -> None:
+        with self._guard:
+            self._db.close()
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            return self._connected()
+        except StoreDamagedError:
+            with FileLock(self.path.with_name("jobs.lock"), timeout=_BUSY_S):
+                try:
+                    return self._connected()  # somebody else was quicker
+                except StoreDamagedError:
+                    self.note = self._set_aside()
+                    return self._connected()
+
+    def _connected(self) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        db.row_factory = sqlite3.Row
+        try:
+            with self._errors():
+                version = _version(db)
+                if version > _VERSION:
+                    raise StoreError(
+                        f"the queue {self.path} is of a newer version ({version}, here "
+                        f"{_VERSION}); use that version of the lab"
+                    )
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
+                if version:
+                    self._check(db)
+                if version < _VERSION:
+                    _bring_up(db)
+                db.execute("CREATE TEMP TABLE scope (job_id INTEGER PRIMARY KEY)")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _check(self, db: sqlite3.Connection) -> None:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise StoreDamagedError(f"the queue {self.path} is damaged: {found}")
+
+    def _set_aside(self) -> str:
+        """Move a damaged file away; what was done about it, in words."""
+        folder = self.path.parent / "damaged"
+        folder.mkdir(exist_ok=True)
+        name = f"jobs-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}.sqlite"
+        for end in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(f"{self.path}{end}", folder / f"{name}{end}")
+        return (
+            f"the queue {self.path} was damaged and is now {folder / name}; no run is lost: start "
+            "the same again, and what is in the store is not computed again"
+        )
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorname", "") or ""
+            what = f"the queue {self.path}"
+            if code.startswith(_DAMAGED):
+                raise StoreDamagedError(
+                    f"{what} is damaged ({error}); no run is lost: start the same again"
+                ) from None
+            if code.startswith(_BUSY):
+                raise StoreBusyError(f"{what} is kept by another program; try again") from None
+            raise StoreError(
+                f"{what} cannot be used: {error}; make room, or make it writable"
+            ) from None
+
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[sqlite3.Connection]:
+        with self._guard, self._errors():
+            yield self._db
+
+    @contextlib.contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """One transaction, which nobody else writes in."""
+        with self._read() as db, _transaction(db):
+            yield db
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _bring_up(db: sqlite3.Connection) -> None:
+    """Make the tables, or give those of an older version what they lack."""
+    with _transaction(db):
+        version = _version(db)  # another process may have been quicker
+        for text in (_SCHEMA if version < 1 else "", _SINCE_2 if version < 2 else ""):
+            for one in filter(str.strip, text.split(";")):
+                db.execute(one)
+        db.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+@contextlib.contextmanager
+def _transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise

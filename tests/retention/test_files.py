@@ -25,7 +25,7 @@ CLIPS = Policy(clips=NOW)
 @pytest.fixture
 def uploaded(analysed, samples, tmp_path):
     """A finished run of a clip that was copied into the store, with the sightings of a rule."""
-    (run,) = analysed(tmp_path / "store", (samples / "cat_then_person.mp4", {}))
+    (run,) = analysed(tmp_path / "store", (samples / "cat_then_person.mp4", {"detector": "motion"}))
     folder = run.store.uploads_folder / "0123abcd"
     folder.mkdir(parents=True)
     file = shutil.copy2(samples / "cat_then_person.mp4", folder / "cat_then_person.mp4")
@@ -88,9 +88,9 @@ def test_files_outside_the_store_never_go(uploaded, samples, tmp_path):
 
 def test_clips_that_are_reviewed_waiting_unfinished_or_new_are_kept(uploaded, samples):
     store, media_id = uploaded.store, uploaded.media["media_id"]
-    new = store.uploads_folder / "ffff0000" / "person_walk.mp4"
+    new = store.uploads_folder / "ffff0000" / "nothing.mp4"
     new.parent.mkdir()
-    shutil.copy2(samples / "person_walk.mp4", new)
+    shutil.copy2(samples / "nothing.mp4", new)
     store.add_media(probe(new))
     assert kept(preview(store, CLIPS), "clips") == {"new": 1}
 

@@ -232,7 +232,7 @@ def test_a_damaged_log_is_kept_for_its_repair(old):
 
 
 def test_a_resumed_run_has_the_same_log_again(analysed, samples, tmp_path):
-    (run,) = analysed(tmp_path / "store", (samples / "cat_then_person.mp4", {}))
+    (run,) = analysed(tmp_path / "store", (samples / "cat_then_person.mp4", {"detector": "motion"}))
     before = run.log
     policy = Policy(logs={"older_than_days": 0, "unapplied": True})
     assert apply(run.store, preview(run.store, policy)).counts == {"logs": 1}

@@ -19,6 +19,7 @@ from lab.app.ui.widgets.clip_card import picture_of, show_clip
 from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.pager import pager
+from lab.app.ui.widgets.storage_view import storage_view
 from lab.app.ui.widgets.wanted import looking_for
 from lab.counted import counted
 from lab.formats.markdown import visible
@@ -47,6 +48,10 @@ _library = st.components.v2.component(
 def library() -> None:
     """The whole page below its title."""
     app_state = here()
+    if st.query_params.get("view") == "storage":
+        st.page_link("pages/library.py", label="Clips", icon=":material/arrow_back:")
+        storage_view(app_state)
+        return
     recall()
     _take_filters_of_address()
     st.session_state.pop("go_to_library", None)
@@ -70,6 +75,12 @@ def library() -> None:
     with actions:
         _actions(app_state, picked, wanted, fitting, total)
     detections_from_elsewhere(app_state)
+    st.page_link(
+        "pages/library.py",
+        label="Storage",
+        icon=":material/hard_drive:",
+        query_params={"view": "storage"},
+    )
     keep(picked)
 
 

@@ -68,19 +68,19 @@ ONLY = {
     "reviewed": "of clips that somebody reviewed",
     "unreviewed": "of clips that nobody reviewed",
 }
-# Why a thing is kept whatever the policy says: of a number of them, after their kind.
+# Why a thing is kept whatever the policy says; read after a colon.
 REASONS = {
     "running": "being analysed now",
     "waiting": "waiting to be analysed",
-    "unfinished": "of a run that is not finished and can be gone on with",
-    "reviewed": "of a clip that was annotated, judged or watched",
-    "audited": "of a clip that an audit drew",
-    "noted": "of a run that a notebook entry names",
-    "tuned": "of a run on which a saved or current rule was tuned",
-    "lacking": "of a run to which the current rule was not applied yet",
-    "unapplied": "of a run to which no rule was applied: nothing that was found would stay",
-    "new": "of a clip that was not analysed yet",
-    "only": "of a clip whose video is not there: it could not be made again",
+    "unfinished": "the run is not finished and can be gone on with",
+    "reviewed": "the clip was annotated, judged or watched",
+    "audited": "an audit drew the clip",
+    "noted": "a notebook entry names the run",
+    "tuned": "a saved or current rule was tuned on the run",
+    "lacking": "the current rule was not applied to the run yet",
+    "unapplied": "no rule was applied to the run, so nothing that it found would stay",
+    "new": "the clip was not analysed yet",
+    "only": "the video is not there, so they could not be made again",
     "damaged": "damaged, or without its folder; lab doctor says more",
     "gone": "no longer in the store",
 }

@@ -48,7 +48,7 @@ class KindPolicy:
     def to_dict(self) -> dict[str, Any]:
         """What is not as by default."""
         kept = {name: getattr(self, name) for name in _KEYS}
-        return {name: value for name, value in kept.items() if value not in (None, False)}
+        return {name: value for name, value in kept.items() if value is not None and value is not False}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -259,7 +259,7 @@ def test_a_lost_catalog_finds_runs_without_a_log_again(old):
 
 def test_a_policy_is_kept_in_the_store(old):
     run = old("a")
-    policy = Policy(logs={"older_than_days": 365}, copies={"larger_than_bytes": 10})
+    policy = Policy(logs={"older_than_days": 365}, copies={"larger_than_bytes": 0})
     write_policy(run.store, policy)
     assert read_policy(run.store) == policy == Policy.from_dict(policy.to_dict())
     assert going(preview(run.store)) == {run.run_id}

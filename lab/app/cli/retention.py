@@ -90,11 +90,11 @@ def _bytes(text: str) -> int:
 
 
 def _print_plan(plan: Plan, kind: str | None, *, all_kinds: bool) -> None:
-    print(f"{'kind':<26} {'there':>9} {'bytes':>11} {'would go':>9} {'bytes':>11}  policy")
+    print(f"{'kind':<36} {'there':>9} {'bytes':>11} {'would go':>9} {'bytes':>11}  policy")
     for name, one in plan.kinds.items():
         if all_kinds or name == kind:
             print(
-                f"{name:<10} {'(' + KINDS[name].title.lower() + ')':<15} {one.count:>9,} "
+                f"{name:<10} {'(' + KINDS[name].title.lower() + ')':<25} {one.count:>9,} "
                 f"{size(one.size_bytes):>11} {len(one.going):>9,} {size(one.going_bytes):>11}  "
                 f"{policy_in_words(one.policy)}"
             )
@@ -117,8 +117,8 @@ def _print_kind(name: str, one: KindPlan) -> None:
             print(f"  and {len(one.going) - 3:,} more")
     for why, kept in one.kept.items():
         print(
-            f"kept: {counted(kept.count, kind.one, kind.many)} ({size(kept.size_bytes)}) "
-            f"{REASONS[why]}, such as {printable(kept.examples[0])}"
+            f"kept: {counted(kept.count, kind.one, kind.many)} ({size(kept.size_bytes)}): "
+            f"{REASONS[why]}; such as {printable(kept.examples[0])}"
         )
     if one.over_bytes:
         print(f"note: {kind.many} stay {size(one.over_bytes)} above the size that was given")
@@ -158,7 +158,8 @@ def _print_done(done: Removed) -> None:
     print(f"\nremoved: {', '.join(parts) or 'nothing'}")
     for kind, found in done.kept.items():
         for why, n in found.items():
-            print(f"kept after all: {counted(n, KINDS[kind].one, KINDS[kind].many)} {REASONS[why]}")
+            what = counted(n, KINDS[kind].one, KINDS[kind].many)
+            print(f"kept after all: {what}: {REASONS[why]}")
 
 
 def _bar() -> Callable[[int, int], None] | None:

@@ -22,6 +22,7 @@ _GIB = 2**30
 _DIALOG = "remove_files"
 _PLAN, _SAID = "storage_plan", "storage_said"
 _OTHERS = {"backups": "Copies of the catalog", "catalog": "Catalog", "other": "Other files"}
+_WIDTHS = [3, 2, 2, 3]
 _NO_CONDITION = "all of them"
 
 
@@ -41,7 +42,7 @@ def storage_view(app_state: AppState) -> None:
 
 
 def _show_usage(app_state: AppState) -> None:
-    st.header("Storage")
+    st.subheader("Storage")
     try:
         found = usage(app_state.store)
     except OSError as error:
@@ -69,13 +70,17 @@ def _show_usage(app_state: AppState) -> None:
 
 
 def _policy_form(app_state: AppState, policy: Policy) -> None:
-    st.header("What may go")
+    st.subheader("What may go")
     st.caption(
         "Nothing goes by itself. What is older than the age, and the oldest of what is more than "
         "the size, goes when you say so below. Both fields empty: all stay. Files outside the "
         "store are never touched, and score logs and clips that somebody reviewed are kept."
     )
     with st.form("storage_policy", border=False):
+        for place, text in zip(
+            st.columns(_WIDTHS), ("", "Older than, days", "More than, GiB", "Which"), strict=True
+        ):
+            place.caption(text)
         given = {kind: _kind_fields(kind, policy.of(kind)) for kind in KINDS}
         is_kept = st.form_submit_button("Save, and show what would go", type="primary")
     if not is_kept:
@@ -92,7 +97,7 @@ def _policy_form(app_state: AppState, policy: Policy) -> None:
 
 def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
     about = KINDS[kind]
-    name, age, most, which = st.columns([3, 2, 2, 3], vertical_alignment="bottom")
+    name, age, most, which = st.columns(_WIDTHS, vertical_alignment="center")
     name.markdown(f"**{about.title}**", help=about.goes)
     days = age.number_input(
         f"{about.title}: older than, days",
@@ -101,6 +106,7 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
         step=1.0,
         format="%g",
         placeholder="days",
+        label_visibility="collapsed",
         key=f"storage_days_{kind}",
     )
     limit = policy.larger_than_bytes
@@ -111,6 +117,7 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
         step=1.0,
         format="%g",
         placeholder="GiB",
+        label_visibility="collapsed",
         key=f"storage_gib_{kind}",
     )
     only = None
@@ -121,6 +128,7 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
             list(choices),
             index=list(choices).index(policy.only),
             format_func=choices.__getitem__,
+            label_visibility="collapsed",
             key=f"storage_only_{kind}",
         )
     unapplied = kind == "logs" and which.checkbox(
@@ -141,7 +149,7 @@ def _show_preview(app_state: AppState) -> None:
     plan: Plan | None = st.session_state.get(_PLAN)
     if plan is None or plan.folder != str(app_state.store.folder):
         return
-    st.header("What would go")
+    st.subheader("What would go")
     for kind, one in plan.kinds.items():
         _show_kind(kind, one)
     if not plan.count:
@@ -159,7 +167,6 @@ def _show_kind(kind: str, one: KindPlan) -> None:
     about = KINDS[kind]
     if not one.going and not one.kept:
         return
-    st.subheader(about.title)
     if one.going:
         what = counted(len(one.going), about.one, about.many)
         st.markdown(f"**{what}, {size(one.going_bytes)}**, would go. {about.goes}")
@@ -178,7 +185,7 @@ def _show_kind(kind: str, one: KindPlan) -> None:
     for why, kept in one.kept.items():
         what = counted(kept.count, about.one, about.many)
         few = ", ".join(kept.examples[:2]) + (", …" if kept.count > 2 else "")
-        st.caption(f"Kept: {what} ({size(kept.size_bytes)}) {REASONS[why]}, such as {plain(few)}")
+        st.caption(f"Kept: {what} ({size(kept.size_bytes)}): {REASONS[why]}; such as {plain(few)}")
     if one.over_bytes:
         st.caption(f"What is kept is {size(one.over_bytes)} more than the size that was given.")
 
@@ -211,7 +218,7 @@ def _said(done: Removed) -> list[str]:
     return [
         f"Removed {counted(done.count, 'item')}, {size(done.total_bytes)}.",
         *(
-            f"Kept after all: {counted(n, KINDS[kind].one, KINDS[kind].many)} {REASONS[why]}."
+            f"Kept after all: {counted(n, KINDS[kind].one, KINDS[kind].many)}: {REASONS[why]}."
             for kind, found in done.kept.items()
             for why, n in found.items()
         ),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import load_config
+from lab.errors import printable
 from lab.jobs.job_queue import FILE_NAME, JobQueue
 from lab.runs.leftovers import find_leftovers
 from lab.score_log.manifest import ADDED
@@ -133,11 +134,11 @@ class Inventory:
         for folder, _, _ in os.walk(self.store.removed_folder):
             for file, found in files_in(folder):
                 # Of the time at which it was moved there, which that of its content does not tell.
-                yield Item(file.path, file.name, found.st_size, _utc(found.st_ctime))
+                yield Item(file.path, printable(file.name), found.st_size, _utc(found.st_ctime))
 
     def _leftovers(self) -> Iterator[Item]:
         for one in find_leftovers(self.store, load_config().models):
-            name = f"{one.path.name} ({one.why})"
+            name = f"{printable(one.path.name)} ({one.why})"
             with suppress(FileNotFoundError):
                 made = one.path.stat().st_mtime
                 yield Item(str(one.path), name, one.size_bytes, _utc(made))

@@ -48,7 +48,9 @@ class KindPolicy:
     def to_dict(self) -> dict[str, Any]:
         """What is not as by default."""
         kept = {name: getattr(self, name) for name in _KEYS}
-        return {name: value for name, value in kept.items() if value is not None and value is not False}
+        return {
+            name: value for name, value in kept.items() if value is not None and value is not False
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,9 @@
 """Copied clips, pictures, browser copies, files of removed clips and unfinished files."""
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 
@@ -9,14 +11,17 @@ import pytest
 
 import lab
 from lab.annotation import Annotation
+from lab.app.cli.main import main
 from lab.jobs.job_queue import JobQueue, Stamp
 from lab.retention.apply import apply
 from lab.retention.plan import preview
 from lab.retention.policy import Policy
 from lab.retention.usage import usage
 from lab.runs.remove import remove_clips
+from lab.store.store import Store
 from lab.video.identity import identity_problem
 from lab.video.probe import probe
+from tests.unprivileged import as_nobody, open_folder  # noqa: F401
 
 NOW = {"older_than_days": 0}
 CLIPS = Policy(clips=NOW)
@@ -158,19 +163,31 @@ def test_unfinished_files_go_as_the_doctor_removes_them(uploaded):
     assert young.exists()
 
 
-def test_what_cannot_be_removed_is_named_and_the_rest_goes(uploaded, monkeypatch):
-    if os.geteuid() == 0:
-        pytest.skip("root removes files from every folder")
-    store = uploaded.store
-    stuck, free = (make(store.pictures_folder(name) / "0.jpg") for name in ("aa", "bb"))
-    stuck.parent.chmod(0o500)
-    try:
+def test_what_cannot_be_removed_is_named_and_the_rest_goes(open_folder):  # noqa: F811
+    with as_nobody():
+        store = Store(open_folder / "store")
+        store.runs()
+        stuck, free = (make(store.pictures_folder(name) / "0.jpg") for name in ("aa", "bb"))
+        stuck.parent.chmod(0o500)
         removed = apply(store, preview(store, Policy(pictures=NOW)))
-    finally:
-        stuck.parent.chmod(0o700)
-    assert removed.counts == {"pictures": 1}
-    assert "cannot be removed: Permission denied" in removed.problems[0]
-    assert not free.exists()
+        assert removed.counts == {"pictures": 1}
+        assert "cannot be removed: Permission denied" in removed.problems[0]
+        assert stuck.exists()
+        assert not free.exists()
+
+
+def test_names_that_are_not_utf8_are_removed_and_shown(uploaded, capsysbinary):
+    store = uploaded.store
+    (store.folder / "removed" / "aa").mkdir(parents=True)
+    odd = os.path.join(os.fsencode(store.folder), b"removed", b"aa", b"caf\xe9\n.mp4")
+    with open(odd, "wb") as file:
+        file.write(b"1234")
+    words = ["retention", "removed", "--older-than", "0", "--store", str(store.folder)]
+    assert main(words) == 0
+    assert b"caf\\xe9\\n.mp4" in capsysbinary.readouterr().out
+    assert main([*words, "--apply", "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["removed"]["counts"] == {"removed": 1}
+    assert not os.path.exists(odd)
 
 
 def test_bytes_by_kind_are_those_of_all_files(uploaded):
@@ -187,8 +204,6 @@ def test_bytes_by_kind_are_those_of_all_files(uploaded):
 
 def test_the_module_is_there_without_an_import_of_its_own():
     code = "import lab; print(lab.retention.Policy().is_active)"
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

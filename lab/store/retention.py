@@ -144,6 +144,15 @@ class RetentionRows:
                 [list(run_ids)],
             )
 
+    def was_applied(self, run_id: str, rule_hash: str) -> bool:
+        """Whether the sightings of a rule were saved in a run, also if there were none."""
+        return bool(
+            self.catalog.rows(
+                "SELECT 1 FROM applied_rules WHERE run_id = ? AND rule_hash = ? LIMIT 1",
+                [run_id, rule_hash],
+            )
+        )
+
     def count_removed_logs(self, protocol_hash: str | None = None) -> int:
         """How many runs have no log any more, of one protocol or of all."""
         found = self.catalog.rows(

@@ -13,10 +13,12 @@ from lab.retention.apply import apply, last_removed
 from lab.retention.plan import preview
 from lab.retention.policy import Policy, read_policy, write_policy
 from lab.score_log.removal import LogRemoval
+from lab.score_log.score_log import _read_parts
 from lab.score_log.seal import log_state
 from lab.score_log.writer import ScoreLogWriter
 from lab.store.repair import repair, unknown_runs
 from lab.store.tables import effort_rows
+from tests.faults.processes import Other
 from tests.retention.conftest import RULE
 
 YEAR = Policy(logs={"older_than_days": 365})
@@ -212,6 +214,89 @@ def test_nobody_resumes_a_run_while_its_log_goes(old):
     folder = run.store.log_folder(run.run_id)
     with LogRemoval(folder), pytest.raises(StoreError, match="being written by another process"):
         ScoreLogWriter(folder, {"run_id": run.run_id})
+
+
+def test_another_process_that_goes_on_with_a_run_keeps_its_log(old):
+    run, free = old("a"), old("b")
+    plan = preview(run.store, YEAR)
+    run.store.catalog.give_up()
+    other = Other(run.store.folder)
+    try:
+        other.do(
+            "from lab.score_log.writer import ScoreLogWriter; "
+            f"log = ScoreLogWriter(store.log_folder({run.run_id!r}), {{}})"
+        )
+        removed = apply(run.store, plan)
+        assert removed.counts == {"logs": 1}
+        assert removed.kept == {"logs": {"running": 1}}
+        other.do("log.__exit__()")
+    finally:
+        other.kill()
+        other.process.wait()
+    assert len(run.refresh().log.pts_us) == 50
+    assert free.refresh().log_removed_utc is not None
+
+
+def test_who_reads_a_log_while_it_goes_is_told_that_it_went(old, monkeypatch):
+    run = old("a")
+    unread, plan, read = lab.open_store(run.store.folder).run(run.run_id), [], _read_parts
+
+    def read_too_late(folder, manifest):
+        if not plan:
+            plan.append(preview(run.store, YEAR))
+            apply(run.store, plan[0])
+        return read(folder, manifest)
+
+    monkeypatch.setattr("lab.score_log.score_log._read_parts", read_too_late)
+    with pytest.raises(LogRemovedError):
+        _ = unread.log
+
+
+def test_the_command_shows_saves_removes_and_says_what_is_kept(old, capsys):
+    run, noted = old("a"), old("b")
+    store = ["--store", str(run.store.folder)]
+    run.store.add_entry(noted.run_id, RULE, title="a rule")
+
+    def told(*words):
+        code = main(["retention", *words, *store])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    assert "no policy: all stay" in told()[1]
+    code, said = told("logs", "--older-than", "1y", "--larger-than", "20G", "--save")
+    assert code == 0
+    assert "1 score log would go" in said
+    assert "kept: 1 score log" in said
+    assert "a notebook entry names the run" in said
+    assert "--apply" in said
+    assert read_policy(run.store).logs.to_dict() == {
+        "older_than_days": 365,
+        "larger_than_bytes": 20 << 30,
+    }
+    assert "removed: 1 score log" in told("--apply")[1]
+    assert run.refresh().log_removed_utc is not None
+    assert noted.refresh().log_removed_utc is None
+    assert told("logs", "--off")[0] == 0
+    assert not read_policy(run.store).is_active
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--older-than", "3"], "name the kind of files"),
+        (["log", "--older-than", "3"], "no kind of files 'log'"),
+        (["logs", "--older-than", "soon"], "an age is a number of days"),
+        (["logs", "--larger-than", "many"], "a size is a number of bytes"),
+        (["logs", "--off", "--older-than", "3"], "--off takes no conditions"),
+        (["clips", "--older-than", "3", "--only", "reviewed"], "reviewed clips are kept"),
+    ],
+)
+def test_wrong_usage_is_one_line(tmp_path, capsys, words, said):
+    assert main(["retention", *words, "--store", str(tmp_path / "s")]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert said in lines[0]
+    assert not (tmp_path / "s").exists()
 
 
 def test_two_removals_at_once_do_not_meet(old):

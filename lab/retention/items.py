@@ -17,7 +17,7 @@ from lab.errors import printable
 from lab.jobs.job_queue import FILE_NAME, JobQueue
 from lab.runs.leftovers import find_leftovers
 from lab.score_log.manifest import ADDED
-from lab.score_log.removal import is_log_file
+from lab.score_log.removal import STAY, is_log_file
 from lab.store.store import Store
 from lab.video.registered import is_address
 
@@ -175,8 +175,14 @@ def waiting_paths(store: Store) -> set[str]:
 
 def log_bytes(folder: str) -> int:
     """Bytes of the files of a log that go with it."""
-    own = sum(found.st_size for file, found in files_in(folder) if is_log_file(Path(file.name)))
-    return own + bytes_below(os.path.join(folder, ADDED))
+    size_bytes = 0
+    for one in entries(folder):
+        if one.name == ADDED:
+            size_bytes += bytes_below(one.path)
+        elif one.name not in STAY and is_log_file(Path(one.name)):
+            with suppress(FileNotFoundError):
+                size_bytes += one.stat(follow_symlinks=False).st_size
+    return size_bytes
 
 
 def bytes_below(folder: str | Path) -> int:

@@ -23,6 +23,7 @@ from lab.score_log.manifest import ADDED, NAME, read_manifest, run_of, write_man
 from lab.score_log.parts import added_folders, is_set_aside, part_number
 
 _REMOVED = "removed"
+STAY = frozenset([NAME, "lock", "run.json", "outcome.json"])  # of a log that was removed
 
 
 class LogInUseError(Exception):

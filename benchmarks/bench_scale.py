@@ -283,7 +283,7 @@ def what_would_go(folder, clips):
 
     store = _store(folder)
     store.run(_run_id(0))
-    ages = dict.fromkeys(("pictures", "copies", "clips", "logs"), {"older_than_days": 0})
+    ages = {kind: {"older_than_days": 0} for kind in ("pictures", "copies", "clips", "logs")}
     yield
     plan = preview(store, Policy(**ages))
     assert plan.kinds["logs"].count == clips

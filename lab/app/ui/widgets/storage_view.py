@@ -122,7 +122,8 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
     )
     only = None
     if about.only:
-        choices = {None: _NO_CONDITION, **{one: f"only {ONLY[one]}" for one in about.only}}
+        choices: dict[str | None, str] = {None: _NO_CONDITION}
+        choices |= {one: f"only {ONLY[one]}" for one in about.only}
         only = which.selectbox(
             f"{about.title}: which",
             list(choices),
@@ -201,10 +202,12 @@ def _confirm(app_state: AppState, plan: Plan) -> None:
     if not st.button(f"Remove {size(plan.size_bytes)}", type="primary"):
         return
     bar = st.progress(0.0)
+
+    def report(done: int, total: int) -> None:
+        bar.progress(min(1.0, done / total))
+
     try:
-        done = apply(
-            app_state.store, plan, progress=lambda n, total: bar.progress(min(1.0, n / total))
-        )
+        done = apply(app_state.store, plan, progress=report)
     except LabError as error:
         st.error(plain(error))
         return

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from lab.annotation import utc_now
 from lab.atomic_file import write_atomically
 from lab.config import load_config
-from lab.errors import StoreError
+from lab.errors import LabError, StoreError
 from lab.retention.items import Inventory, Item, Uploads, waiting_paths
 from lab.retention.kinds import KINDS
 from lab.retention.plan import KindPlan, Plan, preview
@@ -30,6 +30,7 @@ from lab.score_log.manifest import DamagedManifest
 from lab.score_log.removal import LogInUseError, LogRemoval
 from lab.store.damage import unusable
 from lab.store.store import Store
+from lab.study.events import most_at_once_of
 
 _BATCH = 100  # logs whose locks are held, and whose rows are marked, at once
 _LAST = "retention_last.json"
@@ -254,6 +255,11 @@ def _some_logs(store: Store, items: Sequence[Item], unapplied: bool, tally: _Tal
                 tally.fail(item, error)
             else:
                 ready[item.key] = item, removal
+        for run_id in _keep_counts(
+            store, [k for k, (item, _) in ready.items() if not item.is_stopped]
+        ):
+            del ready[run_id]
+            tally.keep("logs", "damaged")
         now = utc_now()
         kept = store.mark_logs_removed(list(ready), now, unapplied=unapplied)
         for run_id, (item, removal) in ready.items():
@@ -268,6 +274,21 @@ def _some_logs(store: Store, items: Sequence[Item], unapplied: bool, tally: _Tal
                 if not item.is_stopped:
                     store.unmark_logs_removed([run_id])
                 tally.keep("logs", "running")
+
+
+def _keep_counts(store: Store, run_ids: Sequence[str]) -> list[str]:
+    """Count the most at once of sightings while there are boxes; the runs where that failed."""
+    counts: dict[str, int] = {}
+    failed = []
+    for run_id, rules in store.uncounted_rules(run_ids).items():
+        try:
+            for rule_hash in rules:
+                counts |= most_at_once_of(store, run_id, rule_hash)
+        except LabError:
+            failed.append(run_id)
+    if counts:
+        store.set_most_at_once(counts)
+    return failed
 
 
 _REMOVERS: dict[str, Callable[[Store, KindPlan, _Tally], None]] = {

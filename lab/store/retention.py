@@ -144,6 +144,16 @@ class RetentionRows:
                 [list(run_ids)],
             )
 
+    def uncounted_rules(self, run_ids: Sequence[str]) -> dict[str, list[str]]:
+        """Of runs, by id: the hashes of rules with sightings whose MaxN was never counted."""
+        found = self.catalog.rows(
+            "SELECT run_id, list(DISTINCT rule_hash) AS rules FROM sightings "
+            "WHERE most_at_once IS NULL AND run_id IN (SELECT unnest(?::VARCHAR[])) "
+            "GROUP BY run_id",
+            [list(run_ids)],
+        )
+        return {row["run_id"]: row["rules"] for row in found}
+
     def was_applied(self, run_id: str, rule_hash: str) -> bool:
         """Whether the sightings of a rule were saved in a run, also if there were none."""
         return bool(

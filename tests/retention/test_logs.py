@@ -82,7 +82,9 @@ def test_sightings_effort_and_facts_stay(old):
     assert after.effort() == effort
     assert after.labels == run.labels
     assert after.end_us == run.end_us
-    assert store.sightings(run_id=run.run_id) == saved
+    (before,), (now,) = saved, store.sightings(run_id=run.run_id)
+    assert before["most_at_once"] is None
+    assert now == {**before, "most_at_once": 1}  # counted while there were boxes
     assert len(saved) == len(found) == 1
     folder = store.log_folder(run.run_id)
     assert not list(folder.glob("*.parquet"))

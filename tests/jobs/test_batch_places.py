@@ -57,6 +57,7 @@ def test_a_link_to_itself_is_named(tmp_path):
 @pytest.mark.parametrize("pattern", ["", "**/*.mp4"])
 def test_a_folder_that_may_not_be_read_is_named(open_folder, pattern):  # noqa: F811
     (open_folder / "a.mp4").write_bytes(b"a")
+    (open_folder / "a.mp4").chmod(0o644)  # the mask of this process may be a private one
     (open_folder / "secret").mkdir()
     (open_folder / "secret" / "b.mp4").write_bytes(b"b")
     (open_folder / "secret").chmod(0)

@@ -276,6 +276,20 @@ def page_experiments(folder, clips):
     yield from _page(folder, "notebook")
 
 
+@step
+def what_would_go(folder, clips):
+    """A preview of a policy for everything; all logs are kept, since somebody watched the clips."""
+    from lab.retention import Policy, preview, usage
+
+    store = _store(folder)
+    store.run(_run_id(0))
+    ages = {kind: {"older_than_days": 0} for kind in ("pictures", "copies", "clips", "logs")}
+    yield
+    plan = preview(store, Policy(**ages))
+    assert plan.kinds["logs"].count == clips
+    assert usage(store).total > 0
+
+
 def run_one(name, folder, clips):
     """In the step's own process: seconds for one of what it says, and most memory in MB."""
     doing = STEPS[name](folder, clips)

@@ -128,6 +128,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "retention":  # a module of functions
+        return import_module("lab.retention")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lab' has no attribute {name!r}")
     module, _, attribute = _PUBLIC[name].partition(":")

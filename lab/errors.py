@@ -50,6 +50,10 @@ class StoreReadOnlyError(StoreError):
     """The store can be read, but not written."""
 
 
+class LogRemovedError(StoreError):
+    """A run's score log was removed to make room; what was found by it stays."""
+
+
 class DamagedLogWarning(UserWarning):
     """A run was read whose score log is not what was written: parts of it are left out."""
 

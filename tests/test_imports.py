@@ -37,6 +37,7 @@ ORDER = [
     "experiments",
     "sinks",
     "jobs",
+    "retention",
     "app",
 ]
 

@@ -234,6 +234,7 @@ def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
 def _finished(store: Store, wanted: str) -> Run | None:
     """The newest whole run of a recipe."""
     rows = store.runs(recipe_hash=wanted, state="done")
+    rows = [row for row in rows if row["log_removed_utc"] is None]
     whole = (r for r in rows if not log_state(store.log_folder(r["run_id"]), r["run_id"]).damaged)
     row = next(whole, None)
     return None if row is None else Run(store, row["run_id"])

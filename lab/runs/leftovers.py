@@ -67,15 +67,20 @@ def remove_leftovers(
     lines = []
     for one in find_leftovers(store, models, older_than_s=older_than_s):
         try:
-            one.path.unlink()
-            if one.path.parent.parent == store.uploads_folder:
-                one.path.parent.rmdir()
+            remove_leftover(store, one.path)
         except OSError as error:
             if one.path.exists():
                 lines.append(f"{one.path} ({one.why}) cannot be removed: {error.strerror}")
                 continue
         lines.append(f"removed {one.path} ({one.why}, {_in_words(one.size_bytes)})")
     return lines
+
+
+def remove_leftover(store: Store, file: Path) -> None:
+    """Remove one, with its folder if it was an upload. Raises OSError."""
+    file.unlink()
+    if file.parent.parent == store.uploads_folder:
+        file.parent.rmdir()
 
 
 def _unreported(store: Store, uploads: list[Path]) -> Iterator[Leftover]:

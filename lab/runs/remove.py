@@ -32,9 +32,29 @@ def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
     for run in runs:
         shutil.rmtree(store.log_folder(run["run_id"]), ignore_errors=True)
     for one in media:
-        shutil.rmtree(store.pictures_folder(one["media_id"]), ignore_errors=True)
-        store.playable_file(one["media_id"]).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            remove_pictures(store, one["media_id"])
+        remove_copy(store, one["media_id"])
     return [moved for one in media if (moved := _out_of_uploads(store, Path(one["path"])))]
+
+
+def remove_pictures(store: Store, media_id: str) -> None:
+    """Remove a clip's pictures, which can be made again. Raises OSError for one that cannot be."""
+    folder = store.pictures_folder(media_id)
+    if folder.is_dir():
+        shutil.rmtree(folder)
+
+
+def remove_copy(store: Store, media_id: str) -> None:
+    """Remove a clip's copy for the browser, which can be made again. Raises OSError."""
+    store.playable_file(media_id).unlink(missing_ok=True)
+
+
+def remove_upload(file: Path) -> None:
+    """Remove a file of the store's uploads, with its folder if that is empty. Raises OSError."""
+    file.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        file.parent.rmdir()
 
 
 def in_words(goes: Mapping[str, int]) -> str:
@@ -55,7 +75,7 @@ def _out_of_uploads(store: Store, file: Path) -> Path | None:
     uploads = store.uploads_folder
     if not file.is_file() or not file.is_relative_to(uploads):
         return None
-    target = store.folder / "removed" / file.relative_to(uploads)
+    target = store.removed_folder / file.relative_to(uploads)
     target.parent.mkdir(parents=True, exist_ok=True)
     file.replace(target)
     with contextlib.suppress(OSError):

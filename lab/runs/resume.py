@@ -76,6 +76,7 @@ def _is_own_log_lacking(run: Run) -> bool:
     damaged = log_state(folder, run.run_id).damaged
     if (
         run.state != "done"
+        or run.log_removed_utc is not None
         or any(not name.startswith(f"{ADDED}/") for name in damaged)
         or _lacks_samples(run, folder)
     ):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lab.errors import DamagedLogWarning
+from lab.errors import DamagedLogWarning, LogRemovedError
 from lab.rules.box_filter import BoxFilter
 from lab.rules.decisions import Decisions, decisions
 from lab.rules.explain import explain
@@ -22,6 +23,7 @@ from lab.score_log.compact import CompactLog
 from lab.score_log.effort import Effort, analysed_spans, effort_of
 from lab.score_log.interval import sampling_interval_s
 from lab.score_log.manifest import way_out
+from lab.score_log.removal import removed_text
 from lab.score_log.score_log import ScoreLog, read_log
 from lab.sighting import Sighting
 from lab.store.store import Store
@@ -62,7 +64,8 @@ class Run:
         return [cls(store, row["run_id"], row=row, media=media) for row, media in found]
 
     def __repr__(self) -> str:
-        return f"<Run {self.run_id}: {self.media['name']}, {self.state}>"
+        removed = ", its log was removed" if self.log_removed_utc else ""
+        return f"<Run {self.run_id}: {self.media['name']}, {self.state}{removed}>"
 
     @property
     def row(self) -> dict[str, Any]:
@@ -72,6 +75,11 @@ class Run:
     @property
     def state(self) -> str:
         return str(self._row["state"])
+
+    @property
+    def log_removed_utc(self) -> datetime | None:
+        """Since when it has no score log, which was removed to make room; None if it has one."""
+        return self._row.get("log_removed_utc")
 
     @property
     def error(self) -> str | None:
@@ -117,6 +125,8 @@ class Run:
     def labels(self) -> tuple[str, ...]:
         """Those that the run was started with, then those that were added."""
         begun = tuple(self.recipe["labels"])
+        if self.log_removed_utc is not None:
+            return begun
         return (*begun, *(label for label in self.scores_log.labels if label not in begun))
 
     @cached_property
@@ -139,11 +149,14 @@ class Run:
     def log(self) -> ScoreLog:
         """Its score log. Warns (DamagedLogWarning) if parts of it are not what was written.
 
-        Raises StoreError if there is none, or its manifest is not what was written.
+        Raises StoreError if there is none, or its manifest is not what was written;
+        LogRemovedError if it was removed to make room.
         """
         return self._read_log()
 
     def _read_log(self) -> ScoreLog:
+        if self.log_removed_utc is not None:
+            raise LogRemovedError(removed_text(self.run_id, self.log_removed_utc))
         log = read_log(self.store.log_folder(self.run_id), self.run_id)
         if not log.damaged and (lacking := lacking_samples(self._row, len(log.pts_us))):
             log = replace(log, damaged=(lacking,))
@@ -196,6 +209,8 @@ class Run:
 
     def effort(self, label: str | None = None) -> Effort:
         """What was analysed, in all or for one label. See `lab.score_log.effort.Effort`."""
+        if self.log_removed_utc is not None and label is None and self._row["effort"]:
+            return Effort(**self._row["effort"])
         log = self.scores_log
         ok = log.ok if label is None else log.ok_of(label)
         return effort_of(log.pts_us, ok, self.end_us, float(self.recipe["every_s"]), log.gated)
@@ -243,6 +258,8 @@ class Run:
     @property
     def end_us(self) -> int:
         """Where the media ends; a run that did not reach it ends at its last sample."""
+        if self.log_removed_utc is not None and self.state == "done":
+            return int(self.media["end_us"])
         return self.scores_log.end_us(int(self.media["end_us"]), self.state)
 
     def sightings(self, rule: Rule | Debounce | dict[str, Any] | None = None) -> pd.DataFrame:
@@ -343,6 +360,11 @@ def summary_of(store: Store, row: Mapping[str, Any], media: Mapping[str, Any]) -
         "elapsed_s": row["elapsed_s"],
         "store": str(store.folder),
         "warning": media["warning"],
+        **(
+            {"log_removed_utc": gone.isoformat() + "Z"}
+            if (gone := row.get("log_removed_utc"))
+            else {}
+        ),
     }
 
 

@@ -7,6 +7,7 @@ parts                    of a log that was finished: each part with the rows, by
 is_open                  the log is being continued: parts after those listed count as well
 complete, added          of added labels: whether they cover every sample; of a run: the
                          folders of complete added labels, with these
+removed                  of a log that was removed: when, and the parts that it had
 checksum                 of all the rest
 """
 

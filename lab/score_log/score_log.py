@@ -29,6 +29,7 @@ from lab.score_log.parts import (
     part_files,
     parts_of,
 )
+from lab.score_log.removal import check_not_removed
 
 _MANY = 100_000  # detections
 
@@ -188,11 +189,12 @@ def read_log(folder: Path, run_id: str | None = None) -> ScoreLog:
     """Read all parts; those that are not what was written are named in `damaged`, and left out.
 
     run_id: the run that the log must be of; None leaves that open. Raises StoreError as
-    `read_manifest` does, and for the log of another run.
+    `read_manifest` does, and for the log of another run; LogRemovedError for one that was removed.
     """
     manifest = read_manifest(folder)
     check_run(folder, manifest, run_id)
     while True:
+        check_not_removed(folder, manifest)
         log = _read_parts(folder, manifest)
         now = read_manifest(folder)
         if now == manifest:

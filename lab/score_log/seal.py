@@ -19,6 +19,7 @@ from lab.score_log.manifest import (
     write_manifest,
 )
 from lab.score_log.parts import PartProblem, added_folders, is_set_aside, part_number, parts_of
+from lab.score_log.removal import check_not_removed, is_removed
 from lab.score_log.writer import ScoreLogWriter
 
 _OWN = frozenset([NAME, "lock", ADDED, "run.json", "outcome.json"])
@@ -70,6 +71,8 @@ def quick_damage(folder: Path, run_id: str) -> str | None:
         parts = parts_of(folder, manifest)
     except StoreError:
         return f"{NAME}: it is missing, or not what was written"
+    if is_removed(manifest):
+        return None
     if not parts:
         return "its parts are missing"
     return next((problem for part in parts if (problem := part.quick_problem())), None)
@@ -122,7 +125,7 @@ def list_added(folder: Path) -> None:
     """
     base = folder.parent.parent
     labels = read_manifest(folder)["labels"]
-    read_manifest(base)  # one that is damaged is not made anew here
+    check_not_removed(base, read_manifest(base))  # one that is damaged is not made anew here
     with ScoreLogWriter(base, {}):
         manifest = read_manifest(base)
         write_manifest(base, {**manifest, ADDED: {**manifest.get(ADDED, {}), folder.name: labels}})

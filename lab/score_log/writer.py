@@ -39,6 +39,7 @@ from lab.score_log.parts import (
     part_of,
     parts_of,
 )
+from lab.score_log.removal import forget_removal
 from lab.score_log.score_log import read_log
 
 if sys.platform != "win32":
@@ -82,6 +83,8 @@ class ScoreLogWriter:
         except StoreError:
             self._lock.release()
             raise
+        if manifest:  # that of a pass, which analyses all of it again
+            forget_removal(folder)
         self._remove_leftovers()
         parts = map(part_number, folder.glob("samples-*.parquet"))
         self._number = max([0, *(part[1] for part in parts if part is not None)])

@@ -198,6 +198,11 @@ class LibraryRows(AnnotationRows):
                 "WHERE media_id IN (SELECT unnest(?::VARCHAR[])))",
                 [ids],
             )
+            db.execute(
+                "DELETE FROM applied_rules WHERE run_id IN (SELECT run_id FROM runs "
+                "WHERE media_id IN (SELECT unnest(?::VARCHAR[])))",
+                [ids],
+            )
             for table in _OF_CLIPS:
                 db.execute(
                     f"DELETE FROM {table} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))", [ids]

@@ -220,6 +220,7 @@ def put_media(
         },
         """ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
         relative_path = coalesce(excluded.relative_path, media.relative_path),
+        file_removed_utc = NULL,
         name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us,
         registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
         THEN excluded.registered_by ELSE media.registered_by END""",

@@ -156,6 +156,25 @@ def m007_deployments(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m008_retention(connection: duckdb.DuckDBPyConnection) -> None:
+    """What retention took away, and which rules were applied to a run, found they something or not.
+
+    runs.log_removed_utc: since when a run has no score log; media.file_removed_utc: since when the
+    store has no file of a clip that was copied into it. NULL where they are there.
+    """
+    connection.execute("""
+        ALTER TABLE runs ADD COLUMN log_removed_utc TIMESTAMP;
+        ALTER TABLE media ADD COLUMN file_removed_utc TIMESTAMP;
+        CREATE TABLE applied_rules (
+            run_id VARCHAR NOT NULL, rule_hash VARCHAR NOT NULL, applied_utc TIMESTAMP NOT NULL);
+        INSERT INTO applied_rules SELECT run_id, rule_hash, max(applied_utc) FROM (
+            SELECT run_id, rule_hash, saved_utc AS applied_utc FROM sightings UNION ALL
+            SELECT r.run_id, c.rule_hash, c.set_utc FROM current_rules c
+            JOIN runs r USING (protocol_hash)
+            WHERE r.state = 'done' AND r.finished_utc <= c.set_utc) GROUP BY ALL;
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
@@ -164,6 +183,7 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m005_registered_by,
     m006_current_rules,
     m007_deployments,
+    m008_retention,
 ]
 
 

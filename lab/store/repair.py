@@ -15,11 +15,13 @@ from lab.counted import counted
 from lab.errors import StoreDamagedError, StoreError
 from lab.score_log.manifest import read_manifest
 from lab.score_log.parts import added_folders
+from lab.score_log.removal import removed_utc
 from lab.store.backups import copied_at, copies, expect_copies, read_copy
 from lab.store.catalog import Catalog
 from lab.store.damage import first_line, unusable
 from lab.store.migrations import migrate
 from lab.store.outcomes import put_outcome, read_outcome
+from lab.store.retention import put_log_removed
 from lab.store.run_facts import read_run_facts, write_run_facts
 from lab.store.store import NewRun, Store
 from lab.video.media import Media
@@ -73,7 +75,17 @@ def unknown_runs(store: Store) -> list[str]:
 
 
 def _has_samples(folder: Path) -> bool:
-    return next(folder.glob("samples-*.parquet"), None) is not None
+    if next(folder.glob("samples-*.parquet"), None) is not None:
+        return True
+    return _removed_utc(folder) is not None
+
+
+def _removed_utc(folder: Path) -> str | None:
+    """When the log was removed to make room; None if it was not."""
+    try:
+        return removed_utc(read_manifest(folder))
+    except StoreError:
+        return None
 
 
 def _restore(store: Store, problem: str) -> list[str]:
@@ -182,6 +194,7 @@ def _put_back(store: Store, run_id: str) -> None:
         outcome = read_outcome(folder)
         if outcome is not None:
             put_outcome(db, run_id, outcome)
+        put_log_removed(db, run_id, removed_utc(manifest))
 
 
 def _bring_up_to_date(store: Store) -> None:
@@ -193,6 +206,10 @@ def _bring_up_to_date(store: Store) -> None:
             if outcome and (finished_utc is None or outcome["finished_utc"] > finished_utc):
                 db.execute("UPDATE runs SET state = 'running' WHERE run_id = ?", [run_id])
                 put_outcome(db, run_id, outcome)
+        done = db.execute("SELECT run_id FROM runs WHERE state = 'done'").fetchall()
+        for (run_id,) in done:
+            if store.log_folder(run_id).is_dir():
+                put_log_removed(db, run_id, _removed_utc(store.log_folder(run_id)))
 
 
 def _with_added(recipe: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -38,6 +38,7 @@ class RunFilter(TypedDict, total=False):
     detector or its labels must contain.
     phrases: only runs with other than one label, or to which prompts can be added.
     newest_of_clip: only the newest run of each clip among those that fulfil the rest.
+    has_log: only runs whose score log was not removed to make room, or only those.
     """
 
     run_id: Wanted
@@ -51,6 +52,7 @@ class RunFilter(TypedDict, total=False):
     text: str | None
     phrases: bool
     newest_of_clip: bool
+    has_log: bool | None
 
 
 class RunQueries:
@@ -232,6 +234,9 @@ class RunQueries:
         where.equal("r.state", wanted.get("state"))
         where.equal("r.detector", wanted.get("detector"))
         where.equal("r.pass_id", wanted.get("pass_id"))
+        has_log = wanted.get("has_log")
+        if has_log is not None:
+            where.add(f"r.log_removed_utc IS {'' if has_log else 'NOT '}NULL")
         label = wanted.get("label")
         if label is not None:
             where.add("list_contains(from_json(r.labels, '[\"VARCHAR\"]'), ?)", label)

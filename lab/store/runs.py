@@ -77,7 +77,9 @@ class RunRows(RunQueries):
             insert_columns(db, "runs", _columns(runs))
             for run_id in resumed:
                 db.execute(
-                    "UPDATE runs SET state = 'running', error = NULL WHERE run_id = ?", [run_id]
+                    "UPDATE runs SET state = 'running', error = NULL, log_removed_utc = NULL "
+                    "WHERE run_id = ?",
+                    [run_id],
                 )
 
     def extend_recipe(self, run_id: str, added: Mapping[str, Any]) -> None:

@@ -13,6 +13,7 @@ from lab.annotation import utc_now
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
+from lab.store.applied_rules import put_applied
 from lab.store.current_rules import CURRENT_RULES, put_current_rule
 from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
@@ -114,6 +115,7 @@ class SightingRows(RunQueries):
                 [rule.rule_hash, [run["run_id"] for run in runs]],
             )
             insert_columns(db, "sightings", columns)
+            put_applied(db, [run["run_id"] for run in runs], rule.rule_hash)
             if current_of is not None:
                 put_current_rule(db, current_of, rule, rule_name, tuned_on)
 

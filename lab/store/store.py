@@ -15,6 +15,7 @@ from lab.store.experiments import ExperimentRows
 from lab.store.library import LibraryRows
 from lab.store.media import Registrar
 from lab.store.places import PlaceFile
+from lab.store.retention import RetentionRows
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
 from lab.store.sighting_batches import SightingBatches
@@ -34,6 +35,7 @@ class Store(
     DeploymentRows,
     TaxonRows,
     EventSightings,
+    RetentionRows,
     PlaceFile,
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.
@@ -65,6 +67,11 @@ class Store(
 
     def playable_file(self, media_id: str) -> Path:
         return self.folder / "playable" / f"{media_id}.mp4"
+
+    @property
+    def removed_folder(self) -> Path:
+        """Where uploads of clips go that were removed from the library."""
+        return self.folder / "removed"
 
     def sweep_file(self, name: str) -> Path:
         return self.folder / "sweeps" / f"{name}.npz"

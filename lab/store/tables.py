@@ -20,7 +20,7 @@ EFFORT_COLUMNS = [
     "media", "site", "run_id", "state", "detector", "weights", "runtime", "every_s",
     "score_floor", "labels", "samples", "failed", "gated", "gaps", "analysed_s", "failed_s",
     "gap_s", "elapsed_s", "sightings", "recipe_hash", "protocol_hash", "media_id", "media_path",
-    "created_utc", "error",
+    "created_utc", "error", "log_removed_utc",
 ]  # fmt: skip
 
 

@@ -48,7 +48,7 @@ def with_max_n(
     failed: list[str] = []
     for done, pair in enumerate(pairs, 1):
         try:
-            waiting |= _count(store, pair["run_id"], pair["rule_hash"])
+            waiting |= most_at_once_of(store, pair["run_id"], pair["rule_hash"])
         except LabError as error:
             failed.append(f"no max_n for run {pair['run_id']}: {error}")
         if done % _BATCH_RUNS == 0 or done == len(pairs):
@@ -66,7 +66,8 @@ def with_max_n(
     return given, failed
 
 
-def _count(store: Store, run_id: str, rule_hash: str) -> dict[str, int]:
+def most_at_once_of(store: Store, run_id: str, rule_hash: str) -> dict[str, int]:
+    """MaxN of each sighting of a rule in a run, by sighting_id. Raises StoreError, SettingError."""
     rule, sightings = store.sightings_of_rule(run_id, rule_hash)
     run = Run(store, run_id)
     if run.log.damaged:

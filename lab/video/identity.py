@@ -42,6 +42,13 @@ def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | N
     try:
         found = os.stat(path)
     except OSError:
+        removed_utc = media.get("file_removed_utc")
+        if removed_utc is not None:
+            return (
+                f"the copy of this video was removed from the store to make room on "
+                f"{str(removed_utc)[:10]}; add the video again, or say where it is: "
+                f"lab media relink {media_id} FILE"
+            )
         return f"the video file is missing: {path}; {way_out}"
     if (found.st_size, found.st_mtime_ns) == (media["size_bytes"], media.get("mtime_ns")):
         return None

@@ -125,7 +125,7 @@ def test_an_entry_without_its_log_is_listed_without_figures(run):
     folder.rename(folder.with_name("away"))
     page = notebook()
     assert not page.exception
-    assert any("the score log of this run is missing" in text for text in texts(page))
+    assert any("this run has no score log" in text for text in texts(page))
 
 
 def test_a_rule_that_the_run_cannot_answer_says_so_and_the_others_have_figures(run):

@@ -177,6 +177,9 @@ def examine_store(store: Store) -> dict[str, Any]:
         problems, notes = check_logs(store, runs)
         problems = [*_catalog_problems(store), *problems]
         read_only = store.catalog.cannot_be_written
+        if gone := sum(run["log_removed_utc"] is not None for run in runs):
+            whose = "whose score log was removed to make room"
+            notes.append(f"{counted(gone, 'run')} {whose}: what was found stays")
         if not read_only:
             notes += _restored_facts(store, runs)
         removed = [] if read_only else remove_leftovers(store, load_config().models)

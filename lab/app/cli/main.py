@@ -31,6 +31,7 @@ from lab.app.cli import (
     phrases,
     prompts,
     records,
+    retention,
 )
 from lab.app.cli.analyze import add_analysis_options, run_analyze
 from lab.app.cli.rule_options import add_rule_options
@@ -138,6 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
         measure,
         advise,
         records,
+        retention,
         media,
         deployments,
         clocks,

@@ -13,6 +13,7 @@ from lab.app.ui.widgets.start_analyses import resume_run
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.jobs.job import Job
+from lab.retention.sizes import size as size
 from lab.runs.run import Run
 
 _WAIT_S = 120.0
@@ -112,13 +113,3 @@ def clock(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
-
-
-def size(size_bytes: int) -> str:
-    if size_bytes < 2**10:
-        return f"{size_bytes} bytes"
-    if size_bytes < 2**20 / 10:
-        return f"{size_bytes / 2**10:.1f} KiB"
-    return (
-        f"{size_bytes / 2**20:.1f} MiB" if size_bytes < 2**30 else f"{size_bytes / 2**30:.2f} GiB"
-    )

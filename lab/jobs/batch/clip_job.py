@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from lab.errors import LabError, SettingError, SourceError, StoreBusyError, StoreError
-from lab.jobs.batch.work import PreparedWork
+from lab.jobs.batch.work import AppliedRule, PreparedWork
 from lab.jobs.job import Job
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
@@ -144,9 +144,9 @@ class ClipJob:
             run_ids = [one for one in found if one is not None and self._is_whole(one)]
             if len(run_ids) == len(hashes):
                 self.was_there = True
-                for run_id, rule in zip(run_ids, self.work.rules, strict=True):
+                for i, (run_id, rule) in enumerate(zip(run_ids, self.work.rules, strict=True)):
                     if rule is not None:
-                        rule.save(Run(self.store, run_id))
+                        self._apply(rule, run_id, self.work.work.analyses[i])
                 return run_ids, None
         has_resumed = self._go_on(hashes)
         result = self._do(
@@ -166,6 +166,16 @@ class ClipJob:
                 run = Run(self.store, one["run_id"])
                 failed.append(f"{run.analysis}: {run.error or run.state}")
         return [one["run_id"] for one in result["runs"]], "; ".join(failed) or None
+
+    def _apply(self, rule: AppliedRule, run_id: str, analysis: Mapping[str, Any]) -> None:
+        """Save a rule's sightings in a finished run, whose log is made again if it was removed."""
+        run = Run(self.store, run_id)
+        if run.log_removed_utc is not None:
+            if self.store.was_applied(run_id, rule.rule.rule_hash):
+                return
+            self._do("resume", run_id=run_id, detector=analysis["detector"])
+            run = run.refresh()
+        rule.save(run)
 
     def _go_on(self, hashes: Sequence[str]) -> bool:
         """Continue runs of this clip that stopped in the middle; whether there were any."""

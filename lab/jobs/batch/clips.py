@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from lab.errors import SettingError, SourceError, printable
@@ -57,7 +58,7 @@ def _files(place: str | os.PathLike[str], found: BatchClips) -> Iterator[Path]:
     path = Path(place)
     matches = [path]
     if not _exists(path) and glob.has_magic(str(place)):
-        matches = [Path(one) for one in sorted(glob.glob(str(place), recursive=True))]
+        matches = [Path(one) for one in _matches(path, found)]
         if not matches:
             found.refused[printable(place)] = "no file matches this pattern"
     for one in matches:
@@ -69,6 +70,47 @@ def _files(place: str | os.PathLike[str], found: BatchClips) -> Iterator[Path]:
                     found.refused[printable(os.path.abspath(file))] = reason
         except SourceError as error:  # a folder without videos stops no other place
             found.refused[printable(one)] = str(error)
+
+
+def _matches(pattern: Path, found: BatchClips) -> list[str]:
+    """What a pattern names. `**` follows no links, so that a circle of them is no endless search,
+    and says which folders it could not look into.
+    """
+    if "**" not in pattern.parts:
+        return sorted(glob.glob(str(pattern)))
+    at = pattern.parts.index("**")
+    rest = pattern.parts[at + 1 :]
+    roots = sorted(glob.glob(os.path.join(*pattern.parts[:at]))) if at else ["."]
+    if set(rest) <= {"**"}:
+        return roots
+    return [one for root in roots for one in _below(root, rest, found)]
+
+
+def _below(root: str, wanted: Sequence[str], found: BatchClips) -> Iterator[str]:
+    """What lies below a folder, at any depth, and fits the rest of a pattern. As in a shell, names
+    that begin with a dot are left out unless the pattern's last part does.
+    """
+
+    def cannot_list(error: OSError) -> None:
+        reason = f"cannot be listed: {error.strerror}"
+        found.refused[printable(os.path.abspath(error.filename))] = reason
+
+    for place, folders, files in os.walk(root, onerror=cannot_list):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        parts = () if place == root else Path(os.path.relpath(place, root)).parts
+        for name in sorted([*folders, *files]):
+            is_shown = not name.startswith(".") or wanted[-1].startswith(".")
+            if is_shown and _fits((*parts, name), ("**", *wanted)):
+                yield os.path.join(place, name)
+
+
+def _fits(parts: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Whether the parts of a path fit those of a pattern."""
+    if not wanted:
+        return not parts
+    if wanted[0] == "**":
+        return any(_fits(parts[i:], wanted[1:]) for i in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], wanted[0]) and _fits(parts[1:], wanted[1:])
 
 
 def _exists(path: Path) -> bool:

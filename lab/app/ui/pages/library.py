@@ -18,9 +18,10 @@ from lab.app.ui.widgets.clip_actions import action_buttons
 from lab.app.ui.widgets.clip_card import picture_of, show_clip
 from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
-from lab.app.ui.widgets.library_views import SITES, choose_view
+from lab.app.ui.widgets.library_views import SITES, STORAGE, choose_view
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.sites_view import sites_view
+from lab.app.ui.widgets.storage_view import storage_view
 from lab.app.ui.widgets.wanted import looking_for
 from lab.counted import counted
 from lab.formats.markdown import visible
@@ -36,7 +37,7 @@ _SORTS = {
     "duration": "Longest",
     "state": "State",
 }
-_OTHER_VIEWS = {SITES: sites_view}  # than that of the clips
+_OTHER_VIEWS = {SITES: sites_view, STORAGE: storage_view}  # than that of the clips
 _FILTERS = {"site": "library_site", "state": "library_state"}  # that an address may name
 
 _library = st.components.v2.component(

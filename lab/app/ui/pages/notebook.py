@@ -79,9 +79,11 @@ def _with_figures(app_state: AppState, rows: list[dict[str, Any]]) -> list[Entry
     """The entries of a page, each with its run, its clip, the one before and its figures."""
     store = app_state.store
     run_ids = list(dict.fromkeys(row["run_id"] for row in rows))
-    with_log = [run_id for run_id in run_ids if store.log_folder(run_id).is_dir()]
+    rows_of_runs = store.runs(run_id=run_ids)
+    removed = {r["run_id"] for r in rows_of_runs if r["log_removed_utc"] is not None}
+    with_log = [i for i in run_ids if i not in removed and store.log_folder(i).is_dir()]
     runs = {run.run_id: run for run in app_state.runs(with_log)}
-    media = {row["run_id"]: row["media_id"] for row in store.runs(run_id=run_ids)}
+    media = {row["run_id"]: row["media_id"] for row in rows_of_runs}
     clips = {row["media_id"]: row for row in store.clips(media_id=sorted(set(media.values())))}
     before = _before(store, rows)
     found = _figures(app_state, rows, runs)

@@ -14,9 +14,11 @@ from lab.app.ui.widgets.one_screen import one_screen
 from lab.app.ui.widgets.player import show_player
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
+from lab.app.ui.widgets.removed_logs import show_without_log
 from lab.app.ui.widgets.review_address import asked_by_address, show_address
 from lab.app.ui.widgets.rule_state import current_rule, keep_place
 from lab.app.ui.widgets.run_choice import choose_run, other_runs
+from lab.errors import LogRemovedError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -44,10 +46,18 @@ def review() -> None:
     ask = current_ask(app_state, line)
     run_id = choose_run(app_state, line, linked.get("run"))
     if run_id is None:
-        st.info("Nothing has been analysed yet. Pick a clip and run a detector over it first.")
+        st.info(
+            "The score logs of all runs were removed to make room."
+            if app_state.store.count_runs(has_log=False)
+            else "Nothing has been analysed yet. Pick a clip and run a detector over it first."
+        )
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
         return
-    run = app_state.run(run_id)
+    try:
+        run = app_state.run(run_id)
+    except LogRemovedError as error:
+        show_without_log(app_state, run_id, error)
+        return
     with line:
         other_runs(app_state, run)
     if run.error:

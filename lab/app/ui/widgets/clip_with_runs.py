@@ -29,7 +29,9 @@ def clip_with_runs(
     store = app_state.store
 
     def find(text: str, limit: int) -> dict[str, str]:
-        found = store.clips_of_runs(state=TO_COMPARE, phrases=phrases, text=text, limit=limit)
+        found = store.clips_of_runs(
+            state=TO_COMPARE, phrases=phrases, text=text, limit=limit, has_log=True
+        )
         names = store.names_of_media(row["media_id"] for row in found)
         return {
             row["media_id"]: names.get(row["media_id"], "?")
@@ -48,4 +50,8 @@ def clip_with_runs(
 
 def with_logs(app_state: AppState, rows: list[Row]) -> list[Row]:
     """The runs of these whose score logs are here."""
-    return [row for row in rows if app_state.store.log_folder(row["run_id"]).is_dir()]
+    return [
+        row
+        for row in rows
+        if row["log_removed_utc"] is None and app_state.store.log_folder(row["run_id"]).is_dir()
+    ]

@@ -94,7 +94,9 @@ def _title(entry: EntryRow) -> None:
 def _figures(entry: EntryRow) -> None:
     found = entry.glance
     if entry.run is None:
-        st.caption("No figures: the score log of this run is missing.")
+        st.caption(
+            "No figures: this run has no score log; it is missing, or was removed to make room."
+        )
     elif found is None:
         st.caption("…")
     elif found.problem is not None:

@@ -89,6 +89,9 @@ def _say_current(app_state: AppState, run: Run, rule: Rule, current: CurrentRule
     since = app_state.store.clips_without_current_rule(run.protocol_hash)
     if since:
         words += f"; {counted(since, 'clip')} analysed since, apply it again"
+    removed = app_state.store.count_removed_logs(run.protocol_hash)
+    if removed:
+        words += f"; {counted(removed, 'run')} without a score log keep what they had"
     st.markdown(f"{words}.")
 
 

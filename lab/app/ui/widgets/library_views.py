@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-CLIPS, SITES = "clips", "sites"
-VIEWS = {CLIPS: "Clips", SITES: "Sites"}
+CLIPS, SITES, STORAGE = "clips", "sites", "storage"
+VIEWS = {CLIPS: "Clips", SITES: "Sites", STORAGE: "Storage"}
 _PARAMETER, _KEY = "view", "library_part"
 
 

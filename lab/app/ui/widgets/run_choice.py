@@ -23,11 +23,11 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
     state = st.session_state
     asked = linked or state.get("review_run") or _last_looked_at(app_state)
     runs, is_all = _newest(app_state, line)
-    if not runs and is_all:
-        return None
     others = [i for i in {asked, state.get("review_pick")} if i and i not in runs]
-    named = {} if is_all or not others else _with_logs(app_state, run_id=others)
+    named = _with_logs(app_state, run_id=others) if others else {}
     known = {**named, **runs}
+    if not known and is_all:
+        return None
     requested = asked if asked in known else None
     if asked and not requested:
         st.warning(f"There is no run {plain(repr(asked))} in this store; the newest is selected.")
@@ -87,9 +87,13 @@ def _newest(app_state: AppState, line: DeltaGenerator) -> tuple[dict[str, dict[s
 def _with_logs(
     app_state: AppState, *, limit: int | None = None, **wanted: Unpack[RunFilter]
 ) -> dict[str, dict[str, Any]]:
-    """Runs by id, the newest first, without those whose log is missing."""
+    """Runs by id, the newest first, without those whose log is missing, or was removed unless it
+    is asked for by its id.
+    """
     found: dict[str, dict[str, Any]] = {}
     missing = offset = 0
+    if "run_id" not in wanted:
+        wanted["has_log"] = True
     while True:
         rows = app_state.store.runs(limit=limit, offset=offset, **wanted)
         here = [r for r in rows if app_state.store.log_folder(r["run_id"]).is_dir()]

@@ -13,6 +13,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.progress import is_done
+from lab.app.ui.widgets.removed_logs import say_removed
 from lab.counted import counted
 from lab.errors import SettingError
 from lab.evaluation.truth import Truth
@@ -111,8 +112,11 @@ def select(app_state: AppState, key: str) -> Selection | None:
         persist_state="session",
         help="Runs with the same detector, labels and sampling. Only their figures are added up.",
     )
-    index = store.run_index(protocol_hash=protocol, state=_STATES, newest_of_clip=True)
+    index = store.run_index(
+        protocol_hash=protocol, state=_STATES, newest_of_clip=True, has_log=True
+    )
     index = [row for row in index if store.log_folder(row["run_id"]).is_dir()]
+    say_removed(app_state, protocol)
     recipe = next(row["recipe"] for row in protocols if row["protocol_hash"] == protocol)
     reading = app_state.computations.get(
         ("annotations", store.annotations_version),

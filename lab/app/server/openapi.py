@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.annotation import ANSWERS
 from lab.app.server.body import MAX_NAME_BYTES
 
 Schema = dict[str, Any]
@@ -47,7 +48,7 @@ _SCHEMAS: dict[str, Schema] = {
         end_us=_NUMBER,
         annotator=_NAME,
         origin={"enum": ["independent", "accepted", "queue", "audit"]},
-        verdict={"enum": ["accepted", "rejected"]},
+        verdict={"enum": list(ANSWERS)},
         run_id=_ref("RunId"),
         rule_hash=_NAME,
     ),

@@ -18,11 +18,12 @@ ONSET_LOCAL = f"({ONSET_UTC} + to_seconds(coalesce(m.utc_offset_s, 0)))"
 IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
 # The last verdict on each stretch and label. A relabelled one is rejected, and says what it was.
-LAST_VERDICTS = """(SELECT media_id, label, start_us, end_us,
-    arg_max(CASE WHEN verdict = 'rejected' AND new_label IS NOT NULL THEN 'relabelled'
-        ELSE verdict END, (created_utc, verdict_id)) AS verdict,
-    arg_max(new_label, (created_utc, verdict_id)) FILTER (new_label IS NOT NULL) AS new_label
-    FROM verdicts GROUP BY media_id, label, start_us, end_us)"""
+LAST_VERDICTS = """(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
+    CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
+        ELSE last.verdict END AS verdict
+    FROM (SELECT media_id, label, start_us, end_us,
+        arg_max({'verdict': verdict, 'new_label': new_label}, (created_utc, verdict_id)) AS last
+        FROM verdicts GROUP BY media_id, label, start_us, end_us))"""
 VERDICTS: tuple[str, ...] = (*get_args(Answer), "relabelled")
 _KEY = "(s.media_id, s.label, s.onset_us, s.offset_us)"
 _OF_STRETCH = "(media_id, label, start_us, end_us)"

@@ -36,15 +36,19 @@ __all__ = [
 
 Row = dict[str, Any]
 
-_COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
+COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
     m.clock_correction_s, r.recipe_hash, r.protocol_hash"""
-_ORDERS = {
+ORDERS = {
     "time": "m.path, s.onset_us, s.label, s.sighting_id",
     "newest": "s.saved_utc DESC, m.path, s.onset_us, s.label, s.sighting_id",
     "label": "s.label, m.path, s.onset_us, s.sighting_id",
     "site": "m.site NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
     "confidence": "s.peak_confidence DESC, s.sighting_id",
+    "least_confidence": "s.peak_confidence, s.sighting_id",
     "duration": "s.offset_us - s.onset_us DESC, s.sighting_id",
+    "shortest": "s.offset_us - s.onset_us, s.sighting_id",
+    "calendar": f"{ONSET_UTC} NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
+    "latest": f"{ONSET_UTC} DESC NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
 }
 
 
@@ -113,12 +117,13 @@ class SightingRows(RunQueries):
     ) -> list[Row]:
         """Stored sightings with their clip's path and site.
 
-        order: `time` (by clip), `newest`, `label`, `site`, `confidence` or `duration`.
+        order: `time` (by clip), `newest` (saved last), `label`, `site`, `confidence`,
+        `least_confidence`, `duration`, `shortest`, `calendar` (of the onset) or `latest`.
         """
         where = sightings_where(wanted)
-        page = order_of(_ORDERS, order) + page_of(limit, offset)
+        page = order_of(ORDERS, order) + page_of(limit, offset)
         return self.catalog.rows(
-            f"SELECT {_COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
+            f"SELECT {COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
         )
 
     def sighting_keys(self, protocol_hash: str, rule_hash: str) -> list[Row]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from lab.annotation import ANSWERS
 from lab.app.server.body import MAX_NAME_BYTES
+from lab.app.server.sighting_query import LISTS
 
 Schema = dict[str, Any]
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}
@@ -117,16 +118,18 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
+_TEXT: Schema = {"type": "string", "maxLength": MAX_NAME_BYTES}
 _NAMES: Schema = {"type": "array", "items": _NAME}
 # Path to its parameters in the query, each with whether it must be given.
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
     "/api/sightings.csv": {
-        **dict.fromkeys(
-            ("run_id", "site", "label", "name", "media_id", "rule_hash"), (_NAMES, False)
-        ),
+        **dict.fromkeys(LISTS, (_NAMES, False)),
         "rules": ({"enum": ["current", "all"]}, False),
+        "reviewed": ({"enum": ["yes", "no"]}, False),
+        **dict.fromkeys(("text", "note", "hours", "from_local", "to_local"), (_TEXT, False)),
         **dict.fromkeys(("min_confidence", "max_confidence", "from_s", "to_s"), (_NUMBER, False)),
+        **dict.fromkeys(("min_duration_s", "max_duration_s"), (_NUMBER, False)),
     },
 }
 

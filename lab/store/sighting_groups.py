@@ -89,7 +89,8 @@ def _sql(by: str, where: str, page: str) -> str:
         value = f"CASE WHEN {is_known} THEN label || ' · ' || site END"
     lead = {
         "day": "g.day NULLS LAST",
-        "event": "g.site IS NULL OR g.onset_utc IS NULL, g.first_utc NULLS LAST, g.site, g.label, g.event",
+        "event": "g.site IS NULL OR g.onset_utc IS NULL, g.first_utc NULLS LAST, "
+        "g.site, g.label, g.event",
     }.get(by, f"g.{_KEYS[by]} NULLS LAST")
     return f"""WITH chosen AS ({chosen}), grouped AS (SELECT *, {first} AS first_utc,
         {value} AS group_value, count(*) OVER (PARTITION BY {keys}) AS group_n,

@@ -13,7 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from lab.app.server.sighting_query import to_query, wanted_of
+from lab.app.server.sighting_query import to_query, wanted_of_query
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.formats.tables import EffortCsv, SightingsCsv
@@ -28,13 +28,18 @@ def sightings_address(wanted: SightingFilter) -> str:
     return f"/api/sightings.csv?{urlencode(query, doseq=True)}"
 
 
+def wanted_of(query: QueryParams) -> SightingFilter:
+    """The conditions of such an address. Raises SettingError for those that are not valid."""
+    return wanted_of_query({name: query.getlist(name) for name in dict.fromkeys(query)})
+
+
 def downloads(
     here: AppState,
 ) -> dict[str, Callable[[Request], Any]]:
     """Handlers of requests, by path."""
 
     async def sightings(request: Request) -> Response:
-        wanted = wanted_of(_lists(request.query_params))
+        wanted = wanted_of(request.query_params)
 
         def write(out: BinaryIO) -> None:
             SightingsCsv().write_batches(here.store.sighting_batches(**wanted), out)
@@ -48,10 +53,6 @@ def downloads(
         return await _file("effort.csv", write)
 
     return {"/api/sightings.csv": sightings, "/api/effort.csv": effort}
-
-
-def _lists(query: QueryParams) -> dict[str, list[str]]:
-    return {name: query.getlist(name) for name in dict.fromkeys(query)}
 
 
 async def _file(name: str, write: Callable[[BinaryIO], None]) -> Response:

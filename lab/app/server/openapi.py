@@ -86,12 +86,26 @@ _SCHEMAS: dict[str, Schema] = {
         from_us=_NUMBER,
         to_us=_NUMBER,
     ),
+    "Review": _object(
+        "sighting_ids what",
+        sighting_ids={"type": "array", "items": _NAME},
+        what={"enum": [*ANSWERS, "relabelled", "forgotten", "noted", "tagged"]},
+        annotator=_NAME,
+        label=_ref("Label"),
+        note={"type": "string"},
+        add={"type": "array", "items": _NAME},
+        remove={"type": "array", "items": _NAME},
+    ),
+    "Undo": _object(
+        "change sighting_ids", change=_NAME, sighting_ids={"type": "array", "items": _NAME}
+    ),
     "Offset": _object("offset_us", offset_us=_NUMBER),
     "Playhead": _object("pts_s", pts_s=_NUMBER),
 }
 _PARAMETERS: dict[str, Schema] = {
     "run_id": _ref("RunId"),
     "media_id": _ref("MediaId"),
+    "sighting_id": _NAME,
     "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
     "name": _NAME,
 }
@@ -115,6 +129,9 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/snippets", "post", "The rule as code, file, command and job", "Snippets"),
     ("/api/uploads/{name}", "put", "Upload a clip", None),
+    ("/api/sightings/{sighting_id}/stretch", "get", "A sighting's clip and boxes", None),
+    ("/api/sightings/review", "post", "Verdict, note or tags of sightings", "Review"),
+    ("/api/sightings/undo", "post", "Take a change of sightings back", "Undo"),
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )

@@ -22,7 +22,7 @@ _MOST = 2**40
 
 
 def to_query(wanted: SightingFilter) -> Query:
-    """The conditions as values by name; `wanted_of` reads them."""
+    """The conditions as values by name; `wanted_of_query` reads them."""
     query: Query = {}
     for name, value in wanted.items():
         if value is None or name in ("current", "from_us", "to_us"):
@@ -42,7 +42,7 @@ def to_query(wanted: SightingFilter) -> Query:
     return query
 
 
-def wanted_of(query: Mapping[str, Sequence[str]]) -> SightingFilter:
+def wanted_of_query(query: Mapping[str, Sequence[str]]) -> SightingFilter:
     """The conditions of an address. Raises SettingError for those that are not valid.
 
     rules: `current`, which is the default unless rules are named, or `all`; see `SightingFilter`.

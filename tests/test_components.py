@@ -13,6 +13,7 @@ ENTRIES = [
     "player/main.js",
     "duet/duet.js",
     "phrases/phrases.js",
+    "sightings/sightings.js",
     "uploader/uploader.js",
 ]
 

@@ -47,6 +47,8 @@ ORDERS = {
     "least_confidence": "s.peak_confidence, s.sighting_id",
     "duration": "s.offset_us - s.onset_us DESC, s.sighting_id",
     "shortest": "s.offset_us - s.onset_us, s.sighting_id",
+    "onset": "s.onset_us, m.path, s.label, s.sighting_id",
+    "last_onset": "s.onset_us DESC, m.path, s.label, s.sighting_id",
     "calendar": f"{ONSET_UTC} NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
     "latest": f"{ONSET_UTC} DESC NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
 }
@@ -118,7 +120,8 @@ class SightingRows(RunQueries):
         """Stored sightings with their clip's path and site.
 
         order: `time` (by clip), `newest` (saved last), `label`, `site`, `confidence`,
-        `least_confidence`, `duration`, `shortest`, `calendar` (of the onset) or `latest`.
+        `least_confidence`, `duration`, `shortest`, `onset` (in media time), `last_onset`,
+        `calendar` (of the onset) or `latest`.
         """
         where = sightings_where(wanted)
         page = order_of(ORDERS, order) + page_of(limit, offset)

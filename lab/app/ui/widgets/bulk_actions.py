@@ -38,7 +38,7 @@ def bulk_actions(app_state: AppState, shown: Shown, count: int) -> None:
 
 
 def _actions(app_state: AppState, shown: Shown, count: int, picked: list[str]) -> None:
-    options = {_SELECTED: f"The {len(picked):,} selected", _ALL: f"All {count:,} that match"}
+    options = {_SELECTED: f"The selected: {len(picked):,}", _ALL: f"All that match: {count:,}"}
     if not picked:
         del options[_SELECTED]
     of = st.radio("With", list(options), format_func=options.__getitem__, key="bulk_of")

@@ -124,6 +124,7 @@ def _facts(row: Row) -> Row:
     onset, offset = media_time(row["onset_us"]), media_time(row["offset_us"])
     return {
         "id": row["sighting_id"],
+        "stretch": f"{row['media_id']} {row['onset_us']} {row['offset_us']} {row['label']}",
         "label": visible(row["label"]),
         "site": visible(row["site"] or ""),
         "when": _when(row),

@@ -31,7 +31,7 @@ export class Listing {
     this.all = null;
     const isTable = view === "table";
     this.root.replaceChildren(isTable ? this.table(rows, order) : this.cards(rows));
-    for (const row of rows) this.showSaid(row.id);
+    for (const row of rows) this.showSaid(row.stretch);
     this.showMarks();
   }
 
@@ -64,7 +64,7 @@ export class Listing {
     );
     const mark = element("label", { className: "mark" }, this.box(row, frame));
     frame.append(mark, this.opener(row, i, pictureOf(row), about));
-    this.frames.set(row.id, frame);
+    this.frames.set(row.id, { row, frame });
     return frame;
   }
 
@@ -118,7 +118,7 @@ export class Listing {
     frame.onclick = (event) => {
       if (!event.target.closest("input, button")) this.owner.openAt(i);
     };
-    this.frames.set(row.id, frame);
+    this.frames.set(row.id, { row, frame });
     return frame;
   }
 
@@ -152,10 +152,13 @@ export class Listing {
     if (this.all) this.all.checked = this.owner.marks.areAll();
   }
 
-  showSaid(id) {
-    const frame = this.frames.get(id);
-    if (!frame) return;
-    const said = this.owner.reviewing.of(id);
+  showSaid(stretch) {
+    for (const { row, frame } of this.frames.values()) {
+      if (row.stretch === stretch) this.say(frame, this.owner.reviewing.of(row));
+    }
+  }
+
+  say(frame, said) {
     const badge = frame.querySelector(".verdict");
     badge.textContent = verdictWords(said);
     badge.dataset.verdict = said.verdict || "";
@@ -166,7 +169,7 @@ export class Listing {
 
   // The sighting that is open; null for none.
   showOpen(id) {
-    for (const [each, frame] of this.frames) {
+    for (const [each, { frame }] of this.frames) {
       const isOpen = each === id;
       frame.classList.toggle("current", isOpen);
       if (isOpen) frame.scrollIntoView({ block: "nearest" });

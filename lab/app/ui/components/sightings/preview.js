@@ -95,8 +95,10 @@ export class Preview {
   // Enter does it and gives the keys back; Escape gives them back alone.
   onEnter(input, act) {
     input.onkeydown = (event) => {
-      if (event.key === "Escape") this.showSaid();
-      else if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      if (event.key === "Escape") {
+        this.acts.focus();
+        this.showSaid();
+      } else if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
       else act();
       event.preventDefault();
       event.stopPropagation();
@@ -136,20 +138,25 @@ export class Preview {
         element("dd", {}, element("bdi", { textContent: row[name] })),
       ]),
     );
-    this.showSaid(said);
+    this.showSaid(said, true);
   }
 
-  showSaid(said = this.said) {
+  // isOther: of another sighting, so that nothing that is being typed stays.
+  showSaid(said = this.said, isOther = false) {
     this.said = said;
     this.verdict.textContent = verdictWords(said) || "not reviewed";
     this.verdict.dataset.verdict = said.verdict || "";
-    this.label.value = said.new_label || "";
-    this.tags.value = said.tags.join(", ");
-    this.text.value = said.note;
+    const values = [[this.label, said.new_label || ""], [this.tags, said.tags.join(", ")],
+      [this.text, said.note]]; // prettier-ignore
+    const { activeElement } = this.root.getRootNode();
+    for (const [input, value] of values) {
+      if (isOther || input !== activeElement) input.value = value;
+    }
   }
 
   play(stretch) {
-    this.say(stretch.problem || stretch.src_wait || "");
+    const problem = stretch.problem || stretch.src_wait;
+    if (problem) this.say(problem);
     this.screen.show(stretch);
   }
 

@@ -22,7 +22,7 @@ function moves(sightings) {
 
 function reviews(sightings) {
   const { preview, row } = sightings;
-  const judge = ([key, verdict]) => [key, () => sightings.judge(row.id, verdict)];
+  const judge = ([key, verdict]) => [key, () => sightings.judge(row, verdict)];
   return {
     ...Object.fromEntries(Object.entries(VERDICTS).map(judge)),
     l: () => preview.edit("label"),

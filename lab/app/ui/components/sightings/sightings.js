@@ -10,7 +10,7 @@ import { Stretches } from "./stretches.js";
 
 const AHEAD = 2; // stretches that are fetched before they are wanted
 const SAID = ["verdict", "new_label", "tags", "note"];
-const KEYS =
+const HELP =
   "Keys: arrows next and previous · Y true · N false · U unsure · L relabel · T tags · . note · " +
   "X select · Z undo · space play · O open in Review · Esc close";
 
@@ -32,35 +32,35 @@ export class Sightings {
     this.at = -1;
     this.stretches = new Stretches();
     this.reviewing = new Reviewing(
-      (id) => this.said(id),
+      (stretch) => this.said(stretch),
       (text) => this.preview.say(text),
     );
     const lists = { labels: datalist("sighting-labels"), tags: datalist("sighting-tags") };
     this.lists = lists;
     this.listing = new Listing(root.querySelector(".list"), this);
     this.preview = new Preview(this.acts(), lists);
-    const help = element("div", { className: "keys", textContent: KEYS });
+    const help = element("div", { className: "keys", textContent: HELP });
     root.append(this.preview.root, lists.labels, lists.tags, help);
     this.press = this.press.bind(this);
   }
 
   acts() {
     const onOpen = (act) => (value) => {
-      if (this.row) act(this.row.id, value);
+      if (this.row) act(this.row, value);
       this.focus();
     };
     return {
-      judge: onOpen((id, verdict) => this.judge(id, verdict)),
-      relabel: onOpen((id, label) => {
-        this.reviewing.relabel(id, label);
+      judge: onOpen((row, verdict) => this.judge(row, verdict)),
+      relabel: onOpen((row, label) => {
+        this.reviewing.relabel(row, label);
         this.step(1);
       }),
-      write: (note) => this.row && this.reviewing.write(this.row.id, note),
-      tag: (tags) => this.row && this.reviewing.tag(this.row.id, tags),
+      write: (note) => this.row && this.reviewing.write(this.row, note),
+      tag: (tags) => this.row && this.reviewing.tag(this.row, tags),
       undo: () => this.undo(),
       step: (by) => this.step(by),
       close: () => this.close(),
-      review: onOpen((id) => this.tell("review", id)),
+      review: onOpen((row) => this.tell("review", row.id)),
       focus: () => this.focus(),
     };
   }
@@ -92,7 +92,8 @@ export class Sightings {
       this.at = this.rows.findIndex((row) => row.id === before);
       this.arrive();
     }
-    for (const row of data.rows) this.listing.showSaid(row.id);
+    for (const row of data.rows) this.listing.showSaid(row.stretch);
+    if (this.row) this.preview.showSaid(this.reviewing.of(this.row));
     this.listing.showMarks();
     this.root.dataset.rows = data.rows.length;
   }
@@ -106,9 +107,9 @@ export class Sightings {
     else if (!this.preview.root.hidden) this.close();
   }
 
-  said(id) {
-    this.listing.showSaid(id);
-    if (id === this.row?.id) this.preview.showSaid(this.reviewing.of(id));
+  said(stretch) {
+    this.listing.showSaid(stretch);
+    if (stretch === this.row?.stretch) this.preview.showSaid(this.reviewing.of(this.row));
   }
 
   // ---- what is open
@@ -120,7 +121,7 @@ export class Sightings {
     this.root.classList.add("opened");
     this.root.dataset.open = row.id;
     this.listing.showOpen(row.id);
-    this.preview.open(row, this.reviewing.of(row.id));
+    this.preview.open(row, this.reviewing.of(row));
     this.focus();
     const answer = await this.stretches.get(row);
     if (row !== this.row || !answer) return;
@@ -160,17 +161,17 @@ export class Sightings {
 
   // ---- what is said
 
-  judge(id, verdict) {
-    this.reviewing.judge(id, verdict);
+  judge(row, verdict) {
+    this.reviewing.judge(row, verdict);
     this.step(1);
   }
 
   // Back to the sighting of which it was said.
   undo() {
-    const id = this.reviewing.undo();
-    const at = this.rows.findIndex((row) => row.id === id);
+    const undone = this.reviewing.undo();
+    const at = this.rows.findIndex((row) => row.id === undone?.id);
     if (at >= 0) this.openAt(at);
-    this.preview.say(id ? "Undone." : "There is nothing to undo.");
+    this.preview.say(undone ? "Undone." : "There is nothing to undo.");
   }
 
   marked() {

@@ -72,26 +72,25 @@ def stored_sightings() -> None:
     elif shown.view == CHARTS:
         _charts(app_state, shown)
     else:
-        bulk_actions(app_state, shown, count)
         show_list(app_state, shown, count)
 
 
 def _head(app_state: AppState, shown: Shown, count: int, total: int) -> None:
     """How many there are, how they are shown, and what can be taken away."""
-    words, view, sort, group, views, files = st.columns(
-        [3, 4, 2.4, 2, 1.8, 1.8], vertical_alignment="bottom"
-    )
-    words.markdown(f"**{count:,} of {total:,} sightings.**")
-    _choose(view.segmented_control, shown, "view", "View", VIEWS, _view_words, required=True)
-    _choose(sort.selectbox, shown, "order", "Sort by", _SORTS, _SORTS.__getitem__)
-    _choose(group.selectbox, shown, "group", "Group by", _GROUPS, _GROUPS.__getitem__,
-            index=None, placeholder="None")  # fmt: skip
-    with views:
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.markdown(f"**{count:,} of {total:,} sightings.**", width="content")
+        _choose(st.segmented_control, shown, "view", "View", VIEWS, _view_words, required=True,
+                width="content", label_visibility="collapsed")  # fmt: skip
+        _choose(st.selectbox, shown, "order", "Sort by", _SORTS, _SORTS.__getitem__, width=170)
+        _choose(st.selectbox, shown, "group", "Group by", _GROUPS, _GROUPS.__getitem__,
+                index=None, placeholder="None", width=130)  # fmt: skip
         saved_views(app_state.store, shown)
-    with files.popover("Files", icon=":material/download:", width="stretch"):
-        address = sightings_address(shown.wanted)
-        st.link_button("Sightings as CSV", address, width="stretch")
-        _effort_download(st)
+        with st.popover("Files", icon=":material/download:"):
+            address = sightings_address(shown.wanted)
+            st.link_button("Sightings as CSV", address, width="stretch")
+            _effort_download(st)
+        if count and shown.view != CHARTS:
+            bulk_actions(app_state, shown, count)
 
 
 def _view_words(view: str) -> str:

@@ -24,17 +24,14 @@ _SELECTED, _ALL = "selected", "all"
 def bulk_actions(app_state: AppState, shown: Shown, count: int) -> None:
     """count: of the sightings that are wanted."""
     picked = marked()
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if picked:
-            st.markdown(f"**{len(picked):,} selected**", width="content")
-            st.button("Clear selection", type="tertiary", on_click=set_marked, args=([],))
-        actions = st.popover(
-            "Actions", icon=":material/edit:", key="bulk_actions", on_change="rerun"
-        )
-        if actions.open:
-            with actions:
-                _actions(app_state, shown, count, picked)
-        _undo_button(app_state)
+    actions = st.popover("Actions", icon=":material/edit:", key="bulk_actions", on_change="rerun")
+    if actions.open:
+        with actions:
+            _actions(app_state, shown, count, picked)
+    _undo_button(app_state)
+    if picked:
+        st.markdown(f"**{len(picked):,} selected**", width="content")
+        st.button("Clear selection", type="tertiary", on_click=set_marked, args=([],))
 
 
 def _actions(app_state: AppState, shown: Shown, count: int, picked: list[str]) -> None:

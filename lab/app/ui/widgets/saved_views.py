@@ -16,7 +16,7 @@ _PAGE = "pages/sightings.py"
 def saved_views(store: Store, shown: Shown) -> None:
     """A popover with those that there are, and a field to save this one."""
     views = store.saved_views()
-    with st.popover("Views", icon=":material/bookmark:", width="stretch"):
+    with st.popover("Views", icon=":material/bookmark:"):
         if not views:
             st.caption("No view is saved yet. Filters, sort, group and the kind of view are kept.")
         for view in views:

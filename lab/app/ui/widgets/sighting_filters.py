@@ -45,7 +45,6 @@ class Filters:
         self._rules(columns[4])
         more = columns[5].popover(
             "More",
-            icon=":material/filter_list:",
             width="stretch",
             key="more_filters",
             on_change="rerun",

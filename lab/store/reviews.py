@@ -18,7 +18,7 @@ from lab.annotation import ANSWERS, utc_now
 from lab.errors import SettingError, closest
 from lab.store.annotations import AnnotationRows
 from lab.store.query import count
-from lab.store.sighting_filter import LAST_VERDICTS, SIGHTINGS, SightingFilter, sightings_where
+from lab.store.sighting_filter import SIGHTINGS, SightingFilter, last_verdicts, sightings_where
 from lab.store.sightings import Row, SightingRows
 
 Table = Literal["verdicts", "annotations", "sighting_marks", "sightings"]
@@ -167,10 +167,10 @@ class ReviewRows(SightingRows, AnnotationRows):
         found = self.catalog.rows(
             f"""SELECT s.sighting_id, v.verdict, v.new_label, coalesce(t.tags, []) AS tags,
             coalesce(t.note, '') AS note FROM sightings s
-            LEFT JOIN {LAST_VERDICTS} v ON {_is_of("s", "v")}
+            LEFT JOIN {last_verdicts(_OF_MEDIA)} v ON {_is_of("s", "v")}
             LEFT JOIN sighting_marks t ON {_is_of("s", "t")}
             WHERE s.sighting_id IN (SELECT unnest(?::VARCHAR[]))""",
-            [ids],
+            [ids, ids],
         )
         return {row.pop("sighting_id"): row for row in found}
 
@@ -232,6 +232,8 @@ _IN_PICKED = (
     "(SELECT (media_id, label, start_us, end_us) FROM picked)"
 )
 _OWN_VERDICTS = f"{_IN_PICKED} AND t.annotator = ?"
+_OF_MEDIA = """WHERE media_id IN (SELECT media_id FROM sightings
+    WHERE sighting_id IN (SELECT unnest(?::VARCHAR[])))"""
 # Also those of another label, by an earlier verdict.
 _OWN_COPIES = """t.origin = 'accepted' AND t.annotator = ? AND
     (t.media_id, t.start_us, t.end_us, t.label) IN (

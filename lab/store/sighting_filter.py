@@ -17,13 +17,6 @@ ONSET_UTC = """m.start_utc + to_microseconds(
 ONSET_LOCAL = f"({ONSET_UTC} + to_seconds(coalesce(m.utc_offset_s, 0)))"
 IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
-# The last verdict on each stretch and label. A relabelled one is rejected, and says what it was.
-LAST_VERDICTS = """(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
-    CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
-        ELSE last.verdict END AS verdict
-    FROM (SELECT media_id, label, start_us, end_us,
-        arg_max({'verdict': verdict, 'new_label': new_label}, (created_utc, verdict_id)) AS last
-        FROM verdicts GROUP BY media_id, label, start_us, end_us))"""
 VERDICTS: tuple[str, ...] = (*get_args(Answer), "relabelled")
 _KEY = "(s.media_id, s.label, s.onset_us, s.offset_us)"
 _OF_STRETCH = "(media_id, label, start_us, end_us)"
@@ -74,6 +67,19 @@ class SightingFilter(TypedDict, total=False):
     reviewed: bool | None
     verdict: Wanted
     current: bool
+
+
+def last_verdicts(where: str = "") -> str:
+    """The last verdict on each stretch and label, as a table: media_id, label, start_us, end_us,
+    verdict (any of `VERDICTS`) and new_label. where: which rows of `verdicts` count.
+    """
+    return f"""(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
+        CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
+            ELSE last.verdict END AS verdict
+        FROM (SELECT media_id, label, start_us, end_us,
+            arg_max({{'verdict': verdict, 'new_label': new_label}}, (created_utc, verdict_id))
+                AS last
+            FROM verdicts {where} GROUP BY media_id, label, start_us, end_us))"""
 
 
 def sightings_where(wanted: SightingFilter) -> Where:
@@ -159,7 +165,7 @@ def _add_reviews(where: Where, wanted: SightingFilter) -> None:
             if one not in VERDICTS:
                 raise SettingError(f"no verdict {one!r}; {closest(one, list(VERDICTS))}")
         where.add(
-            f"{_KEY} IN (SELECT {_OF_STRETCH} FROM {LAST_VERDICTS} "
+            f"{_KEY} IN (SELECT {_OF_STRETCH} FROM {last_verdicts()} "
             "WHERE verdict IN (SELECT unnest(?::VARCHAR[])))",
             verdicts,
         )

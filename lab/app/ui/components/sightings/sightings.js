@@ -193,10 +193,14 @@ export class Sightings {
     document.addEventListener("keydown", this.press);
   }
 
+  // Called whenever the page is drawn again, too: then nothing is to end.
   leave() {
-    document.removeEventListener("keydown", this.press);
-    this.preview.screen.stop();
-    this.stretches.cancel();
+    setTimeout(() => {
+      if (this.root.isConnected) return;
+      document.removeEventListener("keydown", this.press);
+      this.preview.screen.stop();
+      this.stretches.cancel();
+    });
   }
 
   press(event) {

@@ -20,11 +20,15 @@ def saved_views(store: Store, shown: Shown) -> None:
         if not views:
             st.caption("No view is saved yet. Filters, sort, group and the kind of view are kept.")
         for view in views:
-            link, delete = st.columns([6, 1], vertical_alignment="center")
+            link, delete = st.columns([5, 2], vertical_alignment="center")
             link.page_link(_PAGE, label=plain(view.name), query_params={"saved": view.view_id})
             link.code(link_of(view.view_id), language=None)
-            if delete.button("", key=f"view_{view.view_id}", icon=":material/delete:",
-                             help=f"Delete the view {plain(view.name)}"):  # fmt: skip
+            if delete.button(
+                "Delete",
+                key=f"view_{view.view_id}",
+                type="tertiary",
+                help=f"Delete the view {plain(view.name)}",
+            ):
                 store.delete_view(view.view_id)
                 st.rerun()
         with st.form("save_view", border=False):

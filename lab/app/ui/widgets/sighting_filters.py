@@ -237,11 +237,16 @@ class Filters:
         def put(chosen: tuple[int, int]) -> None:
             self._put(during_us=None if chosen == (times[0], times[-1]) else chosen)
 
+        value = during or (times[0], times[-1])
+        if st.session_state.get("filter_during", value) != value:
+            st.session_state.filter_during = value
         st.select_slider(
             "Time in the clip",
             times,
+            value,  # without it the slider has one end
             format_func=media_time,
-            **self._widget("during", during or (times[0], times[-1]), put),
+            key="filter_during",
+            on_change=lambda: put(st.session_state.filter_during),
         )
 
 

@@ -13,10 +13,10 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from lab.app.server.sighting_query import to_query, wanted_of_query
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.formats.tables import EffortCsv, SightingsCsv
+from lab.store.sighting_query import to_query, wanted_of_query
 from lab.store.sightings import SightingFilter
 from lab.store.tables import effort_rows
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.annotation import ANSWERS
 from lab.app.server.body import MAX_NAME_BYTES
-from lab.app.server.sighting_query import LISTS
+from lab.store.sighting_query import LISTS
 
 Schema = dict[str, Any]
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import streamlit as st
 
-from lab.app.server.sighting_query import NAMES, Query, to_query, wanted_of_query
 from lab.app.server.state import AppState
 from lab.errors import LabError, SettingError
 from lab.formats.markdown import plain
 from lab.store.sighting_groups import GROUPS
+from lab.store.sighting_query import NAMES, Query, to_query, wanted_of_query
 from lab.store.sightings import ORDERS, SightingFilter
 
 TABLE, GALLERY, CHARTS = "table", "gallery", "charts"

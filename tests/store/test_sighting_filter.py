@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 import pytest
 
 import lab
-from lab.app.server.sighting_query import to_query, wanted_of_query
 from lab.errors import SettingError
 from lab.rules.rule import Debounce, Rule
 from lab.store.sighting_groups import GROUPS
+from lab.store.sighting_query import to_query, wanted_of_query
 from lab.store.store import NewRun, Store
 from tests.builders import make_media
 from tests.store.test_queries import make_sighting, recipe_of

@@ -146,7 +146,8 @@ export class Sightings {
     if (this.rows[to]) this.openAt(to);
     else if (by > 0 ? this.data.has_next : this.data.has_previous) {
       this.turned = by;
-      this.tell("turn", by);
+      // Which rows the next page has may follow from what is being saved.
+      this.reviewing.saving.then(() => this.tell("turn", by));
     } else this.preview.say(by > 0 ? "This was the last one." : "This is the first one.");
   }
 

@@ -12,7 +12,7 @@ import streamlit as st
 from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here
-from lab.app.ui.widgets.bulk_actions import bulk_actions
+from lab.app.ui.widgets.bulk_actions import bulk_actions, undo_button
 from lab.app.ui.widgets.saved_views import saved_views
 from lab.app.ui.widgets.sighting_address import (
     CHARTS,
@@ -57,6 +57,7 @@ def stored_sightings() -> None:
         st.page_link("pages/review.py", label="Go to Review", icon=":material/movie:")
         if store.count_runs():
             _effort_download(st)
+        undo_button(app_state)  # of deleting all that there were
         return
     shown = read_address(app_state)
     filters = Filters(store, shown)
@@ -89,7 +90,7 @@ def _head(app_state: AppState, shown: Shown, count: int, total: int) -> None:
             address = sightings_address(shown.wanted)
             st.link_button("Sightings as CSV", address, width="stretch")
             _effort_download(st)
-        if count and shown.view != CHARTS:
+        if shown.view != CHARTS:
             bulk_actions(app_state, shown, count)
 
 

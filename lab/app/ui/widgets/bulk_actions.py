@@ -9,6 +9,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.sighting_address import Shown
+from lab.app.ui.widgets.sighting_list import forget_page
 from lab.app.ui.widgets.sighting_marks import marked, set_marked
 from lab.counted import counted
 from lab.errors import LabError
@@ -24,11 +25,14 @@ _SELECTED, _ALL = "selected", "all"
 def bulk_actions(app_state: AppState, shown: Shown, count: int) -> None:
     """count: of the sightings that are wanted."""
     picked = marked()
-    actions = st.popover("Actions", icon=":material/edit:", key="bulk_actions", on_change="rerun")
-    if actions.open:
-        with actions:
-            _actions(app_state, shown, count, picked)
-    _undo_button(app_state)
+    if count:
+        actions = st.popover(
+            "Actions", icon=":material/edit:", key="bulk_actions", on_change="rerun"
+        )
+        if actions.open:
+            with actions:
+                _actions(app_state, shown, count, picked)
+    undo_button(app_state)
     if picked:
         st.markdown(f"**{len(picked):,} selected**", width="content")
         st.button("Clear selection", type="tertiary", on_click=set_marked, args=([],))
@@ -106,6 +110,7 @@ def _do(app_state: AppState, make: Callable[[], Change]) -> None:
     except LabError as error:
         st.toast(plain(error), icon=":material/error:")
         return
+    forget_page()
     words = f"{counted(change.count, 'sighting')}: {_IN_WORDS.get(change.what, change.what)}"
     change_id = app_state.changes.keep(change)
     undoable = [*st.session_state.get(_UNDO, ()), (change_id, words)]
@@ -116,7 +121,8 @@ def _do(app_state: AppState, make: Callable[[], Change]) -> None:
 _IN_WORDS = {"accepted": "true", "rejected": "false"}
 
 
-def _undo_button(app_state: AppState) -> None:
+def undo_button(app_state: AppState) -> None:
+    """Takes back what this session did to many sightings last; nothing where there is nothing."""
     undoable = st.session_state.get(_UNDO)
     if not undoable:
         return
@@ -129,6 +135,7 @@ def _undo_button(app_state: AppState) -> None:
         except LabError as error:
             st.toast(plain(error), icon=":material/error:")
             return
+        forget_page()
         st.toast(plain(f"Undone: {words}."))
 
     st.button("Undo", key="bulk_undo", icon=":material/undo:", help=plain(words), on_click=undo)

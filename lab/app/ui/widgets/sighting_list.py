@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import streamlit as st
 
@@ -22,7 +24,7 @@ from lab.media_time import media_time
 from lab.rules.rule import Rule
 
 CARDS, ROWS = 48, 50
-_KEY = "sightings"
+_KEY, _PAGE = "sightings", "sightings_page"
 _MOST_OFFERED = 500  # labels and tags to choose from by typing
 # The words of Review's table.
 _ENDS = {"exit": "exit", "end": "end of the clip", "cancelled": "run cancelled",
@@ -44,30 +46,32 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
 
     def still_there() -> int:
         """How many of the page's rows are still listed: by a review fewer may be."""
-        ids = list(st.session_state.get("sightings_page", ()))
+        ids = [row["sighting_id"] for row in st.session_state[_PAGE].rows]
         return store.count_sightings(**{**shown.wanted, "sighting_id": ids})
 
-    first = pager(_KEY, count, size, of=of, advance=still_there)
-    page: dict[str, Any] = {"order": shown.order, "limit": size, "offset": first}
-    if shown.group is None:
-        raw = store.sightings(**page, **shown.wanted)
-    else:
-        raw = store.grouped_sightings(shown.group, **page, **shown.wanted)
+    def advance() -> int:
+        there = still_there()
+        forget_page()
+        return there
+
+    first = pager(_KEY, count, size, of=of, advance=advance)
+    page = _page(app_state, shown, (first, of), {"limit": size, "offset": first})
+    raw = page.rows
     if not raw:  # another process replaces them now
         return
-    st.session_state.sightings_page = [row["sighting_id"] for row in raw]
     is_waiting = _want_missing(app_state, raw)
     result = _list(
         key=_KEY,
         data={
             "view": shown.view,
+            "page": page.page_id,
             "order": shown.order,
             "rows": _rows(app_state, raw, shown.group),
-            "marked": [one for one in st.session_state.sightings_page if one in set(marked())],
+            "marked": [row["sighting_id"] for row in raw if row["sighting_id"] in set(marked())],
             "version": marks_version(),
             "labels": list(store.sighting_counts("label", limit=_MOST_OFFERED)),
             "tags": list(store.sighting_tags())[:_MOST_OFFERED],
-            "has_next": first + len(raw) < count,
+            "has_next": first + still_there() < count,
             "has_previous": first > 0,
         },
         on_marks_change=_marked,
@@ -76,7 +80,7 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
         on_review_change=lambda: None,
     )
     if result.turn:
-        turn_page(_KEY, first + still_there() if result.turn > 0 else max(0, first - size), of)
+        turn_page(_KEY, first + advance() if result.turn > 0 else max(0, first - size), of)
         st.rerun()
     if result.sort:
         write_address(shown.changed(order=result.sort))
@@ -85,6 +89,36 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
         _open_in_review(app_state, result.review)
     if is_waiting:
         st.fragment(_look_again, run_every=1.0)(app_state)
+
+
+@dataclass(frozen=True)
+class _Page:
+    """of: filters, order, group and first row. page_id: another one whenever it is read again."""
+
+    of: Any
+    rows: list[Row]
+    page_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+def _page(app_state: AppState, shown: Shown, of: Any, part: dict[str, int]) -> _Page:
+    """Its rows stay while it is open: who reviews those that are not reviewed does not want them
+    to go when the page is drawn again, as it is when pictures have come.
+    """
+    kept: _Page | None = st.session_state.get(_PAGE)
+    if kept is not None and kept.of == of and _KEY in st.session_state:  # it was not left meanwhile
+        return kept
+    store, options = app_state.store, {"order": shown.order, **part}
+    if shown.group is None:
+        rows = store.sightings(**options, **shown.wanted)  # type: ignore[misc]
+    else:
+        rows = store.grouped_sightings(shown.group, **options, **shown.wanted)  # type: ignore[misc]
+    st.session_state[_PAGE] = _Page(of, rows)
+    return cast(_Page, st.session_state[_PAGE])
+
+
+def forget_page() -> None:
+    """Read the rows again: something was done to many."""
+    st.session_state.pop(_PAGE, None)
 
 
 def _marked() -> None:

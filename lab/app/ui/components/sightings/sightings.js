@@ -83,15 +83,16 @@ export class Sightings {
     this.reviewing.take(data.rows);
     fill(this.lists.labels, data.labels);
     fill(this.lists.tags, data.tags);
-    const shown = JSON.stringify([data.view, data.order, data.rows.map(outside)]);
+    const shown = JSON.stringify([data.page, data.view, data.order, data.rows.map(outside)]);
     const isOther = shown !== this.shown;
     if (isOther) {
       this.shown = shown;
       this.rows = data.rows;
       this.listing.draw(data);
       this.at = this.rows.findIndex((row) => row.id === before);
-      this.arrive();
+      this.arrive(data.page !== this.page);
     }
+    this.page = data.page;
     for (const row of data.rows) this.listing.showSaid(row.stretch);
     if (this.row) this.preview.showSaid(this.reviewing.of(this.row));
     this.listing.showMarks();
@@ -99,9 +100,9 @@ export class Sightings {
   }
 
   // Where the keys go on after other rows have come.
-  arrive() {
-    const turned = this.turned;
-    this.turned = 0;
+  arrive(isOtherPage) {
+    const turned = isOtherPage && this.turned;
+    if (isOtherPage) this.turned = 0;
     if (turned) this.openAt(turned > 0 ? 0 : this.rows.length - 1);
     else if (this.at >= 0) this.listing.showOpen(this.row.id);
     else if (!this.preview.root.hidden) this.close();

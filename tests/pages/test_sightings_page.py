@@ -116,9 +116,9 @@ def test_the_routes_save_what_is_said_and_take_it_back(kept):
         assert found["samples"][1] == [200_000, [[10, 10, 30, 30, 0.9]]]
         assert found["samples"][0][1] == []  # a fox alone
 
-        def post(what, **more):
+        def post(path, **more):
             body = {"sighting_ids": [sighting_id], **more}
-            return client.post(f"/api/sightings/{what}", json=body)
+            return client.post(f"/api/sightings/{path}", json=body)
 
         said = post("review", what="relabelled", label="lynx", annotator="Ada").json()
         assert said["reviews"][sighting_id]["verdict"] == "relabelled"

@@ -52,6 +52,7 @@ class ReviewRows(SightingRows, AnnotationRows):
     def judge_sightings(
         self,
         verdict: str,
+        /,
         *,
         new_label: str | None = None,
         annotator: str = "me",
@@ -113,7 +114,7 @@ class ReviewRows(SightingRows, AnnotationRows):
         with self._picked(wanted) as (db, n):
             return self._mark(db, n, what, f"{tags} AS tags, note", [added, removed])
 
-    def note_sightings(self, note: str, **wanted: Unpack[SightingFilter]) -> Change:
+    def note_sightings(self, note: str, /, **wanted: Unpack[SightingFilter]) -> Change:
         """Write the same note to sightings in place of an earlier one; an empty one takes it away.
 
         Raises SettingError for one that is too long.

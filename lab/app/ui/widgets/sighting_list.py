@@ -22,6 +22,7 @@ from lab.counted import counted
 from lab.formats.markdown import visible
 from lab.media_time import media_time
 from lab.rules.rule import Rule
+from lab.store.sightings import SightingFilter
 
 CARDS, ROWS = 48, 50
 _KEY, _PAGE = "sightings", "sightings_page"
@@ -47,7 +48,8 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
     def still_there() -> int:
         """How many of the page's rows are still listed: by a review fewer may be."""
         ids = [row["sighting_id"] for row in st.session_state[_PAGE].rows]
-        return store.count_sightings(**{**shown.wanted, "sighting_id": ids})
+        wanted: SightingFilter = {**shown.wanted, "sighting_id": ids}
+        return store.count_sightings(**wanted)
 
     def advance() -> int:
         there = still_there()
@@ -107,11 +109,11 @@ def _page(app_state: AppState, shown: Shown, of: Any, part: dict[str, int]) -> _
     kept: _Page | None = st.session_state.get(_PAGE)
     if kept is not None and kept.of == of and _KEY in st.session_state:  # it was not left meanwhile
         return kept
-    store, options = app_state.store, {"order": shown.order, **part}
+    store, options = app_state.store, dict[str, Any](order=shown.order, **part)
     if shown.group is None:
-        rows = store.sightings(**options, **shown.wanted)  # type: ignore[misc]
+        rows = store.sightings(**options, **shown.wanted)
     else:
-        rows = store.grouped_sightings(shown.group, **options, **shown.wanted)  # type: ignore[misc]
+        rows = store.grouped_sightings(shown.group, **options, **shown.wanted)
     st.session_state[_PAGE] = _Page(of, rows)
     return cast(_Page, st.session_state[_PAGE])
 
@@ -141,7 +143,7 @@ def _rows(app_state: AppState, raw: Sequence[Row], group: str | None) -> list[Ro
     """Sightings as the page's script shows them."""
     names = app_state.store.names_of_media({row["media_id"] for row in raw})
     said = app_state.store.reviews_of(raw)
-    none = {"verdict": None, "new_label": None, "tags": [], "note": ""}
+    none: Row = {"verdict": None, "new_label": None, "tags": [], "note": ""}
     return [
         {
             **_facts(row),

@@ -119,7 +119,7 @@ class ReviewRows(SightingRows, AnnotationRows):
 
         Raises SettingError for one that is too long.
         """
-        if len(note) > MAX_NOTE_CHARS or "\0" in note:
+        if len(note) > MAX_NOTE_CHARS or _is_odd(note):
             raise SettingError(
                 f"a note has at most {MAX_NOTE_CHARS:,} characters, got {len(note):,}"
             )
@@ -305,6 +305,10 @@ def _tags(given: Iterable[str]) -> list[str]:
 
 def _check_text(what: str, text: str, most_bytes: int) -> None:
     size = len(text.encode("utf-8", "surrogatepass"))
-    is_odd = any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)
-    if not text.strip() or size > most_bytes or is_odd:
+    if not text.strip() or size > most_bytes or _is_odd(text):
         raise SettingError(f"{what} is a text of 1 to {most_bytes} bytes, got {text[:40]!r}")
+
+
+def _is_odd(text: str) -> bool:
+    """Whether it holds a character that no text has."""
+    return any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text)

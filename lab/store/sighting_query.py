@@ -88,13 +88,14 @@ def _time(name: str, text: str) -> datetime:
     """Without a zone, as the store has them; those in UTC may name one."""
     try:
         given = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo is not None else given
+    except (ValueError, OverflowError):
         raise SettingError(
             f"{name} must be a date or time such as 2026-05-01T06:30, got {text[:80]!r}"
         ) from None
     if given.tzinfo is not None and name.endswith("_local"):
         raise SettingError(f"{name} is the time of the place and names no zone, got {text[:80]!r}")
-    return given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo is not None else given
+    return in_utc
 
 
 def _hours(name: str, text: str) -> tuple[float, float]:

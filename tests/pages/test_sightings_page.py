@@ -118,7 +118,7 @@ def test_the_routes_save_what_is_said_and_take_it_back(kept):
 
         def post(path, **more):
             body = {"sighting_ids": [sighting_id], **more}
-            return client.post(f"/api/sightings/{path}", json=body)
+            return client.post(f"/api/sightings/{path}", content=json.dumps(body))
 
         said = post("review", what="relabelled", label="lynx", annotator="Ada").json()
         assert said["reviews"][sighting_id]["verdict"] == "relabelled"
@@ -127,6 +127,8 @@ def test_the_routes_save_what_is_said_and_take_it_back(kept):
         assert undone["reviews"][sighting_id]["verdict"] is None
         assert post("undo", change=said["change"]).status_code == 404
         assert "what must be one of accepted" in post("review", what="maybe").text
+        for odd in ({"sighting_ids": ["\ud800"]}, {"note": "\ud800"}, {"note": 5}):
+            assert post("review", **{"what": "noted", "note": "", **odd}).status_code == 400
         kept.delete_sightings(sighting_id=sighting_id)
         assert "not stored any more" in post("review", what="accepted").text
 

@@ -234,6 +234,7 @@ def test_events_are_those_of_lab_events(filled):
         ({"reviewed": ["maybe"]}, "reviewed must be yes or no"),
         ({"from_local": ["2026-13-01"]}, "from_local must be a date"),
         ({"from_local": ["2026-05-01T00:00:00+02:00"]}, "names no zone"),
+        ({"to_utc": ["9999-12-31T23:00:00-10:00"]}, "to_utc must be a date"),
         ({"min_duration_s": ["long"]}, "must be a number"),
         ({"colour": ["red"]}, "not chosen by 'colour'"),
     ],

@@ -10,7 +10,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from lab.app.server.body import json_object, name
+from lab.app.server.body import check_name, json_object, name
 from lab.app.server.clip_address import clip_address
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
@@ -99,6 +99,8 @@ def _texts(body: dict[str, Any], key: str) -> list[str]:
     given = body.get(key, [])
     if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
         raise SettingError(f"{key} must be a list of texts")
+    for one in given:
+        check_name(one, f"one of {key}")
     return given
 
 

@@ -30,7 +30,9 @@ SHOWN = {
     "library": """() => [...document.querySelectorAll('*')].some(
       (e) => e.shadowRoot?.textContent.includes('IMG_01999')
     )""",
-    "sightings": "() => document.querySelector('[data-testid=stDataFrame] canvas') !== null",
+    "sightings": """() => [...document.querySelectorAll('*')].some(
+      (e) => e.shadowRoot?.querySelector('.sightings[data-rows]')
+    )""",
 }
 
 

@@ -11,6 +11,8 @@ from lab.errors import SettingError, closest
 
 Origin = Literal["independent", "accepted", "queue", "audit"]
 ORIGINS: tuple[str, ...] = get_args(Origin)
+Answer = Literal["accepted", "rejected", "unsure"]
+ANSWERS: tuple[Answer, ...] = get_args(Answer)
 
 
 def utc_now() -> datetime:
@@ -87,16 +89,18 @@ class Coverage:
 class Verdict:
     """What `annotator` says of one sighting of a rule.
 
-    verdict: `accepted` if the label was there, `rejected` if it was not.
+    verdict: `accepted` if the label was there, `rejected` if it was not, `unsure` if the annotator
+        cannot tell. new_label: what was there instead of a rejected label, if that is known.
     """
 
     media_id: str
     label: str
     start_us: int
     end_us: int
-    verdict: Literal["accepted", "rejected"]
+    verdict: Answer
     annotator: str = "me"
     run_id: str | None = None
     rule_hash: str | None = None
+    new_label: str | None = None
     created_utc: datetime = field(default_factory=utc_now)
     verdict_id: str = field(default_factory=lambda: uuid4().hex[:16])

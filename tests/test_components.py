@@ -14,6 +14,7 @@ ENTRIES = [
     "duet/duet.js",
     "phrases/phrases.js",
     "queue/queue.js",
+    "sightings/sightings.js",
     "uploader/uploader.js",
 ]
 

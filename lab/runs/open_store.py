@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from lab.errors import SettingError
 from lab.runs.run import Run
+from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 from lab.store.tables import EFFORT_COLUMNS, STORED_SIGHTING_COLUMNS, effort_rows
 
@@ -26,18 +27,27 @@ class OpenedStore:
 
         return pd.DataFrame(effort_rows(self.store), columns=EFFORT_COLUMNS)
 
-    def sightings(self, rules: Literal["current", "all"] = "current") -> pd.DataFrame:
-        """One row per stored sighting, times in seconds.
+    def sightings(
+        self,
+        rules: Literal["current", "all"] = "current",
+        **wanted: Unpack[SightingFilter],
+    ) -> pd.DataFrame:
+        """One row per stored sighting that fulfils the conditions, times in seconds.
+
+        wanted: as of the page Sightings, such as label, site, hours, tag or verdict; see
+        `lab.store.sightings.SightingFilter`.
 
         rules: `current` gives those of the rules that were applied (see `lab.apply`), and of runs
         to whose protocol none was applied all that were saved; `all` gives those of all rules.
-        Raises SettingError for another word.
+        Those of rules that are named by rule_hash are given in any case. Raises SettingError for
+        another word.
         """
         import pandas as pd
 
         if rules not in ("current", "all"):
             raise SettingError(f"rules must be 'current' or 'all', got {rules!r}")
-        batches = self.store.sighting_batches(current=rules == "current")
+        wanted.setdefault("current", rules == "current" and not wanted.get("rule_hash"))
+        batches = self.store.sighting_batches(**wanted)
         found = [batch.to_pandas() for batch in batches]
         empty = pd.DataFrame(columns=STORED_SIGHTING_COLUMNS)
         return pd.concat(found, ignore_index=True) if found else empty

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from lab.annotation import Annotation, Coverage, Verdict
+from lab.annotation import ANSWERS, Annotation, Coverage, Verdict
 from lab.errors import SettingError, StoreError
 from lab.store.catalog import cannot_write, rows
 from lab.store.media import MediaRows
@@ -135,13 +135,17 @@ class AnnotationRows(MediaRows):
             if media_id is not None:
                 _check_ids(db, kind, records, media_id)
             _insert(db, kind, records)
-        # Under the lock and before the commit, so that whoever reads this version and then
-        # the records waits for them.
+        self.annotations_changed()
+        return len(add), deleted
+
+    def annotations_changed(self) -> None:
+        """Another `annotations_version`. Call it under the lock and before the commit, so that
+        whoever reads this version and then the records waits for them. Raises StoreError.
+        """
         try:
             self.annotations_version_file.write_text(uuid.uuid4().hex)
         except OSError as error:
             raise StoreError(cannot_write(self.catalog.folder, error)) from None
-        return len(add), deleted
 
     @property
     def annotations_version(self) -> str | None:
@@ -274,8 +278,8 @@ def from_json(row: dict[str, Any]) -> Annotation | Coverage | Verdict:
             _check_text(name, value)
     if "label" not in given:
         raise SettingError("a record needs a label; name what was seen or looked for")
-    if kind is Verdict and given.get("verdict") not in ("accepted", "rejected"):
-        raise SettingError(f"a verdict is accepted or rejected, got {given.get('verdict')!r}")
+    if kind is Verdict and given.get("verdict") not in ANSWERS:
+        raise SettingError(f"a verdict is {', '.join(ANSWERS)}, got {given.get('verdict')!r}")
     return kind(**given)  # type: ignore[no-any-return]
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from lab.errors import StoreError
 from lab.store.annotations import AnnotationRows
-from lab.store.catalog import cannot_write
 from lab.store.clip_names import BESIDE, WINDOW_BESIDE, clip_name
 from lab.store.clocks import refresh_clips
 from lab.store.query import Wanted, Where, count, order_of, page_of
@@ -56,7 +53,9 @@ _TOTALS = f"""SELECT (SELECT count(*) FROM media) AS clips,
         FROM runs GROUP BY media_id)) AS analysed_s,
     (SELECT count(*) FROM {SIGHTINGS} WHERE {IS_CURRENT}) AS sightings,
     ({_WATCHED}) / 1e6 AS watched_s"""
-_OF_CLIPS = ("sightings", "annotations", "coverage", "verdicts", "runs", "media")
+_OF_CLIPS = (
+    "sightings", "sighting_marks", "annotations", "coverage", "verdicts", "runs", "media",
+)  # fmt: skip
 
 
 class ClipFilter(TypedDict, total=False):
@@ -207,10 +206,7 @@ class LibraryRows(AnnotationRows):
                 db.execute(
                     f"DELETE FROM {table} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))", [ids]
                 )
-            try:
-                self.annotations_version_file.write_text(uuid.uuid4().hex)
-            except OSError as error:
-                raise StoreError(cannot_write(self.catalog.folder, error)) from None
+            self.annotations_changed()
 
 
 def _where(wanted: ClipFilter) -> Where:

@@ -175,6 +175,25 @@ def m008_retention(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m009_reviews(connection: duckdb.DuckDBPyConnection) -> None:
+    """What people say of sightings, and views of them that were saved.
+
+    verdicts.new_label: what a rejected sighting was instead, else NULL. sighting_marks: tags and
+    note of a stretch with its label, so that they stay when a rule is applied again.
+    saved_views.query: the address of the page, a list of values by name.
+    """
+    connection.execute("""
+        ALTER TABLE verdicts ADD COLUMN new_label VARCHAR;
+        CREATE TABLE sighting_marks (
+            media_id VARCHAR NOT NULL, label VARCHAR NOT NULL, start_us BIGINT NOT NULL,
+            end_us BIGINT NOT NULL, tags VARCHAR[] NOT NULL, note VARCHAR NOT NULL,
+            edited_utc TIMESTAMP NOT NULL);
+        CREATE TABLE saved_views (
+            view_id VARCHAR NOT NULL, name VARCHAR NOT NULL, query JSON NOT NULL,
+            saved_utc TIMESTAMP NOT NULL);
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
@@ -184,6 +203,7 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m006_current_rules,
     m007_deployments,
     m008_retention,
+    m009_reviews,
 ]
 
 

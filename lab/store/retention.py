@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _FACTS = """WITH reviewed AS (SELECT media_id FROM annotations UNION SELECT media_id FROM coverage
-        UNION SELECT media_id FROM verdicts),
+        UNION SELECT media_id FROM verdicts
+        UNION SELECT media_id FROM sighting_marks),
     audited AS (SELECT DISTINCT unnest(audit->>'$.strata[*].drawn[*]') AS media_id FROM audits),
     noted AS (SELECT run_id FROM entries UNION SELECT substr(parent, 5) FROM (
         SELECT unnest(from_json(parents, '["VARCHAR"]')) AS parent FROM entries)

@@ -6,61 +6,53 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from lab.annotation import utc_now
 from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.applied_rules import put_applied
-from lab.store.current_rules import CURRENT_RULES, put_current_rule
-from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
+from lab.store.current_rules import put_current_rule
+from lab.store.query import Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
+from lab.store.sighting_filter import (
+    IS_CURRENT,
+    ONSET_LOCAL,
+    ONSET_UTC,
+    SIGHTINGS,
+    SightingFilter,
+    sightings_where,
+)
+
+__all__ = [
+    "IS_CURRENT",
+    "ONSET_LOCAL",
+    "ONSET_UTC",
+    "SIGHTINGS",
+    "SightingFilter",
+    "SightingRows",
+    "sightings_where",
+]
 
 Row = dict[str, Any]
 
-SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
-_COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
+COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
     m.clock_correction_s, m.timestamp_issue, r.recipe_hash, r.protocol_hash"""
-ONSET_UTC = """m.start_utc + to_microseconds(
-    s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
-_ORDERS = {
+ORDERS = {
     "time": "m.path, s.onset_us, s.label, s.sighting_id",
     "newest": "s.saved_utc DESC, m.path, s.onset_us, s.label, s.sighting_id",
     "label": "s.label, m.path, s.onset_us, s.sighting_id",
     "site": "m.site NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
     "confidence": "s.peak_confidence DESC, s.sighting_id",
+    "least_confidence": "s.peak_confidence, s.sighting_id",
     "duration": "s.offset_us - s.onset_us DESC, s.sighting_id",
+    "shortest": "s.offset_us - s.onset_us, s.sighting_id",
+    "onset": "s.onset_us, m.path, s.label, s.sighting_id",
+    "last_onset": "s.onset_us DESC, m.path, s.label, s.sighting_id",
+    "calendar": f"{ONSET_UTC} NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
+    "latest": f"{ONSET_UTC} DESC NULLS LAST, m.path, s.onset_us, s.label, s.sighting_id",
 }
-
-
-class SightingFilter(TypedDict, total=False):
-    """Which sightings: each condition that is given must hold.
-
-    run_id, media_id, rule_hash, label, site: one, or any of several. name: of the clip's file, so
-    too. text: words that the clip's path, the label, the site or the rule's name must contain.
-    from_utc, to_utc: of the onset, for clips whose start is known. from_us, to_us: of the onset,
-    in media time. during_us: from and to; some of it lies between these. min_confidence,
-    max_confidence: of the peak. current: only those of the current rule of their run's protocol;
-    where a protocol has none, all that were saved.
-    """
-
-    run_id: Wanted
-    media_id: Wanted
-    rule_hash: Wanted
-    label: Wanted
-    site: Wanted
-    name: Wanted
-    text: str | None
-    from_utc: datetime | None
-    to_utc: datetime | None
-    from_us: int | None
-    to_us: int | None
-    during_us: tuple[int, int] | None
-    min_confidence: float | None
-    max_confidence: float | None
-    current: bool
 
 
 class SightingRows(RunQueries):
@@ -129,12 +121,14 @@ class SightingRows(RunQueries):
     ) -> list[Row]:
         """Stored sightings with their clip's path and site.
 
-        order: `time` (by clip), `newest`, `label`, `site`, `confidence` or `duration`.
+        order: `time` (by clip), `newest` (saved last), `label`, `site`, `confidence`,
+        `least_confidence`, `duration`, `shortest`, `onset` (in media time), `last_onset`,
+        `calendar` (of the onset) or `latest`.
         """
         where = sightings_where(wanted)
-        page = order_of(_ORDERS, order) + page_of(limit, offset)
+        page = order_of(ORDERS, order) + page_of(limit, offset)
         return self.catalog.rows(
-            f"SELECT {_COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
+            f"SELECT {COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
         )
 
     def sighting_keys(self, protocol_hash: str, rule_hash: str) -> list[Row]:
@@ -210,30 +204,3 @@ _COUNTED = {
     "site": "m.site",
     "name": "m.name",
 }
-
-
-IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
-    WHERE c.protocol_hash = r.protocol_hash), true)"""
-
-
-def sightings_where(wanted: SightingFilter) -> Where:
-    where = Where()
-    where.equal("s.run_id", wanted.get("run_id"))
-    where.equal("s.media_id", wanted.get("media_id"))
-    where.equal("s.rule_hash", wanted.get("rule_hash"))
-    where.equal("s.label", wanted.get("label"))
-    where.equal("m.site", wanted.get("site"))
-    where.equal("m.name", wanted.get("name"))
-    where.text(
-        ["coalesce(m.path, '')", "s.label", "coalesce(m.site, '')", "coalesce(s.rule_name, '')"],
-        wanted.get("text"),
-    )
-    where.between(ONSET_UTC, wanted.get("from_utc"), wanted.get("to_utc"))
-    where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
-    during_us = wanted.get("during_us")
-    if during_us is not None:
-        where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
-    if wanted.get("current"):
-        where.add(IS_CURRENT)
-    where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
-    return where

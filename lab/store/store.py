@@ -16,9 +16,12 @@ from lab.store.library import LibraryRows
 from lab.store.media import Registrar
 from lab.store.places import PlaceFile
 from lab.store.retention import RetentionRows
+from lab.store.reviews import ReviewRows
 from lab.store.rules import RuleRows
 from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
+from lab.store.saved_views import SavedViews
 from lab.store.sighting_batches import SightingBatches
+from lab.store.sighting_groups import SightingGroups
 from lab.store.taxa import TaxonRows
 
 __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
@@ -30,6 +33,9 @@ class Store(
     RuleRows,
     CurrentRuleRows,
     SightingBatches,
+    ReviewRows,
+    SightingGroups,
+    SavedViews,
     ExperimentRows,
     EmbeddingRows,
     DeploymentRows,

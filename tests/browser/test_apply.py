@@ -68,7 +68,7 @@ def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, sa
 
     page.goto(f"{server.url}/sightings")
     page.get_by_text("2 of 2 sightings").wait_for()
-    page.get_by_text("1 of other rules are saved as well").wait_for()
+    page.get_by_text("1 sighting of another rule is saved as well").wait_for()
     pick(
         page,
         page.get_by_role("combobox", name="Rules"),

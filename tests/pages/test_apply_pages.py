@@ -9,7 +9,7 @@ from lab.app.ui.widgets.rule_state import rule_to_query
 from lab.media_time import media_time
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
-from tests.pages.test_pages import show
+from tests.pages.test_pages import listed, show
 from tests.runs.test_apply import LOOSE, STRICT, make_clips, protocol_of, shown
 
 
@@ -117,8 +117,8 @@ def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
     lab.apply(kept, LOOSE, name="loose")
     page = show("sightings")
     assert "5 of 5 sightings" in page.markdown[0].value
-    assert "3 of other rules are saved as well" in texts(page)
-    assert set(page.dataframe[0].value["rule_name"]) == {"loose"}
+    assert "3 sightings of other rules are saved as well" in texts(page)
+    assert {row["rule"] for row in listed(page)} == {"loose"}
     rules = page.selectbox(key="filter_rules")
     assert rules.options[:2] == ["Current rules", "All rules"]
     strict = next(one for one in rules.options if one.startswith("strict"))
@@ -135,14 +135,13 @@ def test_sightings_shows_those_of_the_current_rules_and_others_by_choice(runs):
 def test_sightings_writes_times_as_the_player_does(runs):
     runs["b"].save_sightings(STRICT)
     page = show("sightings")
-    table = page.dataframe[0].value
-    first = runs["b"].find(STRICT)[0]
-    assert table["onset_s"][0] == media_time(first.onset_us)
-    assert set(table["close_reason"]) <= {"exit", "end of the clip"}
-    times = page.select_slider[0]
+    rows, found = listed(page), runs["b"].find(STRICT)
+    assert rows[0]["onset"] == media_time(found[0].onset_us)
+    assert {row["ended"] for row in rows} <= {"exit", "end of the clip"}
+    page.session_state["more_filters"] = True
+    times = page.run().select_slider[0]
     assert times.options[:2] == ["0:00.00", "0:00.10"]
-    last_us = runs["b"].find(STRICT)[-1].offset_us
-    times.set_range(first.offset_us + 100_000, last_us + 100_000).run()
+    times.set_range(found[0].offset_us + 100_000, found[-1].offset_us + 100_000).run()
     assert "1 of 2 sightings" in page.markdown[0].value
 
 
@@ -151,5 +150,5 @@ def test_a_store_without_current_rules_shows_all_that_was_saved(runs):
     runs["b"].save_sightings(LOOSE)
     page = show("sightings")
     assert "5 of 5 sightings" in page.markdown[0].value
-    assert "of other rules" not in texts(page)
+    assert "saved as well" not in texts(page)
     json.dumps(Store(runs["b"].store.folder).rules_of_sightings())

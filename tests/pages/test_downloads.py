@@ -18,6 +18,7 @@ from lab.app.server.state import AppState
 from lab.config import Config
 from lab.detectors.open_vocabulary.prompts import check_prompts
 from lab.formats.csv import to_csv
+from lab.formats.markdown import visible
 from lab.store.tables import (
     EFFORT_COLUMNS,
     STORED_SIGHTING_COLUMNS,
@@ -25,7 +26,7 @@ from lab.store.tables import (
     sighting_rows,
 )
 from tests.builders import make_run
-from tests.pages.test_pages import show
+from tests.pages.test_pages import listed, show
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ def test_labels_of_any_script_go_from_the_prompt_to_the_exported_sighting(tmp_pa
     for name in ("review", "sightings", "measure"):
         page = show(name)
         assert not page.exception, name
-    assert set(show("sightings").dataframe[0].value["label"]) == set(prompts)
+    assert {row["label"] for row in listed(show("sightings"))} == {visible(x) for x in prompts}
     with TestClient(Starlette(routes=routes(desks.app_state()))) as client:
         rows = list(csv.DictReader(io.StringIO(client.get("/api/sightings.csv").text)))
         assert {row["label"] for row in rows} == set(prompts)

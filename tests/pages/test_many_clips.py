@@ -7,7 +7,7 @@ from benchmarks.study import make_study
 from lab.app.server import state as desks
 from lab.app.ui.pages.measure import PHRASINGS, SIDES
 from lab.store.store import Store
-from tests.pages.test_pages import show
+from tests.pages.test_pages import listed, show
 
 PAGES = ["home", "library", "analyse", "review", "sightings", "notebook"]
 
@@ -67,7 +67,7 @@ def buttons(page, label):
 
 
 def names(page):
-    return list(page.dataframe[0].value["media"])
+    return [row["clip"] for row in listed(page)]
 
 
 def test_sightings_are_turned_page_by_page_and_start_again_where_filters_change(use):
@@ -83,7 +83,7 @@ def test_sightings_are_turned_page_by_page_and_start_again_where_filters_change(
     label = next(m for m in page.multiselect if m.label == "Label")
     label.set_value(["bird"]).run()
     assert any(m.value.startswith("1–50 of ") for m in page.markdown)
-    assert set(page.dataframe[0].value["label"]) == {"bird"}
+    assert {row["label"] for row in listed(page)} == {"bird"}
     assert not buttons(page, "Next")[0].disabled
     assert buttons(page, "Previous")[0].disabled
 

@@ -1,5 +1,6 @@
 """Pages without a browser: they draw, empty and full, and never show a traceback."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,11 @@ def show(name, **query):
         page.query_params[key] = value
     page.run()
     return page if name == "home" else page.switch_page(f"pages/{name}.py").run()
+
+
+def listed(page):
+    """The rows that the page Sightings shows."""
+    return json.loads(page.get("bidi_component")[0].proto.json)["rows"]
 
 
 @pytest.mark.parametrize("name", PAGES)

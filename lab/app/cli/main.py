@@ -36,6 +36,7 @@ from lab.app.cli import (
 from lab.app.cli.analyze import add_analysis_options, run_analyze
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import add_package_options, run_export, run_sightings
+from lab.app.cli.stored_sightings import add_stored_options
 from lab.errors import DamagedLogWarning, LabError, SettingError
 from lab.private_files import keep_files_private
 
@@ -110,15 +111,23 @@ def build_parser() -> argparse.ArgumentParser:
         help="return a finished run of the same recipe, if there is one",
     )
     a.add_argument("--resume", action="store_true", help="continue these runs")
-    s = command("sightings", run_sightings, "The sightings that a rule finds in a run.",
-                "lab sightings 20261121 --enter-threshold 0.5 --format csv")  # fmt: skip
-    s.add_argument("run", metavar="RUN", help="a run id, or the beginning of one")
+    s = command("sightings", run_sightings,
+                "The sightings that a rule finds in a run, or stored ones.",
+                "lab sightings 20261121 --enter-threshold 0.5 --format csv\n"
+                "         lab sightings --label fox --hours 20-6 --reviewed no")  # fmt: skip
+    s.add_argument(
+        "run",
+        metavar="RUN",
+        nargs="?",
+        help="a run id, or the beginning of one; without it, stored sightings",
+    )
     s.add_argument("--format", choices=["table", "csv", "json"], default="table")
     s.add_argument("--save", action="store_true", help="save them in the store")
     s.add_argument("--current", action="store_true",
                    help="start from the rule that was applied to all clips of the run's protocol "
                    "(default: the detector's default rule)")  # fmt: skip
     add_rule_options(s)
+    add_stored_options(s)
     e = command("export", run_export, "Stored sightings, or effort, as CSV; or all as Camtrap DP.",
                 "lab export effort > effort.csv")  # fmt: skip
     e.add_argument("what", choices=["sightings", "effort", "camtrap-dp"])

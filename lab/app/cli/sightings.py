@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.app.cli.apply import progress_bar
 from lab.app.cli.rule_options import note_unfinished, rule_of
+from lab.app.cli.stored_sightings import conditions_of, run_stored
 from lab.counted import counted
 from lab.errors import SettingError, printable
 from lab.formats.csv import to_csv
@@ -21,6 +22,14 @@ def run_sightings(args: argparse.Namespace) -> int:
     from lab.runs.run import RULE_SIGHTING_COLUMNS, Run
     from lab.store.store import Store
 
+    asked = conditions_of(args)
+    if args.run is None:
+        return run_stored(args)
+    if asked or args.order or args.limit is not None:
+        raise SettingError(
+            "a run and conditions of stored sightings do not go together; leave out the run, or "
+            f"name it with --in-run {args.run}"
+        )
     run = Run(Store(args.store), args.run)
     rule = rule_of(args, run, start=_current_rule_of(run) if args.current else None)
     rows = [sighting.to_dict() for sighting in run.find(rule)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,58 +15,22 @@ from starlette.responses import FileResponse, Response
 
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import SettingError
 from lab.formats.tables import EffortCsv, SightingsCsv
+from lab.store.sighting_query import to_query, wanted_of_query
 from lab.store.sightings import SightingFilter
 from lab.store.tables import effort_rows
-
-_LISTS = ("run_id", "site", "label", "name", "media_id", "rule_hash")
-_NUMBERS = ("min_confidence", "max_confidence")
-_DURING = ("from_s", "to_s")
 
 
 def sightings_address(wanted: SightingFilter) -> str:
     """Where the sightings that fulfil these conditions are a CSV file."""
-    given: dict[str, Any] = {k: v for k, v in wanted.items() if v is not None}
-    given["rules"] = "current" if given.pop("current", False) else "all"
-    during_us = given.pop("during_us", None)
-    if during_us is not None:
-        given |= {k: v / 1e6 for k, v in zip(_DURING, during_us, strict=True)}
-    query = urlencode(given, doseq=True)
-    return f"/api/sightings.csv?{query}"
+    query = to_query(wanted)
+    query.setdefault("rules", ["all" if "rule_hash" in query else "current"])
+    return f"/api/sightings.csv?{urlencode(query, doseq=True)}"
 
 
 def wanted_of(query: QueryParams) -> SightingFilter:
-    """The conditions of such an address. Raises SettingError for those that are not valid.
-
-    rules: `current`, which is the default, or `all`; see `SightingFilter`.
-    """
-    rules = query.get("rules", "all" if "rule_hash" in query else "current")
-    if rules not in ("current", "all"):
-        raise SettingError(f"rules must be current or all, got {rules[:80]!r}")
-    wanted: dict[str, Any] = {"current": True} if rules == "current" else {}
-    for name in dict.fromkeys(query):
-        if name in _LISTS:
-            wanted[name] = query.getlist(name)
-        elif name in _NUMBERS:
-            wanted[name] = _number(query, name)
-        elif name not in (*_DURING, "rules"):
-            known = ", ".join((*_LISTS, *_NUMBERS, *_DURING, "rules"))
-            raise SettingError(f"sightings are not chosen by {name[:80]!r}; give any of {known}")
-    if any(name in query for name in _DURING):
-        begin, end = (_number(query, name) for name in _DURING)
-        wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
-    return wanted  # type: ignore[return-value]
-
-
-def _number(query: QueryParams, name: str) -> float:
-    try:
-        value = float(query[name])
-    except (KeyError, ValueError):
-        value = math.nan
-    if not abs(value) < 2**40:
-        raise SettingError(f"{name} must be a number, got {query.get(name, '')[:80]!r}")
-    return value
+    """The conditions of such an address. Raises SettingError for those that are not valid."""
+    return wanted_of_query({name: query.getlist(name) for name in dict.fromkeys(query)})
 
 
 def downloads(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.annotation import ANSWERS
 from lab.app.server.body import MAX_NAME_BYTES
+from lab.store.sighting_query import LISTS
 
 Schema = dict[str, Any]
 _NAME: Schema = {"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}
@@ -47,7 +49,7 @@ _SCHEMAS: dict[str, Schema] = {
         end_us=_NUMBER,
         annotator=_NAME,
         origin={"enum": ["independent", "accepted", "queue", "audit"]},
-        verdict={"enum": ["accepted", "rejected"]},
+        verdict={"enum": list(ANSWERS)},
         run_id=_ref("RunId"),
         rule_hash=_NAME,
     ),
@@ -84,12 +86,26 @@ _SCHEMAS: dict[str, Schema] = {
         from_us=_NUMBER,
         to_us=_NUMBER,
     ),
+    "Review": _object(
+        "sighting_ids what",
+        sighting_ids={"type": "array", "items": _NAME},
+        what={"enum": [*ANSWERS, "relabelled", "forgotten", "noted", "tagged"]},
+        annotator=_NAME,
+        label=_ref("Label"),
+        note={"type": "string"},
+        add={"type": "array", "items": _NAME},
+        remove={"type": "array", "items": _NAME},
+    ),
+    "Undo": _object(
+        "change sighting_ids", change=_NAME, sighting_ids={"type": "array", "items": _NAME}
+    ),
     "Offset": _object("offset_us", offset_us=_NUMBER),
     "Playhead": _object("pts_s", pts_s=_NUMBER),
 }
 _PARAMETERS: dict[str, Schema] = {
     "run_id": _ref("RunId"),
     "media_id": _ref("MediaId"),
+    "sighting_id": _NAME,
     "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
     "name": _NAME,
 }
@@ -113,19 +129,24 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/snippets", "post", "The rule as code, file, command and job", "Snippets"),
     ("/api/uploads/{name}", "put", "Upload a clip", None),
+    ("/api/sightings/{sighting_id}/stretch", "get", "A sighting's clip and boxes", None),
+    ("/api/sightings/review", "post", "Verdict, note or tags of sightings", "Review"),
+    ("/api/sightings/undo", "post", "Take a change of sightings back", "Undo"),
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
+_TEXT: Schema = {"type": "string", "maxLength": MAX_NAME_BYTES}
 _NAMES: Schema = {"type": "array", "items": _NAME}
 # Path to its parameters in the query, each with whether it must be given.
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
     "/api/sightings.csv": {
-        **dict.fromkeys(
-            ("run_id", "site", "label", "name", "media_id", "rule_hash"), (_NAMES, False)
-        ),
+        **dict.fromkeys(LISTS, (_NAMES, False)),
         "rules": ({"enum": ["current", "all"]}, False),
+        "reviewed": ({"enum": ["yes", "no"]}, False),
+        **dict.fromkeys(("text", "note", "hours", "from_local", "to_local"), (_TEXT, False)),
         **dict.fromkeys(("min_confidence", "max_confidence", "from_s", "to_s"), (_NUMBER, False)),
+        **dict.fromkeys(("min_duration_s", "max_duration_s"), (_NUMBER, False)),
     },
 }
 

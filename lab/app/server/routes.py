@@ -19,6 +19,7 @@ from lab.app.server.body import check_name, json_object, mapping, name, number, 
 from lab.app.server.downloads import downloads
 from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
+from lab.app.server.reviews import review_handlers
 from lab.app.server.snippets import snippets_of
 from lab.app.server.sound import Sounds
 from lab.app.server.state import AppState, app_state
@@ -179,7 +180,7 @@ def routes(at: AppState | None = None) -> list[Route]:
         Route("/api/runs/{run_id}/playhead", _with_error_responses(playhead), methods=["POST"]),
         *(
             Route(path, _with_error_responses(handler), methods=methods)
-            for path, handler, methods in log_handlers(here)
+            for path, handler, methods in (*log_handlers(here), *review_handlers(here))
         ),
         Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
         Route("/api/explain", _with_error_responses(explain), methods=["POST"]),

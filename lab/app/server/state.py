@@ -14,6 +14,7 @@ from lab.app.server.computations import Computation, Computations, Report
 from lab.app.server.network import Network
 from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
+from lab.app.server.undoable import UndoableChanges
 from lab.config import Config, load_config
 from lab.errors import LabError, NotFoundError, SourceError
 from lab.jobs.batch.service import QueueService
@@ -46,6 +47,7 @@ class AppState:
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
         self.computations = Computations()
         self.network = Network()
+        self.changes = UndoableChanges()
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}

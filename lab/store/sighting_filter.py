@@ -1,0 +1,171 @@
+"""Which stored sightings: conditions, as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypedDict, get_args
+
+from lab.annotation import Answer
+from lab.errors import SettingError, closest
+from lab.store.current_rules import CURRENT_RULES
+from lab.store.query import Wanted, Where
+
+SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
+ONSET_UTC = """m.start_utc + to_microseconds(
+    s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
+ONSET_LOCAL = f"({ONSET_UTC} + to_seconds(coalesce(m.utc_offset_s, 0)))"
+IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
+    WHERE c.protocol_hash = r.protocol_hash), true)"""
+VERDICTS: tuple[str, ...] = (*get_args(Answer), "relabelled")
+_KEY = "(s.media_id, s.label, s.onset_us, s.offset_us)"
+_OF_STRETCH = "(media_id, label, start_us, end_us)"
+_DAY_S = 86_400
+
+
+class SightingFilter(TypedDict, total=False):
+    """Which sightings: each condition that is given must hold.
+
+    sighting_id, run_id, media_id, rule_hash, label, site: one, or any of several. name: of the
+    clip's file, so too. text: words that the clip's path, the label, the site, the rule's name or
+    the note must contain; note: words that the note must contain.
+
+    from_utc, to_utc: of the onset, for clips whose start is known; from_local, to_local: the same
+    by the time of the place. hours: from and to, of the day at the place, 0 to 24, to excluded; one
+    that ends before it begins goes over midnight. weekday: any of 1 (Monday) to 7. from_us, to_us:
+    of the onset, in media time. during_us: from and to; some of it lies between these.
+
+    min_confidence, max_confidence: of the peak. min_duration_s, max_duration_s: offset - onset.
+    tag: any of these. reviewed: whether anybody gave a verdict. verdict: the last one is any of
+    `VERDICTS`. current: only those of the current rule of their run's protocol; where a protocol
+    has none, all that were saved.
+    """
+
+    sighting_id: Wanted
+    run_id: Wanted
+    media_id: Wanted
+    rule_hash: Wanted
+    label: Wanted
+    site: Wanted
+    name: Wanted
+    text: str | None
+    note: str | None
+    from_utc: datetime | None
+    to_utc: datetime | None
+    from_local: datetime | None
+    to_local: datetime | None
+    hours: tuple[float, float] | None
+    weekday: Sequence[int] | None
+    from_us: int | None
+    to_us: int | None
+    during_us: tuple[int, int] | None
+    min_confidence: float | None
+    max_confidence: float | None
+    min_duration_s: float | None
+    max_duration_s: float | None
+    tag: Wanted
+    reviewed: bool | None
+    verdict: Wanted
+    current: bool
+
+
+def last_verdicts(where: str = "") -> str:
+    """The last verdict on each stretch and label, as a table: media_id, label, start_us, end_us,
+    verdict (any of `VERDICTS`) and new_label. where: which rows of `verdicts` count.
+    """
+    return f"""(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
+        CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
+            ELSE last.verdict END AS verdict
+        FROM (SELECT media_id, label, start_us, end_us,
+            arg_max({{'verdict': verdict, 'new_label': new_label}}, (created_utc, verdict_id))
+                AS last
+            FROM verdicts {where} GROUP BY media_id, label, start_us, end_us))"""
+
+
+def sightings_where(wanted: SightingFilter) -> Where:
+    """The conditions over `SIGHTINGS`. Raises SettingError for one that is not valid."""
+    where = Where()
+    for name in ("sighting_id", "run_id", "media_id", "rule_hash", "label"):
+        where.equal(f"s.{name}", wanted.get(name))  # type: ignore[arg-type]
+    where.equal("m.site", wanted.get("site"))
+    where.equal("m.name", wanted.get("name"))
+    _add_words(where, wanted)
+    _add_times(where, wanted)
+    where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
+    low, high = wanted.get("min_duration_s"), wanted.get("max_duration_s")
+    where.between(
+        "s.offset_us - s.onset_us",
+        None if low is None else round(low * 1e6),
+        None if high is None else round(high * 1e6),
+    )
+    _add_reviews(where, wanted)
+    if wanted.get("current"):
+        where.add(IS_CURRENT)
+    return where
+
+
+def _add_words(where: Where, wanted: SightingFilter) -> None:
+    text, note = wanted.get("text"), wanted.get("note")
+    columns = ["coalesce(m.path, '')", "s.label", "coalesce(m.site, '')"]
+    columns += ["coalesce(s.rule_name, '')"]
+    for word in (text or "").lower().split():
+        found = " OR ".join(f"contains(lower({column}), ?)" for column in columns)
+        where.add(f"({found} OR {_noted('?')})", *[word] * (len(columns) + 1))
+    for word in (note or "").lower().split():
+        where.add(_noted("?"), word)
+
+
+def _noted(word: str) -> str:
+    return (
+        f"{_KEY} IN (SELECT {_OF_STRETCH} FROM sighting_marks WHERE contains(lower(note), {word}))"
+    )
+
+
+def _add_times(where: Where, wanted: SightingFilter) -> None:
+    where.between(ONSET_UTC, wanted.get("from_utc"), wanted.get("to_utc"))
+    where.between(ONSET_LOCAL, wanted.get("from_local"), wanted.get("to_local"))
+    hours, weekday = wanted.get("hours"), wanted.get("weekday")
+    if hours is not None:
+        _add_hours(where, *hours)
+    if weekday is not None:
+        where.add(f"isodow({ONSET_LOCAL}) IN (SELECT unnest(?::INTEGER[]))", list(weekday))
+    where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
+    during_us = wanted.get("during_us")
+    if during_us is not None:
+        where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
+
+
+def _add_hours(where: Where, begin_h: float, end_h: float) -> None:
+    if not (0 <= begin_h <= 24 and 0 <= end_h <= 24):
+        raise SettingError(f"hours of the day lie from 0 to 24, got {begin_h:g} and {end_h:g}")
+    of_day_us = f"(epoch_us({ONSET_LOCAL}) % {_DAY_S * 1_000_000} + {_DAY_S * 1_000_000})"
+    of_day_us = f"({of_day_us} % {_DAY_S * 1_000_000})"
+    both = "AND" if begin_h <= end_h else "OR"
+    where.add(
+        f"({of_day_us} >= ? {both} {of_day_us} < ?)",
+        round(begin_h * 3_600_000_000),
+        round(end_h * 3_600_000_000),
+    )
+
+
+def _add_reviews(where: Where, wanted: SightingFilter) -> None:
+    tag, reviewed, verdict = wanted.get("tag"), wanted.get("reviewed"), wanted.get("verdict")
+    if tag is not None:
+        tags = [tag] if isinstance(tag, str) else list(tag)
+        where.add(
+            f"{_KEY} IN (SELECT {_OF_STRETCH} FROM sighting_marks WHERE list_has_any(tags, ?))",
+            tags,
+        )
+    if reviewed is not None:
+        within = "IN" if reviewed else "NOT IN"
+        where.add(f"{_KEY} {within} (SELECT {_OF_STRETCH} FROM verdicts)")
+    if verdict is not None:
+        verdicts = [verdict] if isinstance(verdict, str) else list(verdict)
+        for one in verdicts:
+            if one not in VERDICTS:
+                raise SettingError(f"no verdict {one!r}; {closest(one, list(VERDICTS))}")
+        where.add(
+            f"{_KEY} IN (SELECT {_OF_STRETCH} FROM {last_verdicts()} "
+            "WHERE verdict IN (SELECT unnest(?::VARCHAR[])))",
+            verdicts,
+        )

@@ -1,0 +1,129 @@
+"""Which sightings, as an address says it: of the page Sightings, its saved views and the CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from lab.errors import SettingError
+from lab.store.sightings import SightingFilter
+
+Query = dict[str, list[str]]
+LISTS = (
+    "label", "site", "name", "media_id", "run_id", "rule_hash", "tag", "verdict", "sighting_id",
+)  # fmt: skip
+_NUMBERS = ("min_confidence", "max_confidence", "min_duration_s", "max_duration_s")
+_TEXTS = ("text", "note")
+_TIMES = ("from_local", "to_local", "from_utc", "to_utc")
+_DURING = ("from_s", "to_s")
+_MOST = 2**40
+
+
+def to_query(wanted: SightingFilter) -> Query:
+    """The conditions as values by name; `wanted_of_query` reads them."""
+    query: Query = {}
+    for name, value in wanted.items():
+        if value is None or name in ("current", "from_us", "to_us"):
+            continue
+        if name == "during_us":
+            query |= {k: [_text(v / 1e6)] for k, v in zip(_DURING, value, strict=True)}  # type: ignore[call-overload]
+        elif name == "hours":
+            query["hours"] = ["-".join(map(_text, value))]  # type: ignore[call-overload]
+        elif isinstance(value, str) or not isinstance(value, Sequence):
+            query[name] = [_text(value)]
+        else:
+            query[name] = list(map(_text, value))
+    if not wanted.get("current") and "rule_hash" not in query:
+        query["rules"] = ["all"]
+    elif wanted.get("current") and "rule_hash" in query:
+        query["rules"] = ["current"]
+    return query
+
+
+def wanted_of_query(query: Mapping[str, Sequence[str]]) -> SightingFilter:
+    """The conditions of an address. Raises SettingError for those that are not valid.
+
+    rules: `current`, which is the default unless rules are named, or `all`; see `SightingFilter`.
+    """
+    rules = query.get("rules", ["all" if "rule_hash" in query else "current"])[-1]
+    if rules not in ("current", "all"):
+        raise SettingError(f"rules must be current or all, got {rules[:80]!r}")
+    wanted: dict[str, Any] = {"current": True} if rules == "current" else {}
+    for name, values in query.items():
+        if name in LISTS:
+            wanted[name] = list(dict.fromkeys(values))
+        elif name in _READ:
+            wanted[name] = _READ[name](name, values[-1] if values else "")
+        elif name == "weekday":
+            wanted[name] = sorted({_weekday(value) for value in values})
+        elif name not in (*_DURING, "rules"):
+            raise SettingError(f"sightings are not chosen by {name[:80]!r}; give any of {KNOWN}")
+    if any(name in query for name in _DURING):
+        begin, end = (_number(name, query.get(name, [""])[-1]) for name in _DURING)
+        wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
+    return wanted  # type: ignore[return-value]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) < _MOST:
+        raise SettingError(f"{name} must be a number, got {text[:80]!r}")
+    return value
+
+
+def _time(name: str, text: str) -> datetime:
+    """Without a zone, as the store has them; those in UTC may name one."""
+    try:
+        given = datetime.fromisoformat(text)
+        in_utc = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo is not None else given
+    except (ValueError, OverflowError):
+        raise SettingError(
+            f"{name} must be a date or time such as 2026-05-01T06:30, got {text[:80]!r}"
+        ) from None
+    if given.tzinfo is not None and name.endswith("_local"):
+        raise SettingError(f"{name} is the time of the place and names no zone, got {text[:80]!r}")
+    return in_utc
+
+
+def _hours(name: str, text: str) -> tuple[float, float]:
+    begin, _, end = text.partition("-")
+    hours = _number(name, begin), _number(name, end)
+    if not all(0 <= one <= 24 for one in hours):
+        raise SettingError(f"hours must be two from 0 to 24 such as 22-4.5, got {text[:80]!r}")
+    return hours
+
+
+def _weekday(text: str) -> int:
+    if text not in tuple("1234567"):
+        raise SettingError(f"weekday must be 1 (Monday) to 7, got {text[:80]!r}")
+    return int(text)
+
+
+def _reviewed(name: str, text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise SettingError(f"{name} must be yes or no, got {text[:80]!r}")
+    return text == "yes"
+
+
+_READ: dict[str, Callable[[str, str], Any]] = {
+    **dict.fromkeys(_NUMBERS, _number),
+    **dict.fromkeys(_TIMES, _time),
+    **dict.fromkeys(_TEXTS, lambda _, text: text),
+    "hours": _hours,
+    "reviewed": _reviewed,
+}
+NAMES = (*LISTS, *_READ, "weekday", *_DURING, "rules")
+KNOWN = ", ".join(NAMES)

@@ -14,6 +14,7 @@ from lab.errors import SettingError, closest
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.current_rules import CURRENT_RULES, put_current_rule
+from lab.store.local_time import by_local_clock
 from lab.store.query import Wanted, Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
 
@@ -24,6 +25,8 @@ _COLUMNS = """s.*, m.path, m.relative_path, m.site, m.start_utc, m.utc_offset_s,
     m.clock_correction_s, r.recipe_hash, r.protocol_hash"""
 ONSET_UTC = """m.start_utc + to_microseconds(
     s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
+ONSET_LOCAL = by_local_clock(ONSET_UTC)
+_HOUR_US = f"(epoch_us({ONSET_LOCAL}) % 86400000000)"
 _ORDERS = {
     "time": "m.path, s.onset_us, s.label, s.sighting_id",
     "newest": "s.saved_utc DESC, m.path, s.onset_us, s.label, s.sighting_id",
@@ -41,7 +44,10 @@ class SightingFilter(TypedDict, total=False):
     too. text: words that the clip's path, the label, the site or the rule's name must contain.
     from_utc, to_utc: of the onset, for clips whose start is known. from_us, to_us: of the onset,
     in media time. during_us: from and to; some of it lies between these. min_confidence,
-    max_confidence: of the peak. current: only those of the current rule of their run's protocol;
+    max_confidence: of the peak. from_local, to_local: of the onset, by the clock of the site.
+    hours: from and to of its day, 0 to 24, to excluded; one that ends before it begins goes over
+    midnight. weekday: any of 1 (Monday) to 7. min_duration_s, max_duration_s: offset - onset.
+    sighting_id: one, or any of several. current: only those of the current rule of their run's protocol;
     where a protocol has none, all that were saved.
     """
 
@@ -59,6 +65,13 @@ class SightingFilter(TypedDict, total=False):
     during_us: tuple[int, int] | None
     min_confidence: float | None
     max_confidence: float | None
+    from_local: datetime | None
+    to_local: datetime | None
+    hours: tuple[float, float] | None
+    weekday: Sequence[int] | None
+    min_duration_s: float | None
+    max_duration_s: float | None
+    sighting_id: Wanted
     current: bool
 
 
@@ -233,5 +246,19 @@ def sightings_where(wanted: SightingFilter) -> Where:
         where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
     if wanted.get("current"):
         where.add(IS_CURRENT)
+    where.between(ONSET_LOCAL, wanted.get("from_local"), wanted.get("to_local"))
+    hours, weekday = wanted.get("hours"), wanted.get("weekday")
+    if hours is not None:
+        both = "AND" if hours[0] <= hours[1] else "OR"
+        limits = (round(3.6e9 * hour) for hour in hours)
+        where.add(f"({_HOUR_US} >= ? {both} {_HOUR_US} < ?)", *limits)
+    if weekday is not None:
+        where.add(f"isodow({ONSET_LOCAL}) IN (SELECT unnest(?::INTEGER[]))", list(weekday))
+    limits_us = [
+        None if value is None else round(1e6 * value)
+        for value in (wanted.get("min_duration_s"), wanted.get("max_duration_s"))
+    ]
+    where.between("s.offset_us - s.onset_us", *limits_us)
+    where.equal("s.sighting_id", wanted.get("sighting_id"))
     where.between("s.peak_confidence", wanted.get("min_confidence"), wanted.get("max_confidence"))
     return where

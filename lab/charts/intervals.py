@@ -8,10 +8,12 @@ spread between clips is taken (`ratio_interval`).
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import special
 
-from lab.evaluation.rates import LEVEL
+from lab.evaluation.rates import LEVEL, proportion_interval
 from lab.evaluation.resampling import expanded_levels
 
 RESAMPLES = 2000
@@ -59,10 +61,42 @@ def clustered_rates(counts: np.ndarray, hours: np.ndarray, seed: int = 0) -> Lim
     return np.fmin(low, found[0]), np.fmax(high, found[1])
 
 
+@lru_cache(maxsize=4)
 def draws(groups: int, seed: int = 0) -> np.ndarray:
     """How often each group is drawn, for each resample: float64 (RESAMPLES, groups)."""
     random = np.random.default_rng(seed)
     return random.multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES).astype(float)
+
+
+def rate_ratio(
+    one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray], seed: int = 0
+) -> tuple[float, float, float]:
+    """The rate of one divided by that of the other, and its limits; NaN where it is not defined.
+
+    one, other: counts and hours of their groups, shape (groups,) each. Both are resampled as in
+    `clustered_rates`; never narrower than the exact limits for two counts (Przyborowski and
+    Wilenski, Biometrika 31 (1940) 313), where the share of one in both counts is a proportion.
+    """
+    (n, time), (m, other_time) = ((int(c.sum()), float(h.sum())) for c, h in (one, other))
+    if min(time, other_time) <= 0 or n + m == 0:
+        return np.nan, np.nan, np.nan
+    share = proportion_interval(n, n + m)
+    assert share is not None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.divide(n / time, m / other_time)
+        low, high = np.array(share) / (1 - np.array(share)) * other_time / time
+        many = _resampled(*one, seed) / _resampled(*other, seed + 1)
+    many = many[~np.isnan(many)]
+    groups = min(len(one[0]), len(other[0]))
+    if groups > 1 and len(many):
+        found = np.quantile(many, expanded_levels(groups), method="nearest")
+        low, high = min(low, found[0]), max(high, found[1])
+    return float(ratio), float(low), float(high)
+
+
+def _resampled(counts: np.ndarray, hours: np.ndarray, seed: int) -> np.ndarray:
+    drawn = draws(len(_pooled(counts)), seed)
+    return (drawn @ _pooled(counts)) / (drawn @ _pooled(hours))
 
 
 def _quantiles(many: np.ndarray, levels: tuple[float, float]) -> np.ndarray:

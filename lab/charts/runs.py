@@ -15,10 +15,10 @@ import pyarrow as pa
 from lab.charts.clocks import offset_changes, offsets_us
 from lab.charts.stretches import HOUR_US, Stretches, joined, on_clock
 from lab.clock import zone_named
+from lab.errors import StoreError
 from lab.score_log.effort import analysed_spans
 from lab.score_log.manifest import read_manifest
 from lab.score_log.parts import PartProblem, parts_of
-from lab.errors import StoreError
 from lab.store.store import Store
 
 _WORTH_READING_US = 60_000_000

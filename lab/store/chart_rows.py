@@ -8,6 +8,7 @@ from typing import Unpack
 
 import pyarrow as pa
 
+from lab.rules.rule import Rule
 from lab.store.catalog import rows
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import Where
@@ -65,6 +66,20 @@ class ChartRows(SightingRows):
             sightings = found.to_arrow_table()
             query = _RUNS.format(decided=decided) + where.sql
             return sightings, db.sql(query, params=where.values).to_arrow_table()
+
+    def rules_of(self, sighting_ids: Sequence[str]) -> list[Rule]:
+        """The rule of each of these sightings."""
+        with self.catalog.reading() as db:
+            found = [] if db is None else rows(
+                db,
+                """SELECT sighting_id, rule_hash, rule FROM sightings
+                WHERE sighting_id IN (SELECT unnest(?::VARCHAR[]))""",
+                [list(sighting_ids)],
+            )
+        made = {row["rule_hash"]: row["rule"] for row in found}
+        rules = {name: Rule.from_dict(json.loads(text)) for name, text in made.items()}
+        by_id = {row["sighting_id"]: rules[row["rule_hash"]] for row in found}
+        return [by_id[name] for name in sighting_ids]
 
     def labels_in_order(self, few: int) -> list[str]:
         """All labels that runs were searched for or that were seen, for colours that stay.

@@ -30,7 +30,7 @@ from lab.store.sightings import SightingFilter
 
 Groups = Literal["day", "site"]
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MOST_IDS = 500
+MOST_IDS = 100  # of sightings that a click chooses one by one: an address holds no more
 
 
 def activity(

@@ -16,6 +16,7 @@ import streamlit as st
 from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here, shortened
+from lab.app.ui.widgets.charts_view import charts_view
 from lab.app.ui.widgets.choices import Name, as_they_are, choose_some
 from lab.app.ui.widgets.missing_clips import say_missing
 from lab.app.ui.widgets.pager import pager
@@ -52,7 +53,7 @@ def stored_sightings() -> None:
     columns = st.columns(5, vertical_alignment="bottom")
     of_rules = sightings_of_rules(store, columns[0])
     total = store.count_sightings(**of_rules)
-    wanted = of_rules | _chosen(store, of_rules, columns[1:])
+    wanted = of_rules | _chosen(store, of_rules, columns[1:]) | _of_chart()
     count, last_us = store.sightings_extent(**wanted)
     if ranges := _ranges(last_us):
         wanted |= ranges
@@ -69,10 +70,43 @@ def stored_sightings() -> None:
     if not count:
         st.info("No sighting matches these filters.")
         return
+    if _charts(app_state, wanted):
+        return
     row = pager("sightings", count, _PAGE, of=wanted)
     raw = store.sightings(limit=_PAGE, offset=row, **wanted)
     if raw:  # none if another process replaces them now
         _table(app_state, raw)
+
+
+def _of_chart() -> SightingFilter:
+    """What was clicked in a chart."""
+    part: SightingFilter = st.session_state.get("chart_part", {})
+    if part and st.button("All of the chart", icon=":material/close:"):
+        st.session_state.chart_part = part = {}
+    return part
+
+
+def _charts(app_state: AppState, wanted: SightingFilter) -> bool:
+    """Charts instead of the table, if they are chosen."""
+    views = {"table": "Table", "charts": "Charts"}
+    if "sightings_view" not in st.session_state:
+        given = st.query_params.get("view")
+        st.session_state.sightings_view = given if given in views else "table"
+    if st.session_state.pop("chart_narrowed", False):
+        st.session_state.sightings_view = "table"
+    view = st.segmented_control(
+        "View", list(views), format_func=views.__getitem__, required=True, key="sightings_view",
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+    def narrow(part: SightingFilter) -> None:
+        st.session_state.chart_part = part
+        st.session_state.chart_narrowed = True
+        st.rerun()
+
+    if view == "charts":
+        charts_view(app_state, wanted, narrow)
+    return view == "charts"
 
 
 def _effort_download(place: Any) -> None:

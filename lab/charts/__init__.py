@@ -39,9 +39,9 @@ _PUBLIC = {
 __all__ = ["CHARTS", "make_chart", *_PUBLIC]
 
 if TYPE_CHECKING:
-    from lab.charts.daily import activity, sun_activity, weekdays
     from lab.charts.chart import Chart
     from lab.charts.comparison import periods, sites
+    from lab.charts.daily import activity, sun_activity, weekdays
     from lab.charts.data import ChartData, read_chart_data
     from lab.charts.distributions import durations, scores
     from lab.charts.over_time import presence, sightings_a_day, sightings_an_hour

@@ -18,7 +18,7 @@ PER_HOUR = "sightings an analysed hour"
 _HEIGHT_PX = 430
 _MOST_BANDS = 150
 _BAND = "rgba(128, 128, 128, 0.16)"
-_MOST_WHISKERS = 600
+_MOST_WHISKERS = 120
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +161,7 @@ def add_points(
     if as_line:
         trace = go.Scatter(
             **common, mode="lines+markers", line={"color": colour, "width": 1.3},
-            marker={"color": colour, "size": 6}, connectgaps=False,
+            marker={"color": colour, "size": 6 if len(rows) < 100 else 4}, connectgaps=False,
         )  # fmt: skip
     else:
         trace = go.Bar(**common, marker={"color": colour})
@@ -185,7 +185,11 @@ def mark_gaps(figure: go.Figure, gaps: Sequence[tuple[Any, Any]]) -> bool:
     # A name in the legend, for shapes have none.
     figure.add_trace(
         go.Scatter(
-            x=[None], y=[None], mode="markers", name="nothing analysed", hoverinfo="skip",
+            x=[None],
+            y=[None],
+            mode="markers",
+            name="nothing analysed",
+            hoverinfo="skip",
             marker={"symbol": "square", "size": 12, "color": _BAND},
         )  # fmt: skip
     )

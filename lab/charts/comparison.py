@@ -200,7 +200,11 @@ def _compared(
             row = {"label": label, column: name, **{key: v[0] for key, v in rates.items()}}
             row["days"] = int((hours > 0).sum())
             is_base = name == reference
-            ratio = (1.0, np.nan, np.nan) if is_base or base is None else rate_ratio((counts, hours), base)
+            ratio = (
+                (1.0, np.nan, np.nan)
+                if is_base or base is None
+                else rate_ratio((counts, hours), base)
+            )
             row |= dict(zip(("ratio", "ratio_low", "ratio_high"), ratio))
             rows.append({**row, "ratio_to": reference})
     columns = ["label", column, "sightings", "analysed_h", "per_hour", "low", "high", "days",

@@ -83,9 +83,7 @@ class ChartData:
         begin_us = self.utc_us[at]
         end_us = begin_us + (self.end_us - self.onset_us)[at]
         nothing, whole = np.zeros(len(at), np.int64), np.ones(len(at))
-        found = self.runs.on_clocks(
-            self.run[at], Stretches(at, begin_us, end_us, nothing, whole)
-        )
+        found = self.runs.on_clocks(self.run[at], Stretches(at, begin_us, end_us, nothing, whole))
         return _within(found, self.wanted)
 
 
@@ -174,13 +172,17 @@ def _labels(given: pa.Table, wanted: SightingFilter) -> tuple[tuple[str, ...], n
     counted = pc.value_counts(given["label"].combine_chunks())
     counts = {one["values"]: one["counts"] for one in counted.to_pylist()}
     asked = wanted.get("label") or []
-    counts |= {label: counts.get(label, 0) for label in ([asked] if isinstance(asked, str) else asked)}
+    counts |= {
+        label: counts.get(label, 0) for label in ([asked] if isinstance(asked, str) else asked)
+    }
     labels = tuple(sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS])
     found = pc.index_in(given["label"], pa.array(labels, pa.string()))
     return labels, np.asarray(pc.fill_null(found, -1).to_numpy(), np.int64)
 
 
-def _effort(runs: Runs, stretches: Stretches, wanted: SightingFilter) -> tuple[Stretches, np.ndarray]:
+def _effort(
+    runs: Runs, stretches: Stretches, wanted: SightingFilter
+) -> tuple[Stretches, np.ndarray]:
     """What was analysed of placed runs within the conditions on time, and the hours of all runs."""
     begin_us, end_us = wanted.get("during_us") or (-_EVER, _EVER)
     if wanted.get("from_us") is not None:

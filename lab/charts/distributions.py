@@ -63,7 +63,7 @@ def scores(given: Any = None, **wanted: Unpack[SightingFilter]) -> Chart:
     names = [f"{low:.2f} to {high:.2f}" for low, high in zip(SCORES, SCORES[1:])]
     table = _histogram(data, at, ("from_score", "to_score"), list(SCORES))
     figure = new_figure("peak score", PER_HOUR)
-    _draw(figure, data, table, names, lambda bins: (np.array(SCORES)[bins] + 0.025))
+    _draw(figure, data, table, names, lambda bins: np.array(SCORES)[bins] + 0.025)
     figure.update_xaxes(range=_shown(table), zeroline=False)
 
     def part(row: int) -> SightingFilter:

@@ -24,7 +24,7 @@ from lab.charts.intervals import count_rates, ratio_interval
 from lab.charts.stretches import DAY_US, HOUR_US
 from lab.store.sightings import SightingFilter
 
-MOST_POINTS = 1200
+MOST_POINTS = 800
 _HOURS = (1, 2, 3, 6, 12, 24)
 _DAYS = (1, 2, 7, 14, 28, 91, 364)
 _MONDAY_US = -3 * DAY_US  # 1969-12-29
@@ -71,9 +71,7 @@ def presence(
         clips = pd.DataFrame({"whole": whole, "part": part}).fillna(0.0)
         clips = clips[clips["whole"] > 0]
         at = clips.index.get_level_values("bin").to_numpy(np.int64) - bins.first
-        low, high = ratio_interval(
-            clips["part"].to_numpy(), clips["whole"].to_numpy(), at, bins.n
-        )
+        low, high = ratio_interval(clips["part"].to_numpy(), clips["whole"].to_numpy(), at, bins.n)
         hours = np.bincount(at, weights=clips["whole"], minlength=bins.n)
         found = np.bincount(at, weights=clips["part"], minlength=bins.n)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,7 +90,9 @@ def presence(
     return bins.chart("presence", "Presence a day", figure, tables, ("share", "low", "high"), words)
 
 
-def _rates(data: ChartData, name: Literal["hours", "days"], sizes: list[int], most: int | None) -> Chart:
+def _rates(
+    data: ChartData, name: Literal["hours", "days"], sizes: list[int], most: int | None
+) -> Chart:
     bins = _Bins(data, sizes, most)
     tables = []
     for number, label in enumerate(data.labels):
@@ -148,7 +148,7 @@ class _Bins:
         return frame.groupby(["bin", "clip"], sort=True)["hours"].sum()
 
     def columns(self, label: str) -> dict[str, Any]:
-        begin = (np.arange(self.first, self.first + self.n) * self.size_us + self.origin_us)
+        begin = np.arange(self.first, self.first + self.n) * self.size_us + self.origin_us
         return {
             "label": label,
             "begins": begin.astype("datetime64[us]"),
@@ -179,7 +179,10 @@ class _Bins:
         figure.update_layout(showlegend=True)
         begins = tables[0]["begins"] if tables else []
         ends = tables[0]["ends"] if tables else []
-        mark_gaps(figure, [(begins[a], ends[b - 1]) for a, b in runs_of(effort <= 0)] if len(begins) else [])
+        mark_gaps(
+            figure,
+            [(begins[a], ends[b - 1]) for a, b in runs_of(effort <= 0)] if len(begins) else [],
+        )
         table = whole[is_kept].drop(columns="row").reset_index(drop=True)
         if not len(table):
             say_nothing(figure, NOTHING)

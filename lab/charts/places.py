@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lab.charts.daily import MOST_IDS
 from lab.charts.chart import Chart, new_figure, say_nothing
+from lab.charts.daily import MOST_IDS
 from lab.charts.data import ChartData, chart_data
 from lab.errors import SettingError
 from lab.rules.rule import Rule
@@ -167,8 +167,14 @@ def _draw(
     centre = (np.arange(max(down, _ACROSS)) + 0.5) * cell_px
     figure.add_trace(
         go.Heatmap(
-            x=centre[:_ACROSS], y=centre[:down], z=value, colorscale="Viridis", zmin=0,
-            opacity=0.6, hoverinfo="skip", colorbar={"title": {"text": "s an hour"}},
+            x=centre[:_ACROSS],
+            y=centre[:down],
+            z=value,
+            colorscale="Viridis",
+            zmin=0,
+            opacity=0.6,
+            hoverinfo="skip",
+            colorbar={"title": {"text": "s an hour"}},
         )  # fmt: skip
     )
     words = [
@@ -178,9 +184,13 @@ def _draw(
     # A heat map cannot be clicked to select: these points lie over its cells.
     figure.add_trace(
         go.Scatter(
-            x=table["x_px"] + cell_px / 2, y=table["y_px"] + cell_px / 2, mode="markers",
-            marker={"symbol": "square", "size": 18, "opacity": 0}, showlegend=False,
-            customdata=table.index.to_numpy(), hovertext=words,
+            x=table["x_px"] + cell_px / 2,
+            y=table["y_px"] + cell_px / 2,
+            mode="markers",
+            marker={"symbol": "square", "size": 18, "opacity": 0},
+            showlegend=False,
+            customdata=table.index.to_numpy(),
+            hovertext=words,
             hovertemplate="%{hovertext}<extra></extra>",
         )  # fmt: skip
     )

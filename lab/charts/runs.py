@@ -121,9 +121,7 @@ class Runs:
             some = stretches[np.flatnonzero(clock == number)]
             if len(some):
                 changes = offset_changes(zone, first_us, last_us)
-                parts.append(
-                    on_clock(some.of, some.begin_us, some.end_us, some.weight, changes)
-                )
+                parts.append(on_clock(some.of, some.begin_us, some.end_us, some.weight, changes))
         return joined(parts)
 
 
@@ -147,7 +145,9 @@ def analysed(store: Store, runs: Runs) -> tuple[Stretches, np.ndarray]:
         everything, runs.begin_us, runs.end_us, np.zeros(len(runs), np.int64), runs.share
     )
     hole_us = (runs.end_us - runs.begin_us) * (1 - runs.share)
-    reaches_on = (runs.start_us + runs.begin_us) // HOUR_US != (runs.start_us + runs.end_us) // HOUR_US
+    reaches_on = (runs.start_us + runs.begin_us) // HOUR_US != (
+        runs.start_us + runs.end_us
+    ) // HOUR_US
     worth = np.flatnonzero((hole_us > _WORTH_READING_US) & reaches_on & runs.is_placed)
     worth = worth[np.argsort(-hole_us[worth], kind="stable")]
     known, parts = [], []
@@ -164,9 +164,7 @@ def analysed(store: Store, runs: Runs) -> tuple[Stretches, np.ndarray]:
 
 def _exactly(run: int, spans: np.ndarray) -> Stretches:
     n = len(spans)
-    return Stretches(
-        np.full(n, run), spans[:, 0], spans[:, 1], np.zeros(n, np.int64), np.ones(n)
-    )
+    return Stretches(np.full(n, run), spans[:, 0], spans[:, 1], np.zeros(n, np.int64), np.ones(n))
 
 
 def _spans_of(store: Store, runs: Runs, run: int) -> np.ndarray | None:

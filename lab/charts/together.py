@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lab.charts.daily import MOST_IDS
 from lab.charts.chart import Chart, new_figure, say_nothing
+from lab.charts.daily import MOST_IDS
 from lab.charts.data import ChartData, chart_data
 from lab.charts.over_time import NOTHING
 from lab.charts.stretches import DAY_US, HOUR_US
@@ -99,8 +99,15 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
     share[rows, across] = table["share"]
     figure.add_trace(
         go.Heatmap(
-            z=share, x=names, y=names, colorscale=_SCALE, zmin=0, hoverinfo="skip",
-            colorbar={"title": "share", "tickformat": ".0%"}, xgap=2, ygap=2,
+            z=share,
+            x=names,
+            y=names,
+            colorscale=_SCALE,
+            zmin=0,
+            hoverinfo="skip",
+            colorbar={"title": "share", "tickformat": ".0%"},
+            xgap=2,
+            ygap=2,
         )  # fmt: skip
     )
     words = [
@@ -113,12 +120,21 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
     # A heat map cannot be clicked to select: these points lie over its cells.
     figure.add_trace(
         go.Scatter(
-            x=[names[i] for i in across], y=[names[i] for i in rows], mode="markers+text",
-            marker=_CELLS, text=[f"{v:.0%}" if v == v else "" for v in table["share"]],
-            customdata=table.index.to_numpy(), hovertext=words, showlegend=False,
+            x=[names[i] for i in across],
+            y=[names[i] for i in rows],
+            mode="markers+text",
+            marker=_CELLS,
+            text=[f"{v:.0%}" if v == v else "" for v in table["share"]],
+            customdata=table.index.to_numpy(),
+            hovertext=words,
+            showlegend=False,
             hovertemplate="%{y} with %{x}<br>%{hovertext}<extra></extra>",
-            textfont={"color": ["white" if v > 0.6 * np.nanmax(share) else "#1f2937"
-                                for v in table["share"].fillna(0)]},
+            textfont={
+                "color": [
+                    "white" if v > 0.6 * np.nanmax(share) else "#1f2937"
+                    for v in table["share"].fillna(0)
+                ]
+            },
         )  # fmt: skip
     )
     figure.update_yaxes(autorange="reversed", rangemode="normal")
@@ -197,8 +213,13 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
     day = (of_all["day"].to_numpy(np.int64) * DAY_US).astype("datetime64[us]")
     figure.add_trace(
         go.Bar(
-            x=day, base=of_all["from_us"] / HOUR_US, width=DAY_US / 1000 * 0.9, offset=0,
-            y=(of_all["to_us"] - of_all["from_us"]) / HOUR_US, name="analysed", hoverinfo="skip",
+            x=day,
+            base=of_all["from_us"] / HOUR_US,
+            width=DAY_US / 1000 * 0.9,
+            offset=0,
+            y=(of_all["to_us"] - of_all["from_us"]) / HOUR_US,
+            name="analysed",
+            hoverinfo="skip",
             marker={"color": "rgba(128, 128, 128, 0.22)", "line": {"width": 0}},
         )  # fmt: skip
     )
@@ -209,10 +230,14 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
                      for day, hour in zip(rows["day"], rows["hour"])]  # fmt: skip
             figure.add_trace(
                 go.Scatter(
-                    x=rows["day"] + pd.Timedelta(hours=12), y=rows["hour"], mode="markers",
-                    name=f"{escape(label)}, {which}", customdata=rows.index.to_numpy(),
+                    x=rows["day"] + pd.Timedelta(hours=12),
+                    y=rows["hour"],
+                    mode="markers",
+                    name=f"{escape(label)}, {which}",
+                    customdata=rows.index.to_numpy(),
                     marker={"color": data.colours[label], "size": 8, "symbol": symbol},
-                    hovertext=words, hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
+                    hovertext=words,
+                    hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
                 )  # fmt: skip
             )
     figure.update_yaxes(range=[24.3, -0.3], dtick=3, rangemode="normal")

@@ -70,11 +70,15 @@ class ChartRows(SightingRows):
     def rules_of(self, sighting_ids: Sequence[str]) -> list[Rule]:
         """The rule of each of these sightings."""
         with self.catalog.reading() as db:
-            found = [] if db is None else rows(
-                db,
-                """SELECT sighting_id, rule_hash, rule FROM sightings
+            found = (
+                []
+                if db is None
+                else rows(
+                    db,
+                    """SELECT sighting_id, rule_hash, rule FROM sightings
                 WHERE sighting_id IN (SELECT unnest(?::VARCHAR[]))""",
-                [list(sighting_ids)],
+                    [list(sighting_ids)],
+                )
             )
         made = {row["rule_hash"]: row["rule"] for row in found}
         rules = {name: Rule.from_dict(json.loads(text)) for name, text in made.items()}

@@ -33,14 +33,21 @@ def charts_view(app_state: AppState, wanted: SightingFilter, narrow: Narrow) -> 
     narrow: adds conditions to those of the page, and shows the table.
     """
     name = _chosen_chart()
+    title, options, files = st.columns([3, 4, 1.4], vertical_alignment="bottom")
     try:
         data = _data(app_state, wanted)
-        chart = make_chart(name, data, **_options(app_state, name, data))
+        with options:
+            chosen = _options(app_state, name, data)
+        chart = make_chart(name, data, **chosen)
     except LabError as error:
         st.error(plain(error))
         return
-    _say_time(chart)
-    picked = _figure(chart)
+    title.subheader(plain(chart.title), anchor=False)
+    with files.popover("Download", icon=":material/download:", width="stretch"):
+        kind = _downloads(chart)
+    picked = _figure(chart, kind)
+    if chart.name in _BY_IDS and len(chart.table):
+        st.caption("A click shows at most the first 100 of its sightings.")
     for note in chart.notes:
         st.caption(plain(note[:1].upper() + note[1:] + "."))
     picked = _table(chart, picked)
@@ -102,7 +109,7 @@ def _options(app_state: AppState, name: str, data: ChartData) -> dict[str, Any]:
 
 
 def _periods() -> dict[str, Any]:
-    left, right, _ = st.columns([3, 1, 1], vertical_alignment="bottom")
+    left, right = st.columns([3, 1.2], vertical_alignment="bottom")
     by = left.segmented_control(
         "Periods",
         list(_UNITS),
@@ -145,7 +152,7 @@ def _reference(data: ChartData) -> dict[str, Any]:
         index=None,
         placeholder="The site with the most analysed hours",
         key="chart_reference",
-        width=340,
+        width=320,
     )
     return {"reference": chosen}
 
@@ -157,24 +164,15 @@ def _clip(app_state: AppState, data: ChartData) -> dict[str, Any]:
         found = store.sighting_counts("media_id", containing=words, limit=limit, **data.wanted)
         return store.names_of_media(list(found))
 
-    place = st.container(width=420)
+    place = st.container(width=320)
     chosen = choose_one(
         place, "Clip", find, "chart_clip", what="Parts of its path", name=store.names_of_media
     )
     return {"media_id": chosen}
 
 
-def _say_time(chart: Chart) -> None:
-    if chart.name in _BY_IDS and len(chart.table):
-        st.caption("A click shows at most the first 100 of its sightings.")
-
-
-def _figure(chart: Chart) -> int | None:
-    """The chart with its downloads; the row of the table that was clicked."""
-    words, files = st.columns([5, 1], vertical_alignment="bottom")
-    words.markdown(f"**{plain(chart.title)}**")
-    with files.popover("Download", icon=":material/download:", width="stretch"):
-        kind = _downloads(chart)
+def _figure(chart: Chart, kind: str) -> int | None:
+    """The row of the table that was clicked. kind: of the picture that the camera saves."""
     event = st.plotly_chart(
         chart.figure,
         on_select="rerun",

@@ -14,6 +14,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lab.errors import LabError, SettingError, closest
+from lab.extras import need
+
 # By its name, what a chart is called, and the function that makes it: imported at first use.
 CHARTS: dict[str, tuple[str, str]] = {
     "hours": ("An hour", "over_time:sightings_an_hour"),
@@ -36,7 +39,26 @@ _PUBLIC = {
     "ChartData": "data:ChartData",
     "read_chart_data": "data:read_chart_data",
 }
-__all__ = ["CHARTS", "make_chart", *_PUBLIC]
+__all__ = [
+    "CHARTS",
+    "Chart",
+    "ChartData",
+    "activity",
+    "co_occurrence",
+    "durations",
+    "first_and_last",
+    "make_chart",
+    "periods",
+    "positions",
+    "presence",
+    "read_chart_data",
+    "scores",
+    "sightings_a_day",
+    "sightings_an_hour",
+    "sites",
+    "sun_activity",
+    "weekdays",
+]
 
 if TYPE_CHECKING:
     from lab.charts.chart import Chart
@@ -51,9 +73,6 @@ if TYPE_CHECKING:
 
 def make_chart(name: str, given: Any = None, **options: Any) -> Chart:
     """A chart by its name, one of `CHARTS`. Raises SettingError for an unknown one."""
-    from lab.errors import LabError, SettingError, closest
-    from lab.extras import need
-
     if name not in CHARTS:
         raise SettingError(f"no chart {name!r}; {closest(name, list(CHARTS))}")
     need("a chart", "notebook", "plotly", error=LabError)

@@ -19,6 +19,7 @@ _HEIGHT_PX = 430
 _MOST_BANDS = 150
 _BAND = "rgba(128, 128, 128, 0.16)"
 _MOST_WHISKERS = 120
+_LITTLE = 0.25  # of the usual hours
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +61,7 @@ class Chart:
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem; padding: 0 1rem }}
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem }}
 table {{ border-collapse: collapse }} th, td {{ padding: .2rem .7rem; text-align: right }}
 tr {{ border-bottom: 1px solid #ddd }} table.dataframe {{ border: 0 }}
 </style></head><body><h1>{title}</h1>
@@ -173,6 +174,18 @@ def _faded(colour: str) -> str:
     return f"rgba({red}, {green}, {blue}, 0.5)"
 
 
+def fit(figure: go.Figure, table: pd.DataFrame, value: str = "per_hour") -> None:
+    """Let the y axis hold all values, and the limits but for those of next to no effort."""
+    hours = table["analysed_h"].to_numpy(float)
+    if not (hours > 0).any():
+        return
+    values, high = (table[name].to_numpy(float) for name in (value, "high"))
+    is_usual = hours >= _LITTLE * np.median(hours[hours > 0])
+    top = np.nanmax([*values, *high[is_usual], 0.0])
+    if top > 0 and np.nanmax([*high, 0.0]) > 1.5 * top:
+        figure.update_yaxes(range=[0, 1.05 * top])
+
+
 def mark_gaps(figure: go.Figure, gaps: Sequence[tuple[Any, Any]]) -> bool:
     """Shade stretches of the x axis without effort; false where these are too many for that."""
     if not gaps or len(gaps) > _MOST_BANDS:
@@ -191,7 +204,7 @@ def mark_gaps(figure: go.Figure, gaps: Sequence[tuple[Any, Any]]) -> bool:
             name="nothing analysed",
             hoverinfo="skip",
             marker={"symbol": "square", "size": 12, "color": _BAND},
-        )  # fmt: skip
+        )
     )
     return True
 

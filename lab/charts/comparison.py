@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from itertools import pairwise
 from typing import Any, Literal, Unpack
 
 import numpy as np
@@ -15,6 +16,7 @@ from lab.charts.chart import (
     PER_HOUR,
     Chart,
     add_points,
+    fit,
     new_figure,
     rate_columns,
     rate_words,
@@ -229,7 +231,7 @@ def _of_label(
     summed = frame.groupby(["which", "group"], sort=True).sum().reset_index()
     edges = np.searchsorted(summed["which"].to_numpy(), np.arange(n + 1))
     counts, hours = summed["count"].to_numpy(), summed["hours"].to_numpy()
-    return [(counts[a:b], hours[a:b]) for a, b in zip(edges, edges[1:])]
+    return [(counts[a:b], hours[a:b]) for a, b in pairwise(edges)]
 
 
 def _without_start(data: ChartData) -> list[str]:
@@ -261,6 +263,7 @@ def _chart(
         add_points(figure, rows, x, words, name=label, colour=data.colours[label])
     order = [escape(one) for one in names if one in set(table[column])]
     figure.update_layout(showlegend=True)
+    fit(figure, table)
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=order)
     if not len(table):
         say_nothing(figure, NOTHING)

@@ -13,6 +13,7 @@ from lab.charts.chart import (
     PER_HOUR,
     Chart,
     add_points,
+    fit,
     mark_gaps,
     new_figure,
     rate_columns,
@@ -260,5 +261,6 @@ def _draw(
     if not len(table):
         say_nothing(figure, NOTHING)
         return
+    fit(figure, table)
     lacking = ~np.isin(np.arange(len(names)), table[column][table["analysed_h"] > 0])
     mark_gaps(figure, [(a - 0.5, b - 0.5) for a, b in runs_of(lacking)])

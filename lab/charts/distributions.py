@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Unpack
 
 import numpy as np
@@ -60,7 +61,7 @@ def scores(given: Any = None, **wanted: Unpack[SightingFilter]) -> Chart:
     """Sightings an analysed hour by their peak score, with limits as in `durations`."""
     data = chart_data(given, wanted)
     at = np.clip(np.searchsorted(SCORES, data.score, "right") - 1, 0, len(SCORES) - 2)
-    names = [f"{low:.2f} to {high:.2f}" for low, high in zip(SCORES, SCORES[1:])]
+    names = [f"{low:.2f} to {high:.2f}" for low, high in pairwise(SCORES)]
     table = _histogram(data, at, ("from_score", "to_score"), list(SCORES))
     figure = new_figure("peak score", PER_HOUR)
     _draw(figure, data, table, names, lambda bins: np.array(SCORES)[bins] + 0.025)

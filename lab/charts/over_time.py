@@ -12,6 +12,7 @@ from lab.charts.chart import (
     PER_HOUR,
     Chart,
     add_points,
+    fit,
     mark_gaps,
     new_figure,
     rate_columns,
@@ -184,6 +185,7 @@ class _Bins:
             [(begins[a], ends[b - 1]) for a, b in runs_of(effort <= 0)] if len(begins) else [],
         )
         table = whole[is_kept].drop(columns="row").reset_index(drop=True)
+        fit(figure, table, values[0])
         if not len(table):
             say_nothing(figure, NOTHING)
         notes = (*self._notes(), *data.placed_notes, *data.notes)

@@ -164,6 +164,7 @@ def _draw(
     row = (table["y_px"] / cell_px).round().astype(int)
     value = np.full((down, _ACROSS), np.nan)
     value[row, column] = table["seconds_per_hour"]
+    top = max(float(np.nanmax(np.append(table["seconds_per_hour"], 0.0))), 1e-9)
     centre = (np.arange(max(down, _ACROSS)) + 0.5) * cell_px
     figure.add_trace(
         go.Heatmap(
@@ -172,10 +173,11 @@ def _draw(
             z=value,
             colorscale="Viridis",
             zmin=0,
+            zmax=top,
             opacity=0.6,
             hoverinfo="skip",
             colorbar={"title": {"text": "s an hour"}},
-        )  # fmt: skip
+        )
     )
     words = [
         f"{rate:.3g} s an analysed hour<br>{n:,} boxes, {seconds:,.3g} s"
@@ -192,7 +194,7 @@ def _draw(
             customdata=table.index.to_numpy(),
             hovertext=words,
             hovertemplate="%{hovertext}<extra></extra>",
-        )  # fmt: skip
+        )
     )
     figure.update_xaxes(range=[0, width], showgrid=False, showticklabels=False, zeroline=False,
                         constrain="domain")  # fmt: skip

@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 from lab.charts.stretches import DAY_US, Stretches
+from lab.errors import LabError
 from lab.extras import need
 
 _NO_SUN = -1
@@ -52,8 +53,11 @@ class SunCells:
 
 
 def sun_cells(latitude: float, longitude: float, first_us: int, last_us: int) -> SunCells:
-    """Of a place, from before `first_us` to after `last_us` in UTC. Raises LabError without astral."""
-    need("hours of the sun", "notebook", "astral")
+    """Of a place, from before `first_us` to after `last_us`, in UTC.
+
+    latitude, longitude: WGS84, degrees. Raises LabError where astral is not installed.
+    """
+    need("the hour of the sun", "notebook", "astral", error=LabError)
     days = range(first_us // DAY_US - 2, last_us // DAY_US + 3)
     found = [_events(round(latitude, 1), round(longitude, 1), day) for day in days]
     events = sorted(event for of_day in found for event in of_day)

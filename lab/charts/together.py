@@ -19,7 +19,6 @@ from lab.score_log import spans
 from lab.store.sightings import SightingFilter
 
 _SCALE = "Blues"
-_CELLS = {"symbol": "square", "size": 46, "opacity": 0}
 
 
 def co_occurrence(given: Any = None, **wanted: Unpack[SightingFilter]) -> Chart:
@@ -97,6 +96,8 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
     rows = [position[escape(label)] for label in table["label"]]
     across = [position[escape(label)] for label in table["other"]]
     share[rows, across] = table["share"]
+    top = max(float(np.nanmax(np.append(table["share"], 0.0))), 1e-3)
+    size_px = min(150.0, 330 / n)
     figure.add_trace(
         go.Heatmap(
             z=share,
@@ -104,11 +105,12 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
             y=names,
             colorscale=_SCALE,
             zmin=0,
+            zmax=top,
             hoverinfo="skip",
             colorbar={"title": "share", "tickformat": ".0%"},
             xgap=2,
             ygap=2,
-        )  # fmt: skip
+        )
     )
     words = [
         f"{found:,} of {total:,}: {share:.1%} [{low:.1%}, {high:.1%}]<br>by chance {chance:.1%}"
@@ -123,19 +125,16 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
             x=[names[i] for i in across],
             y=[names[i] for i in rows],
             mode="markers+text",
-            marker=_CELLS,
+            marker={"symbol": "square", "size": size_px, "opacity": 0},
             text=[f"{v:.0%}" if v == v else "" for v in table["share"]],
             customdata=table.index.to_numpy(),
             hovertext=words,
             showlegend=False,
             hovertemplate="%{y} with %{x}<br>%{hovertext}<extra></extra>",
             textfont={
-                "color": [
-                    "white" if v > 0.6 * np.nanmax(share) else "#1f2937"
-                    for v in table["share"].fillna(0)
-                ]
+                "color": ["white" if v > 0.6 * top else "#1f2937" for v in table["share"].fillna(0)]
             },
-        )  # fmt: skip
+        )
     )
     figure.update_yaxes(autorange="reversed", rangemode="normal")
 
@@ -221,7 +220,7 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
             name="analysed",
             hoverinfo="skip",
             marker={"color": "rgba(128, 128, 128, 0.22)", "line": {"width": 0}},
-        )  # fmt: skip
+        )
     )
     for label in data.labels:
         for which, symbol in (("first", "triangle-up"), ("last", "triangle-down")):
@@ -238,7 +237,7 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
                     marker={"color": data.colours[label], "size": 8, "symbol": symbol},
                     hovertext=words,
                     hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
-                )  # fmt: skip
+                )
             )
     figure.update_yaxes(range=[24.3, -0.3], dtick=3, rangemode="normal")
     return figure

@@ -17,11 +17,13 @@ from lab.store.sightings import SIGHTINGS, SightingFilter, SightingRows, sightin
 # Of a clip that was analysed twice in the same way the finished run that is newest.
 _RANK = """row_number() OVER (PARTITION BY media_id, protocol_hash
     ORDER BY (state = 'done') DESC, created_utc DESC, run_id DESC)"""
-_SIGHTINGS = """SELECT s.sighting_id, r.rowid AS run, hash(s.rule_hash) AS rule, s.label, s.onset_us, s.offset_us,
+_SIGHTINGS = """SELECT s.sighting_id, r.rowid AS run, hash(s.rule_hash) AS rule, s.label,
+    s.onset_us, s.offset_us,
     s.peak_confidence, s.censored_left OR s.censored_right AS censored"""
 _SHARE = "(r.effort->>'{}')::DOUBLE"
 _EFFORT = ("analysed_s", "failed_s", "gated_s", "gap_s")
-_RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash, coalesce(r.labels, '[]') AS labels,
+_RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
+    coalesce(r.labels, '[]') AS labels,
     coalesce((r.recipe->>'start_s')::DOUBLE, 0) AS start_s,
     coalesce((r.recipe->>'every_s')::DOUBLE, 0) AS every_s,
     {", ".join(f"coalesce({_SHARE.format(name)}, 0) AS {name}" for name in _EFFORT)},

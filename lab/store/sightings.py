@@ -47,8 +47,8 @@ class SightingFilter(TypedDict, total=False):
     max_confidence: of the peak. from_local, to_local: of the onset, by the clock of the site.
     hours: from and to of its day, 0 to 24, to excluded; one that ends before it begins goes over
     midnight. weekday: any of 1 (Monday) to 7. min_duration_s, max_duration_s: offset - onset.
-    sighting_id: one, or any of several. current: only those of the current rule of their run's protocol;
-    where a protocol has none, all that were saved.
+    sighting_id: one, or any of several. current: only those of the current rule of their run's
+    protocol; where a protocol has none, all that were saved.
     """
 
     run_id: Wanted

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -184,9 +185,7 @@ def test_hours_of_the_sun_are_parts_of_day_and_night(study, data):
             marks = sorted(
                 [(sunrise(here, d), 6) for d in days] + [(sunset(here, d), 18) for d in days]
             )
-            (begin, hour), (end, _) = next(
-                (a, b) for a, b in zip(marks, marks[1:]) if a[0] <= at < b[0]
-            )
+            (begin, hour), (end, _) = next((a, b) for a, b in pairwise(marks) if a[0] <= at < b[0])
             key = row["label"], int(hour + 12 * ((at - begin) / (end - begin))) % 24
             expected[key] = expected.get(key, 0) + 1
     table = chart.table[chart.table["sightings"] > 0]

@@ -45,7 +45,7 @@ def put_into_deployments(store: Store) -> None:
 
 
 def timed(make: Callable[[], Any]) -> tuple[float, float, Any]:
-    """The least processor time and time of several goes, in ms; and the first go's processor time."""
+    """The least processor time and time of several goes, in ms, and what was made."""
     found = []
     for _ in range(REPEATS):
         cpu, wall = time.process_time(), time.perf_counter()

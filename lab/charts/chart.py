@@ -19,6 +19,7 @@ _HEIGHT_PX = 430
 _MOST_BANDS = 150
 _BAND = "rgba(128, 128, 128, 0.16)"
 _MOST_WHISKERS = 120
+_FEW_DAYS = 14
 _LITTLE = 0.25  # of the usual hours
 
 
@@ -207,6 +208,13 @@ def mark_gaps(figure: go.Figure, gaps: Sequence[tuple[Any, Any]]) -> bool:
         )
     )
     return True
+
+
+def mark_days(figure: go.Figure, days: int) -> None:
+    """Ticks of an x axis of so many days; where there are few, one a day at most."""
+    figure.update_xaxes(tickformat="%b %-d\n%Y")
+    if days <= _FEW_DAYS:
+        figure.update_xaxes(dtick=86_400_000)
 
 
 def runs_of(mask: np.ndarray) -> list[tuple[int, int]]:

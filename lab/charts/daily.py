@@ -23,7 +23,6 @@ from lab.charts.chart import (
 )
 from lab.charts.data import ChartData, chart_data
 from lab.charts.intervals import clustered_rates
-from lab.charts.over_time import NOTHING
 from lab.charts.stretches import DAY_US, HOUR_US, weekday_of
 from lab.charts.sun import sun_cells
 from lab.counted import counted
@@ -88,7 +87,8 @@ def sun_activity(
         tickvals=[hour - 0.5 for hour in ticks], ticktext=list(ticks.values()),
         range=[-0.6, 23.6], zeroline=False,
     )  # fmt: skip
-    _draw(figure, data, table, "sun_hour", [_sun_words(hour) for hour in range(24)])
+    nothing = "no clip has both a known start and the coordinates of its place"
+    _draw(figure, data, table, "sun_hour", [_sun_words(hour) for hour in range(24)], nothing)
 
     def part(row: int) -> SightingFilter:
         label = data.labels.index(table["label"].iloc[row])
@@ -251,7 +251,12 @@ def _sun_words(hour: int) -> str:
 
 
 def _draw(
-    figure: Any, data: ChartData, table: pd.DataFrame, column: str, names: Sequence[str]
+    figure: Any,
+    data: ChartData,
+    table: pd.DataFrame,
+    column: str,
+    names: Sequence[str],
+    nothing: str = NOTHING,
 ) -> None:
     for label in data.labels:
         rows = table[table["label"] == label]
@@ -259,7 +264,7 @@ def _draw(
         add_points(figure, rows, rows[column], words, name=label, colour=data.colours[label])
     figure.update_layout(showlegend=True)
     if not len(table):
-        say_nothing(figure, NOTHING)
+        say_nothing(figure, nothing)
         return
     fit(figure, table)
     lacking = ~np.isin(np.arange(len(names)), table[column][table["analysed_h"] > 0])

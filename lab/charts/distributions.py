@@ -49,6 +49,8 @@ def durations(given: Any = None, **wanted: Unpack[SightingFilter]) -> Chart:
         return chosen
 
     _draw(figure, data, table, names)
+    if len(data):
+        figure.update_xaxes(range=[int(at.min()) - 0.6, int(at.max()) + 0.6])
     notes = []
     if censored := int(data.censored.sum()):
         are = "is" if censored == 1 else "are"

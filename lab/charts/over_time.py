@@ -13,6 +13,7 @@ from lab.charts.chart import (
     Chart,
     add_points,
     fit,
+    mark_days,
     mark_gaps,
     new_figure,
     rate_columns,
@@ -186,6 +187,8 @@ class _Bins:
         )
         table = whole[is_kept].drop(columns="row").reset_index(drop=True)
         fit(figure, table, values[0])
+        if self.size_us >= DAY_US:
+            mark_days(figure, self.n * self.size_us // DAY_US)
         if not len(table):
             say_nothing(figure, NOTHING)
         notes = (*self._notes(), *data.placed_notes, *data.notes)

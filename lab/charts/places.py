@@ -196,10 +196,12 @@ def _draw(
             hovertemplate="%{hovertext}<extra></extra>",
         )
     )
-    figure.update_xaxes(range=[0, width], showgrid=False, showticklabels=False, zeroline=False,
-                        constrain="domain")  # fmt: skip
-    figure.update_yaxes(range=[height, 0], showgrid=False, showticklabels=False, zeroline=False,
-                        scaleanchor="x", constrain="domain", rangemode="normal")  # fmt: skip
+    figure.add_shape(
+        type="rect", x0=0, y0=0, x1=width, y1=height, line={"color": "#888888", "width": 1}
+    )
+    bare = {"showgrid": False, "showticklabels": False, "zeroline": False, "constrain": "domain"}
+    figure.update_xaxes(range=[-1, width + 1], **bare)
+    figure.update_yaxes(range=[height + 1, -1], scaleanchor="x", rangemode="normal", **bare)
 
 
 def _picture(data: ChartData, media_id: str) -> Path | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from lab.charts.chart import Chart, new_figure, say_nothing
+from lab.charts.chart import Chart, mark_days, new_figure, say_nothing
 from lab.charts.daily import MOST_IDS
 from lab.charts.data import ChartData, chart_data
 from lab.charts.over_time import NOTHING
@@ -239,6 +239,7 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
                     hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
                 )
             )
+    mark_days(figure, len(of_all))
     figure.update_yaxes(range=[24.3, -0.3], dtick=3, rangemode="normal")
     return figure
 

@@ -33,7 +33,7 @@ def charts_view(app_state: AppState, wanted: SightingFilter, narrow: Narrow) -> 
     narrow: adds conditions to those of the page, and shows the table.
     """
     name = _chosen_chart()
-    title, options, files = st.columns([3, 4, 1.4], vertical_alignment="bottom")
+    title, options, files = st.columns([3, 4, 1.9], vertical_alignment="bottom")
     try:
         data = _data(app_state, wanted)
         with options:
@@ -168,7 +168,26 @@ def _clip(app_state: AppState, data: ChartData) -> dict[str, Any]:
     chosen = choose_one(
         place, "Clip", find, "chart_clip", what="Parts of its path", name=store.names_of_media
     )
+    if chosen is not None:
+        _want_picture(app_state, chosen)
     return {"media_id": chosen}
+
+
+def _want_picture(app_state: AppState, media_id: str) -> None:
+    """Request one of the clip where the store has none; the page shows it once it is made."""
+    store = app_state.store
+    if any(store.pictures_folder(media_id).glob("*.jpg")):
+        return
+    found = store.sightings(media_id=media_id, order="confidence", limit=1)
+    if not found or app_state.checked_media(media_id)[1] is not None:
+        return
+    app_state.want_pictures(media_id, found[0]["path"], [found[0]["peak_us"]])
+    st.fragment(_look_again, run_every=1.0)(app_state)
+
+
+def _look_again(app_state: AppState) -> None:
+    if not any(job.is_active and job.kind == "pictures" for job in app_state.engine.jobs()):
+        st.rerun()
 
 
 def _figure(chart: Chart, kind: str) -> int | None:

@@ -23,6 +23,7 @@ from lab.charts.chart import (
 )
 from lab.charts.data import ChartData, chart_data
 from lab.charts.intervals import clustered_rates
+from lab.charts.over_time import NOTHING
 from lab.charts.stretches import DAY_US, HOUR_US, weekday_of
 from lab.charts.sun import sun_cells
 from lab.counted import counted

@@ -1,4 +1,4 @@
-"""Charts of the page Sightings in a real Chromium: a click leads to the table, and to the player."""
+"""Charts of the page Sightings in a real Chromium: a click leads to the table and the player."""
 
 from datetime import datetime
 

@@ -10,7 +10,6 @@ from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lab.charts.colours import label_colours
 from lab.charts.notes import notes_of, placed_notes_of
@@ -104,8 +103,7 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
     run = _positions(given["run"].to_numpy(), table["run"].to_numpy()[counts])
     repeated = int((run < 0).sum())
     given, run = _kept(given, run)
-    labels, label = _labels(given, wanted)
-    others = sorted(set(pc.unique(given["label"]).to_pylist()) - set(labels))
+    labels, label, others = _labels(given, wanted)
     run = run[label >= 0]
     given, label = _kept(given, label)
     onset_us, end_us = given["onset_us"].to_numpy(), given["offset_us"].to_numpy()
@@ -167,17 +165,23 @@ def _kept(given: pa.Table, position: np.ndarray) -> tuple[pa.Table, np.ndarray]:
     return given.filter(pa.array(is_kept)), position[is_kept]
 
 
-def _labels(given: pa.Table, wanted: SightingFilter) -> tuple[tuple[str, ...], np.ndarray]:
-    """The labels to show, those that were asked for too, and each sighting's position in them."""
-    counted = pc.value_counts(given["label"].combine_chunks())
-    counts = {one["values"]: one["counts"] for one in counted.to_pylist()}
+def _labels(
+    given: pa.Table, wanted: SightingFilter
+) -> tuple[tuple[str, ...], np.ndarray, list[str]]:
+    """The labels to show, those that were asked for too; each sighting's position in them, or -1;
+    and the labels that are left out.
+    """
+    coded = given["label"].combine_chunks().dictionary_encode()
+    names, codes = coded.dictionary.to_pylist(), coded.indices.to_numpy()
+    counts = dict(zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True))
     asked = wanted.get("label") or []
-    counts |= {
-        label: counts.get(label, 0) for label in ([asked] if isinstance(asked, str) else asked)
-    }
-    labels = tuple(sorted(counts, key=lambda label: (-counts[label], label))[:MOST_LABELS])
-    found = pc.index_in(given["label"], pa.array(labels, pa.string()))
-    return labels, np.asarray(pc.fill_null(found, -1).to_numpy(), np.int64)
+    asked = [asked] if isinstance(asked, str) else list(asked)
+    counts |= {label: counts.get(label, 0) for label in asked}
+    ordered = sorted(counts, key=lambda label: (-counts[label], label))
+    labels = tuple(ordered[:MOST_LABELS])
+    position = [labels.index(name) if name in labels else -1 for name in names]
+    others = sorted(label for label in ordered[MOST_LABELS:] if counts[label])
+    return labels, np.array(position, np.int64)[codes], others
 
 
 def _effort(
@@ -233,8 +237,9 @@ def _twice(runs: Runs, searched: np.ndarray, labels: tuple[str, ...]) -> list[st
 
 def _rules_twice(given: pa.Table, run: np.ndarray, label: np.ndarray) -> bool:
     """Whether sightings of a label in a run are of several rules."""
-    rules, rule = np.unique(given["rule"].to_numpy(), return_inverse=True)
-    if len(rules) < 2:
+    number = given["rule"].to_numpy()
+    if not len(number) or number.min() == number.max():
         return False
+    rules, rule = np.unique(number, return_inverse=True)
     of_label = run * MOST_LABELS + label
     return len(np.unique(of_label * len(rules) + rule)) > len(np.unique(of_label))

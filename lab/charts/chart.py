@@ -23,6 +23,10 @@ _FEW_DAYS = 14
 _LITTLE = 0.25  # of the usual hours
 
 
+def _no_part(row: int) -> SightingFilter:
+    return {}
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """What a function of `lab.charts` gives; in a notebook its figure is shown.
@@ -37,7 +41,7 @@ class Chart:
     figure: go.Figure
     table: pd.DataFrame
     notes: tuple[str, ...] = ()
-    part: Callable[[int], SightingFilter] = field(default=lambda row: {}, repr=False)
+    part: Callable[[int], SightingFilter] = field(default=_no_part, repr=False)
 
     def to_csv(self) -> str:
         """The table; text that a spreadsheet would run as a formula gets an apostrophe."""

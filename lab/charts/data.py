@@ -189,10 +189,9 @@ def _effort(
 ) -> tuple[Stretches, np.ndarray]:
     """What was analysed of placed runs within the conditions on time, and the hours of all runs."""
     begin_us, end_us = wanted.get("during_us") or (-_EVER, _EVER)
-    if wanted.get("from_us") is not None:
-        begin_us = max(begin_us, wanted["from_us"])  # type: ignore[type-var]
-    if wanted.get("to_us") is not None:
-        end_us = min(end_us, wanted["to_us"])  # type: ignore[type-var]
+    from_us, to_us = wanted.get("from_us"), wanted.get("to_us")
+    begin_us = begin_us if from_us is None else max(begin_us, from_us)
+    end_us = end_us if to_us is None else min(end_us, to_us)
     some = stretches.between(begin_us, end_us)
     placed = some[np.flatnonzero(runs.is_placed[some.of])]
     start_us = runs.start_us[placed.of]
@@ -204,8 +203,9 @@ def _effort(
 
 def _within(stretches: Stretches, wanted: SightingFilter) -> Stretches:
     """What of them the conditions on time leave."""
-    given = [wanted.get(name) for name in _BY_CLOCK]
-    from_utc, to_utc, from_local, to_local, hours, weekday = given
+    from_utc, to_utc = wanted.get("from_utc"), wanted.get("to_utc")
+    from_local, to_local = wanted.get("from_local"), wanted.get("to_local")
+    hours, weekday = wanted.get("hours"), wanted.get("weekday")
     if from_utc is not None or to_utc is not None:
         stretches = stretches.between(_us(from_utc, -_EVER), _us(to_utc, _EVER))
     if from_local is not None or to_local is not None:

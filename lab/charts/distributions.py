@@ -94,8 +94,8 @@ def _histogram(
         rates = rate_columns(counts, hours, count_rates(counts, hours))
         low, high = columns
         tables.append(pd.DataFrame({"label": label, low: edges[:-1], high: edges[1:], **rates}))
-    rates = ["sightings", "analysed_h", "per_hour", "low", "high"]
-    empty = pd.DataFrame(columns=["label", *columns, *rates])
+    of_rates = ["sightings", "analysed_h", "per_hour", "low", "high"]
+    empty = pd.DataFrame(columns=["label", *columns, *of_rates])
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 

@@ -29,7 +29,7 @@ _COLUMNS = ["x_px", "y_px", "width_px", "height_px", "boxes", "present_s", "anal
 def positions(
     given: Any = None,
     *,
-    media_id: str | None = None,
+    clip: str | None = None,
     picture: Path | None = None,
     **wanted: Unpack[SightingFilter],
 ) -> Chart:
@@ -37,13 +37,13 @@ def positions(
 
     Each box of a sighting counts where its centre is, for one sampling interval, in squares of
     1/32 of the picture's width; boxes count as the rule counts them: from its exit threshold on,
-    where its box filter lets them through. media_id: of the clip; by default the one with the most
+    where its box filter lets them through. clip: its media_id; by default the one with the most
     sightings. picture: a JPEG to show below; by default one of the store's. The logs of the
     clip's runs are read. Raises SettingError for a clip without an analysis, StoreError for a log
     that cannot be read.
     """
     data = chart_data(given, wanted)
-    clip = _clip(data, media_id)
+    clip = _clip(data, clip)
     if clip is None:
         return _empty(data, "no sighting")
     runs = np.flatnonzero(data.runs.media_id == clip)

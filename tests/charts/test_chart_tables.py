@@ -209,7 +209,7 @@ def test_where_the_sun_does_not_rise_there_is_no_hour_of_the_sun():
 
 def test_positions_are_those_of_the_boxes_of_sightings(study, data):
     run = study.runs[0]
-    chart = charts.positions(data, media_id=run.media["media_id"])
+    chart = charts.positions(data, clip=run.media["media_id"])
     rows = study.store.sightings(run_id=run.run_id)
     samples = sum((r["offset_us"] - r["onset_us"]) // 60_000_000 + 1 for r in rows)
     assert chart.table["boxes"].sum() <= samples  # samples that failed have none

@@ -187,7 +187,7 @@ def test_an_unknown_chart_says_which_there_are(one):
         days = [datetime(2026, 5, day) for day in (1, 2, 3, 4)]
         charts.periods(one, periods=[("a", days[0], days[2]), ("b", days[1], days[3])])
     with pytest.raises(LabError, match="no analysis of clip 'x'"):
-        charts.positions(one, media_id="x")
+        charts.positions(one, clip="x")
 
 
 def test_the_command_writes_a_page_or_a_table(one, tmp_path, capsys):

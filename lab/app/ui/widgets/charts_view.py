@@ -60,7 +60,7 @@ def _chosen_chart() -> str:
     if state.get("sightings_chart") not in CHARTS:
         given = query.get("chart", _USUAL)
         state["sightings_chart"] = given if given in CHARTS else _USUAL
-    name: str = st.pills(
+    name = st.pills(
         "Chart",
         list(CHARTS),
         format_func=lambda one: CHARTS[one][0],
@@ -69,6 +69,7 @@ def _chosen_chart() -> str:
         persist_state="session",
         label_visibility="collapsed",
     )
+    name = name or _USUAL
     if query.get("chart") != name:
         query["chart"] = name
     return name
@@ -170,7 +171,7 @@ def _clip(app_state: AppState, data: ChartData) -> dict[str, Any]:
     )
     if chosen is not None:
         _want_picture(app_state, chosen)
-    return {"media_id": chosen}
+    return {"clip": chosen}
 
 
 def _want_picture(app_state: AppState, media_id: str) -> None:

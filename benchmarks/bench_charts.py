@@ -61,7 +61,7 @@ def main() -> None:
     args = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         store = Store(make_study(args.store or Path(folder) / "store", args.clips))
-        if not store.deployments():
+        if not any(row["clips"] for row in store.deployment_facts().values()):
             put_into_deployments(store)
         read_cpu, read_wall, data = timed(lambda: read_chart_data(store))
         print(f"{len(data):,} sightings, {len(data.runs):,} runs")

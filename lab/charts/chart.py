@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -81,6 +81,31 @@ def _cell(value: Any) -> Any:
     if isinstance(value, pd.Timestamp):
         return value.isoformat()
     return value.item() if isinstance(value, np.generic) else value
+
+
+def narrowed(wanted: SightingFilter, part: SightingFilter) -> SightingFilter:
+    """The conditions of a part, no wider than those of the whole chart."""
+    both: dict[str, Any] = dict(part)
+    for name, value in wanted.items():
+        if value is None or both.get(name) is None:
+            continue
+        if name.startswith(("from_", "min_")):
+            both[name] = max(both[name], value)
+        elif name.startswith(("to_", "max_")):
+            both[name] = min(both[name], value)
+        elif name == "hours":
+            both[name] = _hours_in_both(both[name], wanted["hours"])  # type: ignore[arg-type]
+    return cast(SightingFilter, both)
+
+
+def _hours_in_both(part: tuple[float, float], whole: tuple[float, float]) -> tuple[float, float]:
+    """Those of a part that does not go over midnight and lies at least partly in the whole."""
+    begin, end = whole
+    if begin <= end:
+        return max(part[0], begin), min(part[1], end)
+    if part[1] > begin:
+        return max(part[0], begin), part[1]
+    return part[0], min(part[1], end)
 
 
 def rate_columns(

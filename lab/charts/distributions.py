@@ -25,6 +25,7 @@ from lab.store.sightings import SightingFilter
 
 DURATIONS_S = (0, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600)
 SCORES = tuple(round(0.05 * i, 2) for i in range(21))
+_LESS = 1e-9  # than a score at which the next bar begins
 _NEXT_S = 1e-6  # durations are whole microseconds
 
 
@@ -71,7 +72,7 @@ def scores(given: Any = None, **wanted: Unpack[SightingFilter]) -> Chart:
 
     def part(row: int) -> SightingFilter:
         one = table.iloc[row]
-        high = one["to_score"] if one["to_score"] == 1 else np.nextafter(one["to_score"], 0)
+        high = one["to_score"] if one["to_score"] == 1 else one["to_score"] - _LESS
         return {"label": one["label"], "min_confidence": float(one["from_score"]),
                 "max_confidence": float(high)}  # fmt: skip
 

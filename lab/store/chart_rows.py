@@ -36,9 +36,9 @@ _RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
     LEFT JOIN ({CURRENT_RULES}) c ON c.protocol_hash = r.protocol_hash"""
 # A rule says of a run what was there, and what was not: it was applied to all clips after the run
 # ended, or sightings of it are saved.
-_APPLIED = """EXISTS (SELECT 1 FROM current_rules a WHERE a.protocol_hash = r.protocol_hash
-    AND a.undone_utc IS NULL AND a.set_utc >= r.finished_utc {})"""
-_SAVED = "r.run_id IN (SELECT s.run_id FROM sightings s {})"
+_DECIDED = """(EXISTS (SELECT 1 FROM current_rules a WHERE a.protocol_hash = r.protocol_hash
+    AND a.undone_utc IS NULL AND a.set_utc >= r.finished_utc AND {of_applied})
+    OR r.run_id IN (SELECT s.run_id FROM sightings s WHERE {of_saved}))"""
 
 
 class ChartRows(SightingRows):
@@ -116,19 +116,18 @@ _TEXTS = ("coalesce(m.path, '')", "coalesce(m.site, '')", "coalesce(r.labels, ''
 _OF_RUNS = {"run_id": "r.run_id", "media_id": "r.media_id", "site": "m.site", "name": "m.name"}
 
 
-def _decided(wanted: SightingFilter) -> tuple[str, Sequence[str]]:
+def _decided(wanted: SightingFilter) -> tuple[str, list[str]]:
     """Whether it is known what the chosen rules find in a run, as SQL with its parameters."""
-    where = Where()
-    where.equal("rule_hash", wanted.get("rule_hash"))
-    if where.values:
-        applied = _APPLIED.format(where.sql.replace(" WHERE ", "AND a."))
-        saved = _SAVED.format(where.sql.replace(" WHERE ", "WHERE s."))
-        return f"({applied} OR {saved})", [*where.values, *where.values]
+    chosen = wanted.get("rule_hash")
+    if chosen is not None:
+        hashes = [chosen] if isinstance(chosen, str) else list(chosen)
+        marks = ", ".join("?" * len(hashes)) or "NULL"
+        of = [f"{table}.rule_hash IN ({marks})" for table in "as"]
+        return _DECIDED.format(of_applied=of[0], of_saved=of[1]), hashes * 2
     if wanted.get("current"):
-        applied = _APPLIED.format("AND a.rule_hash = c.rule_hash")
-        saved = _SAVED.format("WHERE s.rule_hash = coalesce(c.rule_hash, s.rule_hash)")
-        return f"({applied} OR {saved})", []
-    return f"({_APPLIED.format('')} OR {_SAVED.format('')})", []
+        is_current = "s.rule_hash = coalesce(c.rule_hash, s.rule_hash)"
+        return _DECIDED.format(of_applied="a.rule_hash = c.rule_hash", of_saved=is_current), []
+    return _DECIDED.format(of_applied="true", of_saved="true"), []
 
 
 _NO_SIGHTINGS = pa.schema(

@@ -12,6 +12,7 @@ import pytest
 import lab
 from lab import charts
 from lab.app.cli.main import main
+from lab.charts.chart import narrowed
 from lab.charts.clocks import offsets_us
 from lab.charts.colours import PALETTE, label_colours
 from lab.clock import zone_named
@@ -176,6 +177,33 @@ def test_the_clock_of_a_site_is_the_same_in_charts_and_in_filters(one, zone, tmp
         assert store.count_sightings(hours=(float(local.hour), local.hour + 1.0)) == 1
         assert store.count_sightings(weekday=[local.isoweekday()]) == 1
         assert store.count_sightings(weekday=[local.isoweekday() % 7 + 1]) == 0
+
+
+def test_a_click_never_widens_what_the_page_shows():
+    day, noon = datetime(2026, 5, 1), datetime(2026, 5, 1, 12)
+    wanted = {"label": ["fox", "owl"], "from_local": noon, "max_confidence": 0.7, "site": "creek"}
+    part = {"label": "fox", "from_local": day, "to_local": noon, "max_confidence": 0.9}
+    assert narrowed(wanted, part) == {**part, "from_local": noon, "max_confidence": 0.7}
+    for whole, given, both in (
+        ((6.5, 9.0), (6.0, 7.0), (6.5, 7.0)),
+        ((22.5, 3.5), (22.0, 23.0), (22.5, 23.0)),
+        ((22.5, 3.5), (3.0, 4.0), (3.0, 3.5)),
+        ((22.5, 3.5), (1.0, 2.0), (1.0, 2.0)),
+    ):
+        assert narrowed({"hours": whole}, {"hours": given}) == {"hours": both}
+
+
+def test_a_rule_that_is_named_counts_where_it_was_saved(tmp_path):
+    run = saved(make_run(tmp_path, scores_of(50, [(20, 30)]), name="one"))
+    other = Rule(default=LabelRule(debounce=Debounce(enter_threshold=0.95)))
+    make_run(tmp_path, scores_of(50, [(2, 3)]), name="two").save_sightings(RULE)
+    run.save_sightings(other)
+    for rule, hours, n in ((RULE, 20, 2), ([RULE, other], 20, 2), (None, 20, 2)):
+        hashes = [one.rule_hash for one in rule] if isinstance(rule, list) else None
+        chosen = {"rule_hash": hashes or rule.rule_hash} if rule else {"current": False}
+        table = charts.scores(run.store, **chosen).table
+        assert table["analysed_h"].iloc[0] == pytest.approx(hours / 3600)
+        assert table["sightings"].sum() == n
 
 
 def test_an_unknown_chart_says_which_there_are(one):

@@ -14,6 +14,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
 from lab.charts import CHARTS, Chart, ChartData, make_chart, read_chart_data
+from lab.charts.chart import narrowed
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.store.sightings import SightingFilter
@@ -52,7 +53,7 @@ def charts_view(app_state: AppState, wanted: SightingFilter, narrow: Narrow) -> 
         st.caption(plain(note[:1].upper() + note[1:] + "."))
     picked = _table(chart, picked)
     if picked is not None:
-        narrow(chart.part(picked))
+        narrow(narrowed(data.wanted, chart.part(picked)))
 
 
 def _chosen_chart() -> str:

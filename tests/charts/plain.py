@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import cache
 
 import numpy as np
 
@@ -10,8 +11,19 @@ from lab.clock import zone_named
 from tests.charts.conftest import STEP_S, Study, utc_of
 
 
-def analysed(study: Study) -> Iterator[tuple[int, str, datetime, float]]:
+@cache
+def analysed(study: Study) -> list[tuple[int, str, datetime, float]]:
     """Run, label, time by the clock of its site and hours, of each sample that was analysed."""
+    return list(_analysed(study))
+
+
+@cache
+def seen(study: Study) -> list[tuple[int, dict, datetime]]:
+    """Run, sighting, and its onset by the clock of its site."""
+    return list(_seen(study))
+
+
+def _analysed(study: Study) -> Iterator[tuple[int, str, datetime, float]]:
     for number, (run, where) in enumerate(zip(study.runs, study.where)):
         if where is None:
             continue
@@ -22,8 +34,7 @@ def analysed(study: Study) -> Iterator[tuple[int, str, datetime, float]]:
                 yield number, label, local, STEP_S / 3600
 
 
-def seen(study: Study) -> Iterator[tuple[int, dict, datetime]]:
-    """Run, sighting, and its onset by the clock of its site."""
+def _seen(study: Study) -> Iterator[tuple[int, dict, datetime]]:
     for number, (run, where) in enumerate(zip(study.runs, study.where)):
         if where is None:
             continue

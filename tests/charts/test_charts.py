@@ -151,9 +151,7 @@ def test_a_page_needs_no_network(one):
     assert not re.search(r"<(script|link)[^>]+(src|href)=", page)
 
 
-@pytest.mark.parametrize(
-    "zone", ["Europe/Berlin", "Australia/Lord_Howe", "+05:30", "-03:00", "UTC+2", "Z", "EST5EDT"]
-)
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Lord_Howe", "-03:30", "UTC+2", "Z"])
 def test_the_clock_of_a_site_is_the_same_in_charts_and_in_filters(one, zone, tmp_path):
     store = Store(shutil.copytree(one.folder, tmp_path / "store"))
     deployment = Deployment(
@@ -162,7 +160,7 @@ def test_the_clock_of_a_site_is_the_same_in_charts_and_in_filters(one, zone, tmp
     store.put_deployments([deployment])
     (row,) = store.sightings()
     store.join_clips({row["media_id"]: "d"})
-    for month in range(1, 13, 3):
+    for month in (1, 7):
         start = datetime(2026, month, 28, 23, 30)
         store.edit_media(row["media_id"], start_utc=start)
         at = start + timedelta(microseconds=row["onset_us"])

@@ -51,6 +51,7 @@ _PUBLIC = {
     "analyze_all": "lab.runs.analyze",
     "apply": "lab.runs.apply",
     "batch": "lab.jobs.batch.batch",
+    "chart": "lab.charts:make_chart",
     "Goal": "lab.tuning.recommend",
     "Grid": "lab.tuning.rule_grid:RuleGrid",
     "agreement": "lab.evaluation.agreement",
@@ -84,6 +85,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from lab.annotation import Annotation, Coverage
+    from lab.charts import make_chart as chart
     from lab.detection import Detections
     from lab.detectors.plugins.detstream import DetstreamDetector
     from lab.errors import DetectorError, LabError, SettingError, SourceError, StoreError

@@ -11,6 +11,7 @@ from lab.errors import DetectorError, LabError
 EXTRAS = {
     "app": (
         "anyio",
+        "astral",
         "click",
         "jinja2",
         "markdown_it",
@@ -20,7 +21,7 @@ EXTRAS = {
         "streamlit",
         "uvicorn",
     ),
-    "notebook": ("ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
+    "notebook": ("astral", "ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),
     "prompts": ("onnx", "open_clip", "torch", "torchvision", "ultralytics"),

@@ -83,6 +83,7 @@ def test_public_names_resolve_and_say_what_they_are():
         "guide/prompts.md",
         "guide/jobs.md",
         "guide/batch.md",
+        "guide/charts.md",
         "guide/senses.md",
         "guide/logos.md",
         "guide/remote.md",

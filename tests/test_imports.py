@@ -33,6 +33,7 @@ ORDER = [
     "formats",
     "study",
     "evaluation",
+    "charts",
     "tuning",
     "experiments",
     "sinks",
@@ -44,6 +45,7 @@ ORDER = [
 # What takes long to import, or may not be installed: it may be imported inside a function.
 HEAVY = frozenset(
     [
+        "astral",
         "av",
         "cv2",
         "duckdb",

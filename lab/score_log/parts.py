@@ -74,6 +74,10 @@ class Part:
         """
         return self._table("samples"), self._table("detections", coded)
 
+    def read_samples(self) -> pa.Table:
+        """Its samples alone. Raises PartProblem."""
+        return self._table("samples")
+
     def check(self) -> None:
         """Whether both files are what was written. Raises PartProblem.
 

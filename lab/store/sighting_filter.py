@@ -9,12 +9,13 @@ from typing import TypedDict, get_args
 from lab.annotation import Answer
 from lab.errors import SettingError, closest
 from lab.store.current_rules import CURRENT_RULES
+from lab.store.local_time import by_local_clock
 from lab.store.query import Wanted, Where
 
 SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
 ONSET_UTC = """m.start_utc + to_microseconds(
     s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
-ONSET_LOCAL = f"({ONSET_UTC} + to_seconds(coalesce(m.utc_offset_s, 0)))"
+ONSET_LOCAL = by_local_clock(ONSET_UTC)
 IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
 VERDICTS: tuple[str, ...] = (*get_args(Answer), "relabelled")

@@ -7,6 +7,7 @@ from typing import Any
 
 from lab.config import load_config
 from lab.store.catalog import Catalog
+from lab.store.chart_rows import ChartRows
 from lab.store.current_rules import CurrentRuleRows
 from lab.store.deployments import DeploymentRows
 from lab.store.embeddings import EmbeddingRows
@@ -42,6 +43,7 @@ class Store(
     TaxonRows,
     EventSightings,
     RetentionRows,
+    ChartRows,
     PlaceFile,
 ):
     """Everything that is kept. Cheap to create; the folder is created by the first write.

@@ -382,7 +382,15 @@ def test_every_table_is_asked_or_known_to_name_no_review(old):
     run = old("a")
     known = {
         *("media", "runs", "sightings", "rules", "current_rules", "applied_rules", "embeddings"),
-        *("annotations", "coverage", "verdicts", "entries", "audits", "sighting_marks", "saved_views"),
+        *(
+            "annotations",
+            "coverage",
+            "verdicts",
+            "entries",
+            "audits",
+            "sighting_marks",
+            "saved_views",
+        ),
         *("deployments", "deployment_failures", "clock_anchors", "taxa", "schema_version"),
     }
     rows = run.store.catalog.rows("SELECT table_name FROM duckdb_tables()")

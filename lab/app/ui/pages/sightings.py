@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, cast
 
 import streamlit as st
@@ -13,6 +11,7 @@ from lab.app.server.downloads import sightings_address
 from lab.app.server.state import AppState
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.bulk_actions import bulk_actions, undo_button
+from lab.app.ui.widgets.charts_view import charts_view
 from lab.app.ui.widgets.saved_views import saved_views
 from lab.app.ui.widgets.sighting_address import (
     CHARTS,
@@ -44,7 +43,6 @@ _SORTS = {
     "shortest": "Shortest",
 }
 _GROUPS = {"label": "Label", "site": "Site", "clip": "Clip", "day": "Day", "event": "Event"}
-_CHARTS = "lab.app.ui.widgets.charts_view"
 
 
 def stored_sightings() -> None:
@@ -134,7 +132,4 @@ def _charts(app_state: AppState, shown: Shown) -> None:
         write_address(shown.changed(view=TABLE, wanted=wanted))
         st.rerun()
 
-    if find_spec(_CHARTS) is None:
-        st.info("There are no charts in this version. Choose the table or the gallery above.")
-        return
-    import_module(_CHARTS).charts_view(app_state, shown.wanted, narrow)
+    charts_view(app_state, shown.wanted, narrow)

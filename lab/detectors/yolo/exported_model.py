@@ -14,6 +14,8 @@ from lab.detectors.yolo.outputs import Raw, from_rows, from_yolov5
 from lab.errors import DetectorError
 from lab.extras import need
 
+_MOST_AT_ONCE = 4  # each needs memory for the layers of a picture
+
 
 def threads() -> int:
     """Cores this process may use, or fewer if OMP_NUM_THREADS says so."""
@@ -29,6 +31,7 @@ class _Exported:
 
     suppressed = False
     device = "cpu"
+    at_once = 1  # pictures that are best given at the same time, by as many threads
     facts: ExportFacts
 
     @property
@@ -80,7 +83,10 @@ class OnnxModel(_Exported):
                 f"{path} is not an ONNX model: it is empty; copy or download it again"
             )
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads()
+        # Pictures side by side take less than one after the other in several threads, which wait
+        # for each other at every layer.
+        self.at_once = min(threads(), _MOST_AT_ONCE)
+        options.intra_op_num_threads = threads() // self.at_once
         options.log_severity_level = 4
         # Spinning threads would take the cores from the decoder between two frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")

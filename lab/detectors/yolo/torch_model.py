@@ -27,6 +27,7 @@ class UltralyticsModel:
     name = "torch"
     fixed_size_px: tuple[int, int] | None = None
     fixed_batch: int | None = None
+    at_once = 1
 
     def __init__(self, path: Path) -> None:
 

@@ -2,9 +2,9 @@
 
     python benchmarks/bench_batch.py [--clips 200] [--repeats 1] [--parts short workers cores]
 
-short    clips of 2 s, 640x360, one sample a second. Per clip: the batch without its start (all clips
-         less a batch of the first eight), the decoding and inference alone, and Ultralytics with its
-         model loaded and warm, on the same weights and runtime. Overhead is the first less the second.
+short    clips of 2 s, 640x360, one sample a second. Per clip: the batch without its start (all
+         clips less the first eight), decoding and inference alone, and Ultralytics with its
+         model loaded and warm, on the same weights and runtime. Overhead: first less second.
 workers  one worker against two with a thread each, on these and on clips of 20 s.
 cores    a batch on two cores against the sum of what each of them does alone, clips of 20 s.
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.device import CUDA_BATCH, device_recipe
 from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
@@ -76,6 +77,8 @@ class Yolo(Detector):
         self.labels = among(labels, self._model.names, "the model does not know")
         self._columns = np.array([self._model.names.index(label) for label in self.labels])
         self.batch_size = self._model.at_once
+        if self.device == "cuda" and self._model.fixed_batch is None:
+            self.batch_size = CUDA_BATCH
         self._lanes = Lanes(self._model.at_once)
         self._recipe = {
             "detector": "yolo",
@@ -90,6 +93,7 @@ class Yolo(Detector):
             "labels": list(self.labels),
             "score_floor": floor,
             **_of_kind(self._model),
+            **device_recipe(self.device),
         }
 
     def recipe(self) -> dict[str, Any]:

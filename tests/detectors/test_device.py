@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import lab
+from lab.app.cli import doctor
 from lab.config import load_config
 from lab.detectors import device
 from lab.detectors.yolo import exported_model
@@ -12,6 +13,7 @@ from lab.detectors.yolo.yolo import Yolo
 from lab.errors import DetectorError, SettingError, SourceError
 from lab.jobs.batch.work import PreparedWork, work_of
 from lab.score_log.recipe import make_recipe, protocol_hash, recipe_hash
+from lab.video import hardware
 from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 
@@ -99,3 +101,14 @@ def test_a_run_goes_on_with_the_device_that_it_was_begun_with(monkeypatch, tmp_p
     monkeypatch.setattr("lab.video.container.accelerated", lambda device: {})
     with pytest.raises(SettingError, match="was decoded on 'cpu', and this would be on 'cuda'"):
         lab.resume(lab.open_store(tmp_path), run.run_id, progress=False)
+
+
+def test_doctor_tells_what_is_there(monkeypatch):
+    monkeypatch.setattr(doctor, "torch_problem", lambda: None)
+    monkeypatch.setattr(doctor, "onnx_problem", lambda: "ONNX Runtime has no CUDA provider")
+    monkeypatch.setattr(hardware, "accelerated", lambda device: {})
+    assert doctor._devices() == {
+        "torch on cuda": "ready",
+        "onnx on cuda": "not there: ONNX Runtime has no CUDA provider",
+        "decoding on cuda": "ready",
+    }

@@ -157,6 +157,7 @@ class FileSource(Source):
         times: list[int] = []
         with open_video(self.path) as (container, stream):
             enough = 48 if container.format.name == "avi" else 1
+            stream.codec_context.thread_type = "NONE"  # several would decode on behind the first
             for packet in container.demux(stream):
                 try:
                     for frame in packet.decode():

@@ -29,7 +29,7 @@ SIDES = ("bare", "ultralytics")
 
 def make_clips(folder: Path, count: int, seconds: int, size: str) -> list[Path]:
     folder.mkdir()
-    command = ["ffmpeg", "-v", "error", "-f", "lavfi"]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi"]
     command += ["-i", f"testsrc2=size={size}:rate={FPS}", "-t", str(count * seconds)]
     command += ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p"]
     command += ["-g", str(2 * FPS), "-keyint_min", str(2 * FPS), "-sc_threshold", "0"]

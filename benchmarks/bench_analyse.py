@@ -5,6 +5,8 @@
 All sides: the default YOLO11 n weights, 640 px, ONNX Runtime, one process each, the model loaded
 and warm before the clock starts. Peers run Ultralytics' predictor: its own `vid_stride`,
 supervision's frame generator, stream-infer's offline walk. Keyframes every 60 and every 250 frames.
+Of each side the seconds that passed and the processor time, which other work on the machine changes
+less; the sides take turns, and the median of each counts.
 """
 
 import argparse
@@ -46,8 +48,21 @@ def make_clip(source: Path | None, keyint: int, folder: Path) -> Path:
     return out
 
 
-def side(name: str, clip: str) -> float:
-    """Seconds that one side takes, its model warm."""
+class Clock:
+    """Seconds that passed, and processor time of this process, since it was made."""
+
+    def __init__(self) -> None:
+        self._begun = self._now()
+
+    def read(self) -> list[float]:
+        return [now - then for now, then in zip(self._now(), self._begun, strict=True)]
+
+    def _now(self) -> tuple[float, float]:
+        return time.perf_counter(), time.process_time()
+
+
+def side(name: str, clip: str) -> list[float]:
+    """Seconds and processor time that one side takes, its model warm."""
     os.environ["YOLO_AUTOINSTALL"] = "false"
     from lab.detectors.weights.find import find_weights
 
@@ -61,17 +76,17 @@ def side(name: str, clip: str) -> float:
     quiet = {"imgsz": 640, "conf": 0.05, "verbose": False, "device": "cpu"}
     model.predict(np.zeros((1080, 1920, 3), np.uint8), **quiet)
     if name == "ultralytics":
-        begun = time.perf_counter()
+        clock = Clock()
         count = sum(1 for _ in model.predict(clip, stream=True, vid_stride=FPS, **quiet))
     elif name == "supervision":
         import supervision
 
-        begun = time.perf_counter()
+        clock = Clock()
         frames = supervision.get_video_frames_generator(clip, stride=FPS)
         count = sum(len(model.predict(frame, **quiet)) for frame in frames)
     else:
-        begun, count = _stream_infer(model, clip, quiet)
-    taken = time.perf_counter() - begun
+        clock, count = _stream_infer(model, clip, quiet)
+    taken = clock.read()
     assert count >= SECONDS - 1, f"{name} analysed {count} frames"
     return taken
 
@@ -96,9 +111,9 @@ def _stream_infer(model, clip, quiet):
         dispatcher, Player(dispatcher, OpenCVProducer(1920, 1080), source=clip, show_progress=False)
     )
     inference.load_algo(Detect(), frame_count=1, frame_step=1, interval=1)
-    begun = time.perf_counter()
+    clock = Clock()
     inference.start()
-    return begun, len(seen)
+    return clock, len(seen)
 
 
 def _ours(name, clip):
@@ -109,40 +124,57 @@ def _ours(name, clip):
     frames = [next(FileSource(clip).frames(0))] * detector.batch_size
     detector.detect(frames)
     if name == "sampler alone":
-        begun = time.perf_counter()
+        clock = Clock()
         assert sum(1 for _ in FileSource(clip).frames(1)) == SECONDS
-        return time.perf_counter() - begun
+        return clock.read()
     if name == "inference alone":
-        begun = time.perf_counter()
+        clock = Clock()
         for _ in range(0, SECONDS, len(frames)):
             detector.detect(frames)
-        return time.perf_counter() - begun
+        return clock.read()
     with tempfile.TemporaryDirectory() as folder:
+        clock = Clock()
         run = lab.analyze(clip, detector=detector, every_s=1, store=folder, progress=False)
+        taken = clock.read()
         assert run.summary()["samples"] == SECONDS
-        return run.elapsed_s
+        return taken
 
 
-def measure(name: str, clip: Path, repeats: int) -> float | None:
-    times = []
+def measure(name: str, clip: Path) -> list[float] | None:
+    out = subprocess.run(
+        [sys.executable, __file__, "--side", name, "--clip", str(clip)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if out.returncode:
+        print(f"  {name}: not measured ({out.stderr.strip().splitlines()[-1][:140]})")
+        return None
+    return json.loads(out.stdout.strip().splitlines()[-1])
+
+
+def medians(clip: Path, repeats: int, sides: list[str]) -> dict[str, list[float]]:
+    """Seconds and processor time of each side that could be measured."""
+    times: dict[str, list[list[float]]] = {}
+    left = list(sides)
     for _ in range(repeats):
-        out = subprocess.run(
-            [sys.executable, __file__, "--side", name, "--clip", str(clip)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if out.returncode:
-            print(f"  {name}: not measured ({out.stderr.strip().splitlines()[-1][:140]})")
-            return None
-        times.append(json.loads(out.stdout.strip().splitlines()[-1]))
-    return sorted(times)[len(times) // 2]
+        for name in list(left):
+            taken = measure(name, clip)
+            if taken is None:
+                left.remove(name)
+            else:
+                times.setdefault(name, []).append(taken)
+    return {
+        name: [sorted(one)[len(one) // 2] for one in zip(*each, strict=True)]
+        for name, each in times.items()
+    }
 
 
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("--clip", type=Path)
     options.add_argument("--side", choices=SIDES)
+    options.add_argument("--sides", nargs="+", choices=SIDES, default=SIDES)
     options.add_argument("--repeats", type=int, default=3)
     args = options.parse_args()
     if args.side:
@@ -151,16 +183,15 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         for keyint in (60, 250):
             clip = make_clip(args.clip, keyint, Path(folder))
-            taken = {name: measure(name, clip, args.repeats) for name in SIDES}
-            print(f"keyframes every {keyint} frames, median of {args.repeats}:")
-            for name, seconds in taken.items():
-                print(f"  {name:<16} {seconds if seconds is None else round(seconds, 2)} s")
-            peers = [taken[n] for n in SIDES[3:] if taken[n] is not None]
-            own = max(taken["sampler alone"], taken["inference alone"])
-            print(
-                f"  lab / fastest peer {taken['lab'] / min(peers):.2f}, lab / larger of own parts "
-                f"{taken['lab'] / own:.2f}"
-            )
+            taken = medians(clip, args.repeats, args.sides)
+            load = os.getloadavg()[0]
+            print(f"keyframes every {keyint} frames, median of {args.repeats}, load {load:.1f}:")
+            for name, (seconds, processor) in taken.items():
+                print(f"  {name:<16} {seconds:6.2f} s, {processor:6.2f} s of processor time")
+            for name in SIDES[3:]:
+                if name in taken and "lab" in taken:
+                    ratios = [a / b for a, b in zip(taken["lab"], taken[name], strict=True)]
+                    print(f"  lab / {name}: {ratios[0]:.2f}, processor time {ratios[1]:.2f}")
 
 
 if __name__ == "__main__":

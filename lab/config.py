@@ -5,6 +5,8 @@ models = "models"                    # LAB_MODELS
 media_roots = ["/data/videos"]       # LAB_MEDIA_ROOTS, separated as in PATH
 max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
 offline = false                      # LAB_OFFLINE
+device = "cpu"                       # LAB_DEVICE; or "cuda": where models run
+decoding_device = "cpu"              # LAB_DECODING_DEVICE; or "cuda": what decodes
 
 [[services]]                         # LAB_SERVICES, the same list as JSON
 detector = "remote"
@@ -30,6 +32,7 @@ from typing import Any
 from lab.errors import ForbiddenError, SettingError, closest
 
 FILE_NAME = "lab.toml"
+DEVICES = ("cpu", "cuda")
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_videos"
 # Switches of other programs: where one of them forbids downloads, nothing is downloaded.
 _OFFLINE_TOO = ("YOLO_OFFLINE", "HF_HUB_OFFLINE")
@@ -56,9 +59,10 @@ class Config:
 
     store: the folder of the store. models: the folder of weights. media_roots: folders under
     which a user of the app may name files, resolved; the samples are always among them.
-    max_upload_bytes: the largest upload. offline: nothing is downloaded. services: those that a
-    user of the app may choose. file: the `lab.toml` that was read, or None. origins: by setting,
-    `default`, `argument`, the path of the file or the name of the variable.
+    max_upload_bytes: the largest upload. offline: nothing is downloaded. device: where models run,
+    `cpu` or `cuda`. decoding_device: what decodes; neither is ever chosen by the program. services:
+    those that a user of the app may choose. file: the `lab.toml` that was read, or None. origins:
+    by setting, `default`, `argument`, the path of the file or the name of the variable.
     """
 
     store: Path
@@ -66,6 +70,8 @@ class Config:
     media_roots: tuple[Path, ...] = ()
     max_upload_bytes: int = 4 << 30
     offline: bool = False
+    device: str = "cpu"
+    decoding_device: str = "cpu"
     services: tuple[AllowedService, ...] = ()
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -161,6 +167,10 @@ _SETTINGS = {
     "offline": _Setting(
         "LAB_OFFLINE", False, "true or false", lambda value: isinstance(value, bool), _flag
     ),
+    "device": _Setting("LAB_DEVICE", "cpu", "'cpu' or 'cuda'", DEVICES.__contains__, str),
+    "decoding_device": _Setting(
+        "LAB_DECODING_DEVICE", "cpu", "'cpu' or 'cuda'", DEVICES.__contains__, str
+    ),
     "services": _Setting(
         "LAB_SERVICES",
         [],
@@ -220,6 +230,8 @@ def load_config(
         media_roots=tuple(dict.fromkeys((*roots, SAMPLES))),
         max_upload_bytes=values["max_upload_bytes"],
         offline=values["offline"],
+        device=values["device"],
+        decoding_device=values["decoding_device"],
         services=tuple(AllowedService(**service) for service in values["services"]),
         file=file,
         origins=origins,

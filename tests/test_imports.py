@@ -20,6 +20,7 @@ ORDER = [
     "deployment",
     "config",
     "registry",
+    "arrow_columns",
     "atomic_file",
     "private_files",
     "extras",

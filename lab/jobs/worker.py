@@ -87,13 +87,15 @@ class _Worker:
         self._check_allowed([one["detector"] for one in wanted])
         made = self._warm.get([one.pop("detector") for one in wanted], job["store"], titles)
         begun = utc_now()
+        store = Store(job["store"], registrar="user" if self._trust else "browser")
+        store.catalog.keep_between_clips()
         runs = analyze_all(
             job["path"],
             [
                 Analysis(detector=detector, **one)
                 for detector, one in zip(made, wanted, strict=True)
             ],
-            store=Store(job["store"], registrar="user" if self._trust else "browser"),
+            store=store,
             progress=_throttled(emit),
             reuse=bool(job.get("reuse")),
             cancelled=lambda: job["job_id"] in self.cancelled,

@@ -138,7 +138,7 @@ def analyze_all(
         planned = []
         for one in analyses:
             with naming(one.title if len(analyses) > 1 else None):
-                plan = plan_run(kept, media.media_id, one)
+                plan = plan_run(kept, opened, media.media_id, one)
             if isinstance(one.detector, str):
                 stack.callback(plan.detector.close)
             runs[plan.run_id] = _finished(kept, recipe_hash(plan.recipe)) if reuse else None
@@ -191,7 +191,7 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
             raise SettingError(f"two analyses are named {title!r}; give each its own name")
 
 
-def plan_run(store: Store, media_id: str, one: Analysis) -> PlannedRun:
+def plan_run(store: Store, source: Source, media_id: str, one: Analysis) -> PlannedRun:
     """A new run of an analysis. Raises SettingError or DetectorError."""
     sampling, gate = one.sampling(), make_gate(one.gate)
     detector = one.make(store)
@@ -202,7 +202,13 @@ def plan_run(store: Store, media_id: str, one: Analysis) -> PlannedRun:
             f"the recipe of {one.title!r} has no {', '.join(missing)}; "
             "see lab.detectors.detector.Detector"
         )
-    recipe = make_recipe(media_id, declared, sampling=sampling, gate=gate_recipe(gate))
+    recipe = make_recipe(
+        media_id,
+        declared,
+        sampling=sampling,
+        gate=gate_recipe(gate),
+        decoded_on=source.decoded_on,
+    )
     run_id = new_run_id()
     return PlannedRun(run_id, store.log_folder(run_id), recipe, detector, sampling, gate)
 
@@ -233,6 +239,8 @@ def sampling_of(recipe: Mapping[str, Any]) -> Sampling:
 
 def _finished(store: Store, wanted: str) -> Run | None:
     """The newest whole run of a recipe."""
+    if wanted not in store.finished_runs([wanted]):  # by far the most often, and quicker to tell
+        return None
     rows = store.runs(recipe_hash=wanted, state="done")
     rows = [row for row in rows if row["log_removed_utc"] is None]
     whole = (r for r in rows if not log_state(store.log_folder(r["run_id"]), r["run_id"]).damaged)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,14 +15,14 @@ from typing import Any, Literal, Protocol
 from lab.detectors.detector import Detector
 from lab.detectors.gate import Gate
 from lab.errors import LabError
-from lab.runs.pipeline import AnalysisTask, run_tasks
+from lab.runs.pipeline import Ahead, AnalysisTask, run_tasks
 from lab.runs.progress import Progress
 from lab.score_log.effort import effort_of
 from lab.score_log.score_log import read_log
 from lab.score_log.writer import ScoreLogWriter
 from lab.video.media import Media
 from lab.video.sampling import Sampling
-from lab.video.source import Source
+from lab.video.source import Sample, Source
 
 State = Literal["done", "cancelled", "failed"]
 
@@ -124,9 +124,12 @@ def execute(
                 )
                 for one in planned
             ]
+            early = None
+            if all(one.is_new for one in planned) and not source.is_live:
+                early = stack.enter_context(Ahead(_samples(source, tasks)))
             book.begin(planned)
             has_begun = True
-            return _analyse(source, planned, tasks, media, book, report, cancelled, began)
+            return _analyse(source, planned, tasks, media, book, report, cancelled, began, early)
     except BaseException as problem:
         if not has_begun or isinstance(problem, OSError):
             left = [one for one in planned if one.is_new and not _has_parts(one.folder)]
@@ -150,8 +153,12 @@ def _analyse(
     report: Callable[[Progress], None] | None,
     cancelled: Callable[[], bool],
     began: float,
+    early: Ahead | None,
 ) -> list[Outcome]:
-    """Under the logs' locks, with the runs registered: analyse, and close them however it ends."""
+    """Under the logs' locks, with the runs registered: analyse, and close them however it ends.
+
+    early: the samples, where all of the clip is wanted, decoded since before that.
+    """
 
     def close(state: State, error: str | None = None) -> list[Outcome]:
         spent_s = time.monotonic() - began
@@ -166,9 +173,7 @@ def _analyse(
     try:
         for one, task in zip(planned, tasks, strict=True):
             _go_on(one, task, source)
-        samples = source.samples(
-            [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
-        )
+        samples = early or _samples(source, tasks)
         is_whole = run_tasks(samples, tasks, report=report, cancelled=cancelled)
         for task in tasks:
             task.log.compact()
@@ -179,6 +184,13 @@ def _analyse(
         _close_quietly(close, str(problem) or type(problem).__name__)
         raise
     return close("done" if is_whole and not cancelled() else "cancelled")
+
+
+def _samples(source: Source, tasks: Sequence[AnalysisTask]) -> Iterator[Sample]:
+    """From where each log ends."""
+    return source.samples(
+        [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
+    )
 
 
 def _close_quietly(close: Callable[..., object], error: str) -> None:

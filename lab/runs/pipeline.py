@@ -211,8 +211,9 @@ def run_tasks(
     """Run until the samples end or `cancelled()`; what was seen is on disk when it returns.
 
     samples: as `lab.video.source.Source.samples` gives them, a window for each of the tasks. They
-    are read in a thread of their own, and each is given to every task that needs it. A task whose
-    detector fails on everything has its `error`; the others go on.
+    are read in a thread of their own (that of an `Ahead` may be reading already), and each is given
+    to every task that needs it. A task whose detector fails on everything has its `error`; the
+    others go on.
 
     Returns whether the samples came to their end.
     """
@@ -221,7 +222,7 @@ def run_tasks(
     for task in tasks:
         task.begin()
     try:
-        with _Ahead(iter(samples)) as decoded:
+        with samples if isinstance(samples, Ahead) else Ahead(samples) as decoded:
             for frame, windows in decoded:
                 for task, window in zip(tasks, windows, strict=True):
                     task.take(frame, window)
@@ -267,18 +268,22 @@ def _together(each: Sequence[Progress]) -> Progress:
     )
 
 
-class _Ahead:
-    """Iterates in another thread, a few frames ahead; its errors arrive where it is read."""
+class Ahead(Iterable[Sample]):
+    """Reads samples in another thread, a few ahead; its errors arrive where they are taken.
 
-    def __init__(self, samples: Iterator[Sample]) -> None:
+    A context manager that gives the samples, once; it may be entered again while they last.
+    """
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = samples
         self._queue: queue.Queue[Sample | BaseException | None] = queue.Queue(_AHEAD_FRAMES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="decode", daemon=True)
 
-    def __enter__(self) -> Iterator[Sample]:
-        self._thread.start()
-        return self._read()
+    def __enter__(self) -> Ahead:
+        if not self._thread.ident:
+            self._thread.start()
+        return self
 
     def __exit__(self, *exc: object) -> None:
         self._stopped.set()
@@ -287,6 +292,12 @@ class _Ahead:
                 self._queue.get_nowait()
             except queue.Empty:
                 self._thread.join(0.01)
+
+    def __iter__(self) -> Iterator[Sample]:
+        while isinstance(item := self._queue.get(), Sample):
+            yield item
+        if item is not None:
+            raise item
 
     def _fill(self) -> None:
         end: BaseException | None = None
@@ -298,9 +309,3 @@ class _Ahead:
         except BaseException as error:
             end = error
         self._queue.put(end)
-
-    def _read(self) -> Iterator[Sample]:
-        while isinstance(item := self._queue.get(), Sample):
-            yield item
-        if item is not None:
-            raise item

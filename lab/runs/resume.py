@@ -161,8 +161,18 @@ def _own_pass(
             stack.callback(detector.close)
         loaded = as_detector(detector)
         sampling, gate = sampling_of(recipe), make_gate(recipe.get("gate"))
+        decoded_on = recipe.get("decoded_on", "cpu")
+        if source.decoded_on != decoded_on:
+            raise SettingError(
+                f"run {run.run_id} was decoded on {decoded_on!r}, and this would be on "
+                f"{source.decoded_on!r}; set decoding_device (LAB_DECODING_DEVICE) back"
+            )
         now = make_recipe(
-            media.media_id, loaded.recipe(), sampling=sampling, gate=gate_recipe(gate)
+            media.media_id,
+            loaded.recipe(),
+            sampling=sampling,
+            gate=gate_recipe(gate),
+            decoded_on=decoded_on,
         )
         if recipe_hash(now) != recipe_hash(recipe):
             raise SettingError(f"the detector of run {run.run_id} has changed; start a new run")

@@ -26,8 +26,12 @@ def make_recipe(
     *,
     sampling: Sampling,
     gate: Mapping[str, Any] | None = None,
+    decoded_on: str = "cpu",
 ) -> dict[str, Any]:
-    """What a run depends on, as JSON values. gate: its settings."""
+    """What a run depends on, as JSON values. gate: its settings.
+
+    decoded_on: the device; the CPU is not named, as before there was a choice.
+    """
     return {
         "media_id": media_id,
         **detector,
@@ -35,6 +39,7 @@ def make_recipe(
         **sampling.to_dict(),
         "gate": None if gate is None else dict(gate),
         "decoder_version": DECODER_VERSION,
+        **({} if decoded_on == "cpu" else {"decoded_on": decoded_on}),
     }
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lab.arrow_columns import coded, empty_table, numbers, texts
 from lab.errors import SettingError, closest
 from lab.score_log.logged_samples import LoggedSamples
 from lab.score_log.manifest import ADDED, DamagedManifest, check_run, read_manifest
@@ -217,7 +218,7 @@ def _read_added(folder: Path, manifest: Mapping[str, Any]) -> tuple[ScoreLog, bo
     except DamagedManifest:
         labels = tuple(manifest.get(ADDED, {}).get(folder.name, ()))
         why = f"{place}/manifest.json: it is missing, or not what was written"
-        return _in_memory(labels, SAMPLES.empty_table(), DETECTIONS.empty_table(), (why,)), True
+        return _in_memory(labels, empty_table(SAMPLES), empty_table(DETECTIONS), (why,)), True
     log = _read_parts(folder, facts)
     damaged = tuple(f"{place}/{one}" for one in log.damaged)
     return replace(log, damaged=damaged), bool(facts.get("complete"))
@@ -261,12 +262,12 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
             continue
         samples.append(s)
         detections.append(d)
-    s = pa.concat_tables(samples) if samples else SAMPLES.empty_table()
+    s = pa.concat_tables(samples) if samples else empty_table(SAMPLES)
     # Parts of earlier versions have no text.
     d = (
         pa.concat_tables(detections, promote_options="default")
         if detections
-        else DETECTIONS.empty_table()
+        else empty_table(DETECTIONS)
     )
     if "text" not in d.column_names:
         d = d.append_column("text", pa.nulls(len(d), pa.string()))
@@ -279,31 +280,28 @@ def _in_memory(
     labels: tuple[str, ...], s: pa.Table, d: pa.Table, damaged: tuple[str, ...]
 ) -> ScoreLog:
     order = pc.sort_indices(s["pts_us"])  # a later pass begins at the playhead
-    if not np.array_equal(order.to_numpy(), np.arange(len(s))):
+    if not np.array_equal(numbers(order), np.arange(len(s))):
         s = s.take(order)
-    pts = s["pts_us"].to_numpy()
-    status = s["status"].combine_chunks().to_numpy(zero_copy_only=False)
+    pts = numbers(s["pts_us"])
+    status = texts(s["status"])
     ok = np.asarray(status == "ok", bool)
     text = d["text"]
     reasons = s["reason"].to_pylist() if not ok.all() else []
-    codes = d["label"].unify_dictionaries().combine_chunks().dictionary_encode()
-    found = codes.dictionary.to_pylist()
+    codes, found = coded(d["label"])
     labels = (*labels, *sorted(set(found) - set(labels)))  # of a detector that declares none
     position = {label: i for i, label in enumerate(labels)}
     lookup = np.array([position[v] for v in found] or [0], np.int32)
     return ScoreLog(
         labels=labels,
         pts_us=pts,
-        frame_index=s["frame_index"].to_numpy(),
+        frame_index=numbers(s["frame_index"]),
         ok=ok,
         reasons={i: reasons[i] for i in np.flatnonzero(~ok).tolist()},
-        sample=np.searchsorted(pts, d["pts_us"].to_numpy()).astype(np.int32),
-        label=lookup[codes.indices.to_numpy()] if len(codes) else np.zeros(0, np.int32),
-        confidence=d["confidence"].to_numpy(),
-        box_xyxy_px=np.stack(
-            [d[c].to_numpy() for c in ("x1_px", "y1_px", "x2_px", "y2_px")], axis=1
-        ),
+        sample=np.searchsorted(pts, numbers(d["pts_us"])).astype(np.int32),
+        label=lookup[codes],
+        confidence=numbers(d["confidence"]),
+        box_xyxy_px=np.stack([numbers(d[c]) for c in ("x1_px", "y1_px", "x2_px", "y2_px")], axis=1),
         damaged=damaged,
         gated=np.asarray(status == "gated", bool),
-        text=None if text.null_count == len(text) else text.to_numpy(zero_copy_only=False),
+        text=None if text.null_count == len(text) else texts(text),
     )

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
+from lab.arrow_columns import empty_table, table
 from lab.atomic_file import PART_NAME, sync_folder
 from lab.detection import Detections
 from lab.errors import StoreError
@@ -156,7 +157,7 @@ class ScoreLogWriter:
         if not self._samples:
             return
         columns = zip(*self._samples, strict=True)
-        samples = pa.table([list(c) for c in columns], schema=SAMPLES)
+        samples = table(columns, SAMPLES)
         self._open_again()
         self._number += 1
         self._write(f"{self._number:05d}", samples, self._detection_table())
@@ -164,10 +165,10 @@ class ScoreLogWriter:
 
     def _detection_table(self) -> pa.Table:
         if not self._detections:
-            return DETECTIONS.empty_table()
+            return empty_table(DETECTIONS)
         counts = [len(d) for _, d in self._detections]
         boxes = np.concatenate([d.box_xyxy_px for _, d in self._detections])
-        return pa.table(
+        return table(
             [
                 np.repeat([pts for pts, _ in self._detections], counts),
                 [label for _, d in self._detections for label in d.labels],
@@ -175,16 +176,16 @@ class ScoreLogWriter:
                 *boxes.T.copy(),
                 [t for _, d in self._detections for t in d.text or [None] * len(d)],
             ],
-            schema=DETECTIONS,
+            DETECTIONS,
         )
 
     def _write(self, name: str, samples: pa.Table, detections: pa.Table) -> None:
         # Detections first: a part exists if its samples file does.
-        for kind, table in (("detections", detections), ("samples", samples)):
+        for kind, rows in (("detections", detections), ("samples", samples)):
             path = self.folder / f"{kind}-{name}.parquet"
             part = path.with_suffix(".part")
             with part.open("wb") as file:
-                pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+                pq.write_table(rows, file, compression="zstd", write_page_checksum=True)
                 if self._is_durable:
                     file.flush()
                     os.fsync(file.fileno())

@@ -30,7 +30,7 @@ from lab.store.damage import (
 )
 from lab.store.migrations import MIGRATIONS, migrate, version_of
 from lab.store.outcomes import write_in
-from lab.store.session import session_of
+from lab.store.session import BETWEEN_CLIPS_S, session_of
 
 _FIRST_COPY_S = 600.0  # after the store was made, or a copy failed
 _LONGEST_PAUSE_S = 0.05
@@ -99,6 +99,10 @@ class Catalog:
         """The rows of one query, by column name; none where there is no catalog."""
         with self.reading() as db:
             return rows(db, sql, values)
+
+    def keep_between_clips(self) -> None:
+        """Leave it open for longer after each operation, as long as no other process wants it."""
+        self._session.idle_s = BETWEEN_CLIPS_S
 
     def give_up(self) -> None:
         """Let others have it at once, before something that takes long."""

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from lab.arrow_columns import column
 from lab.errors import SettingError, closest
 
 Wanted = str | Sequence[str] | None
@@ -97,7 +98,7 @@ def with_rows(
     db: duckdb.DuckDBPyConnection, columns: Mapping[str, Iterable[Any]], sql: str
 ) -> None:
     """A statement over rows that are called `given`."""
-    given = pa.table({name: pa.array(list(values)) for name, values in columns.items()})
+    given = pa.table({name: column(values) for name, values in columns.items()})
     if not given.num_rows:
         return
     db.register("given", given)

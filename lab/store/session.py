@@ -22,6 +22,7 @@ from lab.errors import StoreBusyError
 from lab.store.turn import Turn
 
 IDLE_S = 0.2  # stays open for this long after an operation
+BETWEEN_CLIPS_S = 2.0  # and so in a process that analyses one clip after the other
 _LONGEST_S = 5.0  # then it is opened anew, which also keeps the write-ahead log short
 _SHARE_S = 0.05  # for which a burst goes on while another process waits
 _LOOK_EVERY_S = 0.005
@@ -41,6 +42,7 @@ class Session:
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._file: tuple[int, int] | None = None
         self._opened = self._used = 0.0
+        self.idle_s = IDLE_S
         self._users = 0  # nested uses of the thread that has the mutex
         self._watcher: threading.Thread | None = None
 
@@ -173,7 +175,7 @@ class Session:
 
     def _is_over(self) -> bool:
         idle_s = time.monotonic() - self._used
-        return idle_s > IDLE_S or (idle_s > _LOOK_EVERY_S and self._is_wanted())
+        return idle_s > self.idle_s or (idle_s > _LOOK_EVERY_S and self._is_wanted())
 
     # forks
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import SourceError
+from lab.video.hardware import accelerated, cannot_decode
 
 if TYPE_CHECKING:
     import av
@@ -47,23 +48,26 @@ def checked_path(path: str | Path) -> Path:
 
 @contextlib.contextmanager
 def open_video(
-    path: str | Path,
+    path: str | Path, device: str = "cpu"
 ) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
     """The container and its video stream, ready to decode.
 
     Only self-contained formats are opened: a playlist or a concat text named `.mp4` is refused
-    before it can name another file. Raises SourceError.
+    before it can name another file. device: see `lab.video.hardware`. Raises SourceError.
     """
     import av
 
-    path = checked_path(path)
+    path, acceleration = checked_path(path), accelerated(device)
     try:
         container = av.open(
             str(path.absolute()),
             options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
             metadata_errors="replace",
+            **acceleration,
         )
-    except (av.FFmpegError, OSError, ValueError) as error:
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        if acceleration:
+            raise cannot_decode(path, device, error) from None
         raise SourceError(_why_not(path, error)) from None
     with container:
         yield container, _video_stream(container, path)

@@ -26,8 +26,10 @@ class Decoder:
         decoded, which shows that decoding began early enough.
     """
 
-    def __init__(self, path: Path, index: PacketIndex, *, threads: bool = True) -> None:
-        self._path, self._index, self._threads = path, index, threads
+    def __init__(
+        self, path: Path, index: PacketIndex, *, threads: bool = True, device: str = "cpu"
+    ) -> None:
+        self._path, self._index, self._threads, self._device = path, index, threads, device
         self._open = ExitStack()
         self._fresh = False
         self.reached = False
@@ -41,7 +43,9 @@ class Decoder:
 
     def _reopen(self) -> None:
         self._open.close()
-        self._container, self._stream = self._open.enter_context(open_video(self._path))
+        self._container, self._stream = self._open.enter_context(
+            open_video(self._path, self._device)
+        )
         if not self._threads:
             self._stream.codec_context.thread_type = "NONE"
         self._fresh = True

@@ -136,6 +136,7 @@ def _codec(decoder: str) -> str:
 def _rotation(context: Any, container: Any, stream: Any) -> int:
     import av
 
+    stream.codec_context.thread_type = "NONE"  # several would decode on behind the first
     try:
         for frame in container.decode(stream):
             return int(frame.rotation)

@@ -25,11 +25,13 @@ class Source(ABC):
     A frame that could not be decoded is given with its `error`; it is never left out.
 
     name: for people. It holds no password or key, since it is shown and stored.
+    decoded_on: the device that decodes; one that is not the CPU stands in the recipe.
     is_live: frames arrive at their own pace, whether or not they are taken; see `LiveSource`.
     can_seek: any frame can be read again: `frames_at`, `frames_by_index` and `stretches` work.
     """
 
     name: str
+    decoded_on: str = "cpu"
     is_live: bool = False
     can_seek: bool = False
 

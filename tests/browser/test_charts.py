@@ -6,7 +6,8 @@ import pytest
 
 from lab.charts import CHARTS
 from lab.rules.rule import Debounce, LabelRule, Rule
-from tests.browser.page_actions import wait_for_sightings
+from tests.browser.page_actions import until
+from tests.browser.test_sightings import LIST, listed
 
 RULE = Rule(default=LabelRule(debounce=Debounce(enter_threshold=0.4)))
 POINTS = ".js-plotly-plot .points .point, .js-plotly-plot .scatterlayer .point"
@@ -34,14 +35,11 @@ def test_from_a_chart_to_the_table_to_the_player(page, with_sightings):
     page.get_by_text("2 of 2 sightings").wait_for()
     click_last(page)
     page.get_by_text("1 of 2 sightings").wait_for()
-    grid = page.get_by_test_id("stDataFrame")
-    grid.wait_for()
-    page.wait_for_timeout(1500)
-    box = grid.bounding_box()
-    page.mouse.click(box["x"] + 300, box["y"] + 35 + 26)
-    wait_for_sightings(page, 2)
-    page.wait_for_timeout(1500)
-    assert page.locator("video").evaluate("v => v.currentTime") > 8.99  # the second one
+    listed(page, 1)
+    page.locator(f"{LIST} .open").first.click()
+    until(page, lambda: page.locator(f"{LIST} .screen.playing").count() == 1)
+    video = page.locator(f"{LIST} video").first
+    until(page, lambda: video.evaluate("v => v.currentTime") > 8.5)  # the second one
 
 
 @pytest.mark.long

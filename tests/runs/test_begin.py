@@ -3,13 +3,16 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 import lab
 from lab.detectors.detector import Detector
 from lab.errors import LabError, StoreError
+from lab.runs.run_pass import CatalogRegister
 from lab.store.store import NewRun, Store
+from lab.video.sources.file import FileSource
 from tests.builders import make_run, scores_of
 
 LOCKER = """
@@ -108,3 +111,26 @@ def test_runs_of_one_pass_are_all_kept_or_none(store):
     assert {r["run_id"] for r in store.runs()} == {old["run_id"], "new-1", "new-2"}
     store.delete_runs(["new-1", "new-2"])
     assert [r["run_id"] for r in store.runs()] == [old["run_id"]]
+
+
+def test_decoding_begins_while_the_run_is_registered_and_ends_with_it(tmp_path, monkeypatch):
+    decoded, begun = threading.Event(), []
+    frames = FileSource.samples
+
+    def seen(self, samplings, after_us=None):
+        for sample in frames(self, samplings, after_us):
+            if begun:
+                decoded.set()
+            yield sample
+
+    def waits(self, planned):
+        begun.append(planned[0].folder)
+        assert decoded.wait(60), "nothing was decoded before the run was registered"
+        raise StoreError("the catalog is locked")
+
+    monkeypatch.setattr(FileSource, "samples", seen)
+    monkeypatch.setattr(CatalogRegister, "begin", waits)
+    with pytest.raises(StoreError, match="locked"):
+        lab.analyze("sample_videos/nothing.mp4", detector="motion", store=tmp_path, progress=False)
+    assert not begun[0].exists()
+    assert not [t for t in threading.enumerate() if t.name == "decode"]

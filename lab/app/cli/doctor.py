@@ -10,8 +10,9 @@ from dataclasses import fields
 from multiprocessing import get_context
 from typing import Any
 
-from lab.config import AllowedService, Config, load_config
+from lab.config import SAMPLES, AllowedService, Config, load_config
 from lab.counted import counted
+from lab.detectors.device import onnx_problem, torch_problem
 from lab.detectors.registered import detectors
 from lab.detectors.trust import service_settings
 from lab.errors import LabError, StoreError
@@ -29,6 +30,7 @@ from lab.store.backups import copied_at, copies
 from lab.store.repair import damage_of, repair, restore_run_facts, unknown_runs
 from lab.store.run_facts import read_run_facts
 from lab.store.store import Store
+from lab.video.hardware import decoding_problem
 from lab.video.media import Media
 from lab.video.registered import sources
 
@@ -48,6 +50,7 @@ def examine(folder: str | None) -> dict[str, dict[str, Any]]:
         "settings": _settings(config),
         "extras": states(),
         "decoders": {name: _decoder(name) for name in _DECODERS},
+        "devices": _devices(),
         "detectors": detector_states,
         "plugins": _plugins(),
         "store": store,
@@ -84,6 +87,8 @@ def _settings(config: Config) -> dict[str, Any]:
         "media_roots": [str(root) for root in config.media_roots],
         "max_upload_bytes": config.max_upload_bytes,
         "offline": config.offline,
+        "device": config.device,
+        "decoding_device": config.decoding_device,
         "services": [_service(service) for service in config.services],
     }
     rows: dict[str, Any] = {
@@ -104,6 +109,17 @@ def _decoder(name: str) -> str:
         return f"ready ({av.Codec(name, 'r').long_name})"
     except ValueError:  # PyAV's UnknownCodecError
         return "missing in this build of FFmpeg"
+
+
+def _devices() -> dict[str, str]:
+    """What the settings `device` and `decoding_device` could choose beside the CPU."""
+    clip = next(SAMPLES.glob("*.mp4"), None)
+    found = {
+        "torch on cuda": torch_problem(),
+        "onnx on cuda": onnx_problem(),
+        "decoding on cuda": decoding_problem("cuda", clip) if clip else "no sample to try it on",
+    }
+    return {name: "ready" if why is None else f"not there: {why}" for name, why in found.items()}
 
 
 def _detectors() -> dict[str, str]:

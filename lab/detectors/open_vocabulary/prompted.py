@@ -10,6 +10,7 @@ import numpy as np
 
 from lab.detection import Detections
 from lab.detectors.detector import Detector
+from lab.detectors.device import CUDA_BATCH, device_recipe
 from lab.detectors.open_vocabulary.prompts import check_prompts, choose_mode
 from lab.detectors.open_vocabulary.text_features import TextFeatures, feature_hash
 from lab.detectors.weights.files import weights_sha256
@@ -50,7 +51,7 @@ class Prompted(Detector):
         self._model: Any = model
         # On a CPU two at a time take as long as two in turn.
         self.device = model.device
-        self.batch_size = 8 if self.device == "cuda" else 1
+        self.batch_size = CUDA_BATCH if self.device == "cuda" else 1
         self._size, self._keep, self._texts = image_size, keep, texts
         self._text = np.zeros((0, 0), np.float32)
         self._recipe: dict[str, Any] = {
@@ -64,6 +65,7 @@ class Prompted(Detector):
             "most_boxes": keep.max_boxes,
             "processing_version": self.processing_version,
             "score_floor": keep.score_floor,
+            **device_recipe(self.device),
         }
         if texts is not None:
             self._recipe["text_encoder"] = texts.encoder

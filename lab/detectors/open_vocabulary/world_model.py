@@ -11,6 +11,13 @@ from typing import Any
 import numpy as np
 from filelock import FileLock
 
+from lab.detectors.device import (
+    check_cpu,
+    check_providers,
+    chosen_device,
+    onnx_providers,
+    torch_device,
+)
 from lab.detectors.weights.files import models_folder, weights_sha256
 from lab.detectors.weights.loaded import note_file
 from lab.detectors.yolo.checkpoint import load_network
@@ -79,12 +86,12 @@ class OnnxWorld(WorldModel):
         options.intra_op_num_threads = threads()
         options.log_severity_level = 4
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self.device, providers = chosen_device(), onnx_providers()
         self._backbone, self._neck = (
-            onnxruntime.InferenceSession(
-                str(folder / f"{half}.onnx"), options, providers=["CPUExecutionProvider"]
-            )
+            onnxruntime.InferenceSession(str(folder / f"{half}.onnx"), options, providers=providers)
             for half in ("backbone", "neck")
         )
+        check_providers(self._backbone)
 
     def features(self, batch: np.ndarray) -> Features:
         return list(self._backbone.run(None, {"images": batch}))
@@ -116,6 +123,7 @@ class OpenVinoWorld(OnnxWorld):
     name = "openvino"
 
     def _open(self, folder: Path) -> None:
+        check_cpu("openvino")
         need("runtime 'openvino'", "openvino", "openvino")
         import openvino
 
@@ -148,7 +156,7 @@ class TorchWorld(WorldModel):
         network, names, text, strides = _checkpoint(path)
         super().__init__(names, text, strides)
         self._torch = torch
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device()
         self._backbone, self._neck = (half.to(self.device) for half in split(network))
 
     def features(self, batch: np.ndarray) -> Features:

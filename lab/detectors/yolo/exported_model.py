@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.device import check_cpu, check_providers, chosen_device, onnx_providers
 from lab.detectors.error_lines import first_line
 from lab.detectors.yolo.export_facts import ExportFacts, read_onnx_metadata, read_yaml_metadata
 from lab.detectors.yolo.outputs import Raw, from_rows, from_yolov5
 from lab.errors import DetectorError
 from lab.extras import need
+
+_MOST_AT_ONCE = 4  # each needs memory for the layers of a picture
 
 
 def threads() -> int:
@@ -29,6 +32,7 @@ class _Exported:
 
     suppressed = False
     device = "cpu"
+    at_once = 1  # pictures that are best given at the same time, by as many threads
     facts: ExportFacts
 
     @property
@@ -80,18 +84,22 @@ class OnnxModel(_Exported):
                 f"{path} is not an ONNX model: it is empty; copy or download it again"
             )
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads()
+        # Pictures side by side take less than one after the other in several threads, which wait
+        # for each other at every layer.
+        self.device = chosen_device()
+        self.at_once = min(threads(), _MOST_AT_ONCE) if self.device == "cpu" else 1
+        options.intra_op_num_threads = threads() // self.at_once
         options.log_severity_level = 4
         # Spinning threads would take the cores from the decoder between two frames.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        providers = onnx_providers()
         try:
-            session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
+            session = onnxruntime.InferenceSession(str(path), options, providers=providers)
         except Exception as error:
             raise DetectorError(
                 f"{path} is not an ONNX model, or it is cut off ({first_line(error)})"
             ) from None
+        check_providers(session)
         inputs = session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             kinds = [f"{i.name}: {i.type}" for i in inputs]
@@ -117,6 +125,7 @@ class OpenVinoModel(_Exported):
     name = "openvino"
 
     def __init__(self, path: Path) -> None:
+        check_cpu("openvino")
         need("runtime 'openvino'", "openvino", "openvino")
         import openvino
 

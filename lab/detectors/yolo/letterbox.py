@@ -55,8 +55,12 @@ class Letterbox:
             cv2.BORDER_CONSTANT,
             value=(_GREY, _GREY, _GREY),
         )
-        # Divided, not multiplied by 1/255: the same rounding as the reference.
-        return image_bgr[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+        # Divided, not multiplied by 1/255: the same rounding as the reference. By planes, since
+        # that takes a third of the time.
+        rgb = np.empty((3, *image_bgr.shape[:2]), np.float32)
+        for plane, out in zip(cv2.split(image_bgr), rgb[::-1], strict=True):
+            np.divide(plane, np.float32(255), out=out, dtype=np.float32)
+        return rgb
 
     def back(self, box_xyxy_px: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
         """Boxes of the input, shape (n, 4), in pixels of the picture and inside it."""

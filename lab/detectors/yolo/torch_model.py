@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lab.detectors.device import torch_device
 from lab.detectors.weights.catalogue import TASKS
 from lab.detectors.yolo.checkpoint import load_network, read_facts
 from lab.detectors.yolo.export_facts import unknown_task
@@ -27,6 +28,7 @@ class UltralyticsModel:
     name = "torch"
     fixed_size_px: tuple[int, int] | None = None
     fixed_batch: int | None = None
+    at_once = 1
 
     def __init__(self, path: Path) -> None:
 
@@ -35,7 +37,7 @@ class UltralyticsModel:
         network, self.names, self.task, _ = load_network(path)
         import torch
 
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device()
         network = network.fuse(verbose=False).eval().to(self.device)
         head = network.model[-1]
         self.suppressed = bool(getattr(head, "end2end", False))

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lab.detectors.device import device_recipe, torch_device
 from lab.detectors.error_lines import first_line
 from lab.detectors.weights.files import weights_sha256
 from lab.detectors.weights.loaded import note_file
@@ -81,7 +82,7 @@ class ClipEncoder:
         import torch
 
         self._torch = torch
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch_device()
         wanted: dict[str, Any] = {
             k: found.published[k] for k in ("mean", "std", "interpolation") if k in found.published
         }
@@ -113,6 +114,7 @@ class ClipEncoder:
             "runtime": "torch",
             "precision": "f32",
             "preprocess": self.preprocess,
+            **device_recipe(self.device),
         }
 
     def _read_preprocessing(self) -> None:

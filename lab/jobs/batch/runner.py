@@ -50,7 +50,10 @@ Report = Callable[[BatchProgress], None]
 
 
 def usual_workers() -> int:
-    """As many as pay: a worker decodes in one thread and infers in others."""
+    """As many as pay: a worker decodes in one thread and analyses pictures side by side in others.
+
+    On two cores a second one made each short clip 1.27 times the work (benchmarks/bench_batch.py).
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return max(1, (cores or 1) // 2)
 

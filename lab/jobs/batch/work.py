@@ -20,6 +20,7 @@ from lab.runs.run import Run
 from lab.score_log.recipe import make_recipe, protocol_hash, recipe_hash
 from lab.sighting import Sighting
 from lab.store.store import Store
+from lab.video.hardware import decoding_device
 from lab.video.sampling import Sampling
 
 _FILES = ("weights", "embeddings")
@@ -224,7 +225,13 @@ class PreparedWork:
             frame_step=one.get("frame_step", 1),
         )
         gate = gate_recipe(make_gate(one.get("gate")))
-        return make_recipe(media_id, self.detectors[index].recipe(), sampling=sampling, gate=gate)
+        return make_recipe(
+            media_id,
+            self.detectors[index].recipe(),
+            sampling=sampling,
+            gate=gate,
+            decoded_on=decoding_device(),
+        )
 
     def _rules(self) -> list[AppliedRule | None]:
         document = self.work.document

@@ -23,6 +23,7 @@ from lab.video.time_grid import to_us
 if TYPE_CHECKING:
     import av
 from lab.video.decoder import Decoder, demuxed, picture
+from lab.video.hardware import decoding_device
 from lab.video.media import Media, read_facts
 
 _LONG_S = 86_400  # a grid of which the first frame alone is a sample
@@ -40,6 +41,7 @@ class FileSource(Source):
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.name = self.path.name
+        self.decoded_on = decoding_device()
         self.index: PacketIndex = read_index(path)
         if self.index.linear is None:
             first = self._first_presented()
@@ -155,6 +157,7 @@ class FileSource(Source):
         times: list[int] = []
         with open_video(self.path) as (container, stream):
             enough = 48 if container.format.name == "avi" else 1
+            stream.codec_context.thread_type = "NONE"  # several would decode on behind the first
             for packet in container.demux(stream):
                 try:
                     for frame in packet.decode():
@@ -169,7 +172,7 @@ class FileSource(Source):
     def _segments(self, targets: list[Target]) -> Iterator[Frame]:
         """The targets in order, each decoded again where it does not appear."""
         # With several threads, which damaged frames are marked as such depends on their race.
-        with Decoder(self.path, self.index, threads=not self.index.has_losses) as decoder:
+        with self._decoder(threads=not self.index.has_losses) as decoder:
             for segment in self.index.plan(targets):
                 waiting = deque(segment.targets)
                 for frame in decoder.frames(segment):
@@ -182,6 +185,9 @@ class FileSource(Source):
                 for target in waiting:
                     yield self._again(target)
 
+    def _decoder(self, *, threads: bool) -> Decoder:
+        return Decoder(self.path, self.index, threads=threads, device=self.decoded_on)
+
     def _again(self, target: Target) -> Frame:
         """Decode `target` by itself, from further and further back.
 
@@ -192,7 +198,7 @@ class FileSource(Source):
         for start in dict.fromkeys([*starts, 0]):
             if reached and start == 0 and start not in starts:
                 break  # decoding began early enough: the frame is damaged
-            with Decoder(self.path, self.index, threads=False) as decoder:
+            with self._decoder(threads=False) as decoder:
                 for frame in decoder.frames(Segment(start, target.position, (target,))):
                     return frame
                 reached |= decoder.reached
@@ -239,7 +245,7 @@ class FileSource(Source):
 
         index, last_pts = 0, None
         times = self.index.times_in_order
-        with open_video(self.path) as (container, stream):
+        with open_video(self.path, self.decoded_on) as (container, stream):
             stream.codec_context.thread_type = "NONE"
             rate = stream.average_rate or Fraction(25)
             step = max(1, round(1 / (rate * self.index.time_base)))

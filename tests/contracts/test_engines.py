@@ -9,10 +9,14 @@ import pytest
 
 from lab.errors import JobError
 from lab.store.store import Store
-from tests.contracts.engines import ENGINES
+from tests.contracts.engines import ENGINES, LONG
 
 
-@pytest.fixture(params=sorted(ENGINES))
+def _param(name):
+    return pytest.param(name, marks=[pytest.mark.long] if name in LONG else [])
+
+
+@pytest.fixture(params=[_param(name) for name in sorted(ENGINES)])
 def engine(request):
     made = ENGINES[request.param]()
     yield made

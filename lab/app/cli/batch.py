@@ -48,10 +48,12 @@ def _result(args: argparse.Namespace) -> BatchResult:
         if args.paths or args.job:
             raise SettingError("--resume goes on with all that waits; name no clips beside it")
         return resume_batches(
-            Store(args.store), workers=args.workers, progress=bar, trust=args.trust, console=console
-        )
+            Store(args.store), workers=args.workers, progress=bar, trust=args.trust,
+            console=console, **_engine(args),
+        )  # fmt: skip
     options: dict[str, Any] = {
         "workers": args.workers, "priority": args.priority, "progress": bar, "console": console,
+        **_engine(args),
     }  # fmt: skip
     if args.job is not None:
         check_set_by_document(args)
@@ -74,6 +76,15 @@ def _result(args: argparse.Namespace) -> BatchResult:
         args.detector, detector_settings_of(args), every_s=args.every, gate=args.gate, rule=rule
     )
     return run_batch(find_batch(args.paths), work, store, **options)
+
+
+def _engine(args: argparse.Namespace) -> dict[str, Any]:
+    """Where the batch runs. Raises SettingError for what only a cluster takes."""
+    given = {"address": args.address, "cpus": args.cpus, "gpus": args.gpus}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if settings and args.engine == "local":
+        raise SettingError(f"--{next(iter(settings))} goes with --engine ray")
+    return {"engine": args.engine, "engine_settings": settings}
 
 
 def _summary(result: BatchResult) -> str:
@@ -123,7 +134,32 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         "--workers",
         type=int,
         metavar="N",
-        help="processes, each with the model (default: half as many as cores)",
+        help="processes, each with the model (default: half as many as cores); on a cluster, clips "
+        "at the same time (default: as many as its nodes hold)",
+    )
+    b.add_argument(
+        "--engine",
+        default="local",
+        metavar="NAME",
+        help="local: processes of this machine (default); ray: a Ray cluster, or this one as such",
+    )
+    b.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the head of the Ray cluster, or auto; default: RAY_ADDRESS, else this machine",
+    )
+    b.add_argument(
+        "--cpus",
+        type=float,
+        metavar="N",
+        help="cores of a node that each clip takes on a cluster (default: 1); below 1 for a "
+        "detector that waits for a service",
+    )
+    b.add_argument(
+        "--gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a node that each clip takes on a cluster, such as 0.5 (default: 0)",
     )
     b.add_argument(
         "--priority",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -148,7 +148,7 @@ class ClipOnCluster:
 
     def _first(self, order: Order) -> Answer:
         with closing(self.cluster.run([order], self.is_cancelled)) as answers:
-            return _checked(next(answers))
+            return checked(next(answers))
 
     def _answers(self, first: Answer, order: Order) -> Iterator[Answer]:
         """The first, if it has a result already; else those of all stretches."""
@@ -158,7 +158,7 @@ class ClipOnCluster:
         orders = [replace(order, stretch=one, piece_samples=0) for one in first.stretches]
         with closing(self.cluster.run(orders, self.is_cancelled)) as answers:
             for answer in answers:
-                yield _checked(answer)
+                yield checked(answer)
 
     def _keep(
         self, first: Answer, order: Order, register: CatalogRegister, kept: Sequence[int]
@@ -186,7 +186,9 @@ class ClipOnCluster:
                     raise
                 finally:
                     analysed = [int(one.ok.sum()) for one in before]
-                    with _quiet_if(ended[0] == "failed"):
+                    # The error that ended the runs is told, not another one that it brought about.
+                    is_failing = ended[0] == "failed"
+                    with suppress(LabError, OSError) if is_failing else nullcontext():
                         self._close(register, planned, logs, ended, analysed, first.opening_s)
         except OSError as problem:
             left = [p for p in planned if p.is_new and not any(p.folder.glob("samples-*.parquet"))]
@@ -243,12 +245,7 @@ class ClipOnCluster:
         register.close(outcomes)
 
 
-def _quiet_if(is_failing: bool) -> Any:
-    """The error that ended the runs is told, not another one that it brought about."""
-    return suppress(LabError, OSError) if is_failing else suppress()
-
-
-def _checked(answer: Answer) -> Answer:
+def checked(answer: Answer) -> Answer:
     """Raises what became of the order instead."""
     if answer.error is not None:
         raise _error(*answer.error)

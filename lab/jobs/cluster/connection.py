@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -137,6 +138,8 @@ class Cluster:
     def _connect(self, address: str | None, cores: int | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
+        logging.getLogger("ray").setLevel(logging.ERROR)
         import ray
 
         if ray.is_initialized():  # in a notebook: whoever connected leaves it, too
@@ -280,6 +283,11 @@ def _why_not(address: str | None, error: Exception) -> str:
         return (
             "no Ray cluster runs on this machine; start one with: ray start --head, or leave "
             "--address out for this machine alone"
+        )
+    if "ailed to connect" in text:
+        return (
+            f"the cluster at {address} cannot be reached: what is there does not answer as Ray; "
+            "give the address that ray start --head said"
         )
     return f"the cluster at {address} cannot be used: {text[:300]}; see there: ray status"
 

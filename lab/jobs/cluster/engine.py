@@ -15,7 +15,7 @@ from lab.annotation import utc_now
 from lab.config import load_config
 from lab.detectors.trust import check_allowed
 from lab.errors import JobError, LabError
-from lab.jobs.cluster.clip import PIECE_SAMPLES, ClipOnCluster, _checked
+from lab.jobs.cluster.clip import PIECE_SAMPLES, ClipOnCluster, checked
 from lab.jobs.cluster.connection import Cluster, LostError, Share, Stopped
 from lab.jobs.cluster.order import Order
 from lab.jobs.engine import Engine
@@ -131,7 +131,8 @@ class RayEngine(Engine):
             job.run_id = result.get("run_id", job.run_id)
             if job.total and result.get("state") == "done":
                 job.done = job.total
-            job.end("cancelled" if job.job_id in self._cancelled else "done")
+            is_cancelled = job.job_id in self._cancelled or result.get("state") == "cancelled"
+            job.end("cancelled" if is_cancelled else "done")
 
     def _prepare(
         self,
@@ -151,7 +152,7 @@ class RayEngine(Engine):
                     "recipe": dict(one.recipe),
                     "default_threshold": one.default_threshold,
                 }
-                for one in _checked(answer).detectors
+                for one in checked(answer).detectors
             ]
         }
 

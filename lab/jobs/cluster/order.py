@@ -41,9 +41,9 @@ class Description:
 
 @dataclass(frozen=True)
 class Answer:
-    """media: facts of the clip (`Media.to_dict`). counts: samples to expect, an analysis. stretches:
-    those that are still to be analysed. result: of the one that was. opening_s: to open the clip.
-    error: class and text of why nothing could be done. host: where.
+    """media: facts of the clip (`Media.to_dict`). counts: samples to expect, an analysis.
+    stretches: those that are still to be analysed. result: of the one that was. opening_s: to open
+    the clip. error: class and text of why nothing could be done. host: where.
     """
 
     host: str

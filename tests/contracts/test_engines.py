@@ -9,7 +9,13 @@ import pytest
 
 from lab.errors import JobError
 from lab.store.store import Store
-from tests.contracts.engines import ENGINES, LONG
+from tests.contracts.engines import ENGINES, LONG, close_shared
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared():
+    yield
+    close_shared()
 
 
 def _param(name):

@@ -24,7 +24,10 @@ class InThisProcess:
             self.orders.append(order)
             if error := self.fail_at.pop(len(self.orders) - 1, None):
                 raise error
-            yield work(order)
+            answer = work(order, is_cancelled)
+            if is_cancelled():
+                raise Stopped
+            yield answer
 
     def close(self):
         pass

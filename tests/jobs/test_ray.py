@@ -43,7 +43,7 @@ def two_nodes(ray_folder, monkeypatch):
     monkeypatch.setenv("RAY_health_check_period_ms", "500")
     nodes = Nodes(
         initialize_head=True,
-        head_node_args={**SMALL, "num_cpus": 0, "_temp_dir": ray_folder,
+        head_node_args={**SMALL, "num_cpus": 0, "temp_dir": ray_folder,
                         "include_dashboard": False},
     )  # fmt: skip
     nodes.workers = [nodes.add_node(**SMALL) for _ in range(2)]

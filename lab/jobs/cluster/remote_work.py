@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,11 @@ def _make(store: object = None, **settings: Any) -> Detector:
 _warm = WarmDetectors(_make)
 
 
-def work(order: Order) -> Answer:
-    """Do what is asked. Whatever the clip or the detector raises is in the answer."""
+def work(order: Order, cancelled: Callable[[], bool] = lambda: False) -> Answer:
+    """Do what is asked. Whatever the clip or the detector raises is in the answer.
+
+    cancelled: asked at each sample; Ray interrupts instead.
+    """
     host = f"{socket.gethostname()} ({sys.platform})"
     if order.version != lab.__version__:
         why = (
@@ -47,7 +50,7 @@ def work(order: Order) -> Answer:
         return Answer(host, error=("JobError", why))
     keep_files_private()
     try:
-        return _work(order, host)
+        return _work(order, host, cancelled)
     except LabError as error:
         return Answer(host, error=(type(error).__name__, str(error)))
     except Exception as error:
@@ -55,7 +58,7 @@ def work(order: Order) -> Answer:
         return Answer(host, error=(type(error).__name__, f"{host}: {words}"))
 
 
-def _work(order: Order, host: str) -> Answer:
+def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
     from lab.jobs.document.checks import check_secrets
 
     analyses = [dict(one) for one in order.analyses]
@@ -80,7 +83,7 @@ def _work(order: Order, host: str) -> Answer:
         opening_s = time.monotonic() - begun
         is_wanted = order.media_id in (None, media.media_id)
         if is_wanted and len(stretches) == 1:
-            result = analyse_stretch(source, wanted, stretches[0], folder)
+            result = analyse_stretch(source, wanted, stretches[0], folder, cancelled)
             stretches = []
     return Answer(host, described, media.to_dict(), counts, stretches, result, opening_s)
 

@@ -23,6 +23,7 @@ from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
 from lab.runs.pieces import Wanted, analyse_stretch, stretches_of
 from lab.video.registered import open_source
+from lab.video.remote_store import keep_copies
 from lab.video.sampling import Sampling
 
 _PREFIX = "lab-piece-"
@@ -69,6 +70,7 @@ def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
     described = [_described(one) for one in made]
     if order.place is None:
         return Answer(host, described)
+    keep_copies()  # for the other stretches of the clip
     begun = time.monotonic()
     wanted = [
         Wanted(detector, sampling_of(one), make_gate(one.get("gate")))

@@ -118,8 +118,8 @@ class LocalCopy:
             name = hashlib.blake2b(
                 f"{url}|{stamp}|{facts['size']}".encode(), digest_size=12
             ).hexdigest()
-            folder = _folder()
             remove_copies(unused_s=_UNUSED_S)
+            folder = _folder()
             self._entry = folder / name
             self._lock = _Shared(folder / f"{name}.lock")
             self.path = self._entry / (PurePosixPath(path).name or "clip")
@@ -155,11 +155,13 @@ def keep_copies() -> None:
 
 def remove_copies(unused_s: float = 0.0) -> None:
     """Remove copies that nobody has used for so long."""
-    now = time.time()
-    for lock in _folder().glob("*.lock"):
+    now, folder = time.time(), _folder()
+    for lock in folder.glob("*.lock"):
         with contextlib.suppress(OSError):
             if now - lock.stat().st_mtime >= unused_s:
                 _remove_unused(lock.with_suffix(""))
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _folder() -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.app.cli.analyze import add_analysis_options, detector_settings_of
 from lab.app.cli.job import check_set_by_document
 from lab.app.cli.rule_options import named_rule
-from lab.errors import SettingError, printable
+from lab.errors import LabError, SettingError, printable
 from lab.jobs.batch.clips import find_batch
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def _batch(args: argparse.Namespace) -> int:
     """Exit code 0 if all is done, 1 if something is not, 130 after Ctrl+C. Raises LabError."""
     try:
         result = _result(args)
+        if args.logs_to is not None:
+            _push(result, args)
     except KeyboardInterrupt:  # before the first clip
         print("lab: stopped; give the same command again to go on", file=sys.stderr)
         return _INTERRUPTED
@@ -40,8 +42,11 @@ def _result(args: argparse.Namespace) -> BatchResult:
     from lab.jobs.batch.batch import resume_batches, run_batch, run_document
     from lab.jobs.batch.work import AppliedRule, work_of
     from lab.jobs.document.read import read_job
+    from lab.runs.log_exchange import check_place
     from lab.store.store import Store
 
+    if args.logs_to is not None:
+        check_place(args.logs_to)
     bar = sys.stderr.isatty()
     console = sys.stderr if args.json else sys.stdout
     if args.resume:
@@ -76,6 +81,21 @@ def _result(args: argparse.Namespace) -> BatchResult:
         args.detector, detector_settings_of(args), every_s=args.every, gate=args.gate, rule=rule
     )
     return run_batch(find_batch(args.paths), work, store, **options)
+
+
+def _push(result: BatchResult, args: argparse.Namespace) -> None:
+    """Give the finished runs to a place; what cannot be given is a failure of the batch."""
+    from lab.runs.log_exchange import push_logs
+    from lab.store.store import Store
+
+    ids = [run_id for job in result.jobs if job.state == "done" for run_id in job.run_ids]
+    try:
+        found = push_logs(Store(args.store), args.logs_to, ids)
+    except LabError as error:
+        again = f"lab logs push {args.logs_to}"
+        result.failures.append(f"{error}; the runs are in the store: {again}")
+        return
+    result.failures += [f"run {i} was not given away: {why}" for i, why in found.left_out.items()]
 
 
 def _engine(args: argparse.Namespace) -> dict[str, Any]:
@@ -167,6 +187,11 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         default=0,
         metavar="N",
         help="clips of a higher one come first; default: 0",
+    )
+    b.add_argument(
+        "--logs-to",
+        metavar="PLACE",
+        help="give the finished runs to s3://..., gs://... or a folder, for: lab logs pull",
     )
     b.add_argument(
         "--resume", action="store_true", help="go on with all clips that wait in the store's queue"

@@ -25,6 +25,7 @@ from lab.app.cli import (
     experiments,
     job,
     jobs,
+    logs,
     measure,
     media,
     models,
@@ -133,6 +134,7 @@ def build_parser() -> argparse.ArgumentParser:
     groups = (
         batch,
         jobs,
+        logs,
         apply,
         measure,
         advise,

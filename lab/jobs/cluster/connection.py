@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import shutil
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +19,7 @@ import lab
 from lab.errors import JobError, LabError, SettingError
 from lab.extras import need
 from lab.jobs.cluster.order import Answer, Order
+from lab.video.remote_store import is_remote, remove_copies
 
 _REACH_S = 5.0
 _POLL_S = 0.2
@@ -67,6 +70,7 @@ class Cluster:
         self._guard = threading.Lock()
         self._temporary: str | None = None
         self._is_ours = False
+        self._has_copies = False
         self._connect(address or os.environ.get("RAY_ADDRESS") or None, cores)
         try:
             self._greet()
@@ -102,6 +106,7 @@ class Cluster:
         """
         import ray
 
+        self._has_copies |= any(is_remote(order.place) for order in orders)
         ahead = max(2, 2 * self.slots)
         pending: dict[Any, int] = {}
         found: dict[int, Answer] = {}
@@ -128,6 +133,8 @@ class Cluster:
         import ray
 
         with self._guard:
+            self._tidy()
+            self._has_copies = False
             if self._is_ours and ray.is_initialized():
                 ray.shutdown()
             self._is_ours = False
@@ -138,7 +145,6 @@ class Cluster:
     def _connect(self, address: str | None, cores: int | None) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")
         logging.getLogger("ray").setLevel(logging.ERROR)
         import ray
 
@@ -160,7 +166,8 @@ class Cluster:
             }
         self._is_ours = True
         try:
-            ray.init(**options, **quiet)
+            with _silence():
+                ray.init(**options, **quiet)
         except Exception as error:
             self.close()
             raise JobError(_why_not(address, error)) from None
@@ -168,15 +175,8 @@ class Cluster:
     def _greet(self) -> None:
         """Each node that is there now must have this lab. Raises JobError."""
         import ray
-        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        refs = {}
-        greeting = ray.remote(_greeting())
-        for node in ray.nodes():
-            if node["Alive"] and node["Resources"].get("CPU"):
-                place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-                options = {"num_cpus": 0, "scheduling_strategy": place, "max_retries": 0}
-                refs[greeting.options(**options).remote()] = node["NodeManagerHostname"]
+        refs = self._on_each_node(_greeting())
         if not refs:
             raise JobError("the cluster has no node with a core; start one: ray start --address")
         ready, late = ray.wait(list(refs), num_returns=len(refs), timeout=_GREETING_S)
@@ -194,6 +194,29 @@ class Cluster:
                     f"{lab.__version__}; install the same version there"
                 )
 
+    def _on_each_node(self, function: Callable[[], Any]) -> dict[Any, str]:
+        """Call it on each node that has cores; references to the results, with the nodes' names."""
+        import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+        task, refs = ray.remote(function), {}
+        for node in ray.nodes():
+            if node["Alive"] and node["Resources"].get("CPU"):
+                place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+                options = {"num_cpus": 0, "scheduling_strategy": place, "max_retries": 0}
+                refs[task.options(**options).remote()] = node["NodeManagerHostname"]
+        return refs
+
+    def _tidy(self) -> None:
+        """Remove copies of clips from the nodes, where there may be any."""
+        import ray
+
+        if not self._has_copies or not ray.is_initialized():
+            return
+        with contextlib.suppress(ray.exceptions.RayError):
+            refs = list(self._on_each_node(remove_copies))
+            ray.wait(refs, num_returns=len(refs), timeout=STOP_S)
+
     def _task(self) -> Any:
         import ray
 
@@ -205,6 +228,21 @@ class Cluster:
             max_retries=_RETRIES,
             retry_exceptions=False,
         )
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Ray writes warnings from compiled code while it connects; what matters it raises."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _greeting() -> Callable[[], tuple[str | None, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
+from lab.errors import SourceError
 from lab.video.media import Media
 from lab.video.remote_store import LocalCopy
 from lab.video.sources.file import FileSource
@@ -21,6 +22,9 @@ class RemoteSource(FileSource):
         self._copy = LocalCopy(self.url)
         try:
             super().__init__(self._copy.path)
+        except SourceError as error:
+            self._copy.close()
+            raise SourceError(str(error).replace(str(self._copy.path), self.url)) from None
         except BaseException:
             self._copy.close()
             raise
@@ -32,7 +36,7 @@ class RemoteSource(FileSource):
 
     def reopen(self) -> RemoteSource:
         """The clip as it is there now."""
-        return RemoteSource(self.url)
+        return type(self)(self.url)
 
     def close(self) -> None:
         """Let go of the copy; what was not read by then cannot be any more."""

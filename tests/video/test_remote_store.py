@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 
 import pytest
 
@@ -152,7 +153,8 @@ def s3(monkeypatch):
 
     s3fs.S3FileSystem.clear_instance_cache()
     files = s3fs.S3FileSystem()
-    files.mkdir("bucket")
+    files.name = f"b{uuid.uuid4().hex[:8]}"  # the server forgets nothing while this process lives
+    files.mkdir(files.name)
     yield files
     s3fs.S3FileSystem.clear_instance_cache()
     made.stop()
@@ -168,18 +170,18 @@ def test_a_batch_from_s3_gives_its_logs_to_s3(s3, samples, tmp_path, engine, cap
     copies.mkdir()
     monkeypatch.setenv("TMPDIR", str(copies))
     for name in names:
-        s3.put(str(samples / name), f"bucket/cards/{name}")
-    words = ["batch", "s3://bucket/cards", "--detector", "visual", "--every", "0.5"]
-    words += ["--engine", engine, "--logs-to", "s3://bucket/logs"]
+        s3.put(str(samples / name), f"{s3.name}/cards/{name}")
+    words = ["batch", f"s3://{s3.name}/cards", "--detector", "visual", "--every", "0.5"]
+    words += ["--engine", engine, "--logs-to", f"s3://{s3.name}/logs"]
     assert main([*words, "--store", str(tmp_path / "a")]) == 0, capsys.readouterr().err
     assert main([*words, "--store", str(tmp_path / "a")]) == 0
     assert "2 already there" in capsys.readouterr().out
-    assert main(["logs", "pull", "s3://bucket/logs", "--store", str(tmp_path / "b")]) == 0
+    assert main(["logs", "pull", f"s3://{s3.name}/logs", "--store", str(tmp_path / "b")]) == 0
     for row in Store(tmp_path / "b").runs():
         taken = lab.open_store(tmp_path / "b").run(row["run_id"])
         here = lab.analyze(samples / taken.media["name"], detector="visual", every_s=0.5,
                            store=tmp_path / "c", progress=False)  # fmt: skip
-        assert taken.media["path"] == f"s3://bucket/cards/{taken.media['name']}"
+        assert taken.media["path"] == f"s3://{s3.name}/cards/{taken.media['name']}"
         assert taken.recipe_hash == here.recipe_hash
         assert_same_log(taken.log, here.log)
     stored = (tmp_path / "a" / "catalog.duckdb").read_bytes() if engine == "local" else b""

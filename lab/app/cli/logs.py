@@ -36,8 +36,12 @@ def _logs(args: argparse.Namespace) -> int:
 
 
 def add(command: Command) -> list[argparse.ArgumentParser]:
-    p = command("logs", _logs, "Give finished runs to an object store or a shared disk, or "
-                "take them from there into this store.", "lab logs push s3://bucket/logs")  # fmt: skip
+    p = command(
+        "logs",
+        _logs,
+        "Give finished runs to an object store or a shared disk, or take them from there.",
+        "lab logs push s3://bucket/logs",
+    )
     p.add_argument("what", choices=["push", "pull"])
     p.add_argument("place", metavar="PLACE", help="s3://..., gs://..., or a folder")
     p.add_argument("runs", nargs="*", metavar="RUN", help="push: only these; default: all")

@@ -149,6 +149,11 @@ class Cluster:
         import ray
 
         if ray.is_initialized():  # in a notebook: whoever connected leaves it, too
+            if address is not None:
+                raise JobError(
+                    "this process is connected to a Ray cluster already; leave the address out to "
+                    "use that one, or call ray.shutdown() first"
+                )
             return
         quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
         if address is not None and address != "local":

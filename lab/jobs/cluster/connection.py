@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,7 +98,7 @@ class Cluster:
 
     def run(
         self, orders: Sequence[Order], is_cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[Answer]:
+    ) -> Generator[Answer]:
         """The answers, in the order of the orders, each as soon as those before are there.
 
         Each is fetched when it is done, so that a node that is lost later costs it no more. Close

@@ -24,7 +24,7 @@ from lab.registry import in_words
 from lab.video.container import VIDEO_SUFFIXES
 from lab.video.media import identity_of_blocks
 
-_PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
+_KINDS = ("s3", "gs")
 _URL = re.compile(r"(s3|gs)://([^/]+)/?(.*)", re.DOTALL)
 _UNUSED_S = 600.0
 _PLACE = "lab-clips-"
@@ -33,7 +33,7 @@ _kept = False
 
 def is_remote(place: object) -> bool:
     """Whether it is an address of an object store."""
-    return isinstance(place, str) and place.partition("://")[0] in _PACKAGES and "://" in place
+    return isinstance(place, str) and place.partition("://")[0] in _KINDS and "://" in place
 
 
 def file_system(url: str, error: type[LabError] = SourceError) -> tuple[Any, str]:
@@ -47,7 +47,10 @@ def file_system(url: str, error: type[LabError] = SourceError) -> tuple[Any, str
             f"the address {kind}://...@{bucket.rpartition('@')[2]} holds a name or key; keep "
             "credentials where the provider's tools do, such as ~/.aws or the environment"
         )
-    need(f"{kind}://", "remote", "fsspec", _PACKAGES[kind], error=error)
+    if kind == "s3":
+        need("s3://", "remote", "fsspec", "s3fs", error=error)
+    else:
+        need("gs://", "remote", "fsspec", "gcsfs", error=error)
     import fsspec
 
     return fsspec.filesystem(kind, use_listings_cache=False), f"{bucket}/{key}".rstrip("/")

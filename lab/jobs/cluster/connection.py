@@ -19,6 +19,7 @@ import lab
 from lab.errors import JobError, LabError, SettingError
 from lab.extras import need
 from lab.jobs.cluster.order import Answer, Order
+from lab.jobs.cluster.remote_work import work
 from lab.video.remote_store import is_remote, remove_copies
 
 _REACH_S = 5.0
@@ -224,8 +225,6 @@ class Cluster:
 
     def _task(self) -> Any:
         import ray
-
-        from lab.jobs.cluster.remote_work import work
 
         return ray.remote(work).options(
             num_cpus=self.share.cpus,

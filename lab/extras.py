@@ -25,6 +25,8 @@ EXTRAS = {
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),
     "prompts": ("onnx", "open_clip", "torch", "torchvision", "ultralytics"),
+    "ray": ("ray",),
+    "remote": ("fsspec", "gcsfs", "s3fs"),
     "torch": ("torch", "torchvision", "ultralytics"),
 }
 # Modules that have another name than their package.

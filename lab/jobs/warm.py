@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ class WarmDetectors:
     They keep no memory of a job: every pass begins with `Detector.reset`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, make: Callable[..., Detector] | None = None) -> None:
+        """make: in place of `lab.runs.make_detector`, which keeps what it computes in the store."""
+        self._make = make
         self._made: list[tuple[str, Detector]] = []
 
     def get(
@@ -43,7 +45,7 @@ class WarmDetectors:
             made = taken[i]
             with naming(titles[i] if len(titles) > 1 else None):
                 if made is None:
-                    made = make_detector(store=store, **settings)
+                    made = (self._make or make_detector)(store=store, **settings)
                 elif made.takes_prompts:
                     _ask(made, settings)
                     made.made_from = dict(settings)

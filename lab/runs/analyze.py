@@ -138,7 +138,7 @@ def analyze_all(
         planned = []
         for one in analyses:
             with naming(one.title if len(analyses) > 1 else None):
-                plan = plan_run(kept, opened, media.media_id, one)
+                plan = plan_run(kept, media.media_id, one, opened.decoded_on)
             if isinstance(one.detector, str):
                 stack.callback(plan.detector.close)
             runs[plan.run_id] = _finished(kept, recipe_hash(plan.recipe)) if reuse else None
@@ -191,8 +191,8 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
             raise SettingError(f"two analyses are named {title!r}; give each its own name")
 
 
-def plan_run(store: Store, source: Source, media_id: str, one: Analysis) -> PlannedRun:
-    """A new run of an analysis. Raises SettingError or DetectorError."""
+def plan_run(store: Store, media_id: str, one: Analysis, decoded_on: str) -> PlannedRun:
+    """A new run of an analysis. decoded_on: the device, of the clip's source. Raises SettingError or DetectorError."""
     sampling, gate = one.sampling(), make_gate(one.gate)
     detector = one.make(store)
     declared = detector.recipe()
@@ -207,7 +207,7 @@ def plan_run(store: Store, source: Source, media_id: str, one: Analysis) -> Plan
         declared,
         sampling=sampling,
         gate=gate_recipe(gate),
-        decoded_on=source.decoded_on,
+        decoded_on=decoded_on,
     )
     run_id = new_run_id()
     return PlannedRun(run_id, store.log_folder(run_id), recipe, detector, sampling, gate)

@@ -89,7 +89,7 @@ def analyze_each(
             try:
                 with opening(clip) as source:
                     media = register.media = source.media()
-                    plan = plan_run(store, source, media.media_id, one)
+                    plan = plan_run(store, media.media_id, one, source.decoded_on)
                     if reuse and finished is None:
                         finished = _finished(store, protocol_hash(plan.recipe))
                     done = (finished or {}).get(recipe_hash(plan.recipe))

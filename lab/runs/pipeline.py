@@ -60,6 +60,11 @@ class AnalysisTask:
         has_memory = self.detector.is_stateful or self.gate is not None
         return None if has_memory else self.after_us
 
+    @property
+    def failed_calls(self) -> tuple[int, str | None]:
+        """On how many samples the detector failed, and why it did first."""
+        return self._failures, self._first_error
+
     def begin(self) -> None:
         """Clear what the detector and the gate remember of an earlier pass.
 

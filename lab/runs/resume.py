@@ -65,6 +65,30 @@ def resume_settings(store: Store, run_id: str) -> dict[str, Any]:
     return detector_settings(_recipe_of_own_log(run), run.environment)
 
 
+def resume_order(
+    store: Store, run_id: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What is needed to go on with a run elsewhere: settings of its detector, its sampling and gate
+    as a worker takes them, and the recipe that it was begun with.
+
+    Raises SettingError if nothing of its own log is missing, or it was begun by a version that
+    sampled differently.
+    """
+    run = Run(store, run_id)
+    if not _is_own_log_lacking(run):
+        raise SettingError(f"run {run_id} lacks added labels only; resume it on this machine")
+    _check_decoder(run)
+    recipe = _recipe_of_own_log(run)
+    sampling = sampling_of(recipe)
+    asked = {
+        "interval_s": sampling.every_s,
+        "frame_count": sampling.frame_count,
+        "frame_step": sampling.frame_step,
+        "gate": recipe.get("gate"),
+    }
+    return detector_settings(recipe, run.environment), asked, recipe
+
+
 def _is_own_log_lacking(run: Run) -> bool:
     """Whether there is something to analyse besides added labels.
 

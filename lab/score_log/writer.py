@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from lab.arrow_columns import empty_table, table
-from lab.atomic_file import PART_NAME, sync_folder
+from lab.atomic_file import PART_NAME, sync_folder, write_atomically
 from lab.detection import Detections
 from lab.errors import StoreError
 from lab.frame import Frame, FrameStamp
@@ -192,6 +192,19 @@ class ScoreLogWriter:
             part.replace(path)
         if self._is_durable:
             sync_folder(self.folder)
+
+    def add_part(self, samples: bytes, detections: bytes) -> None:
+        """Append a part that was written elsewhere: the content of its two files.
+
+        Its samples must come after all that is here. Raises OSError.
+        """
+        self.flush()
+        self._open_again()
+        self._number += 1
+        # Detections first: a part exists if its samples file does.
+        for kind, content in (("detections", detections), ("samples", samples)):
+            path = self.folder / f"{kind}-{self._number:05d}.parquet"
+            write_atomically(path, content, is_durable=self._is_durable)
 
     def _open_again(self) -> None:
         """Let parts count that the manifest of a finished log does not list."""

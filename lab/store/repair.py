@@ -165,7 +165,7 @@ def _find_runs(store: Store) -> tuple[list[str], list[str]]:
     found, lost = [], []
     for run_id in unknown_runs(store):
         try:
-            _put_back(store, run_id)
+            put_back(store, run_id)
             found.append(run_id)
         except StoreError as error:
             lost.append(f"the log of run {run_id} is left where it is: {error}")
@@ -174,7 +174,8 @@ def _find_runs(store: Store) -> tuple[list[str], list[str]]:
     return found, lost
 
 
-def _put_back(store: Store, run_id: str) -> None:
+def put_back(store: Store, run_id: str) -> None:
+    """Register the run of a log that lies in its place. Raises StoreError, KeyError, TypeError."""
     folder = store.log_folder(run_id)
     manifest, facts = read_manifest(folder), read_run_facts(folder)
     recipe = _with_added(manifest["recipe"], folder)

@@ -20,7 +20,7 @@ from lab.video.media import Media
 if TYPE_CHECKING:
     from lab.store.store import NewRun
 
-_NAME = "run.json"
+NAME = "run.json"
 
 
 def write_run_facts(
@@ -36,7 +36,7 @@ def write_run_facts(
     }
     facts = json.loads(json.dumps(facts))
     facts["checksum"] = _checksum(facts)
-    write_atomically(log_folder / _NAME, json.dumps(facts, indent=1))
+    write_atomically(log_folder / NAME, json.dumps(facts, indent=1))
 
 
 def _checksum(facts: dict[str, Any]) -> str:
@@ -51,7 +51,7 @@ def read_run_facts(log_folder: Path) -> dict[str, Any] | None:
     """
     known = {f.name for f in fields(Media)}
     try:
-        facts = json.loads((log_folder / _NAME).read_text(encoding="utf-8"))
+        facts = json.loads((log_folder / NAME).read_text(encoding="utf-8"))
         if facts.pop("checksum") != _checksum(facts):
             return None
         facts["media"] = Media(**{k: v for k, v in facts["media"].items() if k in known})

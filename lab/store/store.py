@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.config import load_config
+from lab.errors import SettingError
 from lab.store.catalog import Catalog
 from lab.store.chart_rows import ChartRows
 from lab.store.current_rules import CurrentRuleRows
@@ -56,6 +57,11 @@ class Store(
 
     def __init__(self, folder: str | Path | None = None, *, registrar: Registrar = "user") -> None:
         self.registrar = registrar
+        if "://" in str(folder or ""):
+            raise SettingError(
+                f"a store lies in a folder on a disk, got {folder}; keep it there, and give logs "
+                "to others with: lab logs push"
+            )
         self.folder = load_config().store if folder is None else Path(folder).absolute()
         self.catalog = Catalog(self.folder)
 

@@ -9,7 +9,15 @@ from lab.errors import LabError, SourceError, closest
 from lab.registry import Registry
 from lab.video.source import Source
 
-sources = Registry("source", "lab.sources", {"file": "lab.video.sources.file:FileSource"})
+sources = Registry(
+    "source",
+    "lab.sources",
+    {
+        "file": "lab.video.sources.file:FileSource",
+        "gs": "lab.video.sources.remote:RemoteSource",
+        "s3": "lab.video.sources.remote:RemoteSource",
+    },
+)
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 

@@ -67,6 +67,12 @@ class Source(ABC):
         """How many samples to expect; None if that is known only after reading it."""
         return None
 
+    def sample_times_us(self, sampling: Sampling) -> list[int]:
+        """The times at which its samples end, in order, where reading may begin at any of them as
+        cheaply as at the beginning, and gives the same frames; else none.
+        """
+        return []
+
     def reopen(self) -> Self:
         """The same source from its beginning; a live one from now on.
 

@@ -9,10 +9,20 @@ import pytest
 
 from lab.errors import JobError
 from lab.store.store import Store
-from tests.contracts.engines import ENGINES
+from tests.contracts.engines import ENGINES, LONG, close_shared
 
 
-@pytest.fixture(params=sorted(ENGINES))
+@pytest.fixture(scope="module", autouse=True)
+def shared():
+    yield
+    close_shared()
+
+
+def _param(name):
+    return pytest.param(name, marks=[pytest.mark.long] if name in LONG else [])
+
+
+@pytest.fixture(params=[_param(name) for name in sorted(ENGINES)])
 def engine(request):
     made = ENGINES[request.param]()
     yield made

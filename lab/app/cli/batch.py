@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab.app.cli.analyze import add_analysis_options, detector_settings_of
 from lab.app.cli.job import check_set_by_document
 from lab.app.cli.rule_options import named_rule
-from lab.errors import SettingError, printable
+from lab.errors import LabError, SettingError, printable
 from lab.jobs.batch.clips import find_batch
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def _batch(args: argparse.Namespace) -> int:
     """Exit code 0 if all is done, 1 if something is not, 130 after Ctrl+C. Raises LabError."""
     try:
         result = _result(args)
+        if args.logs_to is not None:
+            _push(result, args)
     except KeyboardInterrupt:  # before the first clip
         print("lab: stopped; give the same command again to go on", file=sys.stderr)
         return _INTERRUPTED
@@ -40,18 +42,23 @@ def _result(args: argparse.Namespace) -> BatchResult:
     from lab.jobs.batch.batch import resume_batches, run_batch, run_document
     from lab.jobs.batch.work import AppliedRule, work_of
     from lab.jobs.document.read import read_job
+    from lab.runs.log_exchange import check_place
     from lab.store.store import Store
 
+    if args.logs_to is not None:
+        check_place(args.logs_to)
     bar = sys.stderr.isatty()
     console = sys.stderr if args.json else sys.stdout
     if args.resume:
         if args.paths or args.job:
             raise SettingError("--resume goes on with all that waits; name no clips beside it")
         return resume_batches(
-            Store(args.store), workers=args.workers, progress=bar, trust=args.trust, console=console
-        )
+            Store(args.store), workers=args.workers, progress=bar, trust=args.trust,
+            console=console, **_engine(args),
+        )  # fmt: skip
     options: dict[str, Any] = {
         "workers": args.workers, "priority": args.priority, "progress": bar, "console": console,
+        **_engine(args),
     }  # fmt: skip
     if args.job is not None:
         check_set_by_document(args)
@@ -74,6 +81,30 @@ def _result(args: argparse.Namespace) -> BatchResult:
         args.detector, detector_settings_of(args), every_s=args.every, gate=args.gate, rule=rule
     )
     return run_batch(find_batch(args.paths), work, store, **options)
+
+
+def _push(result: BatchResult, args: argparse.Namespace) -> None:
+    """Give the finished runs to a place; what cannot be given is a failure of the batch."""
+    from lab.runs.log_exchange import push_logs
+    from lab.store.store import Store
+
+    ids = [run_id for job in result.jobs if job.state == "done" for run_id in job.run_ids]
+    try:
+        found = push_logs(Store(args.store), args.logs_to, ids)
+    except LabError as error:
+        again = f"lab logs push {args.logs_to}"
+        result.failures.append(f"{error}; the runs are in the store: {again}")
+        return
+    result.failures += [f"run {i} was not given away: {why}" for i, why in found.left_out.items()]
+
+
+def _engine(args: argparse.Namespace) -> dict[str, Any]:
+    """Where the batch runs. Raises SettingError for what only a cluster takes."""
+    given = {"address": args.address, "cpus": args.cpus, "gpus": args.gpus}
+    settings = {name: value for name, value in given.items() if value is not None}
+    if settings and args.engine == "local":
+        raise SettingError(f"--{next(iter(settings))} goes with --engine ray")
+    return {"engine": args.engine, "engine_settings": settings}
 
 
 def _summary(result: BatchResult) -> str:
@@ -124,7 +155,32 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         "--workers",
         type=int,
         metavar="N",
-        help="processes, each with the model (default: half as many as cores)",
+        help="processes, each with the model (default: half as many as cores); on a cluster, clips "
+        "at the same time (default: as many as its nodes hold)",
+    )
+    b.add_argument(
+        "--engine",
+        default="local",
+        metavar="NAME",
+        help="local: processes of this machine (default); ray: a Ray cluster, or this one as such",
+    )
+    b.add_argument(
+        "--address",
+        metavar="HOST:PORT",
+        help="the head of the Ray cluster, or auto; default: RAY_ADDRESS, else this machine",
+    )
+    b.add_argument(
+        "--cpus",
+        type=float,
+        metavar="N",
+        help="cores of a node that each clip takes on a cluster (default: 1); below 1 for a "
+        "detector that waits for a service",
+    )
+    b.add_argument(
+        "--gpus",
+        type=float,
+        metavar="N",
+        help="GPUs of a node that each clip takes on a cluster, such as 0.5 (default: 0)",
     )
     b.add_argument(
         "--priority",
@@ -132,6 +188,11 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
         default=0,
         metavar="N",
         help="clips of a higher one come first; default: 0",
+    )
+    b.add_argument(
+        "--logs-to",
+        metavar="PLACE",
+        help="give the finished runs to s3://..., gs://... or a folder, for: lab logs pull",
     )
     b.add_argument(
         "--resume", action="store_true", help="go on with all clips that wait in the store's queue"

@@ -26,6 +26,7 @@ from lab.app.cli import (
     experiments,
     job,
     jobs,
+    logs,
     measure,
     media,
     models,
@@ -145,6 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
     groups = (
         batch,
         jobs,
+        logs,
         apply,
         measure,
         advise,

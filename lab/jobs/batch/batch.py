@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lab.errors import LabError
 from lab.jobs.batch.clips import BatchClips, find_batch, found_clips
+from lab.jobs.batch.lanes import Lanes
 from lab.jobs.batch.progress import batch_reporter
 from lab.jobs.batch.result import BatchResult
-from lab.jobs.batch.runner import Report, Runner, checked_workers
+from lab.jobs.batch.runner import Report, Runner
 from lab.jobs.batch.work import AppliedRule, PreparedWork, Work, work_of, work_of_document
 from lab.jobs.document.document import JobDocument
 from lab.jobs.document.read import read_job
@@ -23,6 +24,7 @@ from lab.jobs.document.sinks import JobSinks, rows_of
 from lab.jobs.document.trust import check_trust
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
+from lab.jobs.registered import engines
 from lab.rules.rule import Debounce, Rule
 from lab.runs.run import Run
 from lab.store.store import Store
@@ -45,6 +47,8 @@ def batch(
     workers: int | None = None,
     priority: int = 0,
     progress: bool | Report = True,
+    engine: str = "local",
+    engine_settings: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> pd.DataFrame:
     """Run a detector over many clips, in processes of their own, and keep the runs.
@@ -55,6 +59,8 @@ def batch(
     workers: processes, each with the model; by default as many as pay on this machine.
     priority: clips of a higher one come first, of those that wait in the queue of the store.
     progress: show a bar, or hand a `BatchProgress` to a function some times a second.
+    engine: `local`, processes of this machine, or `ray`, a cluster, with `engine_settings`: those
+        of `lab.jobs.cluster.lanes.RayLanes`, such as `address`.
 
     Returns one row a clip: path, state (`done`, `failed`, `cancelled`, `waiting`), run_id, reason,
     seconds, was_there (its run was in the store already), job_id. One bad clip stops no others.
@@ -68,8 +74,9 @@ def batch(
     rule = _rule(apply, kept)
     work = work_of(detector, settings, every_s=every_s, gate=gate, rule=rule)
     result = run_batch(
-        find_batch(paths), work, kept, workers=workers, priority=priority, progress=progress
-    )
+        find_batch(paths), work, kept, workers=workers, priority=priority, progress=progress,
+        engine=engine, engine_settings=engine_settings,
+    )  # fmt: skip
     if result.is_interrupted:
         raise KeyboardInterrupt
     if result.stopped is not None:
@@ -86,18 +93,19 @@ def run_batch(
     priority: int = 0,
     progress: bool | Report = True,
     console: TextIO | None = None,
+    engine: str = "local",
+    engine_settings: Mapping[str, Any] | None = None,
 ) -> BatchResult:
     """Queue the clips and do them; a clip that fails, and Ctrl+C, are told in the result.
 
     Raises SettingError, DetectorError or StoreError where no clip can be analysed.
     """
-    count = checked_workers(workers)
     begun = time.monotonic()
-    if not clips.clips:
-        return BatchResult(_refused(clips), time.monotonic() - begun)
-    with JobQueue(store.folder) as queue:
+    with _lanes(engine, workers, engine_settings) as lanes, JobQueue(store.folder) as queue:
+        if not clips.clips:
+            return BatchResult(_refused(clips), time.monotonic() - begun)
         notes = [] if queue.note is None else [queue.note]
-        with Runner(store, work, min(count, len(clips.clips))) as runner:
+        with Runner(store, work, lanes.engines(min(lanes.count, len(clips.clips)))) as runner:
             queue.add(runner.work.work_id, work.to_dict(), clips.clips.items(), priority=priority)
             result = _run(runner, queue, progress)
             result.notes = notes + _rule_notes(runner.work, store)
@@ -132,11 +140,12 @@ def resume_batches(
     progress: bool | Report = True,
     trust: bool = False,
     console: TextIO | None = None,
+    engine: str = "local",
+    engine_settings: Mapping[str, Any] | None = None,
 ) -> BatchResult:
     """Go on with all that waits in the queue of a store, one work after the other."""
-    count = checked_workers(workers)
     begun, whole = time.monotonic(), BatchResult()
-    with JobQueue(store.folder) as queue:
+    with _lanes(engine, workers, engine_settings) as lanes, JobQueue(store.folder) as queue:
         whole.notes += [] if queue.note is None else [queue.note]
         queue.free_the_dead()
         for work_id, kept in queue.unfinished_work().items():
@@ -145,7 +154,9 @@ def resume_batches(
                 continue
             try:
                 work = _work_kept(kept, trust)
-                with Runner(store, work, count) as runner:
+                with Runner(
+                    store, work, lanes.engines(lanes.count, trust=not work.is_app)
+                ) as runner:
                     _check_same(runner.work, work_id, kept)
                     if work.is_current:
                         runner.work.use_current(store)
@@ -164,6 +175,10 @@ def resume_batches(
         whole.jobs = queue.in_scope()
     whole.seconds = time.monotonic() - begun
     return whole
+
+
+def _lanes(engine: str, workers: int | None, settings: Mapping[str, Any] | None) -> Lanes:
+    return engines.make(engine, Lanes, workers, **(settings or {}))  # type: ignore[type-abstract]
 
 
 def _run(runner: Runner, queue: JobQueue, progress: bool | Report) -> BatchResult:

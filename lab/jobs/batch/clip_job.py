@@ -23,6 +23,7 @@ from lab.store.store import Store
 from lab.video.identity import check_identity
 from lab.video.media import identify
 from lab.video.registered import is_address
+from lab.video.remote_store import identify_remote, is_remote
 
 # Of a worker; the same clip may pass the next time. None: the worker died, or hung.
 PASSING = (None, "StoreBusyError", "OSError", "MemoryError", "BlockingIOError")
@@ -132,11 +133,12 @@ class ClipJob:
     def _runs(self) -> tuple[list[str], str | None]:
         """The ids of its runs, in the order of the analyses, and what failed of them."""
         hashes: list[str] = []
-        if not is_address(self.job.path):
-            self.media_id = identify(self.job.path)
+        path = self.job.path
+        if is_remote(path) or not is_address(path):
+            self.media_id = identify_remote(path) if is_remote(path) else identify(path)
             if (chosen := self.job.clip_id) is not None and chosen != self.media_id:
                 check_identity(self.store.media(chosen))
-                raise SourceError(f"{self.job.path} is not the clip that was chosen any more")
+                raise SourceError(f"{path} is not the clip that was chosen any more")
             if not self.queue.take_media(self.job.job_id, self.media_id):
                 raise _InUseError
             hashes = self.work.recipe_hashes(self.media_id)

@@ -13,6 +13,7 @@ from lab.errors import SettingError, SourceError, printable
 from lab.jobs.queue.queued_job import Stamp
 from lab.runs.find_clips import find_each
 from lab.video.registered import is_address
+from lab.video.remote_store import is_remote, list_clips
 
 
 @dataclass
@@ -26,7 +27,8 @@ class BatchClips:
 
 
 def find_batch(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> BatchClips:
-    """Files as they are, folders with all below them, patterns as of a shell (`**` too), addresses.
+    """Files as they are, folders with all below them, patterns as of a shell (`**` too), addresses;
+    those of object stores (`s3://`, `gs://`) may be folders and patterns as well.
 
     Links to folders are not followed below the folders that are named. A file that is reached by
     two ways is there once. Raises SettingError if nothing, or an empty path, is named.
@@ -37,6 +39,12 @@ def find_batch(places: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
     found = BatchClips()
     seen: dict[tuple[int, int], set[str]] = {}
     for place in given:
+        if is_remote(place):
+            try:
+                found.clips.update(dict.fromkeys(list_clips(str(place)), Stamp()))
+            except SourceError as error:  # it stops no other place
+                found.refused[str(place)] = str(error)
+            continue
         if is_address(str(place)):
             found.clips[str(place)] = Stamp()
             continue

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from lab import errors
-from lab.errors import LabError, SettingError, StoreError
+from lab.errors import LabError, StoreError
 from lab.jobs.batch.clip_job import ClipJob, Known
 from lab.jobs.batch.work import PreparedWork, Work
+from lab.jobs.engine import Engine
 from lab.jobs.job import Job
-from lab.jobs.local import LocalEngine
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import QueuedJob, State
 from lab.store.store import Store
@@ -23,7 +22,6 @@ from lab.store.store import Store
 _TICK_S = 0.2
 _BEAT_S = 1.0
 _POLL_S = 0.2
-_MOST_WORKERS = 64
 
 
 @dataclass(frozen=True)
@@ -49,29 +47,11 @@ class BatchProgress:
 Report = Callable[[BatchProgress], None]
 
 
-def usual_workers() -> int:
-    """As many as pay: a worker decodes in one thread and analyses pictures side by side in others.
-
-    On two cores a second one made each short clip 1.27 times the work (benchmarks/bench_batch.py).
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, (cores or 1) // 2)
-
-
-def checked_workers(workers: int | None) -> int:
-    """Raises SettingError."""
-    if workers is None:
-        return usual_workers()
-    if isinstance(workers, bool) or not 1 <= workers <= _MOST_WORKERS:
-        raise SettingError(f"workers must be 1 to {_MOST_WORKERS}, got {workers!r}")
-    return workers
-
-
 @dataclass
 class _Lane:
-    """One worker process with the thread that feeds it."""
+    """One engine, which does a clip at a time, with the thread that feeds it."""
 
-    engine: LocalEngine
+    engine: Engine
     queued: QueuedJob | None = None
     job: Job | None = None
 
@@ -79,19 +59,13 @@ class _Lane:
 class Runner:
     """Does the jobs of a queue's scope; a context manager that ends its workers.
 
-    work: what to do. workers: how many processes; the first loads the detectors at once. What was
-    started in the app may ask only for what a page may.
+    work: what to do. engines: a clip at a time each; the first loads the detectors at once.
     Raises SettingError, DetectorError or StoreError if the detectors or the rule cannot be used.
     """
 
-    def __init__(self, store: Store, work: Work, workers: int) -> None:
+    def __init__(self, store: Store, work: Work, engines: Sequence[Engine]) -> None:
         self._store = store
-        cores = os.cpu_count() or 1
-        threads = max(1, cores // workers) if workers > 1 else None
-        self._lanes = [
-            _Lane(LocalEngine(trust=not work.is_app, threads=threads, is_apart=True))
-            for _ in range(workers)
-        ]
+        self._lanes = [_Lane(engine) for engine in engines]
         self._stopping = threading.Event()
         self._cancelled: set[int] = set()
         self._fatal: BaseException | None = None

@@ -128,6 +128,14 @@ class FileSource(Source):
             return None
         return len(sampling.windows(self._times(), self.index.time_base, self.frame_ticks))
 
+    def sample_times_us(self, sampling: Sampling) -> list[int]:
+        """See `lab.video.source.Source`: none where decoding is in line, or packets were lost."""
+        if self.index.linear is not None or not self.index.can_seek or self.index.has_losses:
+            return []
+        times = self._times()
+        windows = sampling.windows(times, self.index.time_base, self.frame_ticks)
+        return [self._us(times[window[-1]]) for window in windows]
+
     def frame_times_us(self) -> list[int]:
         """The presentation time of every frame, in order; decodes only if packets do not tell."""
         if self.index.linear is not None:

@@ -1,0 +1,194 @@
+"""Analysing a stretch of a clip somewhere else, and putting the stretches' logs together.
+
+No catalog and no store is touched here. A stretch ends at a sample of the grid, so that the logs of
+all stretches, one after the other, are the log of the whole clip.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.detectors.detector import Detector
+from lab.detectors.gate import Gate
+from lab.registry import in_words
+from lab.runs.pipeline import AnalysisTask, run_tasks
+from lab.score_log.parts import parts_of
+from lab.score_log.writer import ScoreLogWriter
+from lab.video.media import Media
+from lab.video.sampling import Sampling
+from lab.video.source import Sample, Source
+
+_WHOLE_BATCHES = 64  # a multiple of the usual sizes of a batch
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Samples after `after_us` up to and with `until_us`, media time; None: from the beginning, to
+    the end.
+    """
+
+    after_us: int | None = None
+    until_us: int | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One analysis of a pass."""
+
+    detector: Detector
+    sampling: Sampling
+    gate: Gate | None = None
+
+
+@dataclass(frozen=True)
+class PieceLog:
+    """What an analysis found in a stretch.
+
+    samples, detections: the two Parquet files of a part, empty if there was no sample. count: of
+    samples. analysed, failed_calls: samples with a result, and those on which the detector failed;
+    first_error: of the first of these. error: why it could not begin. seconds: spent on it.
+    """
+
+    samples: bytes
+    detections: bytes
+    count: int
+    analysed: int
+    failed_calls: int
+    first_error: str | None
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PieceResult:
+    """logs: one for each analysis. broken: the class and text of what ended the stretch early; the
+    logs hold what was seen until then. is_whole: False if it was cancelled.
+    """
+
+    logs: Sequence[PieceLog]
+    broken: tuple[str, str] | None = None
+    is_whole: bool = True
+
+
+def stretches_of(
+    source: Source, wanted: Sequence[Wanted], samples: int, after_us: int | None = None
+) -> list[Stretch]:
+    """The stretches of a clip with about so many samples each; the whole where it must stay whole.
+
+    That is so for a detector or a gate with a memory, for windows of several frames in more than
+    one analysis, and for a file in which nothing can be found but by reading all before it.
+    """
+    has_memory = any(one.detector.is_stateful or one.gate is not None for one in wanted)
+    is_odd = len(wanted) > 1 and not all(one.sampling.is_plain for one in wanted)
+    if has_memory or is_odd or samples < 1:
+        return [Stretch(after_us)]
+    finest = min((one.sampling for one in wanted), key=lambda s: (s.every_s, s.frame_step))
+    step = samples
+    if samples > _WHOLE_BATCHES:
+        step = -(-samples // _WHOLE_BATCHES) * _WHOLE_BATCHES
+    times = source.sample_times_us(finest)
+    if after_us is not None:
+        times = [t for t in times if t > after_us]
+    ends = times[step - 1 : -1 : step]
+    if ends and len(times) % step and len(times) % step < step // 2:
+        ends = ends[:-1]  # the last one takes a short rest with it
+    return [Stretch(a, b) for a, b in zip([after_us, *ends], [*ends, None], strict=True)]
+
+
+def analyse_stretch(
+    source: Source,
+    wanted: Sequence[Wanted],
+    stretch: Stretch,
+    folder: Path,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> PieceResult:
+    """Analyse a stretch; what is needed meanwhile is written below `folder`, and removed.
+
+    What ends a source early is in the result, with what was found until then. Raises
+    KeyboardInterrupt, with nothing kept, and OSError.
+    """
+    begun = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        tasks = [
+            AnalysisTask(
+                one.detector,
+                ScoreLogWriter(
+                    Path(place, str(i)), {"labels": list(one.detector.labels)}, is_durable=False
+                ),
+                one.sampling,
+                str(i),
+                one.gate,
+                after_us=stretch.after_us,
+            )
+            for i, one in enumerate(wanted)
+        ]
+        broken, is_whole = None, True
+        try:
+            samples = _until(
+                source.samples(
+                    [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
+                ),
+                stretch.until_us,
+            )
+            is_whole = run_tasks(samples, tasks, cancelled=cancelled)
+        except OSError:
+            raise
+        except Exception as problem:
+            broken = (type(problem).__name__, str(problem) or in_words(problem))
+        finally:
+            for task in tasks:
+                task.log.__exit__()
+        shared_s = max(0.0, time.monotonic() - begun - sum(t.detect_s for t in tasks)) / len(tasks)
+        return PieceResult([_log_of(task, shared_s) for task in tasks], broken, is_whole)
+
+
+def _until(samples: Iterator[Sample], until_us: int | None) -> Iterator[Sample]:
+    for sample in samples:
+        if until_us is not None and sample.frame.pts_us > until_us:
+            return
+        yield sample
+
+
+def _log_of(task: AnalysisTask, shared_s: float) -> PieceLog:
+    task.log.compact()
+    files = [part.files for part in parts_of(task.log.folder)]
+    samples, detections = (f.read_bytes() for f in files[0]) if files else (b"", b"")
+    failed_calls, first_error = task.failed_calls
+    return PieceLog(
+        samples,
+        detections,
+        task.progress.samples,
+        task.analysed,
+        failed_calls,
+        first_error,
+        None if failed_calls and task.error else task.error,
+        task.detect_s + shared_s,
+    )
+
+
+def error_of(logs: Sequence[PieceLog], analysed_before: int = 0) -> str | None:
+    """Why an analysis failed as a whole, from its stretches; None if it did not."""
+    if begin := next((one.error for one in logs if one.error), None):
+        return begin
+    failed = sum(one.failed_calls for one in logs)
+    if not failed or analysed_before or any(one.analysed for one in logs):
+        return None
+    first = next((one.first_error for one in logs if one.first_error), None)
+    return f"the detector failed on all {failed} samples: {first}"
+
+
+def add_to(log: ScoreLogWriter, piece: PieceLog) -> None:
+    """Put what was found in the next stretch at the end of a log. Raises OSError."""
+    if piece.samples:
+        log.add_part(piece.samples, piece.detections)
+
+
+def end_of(media: Media, last_us: int | None, *, is_whole: bool) -> int:
+    """Where what was analysed ends: at the media's end, or at the last sample."""
+    if is_whole:
+        return media.end_us
+    return media.first_pts_us if last_us is None else last_us

@@ -192,7 +192,10 @@ def _check_names(analyses: Sequence[Analysis]) -> None:
 
 
 def plan_run(store: Store, media_id: str, one: Analysis, decoded_on: str) -> PlannedRun:
-    """A new run of an analysis. decoded_on: the device, of the clip's source. Raises SettingError or DetectorError."""
+    """A new run of an analysis. Raises SettingError or DetectorError.
+
+    decoded_on: the device that the clip's source decodes on.
+    """
     sampling, gate = one.sampling(), make_gate(one.gate)
     detector = one.make(store)
     declared = detector.recipe()

@@ -43,7 +43,8 @@ class Description:
 class Answer:
     """media: facts of the clip (`Media.to_dict`). counts: samples to expect, an analysis.
     stretches: those that are still to be analysed. result: of the one that was. opening_s: to open
-    the clip. decoded_on: the device. error: class and text of why nothing could be done. host: where.
+    the clip. decoded_on: the device. error: class and text of why nothing could be done. host:
+    where it was done.
     """
 
     host: str

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from lab.errors import JobError
+from lab.jobs.cluster.engine import RayEngine
 from lab.store.store import Store
 from tests.contracts.engines import ENGINES, LONG, close_shared
 
@@ -113,6 +114,8 @@ def test_a_job_that_is_cancelled_while_it_begins_does_not_run_on(engine, samples
 def test_a_job_that_is_cancelled_while_it_is_taken_from_the_queue_does_not_begin(
     engine, tmp_path, quick_switches, times
 ):
+    if times > 200 and isinstance(engine, RayEngine):
+        pytest.skip("each is a task of the cluster: 200 take a minute, and show the same")
     jobs, states = [], []
     for _ in range(times):
         jobs.append(

@@ -5,10 +5,24 @@ import lab
 lab.retention.preview("lab_store", lab.retention.Policy(logs={"older_than_days": 365}))
 """
 
-from lab.retention.apply import Removed, apply, last_removed
-from lab.retention.plan import KindPlan, Plan, preview
-from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
-from lab.retention.usage import Usage, usage
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# Loaded when they are used: the command line reads the names of the kinds alone.
+_PUBLIC = {
+    **dict.fromkeys(("Removed", "apply", "last_removed"), "removal"),
+    **dict.fromkeys(("KindPlan", "Plan", "preview"), "plan"),
+    **dict.fromkeys(("KindPolicy", "Policy", "read_policy", "write_policy"), "policy"),
+    **dict.fromkeys(("Usage", "usage"), "disk_usage"),
+}
+
+if TYPE_CHECKING:
+    from lab.retention.disk_usage import Usage, usage
+    from lab.retention.plan import KindPlan, Plan, preview
+    from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
+    from lab.retention.removal import Removed, apply, last_removed
 
 __all__ = [
     "KindPlan",
@@ -24,3 +38,9 @@ __all__ = [
     "usage",
     "write_policy",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'lab.retention' has no attribute {name!r}")
+    return getattr(import_module(f"lab.retention.{_PUBLIC[name]}"), name)

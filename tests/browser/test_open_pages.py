@@ -25,6 +25,7 @@ from tests.browser.page_actions import (
     wait_for_sightings,
 )
 from tests.browser.server import ROOT, Server
+from tests.browser.test_sightings import LIST
 
 CATS = {"labels": ["cat"]}
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/\?token=\S+")
@@ -177,11 +178,9 @@ def test_what_is_refused_leaves_nothing_to_save(page, own_server, two):
 
 def replay_last_sighting(page, server):
     go(page, server, "/sightings")
-    grid = page.get_by_test_id("stDataFrame")
-    grid.wait_for()
-    page.wait_for_timeout(1500)
-    box = grid.bounding_box()
-    page.mouse.click(box["x"] + 300, box["y"] + 35 + 52 + 26)  # anywhere in the second row
+    page.locator(f"{LIST} .open").nth(1).click()
+    page.locator(f"{LIST} .screen").wait_for()
+    page.keyboard.press("o")
     page.wait_for_url("**/review?**")
 
 

@@ -88,7 +88,7 @@ def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, unbroken,
     assert run_lab("sightings", row["run_id"], *RULE, "--store", store).stdout == sightings
 
 
-@pytest.mark.parametrize("left_kib", [0, 600])
+@pytest.mark.parametrize("left_kib", [0, 150])
 def test_a_batch_on_a_full_disk_stops_and_can_be_gone_on_with(disk, samples, left_kib):
     store = disk / "store"
     assert run_lab("analyze", samples / "nothing.mp4", *WORDS, "--store", store).returncode == 0
@@ -114,7 +114,7 @@ def test_the_app_says_that_the_disk_is_full_and_goes_on_when_it_is_not(disk, sam
     try:
         queue_clip(app, samples / "nothing.mp4")
         assert [job.state for job in ended_jobs(app)] == ["done"]
-        ballast = fill(disk, 600)
+        ballast = fill(disk, 150)
         queue_clip(app, samples / CLIP)
         end = time.monotonic() + 60
         while app.analyses.problem is None:

@@ -4,9 +4,9 @@ import pytest
 
 import lab
 from lab.app.cli.main import main
-from lab.retention.apply import apply
 from lab.retention.plan import preview
 from lab.retention.policy import Policy, read_policy
+from lab.retention.removal import apply
 from tests.pages.test_pages import show
 from tests.retention.conftest import old_run
 

@@ -3,9 +3,9 @@
 import pytest
 
 import lab
-from lab.retention.apply import apply
 from lab.retention.plan import preview
 from lab.retention.policy import Policy
+from lab.retention.removal import apply
 from tests.jobs.clips import copy_with
 
 GONE = Policy(logs={"older_than_days": 0})

@@ -14,10 +14,10 @@ from lab.annotation import Annotation
 from lab.app.cli.main import main
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import Stamp
-from lab.retention.apply import apply
+from lab.retention.disk_usage import usage
 from lab.retention.plan import preview
 from lab.retention.policy import Policy
-from lab.retention.usage import usage
+from lab.retention.removal import apply
 from lab.runs.remove import remove_clips
 from lab.store.store import Store
 from lab.video.identity import identity_problem
@@ -35,7 +35,7 @@ def uploaded(analysed, samples, tmp_path):
     folder = run.store.uploads_folder / "0123abcd"
     folder.mkdir(parents=True)
     file = shutil.copy2(samples / "cat_then_person.mp4", folder / "cat_then_person.mp4")
-    run.store.add_media(probe(file))
+    run.store.add_media(probe(file), moves=True)
     run.save_sightings()
     return run.refresh()
 

@@ -5,9 +5,9 @@ import os
 import pytest
 
 from lab.errors import StoreError
-from lab.retention.apply import apply
 from lab.retention.plan import preview
 from lab.retention.policy import Policy
+from lab.retention.removal import apply
 from lab.score_log.seal import log_state
 from tests.faults.test_full_disk import disk, fill  # noqa: F401
 from tests.retention.conftest import old_run

@@ -9,10 +9,10 @@ import sys
 import pytest
 
 import lab
-from lab.retention.apply import apply
 from lab.retention.items import log_bytes
 from lab.retention.plan import preview
 from lab.retention.policy import Policy, write_policy
+from lab.retention.removal import apply
 from lab.score_log.seal import log_state
 from lab.video.identity import identity_problem
 from tests.conftest import ROOT

@@ -9,9 +9,9 @@ from lab.annotation import Annotation
 from lab.app.cli.doctor import check_health
 from lab.app.cli.main import main
 from lab.errors import LogRemovedError, SettingError, StoreError
-from lab.retention.apply import apply, last_removed
 from lab.retention.plan import preview
 from lab.retention.policy import Policy, read_policy, write_policy
+from lab.retention.removal import apply, last_removed
 from lab.score_log.removal import LogRemoval
 from lab.score_log.score_log import _read_parts
 from lab.score_log.seal import log_state

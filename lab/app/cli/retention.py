@@ -15,9 +15,9 @@ from lab.retention.kinds import KINDS, ONLY, REASONS
 from lab.retention.sizes import size
 
 if TYPE_CHECKING:
-    from lab.retention.apply import Removed
     from lab.retention.plan import KindPlan, Plan
     from lab.retention.policy import KindPolicy
+    from lab.retention.removal import Removed
 
 Command = Callable[..., argparse.ArgumentParser]
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -27,9 +27,9 @@ _DAYS = {"h": 1 / 24, "d": 1, "w": 7, "y": 365}
 
 
 def _retention(args: argparse.Namespace) -> int:
-    from lab.retention.apply import apply
     from lab.retention.plan import preview
     from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
+    from lab.retention.removal import apply
     from lab.store.store import Store
 
     store = Store(args.store)

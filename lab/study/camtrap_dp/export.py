@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -199,11 +200,13 @@ def _observations(
     for event in events:
         deployment = deployments[first_clip[event["first_sighting_id"]]["deployment_id"]]
         out.append(make.event_row(event, ids[event["event"]], deployment, taxa))
+    sightings: Rows = []
     for one, box in _with_boxes(store, details, notes):
         clip = clips[one["media_id"]]
         zone = deployments[clip["deployment_id"]].zone
         event_id = ids[of_sighting[one["sighting_id"]]]
-        out.append(make.sighting_row(one, clip, zone, event_id, box, taxa))
+        sightings.append(make.sighting_row(one, clip, zone, event_id, box, taxa))
+    out += sorted(sightings, key=itemgetter("deploymentID", "eventStart", "observationID"))
     seen = {one["media_id"] for one in details}
     without = [media_id for media_id in clips if media_id not in seen]
     looks = store.looks_at(without)

@@ -14,7 +14,7 @@ from lab.app.ui.widgets.chosen import choose
 from lab.config import SAMPLES
 from lab.counted import counted
 from lab.errors import LabError
-from lab.formats.markdown import isolated, plain
+from lab.formats.markdown import plain
 from lab.video.media import identify
 
 _CLIPS_OF_A_JOB = 10
@@ -64,10 +64,11 @@ def say_what_was_refused() -> None:
         st.error(f"{len(refused) - _REASONS} more clips cannot be used.")
     copies = st.session_state.get("copies", [])
     if copies:
-        few = ", ".join(map(isolated, copies[:_NAMES])) + (" and others" * (len(copies) > _NAMES))
+        few = plain(", ".join(copies[:_NAMES]))
+        more = " and others" if len(copies) > _NAMES else ""
         st.info(
             f"{counted(len(copies), 'file')} with the same content as a clip that is here already: "
-            f"{few}. A clip is kept once, with its first file."
+            f"{few}{more}. A clip is kept once, with its first file."
         )
     if (refused or copies) and st.button("Dismiss", icon=":material/close:"):
         st.session_state.refused, st.session_state.copies = [], []

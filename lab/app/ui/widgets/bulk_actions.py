@@ -73,11 +73,11 @@ def _actions(app_state: AppState, shown: Shown, count: int, picked: list[str]) -
 
 
 def _field(title: str, key: str) -> str:
-    return st.text_input(title, key=key).strip()
+    return st.text_input(plain(title), key=key).strip()
 
 
 def _button(text: str, key: str, **more: Any) -> bool:
-    return st.button(text, key=key, **more)
+    return st.button(plain(text), key=key, **more)
 
 
 def _delete(app_state: AppState, wanted: SightingFilter, do: Callable[..., None]) -> None:

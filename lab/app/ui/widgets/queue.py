@@ -132,7 +132,7 @@ def _summary(app_state: AppState, queue: JobQueue) -> None:
         seconds = left_s(
             running, counts["waiting"], queue.usual_seconds(), app_state.analyses.workers
         )
-        words += "" if seconds is None else f" · {in_words(seconds)}"
+        words += "" if seconds is None else f" · {plain(in_words(seconds))}"
     st.markdown(words)
 
 

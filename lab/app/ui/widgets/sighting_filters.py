@@ -108,7 +108,7 @@ class Filters:
     def _text(self, place: Any, name: str, title: str, help_: str) -> None:
         value = self.wanted.get(name) or ""
         widget = self._widget(name, value, lambda text: self._put(**{name: text.strip() or None}))
-        place.text_input(title, placeholder=help_, help=help_, **widget)
+        place.text_input(plain(title), placeholder=help_, help=plain(help_), **widget)
 
     def _some(self, place: Any, name: str, title: str, naming: Name = as_they_are) -> None:
         given = self.wanted.get(name)

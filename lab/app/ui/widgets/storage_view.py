@@ -12,11 +12,11 @@ from lab.app.ui.widgets.dialogs import close_dialog, is_open, open_dialog
 from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.retention.apply import Removed, apply, last_removed
+from lab.retention.disk_usage import usage
 from lab.retention.kinds import KINDS, ONLY, REASONS
 from lab.retention.plan import KindPlan, Plan, preview
 from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
-from lab.retention.usage import usage
+from lab.retention.removal import Removed, apply, last_removed
 
 _GIB = 2**30
 _DIALOG = "remove_files"
@@ -80,7 +80,7 @@ def _policy_form(app_state: AppState, policy: Policy) -> None:
         for place, text in zip(
             st.columns(_WIDTHS), ("", "Older than, days", "More than, GiB", "Which"), strict=True
         ):
-            place.caption(text)
+            place.caption(plain(text))
         given = {kind: _kind_fields(kind, policy.of(kind)) for kind in KINDS}
         is_kept = st.form_submit_button("Save, and show what would go", type="primary")
     if not is_kept:
@@ -98,9 +98,9 @@ def _policy_form(app_state: AppState, policy: Policy) -> None:
 def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
     about = KINDS[kind]
     name, age, most, which = st.columns(_WIDTHS, vertical_alignment="center")
-    name.markdown(f"**{about.title}**", help=about.goes)
+    name.markdown(f"**{plain(about.title)}**", help=plain(about.goes))
     days = age.number_input(
-        f"{about.title}: older than, days",
+        f"{plain(about.title)}: older than, days",
         min_value=0.0,
         value=policy.older_than_days,
         step=1.0,
@@ -111,7 +111,7 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
     )
     limit = policy.larger_than_bytes
     gib = most.number_input(
-        f"{about.title}: more than, GiB",
+        f"{plain(about.title)}: more than, GiB",
         min_value=0.0,
         value=None if limit is None else limit / _GIB,
         step=1.0,
@@ -125,7 +125,7 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
         choices: dict[str | None, str] = {None: _NO_CONDITION}
         choices |= {one: f"only {ONLY[one]}" for one in about.only}
         only = which.selectbox(
-            f"{about.title}: which",
+            f"{plain(about.title)}: which",
             list(choices),
             index=list(choices).index(policy.only),
             format_func=choices.__getitem__,
@@ -170,7 +170,7 @@ def _show_kind(kind: str, one: KindPlan) -> None:
         return
     if one.going:
         what = counted(len(one.going), about.one, about.many)
-        st.markdown(f"**{what}, {size(one.going_bytes)}**, would go. {about.goes}")
+        st.markdown(f"**{what}, {size(one.going_bytes)}**, would go. {plain(about.goes)}")
         shown = [
             {
                 "Name": item.name,
@@ -197,7 +197,7 @@ def _confirm(app_state: AppState, plan: Plan) -> None:
     for kind, one in going.items():
         about = KINDS[kind]
         what = counted(len(one.going), about.one, about.many)
-        st.markdown(f"**{what}**, {size(one.going_bytes)}. {about.goes}")
+        st.markdown(f"**{what}**, {size(one.going_bytes)}. {plain(about.goes)}")
     st.markdown("This cannot be undone.")
     if not st.button(f"Remove {size(plan.size_bytes)}", type="primary"):
         return

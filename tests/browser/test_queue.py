@@ -65,7 +65,7 @@ def test_clips_that_are_dropped_on_the_page_are_analysed_as_a_batch(
 ):
     open_form(page, server)
     drop(page, *contents(few(samples, tmp_path / "cards", 2)), ("bad.mp4", b"no video" * 99))
-    page.locator(".uploader li").filter(has_text="bad.mp4").get_by_text("not added").wait_for()
+    page.get_by_role("alert").filter(has_text="bad.mp4").wait_for()
     start(page)
     ended(page, re.compile("2 of 2"))
     for name in ("0.mp4", "1.mp4"):
@@ -83,7 +83,7 @@ def test_twelve_clips_with_a_bad_one_are_paused_gone_on_with_and_retried(
     open_form(page, server)
     good = few(samples, tmp_path / "cards", 11)
     drop(page, *contents(good), ("bad.mp4", b"no video" * 99))
-    page.locator(".uploader li").filter(has_text="bad.mp4").get_by_text("not added").wait_for()
+    page.get_by_role("alert").filter(has_text="bad.mp4").wait_for()
     start(page)
     click(page, "Pause")
     expect(page.get_by_text("paused: what runs goes on")).to_be_visible()

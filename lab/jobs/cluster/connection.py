@@ -156,7 +156,11 @@ class Cluster:
                     "use that one, or call ray.shutdown() first"
                 )
             return
-        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
+        quiet: dict[str, Any] = {
+            "log_to_driver": False,
+            "logging_level": "error",
+            "configure_logging": False,
+        }
         if address is not None and address != "local":
             _check_reachable(address)
             options: dict[str, Any] = {"address": address}

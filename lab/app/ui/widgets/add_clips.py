@@ -153,12 +153,13 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
             new.append(path)
     answers = add_clips(new, folder)
     st.session_state.recognised = {*st.session_state.recognised, *again}
-    st.session_state.refused = []  # the list of files says why, by the names that were sent
+    said = {path: why.replace(str(path), path.name) for path, why in answers.items()}
+    # The list of files says so as well, but where some were added, the page goes on without it.
+    is_any_added = bool(again) or "" in said.values()
+    st.session_state.refused = [why for why in said.values() if why] if is_any_added else []
     st.session_state.copies = [*st.session_state.copies, *(path.name for path in repeated)]
     choose(again)
-    return {
-        name: answers.get(path, "").replace(str(path), path.name) for path, name in sent.items()
-    }
+    return {name: said.get(path, "") for path, name in sent.items()}
 
 
 def pick_samples() -> bool:

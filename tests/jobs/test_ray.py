@@ -138,18 +138,20 @@ def test_a_cluster_is_left_as_it_was_and_another_lab_on_it_is_told(two_nodes, sa
 
 def test_ctrl_c_leaves_no_process_and_no_folder_and_the_batch_goes_on(encode, tmp_path):
     clip = encode("ray.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "30",
-                  source="testsrc2=size=640x480:rate=30:duration=60")  # fmt: skip
+                  source="testsrc2=size=64x48:rate=10:duration=120")  # fmt: skip
     temporary = Path("/tmp") / f"l{os.getpid()}"
     temporary.mkdir()
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    command = [sys.executable, "-m", "lab", "batch", str(clip), "--detector", "visual",
-               "--every", "0", "--store", str(tmp_path / "s"), "--engine", "ray"]  # fmt: skip
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 120
-    while not list(temporary.glob("**/lab-piece-*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    with Worker(slow_answer) as worker:
+        command = [sys.executable, "-m", "lab", "batch", str(clip), "--detector", "remote",
+                   "--set", f"url={worker.url}", "--every", "0", "--store", str(tmp_path / "s"),
+                   "--engine", "ray"]  # fmt: skip
+        process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        deadline = time.monotonic() + 120
+        while not worker.posts() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert "go on with the same command" in said
     assert "Traceback" not in said

@@ -56,7 +56,7 @@ def test_every_chart_is_drawn_and_can_be_taken_away(page, with_sightings):
     assert not errors
     kinds = {"PNG": (".png", b"\x89PNG"), "SVG": (".svg", b"<svg")}
     for kind, (ending, begins) in kinds.items():
-        page.get_by_test_id("stPopoverButton").filter(has_text="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
         page.get_by_text(kind, exact=True).click()
         page.keyboard.press("Escape")
         page.wait_for_timeout(1500)
@@ -65,7 +65,7 @@ def test_every_chart_is_drawn_and_can_be_taken_away(page, with_sightings):
         assert found.value.suggested_filename == f"{list(CHARTS)[-1]}{ending}"
         assert begins in found.value.path().read_bytes()[:200]
     for button, begins in (("Chart as HTML", b"<!doctype html>"), ("Table as CSV", b"label,")):
-        page.get_by_test_id("stPopoverButton").filter(has_text="Download").click()
+        page.get_by_role("button", name="Download", exact=True).click()
         with page.expect_download() as found:
             page.get_by_role("button", name=button, exact=True).click()
         assert found.value.path().read_bytes().startswith(begins)

@@ -133,6 +133,8 @@ def test_a_job_that_is_cancelled_while_it_is_taken_from_the_queue_does_not_begin
 
 @pytest.mark.parametrize("times", [10, pytest.param(60, marks=pytest.mark.long)])
 def test_a_job_that_is_cancelled_at_any_instant_stops_there(engine, samples, tmp_path, times):
+    if times > 10 and isinstance(engine, RayEngine):
+        pytest.skip("each is a task of the cluster: ten show the same")
     clip, rng = samples / "cat_comes_and_goes.mp4", random.Random(7)
     warm = analysis(engine, samples / "nothing.mp4", tmp_path / "warm")
     assert warm.finished.wait(120)

@@ -150,7 +150,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path
 
 
 def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path, clean):
-    clips = few(samples, tmp_path / "clips", 5)
+    clips = few(samples, tmp_path / "clips", 12)
     store = tmp_path / "store"
     process = begin(tmp_path / "clips", store)
     wait_until(lambda: count(store, "done") and count(store, "running"), process)
@@ -163,4 +163,4 @@ def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path, cle
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert f"{told['counts']['waiting']} done" in done.stdout
-    assert_done_once(store, clips, clean(5))
+    assert_done_once(store, clips, clean(12))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lab.app.ui.widgets.address_choice import AddressChoice
 from lab.formats.markdown import plain
 
 GOOD, BETTER, NEXT, PROOF = "good", "rule", "next", "proof"
@@ -13,26 +14,12 @@ STEPS = {
     NEXT: "3 · What next",
     PROOF: "4 · Proof",
 }
-_PARAMETER, _KEY = "step", "measure_step"
+_CHOICE = AddressChoice("step", "measure_step", STEPS)
 
 
 def choose_step() -> str:
     """Show the steps; the one that the address names."""
-    asked = st.query_params.get(_PARAMETER, GOOD)
-    step = asked if asked in STEPS else GOOD
-    if st.session_state.get(_KEY) != step:  # by a link, back or forward
-        st.session_state[_KEY] = step
-    st.segmented_control(
-        "Step",
-        list(STEPS),
-        format_func=STEPS.__getitem__,
-        key=_KEY,
-        required=True,
-        on_change=_write_address,
-        label_visibility="collapsed",
-        width="stretch",
-    )
-    return step
+    return _CHOICE.show("Step", width="stretch")
 
 
 def go_on_button(step: str, text: str) -> None:
@@ -41,17 +28,6 @@ def go_on_button(step: str, text: str) -> None:
         plain(text),
         key=f"to_{step}",
         icon=":material/arrow_forward:",
-        on_click=_go_to,
+        on_click=_CHOICE.write,
         args=(step,),
     )
-
-
-def _write_address() -> None:
-    _go_to(st.session_state[_KEY])
-
-
-def _go_to(step: str) -> None:
-    if step == GOOD:
-        st.query_params.pop(_PARAMETER, None)
-    else:
-        st.query_params[_PARAMETER] = step

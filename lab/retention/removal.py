@@ -191,23 +191,24 @@ def _leftovers(store: Store, plan: KindPlan, tally: _Tally) -> None:
 
 
 def _pictures(store: Store, plan: KindPlan, tally: _Tally) -> None:
-    inventory = Inventory(store)
-    for item in plan.going:
-        if inventory.has_original(item.key):
-            with tally.removing("pictures", item):
-                remove_pictures(store, item.key)
-        else:
-            tally.keep("pictures", "only")
+    _made_of_originals("pictures", remove_pictures, store, plan, tally)
 
 
 def _copies(store: Store, plan: KindPlan, tally: _Tally) -> None:
+    _made_of_originals("copies", remove_copy, store, plan, tally)
+
+
+def _made_of_originals(
+    kind: str, remove: Callable[[Store, str], Any], store: Store, plan: KindPlan, tally: _Tally
+) -> None:
+    """What can be made again as long as the clip's own file is there."""
     inventory = Inventory(store)
     for item in plan.going:
         if inventory.has_original(item.key):
-            with tally.removing("copies", item):
-                remove_copy(store, item.key)
+            with tally.removing(kind, item):
+                remove(store, item.key)
         else:
-            tally.keep("copies", "only")
+            tally.keep(kind, "only")
 
 
 def _removed(store: Store, plan: KindPlan, tally: _Tally) -> None:

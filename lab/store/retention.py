@@ -7,7 +7,7 @@ annotated, or begun a run, after the preview.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,49 +92,44 @@ class RetentionRows:
         one transaction. unapplied: also runs to which no rule was applied. Whoever calls it holds
         the logs' locks.
         """
-        with self.catalog.transaction() as db:
-            found = rows(
-                db,
-                f"{_FACTS}SELECT run_id, kept, log_removed_utc FROM facts "
-                "WHERE run_id IN (SELECT unnest(?::VARCHAR[]))",
-                [list(run_ids)],
-            )
-            kept = {
-                row["run_id"]: None if row["log_removed_utc"] is not None else row["kept"]
-                for row in found
-            }
-            if unapplied:
-                kept = {k: None if v == "unapplied" else v for k, v in kept.items()}
-            go = [run_id for run_id, why in kept.items() if why is None]
-            db.execute(
-                "UPDATE runs SET log_removed_utc = ? WHERE log_removed_utc IS NULL "
-                "AND run_id IN (SELECT unnest(?::VARCHAR[]))",
-                [removed_utc, go],
-            )
-        return {run_id: kept.get(run_id, "gone") for run_id in run_ids}
+        facts = f"{_FACTS}SELECT run_id AS id, kept, log_removed_utc AS gone_utc FROM facts"
+        mark = "runs SET log_removed_utc = ? WHERE log_removed_utc IS NULL AND run_id"
+        allowed = {"unapplied"} if unapplied else set()
+        return self._mark_removed(facts, mark, run_ids, removed_utc, allowed)
 
     def mark_files_removed(
         self, media_ids: Sequence[str], removed_utc: datetime
     ) -> dict[str, str | None]:
         """The same of clips whose files were copied into the store."""
+        facts = (
+            f"{_FACTS}{_CLIPS}SELECT media_id AS id, kept, file_removed_utc AS gone_utc FROM clips"
+        )
+        mark = "media SET file_removed_utc = ? WHERE file_removed_utc IS NULL AND media_id"
+        return self._mark_removed(facts, mark, media_ids, removed_utc)
+
+    def _mark_removed(
+        self,
+        facts: str,
+        mark: str,
+        ids: Sequence[str],
+        removed_utc: datetime,
+        allowed: Collection[str] = (),
+    ) -> dict[str, str | None]:
+        """facts: a query of id, kept and gone_utc. mark: what is updated, up to the id's column.
+        allowed: reasons that keep nothing.
+        """
+        among = "IN (SELECT unnest(?::VARCHAR[]))"
         with self.catalog.transaction() as db:
-            found = rows(
-                db,
-                f"{_FACTS}{_CLIPS}SELECT media_id, kept, file_removed_utc FROM clips "
-                "WHERE media_id IN (SELECT unnest(?::VARCHAR[]))",
-                [list(media_ids)],
-            )
-            kept = {
-                row["media_id"]: None if row["file_removed_utc"] is not None else row["kept"]
+            found = rows(db, f"SELECT * FROM ({facts}) WHERE id {among}", [list(ids)])
+            kept: dict[str, str | None] = {
+                row["id"]: None
+                if row["gone_utc"] is not None or row["kept"] in allowed
+                else row["kept"]
                 for row in found
             }
-            go = [media_id for media_id, why in kept.items() if why is None]
-            db.execute(
-                "UPDATE media SET file_removed_utc = ? WHERE file_removed_utc IS NULL "
-                "AND media_id IN (SELECT unnest(?::VARCHAR[]))",
-                [removed_utc, go],
-            )
-        return {media_id: kept.get(media_id, "gone") for media_id in media_ids}
+            go = [one for one, why in kept.items() if why is None]
+            db.execute(f"UPDATE {mark} {among}", [removed_utc, go])
+        return {one: kept.get(one, "gone") for one in ids}
 
     def unmark_logs_removed(self, run_ids: Sequence[str]) -> None:
         """Take back the marks of runs whose logs could not be removed. Under their locks."""

@@ -8,6 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from lab.formats.markdown import plain
+
 
 @dataclass(frozen=True)
 class AddressChoice:
@@ -26,7 +28,7 @@ class AddressChoice:
         if st.session_state.get(self.key) != value:  # by a link, back or forward
             st.session_state[self.key] = value
         st.segmented_control(
-            title,
+            plain(title),
             list(self.options),
             format_func=self.options.__getitem__,
             key=self.key,

@@ -33,14 +33,14 @@ class AddressChoice:
             format_func=self.options.__getitem__,
             key=self.key,
             required=True,
-            on_change=lambda: self.write(st.session_state[self.key]),
+            on_change=lambda: self.put_in_address(st.session_state[self.key]),
             label_visibility="collapsed",
             **more,
         )
         return value
 
-    def write(self, value: str) -> None:
-        """Put a value into the address."""
+    def put_in_address(self, value: str) -> None:
+        """From now on the address names this value."""
         if value == self._first:
             st.query_params.pop(self.parameter, None)
         else:

@@ -28,6 +28,6 @@ def go_on_button(step: str, text: str) -> None:
         plain(text),
         key=f"to_{step}",
         icon=":material/arrow_forward:",
-        on_click=_CHOICE.write,
+        on_click=_CHOICE.put_in_address,
         args=(step,),
     )

@@ -8,6 +8,7 @@ Processor time is what a busy machine does not change; the time that passed is g
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -15,8 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from study import make_study
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
 
+from benchmarks.study import make_study
 from lab.charts import CHARTS, make_chart, read_chart_data
 from lab.deployment import Deployment
 from lab.store.store import Store

@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.bench_charts import put_into_deployments
 from benchmarks.study import make_study
 from lab.store.sighting_groups import GROUPS
 from lab.store.sightings import ORDERS
@@ -49,10 +50,13 @@ FILTERS = {
 
 
 def fill(store: Store) -> None:
-    """Sites and starts of all clips; verdicts, tags and notes on all sightings."""
+    """Sites and starts of all clips, in zones whose clocks change; verdicts, tags and notes on all
+    sightings.
+    """
     with store.catalog.transaction() as db:
         db.execute("""UPDATE media SET site = 'site ' || (hash(media_id) % 20), utc_offset_s = 3600,
             start_utc = TIMESTAMP '2026-01-01' + to_seconds((hash(media_id) % 30000000)::BIGINT)""")
+    put_into_deployments(store)
     store.judge_sightings("accepted")
     store.judge_sightings("rejected", max_duration_s=3.5)
     store.tag_sightings(["night"], hours=(20, 6))

@@ -9,19 +9,23 @@ from typing import TypedDict, get_args
 from lab.annotation import Answer
 from lab.errors import SettingError, closest
 from lab.store.current_rules import CURRENT_RULES
-from lab.store.local_time import by_local_clock
+from lab.store.local_time import CLOCKS, by_clock
 from lab.store.query import Wanted, Where
 
 SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
 ONSET_UTC = """m.start_utc + to_microseconds(
     s.onset_us + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT)"""
-ONSET_LOCAL = by_local_clock(ONSET_UTC)
 IS_CURRENT = f"""coalesce(s.rule_hash = (SELECT c.rule_hash FROM ({CURRENT_RULES}) c
     WHERE c.protocol_hash = r.protocol_hash), true)"""
 VERDICTS: tuple[str, ...] = (*get_args(Answer), "relabelled")
 _KEY = "(s.media_id, s.label, s.onset_us, s.offset_us)"
 _OF_STRETCH = "(media_id, label, start_us, end_us)"
-_DAY_S = 86_400
+_DAY_US = 86_400_000_000
+_VERDICT = """CASE WHEN verdict = 'rejected' AND new_label IS NOT NULL THEN 'relabelled'
+    ELSE verdict END"""
+# By time, and always in the same order where that is the same; the maximum of a number takes half
+# as long as that of a row of values.
+_SAID_AT = "(epoch_us(created_utc)::HUGEINT << 64) + hash(verdict_id)"
 
 
 class SightingFilter(TypedDict, total=False):
@@ -74,13 +78,10 @@ def last_verdicts(where: str = "") -> str:
     """The last verdict on each stretch and label, as a table: media_id, label, start_us, end_us,
     verdict (any of `VERDICTS`) and new_label. where: which rows of `verdicts` count.
     """
-    return f"""(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
-        CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
-            ELSE last.verdict END AS verdict
-        FROM (SELECT media_id, label, start_us, end_us,
-            arg_max({{'verdict': verdict, 'new_label': new_label}}, (created_utc, verdict_id))
-                AS last
-            FROM verdicts {where} GROUP BY media_id, label, start_us, end_us))"""
+    return f"""(SELECT media_id, label, start_us, end_us,
+        arg_max({_VERDICT}, {_SAID_AT}) AS verdict,
+        nullif(arg_max(coalesce(new_label, ''), {_SAID_AT}), '') AS new_label
+        FROM verdicts {where} GROUP BY media_id, label, start_us, end_us)"""
 
 
 def sightings_where(wanted: SightingFilter) -> Where:
@@ -124,23 +125,36 @@ def _noted(word: str) -> str:
 
 def _add_times(where: Where, wanted: SightingFilter) -> None:
     where.between(ONSET_UTC, wanted.get("from_utc"), wanted.get("to_utc"))
-    where.between(ONSET_LOCAL, wanted.get("from_local"), wanted.get("to_local"))
-    hours, weekday = wanted.get("hours"), wanted.get("weekday")
-    if hours is not None:
-        _add_hours(where, *hours)
-    if weekday is not None:
-        where.add(f"isodow({ONSET_LOCAL}) IN (SELECT unnest(?::INTEGER[]))", list(weekday))
+    by_local = _by_local_time(wanted)
+    if by_local.sql:
+        where.add(
+            f"""s.rowid IN (SELECT of FROM (
+                SELECT s.rowid AS of, {by_clock("c.begin_utc", "s.onset_us", "c")} AS onset_local
+                FROM sightings s JOIN {CLOCKS} c USING (media_id)){by_local.sql})""",
+            *by_local.values,
+        )
     where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
     during_us = wanted.get("during_us")
     if during_us is not None:
         where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
 
 
+def _by_local_time(wanted: SightingFilter) -> Where:
+    """The conditions on `onset_local`."""
+    where = Where()
+    where.between("onset_local", wanted.get("from_local"), wanted.get("to_local"))
+    hours, weekday = wanted.get("hours"), wanted.get("weekday")
+    if hours is not None:
+        _add_hours(where, *hours)
+    if weekday is not None:
+        where.add("isodow(onset_local) IN (SELECT unnest(?::INTEGER[]))", list(weekday))
+    return where
+
+
 def _add_hours(where: Where, begin_h: float, end_h: float) -> None:
     if not (0 <= begin_h <= 24 and 0 <= end_h <= 24):
         raise SettingError(f"hours of the day lie from 0 to 24, got {begin_h:g} and {end_h:g}")
-    of_day_us = f"(epoch_us({ONSET_LOCAL}) % {_DAY_S * 1_000_000} + {_DAY_S * 1_000_000})"
-    of_day_us = f"({of_day_us} % {_DAY_S * 1_000_000})"
+    of_day_us = f"((epoch_us(onset_local) % {_DAY_US} + {_DAY_US}) % {_DAY_US})"
     both = "AND" if begin_h <= end_h else "OR"
     where.add(
         f"({of_day_us} >= ? {both} {of_day_us} < ?)",

@@ -6,14 +6,9 @@ from typing import Unpack
 
 from lab.errors import SettingError, closest
 from lab.store.catalog import rows
+from lab.store.local_time import CLOCKS, by_clock
 from lab.store.query import order_of, page_of
-from lab.store.sighting_filter import (
-    ONSET_LOCAL,
-    ONSET_UTC,
-    SIGHTINGS,
-    SightingFilter,
-    sightings_where,
-)
+from lab.store.sighting_filter import SIGHTINGS, SightingFilter, sightings_where
 from lab.store.sightings import COLUMNS, ORDERS, Row, SightingRows
 
 INTERVAL_S = 1800  # of independent events, as of `lab.events`
@@ -25,7 +20,6 @@ _KEYS = {
     "event": "site, label, event",
 }
 GROUPS = tuple(_KEYS)
-_END_UTC = f"({ONSET_UTC} + to_microseconds(s.offset_us - s.onset_us))"
 _BEFORE = """(PARTITION BY site, label ORDER BY onset_utc, end_utc, sighting_id
     ROWS BETWEEN UNBOUNDED PRECEDING AND {to})"""
 # A sighting begins an event if it begins late enough after the latest end so far, but never at the
@@ -77,25 +71,30 @@ class SightingGroups(SightingRows):
 
 def _sql(by: str, where: str, page: str) -> str:
     """One page of ids with their groups. Only what is sorted and grouped by is read."""
-    chosen = f"""SELECT s.sighting_id, s.label, m.site, m.path, s.onset_us, s.offset_us,
-        {ONSET_UTC} AS onset_utc, {_END_UTC} AS end_utc, {ONSET_LOCAL} AS onset_local,
-        to_seconds(coalesce(m.utc_offset_s, 0)) AS ahead, {ONSET_LOCAL}::DATE AS day
-        FROM {SIGHTINGS}{where}"""
+    chosen = f"""SELECT *, onset_local::DATE AS day FROM (
+        SELECT s.sighting_id, s.label, m.site, m.path, s.onset_us, s.offset_us,
+        c.begin_utc + to_microseconds(s.onset_us) AS onset_utc,
+        c.begin_utc + to_microseconds(s.offset_us) AS end_utc,
+        {by_clock("c.begin_utc", "s.onset_us", "c")} AS onset_local,
+        {by_clock("c.begin_utc", "s.offset_us", "c")} AS end_local
+        FROM {SIGHTINGS} LEFT JOIN {CLOCKS} c USING (media_id){where})"""
     groups = _EVENTS if by == "event" else "SELECT * FROM chosen"
-    keys, value = _KEYS[by], f"{_KEYS[by]}::VARCHAR"
-    first, is_known = f"min(onset_utc) OVER (PARTITION BY {keys})", f"{keys} IS NOT NULL"
+    keys, value = _KEYS[by], f"f.{_KEYS[by]}::VARCHAR"
     if by == "event":
-        is_known = "site IS NOT NULL AND onset_utc IS NOT NULL"
-        value = f"CASE WHEN {is_known} THEN label || ' · ' || site END"
+        value = "CASE WHEN f.site IS NOT NULL AND f.first_utc IS NOT NULL "
+        value += "THEN f.label || ' · ' || f.site END"
     lead = {
-        "day": "g.day NULLS LAST",
-        "event": "g.site IS NULL OR g.onset_utc IS NULL, g.first_utc NULLS LAST, "
-        "g.site, g.label, g.event",
-    }.get(by, f"g.{_KEYS[by]} NULLS LAST")
-    return f"""WITH chosen AS ({chosen}), grouped AS (SELECT *, {first} AS first_utc,
-        {value} AS group_value, count(*) OVER (PARTITION BY {keys}) AS group_n,
-        min(onset_local) OVER (PARTITION BY {keys}) AS group_first,
-        max(end_utc + ahead) OVER (PARTITION BY {keys}) AS group_last FROM ({groups}))
-        SELECT g.sighting_id, g.group_value, g.group_n, g.group_first, g.group_last
-        FROM grouped g JOIN sightings s USING (sighting_id) LEFT JOIN media m USING (media_id)
+        "day": "f.day NULLS LAST",
+        "event": "f.site IS NULL OR f.first_utc IS NULL, f.first_utc NULLS LAST, "
+        "f.site, f.label, f.event",
+    }.get(by, f"f.{keys} NULLS LAST")
+    same = " AND ".join(f"f.{key} IS NOT DISTINCT FROM g.{key}" for key in keys.split(", "))
+    return f"""WITH chosen AS ({chosen}), placed AS ({groups}), facts AS (
+        SELECT {keys}, count(*) AS n, min(onset_utc) AS first_utc,
+            min(onset_local) AS first_local, max(end_local) AS last_local
+        FROM placed GROUP BY {keys})
+        SELECT g.sighting_id, {value} AS group_value, f.n AS group_n,
+            f.first_local AS group_first, f.last_local AS group_last
+        FROM placed g JOIN facts f ON {same}
+        JOIN sightings s USING (sighting_id) LEFT JOIN media m USING (media_id)
         ORDER BY {lead}, {page}"""

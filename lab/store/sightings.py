@@ -18,7 +18,6 @@ from lab.store.query import Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
 from lab.store.sighting_filter import (
     IS_CURRENT,
-    ONSET_LOCAL,
     ONSET_UTC,
     SIGHTINGS,
     SightingFilter,
@@ -27,7 +26,6 @@ from lab.store.sighting_filter import (
 
 __all__ = [
     "IS_CURRENT",
-    "ONSET_LOCAL",
     "ONSET_UTC",
     "SIGHTINGS",
     "SightingFilter",

@@ -99,6 +99,7 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
     given, table = store.chart_rows(**wanted)
     is_newest = _bool(table["is_newest"]) | (wanted.get("run_id") is not None)
     counts = is_newest & _bool(table["is_decided"])
+    has_log = _bool(table["has_log"])
     runs = Runs.of(table.filter(pa.array(counts)))
     run = _positions(given["run"].to_numpy(), table["run"].to_numpy()[counts])
     repeated = int((run < 0).sum())
@@ -134,8 +135,10 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
         utc_us=utc_us,
         local_us=local_us,
         notes=notes_of(
-            undecided=int((is_newest & ~counts).sum()), repeated=repeated, others=others,
-            twice=_twice(runs, searched, labels), rules=_rules_twice(given, run, label),
+            undecided=int((is_newest & ~counts & has_log).sum()),
+            without_log=int((is_newest & ~counts & ~has_log).sum()),
+            repeated=repeated, others=others, twice=_twice(runs, searched, labels),
+            rules=_rules_twice(given, run, label),
         ),
         placed_notes=placed_notes_of(runs, run, uneven=len(uneven)),
     )  # fmt: skip

@@ -13,9 +13,16 @@ _NAMED = 5
 
 
 def notes_of(
-    *, undecided: int, repeated: int, others: Sequence[str], twice: Sequence[str], rules: bool
+    *,
+    undecided: int,
+    without_log: int,
+    repeated: int,
+    others: Sequence[str],
+    twice: Sequence[str],
+    rules: bool,
 ) -> tuple[str, ...]:
-    """undecided: runs to which no rule was applied. repeated: sightings of runs that were repeated.
+    """undecided: runs to which no rule was applied. without_log: those to which it cannot be, for
+    their score logs were removed. repeated: sightings of runs that were repeated.
     others: labels that are not shown. twice: labels that several analyses of one clip searched for.
     rules: whether sightings of several rules count.
     """
@@ -24,6 +31,13 @@ def notes_of(
         notes.append(
             f"{counted(undecided, 'analysis', 'analyses')} without sightings left out, to which "
             "no rule was applied, so that it is not known whether nothing was there; see: lab apply"
+        )
+    if without_log:
+        notes.append(
+            f"{counted(without_log, 'analysis', 'analyses')} left out, whose score logs were "
+            "removed before this rule was applied, so that it is not known what it finds there; "
+            "make the logs again (lab analyze --resume RUN) and apply the rule, or choose under "
+            "Rules the one that was applied to them"
         )
     if repeated:
         notes.append(

@@ -30,7 +30,8 @@ class Item:
     """Something that may go. key: a run's or a clip's id, or a path. name: for people.
 
     since_utc: since when it is there. kept: a word of `lab.retention.kinds.REASONS`, or None.
-    is_stopped: its removal was begun, and did not come to its end.
+    is_stopped: its removal was begun, and did not come to its end. media_id: of the clip from whose
+    file it can be made again; None for what nobody needs to.
     """
 
     key: str
@@ -41,6 +42,7 @@ class Item:
     sightings: int = 0
     is_reviewed: bool = False
     is_stopped: bool = False
+    media_id: str | None = None
 
 
 class Inventory:
@@ -88,6 +90,7 @@ class Inventory:
                 kept=None if is_stopped else row["kept"] or (None if size_bytes else "damaged"),
                 sightings=row["sightings"],
                 is_stopped=is_stopped,
+                media_id=row["media_id"],
             )
 
     def _clips(self) -> Iterator[Item]:
@@ -129,6 +132,7 @@ class Inventory:
             _utc(made),
             sightings=row.get("sightings", 0),
             is_reviewed=row.get("is_reviewed", False),
+            media_id=media_id if media_id in self.clips else None,
         )
 
     def _removed(self) -> Iterator[Item]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,8 @@ class KindPlan:
     """What would go of one kind.
 
     going: the oldest first. kept: by why, a word of `lab.retention.kinds.REASONS`; only what age
-    or size would take. count, size_bytes: of all there is of the kind.
+    or size would take. count, size_bytes: of all there is of the kind. for_good: how many of those
+    that are made from a clip's file cannot be made again, since that is not there, or goes as well.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class KindPlan:
     kept: Mapping[str, Kept]
     count: int
     size_bytes: int
+    for_good: int = 0
 
     @property
     def going_bytes(self) -> int:
@@ -54,6 +56,17 @@ class KindPlan:
         rest = self.size_bytes - self.going_bytes
         return 0 if limit is None else max(0, rest - limit)
 
+    @property
+    def made_again(self) -> str:
+        """Whether what goes can be made again, in a sentence; of other kinds nothing."""
+        lost, rest = self.for_good, sum(one.media_id is not None for one in self.going)
+        rest -= lost
+        how = " (lab analyze --resume RUN)" if self.kind == "logs" else ""
+        parts = [f"{rest:,} can be made again from the file of the clip{how}"] if rest else []
+        if lost:
+            parts.append(f"{lost:,} cannot: the file of the clip is not there, or goes as well")
+        return f"{'; '.join(parts)}." if parts else ""
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "policy": self.policy.to_dict(),
@@ -63,6 +76,7 @@ class KindPlan:
                 "bytes": self.going_bytes,
                 "examples": [item.name for item in self.going[:_EXAMPLES]],
                 "stopped": sum(item.is_stopped for item in self.going),
+                "for_good": self.for_good,
             },
             "kept": {
                 why: {
@@ -133,7 +147,20 @@ def preview(
     kinds = {
         kind: _plan(kind, policy.of(kind), inventory.items(kind), inventory, now) for kind in KINDS
     }
+    files_going = {item.key for item in kinds["clips"].going}
+    for kind, one in kinds.items():
+        kinds[kind] = replace(one, for_good=_for_good(one.going, inventory, files_going))
     return Plan(folder=str(store.folder), policy=policy, made_utc=now, kinds=kinds)
+
+
+def _for_good(going: Iterable[Item], inventory: Inventory, files_going: set[str]) -> int:
+    clips = {item.media_id for item in going if item.media_id is not None}
+    lost = {
+        one
+        for one in clips
+        if one in files_going or one not in inventory.clips or not inventory.has_original(one)
+    }
+    return sum(item.media_id in lost for item in going)
 
 
 def _plan(

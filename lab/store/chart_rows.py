@@ -30,14 +30,16 @@ _RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
     m.site, coalesce(m.first_pts_us, 0) AS first_pts_us,
     epoch_us(m.start_utc) + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT AS start_us,
     m.utc_offset_s, d.zone, d.latitude, d.longitude, r.rank = 1 AS is_newest,
-    {{decided}} AS is_decided
+    {{decided}} AS is_decided, r.log_removed_utc IS NULL AS has_log
     FROM (SELECT *, rowid AS run, {_RANK} AS rank FROM runs) r JOIN media m USING (media_id)
     LEFT JOIN deployments d ON d.deployment_id = m.deployment_id
     LEFT JOIN ({CURRENT_RULES}) c ON c.protocol_hash = r.protocol_hash"""
 # A rule says of a run what was there, and what was not: it was applied to all clips after the run
-# ended, or sightings of it are saved.
-_DECIDED = """(EXISTS (SELECT 1 FROM current_rules a WHERE a.protocol_hash = r.protocol_hash
+# ended, while there was a log to apply it to, or sightings of it are saved.
+_DECIDED = """((EXISTS (SELECT 1 FROM current_rules a WHERE a.protocol_hash = r.protocol_hash
     AND a.undone_utc IS NULL AND a.set_utc >= r.finished_utc AND {of_applied})
+    AND (r.log_removed_utc IS NULL OR EXISTS (SELECT 1 FROM applied_rules a
+        WHERE a.run_id = r.run_id AND {of_applied})))
     OR r.run_id IN (SELECT s.run_id FROM sightings s WHERE {of_saved}))"""
 
 
@@ -53,7 +55,8 @@ class ChartRows(SightingRows):
         media_id, protocol_hash, labels (JSON), start_s, every_s, analysed_s, failed_s, gated_s and
         gap_s; of the clip site, first_pts_us, start_us (of media time 0: microseconds since 1970
         in UTC, corrected, or null), utc_offset_s; of its deployment zone, latitude, longitude;
-        is_newest (of its clip and protocol), is_decided (whether it is known what the rule finds).
+        is_newest (of its clip and protocol), is_decided (whether it is known what the rule finds),
+        has_log (whether its score log is there, so that another rule can be applied).
         """
         chosen = sightings_where(wanted)
         decided, values = _decided(wanted)
@@ -123,7 +126,7 @@ def _decided(wanted: SightingFilter) -> tuple[str, list[str]]:
         hashes = [chosen] if isinstance(chosen, str) else list(chosen)
         marks = ", ".join("?" * len(hashes)) or "NULL"
         of = [f"{table}.rule_hash IN ({marks})" for table in "as"]
-        return _DECIDED.format(of_applied=of[0], of_saved=of[1]), hashes * 2
+        return _DECIDED.format(of_applied=of[0], of_saved=of[1]), hashes * 3
     if wanted.get("current"):
         is_current = "s.rule_hash = coalesce(c.rule_hash, s.rule_hash)"
         return _DECIDED.format(of_applied="a.rule_hash = c.rule_hash", of_saved=is_current), []
@@ -156,5 +159,6 @@ _NO_RUNS = pa.schema(
         ("longitude", pa.float64()),
         ("is_newest", pa.bool_()),
         ("is_decided", pa.bool_()),
+        ("has_log", pa.bool_()),
     ]
 )

@@ -19,6 +19,7 @@ from lab.clock import zone_named
 from lab.deployment import Deployment
 from lab.errors import LabError
 from lab.rules.rule import Debounce, LabelRule, Rule
+from lab.store.retention import put_log_removed
 from lab.store.store import Store
 from tests.builders import make_run, scores_of
 
@@ -86,6 +87,23 @@ def test_a_run_to_which_no_rule_was_applied_is_no_effort(tmp_path):
     assert chart.table["analysed_h"].iloc[0] == pytest.approx(20 / 3600)
     assert chart.table["sightings"].sum() == 2
     assert not chart.notes
+
+
+def test_a_run_without_a_log_is_unknown_to_a_rule_that_came_later(tmp_path):
+    runs = [make_run(tmp_path, scores_of(50, [(20, 30)]), name=name) for name in ("gone", "there")]
+    store = runs[0].store
+    lab.apply(store, RULE, protocol=runs[0].protocol_hash)
+    with store.catalog.transaction() as db:
+        put_log_removed(db, runs[0].run_id, datetime(2026, 5, 1))
+    chart = charts.durations(store)
+    assert (chart.table["sightings"].sum(), chart.notes) == (2, ())
+    lab.apply(store, lab.Debounce(enter_threshold=0.7), protocol=runs[0].protocol_hash)
+    chart = charts.durations(store)
+    assert chart.table["sightings"].sum() == 1
+    assert chart.table["analysed_h"].iloc[0] == pytest.approx(10 / 3600)
+    assert any(note.startswith("1 analysis left out, whose score log") for note in chart.notes)
+    first = charts.durations(store, rule_hash=RULE.rule_hash)
+    assert (first.table["sightings"].sum(), first.notes) == (2, ())
 
 
 def test_a_clip_in_which_nothing_was_found_is_effort(tmp_path):

@@ -127,6 +127,21 @@ def test_the_rule_of_all_clips_leaves_such_a_run_out_and_says_so(old):
     assert [one.run_id for one in applied.clips] == [stays.run_id]
 
 
+def test_a_preview_says_which_logs_can_be_made_again(old):
+    there, gone = old("there"), old("gone")
+    clip = there.store.folder.parent / "there.mp4"
+    clip.touch()
+    with there.store.catalog.transaction() as db:
+        db.execute(
+            "UPDATE media SET path = ? WHERE media_id = ?", [str(clip), there.media["media_id"]]
+        )
+    plan = preview(gone.store, YEAR).kinds["logs"]
+    assert (len(plan.going), plan.for_good) == (2, 1)
+    assert plan.to_dict()["going"]["for_good"] == 1
+    assert plan.made_again.startswith("1 can be made again")
+    assert "1 cannot: the file of the clip is not there" in plan.made_again
+
+
 def test_what_was_reviewed_named_or_tuned_on_is_kept_and_why(old):
     runs = {
         name: old(name)
@@ -268,6 +283,7 @@ def test_the_command_shows_saves_removes_and_says_what_is_kept(old, capsys):
     code, said = told("logs", "--older-than", "1y", "--larger-than", "20G", "--save")
     assert code == 0
     assert "1 score log would go" in said
+    assert "1 cannot: the file of the clip is not there" in said
     assert "kept: 1 score log" in said
     assert "a notebook entry names the run" in said
     assert "--apply" in said

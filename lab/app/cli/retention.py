@@ -115,6 +115,8 @@ def _print_kind(name: str, one: KindPlan) -> None:
             )
         if len(one.going) > 3:
             print(f"  and {len(one.going) - 3:,} more")
+        if one.made_again:
+            print(one.made_again)
     for why, kept in one.kept.items():
         print(
             f"kept: {counted(kept.count, kind.one, kind.many)} ({size(kept.size_bytes)}): "

@@ -183,12 +183,18 @@ def _show_kind(kind: str, one: KindPlan) -> None:
         st.dataframe(shown, hide_index=True, width="stretch")
         if len(one.going) > len(shown):
             st.caption(f"The oldest; {len(one.going) - len(shown):,} more.")
+        _say_made_again(one)
     for why, kept in one.kept.items():
         what = counted(kept.count, about.one, about.many)
         few = ", ".join(kept.examples[:2]) + (", …" if kept.count > 2 else "")
         st.caption(f"Kept: {what} ({size(kept.size_bytes)}): {REASONS[why]}; such as {plain(few)}")
     if one.over_bytes:
         st.caption(f"What is kept is {size(one.over_bytes)} more than the size that was given.")
+
+
+def _say_made_again(one: KindPlan) -> None:
+    if one.made_again:
+        (st.warning if one.for_good else st.caption)(plain(one.made_again))
 
 
 @st.dialog("Remove files", on_dismiss=close_dialog)
@@ -198,6 +204,7 @@ def _confirm(app_state: AppState, plan: Plan) -> None:
         about = KINDS[kind]
         what = counted(len(one.going), about.one, about.many)
         st.markdown(f"**{what}**, {size(one.going_bytes)}. {plain(about.goes)}")
+        _say_made_again(one)
     st.markdown("This cannot be undone.")
     if not st.button(f"Remove {size(plan.size_bytes)}", type="primary"):
         return

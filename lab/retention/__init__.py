@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from lab.retention.disk_usage import Usage, usage
     from lab.retention.plan import KindPlan, Plan, preview
     from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
-    from lab.retention.removal import Removed, apply, last_removed
+    from lab.retention.removal import apply, last_removed
+    from lab.retention.tally import Removed
 
 __all__ = [
     "KindPlan",

@@ -8,10 +8,8 @@ its lock, for a run may have begun, or a clip been annotated, since the plan was
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from lab.errors import LabError, StoreError
 from lab.retention.items import Inventory, Item, Uploads, waiting_paths
 from lab.retention.kinds import KINDS
 from lab.retention.plan import KindPlan, Plan, preview
+from lab.retention.tally import Progress, Removed, Tally
 from lab.runs.leftovers import find_leftovers, remove_leftover
 from lab.runs.remove import remove_copy, remove_pictures, remove_upload
 from lab.score_log.manifest import DamagedManifest
@@ -34,90 +33,6 @@ from lab.study.max_n import most_at_once_of
 
 _BATCH = 100  # logs whose locks are held, and whose rows are marked, at once
 _LAST = "retention_last.json"
-Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Removed:
-    """What a removal did.
-
-    counts, size_bytes: by kind. kept: by kind, why some were kept after all, with their number:
-    words of `lab.retention.kinds.REASONS`. problems: a line about each that could not be removed.
-    """
-
-    at_utc: datetime
-    counts: Mapping[str, int]
-    size_bytes: Mapping[str, int]
-    kept: Mapping[str, Mapping[str, int]]
-    problems: tuple[str, ...] = ()
-
-    @property
-    def count(self) -> int:
-        return sum(self.counts.values())
-
-    @property
-    def total_bytes(self) -> int:
-        return sum(self.size_bytes.values())
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "at_utc": self.at_utc.isoformat() + "Z",
-            "counts": dict(self.counts),
-            "bytes": dict(self.size_bytes),
-            "kept": {kind: dict(found) for kind, found in self.kept.items()},
-            "problems": list(self.problems),
-        }
-
-
-@dataclass
-class _Tally:
-    """What was done so far."""
-
-    total: int
-    progress: Progress | None
-    done: int = 0
-    counts: dict[str, int] = field(default_factory=dict)
-    size_bytes: dict[str, int] = field(default_factory=dict)
-    kept: dict[str, dict[str, int]] = field(default_factory=dict)
-    problems: list[str] = field(default_factory=list)
-
-    def gone(self, kind: str, size_bytes: int) -> None:
-        self.counts[kind] = self.counts.get(kind, 0) + 1
-        self.size_bytes[kind] = self.size_bytes.get(kind, 0) + size_bytes
-        self._step()
-
-    def keep(self, kind: str, why: str) -> None:
-        found = self.kept.setdefault(kind, {})
-        found[why] = found.get(why, 0) + 1
-        self._step()
-
-    def fail(self, item: Item, error: OSError) -> None:
-        self.problems.append(f"{item.name} cannot be removed: {error.strerror or error}")
-        self._step()
-
-    @contextmanager
-    def removing(self, kind: str, item: Item) -> Iterator[None]:
-        """Counts what is removed inside, or names it with the reason where it cannot be."""
-        try:
-            yield
-        except OSError as error:
-            self.fail(item, error)
-        else:
-            self.gone(kind, item.size_bytes)
-
-    def _step(self) -> None:
-        self.done += 1
-        if self.progress is not None:
-            self.progress(self.done, self.total)
-
-    def removed(self) -> Removed:
-        return Removed(
-            at_utc=utc_now(),
-            counts=self.counts,
-            size_bytes=self.size_bytes,
-            kept=self.kept,
-            problems=tuple(self.problems),
-        )
 
 
 def apply(
@@ -134,7 +49,7 @@ def apply(
     store = Store.coerce(store)
     with _alone(store):
         plan = preview(store) if plan is None else plan
-        tally = _Tally(plan.count, progress)
+        tally = Tally(plan.count, progress)
         try:
             for kind in KINDS:
                 if kind in plan.kinds and plan.kinds[kind].going:
@@ -179,7 +94,7 @@ def _alone(store: Store) -> Iterator[None]:
         lock.release()
 
 
-def _leftovers(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _leftovers(store: Store, plan: KindPlan, tally: Tally) -> None:
     # Found again, for a slow upload or download may have gone on.
     now = {str(one.path) for one in find_leftovers(store, load_config().models)}
     for item in plan.going:
@@ -190,16 +105,16 @@ def _leftovers(store: Store, plan: KindPlan, tally: _Tally) -> None:
             tally.keep("leftovers", "gone")
 
 
-def _pictures(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _pictures(store: Store, plan: KindPlan, tally: Tally) -> None:
     _made_of_originals("pictures", remove_pictures, store, plan, tally)
 
 
-def _copies(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _copies(store: Store, plan: KindPlan, tally: Tally) -> None:
     _made_of_originals("copies", remove_copy, store, plan, tally)
 
 
 def _made_of_originals(
-    kind: str, remove: Callable[[Store, str], Any], store: Store, plan: KindPlan, tally: _Tally
+    kind: str, remove: Callable[[Store, str], Any], store: Store, plan: KindPlan, tally: Tally
 ) -> None:
     """What can be made again as long as the clip's own file is there."""
     inventory = Inventory(store)
@@ -211,13 +126,13 @@ def _made_of_originals(
             tally.keep(kind, "only")
 
 
-def _removed(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _removed(store: Store, plan: KindPlan, tally: Tally) -> None:
     for item in plan.going:
         with tally.removing("removed", item):
             remove_upload(Path(item.key))
 
 
-def _clips(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _clips(store: Store, plan: KindPlan, tally: Tally) -> None:
     places, waiting = Uploads(store), waiting_paths(store)
     rows = {row["media_id"]: row for row in store.media_rows(media_id=[i.key for i in plan.going])}
     paths = {media_id: row["path"] for media_id, row in rows.items()}
@@ -237,12 +152,12 @@ def _remove_clip(store: Store, media_id: str, file: Path) -> None:
     remove_upload(file)
 
 
-def _logs(store: Store, plan: KindPlan, tally: _Tally) -> None:
+def _logs(store: Store, plan: KindPlan, tally: Tally) -> None:
     for begin in range(0, len(plan.going), _BATCH):
         _some_logs(store, plan.going[begin : begin + _BATCH], plan.policy.unapplied, tally)
 
 
-def _some_logs(store: Store, items: Sequence[Item], unapplied: bool, tally: _Tally) -> None:
+def _some_logs(store: Store, items: Sequence[Item], unapplied: bool, tally: Tally) -> None:
     with ExitStack() as stack:
         ready: dict[str, tuple[Item, LogRemoval]] = {}
         for item in items:
@@ -292,7 +207,7 @@ def _keep_counts(store: Store, run_ids: Sequence[str]) -> list[str]:
     return failed
 
 
-_REMOVERS: dict[str, Callable[[Store, KindPlan, _Tally], None]] = {
+_REMOVERS: dict[str, Callable[[Store, KindPlan, Tally], None]] = {
     "leftovers": _leftovers,
     "pictures": _pictures,
     "copies": _copies,

@@ -17,7 +17,7 @@ from lab.retention.sizes import size
 if TYPE_CHECKING:
     from lab.retention.plan import KindPlan, Plan
     from lab.retention.policy import KindPolicy
-    from lab.retention.removal import Removed
+    from lab.retention.tally import Removed
 
 Command = Callable[..., argparse.ArgumentParser]
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}

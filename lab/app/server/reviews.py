@@ -16,7 +16,7 @@ from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import LabError, NotFoundError, SettingError
 from lab.rules.rule import Rule
-from lab.store.reviews import Change
+from lab.store.changes import Change
 from lab.store.sightings import Row
 from lab.store.store import Store
 

@@ -7,7 +7,7 @@ import uuid
 from collections import OrderedDict
 
 from lab.errors import LabError, NotFoundError
-from lab.store.reviews import Change
+from lab.store.changes import Change
 from lab.store.store import Store
 
 _MOST_CHANGES, _MOST_ROWS = 1000, 1_000_000

@@ -51,11 +51,7 @@ def stored_sightings() -> None:
     store = app_state.store
     stored = store.count_sightings()
     if not stored:
-        st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
-        st.page_link("pages/review.py", label="Go to Review", icon=":material/movie:")
-        if store.count_runs():
-            _effort_download(st)
-        undo_button(app_state)  # of deleting all that there were
+        _nothing_stored(app_state)
         return
     shown = read_address(app_state)
     filters = Filters(store, shown)
@@ -74,15 +70,28 @@ def stored_sightings() -> None:
         show_list(app_state, shown, count)
 
 
+def _nothing_stored(app_state: AppState) -> None:
+    """Where sightings come from."""
+    if app_state.store.count_runs():
+        st.info("No sighting is stored yet. Tune a run, then choose “Save sightings” there.")
+        st.page_link("pages/review.py", label="Go to Review", icon=":material/movie:")
+        _effort_download(st)
+    else:
+        st.info("No clip was analysed yet. Analyse clips first; sightings are saved in Review.")
+        st.page_link("pages/analyse.py", label="Go to Analyse", icon=":material/play_circle:")
+    undo_button(app_state)  # of deleting all that there were
+
+
 def _head(app_state: AppState, shown: Shown, count: int, total: int) -> None:
     """How many there are, how they are shown, and what can be taken away."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.markdown(f"**{count:,} of {total:,} sightings.**", width="content")
         _choose(st.segmented_control, shown, "view", "View", VIEWS, _view_words, required=True,
                 width="content", label_visibility="collapsed")  # fmt: skip
-        _choose(st.selectbox, shown, "order", "Sort by", _SORTS, _SORTS.__getitem__, width=170)
-        _choose(st.selectbox, shown, "group", "Group by", _GROUPS, _GROUPS.__getitem__,
-                index=None, placeholder="None", width=130)  # fmt: skip
+        if shown.view != CHARTS:
+            _choose(st.selectbox, shown, "order", "Sort by", _SORTS, _SORTS.__getitem__, width=170)
+            _choose(st.selectbox, shown, "group", "Group by", _GROUPS, _GROUPS.__getitem__,
+                    index=None, placeholder="None", width=130)  # fmt: skip
         saved_views(app_state.store, shown)
         with st.popover("Files", icon=":material/download:"):
             address = sightings_address(shown.wanted)

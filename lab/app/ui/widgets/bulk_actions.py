@@ -14,7 +14,7 @@ from lab.app.ui.widgets.sighting_marks import marked, set_marked
 from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.store.reviews import Change
+from lab.store.changes import Change
 from lab.store.sightings import SightingFilter
 
 _UNDO = "sightings_undo"  # the changes of this session, the last one last

@@ -39,10 +39,10 @@ def say_missing(app_state: AppState, media_ids: list[str], what_stays: str) -> N
         return
     names = app_state.store.names_of_media(media_ids[:_NAMES])
     few = ", ".join(names.values()) + (", …" if len(media_ids) > _NAMES else "")
-    count = counted(len(media_ids), "clip is", "clips are")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.warning(
-            f"The video of {count} missing, or another one is at its place: {plain(few)}. "
+            f"The video of {counted(len(media_ids), 'clip')} is missing, or another one is at its "
+            f"place: {plain(few)}. "
             f"{plain(what_stays)}"
         )
         st.page_link(

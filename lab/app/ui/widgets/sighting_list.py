@@ -170,7 +170,7 @@ def _facts(row: Row) -> Row:
         "score": f"{row['peak_confidence']:.2f}",
         "ended": _ENDS.get(row["close_reason"], row["close_reason"]),
         "alert": "–" if row["alert_us"] is None else media_time(row["alert_us"]),
-        "rule": visible(row["rule_name"] or ""),
+        "rule": visible(row["rule_name"] or f"rule {row['rule_hash'][:6]}"),
         "run": row["run_id"],
         "onset_us": row["onset_us"],
         "offset_us": row["offset_us"],

@@ -16,7 +16,8 @@ from lab.retention.disk_usage import usage
 from lab.retention.kinds import KINDS, ONLY, REASONS
 from lab.retention.plan import KindPlan, Plan, preview
 from lab.retention.policy import KindPolicy, Policy, read_policy, write_policy
-from lab.retention.removal import Removed, apply, last_removed
+from lab.retention.removal import apply, last_removed
+from lab.retention.tally import Removed
 
 _GIB = 2**30
 _DIALOG = "remove_files"

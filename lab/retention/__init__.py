@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 # Loaded when they are used: the command line reads the names of the kinds alone.
 _PUBLIC = {
-    **dict.fromkeys(("Removed", "apply", "last_removed"), "removal"),
+    **dict.fromkeys(("apply", "last_removed"), "removal"),
+    "Removed": "tally",
     **dict.fromkeys(("KindPlan", "Plan", "preview"), "plan"),
     **dict.fromkeys(("KindPolicy", "Policy", "read_policy", "write_policy"), "policy"),
     **dict.fromkeys(("Usage", "usage"), "disk_usage"),

@@ -64,7 +64,9 @@ class KindPlan:
         how = " (lab analyze --resume RUN)" if self.kind == "logs" else ""
         parts = [f"{rest:,} can be made again from the file of the clip{how}"] if rest else []
         if lost:
-            parts.append(f"{lost:,} cannot: the file of the clip is not there, or goes as well")
+            parts.append(
+                f"{lost:,} cannot be made again: the file of the clip is not there, or goes"
+            )
         return f"{'; '.join(parts)}." if parts else ""
 
     def to_dict(self) -> dict[str, Any]:

@@ -108,6 +108,17 @@ def test_a_view_is_saved_and_opened_by_its_id(kept):
     assert listed(page)[0]["group"] == "creek · 2 sightings"
 
 
+def test_a_view_of_a_chart_keeps_which_one(kept):
+    page = opened(view="charts", chart="durations", label="fox")
+    assert [box.label for box in page.selectbox] == ["Reviewed", "Rules"]
+    next(t for t in page.text_input if t.label == "Name of this view").input("Long ones")
+    button(page, "Save this view").click().run()
+    (view,) = kept.saved_views()
+    assert view.query == {"view": ["charts"], "chart": ["durations"], "label": ["fox"]}
+    page = opened(saved=view.view_id)
+    assert page.subheader[0].value == "Durations"
+
+
 def test_the_routes_save_what_is_said_and_take_it_back(kept):
     with TestClient(Starlette(routes=routes())) as client:
         (row, *_) = kept.sightings(label="cat")

@@ -49,6 +49,7 @@ def test_policy_preview_and_removal(runs):
     page = press(page, SAVE)
     assert not page.exception
     assert "**1 score log, " in texts(page)
+    assert "1 cannot be made again" in texts(page)
     assert runs[0].refresh().log_removed_utc is None
     policy = read_policy(runs[0].store)
     assert policy.logs.older_than_days == 365

@@ -139,7 +139,7 @@ def test_a_preview_says_which_logs_can_be_made_again(old):
     assert (len(plan.going), plan.for_good) == (2, 1)
     assert plan.to_dict()["going"]["for_good"] == 1
     assert plan.made_again.startswith("1 can be made again")
-    assert "1 cannot: the file of the clip is not there" in plan.made_again
+    assert "1 cannot be made again: the file" in plan.made_again
 
 
 def test_what_was_reviewed_named_or_tuned_on_is_kept_and_why(old):
@@ -283,7 +283,7 @@ def test_the_command_shows_saves_removes_and_says_what_is_kept(old, capsys):
     code, said = told("logs", "--older-than", "1y", "--larger-than", "20G", "--save")
     assert code == 0
     assert "1 score log would go" in said
-    assert "1 cannot: the file of the clip is not there" in said
+    assert "1 cannot be made again: the file" in said
     assert "kept: 1 score log" in said
     assert "a notebook entry names the run" in said
     assert "--apply" in said

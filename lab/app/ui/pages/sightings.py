@@ -141,4 +141,4 @@ def _charts(app_state: AppState, shown: Shown) -> None:
         write_address(shown.changed(view=TABLE, wanted=wanted))
         st.rerun()
 
-    charts_view(app_state, shown.wanted, narrow)
+    charts_view(app_state, shown, narrow)

@@ -13,13 +13,14 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
+from lab.app.ui.widgets.sighting_address import Shown, write_address
 from lab.charts import CHARTS, Chart, ChartData, make_chart, read_chart_data
 from lab.charts.chart import narrowed
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.store.sightings import SightingFilter
 
-_USUAL = "activity"
+_USUAL, _LAST = "activity", "sightings_chart_last"
 _BY_IDS = ("sun", "together", "positions")
 _UNITS = {"week": "Weeks", "month": "Months", "quarter": "Quarters", "year": "Years",
           "split": "Before and after"}  # fmt: skip
@@ -28,15 +29,15 @@ _PICTURES = {"png": "PNG", "svg": "SVG"}
 Narrow = Callable[[SightingFilter], None]
 
 
-def charts_view(app_state: AppState, wanted: SightingFilter, narrow: Narrow) -> None:
+def charts_view(app_state: AppState, shown: Shown, narrow: Narrow) -> None:
     """One chart at a time, with its table and downloads.
 
     narrow: adds conditions to those of the page, and shows the table.
     """
-    name = _chosen_chart()
+    name = _chosen_chart(shown)
     title, options, files = st.columns([3, 4, 1.9], vertical_alignment="bottom")
     try:
-        data = _data(app_state, wanted)
+        data = _data(app_state, shown.wanted)
         with options:
             chosen = _options(app_state, name, data)
         chart = make_chart(name, data, **chosen)
@@ -56,24 +57,25 @@ def charts_view(app_state: AppState, wanted: SightingFilter, narrow: Narrow) -> 
         narrow(narrowed(data.wanted, chart.part(picked)))
 
 
-def _chosen_chart() -> str:
-    state, query = st.session_state, st.query_params
-    if state.get("sightings_chart") not in CHARTS:
-        given = query.get("chart", _USUAL)
-        state["sightings_chart"] = given if given in CHARTS else _USUAL
-    name = st.pills(
+def _chosen_chart(shown: Shown) -> str:
+    """That of the address, else the one that was shown last."""
+    state, key = st.session_state, "sightings_chart"
+    name = shown.chart or state.get(_LAST, _USUAL)
+    if state.get(key) != name:
+        state[key] = name
+    st.pills(
         "Chart",
         list(CHARTS),
         format_func=lambda one: CHARTS[one][0],
         required=True,
-        key="sightings_chart",
-        persist_state="session",
+        key=key,
+        on_change=lambda: write_address(shown.changed(chart=state[key])),
         label_visibility="collapsed",
     )
-    name = name or _USUAL
-    if query.get("chart") != name:
-        query["chart"] = name
-    return name
+    state[_LAST] = name
+    if shown.chart != name:
+        st.query_params["chart"] = name
+    return str(name)
 
 
 def _data(app_state: AppState, wanted: SightingFilter) -> ChartData:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.charts import CHARTS as CHART_NAMES
 from lab.errors import LabError, SettingError
 from lab.formats.markdown import plain
 from lab.store.sighting_groups import GROUPS
@@ -16,17 +17,20 @@ from lab.store.sightings import ORDERS, SightingFilter
 TABLE, GALLERY, CHARTS = "table", "gallery", "charts"
 VIEWS = (TABLE, GALLERY, CHARTS)
 _ORDER = "time"
-_OWN = ("view", "sort", "group")
+_OWN = ("view", "sort", "group", "chart")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shown:
-    """view: one of `VIEWS`. order: as of `Store.sightings`. group: one of `GROUPS`, or None."""
+    """view: one of `VIEWS`. order: as of `Store.sightings`. group: one of `GROUPS`, or None. chart:
+    one of `lab.charts.CHARTS`, or None for the one that was shown last.
+    """
 
     view: str
     order: str
     group: str | None
     wanted: SightingFilter
+    chart: str | None = None
 
     def changed(self, **changes: object) -> Shown:
         return replace(self, **changes)  # type: ignore[arg-type]
@@ -35,6 +39,8 @@ class Shown:
         own = {"view": self.view, "sort": self.order, "group": self.group}
         usual = {"view": TABLE, "sort": _ORDER, "group": None}
         chosen = {name: [value] for name, value in own.items() if value and value != usual[name]}
+        if self.view == CHARTS and self.chart is not None:
+            chosen["chart"] = [self.chart]
         return {**chosen, **to_query(self.wanted)}
 
 
@@ -55,7 +61,7 @@ def read_address(app_state: AppState) -> Shown:
 
 
 def _shown(query: Query, *, is_strict: bool = True) -> Shown:
-    view, order, group = (query.get(name, [""])[-1] for name in _OWN)
+    view, order, group, chart = (query.get(name, [""])[-1] for name in _OWN)
     for name, value, known in (("view", view, VIEWS), ("sort", order, ORDERS),
                                ("group", group, GROUPS)):  # fmt: skip
         if is_strict and value and value not in known:
@@ -66,6 +72,7 @@ def _shown(query: Query, *, is_strict: bool = True) -> Shown:
         order=order if order in ORDERS else _ORDER,
         group=group if group in GROUPS else None,
         wanted=wanted,
+        chart=chart if chart in CHART_NAMES else None,
     )
 
 

@@ -72,14 +72,16 @@ class SightingFilter(TypedDict, total=False):
 
 def last_verdicts(where: str = "") -> str:
     """The last verdict on each stretch and label, as a table: media_id, label, start_us, end_us,
-    verdict (any of `VERDICTS`) and new_label. where: which rows of `verdicts` count.
+    verdict (any of `VERDICTS`), new_label, annotator and created_utc. where: which rows of
+    `verdicts` count.
     """
     return f"""(SELECT media_id, label, start_us, end_us, last.new_label AS new_label,
+        last.annotator AS annotator, last.created_utc AS created_utc,
         CASE WHEN last.verdict = 'rejected' AND last.new_label IS NOT NULL THEN 'relabelled'
             ELSE last.verdict END AS verdict
         FROM (SELECT media_id, label, start_us, end_us,
-            arg_max({{'verdict': verdict, 'new_label': new_label}}, (created_utc, verdict_id))
-                AS last
+            arg_max({{'verdict': verdict, 'new_label': new_label, 'annotator': annotator,
+                'created_utc': created_utc}}, (created_utc, verdict_id)) AS last
             FROM verdicts {where} GROUP BY media_id, label, start_us, end_us))"""
 
 

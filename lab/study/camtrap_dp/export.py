@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from lab.counted import counted
 from lab.deployment import Deployment
-from lab.errors import LabError, SettingError, closest
-from lab.runs.run import Run
+from lab.errors import SettingError, closest
 from lab.store.store import Store
 from lab.study.camtrap_dp import rows as make
-from lab.study.camtrap_dp.boxes import Box, peak_box
 from lab.study.camtrap_dp.columns import (
     CAPTURE_METHODS,
-    FAILURES,
+    CUSTOM,
     SAMPLING_DESIGNS,
     STANDARD,
-    VIDEO_SIGHTINGS,
+    some_of,
 )
 from lab.study.camtrap_dp.metadata import Study, datapackage
+from lab.study.camtrap_dp.observations import observe
 from lab.study.camtrap_dp.package import write_package
-from lab.study.events import FoundEvents, find_events
+from lab.study.events import find_events
 
-_MOST_NAMED = 5
-_BATCH = 500  # runs that are looked up at a time
 Progress = Callable[[int, int], None]
 Row = dict[str, Any]
-Rows = list[Row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +66,8 @@ def export_camtrap_dp(
     replace: write over a package that is there. progress: as of `lab.study.events.find_events`.
 
     A sighting of a current rule is an observation of its clip with its peak box, an event one with
-    its largest number at one time. Clips in no deployment, or without a start, are left out.
+    its largest number at one time, both as they were judged last. Clips in no deployment, or
+    without a start, are left out, as are sightings that were judged to be false.
     Raises SettingError for what the standard cannot hold.
     """
     _check(title, contributors, sampling_design, capture_method)
@@ -90,15 +84,19 @@ def export_camtrap_dp(
     notes += more
     paths = make.file_paths(list(clips.values()))
     media = make.media_rows(clips.values(), deployments, paths, capture_method, is_public=public)
-    observations, videos = _observations(store, found, clips, deployments, notes)
+    observed = observe(store, found, clips, deployments, notes)
     tables = {
         "deployments": (STANDARD["deployments"], sites),
         "media": (STANDARD["media"], list(media)),
-        "observations": (STANDARD["observations"], observations),
-        "video-sightings": (VIDEO_SIGHTINGS, videos),
+        "observations": (STANDARD["observations"], observed.observations),
+        "video-sightings": (CUSTOM["video-sightings"], observed.videos),
     }
-    if failures:
-        tables["deployment-failures"] = (FAILURES, failures)
+    for name, more_rows in (
+        ("deployment-failures", failures),
+        ("sighting-verdicts", observed.verdicts),
+    ):
+        if more_rows:
+            tables[name] = (CUSTOM[name], more_rows)
     study = Study(
         title=title.strip(),
         contributors=tuple(name.strip() for name in contributors),
@@ -107,7 +105,7 @@ def export_camtrap_dp(
         interval_s=interval_s,
         rule=rule,
     )
-    names = {row["scientificName"] for row in observations if row.get("scientificName")}
+    names = {row["scientificName"] for row in observed.observations if row.get("scientificName")}
     taxa = {t.scientific_name: t for t in store.taxa().values() if t.scientific_name in names}
     about = datapackage(study, list(tables), deployments.values(), taxa.values())
     written = write_package(path, about, tables, replace=replace)
@@ -130,18 +128,12 @@ def _check(
             raise SettingError(f"unknown {what} {given!r}; {closest(given, list(known))}")
 
 
-def _named(names: Iterable[str]) -> str:
-    ids = list(names)
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return ", ".join(ids[:_MOST_NAMED]) + more
-
-
 def _located(
     deployments: Sequence[Deployment], leave_out: bool, notes: list[str]
 ) -> dict[str, Deployment]:
     lacking = [d.deployment_id for d in deployments if d.latitude is None or d.longitude is None]
     if lacking:
-        text = f"{counted(len(lacking), 'deployment')} without coordinates: {_named(lacking)}"
+        text = f"{counted(len(lacking), 'deployment')} without coordinates: {some_of(lacking)}"
         if not leave_out:
             raise SettingError(
                 f"{text}; Camtrap DP needs latitude and longitude: enter them, or leave these out "
@@ -178,73 +170,3 @@ def _placed_clips(
             f"{counted(unknown, 'clip')} left out, whose start is not known; see: lab starts"
         )
     return placed
-
-
-def _observations(
-    store: Store,
-    found: FoundEvents,
-    clips: Mapping[str, Row],
-    deployments: Mapping[str, Deployment],
-    notes: list[str],
-) -> tuple[Rows, Rows]:
-    """The rows of observations, and of the exact times of those that are sightings."""
-    taxa = store.taxa()
-    of_sighting = dict(
-        zip(found.sightings["sighting_id"].to_pylist(), found.sightings["event"].to_pylist())
-    )
-    events = found.table.to_pylist()
-    ids = {event["event"]: _event_id(event) for event in events}
-    details = store.sighting_details(list(of_sighting))
-    first_clip = {one["sighting_id"]: clips[one["media_id"]] for one in details}
-    out: Rows = []
-    for event in events:
-        deployment = deployments[first_clip[event["first_sighting_id"]]["deployment_id"]]
-        out.append(make.event_row(event, ids[event["event"]], deployment, taxa))
-    sightings: Rows = []
-    for one, box in _with_boxes(store, details, notes):
-        clip = clips[one["media_id"]]
-        zone = deployments[clip["deployment_id"]].zone
-        event_id = ids[of_sighting[one["sighting_id"]]]
-        sightings.append(make.sighting_row(one, clip, zone, event_id, box, taxa))
-    out += sorted(sightings, key=itemgetter("deploymentID", "eventStart", "observationID"))
-    seen = {one["media_id"] for one in details}
-    without = [media_id for media_id in clips if media_id not in seen]
-    looks = store.looks_at(without)
-    for media_id in without:
-        clip = clips[media_id]
-        zone = deployments[clip["deployment_id"]].zone
-        out.append(make.blank_row(clip, looks.get(media_id), zone))
-    lacking = sorted({one["label"] for one in details} - set(taxa))
-    if lacking:
-        notes.append(
-            f"{counted(len(lacking), 'label')} without a taxon, so of unknown type: "
-            f"{_named(lacking)}; see: lab taxa import"
-        )
-    return out, [make.video_row(one) for one in details]
-
-
-def _event_id(event: Mapping[str, Any]) -> str:
-    """The same for the same event, whatever else is exported."""
-    text = json.dumps([event["site"], event["label"], event["first_sighting_id"]])
-    return "event-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _with_boxes(
-    store: Store, details: Sequence[Row], notes: list[str]
-) -> Iterable[tuple[Row, Box | None]]:
-    """Each sighting with its box at the peak; the log of each run is read once."""
-    by_run: dict[str, list[Row]] = {}
-    for one in details:
-        by_run.setdefault(one["run_id"], []).append(one)
-    run_ids = list(by_run)
-    for begin in range(0, len(run_ids), _BATCH):
-        for run in Run.many(store, run_ids[begin : begin + _BATCH]):
-            try:
-                log = run.log
-            except LabError as error:
-                notes.append(f"no boxes of run {run.run_id}: {error}")
-                yield from ((one, None) for one in by_run[run.run_id])
-                continue
-            width_px, height_px = run.size_px
-            for one in by_run[run.run_id]:
-                yield one, peak_box(one, log, width_px, height_px)

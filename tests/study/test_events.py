@@ -202,6 +202,21 @@ def test_max_n_is_the_largest_number_at_one_time_and_is_counted_once(tmp_path):
     assert lab.events(run.store)["max_n"].tolist() == [3]
 
 
+def test_max_n_stays_where_the_same_rule_is_saved_again(tmp_path):
+    fox = ("fox", 0.9, (1, 1, 5, 5))
+    run = make_box_run(tmp_path, [[fox] * 2, [], [fox] * 3], ["fox"], every_s=60.0)
+    rule = lab.Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
+    run.save_sightings(rule)
+    lab.count_max_n(run.store)
+    run.save_sightings(rule)
+    lab.apply(run.store, rule)
+    assert [row["most_at_once"] for row in run.store.sightings()] == [2, 3]
+    other = lab.Debounce(enter_threshold=0.6, enter_frames=1, exit_frames=1)
+    run.save_sightings(other)  # another rule may count other boxes
+    found = run.store.sightings(rule_hash=lab.Rule.coerce(other).rule_hash)
+    assert [row["most_at_once"] for row in found] == [None, None]
+
+
 def test_max_n_is_counted_also_of_sightings_without_a_place_or_time(store):
     store.edit_clips([row["media_id"] for row in store.all_media()], site=None, start_utc=None)
     assert lab.count_max_n(store) == []

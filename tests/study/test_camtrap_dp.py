@@ -353,7 +353,34 @@ def test_deployments_without_coordinates_are_named_or_left_out(store, tmp_path, 
 def test_the_command_asks_for_what_it_needs(store, tmp_path, command):
     assert "--output FOLDER" in command("export", "camtrap-dp")[2]
     code, _, err = command("export", "camtrap-dp", "--output", tmp_path / "out")
+    assert (code, "needs a title of the project, such as --title" in err) == (2, True)
+    words = ("export", "camtrap-dp", "--output", tmp_path / "out", "--title", "Creek")
+    assert "needs who made it, such as --contributor" in command(*words)[2]
+    code, _, err = command(*words, "--contributor", "Ann Lee")
     assert (code, "--sampling-design, one of simpleRandom" in err) == (2, True)
+
+
+def test_what_was_said_of_the_study_is_remembered(store, tmp_path, command):
+    with pytest.raises(LabError, match="needs a title"):
+        lab.export_camtrap_dp(store, tmp_path / "first")
+    said = {**SAID, "contributors": ["Ann Lee", "Bob"], "capture_method": "timeLapse"}
+    lab.export_camtrap_dp(store, tmp_path / "first", **said)
+    code, _, err = command("export", "camtrap-dp", "--output", tmp_path / "second")
+    assert code == 0, err
+    assert (
+        command("export", "camtrap-dp", "--output", tmp_path / "third", "--title", "Creek")[0] == 0
+    )
+
+    def about(name):
+        found = json.loads((tmp_path / name / "datapackage.json").read_text())
+        project = found["project"]
+        return [found["title"], [one["title"] for one in found["contributors"]],
+                project["samplingDesign"], project["captureMethod"]]  # fmt: skip
+
+    expected = [SAID["title"], ["Ann Lee", "Bob"], "targeted", ["timeLapse"]]
+    assert about("first") == about("second") == expected
+    assert about("third") == ["Creek", *expected[1:]]
+    assert store.about_study().title == "Creek"
 
 
 def test_frictionless_finds_nothing_wrong(store, tmp_path, peers):

@@ -11,6 +11,7 @@ from lab.counted import counted
 from lab.deployment import Deployment
 from lab.errors import SettingError, closest
 from lab.store.store import Store
+from lab.store.study import AboutStudy
 from lab.study.camtrap_dp import rows as make
 from lab.study.camtrap_dp.columns import (
     CAPTURE_METHODS,
@@ -45,10 +46,10 @@ def export_camtrap_dp(
     store: Any,
     path: str | Path,
     *,
-    title: str,
-    contributors: Sequence[str],
-    sampling_design: str,
-    capture_method: str = "activityDetection",
+    title: str | None = None,
+    contributors: Sequence[str] | None = None,
+    sampling_design: str | None = None,
+    capture_method: str | None = None,
     interval_s: float = 1800,
     rule: str = "lastRecord",
     protocol: str | None = None,
@@ -60,7 +61,9 @@ def export_camtrap_dp(
     """Write the study of a store as Camtrap DP 1.0.2, to a folder or a `.zip`.
 
     store: a store, what `lab.open_store` gives, or a folder. title: of the project. contributors:
-    names of people or organisations. sampling_design, capture_method: one of the standard's words.
+    names of people or organisations. sampling_design, capture_method: one of the standard's words,
+    the latter by default `activityDetection`. What is not given of these four is as in the last
+    export of this store, which remembers them.
     interval_s, rule, protocol: of the events, as of `lab.events`. without_coordinates: leave out
     deployments that have none; else they are an error. public: the files can be had by everybody.
     replace: write over a package that is there. progress: as of `lab.study.events.find_events`.
@@ -70,8 +73,18 @@ def export_camtrap_dp(
     without a start, are left out, as are sightings that were judged to be false.
     Raises SettingError for what the standard cannot hold.
     """
-    _check(title, contributors, sampling_design, capture_method)
     store = Store.coerce(store)
+    study = _study(
+        store.about_study(),
+        AboutStudy(
+            title=title,
+            contributors=tuple(contributors or ()),
+            sampling_design=sampling_design,
+            capture_method=capture_method,
+        ),
+        interval_s,
+        rule,
+    )
     notes: list[str] = []
     deployments = _located(store.deployments(), without_coordinates, notes)
     clips = _placed_clips(store, deployments, notes)
@@ -83,7 +96,9 @@ def export_camtrap_dp(
     sites, failures, more = make.deployment_rows(deployments.values(), doubtful)
     notes += more
     paths = make.file_paths(list(clips.values()))
-    media = make.media_rows(clips.values(), deployments, paths, capture_method, is_public=public)
+    media = make.media_rows(
+        clips.values(), deployments, paths, study.capture_method, is_public=public
+    )
     observed = observe(store, found, clips, deployments, notes)
     tables = {
         "deployments": (STANDARD["deployments"], sites),
@@ -97,35 +112,51 @@ def export_camtrap_dp(
     ):
         if more_rows:
             tables[name] = (CUSTOM[name], more_rows)
-    study = Study(
-        title=title.strip(),
-        contributors=tuple(name.strip() for name in contributors),
-        sampling_design=sampling_design,
-        capture_method=capture_method,
-        interval_s=interval_s,
-        rule=rule,
-    )
     names = {row["scientificName"] for row in observed.observations if row.get("scientificName")}
     taxa = {t.scientific_name: t for t in store.taxa().values() if t.scientific_name in names}
-    about = datapackage(study, list(tables), deployments.values(), taxa.values())
-    written = write_package(path, about, tables, replace=replace)
+    description = datapackage(study, list(tables), deployments.values(), taxa.values())
+    written = write_package(path, description, tables, replace=replace)
+    if store.catalog.cannot_be_written is None:
+        store.put_about_study(
+            AboutStudy(
+                title=study.title,
+                contributors=study.contributors,
+                sampling_design=study.sampling_design,
+                capture_method=study.capture_method,
+            )
+        )
     counts = {name: len(rows) for name, (_, rows) in tables.items()}
     return Exported(path=written, rows=counts, notes=tuple(notes))
 
 
-def _check(
-    title: str, contributors: Sequence[str], sampling_design: str, capture_method: str
-) -> None:
+def _study(known: AboutStudy, given: AboutStudy, interval_s: float, rule: str) -> Study:
+    """What is given, or else what is known. Raises SettingError for what is missing or unknown."""
+    title = (known.title if given.title is None else given.title) or ""
+    names = given.contributors or known.contributors
+    design = given.sampling_design or known.sampling_design
+    method = given.capture_method or known.capture_method or CAPTURE_METHODS[0]
     if not title.strip():
         raise SettingError("the package needs a title of the project, such as --title 'Creek 2026'")
-    if not contributors or not all(name.strip() for name in contributors):
+    if not names or not all(name.strip() for name in names):
         raise SettingError("the package needs who made it, such as --contributor 'Ann Lee'")
-    for what, given, known in (
-        ("sampling design", sampling_design, SAMPLING_DESIGNS),
-        ("capture method", capture_method, CAPTURE_METHODS),
+    if design is None:
+        raise SettingError(
+            f"the package needs --sampling-design, one of {', '.join(SAMPLING_DESIGNS)}"
+        )
+    for what, word, words in (
+        ("sampling design", design, SAMPLING_DESIGNS),
+        ("capture method", method, CAPTURE_METHODS),
     ):
-        if given not in known:
-            raise SettingError(f"unknown {what} {given!r}; {closest(given, list(known))}")
+        if word not in words:
+            raise SettingError(f"unknown {what} {word!r}; {closest(word, list(words))}")
+    return Study(
+        title=title.strip(),
+        contributors=tuple(name.strip() for name in names),
+        sampling_design=design,
+        capture_method=method,
+        interval_s=interval_s,
+        rule=rule,
+    )
 
 
 def _located(

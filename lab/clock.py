@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -19,6 +19,7 @@ _YEAR_FIRST = re.compile(
     r"(\d{4})([-/:.])(\d{1,2})\2(\d{1,2})"
     r"(?:[ T]+(\d{1,2})((?::\d{2}){0,2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?))?$"
 )
+_YEARS = (1900, 2200)  # others are mistakes, or what an empty cell becomes
 _LARGEST_DRIFT_S_PER_DAY = 120.0
 _DAY_S = 86_400.0
 EXAMPLE_ZONES = "Europe/Berlin, or +01:00 for a clock that is never changed"
@@ -97,15 +98,19 @@ def parse_time(text: str) -> datetime:
         word = f"{year}-{month:0>2}-{day:0>2}"
         if hour is not None:
             word += f"T{'00' if hour == '24' else hour.rjust(2, '0')}{rest.replace(' ', '')}"
+    at = _of_iso(word)
+    if at is None or (hour == "24" and at.time() != time()):
+        raise SettingError(f"{text!r} is no date and time; {_hint(text)}")
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise SettingError(f"{text!r} has the year {at.year}; correct it")
+    return at + timedelta(days=1) if hour == "24" else at
+
+
+def _of_iso(word: str) -> datetime | None:
     try:
-        time = datetime.fromisoformat(word)
-        if hour != "24":
-            return time
-        if (time.minute, time.second, time.microsecond) == (0, 0, 0):
-            return time + timedelta(days=1)
-    except (ValueError, OverflowError):
-        pass
-    raise SettingError(f"{text!r} is no date and time; {_hint(text)}") from None
+        return datetime.fromisoformat(word)
+    except ValueError:
+        return None
 
 
 def is_date(text: str) -> bool:

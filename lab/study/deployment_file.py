@@ -38,7 +38,6 @@ _DETAILS = (
 _PROBLEM = re.compile(r"^problem(\d+)_(from|to)$", re.IGNORECASE)
 _NEEDED = ("deploymentID", "deploymentStart", "deploymentEnd")
 _NAMES = ("deploymentID", "locationID", "locationName", "cameraID")
-_YEARS = (1950, 2200)
 _MOST_BYTES = 255
 
 
@@ -170,8 +169,6 @@ def _details(row: TableRow, tags: Sequence[str]) -> dict[str, str]:
 def _utc(text: str, zone: str, *, is_end: bool = False) -> datetime:
     """A time as UTC without tzinfo. A date alone is its beginning, or as an end its end."""
     time = parse_time(text)
-    if not _YEARS[0] <= time.year <= _YEARS[1]:
-        raise SettingError(f"the year of {text!r} is {time.year}; correct it")
     if is_end and is_date(text):
         time += timedelta(days=1)
     if time.utcoffset() is not None:

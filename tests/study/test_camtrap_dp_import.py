@@ -300,7 +300,7 @@ def test_a_table_in_another_encoding_or_with_other_separators_says_so(tmp_path):
 def test_five_thousand_deployments_take_a_handful_of_queries(tmp_path, store, counts):
     rows = ["deployment,site,latitude,longitude,camera,start,end,zone"]
     rows += [
-        f"d{i},site {i % 1000},{i % 90},{i % 90},cam{i},2026-0{1 + i // 1000}-01,"
+        f"d{i},site {i % 1000},{1 + i % 80},{1 + i % 80},cam{i},2026-0{1 + i // 1000}-01,"
         f"2026-0{1 + i // 1000}-28,Europe/Berlin"
         for i in range(5000)
     ]

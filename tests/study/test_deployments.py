@@ -165,7 +165,7 @@ def test_what_spreadsheets_and_cameras_write_is_read(store, text, table):
         (ROW.replace("2026-05-31 10:00", "2026-05-31 24:30"), "'2026-05-31 24:30' is no date and"),
         (ROW.replace("2026-05-31 10:00", ""), "line 2: deploymentEnd is empty; each row needs "
          "deploymentID, deploymentStart, deploymentEnd, of a camera that is still there the day"),
-        (ROW.replace("2026-05-31 10:00", "9999-12-31"), "the year of '9999-12-31' is 9999"),
+        (ROW.replace("2026-05-31 10:00", "9999-12-31"), "'9999-12-31' has the year 9999"),
         (ROW.replace("52.5,13.4", "13.4,nan"), "line 2: longitude must be decimal degrees between"),
         (ROW.replace("52.5", "52.5.0"), "line 2: latitude must be decimal degrees between"),
         (ROW.replace("Europe/Berlin", "MESZ"), "'MESZ' is no zone of time; such short names stand "

@@ -64,7 +64,7 @@ _PUBLIC = {
     "events": "lab.study.events",
     "export_camtrap_dp": "lab.study.camtrap_dp.export",
     "gate_report": "lab.evaluation.gate_report",
-    "join_camtrap_dp": "lab.study.camtrap_dp.read:join_package",
+    "join_camtrap_dp": "lab.study.camtrap_dp.join:join_package",
     "join_deployments": "lab.study.joining:join",
     "job_of": "lab.jobs.document.read",
     "make_detector": "lab.runs.make_detector",
@@ -114,7 +114,7 @@ if TYPE_CHECKING:
     from lab.runs.run import Run
     from lab.sighting import Event, Sighting
     from lab.study.camtrap_dp.export import export_camtrap_dp
-    from lab.study.camtrap_dp.read import join_package as join_camtrap_dp
+    from lab.study.camtrap_dp.join import join_package as join_camtrap_dp
     from lab.study.camtrap_dp.read import read_package as read_camtrap_dp
     from lab.study.deployment_file import read_deployments
     from lab.study.deployments import deployments

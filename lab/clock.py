@@ -6,7 +6,7 @@ import re
 import zoneinfo
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -15,6 +15,11 @@ from lab.errors import SettingError, closest
 
 TimestampIssue = Literal["ambiguous", "missing"]
 _OFFSET = re.compile(r"^(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?$", re.IGNORECASE)
+_YEAR_FIRST = re.compile(
+    r"(\d{4})([-/:.])(\d{1,2})\2(\d{1,2})"
+    r"(?:[ T]+(\d{1,2})((?::\d{2}){0,2}(?:[.,]\d+)?\s*(?:Z|[+-]\d{2}(?::?\d{2})?)?))?$"
+)
+_YEARS = (1900, 2200)  # others are mistakes, or what an empty cell becomes
 _LARGEST_DRIFT_S_PER_DAY = 120.0
 _DAY_S = 86_400.0
 EXAMPLE_ZONES = "Europe/Berlin, or +01:00 for a clock that is never changed"
@@ -32,9 +37,14 @@ def zone_named(text: str) -> tzinfo:
         if hours <= 14 and minutes < 60:
             away = timedelta(hours=hours, minutes=minutes)
             return timezone(away if offset[1] == "+" else -away)
-    if name in known_zones():
+    known = known_zones()
+    if name not in known:
+        name = next((one for one in known if one.lower() == name.lower()), name)
+    if name in known:
         return zoneinfo.ZoneInfo(name)
-    hint = closest(name, known_zones())
+    hint = closest(name, known)
+    if re.fullmatch("[A-Z]{2,5}", name):
+        hint = "such short names stand for several"
     raise SettingError(f"{text!r} is no zone of time; {hint}; write one like {EXAMPLE_ZONES}")
 
 
@@ -75,14 +85,47 @@ def placed(local: datetime, zone: tzinfo) -> Moment:
 
 
 def parse_time(text: str) -> datetime:
-    """A date and time in ISO 8601, with or without an offset from UTC. Raises SettingError."""
-    word = text.strip()
+    """A date and time in ISO 8601, with or without an offset from UTC. Raises SettingError.
+
+    24:00 is the end of its day. Also with / or : between year, month and day, and with single
+    digits, as spreadsheets and cameras write them: the year comes first, so that nothing is in
+    doubt.
+    """
+    word, hour = text.strip(), None
+    found = _YEAR_FIRST.match(word)
+    if found is not None:
+        year, _, month, day, hour, rest = found.groups()
+        word = f"{year}-{month:0>2}-{day:0>2}"
+        if hour is not None:
+            word += f"T{'00' if hour == '24' else hour.rjust(2, '0')}{rest.replace(' ', '')}"
+    at = _of_iso(word)
+    if at is None or (hour == "24" and at.time() != time()):
+        raise SettingError(f"{text!r} is no date and time; {_hint(text)}")
+    if not _YEARS[0] <= at.year <= _YEARS[1]:
+        raise SettingError(f"{text!r} has the year {at.year}; correct it")
+    return at + timedelta(days=1) if hour == "24" else at
+
+
+def _of_iso(word: str) -> datetime | None:
     try:
         return datetime.fromisoformat(word)
     except ValueError:
-        raise SettingError(
-            f"{text!r} is no date and time; write 2026-05-01T06:00:00+02:00 (year, month, day)"
-        ) from None
+        return None
+
+
+def is_date(text: str) -> bool:
+    """Whether a text that `parse_time` takes is a date alone."""
+    found = _YEAR_FIRST.match(text.strip())
+    return found is not None and found[5] is None
+
+
+def _hint(text: str) -> str:
+    write = "write 2026-05-01T06:00:00+02:00 (year, month, day)"
+    if re.fullmatch(r"\d{5}([.,]\d+)?", text.strip()):
+        return f"spreadsheets keep days as such numbers: format the cells as dates, or {write}"
+    if re.match(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b", text.strip()):
+        return f"which number is the day and which the month is in doubt: {write}"
+    return write
 
 
 @dataclass(frozen=True, order=True)

@@ -12,6 +12,7 @@ from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import with_rows
+from lab.store.sighting_filter import last_verdicts
 from lab.store.sightings import SIGHTINGS, SightingFilter, SightingRows, sightings_where
 
 # Of a clip that was analysed twice in the same way the finished run that is newest.
@@ -21,7 +22,10 @@ _NEWEST = """s.run_id IN (SELECT run_id FROM runs QUALIFY row_number() OVER (
 _START_US = """epoch_us(m.start_utc) + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT"""
 _COLUMNS = f"""s.sighting_id, s.run_id, s.media_id, s.rule_hash, s.label, s.most_at_once,
     r.protocol_hash, m.site, m.utc_offset_s, m.timestamp_issue,
+    v.verdict, v.new_label, v.annotator AS judged_by, v.created_utc AS judged_utc,
     {_START_US} + s.onset_us AS onset_us, {_START_US} + s.offset_us AS end_us"""
+_JUDGED = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id = s.media_id
+    AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
 # What an export says of sightings besides, in media time.
 _DETAILS = """s.sighting_id, s.run_id, s.media_id, s.label, s.rule_hash, s.most_at_once, s.onset_us,
     s.offset_us, s.onset_earliest_us, s.offset_latest_us, s.peak_us, s.peak_confidence,
@@ -47,12 +51,13 @@ class EventSightings(SightingRows):
 
         Columns: sighting_id, run_id, media_id, rule_hash, protocol_hash, label, most_at_once and
         utc_offset_s (or null), timestamp_issue (of the clip's start, or null), site (null if
-        unknown), onset_us and end_us: microseconds since 1970 in UTC, corrected; null where the
-        clip's start is not known.
+        unknown), verdict (the last one: any of `VERDICTS`, or null), new_label (of a relabelled
+        one), judged_by, judged_utc, onset_us and end_us: microseconds since 1970 in UTC, corrected;
+        null where the clip's start is not known.
         """
         where = sightings_where(wanted)
         where.add(_NEWEST)
-        query = f"SELECT {_COLUMNS} FROM {SIGHTINGS}{where.sql} ORDER BY {_ORDER}"
+        query = f"SELECT {_COLUMNS} FROM {_JUDGED}{where.sql} ORDER BY {_ORDER}"
         with self.catalog.reading() as db:
             if db is None:
                 return pa.table({name: pa.array([], kind) for name, kind in _EMPTY.items()})
@@ -98,6 +103,8 @@ class EventSightings(SightingRows):
 _EMPTY = {
     **dict.fromkeys(("sighting_id", "run_id", "media_id", "rule_hash", "label"), pa.string()),
     **dict.fromkeys(("protocol_hash", "site", "timestamp_issue"), pa.string()),
+    **dict.fromkeys(("verdict", "new_label", "judged_by"), pa.string()),
+    "judged_utc": pa.timestamp("us"),
     **dict.fromkeys(("most_at_once", "utc_offset_s"), pa.int32()),
     **dict.fromkeys(("onset_us", "end_us"), pa.int64()),
 }

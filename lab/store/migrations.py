@@ -194,6 +194,15 @@ def m009_reviews(connection: duckdb.DuckDBPyConnection) -> None:
     """)
 
 
+def m010_study(connection: duckdb.DuckDBPyConnection) -> None:
+    """What people say of the study as a whole, at most one row."""
+    connection.execute("""
+        CREATE TABLE study (
+            title VARCHAR, contributors VARCHAR[] NOT NULL, sampling_design VARCHAR,
+            capture_method VARCHAR, edited_utc TIMESTAMP NOT NULL);
+    """)
+
+
 MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m001_first,
     m002_notebook,
@@ -204,6 +213,7 @@ MIGRATIONS: list[Callable[[duckdb.DuckDBPyConnection], None]] = [
     m007_deployments,
     m008_retention,
     m009_reviews,
+    m010_study,
 ]
 
 

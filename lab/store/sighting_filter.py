@@ -76,11 +76,14 @@ class SightingFilter(TypedDict, total=False):
 
 def last_verdicts(where: str = "") -> str:
     """The last verdict on each stretch and label, as a table: media_id, label, start_us, end_us,
-    verdict (any of `VERDICTS`) and new_label. where: which rows of `verdicts` count.
+    verdict (any of `VERDICTS`), new_label, annotator and created_utc. where: which rows of
+    `verdicts` count.
     """
     return f"""(SELECT media_id, label, start_us, end_us,
         arg_max({_VERDICT}, {_SAID_AT}) AS verdict,
-        nullif(arg_max(coalesce(new_label, ''), {_SAID_AT}), '') AS new_label
+        nullif(arg_max(coalesce(new_label, ''), {_SAID_AT}), '') AS new_label,
+        nullif(arg_max(coalesce(annotator, ''), {_SAID_AT}), '') AS annotator,
+        max(created_utc) AS created_utc
         FROM verdicts {where} GROUP BY media_id, label, start_us, end_us)"""
 
 

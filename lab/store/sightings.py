@@ -75,7 +75,8 @@ class SightingRows(RunQueries):
     ) -> None:
         """Keep the sightings of a rule in many runs, in one transaction.
 
-        found: of each run by its id; earlier ones of the same rule are replaced. current_of:
+        found: of each run by its id; earlier ones of the same rule are replaced, and of what stays
+        the same the largest number at one time stays, too. current_of:
         the hash of a protocol whose current rule this becomes in the same transaction. tuned_on:
         the id of the run on which it was tuned. Raises SettingError for an unknown run.
         """
@@ -99,11 +100,18 @@ class SightingRows(RunQueries):
                     for run, of_run in zip(runs, found.values(), strict=True)
                     for _ in of_run
                 ]
-            db.execute(
+            # The same stretch of the same log by the same rule: what was counted of it holds.
+            counts = db.execute(
                 "DELETE FROM sightings WHERE rule_hash = ? "
-                "AND run_id IN (SELECT unnest(?::VARCHAR[]))",
+                "AND run_id IN (SELECT unnest(?::VARCHAR[])) "
+                "RETURNING run_id, label, onset_us, offset_us, most_at_once",
                 [rule.rule_hash, [run["run_id"] for run in runs]],
-            )
+            ).fetchall()
+            known = {tuple(stretch): most for *stretch, most in counts}
+            columns["most_at_once"] = [
+                known.get((run_id, one.label, one.onset_us, one.offset_us))
+                for run_id, one in zip(columns["run_id"], all_found, strict=True)
+            ]
             insert_columns(db, "sightings", columns)
             put_applied(db, [run["run_id"] for run in runs], rule.rule_hash)
             if current_of is not None:

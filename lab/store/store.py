@@ -24,6 +24,7 @@ from lab.store.runs import EndedRun, NewRun, RunRows, new_run_id
 from lab.store.saved_views import SavedViews
 from lab.store.sighting_batches import SightingBatches
 from lab.store.sighting_groups import SightingGroups
+from lab.store.study import StudyRow
 from lab.store.taxa import TaxonRows
 
 __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
@@ -42,6 +43,7 @@ class Store(
     EmbeddingRows,
     DeploymentRows,
     TaxonRows,
+    StudyRow,
     EventSightings,
     RetentionRows,
     ChartRows,

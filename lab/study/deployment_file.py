@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from lab.clock import EXAMPLE_ZONES, parse_time, placed, zone_named
+from lab.clock import EXAMPLE_ZONES, is_date, parse_time, placed, zone_named
 from lab.deployment import Deployment, Failure
 from lab.errors import SettingError
 from lab.study.doubts import doubts_about
@@ -22,8 +23,8 @@ _CALLED = {
     "locationName": ("site", "location", "location_name"),
     "latitude": ("lat", "y"),
     "longitude": ("lon", "long", "lng", "x"),
-    "deploymentStart": ("start", "deployment_start", "setup_date"),
-    "deploymentEnd": ("end", "deployment_end", "retrieval_date"),
+    "deploymentStart": ("start", "start_date", "setup_date"),
+    "deploymentEnd": ("end", "end_date", "retrieval_date"),
     "cameraID": ("camera", "camera_id"),
     "zone": ("timezone", "time_zone", "tz"),
     "failures": ("failure",),
@@ -36,7 +37,8 @@ _DETAILS = (
 )  # fmt: skip
 _PROBLEM = re.compile(r"^problem(\d+)_(from|to)$", re.IGNORECASE)
 _NEEDED = ("deploymentID", "deploymentStart", "deploymentEnd")
-_DATE = re.compile(r"^\d{4}-\d{2}-\d{2}$")
+_NAMES = ("deploymentID", "locationID", "locationName", "cameraID")
+_MOST_BYTES = 255
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def read_deployments(
     if zone is not None:
         zone_named(zone)
     rows, columns = read_table_file(path, _CALLED | dict.fromkeys(_DETAILS, ()), raw)
+    rows = [_without_na(row) for row in rows]
     if "deploymentID" not in columns and ("locationID" in columns or "locationName" in columns):
         rows = [_with_id(row) for row in rows]
         columns = ["deploymentID", *columns]
@@ -77,14 +80,22 @@ def read_deployments(
         where.get(doubt.deployment_id or "", "") + doubt.text
         for doubt in doubts_about([one for _, one in read])
     ]
-    warnings += [text for row, one in read for text in _in_doubt(row, one.zone)]
+    warnings += [text for row, one in read for text in _in_doubt(row, one)]
     if unknown:
         warnings.append(f"{path}: columns left out: {', '.join(unknown)[:200]}")
     return ReadDeployments(tuple(one for _, one in read), tuple(warnings))
 
 
-def _in_doubt(row: TableRow, zone: str) -> Iterator[str]:
-    """Ends of the period that a clock shows twice, or never."""
+def _in_doubt(row: TableRow, one: Deployment) -> Iterator[str]:
+    """Failures that reach out of the period; ends of it that a clock shows twice, or never."""
+    for failure in one.failures:
+        if failure.start_utc < one.start_utc or failure.end_utc > one.end_utc:
+            yield (
+                f"{row.where}: the failure from {one.local(failure.start_utc)} to "
+                f"{one.local(failure.end_utc)} reaches out of the deployment; what lies in it "
+                "counts"
+            )
+    zone = one.zone
     for name in ("deploymentStart", "deploymentEnd"):
         time = parse_time(row[name])
         issue = placed(time, zone_named(zone)).issue if time.utcoffset() is None else None
@@ -105,13 +116,19 @@ def deployment_of_row(row: TableRow, default_zone: str | None = None) -> Deploym
     """The deployment of one row, in the columns of `deployments.csv`. Raises SettingError."""
     for name in _NEEDED:
         if not row[name]:
-            raise row.error(f"{name} is empty; each row needs {', '.join(_NEEDED)}")
+            still = ", of a camera that is still there the day of the last visit"
+            raise row.error(
+                f"{name} is empty; each row needs {', '.join(_NEEDED)}"
+                f"{still if name == 'deploymentEnd' else ''}"
+            )
+    for name in _NAMES:
+        _check_name(row, name)
     tags = [tag.strip() for tag in row["deploymentTags"].split("|")]
     tagged = next((tag[5:] for tag in tags if tag.startswith("zone:")), None)
     zone = row["zone"] or tagged or default_zone
     if zone is not None:
         zone_named(zone)
-    start = parse_time(row["deploymentStart"])
+    start, _ = (_time_of(row, name) for name in ("deploymentStart", "deploymentEnd"))
     if zone is None:
         if start.utcoffset() is None:
             raise row.error(
@@ -152,11 +169,34 @@ def _details(row: TableRow, tags: Sequence[str]) -> dict[str, str]:
 def _utc(text: str, zone: str, *, is_end: bool = False) -> datetime:
     """A time as UTC without tzinfo. A date alone is its beginning, or as an end its end."""
     time = parse_time(text)
-    if is_end and _DATE.match(text.strip()):
+    if is_end and is_date(text):
         time += timedelta(days=1)
     if time.utcoffset() is not None:
         return time.astimezone(UTC).replace(tzinfo=None)
     return placed(time, zone_named(zone)).utc
+
+
+def _time_of(row: TableRow, name: str) -> datetime:
+    """Raises SettingError that names the column."""
+    try:
+        return parse_time(row[name])
+    except SettingError as error:
+        raise row.error(f"{name} {error}" if row.where else str(error)) from None
+
+
+def _check_name(row: TableRow, name: str) -> None:
+    text = row[name]
+    if len(text.encode("utf-8", "surrogatepass")) > _MOST_BYTES:
+        raise row.error(f"{name} has more than {_MOST_BYTES} bytes; shorten {text[:20]!r}")
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in text):
+        raise row.error(f"{name} {text[:40]!r} has a line break or another control; write one line")
+
+
+def _without_na(row: TableRow) -> TableRow:
+    """R writes NA for what is missing; as the name of a site it may be one."""
+    keep = ("deploymentID", "locationID", "locationName")
+    values = {n: "" if v == "NA" and n not in keep else v for n, v in row.values.items()}
+    return TableRow(row.where, values)
 
 
 def _as_text(time: datetime) -> str:
@@ -169,7 +209,8 @@ def _degrees(row: TableRow, name: str, most: int) -> float | None:
     if not text:
         return None
     try:
-        value = float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+        number = text.replace("\u2212", "-")  # the minus of typesetters
+        value = float(number.replace(",", ".") if "." not in number else number)
     except ValueError:
         value = math.nan
     if not abs(value) <= most:
@@ -190,6 +231,7 @@ def _failures(row: TableRow, zone: str, begin: datetime, end: datetime) -> Itera
                 f"failures: {part!r} is no stretch; write 2026-05-01T06:00/2026-05-02T07:30, "
                 "several separated by |"
             )
+        first, last = first or row["deploymentStart"], last or row["deploymentEnd"]
         yield _inside(row, first, last, reason.strip(), zone, begin, end)
     for name, value in row.values.items():
         found = _PROBLEM.match(name or "")

@@ -12,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lab.counted import counted
 from lab.errors import SettingError, closest
+from lab.store.query import Wanted
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 from lab.study.independence import RULES, event_begins
@@ -25,6 +27,7 @@ EVENT_COLUMNS = [
     "event", "site", "label", "scientific_name", "first_utc", "last_utc", "utc_offset_s",
     "duration_s", "sightings", "max_n", "clips", "first_sighting_id", "timestamp_issues",
 ]  # fmt: skip
+_ORDER = ("site", "label", "onset_us", "end_us", "sighting_id")
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class FoundEvents:
     """table: the columns of `EVENT_COLUMNS`, by site, label and time. notes: what was left out.
 
     sightings: those that the events are made of, as of `Store.sightings_on_calendar`, and the
-    number of their `event`.
+    number of their `event`; the label of a relabelled one is its new label. false: those that
+    somebody judged to be false, which are in none.
     """
 
     table: pa.Table
     sightings: pa.Table
+    false: pa.Table
     notes: tuple[str, ...]
 
 
@@ -63,8 +68,9 @@ def events(
     duration_s, sightings, max_n (of any of them; empty if one of their logs cannot be read), clips,
     first_sighting_id, timestamp_issues (sightings whose clip began at a change of the clock, so
     that their time is in doubt). Sightings of the current rules count, of each clip and protocol
-    those of one run. Warns of those that have no site or start. Raises SettingError where
-    sightings of several rules or protocols would count twice.
+    those of one run; as they were judged last: false ones are left out, relabelled ones have their
+    new label. Warns of what is left out. Raises SettingError where sightings of several rules or
+    protocols would count twice.
     """
     found = find_events(store, interval_s, rule, protocol=protocol, max_n=max_n, **wanted)
     for note in found.notes:
@@ -88,14 +94,17 @@ def find_events(
     if not 0 <= interval_s <= 1e9:
         raise SettingError(f"the interval must be 0 s or more, got {interval_s}; usual are 1800 s")
     store = Store.coerce(store)
-    wanted = {**wanted, "current": True}
-    given = store.sightings_on_calendar(**wanted)
+    labels = wanted.pop("label", None)  # a relabelled one has another in the store
+    given = store.sightings_on_calendar(**{**wanted, "current": True})
     if protocol is not None:
         given = given.filter(pc.starts_with(given["protocol_hash"], protocol))
         if not given.num_rows:
             raise SettingError(f"no sightings of a protocol {protocol!r}; see: lab export effort")
+    given, false = as_judged(given, labels)
     _check_once(given)
     given, notes = _placed(given)
+    if false.num_rows:
+        notes.append(f"{counted(false.num_rows, 'sighting')} left out, judged to be false")
     if max_n:
         given, failed = with_max_n(store, given, progress)
         notes += failed
@@ -105,7 +114,23 @@ def find_events(
     names = {label: one.scientific_name for label, one in store.taxa().items()}
     scientific = pa.array([names.get(label) for label in table["label"].to_pylist()], pa.string())
     table = table.append_column("scientific_name", scientific)
-    return FoundEvents(table.select(EVENT_COLUMNS), given, tuple(notes))
+    return FoundEvents(table.select(EVENT_COLUMNS), given, false, tuple(notes))
+
+
+def as_judged(given: pa.Table, labels: Wanted = None) -> tuple[pa.Table, pa.Table]:
+    """Sightings under the labels that they were given last, and those that were judged false.
+
+    given: as of `Store.sightings_on_calendar`, of any label; labels: which ones are kept.
+    """
+    at = given.column_names.index("label")
+    given = given.set_column(at, "label", pc.coalesce(given["new_label"], given["label"]))
+    if labels is not None:
+        wanted = [labels] if isinstance(labels, str) else list(labels)
+        given = given.filter(pc.is_in(given["label"], pa.array(wanted, pa.string())))
+    if pc.any(pc.is_valid(given["new_label"])).as_py():
+        given = given.sort_by([(name, "ascending") for name in _ORDER])
+    is_false = pc.fill_null(pc.equal(given["verdict"], "rejected"), False)
+    return given.filter(pc.invert(is_false)), given.filter(is_false)
 
 
 def _check_once(given: pa.Table) -> None:
@@ -144,8 +169,8 @@ def _placed(given: pa.Table) -> tuple[pa.Table, list[str]]:
         if lacking.num_rows:
             clips = len(pc.unique(lacking["media_id"]))
             notes.append(
-                f"{lacking.num_rows} sightings in {clips} clips left out, whose {what} is not "
-                f"known; see: {way_out}"
+                f"{counted(lacking.num_rows, 'sighting')} in {counted(clips, 'clip')} left out, "
+                f"whose {what} is not known; see: {way_out}"
             )
             given = given.filter(known)
     return given, notes
@@ -164,7 +189,7 @@ def _group(given: pa.Table, begins: np.ndarray) -> pa.Table:
     most = given["most_at_once"].to_numpy().astype(float)  # NaN where it is not known
     last_us = np.maximum.reduceat(end_us, at) if len(at) else end_us[:0]
     clips = given.select(["event", "media_id"]).group_by("event")
-    counted = clips.aggregate([("media_id", "count_distinct")]).sort_by("event")
+    of_clips = clips.aggregate([("media_id", "count_distinct")]).sort_by("event")
     max_n = np.maximum.reduceat(most, at) if len(at) else most[:0]
     first = given.take(pa.array(at))
     return pa.table(
@@ -178,7 +203,7 @@ def _group(given: pa.Table, begins: np.ndarray) -> pa.Table:
             "duration_s": pa.array((last_us - onset_us[at]) / 1e6),
             "sightings": pa.array(np.diff(np.r_[at, len(begins)])),
             "max_n": pa.array(max_n, from_pandas=True).cast(pa.int32()),
-            "clips": counted["media_id_count_distinct"],
+            "clips": of_clips["media_id_count_distinct"],
             "first_sighting_id": first["sighting_id"],
             "timestamp_issues": pa.array(_sums(pc.is_valid(given["timestamp_issue"]), at)),
         }

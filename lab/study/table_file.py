@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from lab.errors import SettingError, printable
 from lab.formats.annotations.table import decode, read_file
 
 _MOST_TOLD = 3
+_SPREADSHEETS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods; .xls
+_SEPARATOR = re.compile(r"^sep=.\r?\n")  # a first line of Excel's own
 
 
 @dataclass(frozen=True)
@@ -34,19 +37,28 @@ def read_table_file(
     """Rows of a CSV, and the columns as they are written.
 
     names: of each column what it may be called, whatever its case; other columns keep their names.
-    raw: its content, where the path is only what it is called. Separated by `,`, `;` or tabs, UTF-8
-    or UTF-16. Raises SettingError for a file that is no table or has a column twice.
+    Spaces, `_` and `-` in these do not matter. raw: its content, where the path is only what it is
+    called. Separated by `,`, `;` or tabs, UTF-8 or UTF-16. Raises SettingError for a file that is
+    no table or has a column twice.
     """
     name = printable(path)
-    text = decode(read_file(path) if raw is None else raw, name)
+    raw = read_file(path) if raw is None else raw
+    if raw.startswith(_SPREADSHEETS):
+        raise SettingError(f"{name} is a spreadsheet's own file; save its table as CSV (UTF-8)")
+    text = _SEPARATOR.sub("", decode(raw, name))
     first = text.lstrip().split("\n", 1)[0]
     if not first.strip():
         raise SettingError(f"{name} is empty; its first line must name the columns")
     delimiter = max(",;\t", key=first.count)
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter)
-    known = {word.lower(): key for key, words in names.items() for word in (key, *words)}
-    written = [(field or "").strip() for field in reader.fieldnames or []]
-    columns = [known.get(field.lower(), field) for field in written]
+    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    known = {_plain(word): key for key, words in names.items() for word in (key, *words)}
+    try:
+        written = [(field or "").strip() for field in reader.fieldnames or []]
+    except csv.Error as error:
+        raise SettingError(f"{name}, line 1: not a CSV ({error})") from None
+    columns = [
+        known.get(_plain(field), field or f"column {i}") for i, field in enumerate(written, 1)
+    ]
     for column in columns:
         if columns.count(column) > 1:
             twice = [w for w, c in zip(written, columns) if c == column]
@@ -56,7 +68,7 @@ def read_table_file(
     try:
         for row in reader:
             where = f"{name}, line {reader.line_num}"
-            if None in row:
+            if any(row.pop(None, None) or ()):  # beyond the last column
                 raise SettingError(
                     f"{where}: more fields than columns; put text with {delimiter!r} in quotes"
                 )
@@ -67,7 +79,9 @@ def read_table_file(
         raise SettingError(f"{name}, line {reader.line_num}: not a CSV ({error})") from None
     if not rows:
         raise SettingError(f"{name} has no rows below its first line; add one a row")
-    return rows, columns
+    used = {key for row in rows for key, value in row.values.items() if value}
+    nameless = {f"column {i}" for i, field in enumerate(written, 1) if not field}
+    return rows, [column for column in columns if column in used or column not in nameless]
 
 
 def need_columns(path: str | Path, columns: Iterable[str], needed: Sequence[str]) -> None:
@@ -92,6 +106,10 @@ def raise_all(errors: Sequence[SettingError]) -> None:
         told = "; ".join(str(one) for one in errors[:_MOST_TOLD])
         beyond = f"; and {more - _MOST_TOLD + 1} more" if more >= _MOST_TOLD else ""
         raise SettingError(f"{told}{beyond}; nothing was imported")
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]", "", word).lower()
 
 
 def _word(value: object) -> str:

@@ -95,7 +95,7 @@ def test_from_a_table_to_events_and_a_package(page, server, analysed, samples, t
     assert rows[1].startswith("1,yard,cat,,2026-10-24T23:30:")
     part(page, "Camtrap DP")
     page.get_by_role("textbox", name="Title of the project").fill("Yard")
-    page.get_by_role("textbox", name="Contributors").fill("Ann Lee")
+    page.get_by_role("textbox", name="Contributors").fill("Ann Lee\nBob")
     write(page, "Sampling design", "targeted")
     page.get_by_role("button", name="Make the package").click()
     with page.expect_download() as download:
@@ -104,3 +104,4 @@ def test_from_a_table_to_events_and_a_package(page, server, analysed, samples, t
     package = lab.read_camtrap_dp(tmp_path / "yard.zip")
     assert [one.deployment_id for one in package.deployments] == ["barn-1", "yard-1"]
     assert len(package.media) == 1
+    assert Store(server.store).about_study().contributors == ("Ann Lee", "Bob")

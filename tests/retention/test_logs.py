@@ -407,7 +407,7 @@ def test_every_table_is_asked_or_known_to_name_no_review(old):
             "sighting_marks",
             "saved_views",
         ),
-        *("deployments", "deployment_failures", "clock_anchors", "taxa", "schema_version"),
+        *("deployments", "deployment_failures", "clock_anchors", "taxa", "study", "schema_version"),
     }
     rows = run.store.catalog.rows("SELECT table_name FROM duckdb_tables()")
     assert {row["table_name"] for row in rows} == known

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 import pytest
 
 import lab
+from lab.annotation import Annotation
 from lab.clock import Anchor
 from lab.deployment import Deployment, Failure
 from lab.errors import LabError
@@ -197,6 +198,63 @@ def test_a_sighting_is_a_row_of_its_clip_and_an_event_one_with_its_max_n(store, 
     assert {row["stayingTimeCensoringtype"] for row in exact.values()} == {"complete", "left"}
 
 
+def judge(store, verdict, name, **options):
+    store.judge_sightings(verdict, annotator="Ada", name=name, **options)
+
+
+def observed(folder):
+    """Rows of observations that are of media, by the name of the clip's file."""
+    names = {row["mediaID"]: row["fileName"] for row in rows_of(folder, "media")}
+    rows = [row for row in rows_of(folder, "observations") if row["mediaID"]]
+    assert len({row["mediaID"] for row in rows}) == len(rows)
+    return {names[row["mediaID"]]: row for row in rows}
+
+
+CLASSIFIED = ("classificationMethod", "classifiedBy", "classificationProbability")
+
+
+def test_what_a_human_said_of_a_sighting_is_in_its_row(store, tmp_path):
+    folder = lab.export_camtrap_dp(store, tmp_path / "before", **SAID).path
+    by_machine = [observed(folder)["a.mp4"][name] for name in CLASSIFIED]
+    assert (by_machine[0], by_machine[2]) == ("machine", "0.875")
+    judge(store, "unsure", "a.mp4")
+    judge(store, "rejected", "..b.AVI", new_label="car")
+    done = lab.export_camtrap_dp(store, tmp_path / "first", **SAID)
+    check(done.path)
+    rows = observed(done.path)
+    unsure, car = rows["a.mp4"], rows["..b.AVI"]
+    assert [unsure[name] for name in CLASSIFIED] == by_machine
+    assert unsure["observationTags"] == "label:fox | verdict:unsure"
+    assert [car[name] for name in CLASSIFIED] == ["human", "Ada", ""]
+    assert (car["observationType"], car["scientificName"]) == ("vehicle", "")
+    assert car["observationTags"] == "label:car | machineLabel:fox"
+    assert car["classificationTimestamp"].startswith(str(datetime.now().year))
+    judge(store, "accepted", "a.mp4")
+    judge(store, "rejected", "..b.AVI")
+    done = lab.export_camtrap_dp(store, tmp_path / "second", **SAID)
+    tables, _ = check(done.path)
+    rows = observed(done.path)
+    assert [rows["a.mp4"][name] for name in CLASSIFIED] == ["human", "Ada", ""]
+    (event,) = (row for row in tables["observations"] if row["observationLevel"] == "event")
+    assert [event[name] for name in CLASSIFIED] == ["human", "Ada", ""]
+    # All of it was analysed, and what was found in it is false.
+    assert rows["..b.AVI"]["observationType"] == "blank"
+    assert [rows["..b.AVI"][name] for name in CLASSIFIED] == ["human", "Ada", ""]
+    assert "1 sighting left out, judged to be false" in done.notes
+    verdicts = [row["verdict"] for row in rows_of(done.path, "sighting-verdicts")]
+    assert sorted(verdicts) == ["accepted", "rejected"]
+
+
+def test_a_clip_in_which_somebody_saw_something_is_not_blank(store, tmp_path):
+    clip = next(one for one in store.all_media() if one["name"] == "c.mp4")
+    store.add_records(
+        [Annotation(media_id=clip["media_id"], label="otter", start_us=0, end_us=1_000_000)]
+    )
+    done = lab.export_camtrap_dp(store, tmp_path / "out", **SAID)
+    assert observed(done.path)["c.mp4"]["observationType"] == "unclassified"
+    assert any("somebody annotated what no sighting is of" in note for note in done.notes)
+
+
 def test_a_clip_is_blank_only_where_a_rule_decided_on_all_of_it(store, tmp_path):
     folder = lab.export_camtrap_dp(store, tmp_path / "out", **SAID).path
     names = {row["mediaID"]: row["fileName"] for row in rows_of(folder, "media")}
@@ -295,11 +353,40 @@ def test_deployments_without_coordinates_are_named_or_left_out(store, tmp_path, 
 def test_the_command_asks_for_what_it_needs(store, tmp_path, command):
     assert "--output FOLDER" in command("export", "camtrap-dp")[2]
     code, _, err = command("export", "camtrap-dp", "--output", tmp_path / "out")
+    assert (code, "needs a title of the project, such as --title" in err) == (2, True)
+    words = ("export", "camtrap-dp", "--output", tmp_path / "out", "--title", "Creek")
+    assert "needs who made it, such as --contributor" in command(*words)[2]
+    code, _, err = command(*words, "--contributor", "Ann Lee")
     assert (code, "--sampling-design, one of simpleRandom" in err) == (2, True)
+
+
+def test_what_was_said_of_the_study_is_remembered(store, tmp_path, command):
+    with pytest.raises(LabError, match="needs a title"):
+        lab.export_camtrap_dp(store, tmp_path / "first")
+    said = {**SAID, "contributors": ["Ann Lee", "Bob"], "capture_method": "timeLapse"}
+    lab.export_camtrap_dp(store, tmp_path / "first", **said)
+    code, _, err = command("export", "camtrap-dp", "--output", tmp_path / "second")
+    assert code == 0, err
+    assert (
+        command("export", "camtrap-dp", "--output", tmp_path / "third", "--title", "Creek")[0] == 0
+    )
+
+    def about(name):
+        found = json.loads((tmp_path / name / "datapackage.json").read_text())
+        project = found["project"]
+        return [found["title"], [one["title"] for one in found["contributors"]],
+                project["samplingDesign"], project["captureMethod"]]  # fmt: skip
+
+    expected = [SAID["title"], ["Ann Lee", "Bob"], "targeted", ["timeLapse"]]
+    assert about("first") == about("second") == expected
+    assert about("third") == ["Creek", *expected[1:]]
+    assert store.about_study().title == "Creek"
 
 
 def test_frictionless_finds_nothing_wrong(store, tmp_path, peers):
     frictionless = peers("frictionless")
+    judge(store, "rejected", "a.mp4", new_label="car")
+    judge(store, "rejected", "..b.AVI")
     folder = lab.export_camtrap_dp(store, tmp_path / "out", **SAID).path
     about = json.loads((folder / "datapackage.json").read_text())
     for resource in about["resources"]:
@@ -308,4 +395,4 @@ def test_frictionless_finds_nothing_wrong(store, tmp_path, peers):
     del about["profile"]
     report = frictionless.Package(about, basepath=str(folder)).validate()
     assert report.flatten(["type", "rowNumber", "fieldName", "note"]) == []
-    assert report.stats["tasks"] == 5
+    assert report.stats["tasks"] == 6

@@ -12,7 +12,7 @@ from lab.deployment import Deployment, Failure
 from lab.errors import LabError
 from lab.store.clocks import ClipStart
 from lab.store.store import Store
-from tests.builders import make_media
+from tests.builders import make_box_run, make_media
 
 DEPLOYMENTS = """\
 deploymentID,locationName,latitude,longitude,deploymentStart,deploymentEnd,deploymentTags
@@ -26,6 +26,13 @@ m2,d2,2026-05-03T12:00:00+02:00,ridge/IMG_0001.MP4,false,IMG_0001.MP4,video/mp4
 m3,d2,2027-05-03T12:00:00+02:00,ridge/IMG_0002.MP4,false,IMG_0002.MP4,video/mp4
 m4,d9,2026-05-03T12:00:00+02:00,x/IMG_0009.MP4,false,IMG_0009.MP4,video/mp4
 """
+CREEK = Deployment(
+    deployment_id="c1", location_name="creek", latitude=1.5, longitude=2.5, camera_id="cam",
+    start_utc=datetime(2026, 5, 1), end_utc=datetime(2026, 6, 1), zone="Europe/Berlin",
+    details={"habitat": "reed", "deploymentTags": "wet", "timestampIssues": "false"},
+    failures=(Failure(datetime(2026, 5, 3), datetime(2026, 5, 4), "battery"),),
+)  # fmt: skip
+FOX = ("fox", 0.9, (10, 20, 50, 60))
 
 
 @pytest.fixture
@@ -116,13 +123,7 @@ def test_a_start_that_is_known_stays(store, package):
 
 
 def test_what_is_exported_is_read_back(store, tmp_path):
-    creek = Deployment(
-        deployment_id="c1", location_name="creek", latitude=1.5, longitude=2.5, camera_id="cam",
-        start_utc=datetime(2026, 5, 1), end_utc=datetime(2026, 6, 1), zone="Europe/Berlin",
-        details={"habitat": "reed", "deploymentTags": "wet", "timestampIssues": "false"},
-        failures=(Failure(datetime(2026, 5, 3), datetime(2026, 5, 4), "battery"),),
-    )  # fmt: skip
-    store.put_deployments([creek])
+    store.put_deployments([CREEK])
     add(store, "/study/creek/a.mp4")
     media_id = clip(store, "a.mp4")["media_id"]
     store.set_starts({media_id: ClipStart(source="name", camera_local=datetime(2026, 5, 2))})
@@ -131,12 +132,112 @@ def test_what_is_exported_is_read_back(store, tmp_path):
         store, tmp_path / "out.zip", title="t", contributors=["a"], sampling_design="targeted"
     )
     found = lab.read_camtrap_dp(done.path)
-    assert found.deployments == (creek,)
+    assert found.deployments == (CREEK,)
     other = Store(tmp_path / "other")
     other.add_media(replace(make_media("/study/creek/a.mp4"), path="/elsewhere/a.mp4"))
     other.put_deployments(found.deployments)
     assert lab.join_camtrap_dp(other, found).starts == 1
     assert other.all_media()[0]["start_utc"] == datetime(2026, 5, 1, 22)
+
+
+@pytest.fixture
+def judged(store):
+    """Four sightings at the creek: true, false, unsure, and a car that was taken for a fox."""
+    found = [[FOX] if at % 2 else [] for at in range(9)]
+    run = make_box_run(store.folder.parent, found, ["fox"], every_s=2.0)
+    run.save_sightings(lab.Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1))
+    store.put_deployments([CREEK])
+    media_id = run.media["media_id"]
+    store.set_starts({media_id: ClipStart(source="name", camera_local=datetime(2026, 5, 2))})
+    store.join_clips({media_id: "c1"})
+    ids = [row["sighting_id"] for row in store.sightings()]
+    for sighting_id, verdict, new_label in zip(
+        ids, ("accepted", "rejected", "unsure", "rejected"), (None, None, None, "car")
+    ):
+        store.judge_sightings(verdict, annotator="Ada", new_label=new_label,
+                              sighting_id=sighting_id)  # fmt: skip
+    return store
+
+
+def export(store, path):
+    return lab.export_camtrap_dp(
+        store, path, title="t", contributors=["a"], sampling_design="targeted"
+    ).path
+
+
+def records(store):
+    """Verdicts and annotations, without what a store gives them itself."""
+    annotations, _, verdicts = store.all_records()
+    return [replace(one, run_id=None) for one in verdicts], [
+        replace(one, annotation_id="", created_utc=CREEK.end_utc) for one in annotations
+    ]
+
+
+def test_verdicts_go_out_and_come_in(judged, tmp_path, command):
+    path = export(judged, tmp_path / "out")
+    before = records(judged)
+    assert (len(before[0]), [one.label for one in before[1]]) == (4, ["fox", "car"])
+    # The same sightings elsewhere, which nobody has judged.
+    verdicts, annotations = judged.all_records()[2], judged.annotations()
+    judged.delete_records([one.verdict_id for one in verdicts])
+    judged.delete_records([one.annotation_id for one in annotations])
+    without = export(judged, tmp_path / "without")
+    assert not (without / "sighting-verdicts.csv").exists()
+    _, out, err = command("deployments", "import", path, "--preview")
+    assert "0 starts taken, 4 verdicts taken; nothing was saved" in out, err
+    assert judged.verdicts() == []
+    assert command("deployments", "import", path)[0] == 0
+    assert records(judged) == before
+    again = export(judged, tmp_path / "again")
+    for table in ("observations", "sighting-verdicts"):
+        assert (again / f"{table}.csv").read_text() == (path / f"{table}.csv").read_text()
+    assert "0 starts taken; saved" in command("deployments", "import", path)[1]
+    assert records(judged) == before
+
+
+def test_a_later_verdict_here_stays_and_an_earlier_one_goes(judged, tmp_path):
+    first, second = (row["sighting_id"] for row in judged.sightings()[:2])
+    early = export(judged, tmp_path / "early")
+    judged.judge_sightings("rejected", annotator="Ada", sighting_id=first)
+    judged.judge_sightings("accepted", annotator="Bob", sighting_id=second)
+    late, before = export(judged, tmp_path / "late"), records(judged)
+    assert lab.join_camtrap_dp(judged, lab.read_camtrap_dp(early)).verdicts == 0
+    assert records(judged) == before
+    judged.judge_sightings("accepted", annotator="Ada", sighting_id=first)
+    stale = next(one for one in judged.verdicts() if one.annotator == "Ada")
+    judged.add_records([replace(stale, created_utc=datetime(2020, 1, 1))])
+    found = lab.join_camtrap_dp(judged, lab.read_camtrap_dp(late))
+    assert (found.verdicts, found.verdicts_left_out) == (1, 0)
+    assert records(judged) == before
+    other = Store(tmp_path / "other")
+    other.put_deployments([CREEK])
+    found = lab.join_camtrap_dp(other, lab.read_camtrap_dp(late))
+    assert (found.verdicts, found.verdicts_left_out) == (0, 5)
+    assert found.words() == ["0 starts taken", "0 verdicts taken",
+                             "5 verdicts of clips that are not here"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (",accepted,", ",true,", "line 2: no verdict 'true'; known: accepted, rejected, unsure"),
+        (",Ada,", ",,", "line 2: judgedBy is empty; each verdict needs mediaID, label"),
+        (",2.0,2.0,", ",two,2.0,", "line 2: start_s must be seconds of the clip, got 'two'"),
+        (",2.0,2.0,", ",2.0,1.0,", "line 2: end_s 1.0 lies before start_s 2.0; swap them"),
+    ],
+)
+def test_a_wrong_verdict_is_one_line_and_brings_nothing(judged, tmp_path, command, old, new, says):
+    path = export(judged, tmp_path / "out")
+    file = path / "sighting-verdicts.csv"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    before = records(judged)
+    code, out, err = command("deployments", "import", path)
+    assert (code, out) == (2, "")
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert records(judged) == before
 
 
 @pytest.mark.parametrize(
@@ -199,7 +300,7 @@ def test_a_table_in_another_encoding_or_with_other_separators_says_so(tmp_path):
 def test_five_thousand_deployments_take_a_handful_of_queries(tmp_path, store, counts):
     rows = ["deployment,site,latitude,longitude,camera,start,end,zone"]
     rows += [
-        f"d{i},site {i % 1000},{i % 90},{i % 90},cam{i},2026-0{1 + i // 1000}-01,"
+        f"d{i},site {i % 1000},{1 + i % 80},{1 + i % 80},cam{i},2026-0{1 + i // 1000}-01,"
         f"2026-0{1 + i // 1000}-28,Europe/Berlin"
         for i in range(5000)
     ]

@@ -105,7 +105,7 @@ def test_the_table_of_camtrapr_is_read(store, table):
             "line 2: deploymentEnd 2026-04-30T12:00:00+02:00 is not",
         ),
         ("2026-05-01T12:00:00Z", "2026-05-01T12:00:00", "line 3: deploymentStart '2026-05-01T12"),
-        ("2026-05-01T12:00:00Z", "01.05.2026", "line 3: '01.05.2026' is no date and time; write"),
+        ("2026-05-01T12:00:00Z", "01.05.2026", "line 3: deploymentStart '01.05.2026' is no date"),
         ("d2,", "d1,", "line 3: deploymentID 'd1' is that of line 2, too"),
         ("d2,", ",", "line 3: deploymentID is empty"),
         ("deploymentStart", "begin", "has no column 'deploymentStart'; got deploymentID"),
@@ -122,6 +122,106 @@ def test_a_wrong_row_is_named_in_one_line_and_nothing_is_imported(
     assert says in err
     assert len(err.strip().splitlines()) == 1
     assert store.deployments() == []
+
+
+ROW = "deployment,site,latitude,longitude,camera,start,end,zone\n" + (
+    "d1,creek,52.5,13.4,c1,2026-05-01 10:00,2026-05-31 10:00,Europe/Berlin\n"
+)
+FAILED = ROW.replace("zone", "zone,failures").replace("Berlin", "Berlin,{}").format
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + ROW,
+        ROW.encode("utf-16"),
+        ROW.replace(",", ";").replace("52.5", "52,5").replace("13.4", "13,4"),
+        "sep=;\n" + ROW.replace(",", ";"),
+        ROW.replace("\n", "\r\n"),
+        ROW.replace("\n", ",,\n"),  # as spreadsheets write empty columns
+        ROW.replace("start,end", "Start date,End_Date"),
+        ROW.replace("2026-05-01", "2026/05/01").replace("2026-05-31", "2026:5:31"),
+        ROW.replace("2026-05-01 10:00", "2026-05-01  10:00:00 +02:00"),
+        ROW.replace("Europe/Berlin", "europe/berlin"),
+        ROW.replace("52.5", "\u002b52.5"),
+    ],
+    ids=lambda text: repr(text[:40]),
+)
+def test_what_spreadsheets_and_cameras_write_is_read(store, text, table):
+    raw = text if isinstance(text, bytes) else text.encode()
+    (one,) = lab.read_deployments("d.csv", raw=raw).deployments
+    assert (one.site, one.latitude, one.longitude) == ("creek", 52.5, 13.4)
+    assert one.start_utc == datetime(2026, 5, 1, 8)
+    assert one.end_utc == datetime(2026, 5, 31, 8)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (ROW.replace("2026-05-01 10:00", "46143.41667"), "line 2: deploymentStart '46143.41667' is "
+         "no date and time; spreadsheets keep days as such numbers: format the cells as dates"),
+        (ROW.replace("2026-05-31 10:00", "5/31/2026 10:00 PM"), "line 2: deploymentEnd '5/31/2026 "
+         "10:00 PM' is no date and time; which number is the day and which the month is in doubt"),
+        (ROW.replace("2026-05-31 10:00", "2026-05-31 24:30"), "'2026-05-31 24:30' is no date and"),
+        (ROW.replace("2026-05-31 10:00", ""), "line 2: deploymentEnd is empty; each row needs "
+         "deploymentID, deploymentStart, deploymentEnd, of a camera that is still there the day"),
+        (ROW.replace("2026-05-31 10:00", "9999-12-31"), "'9999-12-31' has the year 9999"),
+        (ROW.replace("52.5,13.4", "13.4,nan"), "line 2: longitude must be decimal degrees between"),
+        (ROW.replace("52.5", "52.5.0"), "line 2: latitude must be decimal degrees between"),
+        (ROW.replace("Europe/Berlin", "MESZ"), "'MESZ' is no zone of time; such short names stand "
+         "for several; write one like Europe/Berlin, or +01:00"),
+        (ROW.replace("d1", "d\0"), "deploymentID 'd\\x00' has a line break or another control"),
+        (ROW.replace("creek", "e" * 256), "line 2: locationName has more than 255 bytes; shorten"),
+        (ROW + '"d2,creek\n', "not a CSV (unexpected end of data)"),
+        (FAILED("2026-05-05/2026-05-02"), "a failure ends at 2026-05-02, not after its start"),
+        (b"PK\x03\x04 and more", "d.csv is a spreadsheet's own file; save its table as CSV"),
+        (ROW.replace("creek", "b\u00e4ch").encode("latin-1"), "is not text in UTF-8 or UTF-16"),
+    ],
+    ids=lambda text: repr(text[-30:]),
+)  # fmt: skip
+def test_what_is_in_doubt_is_refused_in_one_line(text, says):
+    with pytest.raises(LabError) as error:
+        lab.read_deployments("d.csv", raw=text if isinstance(text, bytes) else text.encode())
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_end_of_a_day_an_open_failure_and_what_r_writes(table):
+    text = (
+        FAILED("/2026-05-03 snow|2026-05-30/").replace("31 10:00", "31 24:00").replace("c1", "NA")
+    )
+    (one,) = lab.read_deployments(table(text)).deployments
+    assert one.end_utc == datetime(2026, 5, 31, 22)
+    assert [(f.start_utc, f.end_utc, f.reason) for f in one.failures] == [
+        (datetime(2026, 5, 1, 8), datetime(2026, 5, 3, 22), "snow"),
+        (datetime(2026, 5, 29, 22), datetime(2026, 5, 31, 22), ""),
+    ]
+    assert one.camera_id is None
+    (found,) = lab.read_deployments(table(ROW.replace("creek,52.5", "NA,NA"))).deployments
+    assert (found.site, found.latitude) == ("NA", None)
+    (said,) = lab.read_deployments(table(FAILED("2026-04-20/2026-05-02"))).warnings
+    assert "line 2: the failure from 2026-04-20T00:00:00+02:00 to 2026-05-03" in said
+    assert "reaches out of the deployment; what lies in it counts" in said
+
+
+def test_coordinates_that_look_swapped_or_empty_are_warnings(table):
+    head, row = ROW.splitlines()
+    rows = [row.replace("d1", f"d{i}").replace("c1", f"c{i}") for i in range(8)]
+    rows[1] = rows[1].replace("52.5,13.4", "13.41,52.51")
+    rows[2] = rows[2].replace("52.5,13.4", "0,0")
+    rows[3] = rows[3].replace("52.5,13.4", "-33.9,18.4")  # far away, and not swapped
+    empty, swapped = sorted(lab.read_deployments(table("\n".join([head, *rows]))).warnings)[::-1]
+    assert "line 4: deployment 'd2' is at 0, 0, in the Atlantic; leave both empty" in empty
+    assert "line 3: deployment 'd1' is at 13.41, 52.51, far from the others" in swapped
+
+
+def test_names_in_any_script_stay_as_they_are(store, table, command):
+    name = "\u05e0\u05d7\u05dc \U0001f98a"
+    put(store, table(ROW.replace("creek", name)))
+    add_clips(store, f"{name}/a.mp4")
+    assert command("deployments", "join", "{site}/*")[0] == 0
+    assert of(store, f"{name}/a.mp4")["site"] == name
+    assert json.loads(command("deployments", "--json")[1])[0]["site"] == name
 
 
 def test_an_unknown_zone_and_a_failure_elsewhere_are_named(table):

@@ -202,6 +202,21 @@ def test_max_n_is_the_largest_number_at_one_time_and_is_counted_once(tmp_path):
     assert lab.events(run.store)["max_n"].tolist() == [3]
 
 
+def test_max_n_stays_where_the_same_rule_is_saved_again(tmp_path):
+    fox = ("fox", 0.9, (1, 1, 5, 5))
+    run = make_box_run(tmp_path, [[fox] * 2, [], [fox] * 3], ["fox"], every_s=60.0)
+    rule = lab.Debounce(enter_threshold=0.5, enter_frames=1, exit_frames=1)
+    run.save_sightings(rule)
+    lab.count_max_n(run.store)
+    run.save_sightings(rule)
+    lab.apply(run.store, rule)
+    assert [row["most_at_once"] for row in run.store.sightings()] == [2, 3]
+    other = lab.Debounce(enter_threshold=0.6, enter_frames=1, exit_frames=1)
+    run.save_sightings(other)  # another rule may count other boxes
+    found = run.store.sightings(rule_hash=lab.Rule.coerce(other).rule_hash)
+    assert [row["most_at_once"] for row in found] == [None, None]
+
+
 def test_max_n_is_counted_also_of_sightings_without_a_place_or_time(store):
     store.edit_clips([row["media_id"] for row in store.all_media()], site=None, start_utc=None)
     assert lab.count_max_n(store) == []
@@ -225,10 +240,27 @@ def test_sightings_without_a_place_or_time_are_left_out_and_said(store, command)
     code, out, err = command("events")
     assert code == 0
     assert [row["site"] for row in csv.DictReader(io.StringIO(out))] == ["creek"]
-    assert "2 sightings in 1 clips left out, whose start is not known; see: lab starts" in err
-    assert "2 sightings in 1 clips left out, whose site is not known" in err
+    assert "2 sightings in 1 clip left out, whose start is not known; see: lab starts" in err
+    assert "2 sightings in 1 clip left out, whose site is not known" in err
     with pytest.warns(UserWarning, match="whose site is not known"):
         lab.events(store)
+
+
+def test_events_count_sightings_as_they_were_judged_last(store, command):
+    first, second, third, fourth = (
+        row["sighting_id"] for row in store.sightings(site="creek", order="calendar")
+    )
+    store.judge_sightings("rejected", sighting_id=second)
+    store.judge_sightings("rejected", new_label="a", sighting_id=third)
+    store.judge_sightings("unsure", sighting_id=fourth)
+    code, out, err = command("events", "--site", "creek")
+    rows = [(r["label"], r["sightings"], r["first_sighting_id"])
+            for r in csv.DictReader(io.StringIO(out))]  # fmt: skip
+    assert (code, rows) == (0, [("a", "1", third), ("x", "1", first), ("x", "1", fourth)])
+    assert "1 sighting left out, judged to be false" in err
+    assert lab.events(store, label="a")["first_sighting_id"].tolist() == [third]
+    store.judge_sightings("accepted", annotator="Ada", sighting_id=second)  # the last one counts
+    assert lab.events(store, site="creek", label="x")["sightings"].tolist() == [2, 1]
 
 
 def test_a_clip_that_was_analysed_twice_counts_once(tmp_path, store):

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lab.counted import counted
 from lab.errors import SettingError, printable
 from lab.study.deployment_file import read_deployments
 
@@ -71,7 +70,8 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def _import(args: argparse.Namespace, store: Any) -> int:
-    from lab.study.camtrap_dp.read import is_package, join_package, read_package
+    from lab.study.camtrap_dp.join import join_package
+    from lab.study.camtrap_dp.read import is_package, read_package
 
     package = read_package(args.what[0], args.zone) if is_package(args.what[0]) else None
     read = package or read_deployments(args.what[0], args.zone)
@@ -99,7 +99,7 @@ def _import(args: argparse.Namespace, store: Any) -> int:
             f"{'nothing was saved' if args.preview else 'saved'}"
         )
         if joined is not None:
-            _print_joined(joined.joined, args, f"{counted(joined.starts, 'start')} taken")
+            _print_joined(joined.joined, args, ", ".join(joined.words()))
     for warning in read.warnings:
         print(f"lab: note: {warning}", file=sys.stderr)
     return _say_not_joined(joined.joined) if joined is not None else 0

@@ -111,15 +111,11 @@ def _export_camtrap_dp(args: argparse.Namespace) -> int:
 
     if args.output is None:
         raise SettingError("a package needs a place: --output FOLDER, or --output FILE.zip")
-    if args.sampling_design is None:
-        raise SettingError(
-            f"the package needs --sampling-design, one of {', '.join(SAMPLING_DESIGNS)}"
-        )
     done = export_camtrap_dp(
         args.store,
         args.output,
-        title=args.title or "",
-        contributors=args.contributor or [],
+        title=args.title,
+        contributors=args.contributor,
         sampling_design=args.sampling_design,
         capture_method=args.capture_method,
         interval_s=args.interval,
@@ -142,7 +138,10 @@ def _export_camtrap_dp(args: argparse.Namespace) -> int:
 
 def add_package_options(parser: argparse.ArgumentParser) -> None:
     """Those of `lab export camtrap-dp` alone."""
-    group = parser.add_argument_group("camtrap-dp")
+    group = parser.add_argument_group(
+        "camtrap-dp",
+        "Title, contributors, design and method are remembered: name them again to change them.",
+    )
     group.add_argument("--output", metavar="PATH", help="a new folder, or a .zip")
     group.add_argument("--title", help="of the project")
     group.add_argument(
@@ -152,7 +151,6 @@ def add_package_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--capture-method",
         metavar="WORD",
-        default=CAPTURE_METHODS[0],
         help=f"{' or '.join(CAPTURE_METHODS)}; default: {CAPTURE_METHODS[0]}",
     )
     group.add_argument("--interval", type=float, default=1800.0, metavar="SECONDS",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+
+from lab.annotation import ANSWERS
 
 VERSION = "1.0.2"
 _PLACE = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}"
@@ -36,10 +39,20 @@ VIDEO_SIGHTINGS = (
     "censored_right", "stayingTimeCensoringtype", "peak_s", "recipe_hash", "rule_hash",
     "analysed_s",
 )  # fmt: skip
+VERDICTS = (
+    "verdictID", "mediaID", "label", "start_s", "end_s", "verdict", "newLabel", "judgedBy",
+    "judgedAt", "ruleHash",
+)  # fmt: skip
+CUSTOM = {
+    "deployment-failures": FAILURES,
+    "video-sightings": VIDEO_SIGHTINGS,
+    "sighting-verdicts": VERDICTS,
+}
 SAMPLING_DESIGNS = ("simpleRandom", "systematicRandom", "clusteredRandom", "experimental",
                     "targeted", "opportunistic")  # fmt: skip
 CAPTURE_METHODS = ("activityDetection", "timeLapse")
 TAXON_RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species", "subspecies")
+_MOST_NAMED = 5
 _TIME = "%Y-%m-%dT%H:%M:%S%z"
 
 
@@ -49,7 +62,7 @@ def schema_url(table: str) -> str:
 
 
 def custom_schema(table: str) -> dict[str, Any]:
-    """The Table Schema of `deployment-failures` or `video-sightings`."""
+    """The Table Schema of one of `CUSTOM`."""
     schemas: dict[str, dict[str, Any]] = {
         "deployment-failures": {
             "fields": [_field(name, _FAILURE_TYPES.get(name, "string")) for name in FAILURES],
@@ -61,6 +74,11 @@ def custom_schema(table: str) -> dict[str, Any]:
             ],
             "primaryKey": "observationID",
             "foreignKeys": [_key("observationID", "observations")],
+        },
+        "sighting-verdicts": {
+            "fields": [_VERDICT_FIELDS.get(n) or _field(n, "string") for n in VERDICTS],
+            "primaryKey": "verdictID",
+            "foreignKeys": [_key("mediaID", "media")],
         },
     }
     return schemas[table]
@@ -74,12 +92,27 @@ _SIGHTING_TYPES = {
 }
 
 
-def _field(name: str, kind: str) -> dict[str, str]:
+def _field(name: str, kind: str) -> dict[str, Any]:
     return {"name": name, "type": kind} | ({"format": _TIME} if kind == "datetime" else {})
+
+
+_VERDICT_FIELDS = {
+    "start_s": _field("start_s", "number"),
+    "end_s": _field("end_s", "number"),
+    "verdict": _field("verdict", "string") | {"constraints": {"enum": list(ANSWERS)}},
+    "judgedAt": _field("judgedAt", "datetime") | {"format": "%Y-%m-%dT%H:%M:%S.%f%z"},
+}
 
 
 def _key(column: str, resource: str) -> dict[str, Any]:
     return {"fields": column, "reference": {"resource": resource, "fields": column}}
+
+
+def some_of(names: Iterable[str]) -> str:
+    """The first of them, and how many more there are."""
+    ids = list(names)
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    return ", ".join(ids[:_MOST_NAMED]) + more
 
 
 @dataclass(frozen=True)

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from lab.counted import counted
 from lab.deployment import Deployment
-from lab.errors import LabError, SettingError, closest
-from lab.runs.run import Run
+from lab.errors import SettingError, closest
 from lab.store.store import Store
+from lab.store.study import AboutStudy
 from lab.study.camtrap_dp import rows as make
-from lab.study.camtrap_dp.boxes import Box, peak_box
 from lab.study.camtrap_dp.columns import (
     CAPTURE_METHODS,
-    FAILURES,
+    CUSTOM,
     SAMPLING_DESIGNS,
     STANDARD,
-    VIDEO_SIGHTINGS,
+    some_of,
 )
 from lab.study.camtrap_dp.metadata import Study, datapackage
+from lab.study.camtrap_dp.observations import observe
 from lab.study.camtrap_dp.package import write_package
-from lab.study.events import FoundEvents, find_events
+from lab.study.events import find_events
 
-_MOST_NAMED = 5
-_BATCH = 500  # runs that are looked up at a time
 Progress = Callable[[int, int], None]
 Row = dict[str, Any]
-Rows = list[Row]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +46,10 @@ def export_camtrap_dp(
     store: Any,
     path: str | Path,
     *,
-    title: str,
-    contributors: Sequence[str],
-    sampling_design: str,
-    capture_method: str = "activityDetection",
+    title: str | None = None,
+    contributors: Sequence[str] | None = None,
+    sampling_design: str | None = None,
+    capture_method: str | None = None,
     interval_s: float = 1800,
     rule: str = "lastRecord",
     protocol: str | None = None,
@@ -67,17 +61,30 @@ def export_camtrap_dp(
     """Write the study of a store as Camtrap DP 1.0.2, to a folder or a `.zip`.
 
     store: a store, what `lab.open_store` gives, or a folder. title: of the project. contributors:
-    names of people or organisations. sampling_design, capture_method: one of the standard's words.
+    names of people or organisations. sampling_design, capture_method: one of the standard's words,
+    the latter by default `activityDetection`. What is not given of these four is as in the last
+    export of this store, which remembers them.
     interval_s, rule, protocol: of the events, as of `lab.events`. without_coordinates: leave out
     deployments that have none; else they are an error. public: the files can be had by everybody.
     replace: write over a package that is there. progress: as of `lab.study.events.find_events`.
 
     A sighting of a current rule is an observation of its clip with its peak box, an event one with
-    its largest number at one time. Clips in no deployment, or without a start, are left out.
+    its largest number at one time, both as they were judged last. Clips in no deployment, or
+    without a start, are left out, as are sightings that were judged to be false.
     Raises SettingError for what the standard cannot hold.
     """
-    _check(title, contributors, sampling_design, capture_method)
     store = Store.coerce(store)
+    study = _study(
+        store.about_study(),
+        AboutStudy(
+            title=title,
+            contributors=tuple(contributors or ()),
+            sampling_design=sampling_design,
+            capture_method=capture_method,
+        ),
+        interval_s,
+        rule,
+    )
     notes: list[str] = []
     deployments = _located(store.deployments(), without_coordinates, notes)
     clips = _placed_clips(store, deployments, notes)
@@ -89,51 +96,67 @@ def export_camtrap_dp(
     sites, failures, more = make.deployment_rows(deployments.values(), doubtful)
     notes += more
     paths = make.file_paths(list(clips.values()))
-    media = make.media_rows(clips.values(), deployments, paths, capture_method, is_public=public)
-    observations, videos = _observations(store, found, clips, deployments, notes)
+    media = make.media_rows(
+        clips.values(), deployments, paths, study.capture_method, is_public=public
+    )
+    observed = observe(store, found, clips, deployments, notes)
     tables = {
         "deployments": (STANDARD["deployments"], sites),
         "media": (STANDARD["media"], list(media)),
-        "observations": (STANDARD["observations"], observations),
-        "video-sightings": (VIDEO_SIGHTINGS, videos),
+        "observations": (STANDARD["observations"], observed.observations),
+        "video-sightings": (CUSTOM["video-sightings"], observed.videos),
     }
-    if failures:
-        tables["deployment-failures"] = (FAILURES, failures)
-    study = Study(
-        title=title.strip(),
-        contributors=tuple(name.strip() for name in contributors),
-        sampling_design=sampling_design,
-        capture_method=capture_method,
-        interval_s=interval_s,
-        rule=rule,
-    )
-    names = {row["scientificName"] for row in observations if row.get("scientificName")}
+    for name, more_rows in (
+        ("deployment-failures", failures),
+        ("sighting-verdicts", observed.verdicts),
+    ):
+        if more_rows:
+            tables[name] = (CUSTOM[name], more_rows)
+    names = {row["scientificName"] for row in observed.observations if row.get("scientificName")}
     taxa = {t.scientific_name: t for t in store.taxa().values() if t.scientific_name in names}
-    about = datapackage(study, list(tables), deployments.values(), taxa.values())
-    written = write_package(path, about, tables, replace=replace)
+    description = datapackage(study, list(tables), deployments.values(), taxa.values())
+    written = write_package(path, description, tables, replace=replace)
+    if store.catalog.cannot_be_written is None:
+        store.put_about_study(
+            AboutStudy(
+                title=study.title,
+                contributors=study.contributors,
+                sampling_design=study.sampling_design,
+                capture_method=study.capture_method,
+            )
+        )
     counts = {name: len(rows) for name, (_, rows) in tables.items()}
     return Exported(path=written, rows=counts, notes=tuple(notes))
 
 
-def _check(
-    title: str, contributors: Sequence[str], sampling_design: str, capture_method: str
-) -> None:
+def _study(known: AboutStudy, given: AboutStudy, interval_s: float, rule: str) -> Study:
+    """What is given, or else what is known. Raises SettingError for what is missing or unknown."""
+    title = (known.title if given.title is None else given.title) or ""
+    names = given.contributors or known.contributors
+    design = given.sampling_design or known.sampling_design
+    method = given.capture_method or known.capture_method or CAPTURE_METHODS[0]
     if not title.strip():
         raise SettingError("the package needs a title of the project, such as --title 'Creek 2026'")
-    if not contributors or not all(name.strip() for name in contributors):
+    if not names or not all(name.strip() for name in names):
         raise SettingError("the package needs who made it, such as --contributor 'Ann Lee'")
-    for what, given, known in (
-        ("sampling design", sampling_design, SAMPLING_DESIGNS),
-        ("capture method", capture_method, CAPTURE_METHODS),
+    if design is None:
+        raise SettingError(
+            f"the package needs --sampling-design, one of {', '.join(SAMPLING_DESIGNS)}"
+        )
+    for what, word, words in (
+        ("sampling design", design, SAMPLING_DESIGNS),
+        ("capture method", method, CAPTURE_METHODS),
     ):
-        if given not in known:
-            raise SettingError(f"unknown {what} {given!r}; {closest(given, list(known))}")
-
-
-def _named(names: Iterable[str]) -> str:
-    ids = list(names)
-    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
-    return ", ".join(ids[:_MOST_NAMED]) + more
+        if word not in words:
+            raise SettingError(f"unknown {what} {word!r}; {closest(word, list(words))}")
+    return Study(
+        title=title.strip(),
+        contributors=tuple(name.strip() for name in names),
+        sampling_design=design,
+        capture_method=method,
+        interval_s=interval_s,
+        rule=rule,
+    )
 
 
 def _located(
@@ -141,7 +164,7 @@ def _located(
 ) -> dict[str, Deployment]:
     lacking = [d.deployment_id for d in deployments if d.latitude is None or d.longitude is None]
     if lacking:
-        text = f"{counted(len(lacking), 'deployment')} without coordinates: {_named(lacking)}"
+        text = f"{counted(len(lacking), 'deployment')} without coordinates: {some_of(lacking)}"
         if not leave_out:
             raise SettingError(
                 f"{text}; Camtrap DP needs latitude and longitude: enter them, or leave these out "
@@ -178,73 +201,3 @@ def _placed_clips(
             f"{counted(unknown, 'clip')} left out, whose start is not known; see: lab starts"
         )
     return placed
-
-
-def _observations(
-    store: Store,
-    found: FoundEvents,
-    clips: Mapping[str, Row],
-    deployments: Mapping[str, Deployment],
-    notes: list[str],
-) -> tuple[Rows, Rows]:
-    """The rows of observations, and of the exact times of those that are sightings."""
-    taxa = store.taxa()
-    of_sighting = dict(
-        zip(found.sightings["sighting_id"].to_pylist(), found.sightings["event"].to_pylist())
-    )
-    events = found.table.to_pylist()
-    ids = {event["event"]: _event_id(event) for event in events}
-    details = store.sighting_details(list(of_sighting))
-    first_clip = {one["sighting_id"]: clips[one["media_id"]] for one in details}
-    out: Rows = []
-    for event in events:
-        deployment = deployments[first_clip[event["first_sighting_id"]]["deployment_id"]]
-        out.append(make.event_row(event, ids[event["event"]], deployment, taxa))
-    sightings: Rows = []
-    for one, box in _with_boxes(store, details, notes):
-        clip = clips[one["media_id"]]
-        zone = deployments[clip["deployment_id"]].zone
-        event_id = ids[of_sighting[one["sighting_id"]]]
-        sightings.append(make.sighting_row(one, clip, zone, event_id, box, taxa))
-    out += sorted(sightings, key=itemgetter("deploymentID", "eventStart", "observationID"))
-    seen = {one["media_id"] for one in details}
-    without = [media_id for media_id in clips if media_id not in seen]
-    looks = store.looks_at(without)
-    for media_id in without:
-        clip = clips[media_id]
-        zone = deployments[clip["deployment_id"]].zone
-        out.append(make.blank_row(clip, looks.get(media_id), zone))
-    lacking = sorted({one["label"] for one in details} - set(taxa))
-    if lacking:
-        notes.append(
-            f"{counted(len(lacking), 'label')} without a taxon, so of unknown type: "
-            f"{_named(lacking)}; see: lab taxa import"
-        )
-    return out, [make.video_row(one) for one in details]
-
-
-def _event_id(event: Mapping[str, Any]) -> str:
-    """The same for the same event, whatever else is exported."""
-    text = json.dumps([event["site"], event["label"], event["first_sighting_id"]])
-    return "event-" + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _with_boxes(
-    store: Store, details: Sequence[Row], notes: list[str]
-) -> Iterable[tuple[Row, Box | None]]:
-    """Each sighting with its box at the peak; the log of each run is read once."""
-    by_run: dict[str, list[Row]] = {}
-    for one in details:
-        by_run.setdefault(one["run_id"], []).append(one)
-    run_ids = list(by_run)
-    for begin in range(0, len(run_ids), _BATCH):
-        for run in Run.many(store, run_ids[begin : begin + _BATCH]):
-            try:
-                log = run.log
-            except LabError as error:
-                notes.append(f"no boxes of run {run.run_id}: {error}")
-                yield from ((one, None) for one in by_run[run.run_id])
-                continue
-            width_px, height_px = run.size_px
-            for one in by_run[run.run_id]:
-                yield one, peak_box(one, log, width_px, height_px)

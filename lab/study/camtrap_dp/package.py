@@ -12,9 +12,10 @@ from typing import Any
 from lab.atomic_file import write_atomically
 from lab.errors import SettingError, printable
 from lab.formats.csv import to_csv
+from lab.study.camtrap_dp.columns import CUSTOM
 
 _ABOUT = "datapackage.json"
-_OURS = {"deployment-failures.csv", "video-sightings.csv"}
+_OURS = {f"{name}.csv" for name in CUSTOM}
 _STAMP = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
 Tables = Mapping[str, tuple[Sequence[str], Sequence[Mapping[str, Any]]]]
 

@@ -1,9 +1,7 @@
-"""The rows of Camtrap DP's tables, from what the store knows."""
+"""Rows of deployments and of clips."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from os.path import commonpath
@@ -13,7 +11,6 @@ from typing import Any
 from lab.clock import zone_named
 from lab.deployment import Deployment
 from lab.errors import printable
-from lab.store.taxa import Taxon
 from lab.study.camtrap_dp.columns import LIMITS
 
 Row = dict[str, Any]
@@ -147,111 +144,3 @@ def _of_clock(clip: Mapping[str, Any]) -> Iterator[str]:
         yield f"clockCorrection:{clip['clock_correction_s']:+.3f} s"
     if clip["timestamp_issue"]:
         yield f"timestampIssue:{clip['timestamp_issue']}"
-
-
-def taxon_columns(label: str, taxa: Mapping[str, Taxon]) -> Row:
-    """What a label stands for; without a taxon that is unknown."""
-    taxon = taxa.get(label)
-    return {
-        "observationType": taxon.observation_type if taxon else "unknown",
-        "scientificName": taxon.scientific_name if taxon else None,
-        "observationTags": f"label:{label.replace('|', '/')}",
-    }
-
-
-def sighting_row(
-    one: Mapping[str, Any],
-    clip: Mapping[str, Any],
-    zone: str,
-    event_id: str,
-    box: tuple[float, float, float, float] | None,
-    taxa: Mapping[str, Taxon],
-) -> Row:
-    """A sighting as an observation of its clip. box: x, y, width, height in fractions."""
-    start = corrected_start(clip)
-    return {
-        "observationID": one["sighting_id"],
-        "deploymentID": clip["deployment_id"],
-        "mediaID": one["media_id"],
-        "eventID": event_id,
-        "eventStart": floored(start + timedelta(microseconds=one["onset_us"]), zone),
-        "eventEnd": ceiled(start + timedelta(microseconds=one["offset_us"]), zone),
-        "observationLevel": "media",
-        "count": one["most_at_once"],
-        **dict(zip(("bboxX", "bboxY", "bboxWidth", "bboxHeight"), box or ())),
-        "classificationMethod": "machine",
-        "classifiedBy": classifier(one),
-        "classificationTimestamp": one["saved_utc"].replace(microsecond=0).isoformat() + "Z",
-        "classificationProbability": _probability(one["peak_confidence"]),
-        **taxon_columns(one["label"], taxa),
-    }
-
-
-def classifier(row: Mapping[str, Any]) -> str:
-    return " ".join(filter(None, (row["detector"], row["weights"])))
-
-
-def _probability(value: float) -> float | None:
-    # Scores of some detectors are no probabilities.
-    return round(value, 6) if 0 <= value <= 1 and math.isfinite(value) else None
-
-
-def video_row(one: Mapping[str, Any]) -> Row:
-    """A sighting's exact times, in seconds of its clip."""
-    left, right = one["censored_left"], one["censored_right"]
-    kind = {(False, False): "complete", (True, True): "both"}
-    return {
-        "observationID": one["sighting_id"],
-        **{f"{name}_s": one[f"{name}_us"] / 1e6
-           for name in ("onset", "offset", "onset_earliest", "offset_latest", "peak")},
-        "censored_left": left,
-        "censored_right": right,
-        "stayingTimeCensoringtype": kind.get((left, right), "left" if left else "right"),
-        "recipe_hash": one["recipe_hash"],
-        "rule_hash": one["rule_hash"],
-        "analysed_s": one["analysed_s"],
-    }  # fmt: skip
-
-
-def event_row(
-    event: Mapping[str, Any], event_id: str, deployment: Deployment, taxa: Mapping[str, Taxon]
-) -> Row:
-    """An event as an observation; its count is the largest number at one time."""
-    first, last = (event[n].astimezone(UTC).replace(tzinfo=None) for n in ("first_utc", "last_utc"))
-    return {
-        "observationID": event_id,
-        "deploymentID": deployment.deployment_id,
-        "eventID": event_id,
-        "eventStart": floored(first, deployment.zone),
-        "eventEnd": ceiled(last, deployment.zone),
-        "observationLevel": "event",
-        "count": event["max_n"],
-        "classificationMethod": "machine",
-        **taxon_columns(event["label"], taxa),
-    }
-
-
-def blank_row(clip: Mapping[str, Any], look: Mapping[str, Any] | None, zone: str) -> Row:
-    """A clip without sightings: blank where a rule has decided on all of it, else unclassified.
-
-    look: as of `Store.looks_at`, None for a clip that was never analysed.
-    """
-    start = corrected_start(clip)
-    is_blank = look is not None and look["is_whole"] and look["has_rule"]
-    row = {
-        "observationID": f"{clip['media_id']}-{'blank' if is_blank else 'unclassified'}",
-        "deploymentID": clip["deployment_id"],
-        "mediaID": clip["media_id"],
-        "eventStart": floored(start, zone),
-        "eventEnd": ceiled(start + timedelta(seconds=clip["duration_s"]), zone),
-        "observationLevel": "media",
-        "observationType": "blank" if is_blank else "unclassified",
-    }
-    if is_blank and look is not None:
-        searched = ", ".join(json.loads(look["labels"] or "[]")).replace("|", "/")
-        row |= {
-            "classificationMethod": "machine",
-            "classifiedBy": classifier(look),
-            "observationTags": f"searched:{searched}",
-        }
-    return row

@@ -16,7 +16,8 @@ from lab.counted import counted
 from lab.deployment import Deployment
 from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.study.camtrap_dp.read import Package, join_package, read_package
+from lab.study.camtrap_dp.join import join_package
+from lab.study.camtrap_dp.read import Package, read_package
 from lab.study.deployment_file import read_deployments
 from lab.study.joining import join
 
@@ -109,14 +110,15 @@ def _preview(app_state: AppState, read: _Read, n: int) -> None:
     package = read.package
     if package is not None and package.media:
         found = join_package(store, package, preview=True)
-        show_joined(found.joined, f"{counted(found.starts, 'start')} taken from the package")
+        show_joined(found.joined, ", ".join(found.words()))
     pattern = None if package is not None else _joining(app_state, read)
     if st.button("Keep these deployments", type="primary", key="keep_deployments"):
         store.put_deployments(read.deployments)
         message = f"{counted(len(read.deployments), 'deployment')} kept."
         if package is not None and package.media:
             done = join_package(store, package)
-            message += f" {counted(len(done.joined.joins), 'clip')} joined."
+            message += f" {counted(len(done.joined.joins), 'clip')} joined"
+            message += f", {', '.join(done.words())}."
         elif pattern:
             message += f" {counted(len(join(store, pattern).joins), 'clip')} joined."
         st.session_state.deployment_import_n = n + 1

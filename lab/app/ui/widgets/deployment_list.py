@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,7 @@ def show_deployments(app_state: AppState) -> None:
         return
     doubts = doubts_about(app_state.store.deployments())
     _say_doubts([one.text for one in doubts])
-    doubtful = {one.deployment_id for one in doubts}
+    doubtful = {one.deployment_id: one.short for one in doubts}
     located = [row for row in rows if row["latitude"] is not None and row["longitude"] is not None]
     opened = st.session_state.get(_OPENED)
     table, place = st.columns([5, 3]) if located else (st.container(), None)
@@ -89,7 +90,7 @@ def _say_doubts(texts: list[str]) -> None:
             st.caption(f"{len(texts) - _DOUBTS:,} more; the table marks them.")
 
 
-def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
+def _table(rows: list[dict[str, Any]], doubtful: Mapping[str | None, str]) -> None:
     shown = [
         row
         | {
@@ -99,7 +100,7 @@ def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
             "working_days": round(row["working_days"], 2),
             "start": row["start"][:16].replace("T", " "),
             "end": row["end"][:16].replace("T", " "),
-            "look": ", ".join(_to_look_at(row, row["deployment_id"] in doubtful)),
+            "look": ", ".join(_to_look_at(row, doubtful.get(row["deployment_id"]))),
         }
         for row in rows
     ]
@@ -126,10 +127,8 @@ def _table(rows: list[dict[str, Any]], doubtful: set[str | None]) -> None:
             st.rerun()
 
 
-def _to_look_at(row: dict[str, Any], is_doubtful: bool) -> list[str]:
-    words = ["no coordinates"] if row["latitude"] is None or row["longitude"] is None else []
-    if is_doubtful and not words:
-        words = ["period overlaps"]
+def _to_look_at(row: dict[str, Any], doubt: str | None) -> list[str]:
+    words = [doubt] if doubt is not None else []
     for name, text in (
         ("without_start", "without a start"),
         ("outside", "outside of the period"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import streamlit as st
 
@@ -15,7 +17,7 @@ from lab.app.ui.widgets.progress import is_done
 from lab.counted import counted
 from lab.errors import LabError
 from lab.formats.markdown import plain
-from lab.study.camtrap_dp.columns import CAPTURE_METHODS, SAMPLING_DESIGNS
+from lab.study.camtrap_dp.columns import CAPTURE_METHODS, SAMPLING_DESIGNS, some_of
 from lab.study.camtrap_dp.export import Exported, export_camtrap_dp
 
 _NOTES = 12
@@ -33,22 +35,28 @@ def show_package(app_state: AppState) -> None:
         "Deployments, clips, sightings and events as Camtrap DP 1.0.2, which other camera-trap "
         "programs and GBIF read. The videos themselves are not in it."
     )
+    known = app_state.store.about_study()
     with st.form("package", border=True):
         first, second = st.columns(2)
-        title = first.text_input("Title of the project", key="package_title")
-        who = second.text_input(
-            "Contributors", key="package_who", help="People or organisations, separated by commas."
+        title = first.text_input("Title of the project", known.title or "", key="package_title")
+        who = second.text_area(
+            "Contributors, one a line",
+            "\n".join(known.contributors),
+            key="package_who",
+            height=68,
+            help="People or organisations.",
         )
         design = first.selectbox(
             "Sampling design",
             SAMPLING_DESIGNS,
-            index=None,
+            index=_index(SAMPLING_DESIGNS, known.sampling_design),
             format_func=lambda word: _WORDS.get(word, word),
             key="package_design",
         )
         method = second.selectbox(
             "Capture method",
             CAPTURE_METHODS,
+            index=_index(CAPTURE_METHODS, known.capture_method) or 0,
             format_func=lambda word: _WORDS.get(word, word),
             key="package_method",
         )
@@ -59,7 +67,7 @@ def show_package(app_state: AppState) -> None:
         leave_out = first.checkbox("Leave out deployments without coordinates")
         public = second.checkbox("Everybody can have the video files")
         if st.form_submit_button("Make the package", type="primary"):
-            names = tuple(name.strip() for name in who.split(",") if name.strip())
+            names = tuple(name.strip() for name in who.splitlines() if name.strip())
             st.session_state.package_asked = (
                 title, names, design, method, minutes, rule, leave_out, public,
                 uuid.uuid4().hex,
@@ -67,8 +75,8 @@ def show_package(app_state: AppState) -> None:
     asked = st.session_state.get("package_asked")
     if asked is None:
         return
-    if asked[2] is None:
-        st.error("Choose a sampling design: the standard needs it.")
+    if missing := _missing(app_state, asked):
+        st.error(plain(missing))
         return
 
     def make(report: Report) -> tuple[Exported, bytes]:
@@ -99,6 +107,29 @@ def show_package(app_state: AppState) -> None:
         st.error(plain(error))
         return
     _show(done, raw)
+
+
+def _index(words: Sequence[str], word: str | None) -> int | None:
+    return words.index(word) if word in words else None
+
+
+def _missing(app_state: AppState, asked: tuple[Any, ...]) -> str | None:
+    """What the standard needs and is not there, in the words of this page."""
+    title, names, design, *_, leave_out, _public, _n = asked
+    if not title.strip():
+        return "Write the title of the project: the standard needs it."
+    if not names:
+        return "Write who made it, one name a line: the standard needs contributors."
+    if design is None:
+        return "Choose a sampling design: the standard needs it."
+    lacking = [d.deployment_id for d in app_state.store.deployments()
+               if d.latitude is None or d.longitude is None]  # fmt: skip
+    if lacking and not leave_out:
+        return (
+            f"{counted(len(lacking), 'deployment')} without coordinates: {some_of(lacking)}. "
+            "Enter them in the part Deployments, or tick that they are left out."
+        )
+    return None
 
 
 def _show(done: Exported, raw: bytes) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lab.charts.colours import label_colours
 from lab.charts.notes import notes_of, placed_notes_of
@@ -32,7 +33,7 @@ class ChartData:
     of the peak. censored: one of its ends is not known. is_placed: whether the clip's start is
     known; utc_us, local_us: of the onset, 0 where it is not. searched: bool (labels, runs).
     effort: what was analysed of placed runs; run_hours: of all runs, float64 (runs,). notes: what
-    was left out, and why; placed_notes: of charts over time.
+    was left out, and why; placed_notes: of charts over time. is_judged: verdicts changed something.
     """
 
     store: Store
@@ -44,6 +45,7 @@ class ChartData:
     effort: Stretches
     run_hours: np.ndarray
     sighting_ids: pa.ChunkedArray
+    logged: pa.ChunkedArray
     label: np.ndarray
     run: np.ndarray
     onset_us: np.ndarray
@@ -55,6 +57,7 @@ class ChartData:
     local_us: np.ndarray
     notes: tuple[str, ...]
     placed_notes: tuple[str, ...]
+    is_judged: bool = False
     _pieces: dict[int, tuple[Stretches, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
@@ -91,11 +94,15 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
 
     store: a store, what `lab.open_store` gives, or a folder. wanted: which sightings, as of
     `Store.sightings`; conditions on clip, site, run and time hold for the effort, too. Sightings
-    of the current rules count, unless `current` is false or a rule is named.
+    of the current rules count, unless `current` is false or a rule is named; as they were judged
+    last, unless `as_judged` is false or a verdict is named: those that are false are left out, and
+    those that were relabelled have their new label.
     """
     store = Store.coerce(store)
     if wanted.get("rule_hash") is None:
         wanted.setdefault("current", True)
+    if wanted.get("verdict") is None:
+        wanted.setdefault("as_judged", True)
     given, table = store.chart_rows(**wanted)
     is_newest = _bool(table["is_newest"]) | (wanted.get("run_id") is not None)
     counts = is_newest & _bool(table["is_decided"])
@@ -113,6 +120,8 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
     local_us = utc_us + runs.offsets_us(run, utc_us) * is_placed
     searched = runs.searched_for(labels)
     searched[label, run] = True  # of labels that were added to a run later
+    _search_for_relabelled(searched, label, run, runs, given)
+    false = _judged_false(store, wanted)
     stretches, uneven = analysed(store, runs)
     effort, run_hours = _effort(runs, stretches, wanted)
     return ChartData(
@@ -125,6 +134,7 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
         effort=effort,
         run_hours=run_hours,
         sighting_ids=given["sighting_id"],
+        logged=given["logged"],
         label=label,
         run=run,
         onset_us=onset_us,
@@ -138,10 +148,27 @@ def read_chart_data(store: Any = None, **wanted: Unpack[SightingFilter]) -> Char
             undecided=int((is_newest & ~counts & has_log).sum()),
             without_log=int((is_newest & ~counts & ~has_log).sum()),
             repeated=repeated, others=others, twice=_twice(runs, searched, labels),
-            rules=_rules_twice(given, run, label),
+            rules=_rules_twice(given, run, label), false=false,
         ),
         placed_notes=placed_notes_of(runs, run, uneven=len(uneven)),
+        is_judged=false > 0 or not given["label"].equals(given["logged"]),
     )  # fmt: skip
+
+
+def _judged_false(store: Store, wanted: SightingFilter) -> int:
+    """How many were left out."""
+    if not wanted.get("as_judged"):
+        return 0
+    return store.count_sightings(**{**wanted, "as_judged": False, "verdict": "rejected"})
+
+
+def _search_for_relabelled(
+    searched: np.ndarray, label: np.ndarray, run: np.ndarray, runs: Runs, given: pa.Table
+) -> None:
+    """A label that a person gave was looked for wherever the same analysis was made."""
+    for number in np.unique(label[pc.not_equal(given["label"], given["logged"]).to_numpy()]):
+        protocols = runs.protocol[run[label == number]]
+        searched[number, np.isin(runs.protocol, protocols)] = True
 
 
 def chart_data(given: Any, wanted: SightingFilter) -> ChartData:

@@ -20,11 +20,12 @@ def notes_of(
     others: Sequence[str],
     twice: Sequence[str],
     rules: bool,
+    false: int,
 ) -> tuple[str, ...]:
     """undecided: runs to which no rule was applied. without_log: those to which it cannot be, for
     their score logs were removed. repeated: sightings of runs that were repeated.
     others: labels that are not shown. twice: labels that several analyses of one clip searched for.
-    rules: whether sightings of several rules count.
+    rules: whether sightings of several rules count. false: sightings that were judged so.
     """
     notes = []
     if undecided:
@@ -39,6 +40,8 @@ def notes_of(
             "make the logs again (lab analyze --resume RUN) and apply the rule, or choose under "
             "Rules the one that was applied to them"
         )
+    if false:
+        notes.append(f"{counted(false, 'sighting')} left out, judged to be false")
     if repeated:
         notes.append(
             f"{counted(repeated, 'sighting')} left out, of clips that were analysed again in the "

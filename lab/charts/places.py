@@ -94,7 +94,7 @@ def _boxes(data: ChartData, number: int) -> pd.DataFrame:
     rules = data.store.rules_of(data.ids(at))
     parts = [empty.astype({"sighting": np.int64})]
     for place, rule in zip(at.tolist(), rules, strict=True):
-        label = data.labels[data.label[place]]
+        label = data.logged[place].as_py()
         rows = _rows(run, label, rule, int(data.onset_us[place]), int(data.end_us[place]))
         box = run.log.box_xyxy_px[rows].astype(float)
         centre = (box[:, :2] + box[:, 2:]) / 2

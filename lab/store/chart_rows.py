@@ -12,14 +12,17 @@ from lab.rules.rule import Rule
 from lab.store.catalog import rows
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import Where
+from lab.store.sighting_filter import last_verdicts
 from lab.store.sightings import SIGHTINGS, SightingFilter, SightingRows, sightings_where
 
 # Of a clip that was analysed twice in the same way the finished run that is newest.
 _RANK = """row_number() OVER (PARTITION BY media_id, protocol_hash
     ORDER BY (state = 'done') DESC, created_utc DESC, run_id DESC)"""
-_SIGHTINGS = """SELECT s.sighting_id, r.rowid AS run, hash(s.rule_hash) AS rule, s.label,
-    s.onset_us, s.offset_us,
+_SIGHTINGS = """SELECT s.sighting_id, r.rowid AS run, hash(s.rule_hash) AS rule,
+    {label} AS label, s.label AS logged, s.onset_us, s.offset_us,
     s.peak_confidence, s.censored_left OR s.censored_right AS censored"""
+_JUDGED = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id = s.media_id
+    AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
 _SHARE = "(r.effort->>'{}')::DOUBLE"
 _EFFORT = ("analysed_s", "failed_s", "gated_s", "gap_s")
 _RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
@@ -49,8 +52,8 @@ class ChartRows(SightingRows):
     def chart_rows(self, **wanted: Unpack[SightingFilter]) -> tuple[pa.Table, pa.Table]:
         """Sightings, and the runs among which they were chosen, of one moment, without order.
 
-        Sightings: sighting_id, run (a number that the runs have too), rule (a number), label,
-        onset_us and offset_us in media time, peak_confidence, censored (one of its ends is not
+        Sightings: sighting_id, run (a number that the runs have too), rule (a number), label, logged
+        (the label in the log, another one than label where it was relabelled), onset_us and offset_us in media time, peak_confidence, censored (one of its ends is not
         known). Conditions on sightings alone are ignored for runs, whose columns are: run, run_id,
         media_id, protocol_hash, labels (JSON), start_s, every_s, analysed_s, failed_s, gated_s and
         gap_s; of the clip site, first_pts_us, start_us (of media time 0: microseconds since 1970
@@ -67,7 +70,11 @@ class ChartRows(SightingRows):
         with self.catalog.reading() as db:
             if db is None:
                 return _NO_SIGHTINGS.empty_table(), _NO_RUNS.empty_table()
-            found = db.sql(f"{_SIGHTINGS} FROM {SIGHTINGS}{chosen.sql}", params=chosen.values)
+            if wanted.get("as_judged"):
+                columns, tables = _SIGHTINGS.format(label="coalesce(v.new_label, s.label)"), _JUDGED
+            else:
+                columns, tables = _SIGHTINGS.format(label="s.label"), SIGHTINGS
+            found = db.sql(f"{columns} FROM {tables}{chosen.sql}", params=chosen.values)
             sightings = found.to_arrow_table()
             query = _RUNS.format(decided=decided) + where.sql
             return sightings, db.sql(query, params=where.values).to_arrow_table()
@@ -91,7 +98,7 @@ class ChartRows(SightingRows):
         return [by_id[name] for name in sighting_ids]
 
     def labels_in_order(self, few: int) -> list[str]:
-        """All labels that runs were searched for or that were seen, for colours that stay.
+        """All labels that were searched for, seen, or given by hand, for colours that stay.
 
         Up to `few` of them stand in the order of the logs, that of most runs first; more than that
         by their number of stored sightings.
@@ -107,9 +114,13 @@ class ChartRows(SightingRows):
             seen = rows(
                 db, "SELECT label FROM sightings GROUP BY label ORDER BY count(*) DESC, label"
             )
+            given = rows(
+                db, "SELECT DISTINCT new_label FROM verdicts WHERE new_label IS NOT NULL ORDER BY 1"
+            )
         frequent = [row["label"] for row in seen]
+        by_hand = [row["new_label"] for row in given]
         logged = [label for row in searched for label in json.loads(row["labels"])]
-        found = list(dict.fromkeys([*logged, *sorted(frequent)]))
+        found = list(dict.fromkeys([*logged, *sorted(frequent), *by_hand]))
         return found if len(found) <= few else list(dict.fromkeys([*frequent, *found]))
 
 
@@ -139,6 +150,7 @@ _NO_SIGHTINGS = pa.schema(
         ("run", pa.int64()),
         ("rule", pa.uint64()),
         ("label", pa.string()),
+        ("logged", pa.string()),
         ("onset_us", pa.int64()),
         ("offset_us", pa.int64()),
         ("peak_confidence", pa.float64()),

@@ -42,7 +42,8 @@ class SightingFilter(TypedDict, total=False):
 
     min_confidence, max_confidence: of the peak. min_duration_s, max_duration_s: offset - onset.
     tag: any of these. reviewed: whether anybody gave a verdict. verdict: the last one is any of
-    `VERDICTS`. current: only those of the current rule of their run's protocol; where a protocol
+    `VERDICTS`. as_judged: the label is the one that was given last, and those that were judged to
+    be false are left out. current: only those of the current rule of their run's protocol; where a protocol
     has none, all that were saved.
     """
 
@@ -71,6 +72,7 @@ class SightingFilter(TypedDict, total=False):
     tag: Wanted
     reviewed: bool | None
     verdict: Wanted
+    as_judged: bool | None
     current: bool
 
 
@@ -90,8 +92,9 @@ def last_verdicts(where: str = "") -> str:
 def sightings_where(wanted: SightingFilter) -> Where:
     """The conditions over `SIGHTINGS`. Raises SettingError for one that is not valid."""
     where = Where()
-    for name in ("sighting_id", "run_id", "media_id", "rule_hash", "label"):
+    for name in ("sighting_id", "run_id", "media_id", "rule_hash"):
         where.equal(f"s.{name}", wanted.get(name))  # type: ignore[arg-type]
+    _add_labels(where, wanted)
     where.equal("m.site", wanted.get("site"))
     where.equal("m.name", wanted.get("name"))
     _add_words(where, wanted)
@@ -107,6 +110,24 @@ def sightings_where(wanted: SightingFilter) -> Where:
     if wanted.get("current"):
         where.add(IS_CURRENT)
     return where
+
+
+def _add_labels(where: Where, wanted: SightingFilter) -> None:
+    label = wanted.get("label")
+    if not wanted.get("as_judged"):
+        where.equal("s.label", label)
+        return
+    judged = f"(SELECT {_OF_STRETCH} FROM {last_verdicts()} WHERE "
+    where.add(f"{_KEY} NOT IN {judged} verdict = 'rejected')")
+    if label is not None:
+        names = [label] if isinstance(label, str) else list(label)
+        among = "IN (SELECT unnest(?::VARCHAR[]))"
+        where.add(
+            f"(s.label {among} AND {_KEY} NOT IN {judged} new_label IS NOT NULL) "
+            f"OR {_KEY} IN {judged} new_label {among}))",
+            names,
+            names,
+        )
 
 
 def _add_words(where: Where, wanted: SightingFilter) -> None:

@@ -112,7 +112,7 @@ def _weekday(text: str) -> int:
     return int(text)
 
 
-def _reviewed(name: str, text: str) -> bool:
+def _yes_or_no(name: str, text: str) -> bool:
     if text not in ("yes", "no"):
         raise SettingError(f"{name} must be yes or no, got {text[:80]!r}")
     return text == "yes"
@@ -123,7 +123,8 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(_TIMES, _time),
     **dict.fromkeys(_TEXTS, lambda _, text: text),
     "hours": _hours,
-    "reviewed": _reviewed,
+    "reviewed": _yes_or_no,
+    "as_judged": _yes_or_no,
 }
 NAMES = (*LISTS, *_READ, "weekday", *_DURING, "rules")
 KNOWN = ", ".join(NAMES)

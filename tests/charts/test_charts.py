@@ -123,6 +123,41 @@ def test_of_a_clip_that_was_analysed_again_the_newest_counts(tmp_path):
     assert any(note.startswith("2 sightings left out, of clips") for note in chart.notes)
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """Five sightings of fox, of which one was judged to be false and two to be cats."""
+    ends = [(20, 30), (60, 70), (100, 110), (140, 150), (180, 190)]
+    store = saved(make_run(tmp_path_factory.mktemp("judged"), scores_of(300, ends), site="a")).store
+    ids = [row["sighting_id"] for row in store.sightings(order="onset")]
+    store.judge_sightings("rejected", sighting_id=ids[0])
+    store.judge_sightings("rejected", new_label="cat", sighting_id=ids[1:3])
+    store.judge_sightings("accepted", sighting_id=ids[3])
+    return store, ids
+
+
+def test_what_was_judged_false_does_not_count_and_what_was_relabelled_counts_as_that(judged):
+    store, ids = judged
+    chart = charts.activity(store)
+    counted = chart.table.groupby("label")["sightings"].sum().to_dict()
+    assert counted == {store.sightings()[0]["label"]: 2, "cat": 2}
+    assert "1 sighting left out, judged to be false" in chart.notes
+    hours = chart.table.groupby("label")["analysed_h"].sum()
+    assert hours["cat"] == hours.max() > 0  # it was looked for wherever the analysis was made
+    as_found = charts.activity(store, as_judged=False)
+    assert as_found.table["sightings"].sum() == 5
+    assert charts.activity(store, verdict=["rejected"]).table["sightings"].sum() == 1
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "together"])
+def test_a_click_on_what_was_judged_shows_just_that(judged, name):
+    store, _ = judged
+    chart = charts.make_chart(name, store)
+    if "sightings" in chart.table.columns:
+        for row in np.flatnonzero(chart.table["sightings"] > 0).tolist():
+            part = {"current": True, "as_judged": True, **chart.part(row)}
+            assert store.count_sightings(**part) == chart.table["sightings"].iloc[row]
+
+
 def test_what_several_rules_or_analyses_say_of_one_clip_is_said(tmp_path):
     run = saved(make_run(tmp_path, scores_of(50, [(20, 30)])))
     run.save_sightings(Rule(default=LabelRule(debounce=Debounce(enter_threshold=0.6))))

@@ -54,7 +54,10 @@ def charts_view(app_state: AppState, shown: Shown, narrow: Narrow) -> None:
         st.caption(plain(note[:1].upper() + note[1:] + "."))
     picked = _table(chart, picked)
     if picked is not None:
-        narrow(narrowed(data.wanted, chart.part(picked)))
+        part = narrowed(data.wanted, chart.part(picked))
+        if data.is_judged and "sighting_id" not in part:
+            part["as_judged"] = True
+        narrow(part)
 
 
 def _chosen_chart(shown: Shown) -> str:

@@ -45,6 +45,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "min_duration_s": lambda v: f"At least {v:g} s",
     "max_duration_s": lambda v: f"At most {v:g} s",
     "reviewed": lambda v: "Reviewed" if v else "Not reviewed",
+    "as_judged": lambda v: "As judged" if v else "As found",
     "sighting_id": lambda v: counted(1 if isinstance(v, str) else len(v), "chosen sighting"),
 }
 

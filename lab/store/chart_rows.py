@@ -52,8 +52,9 @@ class ChartRows(SightingRows):
     def chart_rows(self, **wanted: Unpack[SightingFilter]) -> tuple[pa.Table, pa.Table]:
         """Sightings, and the runs among which they were chosen, of one moment, without order.
 
-        Sightings: sighting_id, run (a number that the runs have too), rule (a number), label, logged
-        (the label in the log, another one than label where it was relabelled), onset_us and offset_us in media time, peak_confidence, censored (one of its ends is not
+        Sightings: sighting_id, run (a number that the runs have too), rule (a number), label,
+        logged (the label in the log, another one where it was relabelled), onset_us and offset_us
+        in media time, peak_confidence, censored (one of its ends is not
         known). Conditions on sightings alone are ignored for runs, whose columns are: run, run_id,
         media_id, protocol_hash, labels (JSON), start_s, every_s, analysed_s, failed_s, gated_s and
         gap_s; of the clip site, first_pts_us, start_us (of media time 0: microseconds since 1970

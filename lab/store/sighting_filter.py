@@ -43,8 +43,8 @@ class SightingFilter(TypedDict, total=False):
     min_confidence, max_confidence: of the peak. min_duration_s, max_duration_s: offset - onset.
     tag: any of these. reviewed: whether anybody gave a verdict. verdict: the last one is any of
     `VERDICTS`. as_judged: the label is the one that was given last, and those that were judged to
-    be false are left out. current: only those of the current rule of their run's protocol; where a protocol
-    has none, all that were saved.
+    be false are left out. current: only those of the current rule of their run's protocol; where a
+    protocol has none, all that were saved.
     """
 
     sighting_id: Wanted

@@ -136,7 +136,7 @@ def judged(tmp_path_factory):
 
 
 def test_what_was_judged_false_does_not_count_and_what_was_relabelled_counts_as_that(judged):
-    store, ids = judged
+    store, _ = judged
     chart = charts.activity(store)
     counted = chart.table.groupby("label")["sightings"].sum().to_dict()
     assert counted == {store.sightings()[0]["label"]: 2, "cat": 2}

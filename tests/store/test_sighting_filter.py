@@ -1,8 +1,7 @@
-import shutil
-
 """Which sightings fulfil conditions: SQL against the same conditions in plain Python."""
 
 import random
+import shutil
 from datetime import datetime, timedelta
 
 import pytest

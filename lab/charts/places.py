@@ -38,15 +38,24 @@ def positions(
     Each box of a sighting counts where its centre is, for one sampling interval, in squares of
     1/32 of the picture's width; boxes count as the rule counts them: from its exit threshold on,
     where its box filter lets them through. clip: its media_id; by default the one with the most
-    sightings. picture: a JPEG to show below; by default one of the store's. The logs of the
-    clip's runs are read. Raises SettingError for a clip without an analysis, StoreError for a log
-    that cannot be read.
+    sightings of those whose logs are there. picture: a JPEG to show below; by default one of the
+    store's. The logs of the clip's runs are read. Raises SettingError for a clip without an
+    analysis or a log, StoreError for a log that cannot be read.
     """
     data = chart_data(given, wanted)
     clip = _clip(data, clip)
     if clip is None:
-        return _empty(data, "no sighting")
-    runs = np.flatnonzero(data.runs.media_id == clip)
+        has_any = len(data) > 0
+        return _empty(
+            data, "the score logs of all clips were removed" if has_any else "no sighting"
+        )
+    runs = np.flatnonzero((data.runs.media_id == clip) & data.runs.has_log)
+    if not len(runs):
+        name = data.store.media(clip)["name"]
+        raise SettingError(
+            f"the score log of {name} was removed, in which its boxes were; make it again "
+            "(lab analyze --resume RUN), or choose another clip"
+        )
     found = [_boxes(data, int(run)) for run in runs]
     media = data.store.media(clip)
     size_px = media["width_px"], media["height_px"]
@@ -79,9 +88,12 @@ def _clip(data: ChartData, media_id: str | None) -> str | None:
         return media_id
     if not len(data):
         return None
-    counts = np.bincount(data.runs.clip[data.run])
-    run = np.flatnonzero(data.runs.clip == np.argmax(counts))[0]
-    return str(data.runs.media_id[run])
+    run = data.run[data.runs.has_log[data.run]]
+    if not len(run):
+        return None
+    counts = np.bincount(data.runs.clip[run])
+    first = np.flatnonzero(data.runs.clip == np.argmax(counts))[0]
+    return str(data.runs.media_id[first])
 
 
 def _boxes(data: ChartData, number: int) -> pd.DataFrame:

@@ -33,6 +33,7 @@ class Runs:
     known. labels: of the recipe, as JSON. start_us: of the clip's time 0 in UTC, 0 where it is not
     known (is_placed false). begin_us, end_us: what was gone through, in media time; share: of it
     that was analysed. has_clock: whether zone or offset are known, else times are in UTC.
+    has_log: whether the score log is there.
     """
 
     run_id: np.ndarray
@@ -49,6 +50,7 @@ class Runs:
     latitude: np.ndarray
     longitude: np.ndarray
     has_clock: np.ndarray
+    has_log: np.ndarray
     clip: np.ndarray
     clock: np.ndarray
     zones: tuple[tzinfo, ...]
@@ -83,6 +85,7 @@ class Runs:
             latitude=frame["latitude"].to_numpy(float),
             longitude=frame["longitude"].to_numpy(float),
             has_clock=zone.notna().to_numpy(),
+            has_log=frame["has_log"].to_numpy(bool),
             clip=pd.factorize(frame["media_id"])[0],
             clock=clock,
             zones=tuple(_zone(name) for name in names),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 from lab.errors import SettingError
@@ -14,11 +15,13 @@ Query = dict[str, list[str]]
 LISTS = (
     "label", "site", "name", "media_id", "run_id", "rule_hash", "tag", "verdict", "sighting_id",
 )  # fmt: skip
-_NUMBERS = ("min_confidence", "max_confidence", "min_duration_s", "max_duration_s")
+_SCORES = ("min_confidence", "max_confidence")
+_DURATIONS = ("min_duration_s", "max_duration_s")
 _TEXTS = ("text", "note")
 _TIMES = ("from_local", "to_local", "from_utc", "to_utc")
 _DURING = ("from_s", "to_s")
 _MOST = 2**40
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def to_query(wanted: SightingFilter) -> Query:
@@ -84,8 +87,25 @@ def _number(name: str, text: str) -> float:
     return value
 
 
+def _score(name: str, text: str) -> float:
+    value = _number(name, text)
+    if not 0 <= value <= 1:
+        raise SettingError(f"{name} must be a score from 0 to 1, got {text[:80]!r}")
+    return value
+
+
+def _seconds(name: str, text: str) -> float:
+    value = _number(name, text)
+    if value < 0:
+        raise SettingError(f"{name} must be 0 s or more, got {text[:80]!r}")
+    return value
+
+
 def _time(name: str, text: str) -> datetime:
-    """Without a zone, as the store has them; those in UTC may name one."""
+    """Without a zone, as the store has them; those in UTC may name one.
+
+    A day alone is all of that day.
+    """
     try:
         given = datetime.fromisoformat(text)
         in_utc = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo is not None else given
@@ -95,15 +115,20 @@ def _time(name: str, text: str) -> datetime:
         ) from None
     if given.tzinfo is not None and name.endswith("_local"):
         raise SettingError(f"{name} is the time of the place and names no zone, got {text[:80]!r}")
-    return in_utc
+    is_day = _DAY.fullmatch(text.strip()) is not None and name.startswith("to_")
+    return datetime.combine(in_utc, time.max) if is_day else in_utc
 
 
 def _hours(name: str, text: str) -> tuple[float, float]:
-    begin, _, end = text.partition("-")
-    hours = _number(name, begin), _number(name, end)
-    if not all(0 <= one <= 24 for one in hours):
-        raise SettingError(f"hours must be two from 0 to 24 such as 22-4.5, got {text[:80]!r}")
-    return hours
+    try:
+        begin, end = map(float, text.split("-"))
+    except ValueError:
+        begin = end = math.nan
+    if not (0 <= begin <= 24 and 0 <= end <= 24) or begin == end:
+        raise SettingError(
+            f"hours must be two different ones from 0 to 24 such as 22-4.5, got {text[:80]!r}"
+        )
+    return begin, end
 
 
 def _weekday(text: str) -> int:
@@ -119,7 +144,8 @@ def _yes_or_no(name: str, text: str) -> bool:
 
 
 _READ: dict[str, Callable[[str, str], Any]] = {
-    **dict.fromkeys(_NUMBERS, _number),
+    **dict.fromkeys(_SCORES, _score),
+    **dict.fromkeys(_DURATIONS, _seconds),
     **dict.fromkeys(_TIMES, _time),
     **dict.fromkeys(_TEXTS, lambda _, text: text),
     "hours": _hours,

@@ -89,12 +89,16 @@ def test_a_run_to_which_no_rule_was_applied_is_no_effort(tmp_path):
     assert not chart.notes
 
 
+def remove_log(run):
+    with run.store.catalog.transaction() as db:
+        put_log_removed(db, run.run_id, datetime(2026, 5, 1))
+
+
 def test_a_run_without_a_log_is_unknown_to_a_rule_that_came_later(tmp_path):
     runs = [make_run(tmp_path, scores_of(50, [(20, 30)]), name=name) for name in ("gone", "there")]
     store = runs[0].store
     lab.apply(store, RULE, protocol=runs[0].protocol_hash)
-    with store.catalog.transaction() as db:
-        put_log_removed(db, runs[0].run_id, datetime(2026, 5, 1))
+    remove_log(runs[0])
     chart = charts.durations(store)
     assert (chart.table["sightings"].sum(), chart.notes) == (2, ())
     lab.apply(store, lab.Debounce(enter_threshold=0.7), protocol=runs[0].protocol_hash)
@@ -104,6 +108,20 @@ def test_a_run_without_a_log_is_unknown_to_a_rule_that_came_later(tmp_path):
     assert any(note.startswith("1 analysis left out, whose score log") for note in chart.notes)
     first = charts.durations(store, rule_hash=RULE.rule_hash)
     assert (first.table["sightings"].sum(), first.notes) == (2, ())
+
+
+def test_positions_are_of_a_clip_whose_log_is_there(tmp_path, capsys):
+    gone = saved(make_run(tmp_path, scores_of(90, [(5, 15), (40, 60)]), name="gone.mp4"))
+    kept = saved(make_run(tmp_path, scores_of(50, [(20, 30)]), name="kept.mp4"))
+    remove_log(gone)
+    assert "kept.mp4" in charts.make_chart("positions", gone.store).title
+    command = ["charts", "positions", "--store", str(gone.store.folder), "--clip"]
+    assert main([*command, "kept.mp4"]) == 0
+    assert main([*command, "gone.mp4"]) == 2
+    assert "the score log of gone.mp4 was removed" in capsys.readouterr().err
+    remove_log(kept)
+    shown = charts.make_chart("positions", gone.store).figure.layout.annotations[0].text
+    assert shown == "the score logs of all clips were removed"
 
 
 def test_a_clip_in_which_nothing_was_found_is_effort(tmp_path):

@@ -91,6 +91,7 @@ def test_all_that_match_are_judged_tagged_deleted_and_it_is_undone(kept):
     assert any(words in one.value for one in page.warning)
     page.button(key="bulk_delete_now").click().run()
     assert kept.count_sightings() == 4
+    page = opened(label="owl")  # in another tab, or after a reload
     page.button(key="bulk_undo").click().run()
     page.button(key="bulk_undo").click().run()
     assert kept.count_sightings() == 8

@@ -148,7 +148,7 @@ def random_value(draw, name, rows):
         "reviewed": draw.choice([True, False]),
         "note": draw.choice(["fox", "DUSK a", "fur"]),
         "text": draw.choice(["fox", "clip creek", "dusk", "otter rule"]),
-        "hours": (draw.randrange(48) / 2, draw.randrange(49) / 2),
+        "hours": tuple(one / 2 for one in draw.sample(range(49), 2)),
         "weekday": draw.sample(range(1, 8), 3),
         "during_us": (draw.randrange(200_000_000), draw.randrange(200_000_000, 600_000_000)),
     }
@@ -231,8 +231,11 @@ def test_events_are_those_of_lab_events(filled, tmp_path):
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ({"hours": ["25-3"]}, "hours must be two from 0 to 24"),
-        ({"hours": ["noon"]}, "hours must be a number"),
+        ({"hours": ["25-3"]}, "hours must be two different ones from 0 to 24"),
+        ({"hours": ["noon"]}, "hours must be two different ones"),
+        ({"hours": ["6-6"]}, "hours must be two different ones"),
+        ({"min_confidence": ["5"]}, "min_confidence must be a score from 0 to 1, got '5'"),
+        ({"min_duration_s": ["-1"]}, "min_duration_s must be 0 s or more"),
         ({"weekday": ["8"]}, "weekday must be 1"),
         ({"reviewed": ["maybe"]}, "reviewed must be yes or no"),
         ({"from_local": ["2026-13-01"]}, "from_local must be a date"),

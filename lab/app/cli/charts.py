@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from lab.atomic_file import write_atomically
 from lab.charts import CHARTS, make_chart
@@ -21,8 +22,15 @@ def _charts(args: argparse.Namespace) -> int:
     kind = Path(args.output).suffix.lower() if args.output else ""
     if args.output and kind not in (".html", ".csv"):
         raise SettingError(f"--output must end in .html or .csv, got {args.output}")
-    wanted = {"label": args.label or None, "site": args.site or None}
-    chart = make_chart(args.name, Store(args.store), **wanted)
+    wanted: dict[str, Any] = {"label": args.label or None, "site": args.site or None}
+    store = Store(args.store)
+    if args.clip is not None:
+        if args.name != "positions":
+            raise SettingError(
+                "--clip is of the chart positions; narrow others by --label or --site"
+            )
+        wanted["clip"] = store.find_media(args.clip)["media_id"]
+    chart = make_chart(args.name, store, **wanted)
     for note in chart.notes:
         print(f"lab: note: {note}", file=sys.stderr)
     if args.json:
@@ -52,4 +60,5 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     )
     c.add_argument("--label", action="append", help="only of this label; may be repeated")
     c.add_argument("--site", action="append", help="only of this site; may be repeated")
+    c.add_argument("--clip", help="positions: of this clip, by its id, name or path")
     return [c]

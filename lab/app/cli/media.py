@@ -177,6 +177,10 @@ def _line(row: dict[str, Any]) -> str:
         f"site {row['site'] or 'unknown'}",
         f"start {row['start'] or 'unknown'}",
     ]
+    if row["start"] is None and row["camera_time"] is not None:
+        facts[-1] = f"start unknown: camera time {row['camera_time']}, in no zone yet"
+    if row["timestamp_issue"]:
+        facts[-1] += f" ({row['timestamp_issue']})"
     if row["clock_correction_s"]:
         facts.append(f"clock {row['clock_correction_s']:+g} s")
     if not row["is_present"]:

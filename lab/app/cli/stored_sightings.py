@@ -25,7 +25,7 @@ _OPTIONS = (
     ("--text", "text", "WORDS", "words of the clip, label, site, rule or note"),
     ("--note", "note", "WORDS", "words of the note"),
     ("--from", "from_local", "TIME", "begun at this time of the place or later: 2026-05-01T06:30"),
-    ("--to", "to_local", "TIME", "begun at this time of the place or earlier"),
+    ("--to", "to_local", "TIME", "begun at this time of the place or earlier; a day is all of it"),
     ("--hours", "hours", "H-H", "begun at these hours of the day at the place, such as 22-4.5"),
     ("--weekday", "weekday", "N", "begun on this day of the week, 1 (Monday) to 7"),
     ("--min-score", "min_confidence", "X", "with at least this peak score"),

@@ -82,9 +82,14 @@ def find_in_roots(config: Config, place: str) -> BatchClips:
         config.allowed(_fixed_part(one))
     there = [one for one in tries if os.path.lexists(_fixed_part(one))]
     if not there:
+        where = (
+            ""
+            if absolute.is_absolute()
+            else (f" below the media roots ({', '.join(map(str, config.media_roots))})")
+        )
         raise SettingError(
-            f"{printable(place)} is not under the media roots "
-            f"({', '.join(map(str, config.media_roots))}); name a folder or a pattern below one"
+            f"there is no {printable(_fixed_part(Path(place)))}{where}; name a folder, a file or "
+            "a pattern that is there"
         )
     found = find_batch(there)
     inside = BatchClips(refused=dict(found.refused))

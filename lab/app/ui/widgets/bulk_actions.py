@@ -17,8 +17,6 @@ from lab.formats.markdown import plain
 from lab.store.changes import Change
 from lab.store.sightings import SightingFilter
 
-_UNDO = "sightings_undo"  # the changes of this session, the last one last
-_MOST_UNDONE = 50
 _SELECTED, _ALL = "selected", "all"
 
 
@@ -112,9 +110,7 @@ def _do(app_state: AppState, make: Callable[[], Change]) -> None:
         return
     forget_page()
     words = f"{counted(change.count, 'sighting')}: {_IN_WORDS.get(change.what, change.what)}"
-    change_id = app_state.changes.keep(change)
-    undoable = [*st.session_state.get(_UNDO, ()), (change_id, words)]
-    st.session_state[_UNDO] = undoable[-_MOST_UNDONE:]
+    app_state.changes.keep(change, words)
     st.toast(plain(f"{words}."))
 
 
@@ -122,14 +118,13 @@ _IN_WORDS = {"accepted": "true", "rejected": "false"}
 
 
 def undo_button(app_state: AppState) -> None:
-    """Takes back what this session did to many sightings last; nothing where there is nothing."""
-    undoable = st.session_state.get(_UNDO)
-    if not undoable:
+    """Takes back what was done to many sightings last, in whichever tab, while the app runs."""
+    last = app_state.changes.last()
+    if last is None:
         return
-    change_id, words = undoable[-1]
+    change_id, words = last
 
     def undo() -> None:
-        st.session_state[_UNDO] = undoable[:-1]
         try:
             app_state.changes.undo(app_state.store, change_id)
         except LabError as error:

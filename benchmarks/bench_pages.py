@@ -4,7 +4,8 @@
 
 Review on a run of 9,001 samples (until the curve is drawn), Library with 2,000 clips, Sightings
 with 200,000. FOLDER is a checkout of another version, over copies of the same stores: the other
-side. The first visit is that of a new process; of the later ones the median is told.
+side. The first visit is that of a new process; of the later ones the median is told. Then the
+processor time of each filter and chart of Sightings, and the memory of the app after all of them.
 """
 
 import argparse
@@ -19,8 +20,9 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.bench_player import DRAWN, make_run, start_app
+from benchmarks.bench_player import DRAWN, cpu_s, make_run, start_app
 from benchmarks.study import make_study
+from lab.charts import CHARTS
 
 SAMPLES, BOXES, EVERY_S = 9_001, 45_000, 0.1
 # Addresses that each version knows: old ones lead to the new ones.
@@ -34,6 +36,12 @@ SHOWN = {
       (e) => e.shadowRoot?.querySelector('.sightings[data-rows]')
     )""",
 }
+# Of the page Sightings.
+FILTERS = (
+    "label=bird", "site=site-03", "text=IMG_0000", "note=fox", "from_local=2026-02-01T00:00:00",
+    "hours=22-4.5", "weekday=6&weekday=7", "min_duration_s=4", "reviewed=no", "group=event",
+)  # fmt: skip
+CHART_SHOWN = "() => document.querySelector('.js-plotly-plot .main-svg') !== null"
 
 
 def make_stores(folder: Path) -> str:
@@ -66,10 +74,26 @@ def measure(root: Path, folder: Path, address: str, shown: str, visits: int) -> 
                 page.wait_for_function(shown, polling=20)
                 taken.append(time.perf_counter() - begun)
                 page.wait_for_timeout(1000)  # what comes after the first rows
+            if address == CASES["sightings"]:
+                use_sightings(page, app)
             chromium.close()
     finally:
         app.stop()
     return taken
+
+
+def use_sightings(page, app) -> None:
+    """Processor time of the app for each filter and chart, and its memory after them."""
+    shown = dict.fromkeys(FILTERS, SHOWN["sightings"])
+    shown |= {f"view=charts&chart={name}": CHART_SHOWN for name in CHARTS}
+    for query, is_shown in shown.items():
+        page.goto("about:blank")
+        before_s = cpu_s(app.process)
+        page.goto(f"{app.url}/sightings?{query}", wait_until="commit")
+        page.wait_for_function(is_shown, polling=50)
+        page.wait_for_timeout(1000)
+        print(f"  {query:40} {cpu_s(app.process) - before_s:5.2f} s of the app's processor time")
+    print(f"  memory of the app after them: {app.process.memory_info().rss / 2**20:,.0f} MiB")
 
 
 def main():

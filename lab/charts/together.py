@@ -96,7 +96,7 @@ def _draw_matrix(figure: go.Figure, table: pd.DataFrame, names: list[str]) -> No
     rows = [position[escape(label)] for label in table["label"]]
     across = [position[escape(label)] for label in table["other"]]
     share[rows, across] = table["share"]
-    top = max(float(np.nanmax(np.append(table["share"], 0.0))), 1e-3)
+    top = max(float(np.nanmax(np.append(table["share"], 0.0))), 0.05)
     size_px = min(150.0, 330 / n)
     figure.add_trace(
         go.Heatmap(

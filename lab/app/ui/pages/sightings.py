@@ -58,7 +58,8 @@ def stored_sightings() -> None:
     filters.show()
     filters.chips()
     total = store.count_sightings(**filters.of_rules)
-    count = store.count_sightings(**shown.wanted)
+    is_narrowed = shown.wanted != filters.of_rules
+    count = store.count_sightings(**shown.wanted) if is_narrowed else total
     keep_marks_of(json.dumps(shown.changed(view=TABLE, order="time", group=None).query()))
     _head(app_state, shown, count, total)
     _say_others(shown, stored - total)

@@ -35,7 +35,7 @@ def charts_view(app_state: AppState, shown: Shown, narrow: Narrow) -> None:
     narrow: adds conditions to those of the page, and shows the table.
     """
     name = _chosen_chart(shown)
-    title, options, files = st.columns([3, 4, 1.9], vertical_alignment="bottom")
+    title, options, files = st.columns([3, 5, 1.9], vertical_alignment="bottom")
     try:
         data = _data(app_state, shown.wanted)
         with options:
@@ -116,8 +116,8 @@ def _options(app_state: AppState, name: str, data: ChartData) -> dict[str, Any]:
 
 
 def _periods() -> dict[str, Any]:
-    left, right = st.columns([3, 1.2], vertical_alignment="bottom")
-    by = left.segmented_control(
+    place = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    by = place.segmented_control(
         "Periods",
         list(_UNITS),
         format_func=_UNITS.__getitem__,
@@ -125,10 +125,11 @@ def _periods() -> dict[str, Any]:
         required=True,
         key="chart_periods",
         persist_state="session",
+        width="content",
     )
     if by != "split":
         return {"by": by}
-    day = right.date_input("From", key="chart_split", persist_state="session")
+    day = place.date_input("From", key="chart_split", persist_state="session", width=150)
     return {"split": datetime.combine(day, time())} if day else {}
 
 

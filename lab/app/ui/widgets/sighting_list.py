@@ -57,6 +57,7 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
         return there
 
     first = pager(_KEY, count, size, of=of, advance=advance)
+    before = st.session_state.get(_PAGE)
     page = _page(app_state, shown, (first, of), {"limit": size, "offset": first})
     raw = page.rows
     if not raw:  # another process replaces them now
@@ -73,7 +74,7 @@ def show_list(app_state: AppState, shown: Shown, count: int) -> None:
             "version": marks_version(),
             "labels": list(store.sighting_counts("label", limit=_MOST_OFFERED)),
             "tags": list(store.sighting_tags())[:_MOST_OFFERED],
-            "has_next": first + still_there() < count,
+            "has_next": first + (still_there() if page is before else len(raw)) < count,
             "has_previous": first > 0,
         },
         on_marks_change=_marked,

@@ -227,7 +227,7 @@ def run_tasks(
     for task in tasks:
         task.begin()
     try:
-        with samples if isinstance(samples, Ahead) else Ahead(samples) as decoded:
+        with Ahead.of(samples) as decoded:
             for frame, windows in decoded:
                 for task, window in zip(tasks, windows, strict=True):
                     task.take(frame, window)
@@ -273,11 +273,16 @@ def _together(each: Sequence[Progress]) -> Progress:
     )
 
 
-class Ahead(Iterable[Sample]):
+class Ahead(Iterator[Sample]):
     """Reads samples in another thread, a few ahead; its errors arrive where they are taken.
 
     A context manager that gives the samples, once; it may be entered again while they last.
     """
+
+    @classmethod
+    def of(cls, samples: Iterable[Sample]) -> Ahead:
+        """These samples; as they are if they are read ahead already."""
+        return samples if isinstance(samples, cls) else cls(samples)
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._samples = samples
@@ -285,12 +290,19 @@ class Ahead(Iterable[Sample]):
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="decode", daemon=True)
 
-    def __enter__(self) -> Ahead:
+    def begin(self) -> Ahead:
         if not self._thread.ident:
             self._thread.start()
         return self
 
+    def __enter__(self) -> Ahead:
+        return self.begin()
+
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no more, and drop what was read."""
         self._stopped.set()
         while self._thread.is_alive():
             try:
@@ -298,11 +310,12 @@ class Ahead(Iterable[Sample]):
             except queue.Empty:
                 self._thread.join(0.01)
 
-    def __iter__(self) -> Iterator[Sample]:
-        while isinstance(item := self._queue.get(), Sample):
-            yield item
-        if item is not None:
-            raise item
+    def __next__(self) -> Sample:
+        item = self._queue.get()
+        if isinstance(item, Sample):
+            return item
+        self._queue.put(item)  # the end stays the end
+        raise StopIteration if item is None else item
 
     def _fill(self) -> None:
         end: BaseException | None = None

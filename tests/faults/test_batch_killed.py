@@ -177,7 +177,8 @@ def test_a_clip_that_kills_whoever_reads_it_costs_those_beside_it_one_attempt(
         "import os, sys\n"
         "def see(event, args):\n"
         "    name = str(args[0]) if event == 'open' else ''\n"
-        "    if name.endswith('deadly.mp4') and 'worker' in sys.orig_argv: os.kill(os.getpid(), 9)\n"
+        "    if name.endswith('deadly.mp4') and 'worker' in sys.orig_argv:\n"
+        "        os.kill(os.getpid(), 9)\n"
         "sys.addaudithook(see)\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

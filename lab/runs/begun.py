@@ -36,7 +36,7 @@ class BegunClip(Source):
         self._ahead: Ahead | None = None
         if samplings:
             self._media = self._source.media()
-            self._ahead = Ahead(self._decode(samplings)).begin()
+            self._ahead = Ahead(self._decode(samplings), is_recorded=not self.is_live).begin()
         self.opening_s = time.monotonic() - begun
 
     @property

@@ -20,6 +20,8 @@ from lab.video.sampling import Sampling, Window
 from lab.video.source import Sample
 
 _AHEAD_FRAMES = 8
+_MOST_AHEAD_FRAMES = 32
+_AHEAD_BYTES = 100 << 20
 _MAX_WAITING = 256  # samples that wait for a batch to fill, so that progress is seen
 _MAX_REASON = 300
 FLUSH_EVERY_S = 2.0
@@ -277,15 +279,17 @@ class Ahead(Iterator[Sample]):
     """Reads samples in another thread, a few ahead; its errors arrive where they are taken.
 
     A context manager that gives the samples, once; it may be entered again while they last.
+    is_recorded: they do not grow old while they wait: small pictures are read further ahead.
     """
 
     @classmethod
-    def of(cls, samples: Iterable[Sample]) -> Ahead:
+    def of(cls, samples: Iterable[Sample], *, is_recorded: bool = False) -> Ahead:
         """These samples; as they are if they are read ahead already."""
-        return samples if isinstance(samples, cls) else cls(samples)
+        return samples if isinstance(samples, cls) else cls(samples, is_recorded=is_recorded)
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    def __init__(self, samples: Iterable[Sample], *, is_recorded: bool = False) -> None:
         self._samples = samples
+        self._is_recorded = is_recorded
         self._queue: queue.Queue[Sample | BaseException | None] = queue.Queue(_AHEAD_FRAMES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="decode", daemon=True)
@@ -321,9 +325,17 @@ class Ahead(Iterator[Sample]):
         end: BaseException | None = None
         try:
             for sample in self._samples:
+                if self._is_recorded:
+                    self._queue.maxsize = _room_for(sample.frame)
                 self._queue.put(sample)
                 if self._stopped.is_set():
                     return
         except BaseException as error:
             end = error
         self._queue.put(end)
+
+
+def _room_for(frame: Frame) -> int:
+    """How many such frames may wait: 8, and more where they are small."""
+    size_bytes = 0 if frame.image_bgr is None else frame.image_bgr.nbytes
+    return min(max(_AHEAD_FRAMES, _AHEAD_BYTES // max(1, size_bytes)), _MOST_AHEAD_FRAMES)

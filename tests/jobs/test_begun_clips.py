@@ -4,14 +4,17 @@ import os
 import shutil
 import threading
 
+import numpy as np
 import pytest
 
 import lab
+from lab.frame import Frame
 from lab.jobs.batch.feeder import Feeder
 from lab.jobs.job import Job
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
 from lab.jobs.worker import _Worker
 from lab.runs.begun import BegunClip
+from lab.runs.pipeline import _room_for
 from lab.runs.run import Run
 from lab.store.store import Store
 from lab.video.sampling import Sampling
@@ -120,6 +123,15 @@ def test_one_that_is_cancelled_or_not_the_next_is_dropped(samples, tmp_path):
         if thread.name in ("decode", "dropped clip"):
             thread.join(20)
             assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("size_px", "frames"), [((3840, 2160), 8), ((1920, 1080), 16), ((640, 360), 32)]
+)
+def test_as_many_pictures_wait_as_fit_in_memory(size_px, frames):
+    picture = np.broadcast_to(np.uint8(0), (*size_px[::-1], 3))
+    assert _room_for(Frame(picture, 0, 0, 0.0)) == frames
+    assert _room_for(Frame(None, 0, 0, 0.0, "damaged")) == 32
 
 
 class Engine:

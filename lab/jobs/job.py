@@ -18,7 +18,8 @@ class Job:
     done, total: steps; total is None if unknown. begun_at: steps that were done before it began.
     error: why it failed, or that its worker had to be ended when it was cancelled. error_type: the
     name of the error's class. result: what the worker returned. started, ended: seconds of the
-    monotonic clock.
+    monotonic clock. decoded: set when its clip is decoded, so that another one may be begun, and at
+    the latest when it ends.
 
     It is queued, then perhaps running, then ended, which is final. `begin` and `end` may be
     called from any thread.
@@ -38,6 +39,7 @@ class Job:
     result: dict[str, Any] | None = None
     started: float | None = None
     ended: float | None = None
+    decoded: threading.Event = field(default_factory=threading.Event)
     finished: threading.Event = field(default_factory=threading.Event)
     _guard: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -85,4 +87,5 @@ class Job:
 
     def _end(self, state: State, error: str | None) -> None:
         self.state, self.error, self.ended = state, error, time.monotonic()
+        self.decoded.set()
         self.finished.set()

@@ -90,8 +90,13 @@ class LocalEngine(Engine):
 
     def cancel(self, job_id: str) -> None:
         job = self.job(job_id)
-        if job is not None and not job.drop() and job.is_active:
-            self._lanes[_process_name(job.kind)].cancel(job)
+        if job is None:
+            return
+        lane = self._lanes[_process_name(job.kind)]
+        if job.drop():
+            lane.drop(job)
+        elif job.is_active:
+            lane.cancel(job)
 
     def _start_worker(self) -> WorkerProcess:
         """In the current folder, so that paths mean the same to it."""
@@ -122,11 +127,19 @@ class _Lane:
         self._start, self._stop_s, self._silence_s = start, stop_s, silence_s
         self._queue: queue.Queue[Job | None] = queue.Queue()
         self._worker: WorkerProcess | None = None
+        self._is_busy = False
         self._cancelled: dict[str, float] = {}  # when, on the monotonic clock
         threading.Thread(target=self._serve, name=f"process-{name}", daemon=True).start()
 
     def put(self, job: Job) -> None:
+        if (worker := self._worker) is not None and self._is_busy:
+            worker.send({"next": _message(job)})
         self._queue.put(job)
+
+    def drop(self, job: Job) -> None:
+        """It will not be done; the worker may have begun to read its clip."""
+        if (worker := self._worker) is not None:
+            worker.send({"cancel": job.job_id})
 
     def cancel(self, job: Job) -> None:
         """Tell the worker to stop with a job that has begun."""
@@ -143,7 +156,9 @@ class _Lane:
     def _serve(self) -> None:
         while (job := self._queue.get()) is not None:
             if job.begin():
+                self._is_busy = True
                 self._do(job)
+                self._is_busy = False
                 self._cancelled.pop(job.job_id, None)
 
     def _do(self, job: Job) -> None:
@@ -152,7 +167,7 @@ class _Lane:
         except OSError as error:
             job.end("failed", f"the worker could not be started: {error}")
             return
-        worker.send({"job_id": job.job_id, "kind": job.kind, **job.payload})
+        worker.send(_message(job))
         if job.job_id in self._cancelled:  # while the worker was being started
             worker.send({"cancel": job.job_id})
         watch = _Watch(worker, self._silence_s)
@@ -192,6 +207,9 @@ class _Lane:
         """Whether the job has ended."""
         if message["job_id"] != job.job_id or message["kind"] == "alive":
             return False
+        if message.get("decoded"):
+            job.decoded.set()
+            return False
         if message["kind"] == "progress":
             job.done = message.get("done", job.done)
             if job.begun_at is None:
@@ -224,6 +242,10 @@ class _Lane:
         if self._worker is None or self._worker.has_ended:
             self._worker = self._start()
         return self._worker
+
+
+def _message(job: Job) -> Message:
+    return {"job_id": job.job_id, "kind": job.kind, **job.payload}
 
 
 class _Watch:

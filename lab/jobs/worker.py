@@ -1,5 +1,6 @@
 """The worker: a process that does jobs which it reads, a JSON line each, from standard input.
 
+A line `next` is a job that is yet to come: its clip is opened while another one is done.
 It answers on standard output, a JSON line for each step: `progress`, then `done`, `cancelled` or
 `failed`; and `alive` every second while it does a job, from a thread of its own.
 It ends when its standard input closes, so it never outlives the process that started it.
@@ -26,6 +27,7 @@ from lab.detectors.trust import check_allowed
 from lab.detectors.weights.fetch import fetch
 from lab.errors import LabError, closest
 from lab.evaluation.truth import Truth
+from lab.jobs.upcoming import Upcoming
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
 from lab.runs.progress import Progress
@@ -69,6 +71,7 @@ class _Worker:
     def __init__(self, trust: bool = False) -> None:
         self._warm = WarmDetectors()
         self._trust = trust
+        self.upcoming = Upcoming()
         self.cancelled: set[str] = set()
 
     def analyze(self, job: Job, emit: Emit) -> Job:
@@ -78,6 +81,7 @@ class _Worker:
         """
         from lab.jobs.batch.work import AppliedRule
         from lab.runs.analyze import Analysis, analyze_all
+        from lab.runs.begun import BegunClip
         from lab.store.store import Store
 
         if job.get("media_id"):  # the clip that was chosen, not what lies at its path
@@ -89,17 +93,19 @@ class _Worker:
         begun = utc_now()
         store = Store(job["store"], registrar="user" if self._trust else "browser")
         store.catalog.keep_between_clips()
-        runs = analyze_all(
-            job["path"],
-            [
-                Analysis(detector=detector, **one)
-                for detector, one in zip(made, wanted, strict=True)
-            ],
-            store=store,
-            progress=_throttled(emit),
-            reuse=bool(job.get("reuse")),
-            cancelled=lambda: job["job_id"] in self.cancelled,
-        )
+        with self.upcoming.take(job) or BegunClip(job["path"]) as clip:
+            clip.decoded.add_done_callback(lambda _: emit(decoded=True))
+            runs = analyze_all(
+                clip,
+                [
+                    Analysis(detector=detector, **one)
+                    for detector, one in zip(made, wanted, strict=True)
+                ],
+                store=store,
+                progress=_throttled(emit),
+                reuse=bool(job.get("reuse")),
+                cancelled=lambda: job["job_id"] in self.cancelled,
+            )
         was_there = all(run.row["created_utc"] < begun for run in runs)
         for run, kept in zip(runs, job.get("rules") or [None] * len(runs), strict=True):
             rule = AppliedRule.from_dict(kept)
@@ -398,6 +404,10 @@ def _read(worker: _Worker, jobs: list[Job], arrived: threading.Condition) -> Non
             continue
         if "cancel" in message:
             worker.cancelled.add(message["cancel"])
+            worker.upcoming.forget(message["cancel"])
+            continue
+        if "next" in message:
+            worker.upcoming.expect(message["next"])
             continue
         with arrived:
             jobs.append(message)

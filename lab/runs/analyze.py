@@ -131,7 +131,7 @@ def analyze_all(
     with ExitStack() as stack:
         opened = stack.enter_context(opening(source))
         media = opened.media()
-        opening_s = time.monotonic() - begun
+        opening_s = time.monotonic() - begun + opened.opening_s
         pass_id = uuid.uuid4().hex[:8] if len(analyses) > 1 else None
         register = CatalogRegister(kept, media)
         runs: dict[str, Run | None] = {}

@@ -126,7 +126,7 @@ def execute(
             ]
             early = None
             if all(one.is_new for one in planned) and not source.is_live:
-                early = stack.enter_context(Ahead(_samples(source, tasks)))
+                early = stack.enter_context(Ahead.of(_samples(source, tasks), is_recorded=True))
             book.begin(planned)
             has_begun = True
             return _analyse(source, planned, tasks, media, book, report, cancelled, began, early)

@@ -20,6 +20,8 @@ from lab.video.sampling import Sampling, Window
 from lab.video.source import Sample
 
 _AHEAD_FRAMES = 8
+_MOST_AHEAD_FRAMES = 32
+_AHEAD_BYTES = 100 << 20
 _MAX_WAITING = 256  # samples that wait for a batch to fill, so that progress is seen
 _MAX_REASON = 300
 FLUSH_EVERY_S = 2.0
@@ -227,7 +229,7 @@ def run_tasks(
     for task in tasks:
         task.begin()
     try:
-        with samples if isinstance(samples, Ahead) else Ahead(samples) as decoded:
+        with Ahead.of(samples) as decoded:
             for frame, windows in decoded:
                 for task, window in zip(tasks, windows, strict=True):
                     task.take(frame, window)
@@ -273,24 +275,38 @@ def _together(each: Sequence[Progress]) -> Progress:
     )
 
 
-class Ahead(Iterable[Sample]):
+class Ahead(Iterator[Sample]):
     """Reads samples in another thread, a few ahead; its errors arrive where they are taken.
 
     A context manager that gives the samples, once; it may be entered again while they last.
+    is_recorded: they do not grow old while they wait: small pictures are read further ahead.
     """
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    @classmethod
+    def of(cls, samples: Iterable[Sample], *, is_recorded: bool = False) -> Ahead:
+        """These samples; as they are if they are read ahead already."""
+        return samples if isinstance(samples, cls) else cls(samples, is_recorded=is_recorded)
+
+    def __init__(self, samples: Iterable[Sample], *, is_recorded: bool = False) -> None:
         self._samples = samples
+        self._is_recorded = is_recorded
         self._queue: queue.Queue[Sample | BaseException | None] = queue.Queue(_AHEAD_FRAMES)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._fill, name="decode", daemon=True)
 
-    def __enter__(self) -> Ahead:
+    def begin(self) -> Ahead:
         if not self._thread.ident:
             self._thread.start()
         return self
 
+    def __enter__(self) -> Ahead:
+        return self.begin()
+
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Read no more, and drop what was read."""
         self._stopped.set()
         while self._thread.is_alive():
             try:
@@ -298,19 +314,28 @@ class Ahead(Iterable[Sample]):
             except queue.Empty:
                 self._thread.join(0.01)
 
-    def __iter__(self) -> Iterator[Sample]:
-        while isinstance(item := self._queue.get(), Sample):
-            yield item
-        if item is not None:
-            raise item
+    def __next__(self) -> Sample:
+        item = self._queue.get()
+        if isinstance(item, Sample):
+            return item
+        self._queue.put(item)  # the end stays the end
+        raise StopIteration if item is None else item
 
     def _fill(self) -> None:
         end: BaseException | None = None
         try:
             for sample in self._samples:
+                if self._is_recorded:
+                    self._queue.maxsize = _room_for(sample.frame)
                 self._queue.put(sample)
                 if self._stopped.is_set():
                     return
         except BaseException as error:
             end = error
         self._queue.put(end)
+
+
+def _room_for(frame: Frame) -> int:
+    """How many such frames may wait: 8, and more where they are small."""
+    size_bytes = 0 if frame.image_bgr is None else frame.image_bgr.nbytes
+    return min(max(_AHEAD_FRAMES, _AHEAD_BYTES // max(1, size_bytes)), _MOST_AHEAD_FRAMES)

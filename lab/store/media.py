@@ -201,41 +201,47 @@ def put_media(
     relative_paths: by media_id. registrar: who named the files. moves: as of `add_media`.
     """
     by_id = {one.media_id: one for one in media}
-    copies = set() if moves else _copies(db, by_id)
+    found = select_media(db, {"media_id": list(by_id)}) if by_id else []
+    known = {row["media_id"]: row for row in found}
+    copies = set() if moves else _copies(known, by_id)
     last = [one for media_id, one in by_id.items() if media_id not in copies]
-    insert_columns(
-        db,
-        "media",
-        {
-            "media_id": [one.media_id for one in last],
-            "path": [one.path for one in last],
-            "relative_path": [relative_paths.get(one.media_id) for one in last],
-            "size_bytes": [one.size_bytes for one in last],
-            "facts": [json.dumps(one.to_dict()) for one in last],
-            "added_utc": [utc_now()] * len(last),
-            "name": [one.name for one in last],
-            "first_pts_us": [one.first_pts_us for one in last],
-            "end_us": [one.end_us for one in last],
-            "registered_by": [registrar] * len(last),
-        },
-        """ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
-        relative_path = coalesce(excluded.relative_path, media.relative_path),
-        file_removed_utc = NULL,
-        name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us,
-        registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
-        THEN excluded.registered_by ELSE media.registered_by END""",
-    )
+    for are_known, end in ((False, ""), (True, _SEEN_AGAIN)):  # planning the second takes longer
+        some = [one for one in last if (one.media_id in known) == are_known]
+        if not some:
+            continue
+        insert_columns(
+            db,
+            "media",
+            {
+                "media_id": [one.media_id for one in some],
+                "path": [one.path for one in some],
+                "relative_path": [relative_paths.get(one.media_id) for one in some],
+                "size_bytes": [one.size_bytes for one in some],
+                "facts": [json.dumps(one.to_dict()) for one in some],
+                "added_utc": [utc_now()] * len(some),
+                "name": [one.name for one in some],
+                "first_pts_us": [one.first_pts_us for one in some],
+                "end_us": [one.end_us for one in some],
+                "registered_by": [registrar] * len(some),
+            },
+            end,
+        )
 
 
-def _copies(db: duckdb.DuckDBPyConnection, media: Mapping[str, Media]) -> set[str]:
+_SEEN_AGAIN = """ON CONFLICT (media_id) DO UPDATE SET path = excluded.path, facts = excluded.facts,
+    relative_path = coalesce(excluded.relative_path, media.relative_path),
+    file_removed_utc = NULL,
+    name = excluded.name, first_pts_us = excluded.first_pts_us, end_us = excluded.end_us,
+    registered_by = CASE WHEN excluded.registered_by = 'user' OR media.path <> excluded.path
+    THEN excluded.registered_by ELSE media.registered_by END"""
+
+
+def _copies(known: Mapping[str, Row], media: Mapping[str, Media]) -> set[str]:
     """Those of the clips whose file is known elsewhere, and is still there."""
-    if not media:
-        return set()
-    known = select_media(db, {"media_id": list(media)})
     return {
-        row["media_id"]
-        for row in known
-        if row["path"] != media[row["media_id"]].path and identity_problem(row, reads=False) is None
+        media_id
+        for media_id, row in known.items()
+        if row["path"] != media[media_id].path and identity_problem(row, reads=False) is None
     }
 
 

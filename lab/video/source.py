@@ -27,6 +27,7 @@ class Source(ABC):
     name: for people. It holds no password or key, since it is shown and stored.
     decoded_on: the device that decodes; one that is not the CPU stands in the recipe.
     is_live: frames arrive at their own pace, whether or not they are taken; see `LiveSource`.
+    opening_s: seconds that were spent on opening it before it was handed over.
     can_seek: any frame can be read again: `frames_at`, `frames_by_index` and `stretches` work.
     """
 
@@ -34,6 +35,7 @@ class Source(ABC):
     decoded_on: str = "cpu"
     is_live: bool = False
     can_seek: bool = False
+    opening_s: float = 0.0
 
     def __enter__(self) -> Self:
         return self

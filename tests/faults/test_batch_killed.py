@@ -164,3 +164,32 @@ def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path, cle
     assert done.returncode == 0, done.stderr
     assert f"{told['counts']['waiting']} done" in done.stdout
     assert_done_once(store, clips, clean(12))
+
+
+@pytest.mark.long
+def test_a_clip_that_kills_whoever_reads_it_costs_those_beside_it_one_attempt(
+    samples, tmp_path, clean, monkeypatch
+):
+    """It is read ahead while another one is analysed."""
+    clips = few(samples, tmp_path / "clips", 5)
+    deadly = copy_with(samples / "nothing.mp4", tmp_path / "clips" / "2 deadly.mp4", 99)
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\n"
+        "def see(event, args):\n"
+        "    name = str(args[0]) if event == 'open' else ''\n"
+        "    if name.endswith('deadly.mp4') and 'worker' in sys.orig_argv:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "sys.addaudithook(see)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    store = tmp_path / "store"
+    code, told, _ = end(begin(tmp_path / "clips", store))
+    assert code == 1
+    assert told["counts"] == {"done": 5, "failed": 1}
+    (reason,) = [row["reason"] for row in told["clips"] if row["state"] == "failed"]
+    assert "was killed (SIGKILL)" in reason
+    assert "(tried 4 times)" in reason
+    with contextlib.closing(sqlite3.connect(store / "jobs.sqlite")) as db:
+        rows = dict(db.execute("SELECT path, tries FROM jobs").fetchall())
+    assert max(tries for path, tries in rows.items() if path != str(deadly)) <= 1
+    assert_done_once(store, clips, clean(5))

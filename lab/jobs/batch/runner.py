@@ -12,6 +12,7 @@ from typing import Any
 from lab import errors
 from lab.errors import LabError, StoreError
 from lab.jobs.batch.clip_job import ClipJob, Known
+from lab.jobs.batch.feeder import Feeder
 from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
@@ -47,15 +48,6 @@ class BatchProgress:
 Report = Callable[[BatchProgress], None]
 
 
-@dataclass
-class _Lane:
-    """One engine, which does a clip at a time, with the thread that feeds it."""
-
-    engine: Engine
-    queued: QueuedJob | None = None
-    job: Job | None = None
-
-
 class Runner:
     """Does the jobs of a queue's scope; a context manager that ends its workers.
 
@@ -65,7 +57,9 @@ class Runner:
 
     def __init__(self, store: Store, work: Work, engines: Sequence[Engine]) -> None:
         self._store = store
-        self._lanes = [_Lane(engine) for engine in engines]
+        self._engines = engines
+        pairs = [Feeder.pair(engine) for engine in engines]
+        self._feeders = [one for each in zip(*pairs, strict=True) for one in each]
         self._stopping = threading.Event()
         self._cancelled: set[int] = set()
         self._fatal: BaseException | None = None
@@ -84,8 +78,8 @@ class Runner:
         self.close()
 
     def close(self) -> None:
-        for lane in self._lanes:
-            lane.engine.close()
+        for engine in self._engines:
+            engine.close()
 
     def run(self, queue: JobQueue, report: Report | None = None) -> str | None:
         """Until every clip of the scope has ended; why it stopped before, None if it did not.
@@ -97,10 +91,10 @@ class Runner:
         queue.free_the_dead()
         queue.redo_unless(set(self._known.values()))
         left = queue.counts("job_id IN scope")
-        needed = max(1, min(len(self._lanes), left["waiting"] + left["running"]))
+        needed = max(1, min(len(self._feeders), left["waiting"] + left["running"]))
         threads = [
-            threading.Thread(target=self._serve, args=[lane], name=f"batch-{i}", daemon=True)
-            for i, lane in enumerate(self._lanes[:needed])
+            threading.Thread(target=self._serve, args=[one], name=f"batch-{i}", daemon=True)
+            for i, one in enumerate(self._feeders[:needed])
         ]
         for thread in threads:
             thread.start()
@@ -114,7 +108,7 @@ class Runner:
         return None if self._fatal is None else str(self._fatal)
 
     def _prepare(self, work: Work) -> list[dict[str, Any]]:
-        job = self._lanes[0].engine.submit(
+        job = self._engines[0].submit(
             "prepare",
             "detectors",
             analyses=list(work.analyses),
@@ -127,31 +121,29 @@ class Runner:
             raise kind(job.error or "the worker did not begin")
         return list(job.result["detectors"])
 
-    # In the threads of the lanes
+    # In the threads of the feeders
 
-    def _serve(self, lane: _Lane) -> None:
+    def _serve(self, feeder: Feeder) -> None:
         try:
-            while not self._stopping.is_set():
-                lane.queued = self.queue.claim()
-                if lane.queued is not None:
-                    self._do(lane, lane.queued)
-                    lane.queued = None
-                elif self._is_settled():
-                    return
-                else:
-                    self._stopping.wait(_POLL_S)
+            while True:
+                with feeder.turn():
+                    if self._stopping.is_set():
+                        return
+                    feeder.queued = self.queue.claim()
+                    if feeder.queued is not None:
+                        self._do(feeder, feeder.queued)
+                        feeder.queued = None
+                    elif self._is_settled():
+                        return
+                    else:
+                        self._stopping.wait(_POLL_S)
         except BaseException as error:
             self._fatal = self._fatal or error
             self._stopping.set()
 
-    def _do(self, lane: _Lane, queued: QueuedJob) -> None:
+    def _do(self, feeder: Feeder, queued: QueuedJob) -> None:
         def submit(kind: str, **payload: Any) -> Job:
-            store = str(self._store.folder)
-            job = lane.engine.submit(kind, queued.path, store=store, **payload)
-            lane.job = job
-            job.finished.wait()
-            lane.job = None
-            return job
+            return feeder.submit(kind, queued.path, store=str(self._store.folder), **payload)
 
         ClipJob(
             queued,
@@ -186,22 +178,21 @@ class Runner:
             self._fatal = error
 
     def _beat(self) -> None:
-        lanes = {lane.queued.job_id: lane for lane in self._lanes if lane.queued is not None}
+        at = {one.queued.job_id: one for one in self._feeders if one.queued is not None}
         far = {
-            job_id: (job.done, job.total, job.rate_hz) if (job := lane.job) else (0, None, None)
-            for job_id, lane in lanes.items()
+            job_id: (job.done, job.total, job.rate_hz) if (job := one.job) else (0, None, None)
+            for job_id, one in at.items()
         }
         lost, cancelled = self.queue.beat(far)
         self._cancelled |= cancelled
-        for job_id in (lost | cancelled) & set(lanes):
-            if (job := lanes[job_id].job) is not None:
-                lanes[job_id].engine.cancel(job.job_id)
+        for job_id in (lost | cancelled) & set(at):
+            at[job_id].cancel()
 
     def _progress(self) -> BatchProgress:
         running, rate = [], 0.0
-        for lane in self._lanes:
-            queued, job = lane.queued, lane.job
-            if queued is not None and job is not None:
+        for one in self._feeders:
+            queued, job = one.queued, one.job
+            if queued is not None and job is not None and job.started is not None:
                 running.append((queued.path, job.done, job.total))
                 rate += job.rate_hz
         counts = self.queue.counts("job_id IN scope")
@@ -210,9 +201,8 @@ class Runner:
     def _stop_all(self, threads: list[threading.Thread]) -> None:
         """What runs stops at its next sample and keeps what it has; the job waits again."""
         while any(thread.is_alive() for thread in threads):
-            for lane in self._lanes:
-                if (job := lane.job) is not None:
-                    with suppress(KeyError):
-                        lane.engine.cancel(job.job_id)
+            for one in self._feeders:
+                with suppress(KeyError):
+                    one.cancel()
             for thread in threads:
                 thread.join(_TICK_S)

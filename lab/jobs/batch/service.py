@@ -13,6 +13,7 @@ from typing import Any
 
 from lab.errors import JobError, LabError, StoreDamagedError
 from lab.jobs.batch.clip_job import PASSING, ClipJob, DiskFullError, Known, ResumeJob, StoppedError
+from lab.jobs.batch.feeder import Feeder
 from lab.jobs.batch.lanes import usual_workers
 from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.engine import Engine
@@ -41,15 +42,6 @@ class QueuedClip:
     clip_id: str | None = None
 
 
-@dataclass
-class _Lane:
-    """A worker process with the thread that feeds it."""
-
-    engine: Engine
-    queued: QueuedJob | None = None
-    job: Job | None = None
-
-
 class QueueService:
     """The app's part of a store's queue. What it is at when the app ends waits for the next one.
 
@@ -63,7 +55,9 @@ class QueueService:
         self.problem: str | None = None
         self.workers = usual_workers()
         self._store, self._where = store, where
-        self._lanes = [_Lane(engine)]
+        self._first = Feeder.pair(engine)
+        self._feeders = list(self._first)
+        self._engines: list[Engine] = []  # beside the app's
         self._queue: JobQueue | None = None
         self._notes: list[str] = []
         self._guard = threading.RLock()
@@ -99,7 +93,7 @@ class QueueService:
 
     def live(self) -> dict[int, Job]:
         """What the workers are at, by the id of the queue's job."""
-        at = [(lane.queued, lane.job) for lane in self._lanes]
+        at = [(one.queued, one.job) for one in self._feeders]
         return {queued.job_id: job for queued, job in at if queued is not None and job is not None}
 
     def go_on(self) -> None:
@@ -116,13 +110,12 @@ class QueueService:
             self._wake.notify_all()
         until = time.monotonic() + _END_S
         while any(thread.is_alive() for thread in self._threads) and time.monotonic() < until:
-            for lane in self._lanes:
-                if (job := lane.job) is not None:
-                    lane.engine.cancel(job.job_id)
+            for one in self._feeders:
+                one.cancel()
             for thread in self._threads:
                 thread.join(0.1)
-        for lane in self._lanes[1:]:
-            lane.engine.close()
+        for engine in self._engines:
+            engine.close()
         with self._guard:
             if self._queue is not None:
                 self._queue.close()
@@ -154,42 +147,48 @@ class QueueService:
             if self._threads or self._stopping.is_set():
                 return
             threads = max(1, (os.cpu_count() or 1) // self.workers)
-            self._lanes += [_Lane(LocalEngine(threads=threads)) for _ in range(self.workers - 1)]
+            self._engines = [LocalEngine(threads=threads) for _ in range(self.workers - 1)]
+            self._feeders += [one for each in self._engines for one in Feeder.pair(each)]
             self._threads = [
-                threading.Thread(target=self._serve, args=[lane], name=f"queue-{i}", daemon=True)
-                for i, lane in enumerate(self._lanes)
+                threading.Thread(target=self._serve, args=[one], name=f"queue-{i}", daemon=True)
+                for i, one in enumerate(self._feeders)
             ]
             self._threads.append(threading.Thread(target=self._watch, name="leases", daemon=True))
             for thread in self._threads:
                 thread.start()
 
-    # In the threads of the lanes
+    # In the threads of the feeders
 
-    def _serve(self, lane: _Lane) -> None:
+    def _serve(self, feeder: Feeder) -> None:
         while not self._stopping.is_set():
-            try:
-                self._give_back()
-                is_next = lane is self._lanes[0] or self._lanes[0].queued is not None
-                lane.queued = self._held().claim() if is_next else None
-                if lane.queued is None:
-                    self._rest(_POLL_S)
-                else:
-                    self._cancelled.discard(lane.queued.job_id)
-                    self._do(lane, lane.queued)
-                    self.problem = None
-            except JobError:  # the app is ending
-                self._stopping.set()
-                self._give_back(lane.queued)
-            except DiskFullError as error:
-                self.problem = f"{error.reason}; make room, and the queue goes on by itself"
-                self._rest(_PAUSE_S)
-            except (LabError, OSError) as error:
-                self._give_back(lane.queued)
-                self._recover(error)
-            except Exception as error:  # a fault in one clip stops no others
-                self._end(lane.queued, in_words(error))
-            finally:
-                lane.queued = None
+            with feeder.turn():
+                if not self._stopping.is_set():
+                    self._serve_one(feeder)
+
+    def _serve_one(self, feeder: Feeder) -> None:
+        try:
+            self._give_back()
+            is_next = feeder in self._first or any(one.queued for one in self._first)
+            feeder.queued = self._held().claim() if is_next else None
+            if feeder.queued is None:
+                self._rest(_POLL_S)
+            else:
+                self._cancelled.discard(feeder.queued.job_id)
+                self._do(feeder, feeder.queued)
+                self.problem = None
+        except JobError:  # the app is ending
+            self._stopping.set()
+            self._give_back(feeder.queued)
+        except DiskFullError as error:
+            self.problem = f"{error.reason}; make room, and the queue goes on by itself"
+            self._rest(_PAUSE_S)
+        except (LabError, OSError) as error:
+            self._give_back(feeder.queued)
+            self._recover(error)
+        except Exception as error:  # a fault in one clip stops no others
+            self._end(feeder.queued, in_words(error))
+        finally:
+            feeder.queued = None
 
     def _held(self) -> JobQueue:
         with self._guard:
@@ -229,7 +228,7 @@ class QueueService:
                 self.problem = None
         self._rest(_PAUSE_S)
 
-    def _do(self, lane: _Lane, queued: QueuedJob) -> None:
+    def _do(self, feeder: Feeder, queued: QueuedJob) -> None:
         queue, begun = self._held(), time.monotonic()
         what = queue.work([queued.work_id])[queued.work_id]
         try:
@@ -239,7 +238,7 @@ class QueueService:
             return
 
         def submit(kind: str, **payload: Any) -> Job:
-            return self._submit(lane, kind, queued.path, **payload)
+            return self._submit(feeder, kind, queued.path, **payload)
 
         def is_cancelled() -> bool:
             return queued.job_id in self._cancelled
@@ -270,14 +269,9 @@ class QueueService:
             return queued
         return replace(queued, path=path, stamp=Stamp())
 
-    def _submit(self, lane: _Lane, kind: str, title: str, **payload: Any) -> Job:
+    def _submit(self, feeder: Feeder, kind: str, title: str, **payload: Any) -> Job:
         """Have the worker do something, and wait for it. Raises StoppedError, JobError."""
-        job = lane.engine.submit(kind, title, store=str(self._store.folder), **payload)
-        lane.job = job
-        if self._stopping.is_set():
-            lane.engine.cancel(job.job_id)
-        job.finished.wait()
-        lane.job = None
+        job = feeder.submit(kind, title, store=str(self._store.folder), **payload)
         if self._stopping.is_set() and job.state != "done":
             raise StoppedError
         return job
@@ -310,21 +304,20 @@ class QueueService:
 
     def _watch(self) -> None:
         while not self._stopping.wait(_BEAT_S):
-            with suppress(LabError):  # a lane says so
+            with suppress(LabError):  # a feeder says so
                 self.beat()
 
     def beat(self) -> None:
         """Renew what is held, take back what others have lost, and stop what was cancelled."""
-        lanes = {lane.queued.job_id: lane for lane in self._lanes if lane.queued is not None}
+        at = {one.queued.job_id: one for one in self._feeders if one.queued is not None}
         far = {
-            job_id: (job.done, job.total, job.rate_hz) if (job := lane.job) else (0, None, None)
-            for job_id, lane in lanes.items()
+            job_id: (job.done, job.total, job.rate_hz) if (job := one.job) else (0, None, None)
+            for job_id, one in at.items()
         }
         lost, cancelled = self._held().beat(far)
         self._cancelled |= cancelled
-        for job_id in (lost | cancelled) & set(lanes):
-            if (job := lanes[job_id].job) is not None:
-                lanes[job_id].engine.cancel(job.job_id)
+        for job_id in (lost | cancelled) & set(at):
+            at[job_id].cancel()
 
 
 class _PreparationError(Exception):

@@ -24,7 +24,11 @@ import streamlit.testing.v1, streamlit.web.cli
 import lab, lab.app.server.guard, lab.app.server.routes, lab.app.ui.navigation, lab.app.ui.start
 import lab.evaluation.evaluate, lab.evaluation.phrasing, lab.experiments.report
 import lab.tuning.audit, lab.tuning.recommend, plotly.graph_objects, scipy.optimize
+from streamlit.components.v2 import manifest_scanner
+from tests.components_once import look_for_components_once
 lab.app.ui.start.warm_up()
+look_for_components_once()
+manifest_scanner.scan_component_manifests()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 gc.collect()
 gc.freeze()  # else each process copies all of it, just to look for garbage

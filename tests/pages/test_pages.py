@@ -12,7 +12,9 @@ from lab.app.server import state as desks
 from lab.app.ui.pages.measure import ASK, AUDIT, FEWER, HELD_OUT, PHRASINGS, SIDES
 from lab.tuning.audit import Audit
 from tests.builders import ended_jobs
+from tests.components_once import look_for_components_once
 
+look_for_components_once()
 ROOT = Path(__file__).parents[2]
 
 PAGES = ["home", "library", "analyse", "review", "measure", "sightings", "notebook"]

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -98,8 +98,14 @@ class Window:
         self._launch, self._context = launch, None
 
     def new_page(self):
-        if self._context is None:
-            self._context = self._launch()
+        from playwright.sync_api import Error
+
+        if self._context is not None:
+            try:
+                return self._context.new_page()
+            except Error:  # it has crashed
+                self.close()
+        self._context = self._launch()
         return self._context.new_page()
 
     def forget(self) -> None:
@@ -109,7 +115,8 @@ class Window:
         try:
             first, *pages = self._context.pages
             session = self._context.new_cdp_session(first)
-            for origin in {"/".join(page.url.split("/")[:3]) for page in pages}:
+            shown = [page.url for page in pages if page.url.startswith("http")]
+            for origin in {"/".join(url.split("/")[:3]) for url in shown}:
                 kinds = {"origin": origin, "storageTypes": "local_storage,indexeddb,cache_storage"}
                 session.send("Storage.clearDataForOrigin", kinds)
             session.detach()
@@ -117,11 +124,15 @@ class Window:
             for page in pages:
                 page.close()
         except Error:  # it has crashed
-            self._context = None
+            self.close()
 
     def close(self) -> None:
+        from playwright.sync_api import Error
+
         if self._context is not None:
-            self._context.close()
+            with suppress(Error):
+                self._context.close()
+            self._context = None
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from lab.app.server import state as desks
 from lab.app.ui.widgets.clip_card import start_values
 from lab.app.ui.widgets.queue_rows import names_of
 from lab.app.ui.widgets.rule_state import rule_to_query
-from tests.builders import ended_jobs, make_box_run
+from tests.builders import ended_jobs
 from tests.pages.test_pages import listed, show
 
 
@@ -239,15 +239,9 @@ def two_cards(folder, samples):
     for i, card in enumerate(("card-a", "card-b")):
         (folder / card).mkdir()
         clip = folder / card / "IMG_0001.MP4"
-        clip.write_bytes((samples / "nothing.mp4").read_bytes() + bytes(i + 1))
+        clip.write_bytes((samples / "cat_then_person.mp4").read_bytes() + bytes(i + 1))
         ids[card] = clip
     return ids
-
-
-def run_with_a_cat(clip, folder):
-    """A finished run of a real clip, in the store of that folder, whose boxes are made up."""
-    seen = [[("cat", 0.9, (10, 10, 30, 30))] if 4 <= i < 10 else [] for i in range(16)]
-    return make_box_run(folder, seen, ["cat"], every_s=0.5, media=lab.probe(clip))
 
 
 def offered(page):
@@ -258,7 +252,7 @@ def offered(page):
 
 def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_path):
     for clip in two_cards(tmp_path, samples).values():
-        run = run_with_a_cat(clip, tmp_path)
+        run = lab.analyze(clip, labels=["cat"], every_s=0.5, store=store, progress=False)
         run.save_sightings(lab.Debounce(enter_threshold=0.4))
     run.store.set_run_state(run.run_id, "failed", "the disk is full")
     ids = ",".join(row["media_id"] for row in run.store.media_rows())
@@ -293,7 +287,7 @@ def test_a_clip_whose_file_is_gone_is_said_once_with_the_way_out(
     monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path))
     clip = tmp_path / "clip.mp4"
     shutil.copy(samples / "cat_then_person.mp4", clip)
-    run = run_with_a_cat(clip, tmp_path)
+    run = lab.analyze(clip, labels=["cat"], every_s=0.5, store=store, progress=False)
     run.save_sightings(lab.Debounce(enter_threshold=0.4))
     if change == "deleted":
         clip.unlink()

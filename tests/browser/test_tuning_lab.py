@@ -213,7 +213,6 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, analysed, sa
     assert [c.origin for c in Store(server.store).coverage()] == ["queue"]
 
 
-@pytest.mark.long
 def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
     page, server, analysed, samples
 ):

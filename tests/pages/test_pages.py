@@ -91,6 +91,25 @@ def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, sampl
         assert not show("review").error
 
 
+def test_two_sessions_on_two_runs_do_not_disturb_each_other(store, analysed, samples):
+    from lab.app.ui.widgets.rule_state import rule_to_query
+
+    settings = {"every_s": 0.5, "labels": ["cat"]}
+    clips = [samples / "cat_then_person.mp4", samples / "cat_comes_and_goes.mp4"]
+    runs = analysed(store, *((clip, settings) for clip in clips))
+    rules = [lab.Rule.coerce(lab.Debounce(enter_threshold=t)) for t in (0.45, 0.55)]
+    pages = [
+        show("review", run=run.run_id, rule=rule_to_query(rule)) for run, rule in zip(runs, rules)
+    ]
+    for page, run in zip(pages, runs):
+        next(b for b in page.button if b.label == "Save sightings").click().run()
+        assert not page.exception
+        assert page.query_params["run"] == run.run_id
+    rows = lab.open_store(store).store.sightings()
+    found = {(row["run_id"], row["rule_hash"]) for row in rows}
+    assert found == {(run.run_id, rule.rule_hash) for run, rule in zip(runs, rules)}
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_measure_names_the_damaged_one_of_several_runs(store, analysed, samples, which):
     settings = {"every_s": 0.5, "labels": ["cat"]}

@@ -45,7 +45,7 @@ def printed(folder, *options):
     return done.stdout
 
 
-@pytest.mark.parametrize("processes", ["0", "2"])
+@pytest.mark.parametrize("processes", [pytest.param("0", marks=pytest.mark.long), "2"])
 def test_a_test_that_needed_a_second_try_is_named_with_the_reason(tmp_path, processes):
     said = printed(tmp_path, "-n", processes)
     assert "tests that needed a second try: 1" in said

@@ -31,6 +31,8 @@ WALK = """
 import json, sys
 from streamlit.testing.v1 import AppTest
 from lab.app.server.state import app_state
+from tests.components_once import look_for_components_once
+look_for_components_once()
 pages = "home library analyse models review measure sightings notebook"
 for name in pages.split():
     page = AppTest.from_file(sys.argv[1], default_timeout=120).run()

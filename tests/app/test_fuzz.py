@@ -134,7 +134,7 @@ RULE_CASES = (
 
 
 @given(*RULE_CASES)
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
 def test_no_rule_is_a_server_error(client, app, path, rule, more):
     rules_on_a_run(client, app, path, rule, more)
 

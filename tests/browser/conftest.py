@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ FLAGS = [
     "--no-first-run",
     "--autoplay-policy=no-user-gesture-required",
 ]
+VIEWPORT = {"width": 1440, "height": 1200}
 
 
 def pytest_collection_modifyitems(items):
@@ -42,7 +43,7 @@ def chromium():
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fork_server(chromium):
     with ForkServer() as made:
         yield made
@@ -56,26 +57,94 @@ def server(fork_server, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def browser(chromium):
-    """browser() gives the Chromium of the file's tests; another one where that has crashed.
+def chromiums(chromium):
+    """Starts a Chromium: launch(), or with a profile launch_persistent_context(folder, ...).
 
     Of a file and no longer: while it is open, no other test of the process can run asyncio.
     """
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=30_000)
+    with sync_playwright() as playwright:
+        yield playwright.chromium
+
+
+@pytest.fixture(scope="module")
+def browser(chromium, chromiums):
+    """browser() gives the Chromium of the file's tests; another one where that has crashed."""
     running = None
 
     def launched():
         nonlocal running
         if running is None or not running.is_connected():
-            running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+            running = chromiums.launch(executable_path=chromium, args=FLAGS)
         return running
 
-    with sync_playwright() as playwright:
-        yield launched
-        if running is not None:
-            running.close()
+    yield launched
+    if running is not None:
+        running.close()
+
+
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory):
+    """The folder in which Chromium keeps the app's scripts, compiled, from file to file."""
+    return tmp_path_factory.mktemp("profile")
+
+
+class Window:
+    """A Chromium whose pages share nothing but the cache; another one where it has crashed."""
+
+    def __init__(self, launch) -> None:
+        self._launch, self._context = launch, None
+
+    def new_page(self):
+        from playwright.sync_api import Error
+
+        if self._context is not None:
+            try:
+                return self._context.new_page()
+            except Error:  # it has crashed
+                self.close()
+        self._context = self._launch()
+        return self._context.new_page()
+
+    def forget(self) -> None:
+        """Close the pages, and remove what they kept; without any page Chromium would end."""
+        from playwright.sync_api import Error
+
+        try:
+            first, *pages = self._context.pages
+            session = self._context.new_cdp_session(first)
+            shown = [page.url for page in pages if page.url.startswith("http")]
+            for origin in {"/".join(url.split("/")[:3]) for url in shown}:
+                kinds = {"origin": origin, "storageTypes": "local_storage,indexeddb,cache_storage"}
+                session.send("Storage.clearDataForOrigin", kinds)
+            session.detach()
+            self._context.clear_cookies()
+            for page in pages:
+                page.close()
+        except Error:  # it has crashed
+            self.close()
+
+    def close(self) -> None:
+        from playwright.sync_api import Error
+
+        if self._context is not None:
+            with suppress(Error):
+                self._context.close()
+            self._context = None
+
+
+@pytest.fixture(scope="module")
+def window(chromium, chromiums, profile):
+    """The Chromium of the file's tests that take a page."""
+    made = Window(
+        lambda: chromiums.launch_persistent_context(
+            profile, executable_path=chromium, args=FLAGS, viewport=VIEWPORT
+        )
+    )
+    yield made
+    made.close()
 
 
 def let_in(page):
@@ -95,15 +164,19 @@ def let_in(page):
 @contextmanager
 def new_page(browser):
     """A page of its own, let in: cookies, storage and cache are of nobody else."""
-    context = browser().new_context(viewport={"width": 1440, "height": 1200})
-    made = context.new_page()
-    made.set_default_timeout(30_000)
-    made.goto = let_in(made)
-    yield made
+    context = browser().new_context(viewport=VIEWPORT)
+    yield ready(context.new_page())
     context.close()
 
 
+def ready(page):
+    page.set_default_timeout(30_000)
+    page.goto = let_in(page)
+    return page
+
+
 @pytest.fixture
-def page(browser):
-    with new_page(browser) as made:
-        yield made
+def page(window):
+    """A page, let in: cookies and storage are of nobody else."""
+    yield ready(window.new_page())
+    window.forget()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,14 +18,20 @@ TOKEN = "test-token"
 # What the app imports and compiles is loaded once; each line asks for a process that has opened
 # nothing yet and goes on as `streamlit run` does.
 FORK_SERVER = """
-import json, os, signal, sys
+import gc, json, os, signal, sys
 import duckdb, pandas, plotly.express, pyarrow.parquet, uvicorn
 import streamlit.testing.v1, streamlit.web.cli
 import lab, lab.app.server.guard, lab.app.server.routes, lab.app.ui.navigation, lab.app.ui.start
 import lab.evaluation.evaluate, lab.evaluation.phrasing, lab.experiments.report
 import lab.tuning.audit, lab.tuning.recommend, plotly.graph_objects, scipy.optimize
+from streamlit.components.v2 import manifest_scanner
+from tests.components_once import look_for_components_once
 lab.app.ui.start.warm_up()
+look_for_components_once()
+manifest_scanner.scan_component_manifests()
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+gc.collect()
+gc.freeze()  # else each process copies all of it, just to look for garbage
 for line in sys.stdin:
     pid = os.fork()
     if not pid:
@@ -71,10 +78,19 @@ def start(words, env, log) -> psutil.Process:
         return psutil.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=out)
 
 
+_used_before: list[int] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One of an earlier server where it is free again: a browser has kept the app's scripts."""
+    for port in (*_used_before, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            if not port:
+                _used_before.append(port := probe.getsockname()[1])
+            return port
+    raise RuntimeError("no port is free")
 
 
 class Server:

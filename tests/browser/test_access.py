@@ -22,6 +22,7 @@ from tests.browser.page_actions import (
 from tests.browser.server import ROOT, Server
 from tests.browser.test_one_screen import LABELS, made_run
 from tests.browser.test_tuning_lab import playhead
+from tests.quick_set import mostly_long
 
 STEPS = [f"measure?step={step}" for step in ("good", "rule", "next", "proof")]
 PAGES = ["", "library", "analyse", "review", *STEPS, "sightings", "notebook", "models"]
@@ -123,13 +124,17 @@ def opened(page, server, name):
     page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached")
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name not in STEPS[1:]])
+@pytest.mark.parametrize(
+    "name", mostly_long([name for name in PAGES if name not in STEPS[1:]], "", "review")
+)
 def test_axe_finds_nothing_serious_in_an_empty_store(reader, empty, name):
     opened(reader, empty, name)
     assert_accessible(reader)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", mostly_long(PAGES, "library", "analyse", "review", STEPS[1], "sightings")
+)
 def test_axe_finds_nothing_serious_in_a_filled_store_and_nothing_is_cut_off(reader, filled, name):
     opened(reader, filled, name)
     if name == "review":
@@ -220,6 +225,7 @@ def tab_to(page, name, most=90):
     raise AssertionError(f"Tab does not come to {name!r}, but to {passed}")
 
 
+@pytest.mark.long
 def test_keys_are_enough_from_an_empty_store_to_a_stored_sighting(page, server):
     page.goto(server.url)
     settled(page)

@@ -41,6 +41,7 @@ def workers_of(server):
     ]
 
 
+@pytest.mark.long
 def test_from_a_source_to_a_replayed_sighting(page, server):
     choose_sample(page, server, "cat_comes_and_goes.mp4")
     page.get_by_role("link", name="Analyse 1 clip").click()

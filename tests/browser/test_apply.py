@@ -95,6 +95,7 @@ def forty(encode, samples):
     ]
 
 
+@pytest.mark.long
 def test_forty_clips_are_analysed_one_is_tuned_and_its_rule_applied_to_all(
     page, server, forty, tmp_path
 ):

@@ -210,6 +210,7 @@ def test_a_moment_from_sightings_is_of_its_run_and_of_that_visit(page, own_serve
     assert opened_at(page, second, 2) < 1
 
 
+@pytest.mark.long
 def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
     page, own_server, analysed, samples
 ):
@@ -227,6 +228,7 @@ def test_a_question_begins_at_its_start_whatever_was_looked_at_before(
     assert abs(playhead(page) - start_s) < 1
 
 
+@pytest.mark.long
 def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")

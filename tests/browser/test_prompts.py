@@ -52,6 +52,7 @@ def labels_of(page):
     return sorted(attributes(page, f"{LAB} .chip[data-label]", "data-label"))
 
 
+@pytest.mark.long
 def test_a_prompt_joins_a_finished_run_and_has_a_rule_of_its_own(
     weights, server, page, samples, models
 ):
@@ -157,6 +158,7 @@ def test_joint_prompts_say_that_another_set_is_another_run(weights, server, page
     expect(page.get_by_role("spinbutton", name="Seconds between samples")).to_have_value("2")
 
 
+@pytest.mark.long
 def test_several_analyses_are_listed_and_run_over_one_decode(server, page, samples):
     choose_sample(page, server, "nothing.mp4")
     page.get_by_role("link", name="Analyse 1 clip").click()

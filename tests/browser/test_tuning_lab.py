@@ -250,6 +250,7 @@ def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
     )
 
 
+@pytest.mark.long
 def test_measure_is_one_path_whose_step_is_in_the_address(page, server, analysed, samples):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
     runs = analysed(server.store, *((samples / name, CATS | {"every_s": 0.5}) for name in names))

@@ -24,7 +24,8 @@ from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of
 
 TITLES = sorted({*cases(None), *detectors.names()})
-OTHER_NAMES = {"text"}  # of a detector that is tested under its own name
+# Of a detector that is tested under its own name, or by its other runtime.
+TESTED_AS_ANOTHER = {"text", "yolo-world, joint"}
 SIZES_PX = [(1, 1), (1, 1000), (1000, 1), (64, 48)]
 
 
@@ -40,7 +41,7 @@ def place(tmp_path_factory, request):
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(title, marks=pytest.mark.long) if title in OTHER_NAMES else title
+        pytest.param(title, marks=pytest.mark.long) if title in TESTED_AS_ANOTHER else title
         for title in TITLES
     ],
 )

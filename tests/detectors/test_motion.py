@@ -232,6 +232,7 @@ def test_a_gates_settings_are_json_and_name_its_kind():
     assert (settings["kind"], settings["least_share"]) == ("motion", 0.01)
 
 
+@pytest.mark.long
 def test_the_gate_saves_a_quarter_of_a_clip_and_loses_no_visit(visits):
     gate = MotionGate()
     kept = np.array(

@@ -407,6 +407,7 @@ def run_lab(installed, *words):
     )
 
 
+@pytest.mark.long
 def test_the_template_package_is_ready_once_installed(installed, tmp_path):
     said = run_lab(installed, "doctor", "--store", tmp_path / "store", "--json")
     assert said.returncode == 0, said.stderr

@@ -14,6 +14,7 @@ from lab.app.cli.main import main
 from lab.store.store import Store
 from lab.tuning.rule_grid import RuleGrid
 from tests.builders import make_run
+from tests.quick_set import mostly_long
 
 RULE = ["--enter-threshold", "0.5"]
 SCORES = np.tile(np.repeat([0.0, 0.9], 10), 20)
@@ -91,7 +92,7 @@ def test_the_effort_of_a_damaged_run_says_so(made, tmp_path, capsys):
     assert made.run_id in said.err
 
 
-@pytest.mark.parametrize("how", DAMAGE)
+@pytest.mark.parametrize("how", mostly_long(DAMAGE, "cut", "removed"))
 def test_after_damage_the_truth_is_said_or_the_damage(made, how, tmp_path, capsys):
     sound = said_of(made.store.folder, made.run_id, capsys)
     made.store.catalog.give_up()

@@ -239,3 +239,17 @@ def test_a_damaged_queue_is_said_on_the_page_and_a_newer_one_too(page, store):
         page = show(name)
         assert not page.exception
         assert any("of a newer version" in e.value for e in page.error), name
+
+
+def test_several_analyses_are_listed_and_run_over_one_decode(page, store):
+    press(page, "Add to the list")
+    assert any(b.label == "Start 1 analysis" for b in page.button)
+    press(page, "Add to the list")
+    assert any("already named" in said.value for said in page.error)
+    detector_of(page).set_value("motion").run()
+    press(page, "Add to the list")
+    press(page, "Start 2 analyses")
+    assert [job.state for job in jobs()] == ["done"]
+    runs = lab.open_store(store).store.runs()
+    assert {run["environment"]["analysis"] for run in runs} == {"yolo", "motion"}
+    assert len({run["environment"]["pass_id"] for run in runs}) == 1

@@ -14,11 +14,9 @@ from tests.pages.test_pages import show
 
 
 @pytest.fixture
-def empty_run(store, samples):
+def empty_run(store, analysed, samples):
     """A clip without the label that two annotators watched, and nobody annotated."""
-    run = lab.analyze(
-        samples / "nothing.mp4", every_s=0.5, labels=["cat"], store=store, progress=False
-    )
+    (run,) = analysed(store, (samples / "nothing.mp4", {"every_s": 0.5, "labels": ["cat"]}))
     media = run.media
     run.store.add_records(
         Coverage(

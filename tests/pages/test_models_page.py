@@ -70,6 +70,7 @@ def test_a_model_that_comes_later_is_listed_and_one_that_stays_is_not_listed_aga
     assert len([j for j in desks.app_state().engine.jobs() if j.kind == "models"]) == 2
 
 
+@pytest.mark.long
 def test_the_app_never_imports_a_runtime_to_list_models(folder, samples, models):
     (folder / "real.pt").write_bytes((models / "yolo26n.pt").read_bytes())
     code = f"""

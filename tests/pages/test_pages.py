@@ -12,7 +12,9 @@ from lab.app.server import state as desks
 from lab.app.ui.pages.measure import ASK, AUDIT, FEWER, HELD_OUT, PHRASINGS, SIDES
 from lab.tuning.audit import Audit
 from tests.builders import ended_jobs
+from tests.components_once import look_for_components_once
 
+look_for_components_once()
 ROOT = Path(__file__).parents[2]
 
 PAGES = ["home", "library", "analyse", "review", "measure", "sightings", "notebook"]
@@ -87,6 +89,24 @@ def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, sampl
         (job,) = ended_jobs(desks.app_state())
         assert job.run_ids == (run.run_id,)
         assert not show("review").error
+
+
+def test_two_sessions_on_two_runs_do_not_disturb_each_other(store, analysed, samples):
+    from lab.app.ui.widgets.rule_state import rule_from_query, rule_to_query
+
+    settings = {"every_s": 0.5, "labels": ["cat"]}
+    clips = [samples / "cat_then_person.mp4", samples / "cat_comes_and_goes.mp4"]
+    runs = analysed(store, *((clip, settings) for clip in clips))
+    rules = [lab.Rule.coerce(lab.Debounce(enter_threshold=t)) for t in (0.45, 0.55)]
+    pages = [
+        show("review", run=run.run_id, rule=rule_to_query(rule)) for run, rule in zip(runs, rules)
+    ]
+    for page in pages:
+        page.run()
+    for page, run, rule in zip(pages, runs, rules):
+        assert not page.exception
+        assert page.query_params["run"] == run.run_id
+        assert rule_from_query(page.query_params["rule"]) == rule
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -49,7 +49,7 @@ def test_replay_gives_the_trackers_sightings(debounce, scores, steps, margin_us,
 
 
 @pytest.mark.long
-@examples(5000)
+@examples(2500)
 @LOGS
 def test_a_long_search_finds_no_replay_that_differs(debounce, scores, steps, margin_us, reason):
     check_replay(debounce, scores, steps, margin_us, reason)

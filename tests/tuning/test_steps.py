@@ -80,7 +80,7 @@ def test_every_threshold_counts_what_a_replay_counts(clip, debounce, matching):
 
 
 @pytest.mark.long
-@examples(5_000)
+@examples(2_000)
 @given(clips(), debounces(), matchings())
 def test_a_long_search_finds_no_threshold_that_counts_otherwise(clip, debounce, matching):
     if clip.covered_us:

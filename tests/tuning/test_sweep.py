@@ -60,7 +60,7 @@ def test_the_curve_is_what_a_sweep_over_every_threshold_counts(case, matching):
 
 
 @pytest.mark.long
-@examples(10_000)
+@examples(4_000)
 @given(cases(), matchings())
 def test_a_long_search_finds_no_curve_that_differs_from_the_sweep(case, matching):
     check_curve_against_sweep(case, matching)

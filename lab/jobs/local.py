@@ -22,6 +22,7 @@ from lab.errors import JobError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.process import Message, WorkerProcess
+from lab.jobs.silence import SILENCE_S, Silence
 
 _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prepare", "prompts"), "analysis") | {
     "sweep": "tuning",
@@ -31,7 +32,6 @@ _KEPT_JOBS = 200
 _CLOSE_TIMEOUT_S = 5.0
 _POLL_S = 0.25
 STOP_S = 7.0  # with the time to end it, a cancelled job ends within 10 s
-SILENCE_S = 120.0
 # Small and flat: few heaps for many threads, and no allocator beside the system's.
 _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
@@ -155,7 +155,7 @@ class _Lane:
         worker.send({"job_id": job.job_id, "kind": job.kind, **job.payload})
         if job.job_id in self._cancelled:  # while the worker was being started
             worker.send({"cancel": job.job_id})
-        watch = _Watch(worker, self._silence_s)
+        watch = Silence(worker.cpu_ticks, self._silence_s)
         try:
             while True:
                 message = worker.receive(_POLL_S)
@@ -224,30 +224,6 @@ class _Lane:
         if self._worker is None or self._worker.has_ended:
             self._worker = self._start()
         return self._worker
-
-
-class _Watch:
-    """Whether a worker hangs: it neither says anything nor computes.
-
-    Who holds Python's lock in compiled code for long is silent as well, but uses the processor.
-    """
-
-    def __init__(self, worker: WorkerProcess, silence_s: float) -> None:
-        self._worker, self._silence_s = worker, silence_s
-        self._since, self._ticks = time.monotonic(), worker.cpu_ticks()
-
-    def is_hung(self, heard: bool) -> bool:
-        """heard: whether there was a message just now."""
-        now = time.monotonic()
-        if heard:
-            self._since = now
-        if now - self._since <= self._silence_s:
-            return False
-        ticks = self._worker.cpu_ticks()
-        if ticks is not None and ticks != self._ticks:
-            self._since, self._ticks = now, ticks
-            return False
-        return True
 
 
 def _what_is_left(job: Job) -> str:

@@ -9,10 +9,11 @@ import pytest
 import lab
 from lab.errors import JobError, SettingError, SourceError
 from lab.jobs.batch.lanes import Lanes
-from lab.jobs.cluster.connection import Cluster, LostError, Share, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
 from lab.jobs.cluster.order import Order
 from lab.jobs.cluster.remote_work import work
+from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.registered import engines
 from lab.runs.pieces import Stretch, Wanted, stretches_of
 from lab.store.store import Store

@@ -15,9 +15,10 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
 from lab.errors import DetectorError, JobError, LabError, SettingError, SourceError
 from lab.frame import Frame
-from lab.jobs.cluster.connection import Cluster, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.order import Answer, Description, Order
 from lab.jobs.cluster.remote_work import sampling_of
+from lab.jobs.cluster.tasks import Stopped
 from lab.runs.analyze import Analysis, plan_run, recorded_of
 from lab.runs.execute import Outcome, PlannedRun
 from lab.runs.pieces import PieceLog, Stretch, add_to, end_of, error_of

@@ -16,8 +16,9 @@ from lab.config import load_config
 from lab.detectors.trust import check_allowed
 from lab.errors import JobError, LabError
 from lab.jobs.cluster.clip import PIECE_SAMPLES, ClipOnCluster, checked
-from lab.jobs.cluster.connection import Cluster, LostError, Share, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.order import Order
+from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine

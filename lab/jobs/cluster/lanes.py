@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from lab.errors import SettingError
 from lab.jobs.batch.lanes import Lanes, checked_workers
 from lab.jobs.cluster.clip import PIECE_SAMPLES
-from lab.jobs.cluster.connection import Cluster, Share
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
+from lab.jobs.cluster.tasks import Share
 from lab.jobs.engine import Engine
 
 _MOST = 512  # clips at the same time, a thread of the driver each

@@ -21,6 +21,7 @@ from typing import Any
 from lab.errors import JobError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
+from lab.jobs.kept_jobs import KeptJobs
 from lab.jobs.process import Message, WorkerProcess
 from lab.jobs.silence import SILENCE_S, Silence
 
@@ -28,7 +29,6 @@ _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prepare", "prompts
     "sweep": "tuning",
     "weights": "downloads",
 }
-_KEPT_JOBS = 200
 _CLOSE_TIMEOUT_S = 5.0
 _POLL_S = 0.25
 STOP_S = 7.0  # with the time to end it, a cancelled job ends within 10 s
@@ -60,7 +60,7 @@ class LocalEngine(Engine):
         self._limits = (stop_s, silence_s)
         self._start = partial(WorkerProcess, command, is_apart=is_apart)
         self._threads = threads
-        self._jobs: dict[str, Job] = {}
+        self._jobs = KeptJobs()
         self._guard = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._closed = False
@@ -70,10 +70,7 @@ class LocalEngine(Engine):
         with self._guard:
             if self._closed:
                 raise JobError(f"{title}: the app's engine is closed; start the app again")
-            self._jobs[job.job_id] = job
-            for old in list(self._jobs)[:-_KEPT_JOBS]:
-                if not self._jobs[old].is_active:
-                    del self._jobs[old]
+            self._jobs.add(job)
             name = _process_name(kind)
             if name not in self._lanes:
                 self._lanes[name] = _Lane(name, self._start_worker, *self._limits)
@@ -81,12 +78,10 @@ class LocalEngine(Engine):
         return job
 
     def jobs(self) -> list[Job]:
-        with self._guard:
-            return list(self._jobs.values())[::-1]
+        return self._jobs.newest_first()
 
     def job(self, job_id: str) -> Job | None:
-        with self._guard:
-            return self._jobs.get(job_id)
+        return self._jobs.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         job = self.job(job_id)

@@ -29,5 +29,8 @@ class InThisProcess:
                 raise Stopped
             yield answer
 
+    def warm(self, order, count):
+        pass
+
     def close(self):
         pass

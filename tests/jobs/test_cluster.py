@@ -3,6 +3,8 @@
 import os
 import sys
 import types
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from lab.errors import JobError, SettingError, SourceError
 from lab.jobs.batch.lanes import Lanes
 from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
+from lab.jobs.cluster.lanes import RayLanes
 from lab.jobs.cluster.order import Order
 from lab.jobs.cluster.remote_work import work
 from lab.jobs.cluster.tasks import LostError, Share, Stopped
@@ -184,6 +187,66 @@ def test_a_page_may_not_ask_for_any_detector(cluster, h264, tmp_path):
     assert job.error_type == "SettingError"
     assert not cluster.orders
     engine.close()
+
+
+def test_paths_that_differ_between_nodes_are_told(h264, samples, tmp_path, monkeypatch):
+    """A worker in a folder of its own stands for a node without the shared disk."""
+    elsewhere = InThisProcess()
+    run = elsewhere.run
+    clip = tmp_path / "clip.mp4"
+
+    def without_the_disk(orders, is_cancelled=lambda: False):
+        content = clip.read_bytes()
+        on_node(clip)
+        answers = list(run(orders, is_cancelled))
+        clip.write_bytes(content)
+        yield from answers
+
+    monkeypatch.setattr(elsewhere, "run", without_the_disk)
+    engine = RayEngine(elsewhere, trust=True)
+    clip.write_bytes(h264.read_bytes())
+    on_node = Path.unlink
+    job = done(engine, tmp_path / "a", clip, VISUAL)
+    assert job.error_type == "SourceError"
+    assert f"has no {clip}, which is here; mount its disk under the same path" in job.error
+    on_node = lambda place: place.write_bytes((samples / "nothing.mp4").read_bytes())  # noqa: E731
+    job = done(engine, tmp_path / "a", clip, VISUAL)
+    assert job.error_type == "SourceError"
+    assert f"{clip} is another file on " in job.error
+    engine.close()
+    assert not Store(tmp_path / "a").runs()
+
+
+def test_a_worker_opens_neither_store_nor_catalog_nor_queue(h264, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"a worker opened {args}")
+
+    for name in ("duckdb.connect", "sqlite3.connect", "lab.store.store.Store.__init__"):
+        monkeypatch.setattr(name, refuse)
+    whole = Order(lab.__version__, [VISUAL, MOTION], str(h264), piece_samples=9999)
+    assert [log.count for log in work(whole).result.logs] == [120, 120]
+    parts = Order(lab.__version__, [VISUAL], str(h264), piece_samples=20)
+    stretch = work(parts).stretches[2]
+    piece = work(replace(parts, stretch=stretch, piece_samples=0)).result
+    assert piece.logs[0].count == 20
+    assert work(replace(parts, place="/nowhere.mp4")).error[0] == "SourceError"
+
+
+def test_fewer_clips_than_the_nodes_hold_are_each_done_by_several(h264, monkeypatch):
+    made = types.SimpleNamespace(slots=5, run=None, warm=None)
+    monkeypatch.setattr("lab.jobs.cluster.lanes.Cluster", lambda *_, **__: made)
+    lanes = RayLanes()
+    engines = lanes.engines(2, trust=True)
+    assert [(one._parts, one._warm) for one in engines] == [(3, 4), (3, 0)]
+    more = lanes.engines(6, trust=True)
+    assert [(one._parts, one._warm) for one in more] == [(1, 4)] + [(1, 0)] * 5
+    for one in (*engines, *more):
+        one.close()
+    every_frame = [Wanted(ScriptedDetector([]), Sampling(every_s=0.0))]
+    with FileSource(h264) as source:
+        assert [len(stretches_of(source, every_frame, 1024, parts=n)) for n in (1, 2, 3, 99)] == [
+            1, 2, 3, 6,
+        ]  # fmt: skip
 
 
 def test_another_version_on_a_worker_is_told(cluster):

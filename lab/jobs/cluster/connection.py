@@ -19,7 +19,7 @@ from lab.jobs.cluster.tasks import STOP_S, Share, Tasks
 from lab.jobs.silence import SILENCE_S
 from lab.video.remote_store import is_remote, remove_copies
 
-_ASK_S = 30.0  # a process may have to be started to answer
+_ASK_S = 60.0  # a process may have to be started to answer
 
 
 class Cluster:
@@ -81,6 +81,10 @@ class Cluster:
         """
         self._has_copies |= any(is_remote(order.place) for order in orders)
         yield from self._tasks.run(orders, max(2, 2 * self.slots), is_cancelled)
+
+    def warm(self, order: Order, count: int) -> None:
+        """Have detectors loaded in so many places, which then have them for their clips."""
+        self._tasks.warm(order, count)
 
     def close(self) -> None:
         """Leave the cluster; one that was started here ends, and nothing of it stays."""

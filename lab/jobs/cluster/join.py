@@ -14,6 +14,8 @@ from typing import Any
 from lab.errors import JobError, SettingError
 
 _REACH_S = 5.0
+# What Ray writes to standard output of the driver when a worker or a node is lost.
+_TOLD_BY_US = "worker died or was killed|node with node id|killed due to"
 _STORE_BYTES = 150_000_000  # of a cluster that is started here; results are small
 
 
@@ -38,6 +40,7 @@ def start_here(folder: str, cores: int | None) -> None:
 def prepare_ray() -> bool:
     """Have Ray say little and report to nobody; whether this process is connected already."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", _TOLD_BY_US)
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
     import ray

@@ -43,9 +43,14 @@ class RayLanes(Lanes):
         self.count = checked_workers(workers, min(_MOST, slots + 1 + slots // 8), _MOST)
 
     def engines(self, count: int, *, trust: bool = True) -> Sequence[Engine]:
+        slots = self._cluster.slots
+        parts = -(-slots // count)  # of fewer clips than the nodes hold, each is done by several
+        warm = [min(slots, count * parts) - 1] + [0] * (count - 1)
         return [
-            RayEngine(self._cluster, trust=trust, piece_samples=self._piece_samples)
-            for _ in range(count)
+            RayEngine(
+                self._cluster, trust=trust, piece_samples=self._piece_samples, parts=parts, warm=one
+            )
+            for one in warm
         ]
 
     def close(self) -> None:

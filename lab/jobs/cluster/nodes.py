@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -30,10 +31,22 @@ def any_node_says(function: Callable[..., bool], *args: Any, within_s: float) ->
     import ray
 
     try:
-        left = list(on_each_node(function, *args))
-        ready, _ = ray.wait(left, num_returns=len(left), timeout=within_s)
-        return any(ray.get(ref) for ref in ready)
-    except (ray.exceptions.RayError, ValueError):  # they left, or there is none
+        left, until = list(on_each_node(function, *args)), time.monotonic() + within_s
+        while left and (wait_s := until - time.monotonic()) > 0:
+            ready, left = ray.wait(left, timeout=wait_s)
+            if any(_true(ref) for ref in ready):
+                return True
+    except ray.exceptions.RayError:  # the cluster is lost
+        pass
+    return False
+
+
+def _true(ref: Any) -> bool:
+    import ray
+
+    try:
+        return bool(ray.get(ref))
+    except ray.exceptions.RayError:  # it left
         return False
 
 

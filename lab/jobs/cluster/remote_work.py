@@ -53,7 +53,7 @@ def work(order: Order, cancelled: Callable[[], bool] = lambda: False) -> Answer:
     try:
         return _work(order, host, cancelled)
     except LabError as error:
-        return Answer(host, error=(type(error).__name__, str(error)))
+        return Answer(host, error=(type(error).__name__, str(error)), missing=_missing(order))
     except Exception as error:
         words = f"{type(error).__name__}: {error}"[:400]
         return Answer(host, error=(type(error).__name__, f"{host}: {words}"))
@@ -81,7 +81,9 @@ def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
         counts = [source.sample_count(one.sampling) for one in wanted]
         stretches, result = [order.stretch], None
         if order.piece_samples:
-            stretches = stretches_of(source, wanted, order.piece_samples, order.stretch.after_us)
+            stretches = stretches_of(
+                source, wanted, order.piece_samples, order.stretch.after_us, parts=order.parts
+            )
         opening_s = time.monotonic() - begun
         is_wanted = order.media_id in (None, media.media_id)
         if is_wanted and len(stretches) == 1:
@@ -89,6 +91,13 @@ def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
             stretches = []
     facts = media.to_dict()
     return Answer(host, described, facts, counts, stretches, result, opening_s, decoded_on)
+
+
+def _missing(order: Order) -> list[str]:
+    """Files that the order names, and that this machine does not have."""
+    named = [order.place, *(v for one in order.analyses for v in one["detector"].values())]
+    files = [one for one in named if isinstance(one, str) and os.path.isabs(one)]
+    return [one for one in files if not os.path.exists(one)]
 
 
 def sampling_of(analysis: dict[str, Any]) -> Sampling:

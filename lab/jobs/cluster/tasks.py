@@ -65,6 +65,12 @@ class Tasks:
             num_cpus=share.cpus, num_gpus=share.gpus, max_retries=0, retry_exceptions=False
         )
 
+    def warm(self, order: Order, count: int) -> None:
+        """Begin an order so many times, spread over the nodes, and wait for none of its answers."""
+        spread = self._remote.options(scheduling_strategy="SPREAD")
+        for _ in range(count):
+            spread.remote(order, uuid.uuid4().hex, self._silence_s)
+
     def run(
         self, orders: Sequence[Order], ahead: int, is_cancelled: Callable[[], bool]
     ) -> Generator[Answer]:

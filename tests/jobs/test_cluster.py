@@ -1,6 +1,7 @@
 """A clip on a cluster, without Ray: stretches, their joined logs, what is kept when it stops."""
 
 import os
+import socket
 import sys
 import types
 from dataclasses import replace
@@ -23,6 +24,7 @@ from lab.store.store import Store
 from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 from tests.builders import ScriptedDetector, assert_same_log
+from tests.detectors.servers import JsonServer
 from tests.jobs.in_this_process import InThisProcess
 
 VISUAL = {"name": "light", "detector": {"name": "visual"}, "interval_s": 0.1}
@@ -315,6 +317,30 @@ def test_an_address_where_nothing_listens(monkeypatch):
         Cluster("127.0.0.1:1")
     with pytest.raises(SettingError, match="--address must be"):
         Cluster("somewhere")
+
+
+class Silent:
+    """A server that takes connections, and says nothing."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+@pytest.mark.parametrize("kind", ["", "ray://"])
+@pytest.mark.parametrize("server", [JsonServer, Silent])
+def test_the_port_of_something_else(monkeypatch, server, kind):
+    """Ray itself would wait for minutes, and not stop for Ctrl+C."""
+    monkeypatch.setattr("lab.jobs.cluster.join._REACH_S", 0.2)
+    monkeypatch.setitem(sys.modules, "ray", FakeRay(RuntimeError()))
+    with server() as other, pytest.raises(JobError) as told:
+        Cluster(kind + other.url.removeprefix("http://"))
+    assert "what is there does not answer as Ray; give the address that" in str(told.value)
+    assert "\n" not in str(told.value)
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

@@ -193,7 +193,7 @@ def test_a_worker_that_hangs_is_ended_and_its_clip_gone_on_with(encode, tmp_path
 
     def answer(image, number):
         if not hung and len(worker.posts()) > 30:
-            hung.append(stop_client(worker.port))
+            hung.append(stop_client(int(worker.url.rpartition(":")[2])))
         return slow_answer(image, number)
 
     store = tmp_path / "a"

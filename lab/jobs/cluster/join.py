@@ -84,8 +84,8 @@ def _check_reachable(address: str) -> None:
         raise SettingError(f"--address must be auto, HOST:PORT or ray://HOST:PORT, got {address!r}")
     begun = time.monotonic()
     try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S):
-            return
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_S) as there:
+            speaks = "RAY_USE_TLS" in os.environ or _speaks_grpc(there)
     except (OSError, OverflowError) as error:
         spent_s = time.monotonic() - begun
         why = getattr(error, "strerror", None) or error
@@ -93,6 +93,30 @@ def _check_reachable(address: str) -> None:
             f"the cluster at {address} cannot be reached ({why}, after {spent_s:.0f} s); "
             "start its head with: ray start --head, or leave --address out for this machine alone"
         ) from None
+    if not speaks:
+        raise JobError(_not_ray(address))
+
+
+def _speaks_grpc(there: socket.socket) -> bool:
+    """Whether a server greets as Ray's do: Ray waits for minutes, and stops for no signal."""
+    settings = b"\0\0\0\4\0\0\0\0\0"  # of HTTP/2, empty; a server sends its own at once
+    try:
+        there.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + settings)
+        head = b""
+        while len(head) < len(settings):
+            if not (more := there.recv(len(settings) - len(head))):
+                return False
+            head += more
+    except OSError:
+        return False
+    return head[3] == settings[3]
+
+
+def _not_ray(address: str | None) -> str:
+    return (
+        f"the cluster at {address} cannot be reached: what is there does not answer as Ray; "
+        "give the address that ray start --head said"
+    )
 
 
 def _why_not(address: str | None, error: Exception) -> str:
@@ -103,15 +127,13 @@ def _why_not(address: str | None, error: Exception) -> str:
             "install the same versions on all machines"
         )
     if address is None:
-        return f"Ray could not be started on this machine: {text[:300]}; use --engine local"
+        again = "if it is busy, try again; or " if "timed out" in text else ""
+        return f"Ray could not be started on this machine: {text[:300]}; {again}use --engine local"
     if isinstance(error, ConnectionError) and address == "auto":
         return (
             "no Ray cluster runs on this machine; start one with: ray start --head, or leave "
             "--address out for this machine alone"
         )
-    if "ailed to connect" in text:
-        return (
-            f"the cluster at {address} cannot be reached: what is there does not answer as Ray; "
-            "give the address that ray start --head said"
-        )
+    if "ailed to connect" in text or "client connection timeout" in text:
+        return _not_ray(address)
     return f"the cluster at {address} cannot be used: {text[:300]}; see there: ray status"

@@ -61,9 +61,9 @@ class Tasks:
 
         self._silence_s, self._was_hung = silence_s, was_hung
         # Ray's own retries would not say why a worker was lost.
-        self._remote = ray.remote(_work_watched).options(
+        self._remote = ray.remote(
             num_cpus=share.cpus, num_gpus=share.gpus, max_retries=0, retry_exceptions=False
-        )
+        )(_work_watched)
 
     def warm(self, order: Order, count: int) -> None:
         """Begin an order so many times, spread over the nodes, and wait for none of its answers."""

@@ -7,6 +7,7 @@ environment, `~/.aws`, `~/.config/gcloud`, the machine's role. None is taken fro
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
 import logging
@@ -77,6 +78,8 @@ def _way_out(url: str, problem: Exception) -> str:
     """What helps against an error of a provider's package, whose classes are not imported here."""
     if not is_remote(url):
         return "check the folder, and the room on its disk"
+    if getattr(problem, "errno", None) == errno.ENOSPC:
+        return "make room on this machine, or let TMPDIR name a larger disk"
     kind, text = type(problem).__name__, str(problem)
     is_refused = "Forbidden" in text or "Anonymous caller" in text
     if kind in _SIGNED_OUT or getattr(problem, "code", None) in (401, 403) or is_refused:

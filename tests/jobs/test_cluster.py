@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import types
 from dataclasses import replace
@@ -15,6 +16,7 @@ from lab.jobs.batch.lanes import Lanes
 from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
 from lab.jobs.cluster.lanes import RayLanes
+from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Order
 from lab.jobs.cluster.remote_work import work
 from lab.jobs.cluster.tasks import LostError, Share, Stopped
@@ -352,3 +354,14 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_a_source_error_is_one(h264):
     answer = work(Order(lab.__version__, [VISUAL], "/nowhere.mp4"))
     assert answer.error[0] == SourceError.__name__
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f"lab-ray-{gone.pid}-abc", f"lab-ray-{os.getpid()}-abc", "lab-ray-other"]
+    for name in names:
+        (tmp_path / name / "session").mkdir(parents=True)
+    remove_folders_of_the_dead("lab-ray-")
+    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])

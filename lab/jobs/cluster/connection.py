@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from lab.errors import JobError
 from lab.extras import need
 from lab.jobs.cluster.join import join, prepare_ray, start_here
+from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.life import was_hung
 from lab.jobs.cluster.nodes import any_node_says, greet, on_each_node
 from lab.jobs.cluster.order import Answer, Order
@@ -19,6 +20,7 @@ from lab.jobs.cluster.tasks import STOP_S, Share, Tasks
 from lab.jobs.silence import SILENCE_S
 from lab.video.remote_store import is_remote, remove_copies
 
+_FOLDER = "lab-ray-"
 _ASK_S = 60.0  # a process may have to be started to answer
 
 
@@ -113,7 +115,8 @@ class Cluster:
             join(address)
         else:
             # Short, for sockets below it may have names of 107 bytes only.
-            self._temporary = tempfile.mkdtemp(prefix="lab-ray-")
+            remove_folders_of_the_dead(_FOLDER)
+            self._temporary = tempfile.mkdtemp(prefix=f"{_FOLDER}{os.getpid()}-")
             start_here(self._temporary, cores)
 
     def _tidy(self) -> None:

@@ -18,6 +18,7 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import make_gate
 from lab.detectors.make import make_detector
 from lab.errors import LabError
+from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Answer, Description, Order
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
@@ -123,12 +124,8 @@ def _described(made: Detector) -> Description:
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
     """A folder for all temporary files of this process. Those of killed ones are removed first."""
-    base = Path(tempfile.gettempdir())
-    own = base / f"{_PREFIX}{os.getpid()}"
-    for other in base.glob(f"{_PREFIX}*"):
-        pid = other.name.removeprefix(_PREFIX)
-        if pid.isdigit() and not _is_alive(int(pid)):
-            shutil.rmtree(other, ignore_errors=True)
+    remove_folders_of_the_dead(_PREFIX)
+    own = Path(tempfile.gettempdir(), f"{_PREFIX}{os.getpid()}")
     own.mkdir(exist_ok=True, mode=0o700)
     before, tempfile.tempdir = tempfile.tempdir, str(own)
     try:
@@ -136,13 +133,3 @@ def _own_folder() -> Iterator[Path]:
     finally:
         tempfile.tempdir = before
         shutil.rmtree(own, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -1,6 +1,7 @@
 """A clip on a cluster, without Ray: stretches, their joined logs, what is kept when it stops."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from lab.errors import JobError, SettingError, SourceError
 from lab.jobs.batch.lanes import Lanes
 from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
+from lab.jobs.cluster.join import start_here
 from lab.jobs.cluster.lanes import RayLanes
 from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Order
@@ -365,3 +367,18 @@ def test_folders_of_killed_processes_are_removed(tmp_path, monkeypatch):
         (tmp_path / name / "session").mkdir(parents=True)
     remove_folders_of_the_dead("lab-ray-")
     assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
+
+
+def test_the_signal_to_end_is_not_left_to_ray(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    noisy = FakeRay(None)
+    noisy.init = lambda **_: signal.signal(signal.SIGTERM, lambda *_: print("a trace"))
+    monkeypatch.setitem(sys.modules, "ray", noisy)
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        start_here("/nowhere", 1)
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(signal.SIGTERM)
+        assert left.value.code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)

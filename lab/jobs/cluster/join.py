@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +17,7 @@ from lab.errors import JobError, SettingError
 
 _REACH_S = 5.0
 # What Ray writes to standard output of the driver when a worker or a node is lost.
-_TOLD_BY_US = "worker died or was killed|node with node id|killed due to"
+_TOLD_BY_US = "worker died or was killed|node with node id|killed due to|[Rr]aylet|state-dump"
 _STORE_BYTES = 150_000_000  # of a cluster that is started here; results are small
 
 
@@ -53,7 +55,7 @@ def _init(address: str | None, options: dict[str, Any]) -> None:
 
     quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
     try:
-        with _silence():
+        with _silence(), _sigterm_kept():
             ray.init(**options, **quiet)
     except Exception as error:
         raise JobError(_why_not(address, error)) from None
@@ -72,6 +74,24 @@ def _silence() -> Iterator[None]:
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray takes the signal to end, and answers it with a trace of the stack; this ends tidily."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        ours = _leave if before in (signal.SIG_DFL, None) else before
+        signal.signal(signal.SIGTERM, ours)
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _check_reachable(address: str) -> None:

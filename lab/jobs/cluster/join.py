@@ -83,11 +83,12 @@ def _sigterm_kept() -> Iterator[None]:
         yield
         return
     before = signal.getsignal(signal.SIGTERM)
+    after = before
     try:
         yield
+        after = _leave if before in (signal.SIG_DFL, None) else before
     finally:
-        ours = _leave if before in (signal.SIG_DFL, None) else before
-        signal.signal(signal.SIGTERM, ours)
+        signal.signal(signal.SIGTERM, after)
 
 
 def _leave(number: int, _: object) -> None:

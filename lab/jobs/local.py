@@ -21,17 +21,17 @@ from typing import Any
 from lab.errors import JobError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
+from lab.jobs.kept_jobs import KeptJobs
 from lab.jobs.process import Message, WorkerProcess
+from lab.jobs.silence import SILENCE_S, Silence
 
 _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prepare", "prompts"), "analysis") | {
     "sweep": "tuning",
     "weights": "downloads",
 }
-_KEPT_JOBS = 200
 _CLOSE_TIMEOUT_S = 5.0
 _POLL_S = 0.25
 STOP_S = 7.0  # with the time to end it, a cancelled job ends within 10 s
-SILENCE_S = 120.0
 # Small and flat: few heaps for many threads, and no allocator beside the system's.
 _LEAN = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 
@@ -60,7 +60,7 @@ class LocalEngine(Engine):
         self._limits = (stop_s, silence_s)
         self._start = partial(WorkerProcess, command, is_apart=is_apart)
         self._threads = threads
-        self._jobs: dict[str, Job] = {}
+        self._jobs = KeptJobs()
         self._guard = threading.Lock()
         self._lanes: dict[str, _Lane] = {}
         self._closed = False
@@ -70,10 +70,7 @@ class LocalEngine(Engine):
         with self._guard:
             if self._closed:
                 raise JobError(f"{title}: the app's engine is closed; start the app again")
-            self._jobs[job.job_id] = job
-            for old in list(self._jobs)[:-_KEPT_JOBS]:
-                if not self._jobs[old].is_active:
-                    del self._jobs[old]
+            self._jobs.add(job)
             name = _process_name(kind)
             if name not in self._lanes:
                 self._lanes[name] = _Lane(name, self._start_worker, *self._limits)
@@ -81,12 +78,10 @@ class LocalEngine(Engine):
         return job
 
     def jobs(self) -> list[Job]:
-        with self._guard:
-            return list(self._jobs.values())[::-1]
+        return self._jobs.newest_first()
 
     def job(self, job_id: str) -> Job | None:
-        with self._guard:
-            return self._jobs.get(job_id)
+        return self._jobs.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         job = self.job(job_id)
@@ -170,7 +165,7 @@ class _Lane:
         worker.send(_message(job))
         if job.job_id in self._cancelled:  # while the worker was being started
             worker.send({"cancel": job.job_id})
-        watch = _Watch(worker, self._silence_s)
+        watch = Silence(worker.cpu_ticks, self._silence_s)
         try:
             while True:
                 message = worker.receive(_POLL_S)
@@ -246,30 +241,6 @@ class _Lane:
 
 def _message(job: Job) -> Message:
     return {"job_id": job.job_id, "kind": job.kind, **job.payload}
-
-
-class _Watch:
-    """Whether a worker hangs: it neither says anything nor computes.
-
-    Who holds Python's lock in compiled code for long is silent as well, but uses the processor.
-    """
-
-    def __init__(self, worker: WorkerProcess, silence_s: float) -> None:
-        self._worker, self._silence_s = worker, silence_s
-        self._since, self._ticks = time.monotonic(), worker.cpu_ticks()
-
-    def is_hung(self, heard: bool) -> bool:
-        """heard: whether there was a message just now."""
-        now = time.monotonic()
-        if heard:
-            self._since = now
-        if now - self._since <= self._silence_s:
-            return False
-        ticks = self._worker.cpu_ticks()
-        if ticks is not None and ticks != self._ticks:
-            self._since, self._ticks = now, ticks
-            return False
-        return True
 
 
 def _what_is_left(job: Job) -> str:

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from lab.jobs.silence import cpu_ticks
 
 _TERMINATE_S = 2.0
 Message = dict[str, Any]
@@ -68,11 +69,7 @@ class WorkerProcess:
 
     def cpu_ticks(self) -> int | None:
         """The processor time that it has used; None where the system does not say."""
-        try:
-            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-            return int(fields[11]) + int(fields[12])
-        except (OSError, ValueError, IndexError):
-            return None
+        return cpu_ticks(self.pid)
 
     def wait(self, timeout_s: float | None = None) -> int:
         """Its exit code, negative for a signal. Raises subprocess.TimeoutExpired."""

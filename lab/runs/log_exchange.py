@@ -63,7 +63,8 @@ def push_logs(store: Store, place: str, run_ids: Iterable[str] | None = None) ->
                 found.there.append(run.run_id)
                 continue
             for name in _files(folder):
-                files.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
+                if not is_remote(place):  # there it would make a bucket whose name is misspelt
+                    files.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
                 files.put_file(str(folder / name), f"{target}/{name}")
         found.done.append(run.run_id)
     return found

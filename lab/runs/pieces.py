@@ -75,9 +75,16 @@ class PieceResult:
 
 
 def stretches_of(
-    source: Source, wanted: Sequence[Wanted], samples: int, after_us: int | None = None
+    source: Source,
+    wanted: Sequence[Wanted],
+    samples: int,
+    after_us: int | None = None,
+    *,
+    parts: int = 1,
 ) -> list[Stretch]:
     """The stretches of a clip with about so many samples each; the whole where it must stay whole.
+
+    parts: so many at least, unless they had less than some whole batches each.
 
     That is so for a detector or a gate with a memory, for windows of several frames in more than
     one analysis, and for a file in which nothing can be found but by reading all before it.
@@ -87,12 +94,12 @@ def stretches_of(
     if has_memory or is_odd or samples < 1:
         return [Stretch(after_us)]
     finest = min((one.sampling for one in wanted), key=lambda s: (s.every_s, s.frame_step))
-    step = samples
-    if samples > _WHOLE_BATCHES:
-        step = -(-samples // _WHOLE_BATCHES) * _WHOLE_BATCHES
     times = source.sample_times_us(finest)
     if after_us is not None:
         times = [t for t in times if t > after_us]
+    step = min(samples, max(_WHOLE_BATCHES, -(-len(times) // parts)))
+    if step > _WHOLE_BATCHES:
+        step = -(-step // _WHOLE_BATCHES) * _WHOLE_BATCHES
     ends = times[step - 1 : -1 : step]
     if ends and len(times) % step and len(times) % step < step // 2:
         ends = ends[:-1]  # the last one takes a short rest with it

@@ -7,8 +7,10 @@ environment, `~/.aws`, `~/.config/gcloud`, the machine's role. None is taken fro
 from __future__ import annotations
 
 import contextlib
+import errno
 import glob
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -26,6 +28,7 @@ from lab.video.media import identity_of_blocks
 
 _KINDS = ("s3", "gs")
 _URL = re.compile(r"(s3|gs)://([^/]+)/?(.*)", re.DOTALL)
+_SIGNED_OUT = ("NoCredentialsError", "RefreshError", "DefaultCredentialsError", "PermissionError")
 _UNUSED_S = 600.0
 _PLACE = "lab-clips-"
 _kept = False
@@ -51,6 +54,7 @@ def file_system(url: str, error: type[LabError] = SourceError) -> tuple[Any, str
         need("s3://", "remote", "fsspec", "s3fs", error=error)
     else:
         need("gs://", "remote", "fsspec", "gcsfs", error=error)
+        logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it logs tracebacks, and raises too
     import fsspec
 
     return fsspec.filesystem(kind, use_listings_cache=False), f"{bucket}/{key}".rstrip("/")
@@ -67,9 +71,25 @@ def told(url: str, error: type[LabError] = SourceError) -> Iterator[None]:
         raise error(f"no such file: {url}; check the bucket and the key") from None
     except Exception as problem:
         words = in_words(problem)[:300]
-        if type(problem).__name__ in ("NoCredentialsError", "RefreshError", "PermissionError"):
-            words += "; sign in as for the provider's own tools (aws configure, gcloud auth)"
-        raise error(f"{url} cannot be read: {words}") from None
+        raise error(f"{url} cannot be used: {words}; {_way_out(url, problem)}") from None
+
+
+def _way_out(url: str, problem: Exception) -> str:
+    """What helps against an error of a provider's package, whose classes are not imported here."""
+    if not is_remote(url):
+        return "check the folder, and the room on its disk"
+    if getattr(problem, "errno", None) == errno.ENOSPC:
+        return "make room on this machine, or let TMPDIR name a larger disk"
+    kind, text = type(problem).__name__, str(problem)
+    is_refused = "Forbidden" in text or "Anonymous caller" in text
+    if kind in _SIGNED_OUT or getattr(problem, "code", None) in (401, 403) or is_refused:
+        return (
+            "sign in as for the provider's own tools: aws configure, or "
+            "gcloud auth application-default login"
+        )
+    if "onnect" in kind:
+        return "check the network, and AWS_ENDPOINT_URL or STORAGE_EMULATOR_HOST if one is set"
+    return "try the same address with the provider's own tools: aws s3 ls, gcloud storage ls"
 
 
 def list_clips(url: str) -> list[str]:

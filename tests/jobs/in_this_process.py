@@ -1,7 +1,7 @@
 """A cluster of one worker, which is this process: all of the driver, without Ray."""
 
-from lab.jobs.cluster.connection import Stopped
 from lab.jobs.cluster.remote_work import work
+from lab.jobs.cluster.tasks import Stopped
 
 
 class InThisProcess:
@@ -28,6 +28,9 @@ class InThisProcess:
             if is_cancelled():
                 raise Stopped
             yield answer
+
+    def warm(self, order, count):
+        pass
 
     def close(self):
         pass

@@ -1,24 +1,34 @@
 """A clip on a cluster, without Ray: stretches, their joined logs, what is kept when it stops."""
 
 import os
+import signal
+import socket
+import subprocess
 import sys
 import types
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 import lab
 from lab.errors import JobError, SettingError, SourceError
 from lab.jobs.batch.lanes import Lanes
-from lab.jobs.cluster.connection import Cluster, LostError, Share, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
+from lab.jobs.cluster.join import start_here
+from lab.jobs.cluster.lanes import RayLanes
+from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Order
 from lab.jobs.cluster.remote_work import work
+from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.registered import engines
 from lab.runs.pieces import Stretch, Wanted, stretches_of
 from lab.store.store import Store
 from lab.video.sampling import Sampling
 from lab.video.sources.file import FileSource
 from tests.builders import ScriptedDetector, assert_same_log
+from tests.detectors.servers import JsonServer
 from tests.jobs.in_this_process import InThisProcess
 
 VISUAL = {"name": "light", "detector": {"name": "visual"}, "interval_s": 0.1}
@@ -185,6 +195,66 @@ def test_a_page_may_not_ask_for_any_detector(cluster, h264, tmp_path):
     engine.close()
 
 
+def test_paths_that_differ_between_nodes_are_told(h264, samples, tmp_path, monkeypatch):
+    """A worker in a folder of its own stands for a node without the shared disk."""
+    elsewhere = InThisProcess()
+    run = elsewhere.run
+    clip = tmp_path / "clip.mp4"
+
+    def without_the_disk(orders, is_cancelled=lambda: False):
+        content = clip.read_bytes()
+        on_node(clip)
+        answers = list(run(orders, is_cancelled))
+        clip.write_bytes(content)
+        yield from answers
+
+    monkeypatch.setattr(elsewhere, "run", without_the_disk)
+    engine = RayEngine(elsewhere, trust=True)
+    clip.write_bytes(h264.read_bytes())
+    on_node = Path.unlink
+    job = done(engine, tmp_path / "a", clip, VISUAL)
+    assert job.error_type == "SourceError"
+    assert f"has no {clip}, which is here; mount its disk under the same path" in job.error
+    on_node = lambda place: place.write_bytes((samples / "nothing.mp4").read_bytes())  # noqa: E731
+    job = done(engine, tmp_path / "a", clip, VISUAL)
+    assert job.error_type == "SourceError"
+    assert f"{clip} is another file on " in job.error
+    engine.close()
+    assert not Store(tmp_path / "a").runs()
+
+
+def test_a_worker_opens_neither_store_nor_catalog_nor_queue(h264, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError(f"a worker opened {args}")
+
+    for name in ("duckdb.connect", "sqlite3.connect", "lab.store.store.Store.__init__"):
+        monkeypatch.setattr(name, refuse)
+    whole = Order(lab.__version__, [VISUAL, MOTION], str(h264), piece_samples=9999)
+    assert [log.count for log in work(whole).result.logs] == [120, 120]
+    parts = Order(lab.__version__, [VISUAL], str(h264), piece_samples=20)
+    stretch = work(parts).stretches[2]
+    piece = work(replace(parts, stretch=stretch, piece_samples=0)).result
+    assert piece.logs[0].count == 20
+    assert work(replace(parts, place="/nowhere.mp4")).error[0] == "SourceError"
+
+
+def test_fewer_clips_than_the_nodes_hold_are_each_done_by_several(h264, monkeypatch):
+    made = types.SimpleNamespace(slots=5, run=None, warm=None)
+    monkeypatch.setattr("lab.jobs.cluster.lanes.Cluster", lambda *_, **__: made)
+    lanes = RayLanes()
+    engines = lanes.engines(2, trust=True)
+    assert [(one._parts, one._warm) for one in engines] == [(3, 4), (3, 0)]
+    more = lanes.engines(6, trust=True)
+    assert [(one._parts, one._warm) for one in more] == [(1, 4)] + [(1, 0)] * 5
+    for one in (*engines, *more):
+        one.close()
+    every_frame = [Wanted(ScriptedDetector([]), Sampling(every_s=0.0))]
+    with FileSource(h264) as source:
+        assert [len(stretches_of(source, every_frame, 1024, parts=n)) for n in (1, 2, 3, 99)] == [
+            1, 2, 3, 6,
+        ]  # fmt: skip
+
+
 def test_another_version_on_a_worker_is_told(cluster):
     answer = work(Order("0.0.1", [VISUAL]))
     assert answer.error[0] == "JobError"
@@ -253,6 +323,30 @@ def test_an_address_where_nothing_listens(monkeypatch):
         Cluster("somewhere")
 
 
+class Silent:
+    """A server that takes connections, and says nothing."""
+
+    def __enter__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+
+@pytest.mark.parametrize("kind", ["", "ray://"])
+@pytest.mark.parametrize("server", [JsonServer, Silent])
+def test_the_port_of_something_else(monkeypatch, server, kind):
+    """Ray itself would wait for minutes, and not stop for Ctrl+C."""
+    monkeypatch.setattr("lab.jobs.cluster.join._REACH_S", 0.2)
+    monkeypatch.setitem(sys.modules, "ray", FakeRay(RuntimeError()))
+    with server() as other, pytest.raises(JobError) as told:
+        Cluster(kind + other.url.removeprefix("http://"))
+    assert "what is there does not answer as Ray; give the address that" in str(told.value)
+    assert "\n" not in str(told.value)
+
+
 def test_without_ray_the_extra_is_named(monkeypatch):
     monkeypatch.setattr("lab.extras.is_installed", lambda module: module != "ray")
     with pytest.raises(JobError, match=r"pip install .sighting-lab\[ray\]"):
@@ -262,3 +356,29 @@ def test_without_ray_the_extra_is_named(monkeypatch):
 def test_a_source_error_is_one(h264):
     answer = work(Order(lab.__version__, [VISUAL], "/nowhere.mp4"))
     assert answer.error[0] == SourceError.__name__
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = [f"lab-ray-{gone.pid}-abc", f"lab-ray-{os.getpid()}-abc", "lab-ray-other"]
+    for name in names:
+        (tmp_path / name / "session").mkdir(parents=True)
+    remove_folders_of_the_dead("lab-ray-")
+    assert sorted(os.listdir(tmp_path)) == sorted(names[1:])
+
+
+def test_the_signal_to_end_is_not_left_to_ray(monkeypatch):
+    before = signal.getsignal(signal.SIGTERM)
+    noisy = FakeRay(None)
+    noisy.init = lambda **_: signal.signal(signal.SIGTERM, lambda *_: print("a trace"))
+    monkeypatch.setitem(sys.modules, "ray", noisy)
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        start_here("/nowhere", 1)
+        with pytest.raises(SystemExit) as left:
+            signal.raise_signal(signal.SIGTERM)
+        assert left.value.code == 143
+    finally:
+        signal.signal(signal.SIGTERM, before)

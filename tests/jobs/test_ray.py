@@ -15,6 +15,7 @@ import lab
 from lab.app.cli.main import main
 from lab.errors import JobError
 from lab.jobs.cluster.connection import Cluster
+from lab.jobs.cluster.engine import RayEngine
 from lab.store.store import Store
 from tests.builders import assert_same_log
 from tests.detectors.servers import Worker, box, digest
@@ -169,3 +170,51 @@ def test_ctrl_c_leaves_no_process_and_no_folder_and_the_batch_goes_on(encode, tm
     )  # fmt: skip
     assert "waiting" in json.dumps(queue)
     temporary.rmdir()
+
+
+def stop_client(port):
+    """Stop whoever is connected to a server of this process, as if it hung."""
+    import psutil
+
+    (client,) = {
+        one.pid for one in psutil.net_connections("tcp")
+        if one.raddr and one.raddr.port == port and one.pid not in (None, os.getpid())
+    }  # fmt: skip
+    os.kill(client, signal.SIGSTOP)
+    return client
+
+
+def test_a_worker_that_hangs_is_ended_and_its_clip_gone_on_with(encode, tmp_path):
+    import psutil
+
+    clip = encode("hang.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "10",
+                  source="testsrc2=size=64x48:rate=10:duration=5")  # fmt: skip
+    hung = []
+
+    def answer(image, number):
+        if not hung and len(worker.posts()) > 30:
+            hung.append(stop_client(int(worker.url.rpartition(":")[2])))
+        return slow_answer(image, number)
+
+    store = tmp_path / "a"
+    with Worker(answer) as worker, Cluster("local", cores=1, silence_s=2.0) as cluster:
+        settings = {"url": worker.url, "batch_size": 1, "image_format": "png"}
+        analysis = {"name": "far", "detector": {"name": "remote", **settings}, "interval_s": 0.1}
+        engine = RayEngine(cluster, trust=True, piece_samples=20)
+        job = engine.submit(
+            "analyze", "clip", path=str(clip), analyses=[analysis], store=str(store)
+        )
+        assert job.finished.wait(120)
+        assert (job.state, job.error_type) == ("failed", None)  # of no class: it may pass
+        assert job.error == "a worker of the cluster gave no sign of life for 2 s and was ended"
+        assert not psutil.pid_exists(hung[0])
+        kept = lab.open_store(store).run(job.run_id)
+        assert (kept.state, len(kept.log.pts_us)) == ("failed", 20)
+        again = engine.submit("resume", "clip", run_id=job.run_id, store=str(store))
+        assert again.finished.wait(120)
+        assert (again.state, again.error) == ("done", None)
+        engine.close()
+        here = lab.analyze(clip, store=tmp_path / "b", detector="remote", every_s=0.1,
+                           progress=False, **settings)  # fmt: skip
+    assert_same_log(kept.refresh().log, here.log)
+    assert not list(Path("/tmp").glob("lab-hung-*"))

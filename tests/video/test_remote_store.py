@@ -201,6 +201,7 @@ def test_a_server_that_does_not_answer_is_one_line(s3, monkeypatch, tmp_path):
         env=environment, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "s3://bucket/cards cannot be read" in done.stderr
+    assert "s3://bucket/cards cannot be used" in done.stderr
+    assert "check the network, and AWS_ENDPOINT_URL" in done.stderr
     assert "Traceback" not in done.stderr
     shutil.rmtree(tmp_path / "s", ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +16,10 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
 from lab.errors import DetectorError, JobError, LabError, SettingError, SourceError
 from lab.frame import Frame
-from lab.jobs.cluster.connection import Cluster, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.order import Answer, Description, Order
 from lab.jobs.cluster.remote_work import sampling_of
+from lab.jobs.cluster.tasks import Stopped
 from lab.runs.analyze import Analysis, plan_run, recorded_of
 from lab.runs.execute import Outcome, PlannedRun
 from lab.runs.pieces import PieceLog, Stretch, add_to, end_of, error_of
@@ -29,8 +31,9 @@ from lab.score_log.score_log import read_log
 from lab.score_log.seal import log_state
 from lab.score_log.writer import ScoreLogWriter
 from lab.store.store import Store
-from lab.video.media import Media
+from lab.video.media import Media, identify
 
+_SAME_DISKS = "mount its disk under the same path on all nodes, or name clips by s3:// or gs://"
 PIECE_SAMPLES = 1024  # minutes of work for a detector that takes 100 ms, and little to lose
 
 
@@ -65,6 +68,7 @@ class ClipOnCluster:
     report: Callable[[int, int | None, str | None], None]
     is_cancelled: Callable[[], bool]
     piece_samples: int = PIECE_SAMPLES
+    parts: int = 1
     _planned: list[PlannedRun] = field(default_factory=list, init=False)
     _found: list[list[PieceLog]] = field(default_factory=list, init=False)
 
@@ -77,12 +81,15 @@ class ClipOnCluster:
         Raises LabError as `lab.analyze` does, Stopped if cancelled before anything was there.
         """
         order = Order(
-            lab.__version__, analyses, place, piece_samples=self.piece_samples, media_id=media_id
-        )
+            lab.__version__, analyses, place, piece_samples=self.piece_samples, parts=self.parts,
+            media_id=media_id,
+        )  # fmt: skip
         answer = self._first(order)
         media = Media(**(answer.media or {}))
         if media_id is not None and media.media_id != media_id:
             raise SourceError(f"{place} is no longer the clip that was chosen; name it again")
+        if os.path.exists(place) and identify(place) != media.media_id:
+            raise SourceError(f"{place} is another file on {answer.host} than here; {_SAME_DISKS}")
         register = CatalogRegister(self.store, media)
         pass_id = uuid.uuid4().hex[:8] if len(analyses) > 1 else None
         there: list[str | None] = []
@@ -122,7 +129,7 @@ class ClipOnCluster:
         analysis = {"name": run.analysis, "detector": dict(detector), **sampling}
         order = Order(
             lab.__version__, [analysis], run.media["path"], Stretch(after_us), self.piece_samples,
-            run.media["media_id"],
+            self.parts, run.media["media_id"],
         )  # fmt: skip
         answer = self._first(order)
         media = Media(**(answer.media or {}))
@@ -248,6 +255,9 @@ class ClipOnCluster:
 def checked(answer: Answer) -> Answer:
     """Raises what became of the order instead."""
     if answer.error is not None:
+        if here := [one for one in answer.missing if os.path.exists(one)]:
+            words = f"{answer.host} has no {here[0]}, which is here; {_SAME_DISKS}"
+            raise _error(answer.error[0], words)
         raise _error(*answer.error)
     return answer
 

@@ -16,16 +16,17 @@ from lab.config import load_config
 from lab.detectors.trust import check_allowed
 from lab.errors import JobError, LabError
 from lab.jobs.cluster.clip import PIECE_SAMPLES, ClipOnCluster, checked
-from lab.jobs.cluster.connection import Cluster, LostError, Share, Stopped
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.order import Order
+from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
+from lab.jobs.kept_jobs import KeptJobs
 from lab.jobs.local import LocalEngine
 from lab.runs.resume import resume_order
 from lab.store.store import Store
 
 _ON_CLUSTER = ("analyze", "resume", "prepare")
-_KEPT_JOBS = 200
 
 
 class RayEngine(Engine):
@@ -33,7 +34,8 @@ class RayEngine(Engine):
 
     cluster: shared with others, who close it; without one it is made from `address`, and closed
     with this engine. trust: as of `LocalEngine`. piece_samples: a long clip is split into stretches
-    of so many samples.
+    of so many samples, and into so many `parts`, where it is long enough. warm: on how many more
+    places of the cluster the detectors are loaded at once, before they get clips.
     """
 
     def __init__(
@@ -45,12 +47,15 @@ class RayEngine(Engine):
         cores: int | None = None,
         trust: bool = False,
         piece_samples: int = PIECE_SAMPLES,
+        parts: int = 1,
+        warm: int = 0,
     ) -> None:
         self._cluster = cluster or Cluster(address, share=share, cores=cores)
         self._owns_cluster = cluster is None
         self._trust, self._piece_samples = trust, piece_samples
+        self._parts, self._warm = parts, warm
         self._local = LocalEngine(trust=trust, is_apart=True)
-        self._jobs: dict[str, Job] = {}
+        self._jobs = KeptJobs()
         self._cancelled: set[str] = set()
         self._guard = threading.Lock()
         self._queue: queue.Queue[Job | None] = queue.Queue()
@@ -67,19 +72,14 @@ class RayEngine(Engine):
                 self._queue.put(job)
             else:
                 job = self._local.submit(kind, title, **payload)
-            self._jobs[job.job_id] = job
-            for old in list(self._jobs)[:-_KEPT_JOBS]:
-                if not self._jobs[old].is_active:
-                    del self._jobs[old]
+            self._jobs.add(job)
         return job
 
     def jobs(self) -> list[Job]:
-        with self._guard:
-            return list(self._jobs.values())[::-1]
+        return self._jobs.newest_first()
 
     def job(self, job_id: str) -> Job | None:
-        with self._guard:
-            return self._jobs.get(job_id)
+        return self._jobs.get(job_id)
 
     def cancel(self, job_id: str) -> None:
         job = self.job(job_id)
@@ -144,6 +144,7 @@ class RayEngine(Engine):
     ) -> dict[str, Any]:
         self._check_allowed(analyses)
         order = Order(lab.__version__, analyses, secrets=secrets or {})
+        self._cluster.warm(order, self._warm)
         (answer,) = self._cluster.run([order], lambda: job.job_id in self._cancelled)
         return {
             "detectors": [
@@ -199,7 +200,12 @@ class RayEngine(Engine):
 
         kept = Store(store, registrar="user" if self._trust else "browser")
         return ClipOnCluster(
-            self._cluster, kept, report, lambda: job.job_id in self._cancelled, self._piece_samples
+            self._cluster,
+            kept,
+            report,
+            lambda: job.job_id in self._cancelled,
+            self._piece_samples,
+            self._parts,
         )
 
     def _check_allowed(self, analyses: Sequence[dict[str, Any]]) -> None:

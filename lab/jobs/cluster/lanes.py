@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from lab.errors import SettingError
 from lab.jobs.batch.lanes import Lanes, checked_workers
 from lab.jobs.cluster.clip import PIECE_SAMPLES
-from lab.jobs.cluster.connection import Cluster, Share
+from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
+from lab.jobs.cluster.tasks import Share
 from lab.jobs.engine import Engine
 
 _MOST = 512  # clips at the same time, a thread of the driver each
@@ -42,9 +43,14 @@ class RayLanes(Lanes):
         self.count = checked_workers(workers, min(_MOST, slots + 1 + slots // 8), _MOST)
 
     def engines(self, count: int, *, trust: bool = True) -> Sequence[Engine]:
+        slots = self._cluster.slots
+        parts = -(-slots // count)  # of fewer clips than the nodes hold, each is done by several
+        warm = [min(slots, count * parts) - 1] + [0] * (count - 1)
         return [
-            RayEngine(self._cluster, trust=trust, piece_samples=self._piece_samples)
-            for _ in range(count)
+            RayEngine(
+                self._cluster, trust=trust, piece_samples=self._piece_samples, parts=parts, warm=one
+            )
+            for one in warm
         ]
 
     def close(self) -> None:

@@ -15,7 +15,8 @@ class Order:
 
     analyses: as a worker takes them (`lab.jobs.batch.work.Work`). version: the lab's, of the
     driver. piece_samples: split the clip into stretches of so many samples, and analyse it only if
-    there is a single one; 0: analyse `stretch`. media_id: that the clip must have.
+    there is a single one; 0: analyse `stretch`. parts: into so many stretches at least, where there
+    are samples enough. media_id: that the clip must have.
     """
 
     version: str
@@ -23,6 +24,7 @@ class Order:
     place: str | None = None
     stretch: Stretch = field(default_factory=Stretch)
     piece_samples: int = 0
+    parts: int = 1
     media_id: str | None = None
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -43,8 +45,8 @@ class Description:
 class Answer:
     """media: facts of the clip (`Media.to_dict`). counts: samples to expect, an analysis.
     stretches: those that are still to be analysed. result: of the one that was. opening_s: to open
-    the clip. decoded_on: the device. error: class and text of why nothing could be done. host:
-    where it was done.
+    the clip. decoded_on: the device. error: class and text of why nothing could be done. missing:
+    files of the order that are not there. host: where it was done.
     """
 
     host: str
@@ -56,3 +58,4 @@ class Answer:
     opening_s: float = 0.0
     decoded_on: str = "cpu"
     error: tuple[str, str] | None = None
+    missing: Sequence[str] = ()

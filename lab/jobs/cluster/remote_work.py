@@ -18,6 +18,7 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import make_gate
 from lab.detectors.make import make_detector
 from lab.errors import LabError
+from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Answer, Description, Order
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
@@ -53,7 +54,7 @@ def work(order: Order, cancelled: Callable[[], bool] = lambda: False) -> Answer:
     try:
         return _work(order, host, cancelled)
     except LabError as error:
-        return Answer(host, error=(type(error).__name__, str(error)))
+        return Answer(host, error=(type(error).__name__, str(error)), missing=_missing(order))
     except Exception as error:
         words = f"{type(error).__name__}: {error}"[:400]
         return Answer(host, error=(type(error).__name__, f"{host}: {words}"))
@@ -81,7 +82,9 @@ def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
         counts = [source.sample_count(one.sampling) for one in wanted]
         stretches, result = [order.stretch], None
         if order.piece_samples:
-            stretches = stretches_of(source, wanted, order.piece_samples, order.stretch.after_us)
+            stretches = stretches_of(
+                source, wanted, order.piece_samples, order.stretch.after_us, parts=order.parts
+            )
         opening_s = time.monotonic() - begun
         is_wanted = order.media_id in (None, media.media_id)
         if is_wanted and len(stretches) == 1:
@@ -89,6 +92,13 @@ def _work(order: Order, host: str, cancelled: Callable[[], bool]) -> Answer:
             stretches = []
     facts = media.to_dict()
     return Answer(host, described, facts, counts, stretches, result, opening_s, decoded_on)
+
+
+def _missing(order: Order) -> list[str]:
+    """Files that the order names, and that this machine does not have."""
+    named = [order.place, *(v for one in order.analyses for v in one["detector"].values())]
+    files = [one for one in named if isinstance(one, str) and os.path.isabs(one)]
+    return [one for one in files if not os.path.exists(one)]
 
 
 def sampling_of(analysis: dict[str, Any]) -> Sampling:
@@ -114,12 +124,8 @@ def _described(made: Detector) -> Description:
 @contextlib.contextmanager
 def _own_folder() -> Iterator[Path]:
     """A folder for all temporary files of this process. Those of killed ones are removed first."""
-    base = Path(tempfile.gettempdir())
-    own = base / f"{_PREFIX}{os.getpid()}"
-    for other in base.glob(f"{_PREFIX}*"):
-        pid = other.name.removeprefix(_PREFIX)
-        if pid.isdigit() and not _is_alive(int(pid)):
-            shutil.rmtree(other, ignore_errors=True)
+    remove_folders_of_the_dead(_PREFIX)
+    own = Path(tempfile.gettempdir(), f"{_PREFIX}{os.getpid()}")
     own.mkdir(exist_ok=True, mode=0o700)
     before, tempfile.tempdir = tempfile.tempdir, str(own)
     try:
@@ -127,13 +133,3 @@ def _own_folder() -> Iterator[Path]:
     finally:
         tempfile.tempdir = before
         shutil.rmtree(own, ignore_errors=True)
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -114,8 +114,10 @@ def _table(rows: list[dict[str, Any]], doubtful: Mapping[str | None, str]) -> No
         selection_mode="single-row",
         key=f"deployment_table_{st.session_state.get(_TURN, 0)}",
         column_config={
-            name: st.column_config.Column(help=text, width="medium" if name == _LOOK else None)
-            for name, text in _HELP.items()
+            name: st.column_config.Column(
+                help=_HELP.get(name), width="medium" if name in ("Site", _LOOK) else None
+            )
+            for name in _COLUMNS.values()
         },
     )
     marked = picked["selection"]["rows"]

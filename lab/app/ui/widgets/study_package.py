@@ -46,6 +46,7 @@ def show_package(app_state: AppState) -> None:
             height=68,
             help="People or organisations.",
         )
+        first, second = st.columns(2)
         design = first.selectbox(
             "Sampling design",
             SAMPLING_DESIGNS,

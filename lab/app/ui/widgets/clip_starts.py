@@ -244,7 +244,7 @@ def start_table(
                 "Deployment": clip["deployment_id"],
                 "Start by the camera": "" if camera is None else f"{camera:%Y-%m-%d %H:%M:%S}",
                 "From": clip["start_source"],
-                "Correction, s": added or None,
+                "Correction, s": f"{added:+,.3f}" if added else "",
                 "Start": true.isoformat(" ", "seconds") if true else "",
                 "In doubt": _ISSUES.get(clip["timestamp_issue"] or "", ""),
             }

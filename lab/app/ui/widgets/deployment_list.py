@@ -20,6 +20,7 @@ from lab.study.deployments import deployment_rows
 from lab.study.doubts import doubts_about
 
 _DOUBTS = 8  # that are shown at once
+_MANY, _MOST_AS_SVG = 300, 5000  # points of the map
 _OPENED = "deployment_opened"
 _TURN = "deployment_turn"  # another one begins with nothing marked
 _LOOK = "To look at"
@@ -114,8 +115,10 @@ def _table(rows: list[dict[str, Any]], doubtful: Mapping[str | None, str]) -> No
         selection_mode="single-row",
         key=f"deployment_table_{st.session_state.get(_TURN, 0)}",
         column_config={
-            name: st.column_config.Column(help=text, width="medium" if name == _LOOK else None)
-            for name, text in _HELP.items()
+            name: st.column_config.Column(
+                help=_HELP.get(name), width="medium" if name in ("Site", _LOOK) else None
+            )
+            for name in _COLUMNS.values()
         },
     )
     marked = picked["selection"]["rows"]
@@ -147,15 +150,19 @@ def _map(rows: list[dict[str, Any]], opened: str | None) -> None:
         "without clips": [row for row in rows if not row["clips"]],
     }
     chart = go.Figure()
+    # WebGL is slow to begin without a graphics card, and needed only by very many points.
+    draw = chart.add_scatter if len(rows) <= _MOST_AS_SVG else chart.add_scattergl
+    size = 10 if len(rows) <= _MANY else 6
     for name, group in groups.items():
         if group:
-            chart.add_scattergl(
+            draw(
                 x=[row["longitude"] for row in group],
                 y=[row["latitude"] for row in group],
                 name=name,
                 mode="markers",
                 marker={
-                    "size": [15 if row["deployment_id"] == opened else 10 for row in group],
+                    "size": [15 if row["deployment_id"] == opened else size for row in group],
+                    "opacity": 1 if len(rows) <= _MANY else 0.7,
                     "symbol": "circle" if name == "with clips" else "circle-open",
                 },
                 customdata=[row["deployment_id"] for row in group],

@@ -149,5 +149,10 @@ def _show(found: FoundEvents, of: object) -> None:
         frame.rename(columns=_COLUMNS),
         hide_index=True,
         width="stretch",
-        column_config={name: st.column_config.Column(help=text) for name, text in _HELP.items()},
+        column_config={
+            name: st.column_config.Column(
+                help=_HELP.get(name), width="medium" if name == "Site" else None
+            )
+            for name in _COLUMNS.values()
+        },
     )

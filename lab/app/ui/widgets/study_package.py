@@ -35,6 +35,9 @@ def show_package(app_state: AppState) -> None:
         "Deployments, clips, sightings and events as Camtrap DP 1.0.2, which other camera-trap "
         "programs and GBIF read. The videos themselves are not in it."
     )
+    if not app_state.store.deployments():
+        st.info("No deployments yet: add them first, in the part Deployments.")
+        return
     known = app_state.store.about_study()
     with st.form("package", border=True):
         first, second = st.columns(2)
@@ -46,6 +49,7 @@ def show_package(app_state: AppState) -> None:
             height=68,
             help="People or organisations.",
         )
+        first, second = st.columns(2)
         design = first.selectbox(
             "Sampling design",
             SAMPLING_DESIGNS,

@@ -36,8 +36,9 @@ def show_taxa(app_state: AppState) -> None:
             f"{counted(len(missing), 'label')} with sightings and without a taxon: "
             f"{plain(', '.join(missing[:12]))}{' …' if len(missing) > 12 else ''}"
         )
-    rows = [[getattr(taxon, name) for name in _COLUMNS] for taxon in known.values()]
-    rows += [[label, *[None] * (len(_COLUMNS) - 1)] for label in missing]
+    rows = [[_cell(name, getattr(taxon, name)) for name in _COLUMNS] for taxon in known.values()]
+    rows += [[_cell(name, label if name == "label" else None) for name in _COLUMNS]
+             for label in missing]  # fmt: skip
     frame = pd.DataFrame(rows, columns=list(_COLUMNS.values()), dtype="object")
     version = st.session_state.get("taxa_n", 0)
     edited = st.data_editor(
@@ -64,6 +65,11 @@ def show_taxa(app_state: AppState) -> None:
     if st.button("Keep the table", type="primary", key="keep_taxa", disabled=taxa is None):
         _keep(app_state, taxa or [])
     _import(app_state)
+
+
+def _cell(name: str, value: str | None) -> str | None:
+    """Texts are empty where there is none: None would be shown as a word."""
+    return value if name in ("observation_type", "taxon_rank") else value or ""
 
 
 def taxa_of_rows(rows: list[dict[str, Any]]) -> list[Taxon]:

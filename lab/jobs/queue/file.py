@@ -16,7 +16,7 @@ from filelock import FileLock
 from lab.errors import StoreBusyError, StoreDamagedError, StoreError
 
 FILE_NAME = "jobs.sqlite"
-_VERSION = 2
+_VERSION = 3
 _BUSY_S = 10.0
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -56,6 +56,10 @@ ALTER TABLE jobs ADD COLUMN clip_id TEXT;
 ALTER TABLE jobs ADD COLUMN rate_hz REAL;
 ALTER TABLE jobs ADD COLUMN added REAL;
 """
+_SINCE_3 = """
+CREATE TABLE batches (work_id TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (work_id, owner));
+"""
+_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3)
 
 
 class QueueFile:
@@ -174,7 +178,7 @@ def _bring_up(db: sqlite3.Connection) -> None:
     """Make the tables, or give those of an older version what they lack."""
     with _transaction(db):
         version = _version(db)  # another process may have been quicker
-        for text in (_SCHEMA if version < 1 else "", _SINCE_2 if version < 2 else ""):
+        for text in _STEPS[version:]:
             for one in filter(str.strip, text.split(";")):
                 db.execute(one)
         db.execute(f"PRAGMA user_version = {_VERSION}")

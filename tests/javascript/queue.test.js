@@ -87,7 +87,7 @@ test("a click with Shift picks all between, and what fits some of them is offere
 test("all that failed are picked, also on other pages, until a row is changed by hand", () => {
   const { queue, asked, boxes, click, offered } = pickable();
   const failed = queue.bar.states.find(([state]) => state === "failed")[1];
-  assert.equal(failed.textContent, "failed 667");
+  assert.equal(failed.textContent, "all 667 failed");
   failed.onclick();
   assert.equal(failed.getAttribute("aria-pressed"), "true");
   assert.deepEqual(boxes.map((one) => one.checked), [false, false, false, true, false]);

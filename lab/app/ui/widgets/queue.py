@@ -7,9 +7,9 @@ from contextlib import suppress
 
 import streamlit as st
 
-from lab.app.server.left_clips import take_over
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, script, shortened
+from lab.app.ui.widgets.left_clips import offer_left_clips
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.queue_rows import Row, in_words, left_s, names_of, prompts_row, row_of
 from lab.app.ui.widgets.start_analyses import resume_run
@@ -101,7 +101,7 @@ def _jobs(app_state: AppState, queue: JobQueue | None) -> None:
     _summary(app_state, queue)
     _steer(app_state, queue)
     left = queue.left_behind()
-    _offer(sum(left.values()))
+    offer_left_clips(sum(left.values()))
     shown = _SHOWN[_choice(queue)]
     total = sum(counts[state] for state in shown)
     first = pager("queue", total, _JOBS, of=shown)
@@ -241,37 +241,6 @@ def _change_some(change: Change, states: Sequence[State], among: list[int] | Non
             change(queue, ids)
 
     _do(do)
-
-
-def _offer(count: int) -> None:
-    """Clips that a terminal left waiting are offered to the app."""
-    if said := st.session_state.pop("taken_over", None):
-        st.success(plain(said))
-    if not count:
-        return
-    words, button = st.columns([3, 1], vertical_alignment="center")
-    wait = "waits" if count == 1 else "wait"
-    words.info(
-        f"{counted(count, 'clip')} {wait} for a `lab batch` that has ended: it can be started "
-        "again in a terminal, or the app does them."
-    )
-    button.button("Take over", on_click=_take_over, width="stretch")
-    for why, n in st.session_state.get("not_taken_over", {}).items():
-        st.warning(
-            plain(f"{counted(n, 'clip')} left to the terminal: {why}.")
-            + " Go on with them there: `lab batch --resume`"
-        )
-
-
-def _take_over() -> None:
-    try:
-        taken = take_over(here())
-    except LabError as error:
-        st.toast(plain(error))
-        return
-    st.session_state.not_taken_over = dict(taken.reasons)
-    if taken.count:
-        st.session_state.taken_over = f"{counted(taken.count, 'clip')} taken over."
 
 
 def _unfinished_runs(app_state: AppState) -> None:

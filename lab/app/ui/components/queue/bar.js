@@ -22,7 +22,7 @@ export class Bar {
     this.states = STATES.map((state) => [state, button("", "", () => this.toggle(state))]);
     this.verbs = VERBS.map(([verb, text]) => button(text, text, () => this.ask(verb)));
     this.none = button("✕", "Select none", () => this.clear());
-    const label = make("label", "all", this.all, "All shown");
+    const label = make("label", "all", this.all, "Select all shown");
     const states = make("span", "group", ...this.states.map(([, made]) => made));
     const verbs = make("span", "group", ...this.verbs, this.none);
     this.frame = make("div", "bar", label, states, this.said, verbs);
@@ -49,8 +49,8 @@ export class Bar {
 
   showState(made, state, count) {
     made.hidden = !count;
-    set(made, "textContent", `${state} ${written(count)}`);
-    made.setAttribute("aria-label", `Select all ${state} ${written(count)}`);
+    set(made, "textContent", `all ${written(count)} ${state}`);
+    made.setAttribute("aria-label", `Select all ${written(count)} ${state}`);
     made.setAttribute("aria-pressed", String(this.owner.picked.state === state));
   }
 

@@ -27,7 +27,7 @@ export class Line {
       make("td", "", this.count, this.bar),
       this.speed,
       this.left,
-      make("td", "", this.acts),
+      make("td", "last", this.acts),
     );
   }
 

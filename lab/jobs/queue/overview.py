@@ -59,6 +59,11 @@ class QueueOverview(QueueFile):
             )
             return [row["job_id"] for row in rows]
 
+    def check_known(self, job_ids: Sequence[int]) -> None:
+        """Raises NotFoundError if one of these jobs is not there."""
+        with self._read() as db:
+            self._check_known(db, job_ids)
+
     def in_scope(self) -> list[QueuedJob]:
         return self.jobs("job_id IN scope")
 

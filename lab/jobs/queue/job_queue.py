@@ -296,7 +296,8 @@ class JobQueue(QueueOverview):
     def _is_at_work(self, owner: str) -> bool:
         if owner == self.owner or self._owner.is_alive(owner):
             return True
-        self._leave(owner)
+        with contextlib.suppress(StoreError):  # that it left may be written later
+            self._leave(owner)
         return False
 
     def _leave(self, owner: str) -> None:

@@ -15,8 +15,8 @@ _TAKEN, _NOT_TAKEN = "clips_taken_over", "clips_not_taken_over"
 
 def offer_left_clips(count: int) -> None:
     """count: clips that wait for a terminal which does them no more."""
-    if words := st.session_state.pop(_TAKEN, None):
-        st.success(words)
+    if taken := st.session_state.pop(_TAKEN, 0):
+        st.success(f"{counted(taken, 'clip')} taken over.")
     stay = st.session_state.get(_NOT_TAKEN, {}) if count else {}
     if count > sum(stay.values()):
         _offer(count)
@@ -28,9 +28,9 @@ def offer_left_clips(count: int) -> None:
 
 
 def _offer(count: int) -> None:
-    words, button = st.columns([3, 1], vertical_alignment="center")
-    wait = "waits" if count == 1 else "wait"
-    words.info(
+    place, button = st.columns([3, 1], vertical_alignment="center")
+    wait = plain("waits" if count == 1 else "wait")
+    place.info(
         f"{counted(count, 'clip')} {wait} for a `lab batch` that has ended. Start it again in its "
         "terminal, or take over here."
     )
@@ -44,5 +44,4 @@ def _take_over() -> None:
         st.toast(plain(error))
         return
     st.session_state[_NOT_TAKEN] = dict(taken.reasons)
-    if taken.count:
-        st.session_state[_TAKEN] = f"{counted(taken.count, 'clip')} taken over."
+    st.session_state[_TAKEN] = taken.count

@@ -35,9 +35,10 @@ export class Line {
     this.className = row.state;
     set(this.name, "textContent", row.name);
     set(this.name, "title", row.path);
-    for (const part of ["what", "reason", "count", "speed", "left"]) {
+    for (const part of ["what", "reason", "count", "left"]) {
       set(this[part], "textContent", row[part]);
     }
+    set(this.speed, "textContent", row.speed.replace(" · ", "\n")); // two lines need less width
     set(this.state, "textContent", row.words);
     this.reason.hidden = !row.reason;
     this.bar.hidden = row.share === null;

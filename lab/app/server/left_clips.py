@@ -70,8 +70,8 @@ def _with_names(analysis: Mapping[str, Any]) -> dict[str, Any]:
         path = Path(str(settings.get(key) or ""))
         if path.parent == models_folder().absolute():
             settings[key] = path.name
-    if key := named_by_path(settings):
-        raise SettingError(f"a page may not name {key} outside of the models folder")
+    if named := named_by_path(settings):
+        raise SettingError(f"a page may not name {named} outside of the models folder")
     return {**analysis, "detector": settings}
 
 

@@ -221,9 +221,9 @@ def _act() -> None:
     """What a button asks for: of one row, of those that are picked, or of all in one state."""
     asked = st.session_state[_KEY].get("action") or {}
     named = [str(one) for one in asked.get("ids", [])]
-    change, states = _CHANGES.get(asked.get("verb"), (None, ()))
-    if change is None:
+    if asked.get("verb") not in _CHANGES:
         return
+    change, states = _CHANGES[asked["verb"]]
     for one in named:
         if change is JobQueue.cancel and one.startswith("prompts "):
             here().engine.cancel(one.removeprefix("prompts "))

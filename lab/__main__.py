@@ -2,6 +2,6 @@
 
 import sys
 
-from lab.app.cli.main import main
+from lab.app.cli.main import run
 
-sys.exit(main())
+sys.exit(run())

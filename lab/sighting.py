@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -40,6 +41,11 @@ class Sighting:
     censored_left: bool
     censored_right: bool
     alert_us: int | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Sighting:
+        """row: of the store, with whatever else it has."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
 
     @property
     def onset_s(self) -> float:

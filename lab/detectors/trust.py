@@ -8,6 +8,7 @@ bundle; a page may ask only for the services that the settings of the lab allow.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lab.config import FILE_NAME, AllowedService
@@ -17,6 +18,7 @@ from lab.detectors.services.address import check_url
 from lab.detectors.services.cloud_vision import GOOGLE_URL, KEY_ENV
 from lab.errors import SettingError
 
+FILES = ("weights", "embeddings")
 _MAX_CHARACTERS = 200
 
 
@@ -49,6 +51,17 @@ def check_allowed(settings: Mapping[str, Any], services: Sequence[AllowedService
                 f"a page may not {_sent(name, *_where(one))}; name this address and variable "
                 f"together under [[services]] in {FILE_NAME}, or use the command line"
             )
+
+
+def named_by_path(settings: Mapping[str, Any]) -> str | None:
+    """The first setting that names a file by a path, and not by its name in the models folder;
+    None if there is none. A page may name those of the models folder alone.
+    """
+    for one in named_detectors(settings):
+        for key in FILES:
+            if len(Path(str(one.get(key) or "")).parts) > 1:
+                return key
+    return None
 
 
 def service_settings(service: AllowedService) -> dict[str, str]:

@@ -6,6 +6,9 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
+from lab.jobs.batch.work import Work
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import Stamp
 from lab.store.store import Store
 from tests.browser.page_actions import settled, until
 from tests.browser.test_first_screen import drop
@@ -74,6 +77,52 @@ def test_clips_that_are_dropped_on_the_page_are_analysed_as_a_batch(
     page.get_by_role("link", name="Review: 1.mp4").click()
     page.wait_for_url("**/review?run=*")
     assert [run["state"] for run in Store(server.store).runs()] == ["done"] * 2
+
+
+def queued(server, clip):
+    """A paused queue: 30 clips that failed and 3 that wait, of the app; 2 that a terminal left."""
+    analyses = [{"name": "visual", "detector": {"name": "visual"}, "interval_s": 0.5}]
+    with JobQueue(server.store) as queue:
+        app = Work(analyses, is_app=True).to_dict()
+        queue.add("app", app, [(f"/gone/{i:02}.mp4", Stamp()) for i in range(30)])
+        while (job := queue.claim()) is not None:
+            queue.finish(job.job_id, "failed", reason="it was away")
+        queue.pause()
+        queue.add("app", app, [(f"/gone/b{i}.mp4", Stamp()) for i in range(3)])
+        left = [str(clip), "/outside/c.mp4"]
+        queue.add("term", Work(analyses).to_dict(), [(path, Stamp()) for path in left])
+
+
+def test_several_rows_are_steered_at_once_and_what_a_terminal_left_is_taken_over(
+    page, server, samples, tmp_path
+):
+    queued(server, shutil.copy(samples / "nothing.mp4", tmp_path / "left.mp4"))
+    page.goto(f"{server.url}/analyse")
+    settled(page)
+    said = page.get_by_role("status").filter(has_text="selected")
+    page.get_by_role("checkbox", name="Select b0.mp4").click()
+    page.get_by_role("checkbox", name="Select b1.mp4").click(modifiers=["Shift"])
+    expect(said).to_have_text("2 selected")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(said).to_have_text("3 selected")
+    page.get_by_role("checkbox", name="Select b0.mp4").click()
+    expect(said).to_have_text("2 selected")
+    button(page, "Cancel: 2 selected").click()
+    button(page, "Select all 2 cancelled").wait_for()
+    expect(row(page, "b0.mp4")).to_contain_text("waiting")
+    button(page, "Select all 30 failed").click()
+    expect(said).to_have_text("30 selected")  # five of them on the next page
+    button(page, "Retry: 30 selected").click()
+    button(page, "Select all 33 waiting").wait_for()
+    expect(row(page, "left.mp4")).to_have_count(0)
+    page.get_by_text("2 clips wait for a lab batch that has ended").wait_for()
+    click(page, "Take over")
+    page.get_by_text("1 clip taken over").wait_for()
+    page.get_by_text("outside of the media roots").wait_for()
+    button(page, "Select all 33 waiting").click()
+    click(page, "Cancel: 33 selected")
+    click(page, "Go on")
+    ended(page, re.compile("35 of 35"))
 
 
 @pytest.mark.long

@@ -5,7 +5,11 @@ import shutil
 import struct
 from pathlib import Path
 
-ODD_NAMES = ["a b 'c' \"d\".mp4", "fox \N{FOX FACE} 1.mp4", "-n $(x);&.mp4"]
+ODD_NAMES = [
+    "a b 'c' \"d\".mp4",
+    "fox \N{FOX FACE} 1.mp4",
+    "-n $(x);&\n[\N{HEBREW LETTER ALEF}].mp4",
+]
 
 
 def copy_with(clip: Path, target: Path, mark: int) -> Path:

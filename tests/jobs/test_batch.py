@@ -15,6 +15,7 @@ from lab.app.cli.main import main
 from lab.jobs.batch.clips import find_batch
 from lab.jobs.batch.result import COLUMNS
 from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import Stamp
 from lab.store.store import Store
 from tests.jobs.clips import ODD_NAMES, copy_with
 
@@ -187,6 +188,33 @@ def test_pause_priority_cancel_and_retry_by_command(folder, tmp_path, capsys):
     assert "1 done" in capsys.readouterr().out
     assert main(["batch", "--resume", *store]) == 0
     assert "nothing waits" in capsys.readouterr().out
+
+
+def test_a_long_list_is_cut_by_its_reader_and_jobs_are_named_by_their_ids(tmp_path, capsys):
+    with JobQueue(tmp_path) as queue:
+        queue.add("w", {}, [(f"/cards/{i:05}.mp4", Stamp()) for i in range(5000)])
+        queue.finish(queue.claim().job_id, "done", total=9)
+    command = [sys.executable, "-m", "lab", "jobs", "--all", "--store", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert b"/cards/00000.mp4" in process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+    def told(*words):
+        code = main(["jobs", *words, "--store", str(tmp_path)])
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    assert told("list", "1", "2") == (
+        0,
+        "     1  done         /cards/00000.mp4\n     2  waiting      /cards/00001.mp4\n"
+        "1 waiting, 1 done\n",
+    )
+    assert told("list", "1", "9999")[0] == 2
+    assert told("list", "--state", "failed") == (0, "no job is in this state\n")
+    assert told("cancel", "1") == (0, "0 jobs cancelled: 1 is done\n")
+    assert len(told("list")[1].splitlines()) == 52
 
 
 def test_a_damaged_queue_loses_no_run(folder, tmp_path, capsys):

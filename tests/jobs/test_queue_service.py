@@ -13,6 +13,7 @@ import pytest
 
 import lab
 from lab.app.server import state as desks
+from lab.app.server.left_clips import TakenOver, take_over, work_for_app
 from lab.app.ui.widgets.batch_source import document_for_page, find_in_roots
 from lab.errors import ForbiddenError, SettingError
 from lab.jobs.batch.service import QueuedClip
@@ -98,6 +99,78 @@ def test_what_a_terminal_has_queued_is_shown_and_left_to_it(app, clip):
     assert queue.counts()["waiting"] == 1
     assert queue.forget_ended() == 1
     assert [job.path for job in queue.jobs()] == ["/other.mp4"]
+
+
+TERMINAL = """
+import sys, time
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import Stamp
+from pathlib import Path
+import json
+queue = JobQueue(Path(sys.argv[1]))
+queue.add("term", json.loads(sys.argv[2]), [(path, Stamp()) for path in sys.argv[3:]], priority=3)
+print("queued", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_a_killed_terminal_left_is_taken_over_and_what_one_is_at_is_not(app, clip, tmp_path):
+    what = json.dumps(Work(ANALYSES).to_dict())
+    app.analyses.start(queued(clip), WORK)
+    (done,) = ended_jobs(app)
+    more = shutil.copy(clip, tmp_path / "more.mp4")
+    words = [str(app.store.folder), what, str(more), str(clip), "/etc/passwd"]
+    terminal = subprocess.Popen([sys.executable, "-c", TERMINAL, *words], stdout=subprocess.PIPE)
+    try:
+        assert terminal.stdout.readline() == b"queued\n"
+        queue = app.analyses.queue
+        assert queue.left_behind() == {}
+        assert take_over(app) == TakenOver()
+    finally:
+        terminal.kill()
+        terminal.wait()
+        terminal.stdout.close()
+    assert queue.left_behind() == {"term": 3}
+    taken = take_over(app)
+    assert taken.count == 2
+    assert taken.reasons == {"they lie outside of the media roots": 1}
+    while sum(queue.counts("state IN ('waiting', 'running')").values()) > 1:
+        time.sleep(0.05)
+    jobs = {job.path: job for job in queue.jobs()}
+    assert jobs[str(more)].state == jobs[str(clip)].state == "done"
+    assert jobs[str(more)].priority == 3
+    assert jobs[str(clip)].job_id == done.job_id
+    assert queue.left_behind() == {"term": 1}
+    assert [job.path for job in queue.jobs("state = 'waiting'")] == ["/etc/passwd"]
+    assert len(app.store.runs()) == 1  # one video under two names
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        ({"document": "/studies/evening.yaml"}, "evening.yaml is read by a terminal alone"),
+        (Work([{**ANALYSES[0], "detector": {"name": "python", "target": "os:getcwd"}}]).to_dict(),
+         "which a page may not ask for"),
+        (Work([{**ANALYSES[0], "detector": {"name": "yolo", "weights": "/own.pt"}}]).to_dict(),
+         "outside of the models folder"),
+    ],
+)  # fmt: skip
+def test_what_a_page_may_not_ask_for_stays_with_the_terminal(app, clip, what, words):
+    with JobQueue(app.store.folder) as terminal:
+        terminal.add("term", what, [(str(clip), Stamp())])
+    taken = take_over(app)
+    assert taken.count == 0
+    ((reason, count),) = taken.reasons.items()
+    assert words in reason
+    assert count == 1
+    assert app.analyses.queue.counts()["waiting"] == 1
+
+
+def test_weights_of_the_models_folder_are_taken_over_by_their_name(app, tmp_path, monkeypatch):
+    monkeypatch.setenv("LAB_MODELS", str(tmp_path / "models"))
+    detector = {"name": "yolo", "weights": str(tmp_path / "models" / "own.onnx")}
+    work = work_for_app(app, Work([{**ANALYSES[0], "detector": detector}]).to_dict())
+    assert work.analyses[0]["detector"] == {"name": "yolo", "weights": "own.onnx"}
 
 
 def test_a_detector_that_cannot_be_made_fails_all_its_clips_at_once_and_a_rule_too(app, tmp_path):

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 
+from lab.counted import counted
 from lab.errors import SettingError, printable
 from lab.jobs.queue.file import FILE_NAME
 from lab.jobs.queue.job_queue import JobQueue
@@ -14,6 +15,7 @@ from lab.jobs.queue.queued_job import QueuedJob
 
 Command = Callable[..., argparse.ArgumentParser]
 _MOST_ROWS = 50
+_MOST_REASONS = 5
 _WHAT = ("list", "pause", "go-on", "cancel", "retry", "priority")
 
 
@@ -55,25 +57,39 @@ def _change(queue: JobQueue, args: argparse.Namespace) -> None:
     more = "; start them with: lab batch --resume" if args.what == "retry" and count else ""
     again = "waits again" if count == 1 else "wait again"
     done = "cancelled" if args.what == "cancel" else again
-    print(f"{count} job{'' if count == 1 else 's'} {done}{more}")
+    print(f"{counted(count, 'job')} {done}{more}{'' if count else _as_they_are(queue, args.jobs)}")
+
+
+def _as_they_are(queue: JobQueue, job_ids: list[int]) -> str:
+    """Why nothing was changed."""
+    found = queue.jobs("job_id IN (SELECT value FROM json_each(?))", json.dumps(job_ids))
+    said = [f"{job.job_id} is {job.state}" for job in found[:_MOST_REASONS]]
+    return f": {', '.join(said)}" if said else ""
 
 
 def _list(queue: JobQueue, args: argparse.Namespace) -> None:
-    where = f"state = '{args.state}'" if args.state else "1"
-    found = queue.jobs(where, limit=-1 if args.all or args.json else _MOST_ROWS)
-    counts = {state: n for state, n in queue.counts().items() if n}
+    where, values = "state = coalesce(?, state)", [args.state]
+    if args.jobs:
+        queue.check_known(args.jobs)
+        where += " AND job_id IN (SELECT value FROM json_each(?))"
+        values.append(json.dumps(args.jobs))
+    found = queue.jobs(where, *values, limit=-1 if args.all or args.json else _MOST_ROWS)
+    counts = {state: n for state, n in queue.counts(where, *values).items() if n}
     if args.json:
         rows = [_row(job) for job in found]
         print(json.dumps({"counts": counts, "paused": queue.is_paused, "jobs": rows}, indent=1))
         return
     for job in found:
-        share = f" {100 * (job.done or 0) // job.total}%" if job.total else ""
+        share = ""
+        if job.state == "running" and job.total:
+            share = f" {100 * (job.done or 0) // job.total}%"
         reason = "" if job.state == "done" or not job.reason else f": {job.reason}"
         print(f"{job.job_id:>6}  {job.state + share:<12} {printable(job.path)}{printable(reason)}")
     total = sum(counts.values())
     if len(found) == _MOST_ROWS < total:
         print("and more; all with --all or --json")
-    print(", ".join(f"{n} {state}" for state, n in counts.items()) or "the queue is empty")
+    nothing = "no job is in this state" if args.state else "the queue is empty"
+    print(", ".join(f"{n} {state}" for state, n in counts.items()) or nothing)
     if queue.is_paused:
         print("paused; go on with: lab jobs go-on")
 

@@ -1,6 +1,7 @@
 """The command line. Progress on standard error, results on standard output.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage. Errors are one line; `--debug` shows the traceback.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 141 nobody reads on. Errors are one line; `--debug`
+shows the traceback.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +44,8 @@ from lab.app.cli.sightings import add_package_options, run_export, run_sightings
 from lab.app.cli.stored_sightings import add_stored_options
 from lab.errors import DamagedLogWarning, LabError, SettingError
 from lab.private_files import keep_files_private
+
+_PIPE_CLOSED = 141  # as of a program that the signal ends
 
 
 def _doctor(args: argparse.Namespace) -> int:
@@ -206,6 +211,13 @@ def _escape_names() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _print_nowhere() -> None:
+    """So that what is still to be written when the process ends fails in silence."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; the exit code. Raises SystemExit on wrong usage, LabError with --debug."""
     args = build_parser().parse_args(argv)
@@ -214,7 +226,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _damage_on_standard_error() as damaged:
             code = int(args.run_command(args))
+            sys.stdout.flush()
         return code or (1 if damaged else 0)
+    except BrokenPipeError:  # whoever reads has read enough, such as `head`
+        _print_nowhere()
+        return _PIPE_CLOSED
     except LabError as error:
         if args.debug:
             raise
@@ -225,5 +241,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             1,
             f"stopped; continue with: lab analyze --resume {run_id}" if run_id else "stopped",
         )
+    except ImportError as error:
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        code, text = 1, "stopped"  # while an extension was loaded
     print("lab: " + " ".join(text.split()), file=sys.stderr)
+    return code
+
+
+def run() -> int:
+    """`main`, as the last thing that a process does."""
+    code = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl+C would only break off the end
     return code

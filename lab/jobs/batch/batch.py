@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from lab.errors import LabError
+from lab.errors import LabError, LogRemovedError
 from lab.jobs.batch.clips import BatchClips, find_batch, found_clips
 from lab.jobs.batch.lanes import Lanes
 from lab.jobs.batch.progress import batch_reporter
@@ -259,7 +259,12 @@ def _write_sinks(
                 if run.state == "done":
                     applied = work.rules[index] or work.rule_of(index)
                     name = document.analyses[index].name
-                    rows += rows_of(run, name, applied.rule, applied.name, applied.find(run))
+                    try:
+                        found = applied.found(run)
+                    except LogRemovedError as error:
+                        result.failures.append(f"{job.path}: not in the files: {error}")
+                        continue
+                    rows += rows_of(run, name, applied.rule, applied.name, found)
         written, failures = sinks.write(rows)
     result.written += written
     result.failures += failures

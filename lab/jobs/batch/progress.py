@@ -25,8 +25,9 @@ class batch_reporter:
         if self._bar is None:
             from tqdm.auto import tqdm
 
-            # What was done before says nothing about the time that is left.
-            self._bar = tqdm(unit="clip", total=found.total, initial=found.ended)
+            # What was done before says nothing about the time that is left; the mean of all does,
+            # since the bar is drawn more often than a clip ends.
+            self._bar = tqdm(unit="clip", total=found.total, initial=found.ended, smoothing=0)
         self._bar.total = found.total
         self._bar.set_postfix_str(in_words(found), refresh=False)
         self._bar.update(found.ended - self._bar.n)

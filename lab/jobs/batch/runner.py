@@ -174,6 +174,8 @@ class Runner:
                 # Counting many thousand clips takes a while: at most a twentieth of the time.
                 if self._stopping.wait(max(_TICK_S, 20 * (time.monotonic() - shown))):
                     return
+            if report is not None:
+                report(self._progress())  # as it ended
         except StoreError as error:
             self._fatal = error
 

@@ -83,9 +83,9 @@ class QueueService:
         """What was done about a damaged file."""
         return list(self._notes)
 
-    def start(self, clips: Iterable[QueuedClip], work: Work) -> list[int]:
+    def start(self, clips: Iterable[QueuedClip], work: Work, *, priority: int = 0) -> list[int]:
         """Queue clips; the ids of their jobs. Those that are done already are looked at again."""
-        return self._add(replace(work, is_app=True).to_dict(), clips)
+        return self._add(replace(work, is_app=True).to_dict(), clips, priority)
 
     def resume(self, run_id: str, clip: QueuedClip) -> int:
         """Queue a run to be gone on with; the id of its job."""
@@ -120,7 +120,9 @@ class QueueService:
             if self._queue is not None:
                 self._queue.close()
 
-    def _add(self, what: Mapping[str, Any], clips: Iterable[QueuedClip]) -> list[int]:
+    def _add(
+        self, what: Mapping[str, Any], clips: Iterable[QueuedClip], priority: int = 0
+    ) -> list[int]:
         some = list(clips)
         with self._guard:
             if self._queue is None:
@@ -130,6 +132,7 @@ class QueueService:
                 "app-" + recipe_hash(dict(what)),
                 what,
                 [(one.path, one.stamp) for one in some],
+                priority=priority,
                 clip_ids={one.path: one.clip_id for one in some if one.clip_id},
                 again=True,
             )

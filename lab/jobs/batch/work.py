@@ -51,6 +51,16 @@ class AppliedRule:
         is_open = not run.recipe["labels"]
         return run.find(narrowed(self.rule, run.labels) if is_open else self.rule)
 
+    def found(self, run: Run) -> list[Sighting]:
+        """The same; where the log was removed, those that were saved. Raises LogRemovedError if it
+        was removed and none were.
+        """
+        store, rule_hash = run.store, self.rule.rule_hash
+        if run.log_removed_utc is None or not store.was_applied(run.run_id, rule_hash):
+            return self.find(run)
+        rows = store.sightings(run_id=run.run_id, rule_hash=rule_hash, order="onset")
+        return sorted(map(Sighting.from_row, rows), key=lambda one: one.label)
+
     def save(self, run: Run) -> None:
         """Keep its sightings in a finished run, in the place of earlier ones of the same rule."""
         if self.is_new and self.name is not None:

@@ -14,12 +14,18 @@ from pathlib import Path
 from filelock import FileLock
 
 from lab.errors import StoreBusyError, StoreDamagedError, StoreError
+from lab.jobs.queue.queued_job import COLUMNS
 
 FILE_NAME = "jobs.sqlite"
-_VERSION = 2
+_VERSION = 3
 _BUSY_S = 10.0
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+_WAYS_OUT = {
+    "SQLITE_READONLY": "make it and its folder writable, or name another store with --store",
+    "SQLITE_CANTOPEN": "it must be a file, in a folder, that you may read and write",
+}
+_ROOM = "make room, and see that the disk can be written"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS work (work_id TEXT PRIMARY KEY, what TEXT NOT NULL, added REAL NOT NULL);
@@ -56,6 +62,20 @@ ALTER TABLE jobs ADD COLUMN clip_id TEXT;
 ALTER TABLE jobs ADD COLUMN rate_hz REAL;
 ALTER TABLE jobs ADD COLUMN added REAL;
 """
+_SINCE_3 = """
+CREATE TABLE batches (work_id TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (work_id, owner));
+"""
+# What makes of it a queue that can be read: all columns, and JSON where it belongs.
+_ODD_ROWS = f"""
+SELECT CASE
+    WHEN EXISTS (SELECT 1 FROM work WHERE NOT json_valid(what)) THEN 'a work is no JSON'
+    WHEN EXISTS (SELECT {", ".join(COLUMNS)} FROM jobs WHERE NOT json_valid(run_ids))
+        THEN 'the runs of a job are no JSON'
+    WHEN EXISTS (SELECT name, value FROM flags WHERE name IS NULL) THEN 'a flag has no name'
+    WHEN EXISTS (SELECT work_id, owner FROM batches WHERE owner IS NULL) THEN 'an owner has no name'
+END
+"""
+_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3)
 
 
 class QueueFile:
@@ -95,9 +115,10 @@ class QueueFile:
                     return self._connected()
 
     def _connected(self) -> sqlite3.Connection:
-        db = sqlite3.connect(
-            self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-        )
+        with self._errors():
+            db = sqlite3.connect(
+                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
+            )
         db.row_factory = sqlite3.Row
         try:
             with self._errors():
@@ -113,6 +134,7 @@ class QueueFile:
                     self._check(db)
                 if version < _VERSION:
                     _bring_up(db)
+                self._check_tables(db)
                 db.execute("CREATE TEMP TABLE scope (job_id INTEGER PRIMARY KEY)")
         except BaseException:
             db.close()
@@ -123,6 +145,17 @@ class QueueFile:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise StoreDamagedError(f"the queue {self.path} is damaged: {found}")
+
+    def _check_tables(self, db: sqlite3.Connection) -> None:
+        """Another program may have changed what is in them."""
+        try:
+            odd = db.execute(_ODD_ROWS).fetchone()[0]
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_ERROR":
+                raise
+            odd = str(error)
+        if odd:
+            raise StoreDamagedError(f"the queue {self.path} is damaged: {odd}")
 
     def _set_aside(self) -> str:
         """Move a damaged file away; what was done about it, in words."""
@@ -150,9 +183,8 @@ class QueueFile:
                 ) from None
             if code.startswith(_BUSY):
                 raise StoreBusyError(f"{what} is kept by another program; try again") from None
-            raise StoreError(
-                f"{what} cannot be used: {error}; make room, or make it writable"
-            ) from None
+            way_out = next((w for begin, w in _WAYS_OUT.items() if code.startswith(begin)), _ROOM)
+            raise StoreError(f"{what} cannot be used: {error}; {way_out}") from None
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -174,7 +206,7 @@ def _bring_up(db: sqlite3.Connection) -> None:
     """Make the tables, or give those of an older version what they lack."""
     with _transaction(db):
         version = _version(db)  # another process may have been quicker
-        for text in (_SCHEMA if version < 1 else "", _SINCE_2 if version < 2 else ""):
+        for text in _STEPS[version:]:
             for one in filter(str.strip, text.split(";")):
                 db.execute(one)
         db.execute(f"PRAGMA user_version = {_VERSION}")

@@ -55,6 +55,7 @@ class JobQueue(QueueOverview):
         with contextlib.suppress(StoreError):
             if self._owner.is_shown:
                 self.release_all()
+                self._leave(self.owner)
         super().close()
         self._owner.close()
 
@@ -76,6 +77,7 @@ class JobQueue(QueueOverview):
         cancelled, or whose file has changed since it was done, waits again. again: and every one
         that is done. clip_ids: media_id of clips that were chosen, by their paths.
         """
+        self._owner.show_alive()
         now, chosen = self._clock(), clip_ids or {}
         rows = [
             (work_id, path, priority, s.size_bytes, s.mtime_ns, now, chosen.get(path), now, again)
@@ -86,6 +88,7 @@ class JobQueue(QueueOverview):
                 db.execute("DELETE FROM scope")
             db.execute("INSERT OR IGNORE INTO work VALUES (?, ?, ?)",
                        [work_id, json.dumps(what, sort_keys=True), now])  # fmt: skip
+            self._be_at(db, work_id)
             db.executemany(
                 """INSERT INTO jobs (work_id, path, state, priority, size_bytes, mtime_ns, changed,
                 clip_id, added) VALUES (?, ?, 'waiting', ?, ?, ?, ?, ?, ?)
@@ -117,7 +120,9 @@ class JobQueue(QueueOverview):
 
     def take_up(self, work_id: str) -> None:
         """Make the jobs of a work that have not ended the scope."""
+        self._owner.show_alive()
         with self._change() as db:
+            self._be_at(db, work_id)
             db.execute(
                 "INSERT OR IGNORE INTO scope SELECT job_id FROM jobs WHERE work_id = ? "
                 "AND state IN ('waiting', 'running')",
@@ -267,7 +272,37 @@ class JobQueue(QueueOverview):
         with self._change() as db:
             self._release(db, self.owner)
 
+    def left_behind(self) -> dict[str, int]:
+        """How many clips wait of each work that a terminal has queued and no process is at any
+        more, by work_id.
+        """
+        with self._read() as db:
+            works = db.execute(
+                f"""SELECT work_id, count(*) AS n FROM jobs JOIN work USING (work_id) WHERE state =
+                'waiting' AND ({OF_THE_APP}) IS NOT TRUE GROUP BY work_id ORDER BY work_id"""
+            ).fetchall()
+            at = db.execute("SELECT work_id, owner FROM batches").fetchall() if works else []
+        alive = {owner: self._is_at_work(owner) for owner in {row["owner"] for row in at}}
+        held = {row["work_id"] for row in at if alive[row["owner"]]}
+        return {row["work_id"]: row["n"] for row in works if row["work_id"] not in held}
+
     # Inside
+
+    def _be_at(self, db: sqlite3.Connection, work_id: str) -> None:
+        """Let others know who does a work; of the app it is known by the work itself."""
+        if not self._is_app:
+            db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?)", [work_id, self.owner])
+
+    def _is_at_work(self, owner: str) -> bool:
+        if owner == self.owner or self._owner.is_alive(owner):
+            return True
+        with contextlib.suppress(StoreError):  # that it left may be written later
+            self._leave(owner)
+        return False
+
+    def _leave(self, owner: str) -> None:
+        with self._change() as db:
+            db.execute("DELETE FROM batches WHERE owner = ?", [owner])
 
     def _let_go(self, job_id: int, changes: str, values: Sequence[Any]) -> bool:
         with self._change() as db:

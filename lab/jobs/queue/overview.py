@@ -48,6 +48,22 @@ class QueueOverview(QueueFile):
             rows = db.execute(sql, [json.dumps(list(states)), limit, offset])
             return [QueuedJob.from_row(row) for row in rows]
 
+    def ids(self, states: Sequence[State], among: Sequence[int] | None = None) -> list[int]:
+        """Of the jobs that are in these states now; among: of those alone."""
+        where, values = _among(among)
+        with self._read() as db:
+            rows = db.execute(
+                "SELECT job_id FROM jobs WHERE state IN (SELECT value FROM json_each(?)) AND "
+                f"{where} ORDER BY job_id",
+                [json.dumps(list(states)), *values],
+            )
+            return [row["job_id"] for row in rows]
+
+    def check_known(self, job_ids: Sequence[int]) -> None:
+        """Raises NotFoundError if one of these jobs is not there."""
+        with self._read() as db:
+            self._check_known(db, job_ids)
+
     def in_scope(self) -> list[QueuedJob]:
         return self.jobs("job_id IN scope")
 
@@ -145,15 +161,25 @@ class QueueOverview(QueueFile):
         """After all others that wait, by a priority below theirs."""
         self._put(job_ids, "min(priority) - 1")
 
-    def forget_ended(self) -> int:
+    def forget_ended(self, job_ids: Sequence[int] | None = None) -> int:
         """Take what has ended off the list, but for works that a batch is at; runs stay."""
+        where, values = _among(job_ids)
         with self._change() as db:
             found = db.execute(
-                f"""DELETE FROM jobs WHERE NOT {_UNFINISHED} AND (NOT EXISTS (SELECT 1 FROM jobs
-                AS one WHERE one.work_id = jobs.work_id AND one.{_UNFINISHED}) OR EXISTS (SELECT 1
-                FROM work WHERE work.work_id = jobs.work_id AND {OF_THE_APP}))"""
+                f"""DELETE FROM jobs WHERE NOT {_UNFINISHED} AND {where} AND (NOT EXISTS (SELECT 1
+                FROM jobs AS one WHERE one.work_id = jobs.work_id AND one.{_UNFINISHED}) OR EXISTS
+                (SELECT 1 FROM work WHERE work.work_id = jobs.work_id AND {OF_THE_APP}))""",
+                values,
             )
-            db.execute("DELETE FROM work WHERE work_id NOT IN (SELECT work_id FROM jobs)")
+            _forget_empty_works(db)
+            return found.rowcount
+
+    def take_off(self, job_ids: Sequence[int]) -> int:
+        """Take jobs that wait off the list, as if they had never been queued."""
+        where, values = _among(job_ids)
+        with self._change() as db:
+            found = db.execute(f"DELETE FROM jobs WHERE state = 'waiting' AND {where}", values)
+            _forget_empty_works(db)
             return found.rowcount
 
     # Inside
@@ -164,7 +190,7 @@ class QueueOverview(QueueFile):
             where, values = _among(job_ids)
             db.execute(
                 f"""UPDATE jobs SET priority = (SELECT coalesce({priority}, 0) FROM jobs WHERE
-                state = 'waiting' AND NOT {where}) WHERE {where}""",
+                state = 'waiting' AND NOT {where}) WHERE state = 'waiting' AND {where}""",
                 [*values, *values],
             )
 
@@ -172,13 +198,20 @@ class QueueOverview(QueueFile):
         return db.execute("SELECT 1 FROM flags WHERE name = 'paused'").fetchone() is not None
 
     def _check_known(self, db: sqlite3.Connection, job_ids: Sequence[int] | None) -> None:
-        for job_id in job_ids or ():
-            if db.execute("SELECT 1 FROM jobs WHERE job_id = ?", [job_id]).fetchone() is None:
-                raise NotFoundError(f"the queue has no job {job_id}; lab jobs lists them")
+        missing = db.execute(
+            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT job_id FROM jobs) LIMIT 1",
+            [json.dumps(list(job_ids or ()))],
+        ).fetchone()
+        if missing is not None:
+            raise NotFoundError(f"the queue has no job {missing['value']}; lab jobs lists them")
 
 
 # Of a row of `work`: whether the app does it, rather than whoever started it in a terminal.
 OF_THE_APP = "json_extract(what, '$.by') = 'app'"
+
+
+def _forget_empty_works(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM work WHERE work_id NOT IN (SELECT work_id FROM jobs)")
 
 
 def _among(job_ids: Sequence[int] | None) -> tuple[str, list[Any]]:

@@ -14,6 +14,16 @@ _PLAIN = (
     "job_id", "work_id", "path", "state", "priority", "tries", "claims", "not_before", "media_id",
     "reason", "seconds", "done", "total", "clip_id", "rate_hz", "added", "changed",
 )  # fmt: skip
+COLUMNS = (
+    *_PLAIN,
+    "size_bytes",
+    "mtime_ns",
+    "run_ids",
+    "was_there",
+    "cancel",
+    "owner",
+    "lease_until",
+)
 
 
 @dataclass(frozen=True)

@@ -97,24 +97,18 @@ def run_form() -> None:
     if source == LIBRARY:
         keep_in_address(clips)
     several: list[Analysis] = st.session_state.setdefault(_LIST, [])
-    start, add, keep = st.columns(3)
+    buttons = st.container(horizontal=True, gap="small")
     label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
-    if start.button(
-        label,
-        type="primary",
-        disabled=not (clips or paths) or not (several or one),
-        width="stretch",
-    ):
+    if buttons.button(label, type="primary", disabled=not (clips or paths) or not (several or one)):
         st.session_state.pop("like", None)
         work = work_of_page(several or [one or {}], reuse=not is_new, rule=rule)
         if paths is None:
             submit(app_state, in_order(app_state, clips), work)
         else:
             start_paths(app_state, paths, work)
-    if add.button(
+    if buttons.button(
         "Add to the list",
         disabled=one is None,
-        width="stretch",
         help="Several analyses share one decode of the clip, each at its own sampling.",
     ):
         if any(a["name"] == one["name"] for a in several if one):
@@ -127,7 +121,7 @@ def run_form() -> None:
             several.append(one or {})
             st.rerun()
     say_not_started()
-    save_job(app_state, keep, clips, several or ([one] if one else []))
+    save_job(app_state, buttons, clips, several or ([one] if one else []))
     show_list(several)
 
 

@@ -47,7 +47,6 @@ def save_job(
         "job.yaml",
         "application/yaml",
         disabled=not (media_ids and rows),
-        width="stretch",
         help="A document that does the same on the command line: lab analyze --job job.yaml",
     )
 

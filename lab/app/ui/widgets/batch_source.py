@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Callable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.progress import is_done
 from lab.config import Config
 from lab.counted import counted
-from lab.detectors.trust import check_allowed, named_detectors
+from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import LabError, SettingError, printable
 from lab.formats.markdown import code, plain
 from lab.jobs.batch.clips import BatchClips, find_batch
@@ -157,11 +156,10 @@ def document_for_page(app_state: AppState, text: bytes, name: str, folder: Path)
     for one in document.analyses:
         settings = {**one.settings, "name": one.detector}
         check_allowed(settings, app_state.config.services)
-        for detector, key in product(named_detectors(settings), ("weights", "embeddings")):
-            if len(Path(str(detector.get(key) or "")).parts) > 1:
-                raise SettingError(
-                    f"{one.name}: {key} must be a file of the models folder, got a path; {way_out}"
-                )
+        if key := named_by_path(settings):
+            raise SettingError(
+                f"{one.name}: {key} must be a file of the models folder, got a path; {way_out}"
+            )
     return document
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, script, shortened
+from lab.app.ui.widgets.left_clips import offer_left_clips
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.queue_rows import Row, in_words, left_s, names_of, prompts_row, row_of
 from lab.app.ui.widgets.start_analyses import resume_run
@@ -30,6 +31,16 @@ _SHOWN: dict[str, tuple[State, ...]] = {
     "Done": ("done",),
 }
 _KEY = "queue_table"
+_ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+Change = Callable[[JobQueue, list[int]], object]
+# What can be done with rows, and the states in which it can.
+_CHANGES: dict[str, tuple[Change, tuple[State, ...]]] = {
+    "cancel": (JobQueue.cancel, ("waiting", "running")),
+    "retry": (JobQueue.retry, ("failed", "cancelled")),
+    "first": (JobQueue.put_first, ("waiting",)),
+    "last": (JobQueue.put_last, ("waiting",)),
+    "clear": (JobQueue.forget_ended, _ENDED),
+}
 
 _table = st.components.v2.component(
     "lab_queue",
@@ -89,30 +100,46 @@ def _jobs(app_state: AppState, queue: JobQueue | None) -> None:
         return
     _summary(app_state, queue)
     _steer(app_state, queue)
+    left = queue.left_behind()
+    offer_left_clips(sum(left.values()))
     shown = _SHOWN[_choice(queue)]
     total = sum(counts[state] for state in shown)
     first = pager("queue", total, _JOBS, of=shown)
-    rows = _rows(app_state, queue, shown, first)
+    rows = _rows(app_state, queue, shown, first, left)
     if shown is STATES and first == 0:
         rows = [*prompts, *rows]
     if rows:
-        asked = _table(key=_KEY, data={"rows": rows}, on_action_change=_act).action or {}
+        data = {"rows": rows, "counts": counts}
+        asked = _table(key=_KEY, data=data, on_action_change=_act).action or {}
         if asked.get("verb") == "review":
             runs = {row["id"]: row["review"] for row in rows}
-            if run_id := runs.get(asked.get("id")):
+            if run_id := runs.get(next(iter(asked.get("ids", [])), None)):
                 st.switch_page("pages/review.py", query_params={"run": run_id})
     else:
         st.caption("None is in this state.")
 
 
-def _rows(app_state: AppState, queue: JobQueue, shown: Sequence[State], first: int) -> list[Row]:
+def _rows(
+    app_state: AppState,
+    queue: JobQueue,
+    shown: Sequence[State],
+    first: int,
+    left: Collection[str],
+) -> list[Row]:
+    """left: works of terminals that nobody does any more."""
     jobs = queue.page(shown, _JOBS, first)
     works = queue.work(list({job.work_id for job in jobs}))
     ids = sorted({job.clip_id for job in jobs if job.clip_id})
     called = app_state.store.names_of_media(ids) if ids else {}
     names, live = names_of(jobs, called), app_state.analyses.live()
     return [
-        row_of(job, works[job.work_id], names[job.job_id], live.get(job.job_id))
+        row_of(
+            job,
+            works[job.work_id],
+            names[job.job_id],
+            live.get(job.job_id),
+            is_left=job.work_id in left,
+        )
         for job in jobs
         if job.work_id in works
     ]
@@ -174,12 +201,12 @@ def _choice(queue: JobQueue) -> str:
     return str(chosen or "All")
 
 
-def _do(change: object, *values: object) -> None:
+def _do(change: Callable[..., object], *values: object) -> None:
     """Change the queue, and have the app look at it at once."""
     analyses = here().analyses
     try:
         if (queue := analyses.queue) is not None:
-            change(queue, *values)  # type: ignore[operator]
+            change(queue, *values)
             analyses.go_on()
             analyses.beat()
     except LabError as error:
@@ -191,20 +218,29 @@ def _go_on() -> None:
 
 
 def _act() -> None:
-    """What a button in a row asks for."""
+    """What a button asks for: of one row, of those that are picked, or of all in one state."""
     asked = st.session_state[_KEY].get("action") or {}
-    verb, of = asked.get("verb"), str(asked.get("id", ""))
-    if of.startswith("prompts "):
-        here().engine.cancel(of.removeprefix("prompts "))
+    named = [str(one) for one in asked.get("ids", [])]
+    if asked.get("verb") not in _CHANGES:
         return
-    changes = {
-        "cancel": JobQueue.cancel,
-        "retry": JobQueue.retry,
-        "first": JobQueue.put_first,
-        "last": JobQueue.put_last,
-    }
-    if verb in changes and of.isdigit():
-        _do(changes[verb], [int(of)])
+    change, states = _CHANGES[asked["verb"]]
+    for one in named:
+        if change is JobQueue.cancel and one.startswith("prompts "):
+            here().engine.cancel(one.removeprefix("prompts "))
+    if asked.get("state") in states:
+        _change_some(change, (asked["state"],), None)
+    elif among := [int(one) for one in named if one.isdigit()]:
+        _change_some(change, states, among)
+
+
+def _change_some(change: Change, states: Sequence[State], among: list[int] | None) -> None:
+    """Of jobs that are picked, change those for which it makes sense as they are now."""
+
+    def do(queue: JobQueue) -> None:
+        if ids := queue.ids(states, among):
+            change(queue, ids)
+
+    _do(do)
 
 
 def _unfinished_runs(app_state: AppState) -> None:

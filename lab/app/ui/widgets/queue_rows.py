@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.app.ui.shared import clock, shortened
 from lab.counted import counted
-from lab.formats.markdown import visible
+from lab.formats.markdown import isolated, visible
 from lab.jobs.job import Job
 from lab.jobs.queue.queued_job import QueuedJob
 
@@ -31,8 +31,17 @@ _RETRY = {"verb": "retry", "text": "Retry", "title": "Try it again"}
 _RESUME = {"verb": "retry", "text": "Resume", "title": "Go on from what was logged"}
 
 
-def row_of(job: QueuedJob, what: Mapping[str, Any], name: str, live: Job | None) -> Row:
-    """what: of its work. name: of the clip. live: what a worker of this app is at with it."""
+def row_of(
+    job: QueuedJob,
+    what: Mapping[str, Any],
+    name: str,
+    live: Job | None,
+    *,
+    is_left: bool = False,
+) -> Row:
+    """what: of its work. name: of the clip. live: what a worker of this app is at with it.
+    is_left: a terminal queued it, and does it no more.
+    """
     done, total, rate = job.done or 0, job.total, job.rate_hz
     if live is not None:
         done, total, rate = live.done, live.total, live.rate_hz
@@ -43,11 +52,11 @@ def row_of(job: QueuedJob, what: Mapping[str, Any], name: str, live: Job | None)
         left = max(0, total - done) / rate
     return {
         "id": str(job.job_id),
-        "name": visible(shortened(name)),
-        "path": visible(job.path),
-        "what": visible(in_brief(what)),
+        "name": isolated(shortened(name)),
+        "path": isolated(job.path),
+        "what": in_brief(what),
         "state": job.state,
-        "words": _words(job, what),
+        "words": _words(job, what, is_left),
         "reason": _reason(job),
         "count": _count(job, done, total),
         "share": min(1.0, done / total) if is_running and total else None,
@@ -64,8 +73,8 @@ def prompts_row(job: Job) -> Row:
     is_running = job.state == "running"
     return {
         "id": f"prompts {job.job_id}",
-        "name": visible(job.title),
-        "path": visible(job.title),
+        "name": isolated(job.title),
+        "path": isolated(job.title),
         "what": "prompts added in Review",
         "state": "waiting" if job.state == "queued" else job.state,
         "words": "waiting" if job.state == "queued" else job.state,
@@ -101,23 +110,23 @@ def in_brief(what: Mapping[str, Any]) -> str:
     if "resume" in what:
         return f"run {what['resume']} is gone on with"
     if "document" in what:
-        return f"as {PurePath(what['document']).name} says"
+        return f"as {isolated(PurePath(what['document']).name)} says"
     if "inline" in what:
         return "a job document: " + ", ".join(
-            str(one.get("name", one["detector"])) for one in what["inline"]["analyses"]
+            isolated(str(one.get("name", one["detector"]))) for one in what["inline"]["analyses"]
         )
     words = ", ".join(map(_analysis, what.get("analyses") or []))
     if what.get("current"):
         return f"{words} · sightings of the current rule"
     if what.get("rule"):
-        return f"{words} · sightings of {what['rule']['name'] or 'a rule'}"
+        return f"{words} · sightings of {isolated(what['rule']['name'] or 'a rule')}"
     return words
 
 
 def _analysis(one: Mapping[str, Any]) -> str:
     labels = one["detector"].get("labels")
-    few = f" ({short(labels)})" if isinstance(labels, list) and labels else ""
-    return f"{one['name']}{few}"
+    few = f" ({isolated(short(labels))})" if isinstance(labels, list) and labels else ""
+    return f"{isolated(one['name'])}{few}"
 
 
 def short(value: Any) -> str:
@@ -149,14 +158,14 @@ def in_words(seconds: float) -> str:
     return f"about {minutes} min left" if minutes < 90 else f"about {round(minutes / 60)} h left"
 
 
-def _words(job: QueuedJob, what: Mapping[str, Any]) -> str:
+def _words(job: QueuedJob, what: Mapping[str, Any], is_left: bool) -> str:
     if job.state == "done" and job.was_there:
         return "the same run was there"
     if job.state == "waiting" and job.tries:
         wait = max(0, round(job.not_before - time.time()))
         return f"tried again in {wait} s" if wait else "tried again next"
     if job.state == "waiting" and what and what.get("by") != "app":
-        return "waits for lab batch"
+        return "left by lab batch" if is_left else "waits for lab batch"
     if job.state == "waiting" and job.priority:
         return "waiting, first" if job.priority > 0 else "waiting, last"
     if job.is_stopping:
@@ -165,9 +174,8 @@ def _words(job: QueuedJob, what: Mapping[str, Any]) -> str:
 
 
 def _reason(job: QueuedJob) -> str:
-    if job.state == "done" and not job.reason:
-        return ""
-    return visible(job.reason or "")
+    """Without the folders of its clip, whose whole path is the title of its name."""
+    return visible(job.reason or "").replace(visible(job.path), isolated(PurePath(job.path).name))
 
 
 def _count(job: QueuedJob, done: int, total: int | None) -> str:

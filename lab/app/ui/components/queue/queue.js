@@ -1,23 +1,36 @@
-// The jobs of the queue as rows of a table, each with what can be done with it.
-const HEAD = ["Clip", "State", "Progress", "Speed", "Time left", ""];
+// The jobs of the queue as rows of a table, each with what can be done with it, and with several.
+import { Bar } from "./bar.js";
+import { Line } from "./line.js";
+import { make } from "./parts.js";
+import { Picked } from "./picked.js";
+
+const HEAD = ["Select", "Clip", "State", "Progress", "Speed", "Time left", "What can be done"];
+const HIDDEN = ["Select", "What can be done"];
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".queue");
   parentElement.queue ||= new Queue(root);
-  parentElement.queue.act = (verb, id) => setTriggerValue("action", { verb, id });
-  parentElement.queue.show(data.rows);
+  parentElement.queue.send = (asked) => setTriggerValue("action", asked);
+  parentElement.queue.show(data.rows, data.counts);
 }
 
 export class Queue {
   constructor(root) {
     this.lines = new Map();
+    this.picked = new Picked();
+    this.counts = {};
+    this.bar = new Bar(this);
     this.body = make("tbody");
+    this.body.onkeydown = (event) => this.key(event);
     const head = make("tr", "", ...HEAD.map(heading));
-    root.replaceChildren(make("table", "", make("thead", "", head), this.body));
+    const table = make("table", "", make("thead", "", head), this.body);
+    root.replaceChildren(this.bar.frame, table);
   }
 
   // Lines stay where they are and change only in what differs, so that the focus stays, too.
-  show(rows) {
+  show(rows, counts = {}) {
+    this.rows = rows;
+    this.counts = counts;
     const ids = new Set(rows.map((row) => row.id));
     for (const [id, line] of this.lines) {
       if (ids.has(id)) continue;
@@ -25,98 +38,61 @@ export class Queue {
       this.lines.delete(id);
     }
     rows.forEach((row, i) => {
-      const line = this.lines.get(row.id) ?? new Line((verb) => this.act(verb, row.id));
+      const line = this.lines.get(row.id) ?? new Line(this, row.id);
       this.lines.set(row.id, line);
       line.show(row);
       if (this.body.children[i] !== line.frame) {
         this.body.insertBefore(line.frame, this.body.children[i] ?? null);
       }
     });
-  }
-}
-
-class Line {
-  constructor(act) {
-    this.act = act;
-    this.name = make("bdi", "name");
-    this.what = make("div", "what");
-    this.reason = make("div", "reason");
-    this.state = make("span", "state");
-    this.count = make("span", "number");
-    this.bar = make("progress");
-    this.bar.max = 1;
-    this.speed = make("td", "number");
-    this.left = make("td", "number");
-    this.acts = make("div", "acts");
-    this.offered = "";
-    this.frame = make(
-      "tr",
-      "",
-      make("td", "", this.name, this.what, this.reason),
-      make("td", "", this.state),
-      make("td", "", this.count, this.bar),
-      this.speed,
-      this.left,
-      make("td", "", this.acts),
-    );
+    this.picked.take(rows);
+    this.changed();
   }
 
-  show(row) {
-    set(this.frame, "className", row.state);
-    set(this.name, "textContent", row.name);
-    set(this.name, "title", row.path);
-    for (const part of ["what", "reason", "count", "speed", "left"]) {
-      set(this[part], "textContent", row[part]);
+  act(verb, id) {
+    this.send({ verb, ids: [id] });
+  }
+
+  actAll(verb) {
+    this.send({ verb, ...this.picked.message() });
+  }
+
+  pick(id, isOn, isRange) {
+    this.picked.set(id, isOn, isRange);
+    this.changed();
+  }
+
+  changed() {
+    for (const row of this.rows) this.lines.get(row.id).mark(this.picked.has(row));
+    this.bar.show(this.counts);
+  }
+
+  // In the boxes of the rows: arrows go from one to the next, and with Shift take it along.
+  key(event) {
+    const at = this.rows.findIndex((row) => this.lines.get(row.id).box === event.target);
+    if (at < 0) return;
+    if (event.key === "Escape") this.picked.setAll(false);
+    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) this.picked.setAll(true);
+    else if (!this.step(event, at)) return;
+    event.preventDefault();
+    this.changed();
+  }
+
+  step(event, at) {
+    const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const next = this.rows[at + by];
+    if (!next) return false;
+    if (event.shiftKey) {
+      this.picked.set(this.rows[at].id, true);
+      this.picked.set(next.id, true);
     }
-    set(this.state, "textContent", row.words);
-    this.reason.hidden = !row.reason;
-    this.bar.hidden = row.share === null;
-    this.bar.value = row.share ?? 0;
-    this.bar.setAttribute("aria-label", `Progress of ${row.name}`);
-    const offered = JSON.stringify([row.acts, row.review]);
-    if (offered === this.offered) return;
-    this.offered = offered;
-    this.acts.replaceChildren(...row.acts.map((one) => this.button(one, row)), ...this.review(row));
+    this.lines.get(next.id).box.focus();
+    return true;
   }
-
-  button({ verb, text, says, title }, row) {
-    const made = make("button", "", text);
-    made.type = "button";
-    made.title = title;
-    made.setAttribute("aria-label", `${says ?? text}: ${row.name}`);
-    made.onclick = () => this.act(verb);
-    return made;
-  }
-
-  // A plain click keeps the session; any other opens the address as the browser does.
-  review(row) {
-    if (!row.review) return [];
-    const made = make("a", "", "Review");
-    made.href = `review?run=${row.review}`;
-    made.target = "_self";
-    made.setAttribute("aria-label", `Review: ${row.name}`);
-    made.onclick = (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      this.act("review");
-    };
-    return [made];
-  }
-}
-
-function set(element, name, value) {
-  if (element[name] !== value) element[name] = value;
-}
-
-function make(tag, className = "", ...children) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.append(...children);
-  return made;
 }
 
 function heading(text) {
-  const made = make("th", "", text || "What can be done");
+  const made = make("th", "", HIDDEN.includes(text) ? make("span", "unseen", text) : text);
   made.setAttribute("scope", "col");
   return made;
 }

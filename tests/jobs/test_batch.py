@@ -1,5 +1,6 @@
 """Batches: what is found, what is done again, what is said, and odd clips."""
 
+import csv
 import json
 import os
 import shutil
@@ -130,8 +131,8 @@ def test_a_document_with_its_rules_and_files(folder, tmp_path, capsys):
     assert len(Store(tmp_path / "s").runs()) == 6
     saved = lab.open_store(tmp_path / "s").sightings()
     assert "mine: light" in set(saved.rule_name)
-    lines = (tmp_path / "out.csv").read_text().splitlines()
-    assert len(lines) == 1 + len(saved)
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert len(list(csv.reader(file))) == 1 + len(saved)
 
 
 def test_a_clip_that_grows_is_tried_later_and_its_beginning_is_not_kept(

@@ -159,7 +159,8 @@ def _judged_false(store: Store, wanted: SightingFilter) -> int:
     """How many were left out."""
     if not wanted.get("as_judged"):
         return 0
-    return store.count_sightings(**{**wanted, "as_judged": False, "verdict": "rejected"})
+    false: SightingFilter = {**wanted, "as_judged": False, "verdict": "rejected"}
+    return store.count_sightings(**false)
 
 
 def _search_for_relabelled(

@@ -6,6 +6,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Unpack
 
 from lab.annotation import utc_now
@@ -14,6 +15,7 @@ from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.applied_rules import put_applied
 from lab.store.current_rules import put_current_rule
+from lab.store.local_time import CLOCKS, by_clock
 from lab.store.query import Where, count, insert_columns, order_of, page_of
 from lab.store.run_queries import RunQueries
 from lab.store.sighting_filter import (
@@ -136,6 +138,23 @@ class SightingRows(RunQueries):
         return self.catalog.rows(
             f"SELECT {COLUMNS} FROM {SIGHTINGS}{where.sql}{page}", where.values
         )
+
+    def local_onsets(self, sightings: Sequence[Mapping[str, Any]]) -> dict[str, datetime]:
+        """When each began by the clock of its site, by id.
+
+        sightings: rows of `sightings`; those whose clip has no known start are left out.
+        """
+        rows = self.catalog.rows(
+            f"""SELECT s.sighting_id, {by_clock("c.begin_utc", "s.onset_us", "c")} AS onset_local
+            FROM sightings s JOIN (SELECT * FROM {CLOCKS}
+                WHERE media_id IN (SELECT unnest(?::VARCHAR[]))) c USING (media_id)
+            WHERE s.sighting_id IN (SELECT unnest(?::VARCHAR[])) AND c.begin_utc IS NOT NULL""",
+            [
+                list({row["media_id"] for row in sightings}),
+                [row["sighting_id"] for row in sightings],
+            ],
+        )
+        return {row["sighting_id"]: row["onset_local"] for row in rows}
 
     def sighting_keys(self, protocol_hash: str, rule_hash: str) -> list[Row]:
         """run_id, label, onset_us and offset_us of the sightings of a rule in a protocol."""

@@ -82,6 +82,12 @@ def filled(tmp_path_factory):
     return store, rows
 
 
+def test_the_onset_by_the_clock_of_the_place(filled):
+    store, rows = filled
+    shown = store.local_onsets(store.sightings())
+    assert shown == {r["sighting_id"]: r["local"] for r in rows if r["local"] is not None}
+
+
 def key(row):
     return row["media_id"], row["label"], row["onset_us"], row["offset_us"]
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from lab.clock import Anchor, parse_time
+from lab.counted import counted
 from lab.errors import SettingError
 
 Command = Callable[..., argparse.ArgumentParser]
@@ -82,7 +83,8 @@ def _change_anchors(args: argparse.Namespace, store: Any) -> int:
     print(
         json.dumps(result, indent=1)
         if args.json
-        else f"{args.deployment}: {len(anchors)} anchors, {corrected} clips corrected"
+        else f"{args.deployment}: {counted(len(anchors), 'anchor')}, "
+        f"{counted(corrected, 'clip')} corrected"
     )
     for warning in warnings:
         print(f"lab: note: {warning}", file=sys.stderr)

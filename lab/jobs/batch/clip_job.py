@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from lab.counted import counted
 from lab.errors import LabError, SettingError, SourceError, StoreBusyError, StoreError
 from lab.jobs.batch.work import AppliedRule, PreparedWork
 from lab.jobs.job import Job
@@ -86,6 +87,7 @@ class ClipJob:
     is_cancelled: Callable[[], bool]
     was_there: bool = field(default=False, init=False)
     media_id: str | None = field(default=None, init=False)
+    lacking: str | None = field(default=None, init=False)  # what of a finished clip failed
     done: Job | None = field(default=None, init=False)  # the last one that analysed something
 
     def run(self) -> None:
@@ -123,7 +125,7 @@ class ClipJob:
                 "failed" if failed else "done",
                 run_ids=run_ids,
                 was_there=self.was_there,
-                reason=failed or self._same_as(),
+                reason=failed or self._same_as() or self.lacking,
                 seconds=time.monotonic() - begun,
                 stamp=before,
                 total=self.done.total if self.done else None,
@@ -164,6 +166,11 @@ class ClipJob:
         for one in result["runs"]:
             if one["state"] == "done":
                 self.known[one["recipe_hash"]] = one["run_id"]
+                if one["failed"] and self.lacking is None:
+                    self.lacking = (
+                        f"{one['failed']} of {counted(one['samples'], 'sample')} failed; they are "
+                        "left out of the effort"
+                    )
             else:  # beside others that did not fail
                 run = Run(self.store, one["run_id"])
                 failed.append(f"{run.analysis}: {run.error or run.state}")

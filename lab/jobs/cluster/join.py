@@ -53,7 +53,11 @@ def prepare_ray() -> bool:
 def _init(address: str | None, options: dict[str, Any]) -> None:
     import ray
 
-    quiet = {"log_to_driver": False, "logging_level": "error", "configure_logging": False}
+    quiet: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": "error",
+        "configure_logging": False,
+    }
     try:
         with _silence(), _sigterm_kept():
             ray.init(**options, **quiet)

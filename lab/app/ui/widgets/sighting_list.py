@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime
 from typing import Any, cast
 
 import streamlit as st
@@ -143,12 +143,13 @@ def _open_in_review(app_state: AppState, sighting_id: str) -> None:
 def _rows(app_state: AppState, raw: Sequence[Row], group: str | None) -> list[Row]:
     """Sightings as the page's script shows them."""
     names = app_state.store.names_of_media({row["media_id"] for row in raw})
-    said = app_state.store.reviews_of(raw)
+    said, began = app_state.store.reviews_of(raw), app_state.store.local_onsets(raw)
     none: Row = {"verdict": None, "new_label": None, "tags": [], "note": ""}
     return [
         {
             **_facts(row),
             **_picture(app_state, row),
+            "when": _when(began.get(row["sighting_id"])),
             **(said.get(row["sighting_id"]) or none),
             "clip": visible(shortened(names.get(row["media_id"], "?"))),
             "group": "" if group is None else _heading(row, group, names),
@@ -164,7 +165,6 @@ def _facts(row: Row) -> Row:
         "stretch": f"{row['media_id']} {row['onset_us']} {row['offset_us']} {row['label']}",
         "label": visible(row["label"]),
         "site": visible(row["site"] or ""),
-        "when": _when(row),
         "onset": onset,
         "span": f"{onset} to {offset}",
         "duration": f"{(row['offset_us'] - row['onset_us']) / 1e6:.2f} s",
@@ -179,13 +179,9 @@ def _facts(row: Row) -> Row:
     }
 
 
-def _when(row: Row) -> str:
+def _when(onset: datetime | None) -> str:
     """The onset by the time of the place."""
-    if row["start_utc"] is None:
-        return ""
-    ahead_s = (row["utc_offset_s"] or 0) + (row["clock_correction_s"] or 0)
-    at = row["start_utc"] + timedelta(microseconds=row["onset_us"], seconds=ahead_s)
-    return f"{at:%Y-%m-%d %H:%M:%S}"
+    return "" if onset is None else f"{onset:%Y-%m-%d %H:%M:%S}"
 
 
 def _heading(row: Row, group: str, names: dict[str, str]) -> str:
@@ -217,7 +213,8 @@ def _picture(app_state: AppState, row: Row) -> Row:
     if (folder / f"{row['peak_us']}.jpg").exists():
         address = f"/api/pictures/{row['media_id']}/{row['peak_us']}.jpg"
         return {"picture": address, "no_picture": ""}
-    return {"picture": None, "no_picture": "no picture"}
+    has_file = row["path"] and app_state.checked_media(row["media_id"])[1] is None
+    return {"picture": None, "no_picture": "picture to come" if has_file else "no picture"}
 
 
 def _want_missing(app_state: AppState, raw: Sequence[Row]) -> bool:

@@ -111,8 +111,8 @@ def test_a_run_without_a_log_is_unknown_to_a_rule_that_came_later(tmp_path):
 
 
 def test_positions_are_of_a_clip_whose_log_is_there(tmp_path, capsys):
-    gone = saved(make_run(tmp_path, scores_of(90, [(5, 15), (40, 60)]), name="gone.mp4"))
-    kept = saved(make_run(tmp_path, scores_of(50, [(20, 30)]), name="kept.mp4"))
+    gone = saved(make_run(tmp_path, scores_of(90, [(5, 15), (40, 60)]), name="gone"))
+    kept = saved(make_run(tmp_path, scores_of(50, [(20, 30)]), name="kept"))
     remove_log(gone)
     assert "kept.mp4" in charts.make_chart("positions", gone.store).title
     command = ["charts", "positions", "--store", str(gone.store.folder), "--clip"]

@@ -210,7 +210,7 @@ def test_the_command_adds_lists_and_removes_anchors(store, command):
     join_all(store)
     at = "2026-05-01T11:00:00"
     code, out, err = command("clock", "add", "creek-1", at, "2026-05-01T10:00:00+02:00")
-    assert (code, out) == (0, "creek-1: 1 anchors, 1 clips corrected\n"), err
+    assert (code, out) == (0, "creek-1: 1 anchor, 1 clip corrected\n"), err
     assert json.loads(command("clock", "--json")[1]) == [
         {"deployment_id": "creek-1", "camera": at, "true_utc": "2026-05-01T08:00:00Z"}
     ]

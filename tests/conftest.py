@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,10 @@ from tests.second_tries import pytest_terminal_summary  # noqa: F401
 
 os.environ["YOLO_OFFLINE"] = "true"
 os.environ["YOLO_AUTOINSTALL"] = "false"
+
+# A shell has what it starts in the background ignore Ctrl+C, and so would what tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 use_profile()
 

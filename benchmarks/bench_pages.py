@@ -38,7 +38,7 @@ SHOWN = {
 }
 # Of the page Sightings.
 FILTERS = (
-    "label=bird", "site=site-03", "text=IMG_0000", "note=fox", "from_local=2026-02-01T00:00:00",
+    "label=bird", "site=site-03", "text=IMG_0000", "from_local=2026-02-01T00:00:00",
     "hours=22-4.5", "weekday=6&weekday=7", "min_duration_s=4", "reviewed=no", "group=event",
 )  # fmt: skip
 CHART_SHOWN = "() => document.querySelector('.js-plotly-plot .main-svg') !== null"

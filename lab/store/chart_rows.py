@@ -12,7 +12,7 @@ from lab.rules.rule import Rule
 from lab.store.catalog import rows
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import Where
-from lab.store.sighting_filter import last_verdicts
+from lab.store.sighting_filter import JUDGED_SIGHTINGS
 from lab.store.sightings import SIGHTINGS, SightingFilter, SightingRows, sightings_where
 
 # Of a clip that was analysed twice in the same way the finished run that is newest.
@@ -21,8 +21,6 @@ _RANK = """row_number() OVER (PARTITION BY media_id, protocol_hash
 _SIGHTINGS = """SELECT s.sighting_id, r.rowid AS run, hash(s.rule_hash) AS rule,
     {label} AS label, s.label AS logged, s.onset_us, s.offset_us,
     s.peak_confidence, s.censored_left OR s.censored_right AS censored"""
-_JUDGED = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id = s.media_id
-    AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
 _SHARE = "(r.effort->>'{}')::DOUBLE"
 _EFFORT = ("analysed_s", "failed_s", "gated_s", "gap_s")
 _RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
@@ -71,10 +69,10 @@ class ChartRows(SightingRows):
         with self.catalog.reading() as db:
             if db is None:
                 return _NO_SIGHTINGS.empty_table(), _NO_RUNS.empty_table()
-            if wanted.get("as_judged"):
-                columns, tables = _SIGHTINGS.format(label="coalesce(v.new_label, s.label)"), _JUDGED
-            else:
-                columns, tables = _SIGHTINGS.format(label="s.label"), SIGHTINGS
+            is_judged = wanted.get("as_judged")
+            label = "coalesce(v.new_label, s.label)" if is_judged else "s.label"
+            tables = JUDGED_SIGHTINGS if is_judged else SIGHTINGS
+            columns = _SIGHTINGS.format(label=label)
             found = db.sql(f"{columns} FROM {tables}{chosen.sql}", params=chosen.values)
             sightings = found.to_arrow_table()
             query = _RUNS.format(decided=decided) + where.sql

@@ -12,7 +12,7 @@ from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import with_rows
-from lab.store.sighting_filter import last_verdicts
+from lab.store.sighting_filter import JUDGED_SIGHTINGS
 from lab.store.sightings import SIGHTINGS, SightingFilter, SightingRows, sightings_where
 
 # Of a clip that was analysed twice in the same way the finished run that is newest.
@@ -24,8 +24,6 @@ _COLUMNS = f"""s.sighting_id, s.run_id, s.media_id, s.rule_hash, s.label, s.most
     r.protocol_hash, m.site, m.utc_offset_s, m.timestamp_issue,
     v.verdict, v.new_label, v.annotator AS judged_by, v.created_utc AS judged_utc,
     {_START_US} + s.onset_us AS onset_us, {_START_US} + s.offset_us AS end_us"""
-_JUDGED = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id = s.media_id
-    AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
 # What an export says of sightings besides, in media time.
 _DETAILS = """s.sighting_id, s.run_id, s.media_id, s.label, s.rule_hash, s.most_at_once, s.onset_us,
     s.offset_us, s.onset_earliest_us, s.offset_latest_us, s.peak_us, s.peak_confidence,
@@ -57,7 +55,7 @@ class EventSightings(SightingRows):
         """
         where = sightings_where(wanted)
         where.add(_NEWEST)
-        query = f"SELECT {_COLUMNS} FROM {_JUDGED}{where.sql} ORDER BY {_ORDER}"
+        query = f"SELECT {_COLUMNS} FROM {JUDGED_SIGHTINGS}{where.sql} ORDER BY {_ORDER}"
         with self.catalog.reading() as db:
             if db is None:
                 return pa.table({name: pa.array([], kind) for name, kind in _EMPTY.items()})

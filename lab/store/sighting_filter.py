@@ -89,6 +89,11 @@ def last_verdicts(where: str = "") -> str:
         FROM verdicts {where} GROUP BY media_id, label, start_us, end_us)"""
 
 
+# With the last verdict on each, as `v`.
+JUDGED_SIGHTINGS = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id = s.media_id
+    AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
+
+
 def sightings_where(wanted: SightingFilter) -> Where:
     """The conditions over `SIGHTINGS`. Raises SettingError for one that is not valid."""
     where = Where()

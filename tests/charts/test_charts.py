@@ -143,10 +143,15 @@ def test_of_a_clip_that_was_analysed_again_the_newest_counts(tmp_path):
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    """Five sightings of fox, of which one was judged to be false and two to be cats."""
+    """Five sightings in a clip, of which one was judged to be false and two to be cats, and one in
+    another clip.
+    """
+    folder = tmp_path_factory.mktemp("judged")
+    saved(make_run(folder, scores_of(200, [(20, 30)]), name="other", site="a"))
     ends = [(20, 30), (60, 70), (100, 110), (140, 150), (180, 190)]
-    store = saved(make_run(tmp_path_factory.mktemp("judged"), scores_of(300, ends), site="a")).store
-    ids = [row["sighting_id"] for row in store.sightings(order="onset")]
+    made = saved(make_run(folder, scores_of(300, ends), name="judged", site="a"))
+    store = made.store
+    ids = [row["sighting_id"] for row in store.sightings(order="onset", run_id=made.run_id)]
     store.judge_sightings("rejected", sighting_id=ids[0])
     store.judge_sightings("rejected", new_label="cat", sighting_id=ids[1:3])
     store.judge_sightings("accepted", sighting_id=ids[3])
@@ -157,12 +162,12 @@ def test_what_was_judged_false_does_not_count_and_what_was_relabelled_counts_as_
     store, _ = judged
     chart = charts.activity(store)
     counted = chart.table.groupby("label")["sightings"].sum().to_dict()
-    assert counted == {store.sightings()[0]["label"]: 2, "cat": 2}
+    assert counted == {store.sightings()[0]["label"]: 3, "cat": 2}
     assert "1 sighting left out, judged to be false" in chart.notes
     hours = chart.table.groupby("label")["analysed_h"].sum()
     assert hours["cat"] == hours.max() > 0  # it was looked for wherever the analysis was made
     as_found = charts.activity(store, as_judged=False)
-    assert as_found.table["sightings"].sum() == 5
+    assert as_found.table["sightings"].sum() == 6
     assert charts.activity(store, verdict=["rejected"]).table["sightings"].sum() == 1
 
 

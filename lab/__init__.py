@@ -80,6 +80,8 @@ _PUBLIC = {
     "sweep": "lab.tuning.sweep",
     "thin": "lab.tuning.thinning",
     "undo_apply": "lab.runs.apply",
+    "Feed": "lab.feeds.feed",
+    "watch": "lab.feeds.watching",
 }
 __all__ = ["__version__", *_PUBLIC]
 
@@ -96,6 +98,8 @@ if TYPE_CHECKING:
     from lab.evaluation.matching import Matching
     from lab.evaluation.phrasing import compare_phrases
     from lab.evaluation.truth import Truth
+    from lab.feeds.feed import Feed
+    from lab.feeds.watching import watch
     from lab.frame import Frame
     from lab.jobs.batch.batch import batch
     from lab.jobs.document.export import document_of

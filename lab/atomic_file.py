@@ -11,11 +11,13 @@ from pathlib import Path
 PART_NAME = re.compile(r"\.[0-9a-f]{16}\.part")
 
 
-def write_atomically(path: str | Path, content: str | bytes, *, is_durable: bool = False) -> Path:
+def write_atomically(
+    path: str | Path, content: str | bytes, *, is_durable: bool = False, mode: int | None = None
+) -> Path:
     """Put `content` at `path`: a reader sees the file that was there before, or all of this one.
 
     content: text is written as UTF-8. is_durable: return only once it would survive a loss of
-    power.
+    power. mode: of the file, from its first byte on; by default as other new files.
 
     Returns the path. Raises OSError if it cannot be written; what was there before stays then.
     """
@@ -24,6 +26,8 @@ def write_atomically(path: str | Path, content: str | bytes, *, is_durable: bool
     part = path.parent / f".{secrets.token_hex(8)}.part"
     try:
         with part.open("xb") as file:
+            if mode is not None:
+                part.chmod(mode)
             file.write(content.encode("utf-8") if isinstance(content, str) else content)
             if is_durable:
                 file.flush()

@@ -25,6 +25,12 @@ _DAY_S = 86_400.0
 EXAMPLE_ZONES = "Europe/Berlin, or +01:00 for a clock that is never changed"
 
 
+def utc_text(at: float | datetime) -> str:
+    """ISO 8601 with microseconds and `Z`, as events have it. at: Unix seconds, or with a zone."""
+    moment = at if isinstance(at, datetime) else datetime.fromtimestamp(at, UTC)
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+
+
 @lru_cache(maxsize=1024)
 def zone_named(text: str) -> tzinfo:
     """A zone by its name (`Europe/Berlin`) or offset (`+02:00`, `UTC`). Raises SettingError."""

@@ -7,6 +7,10 @@ max_upload_bytes = 4294967296        # LAB_MAX_UPLOAD_BYTES
 offline = false                      # LAB_OFFLINE
 device = "cpu"                       # LAB_DEVICE; or "cuda": where models run
 decoding_device = "cpu"              # LAB_DECODING_DEVICE; or "cuda": what decodes
+private_addresses = "local"          # LAB_PRIVATE_ADDRESSES; or "all" or "none"
+allowed_addresses = ["192.168.1.0/24"]  # LAB_ALLOWED_ADDRESSES, separated by commas
+login_users = ["eve@example.org"]    # LAB_LOGIN_USERS, separated by commas
+max_body_bytes = 4194304             # LAB_MAX_BODY_BYTES; so each of `lab.limits`
 
 [[services]]                         # LAB_SERVICES, the same list as JSON
 detector = "remote"
@@ -25,14 +29,16 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from lab.errors import ForbiddenError, SettingError, closest
+from lab.limits import Limits
 
 FILE_NAME = "lab.toml"
 DEVICES = ("cpu", "cuda")
+PRIVATE_ADDRESSES = ("local", "all", "none")
 SAMPLES = Path(__file__).resolve().parent.parent / "sample_videos"
 # Switches of other programs: where one of them forbids downloads, nothing is downloaded.
 _OFFLINE_TOO = ("YOLO_OFFLINE", "HF_HUB_OFFLINE")
@@ -61,7 +67,11 @@ class Config:
     which a user of the app may name files, resolved; the samples are always among them.
     max_upload_bytes: the largest upload. offline: nothing is downloaded. device: where models run,
     `cpu` or `cuda`. decoding_device: what decodes; neither is ever chosen by the program. services:
-    those that a user of the app may choose. file: the `lab.toml` that was read, or None. origins:
+    those that a user of the app may choose. private_addresses: whose addresses, typed on a page or
+    sent to the API, may lead to this machine and its networks: of those who use the app on this
+    machine (`local`), of `all`, or of `none`. allowed_addresses: hosts and networks to which all
+    may lead. login_users: e-mail addresses of those who may log in, `*@example.org` for all of
+    them. limits: see `lab.limits`. file: the `lab.toml` that was read, or None. origins:
     by setting, `default`, `argument`, the path of the file or the name of the variable.
     """
 
@@ -73,6 +83,10 @@ class Config:
     device: str = "cpu"
     decoding_device: str = "cpu"
     services: tuple[AllowedService, ...] = ()
+    private_addresses: str = "local"
+    allowed_addresses: tuple[str, ...] = ()
+    login_users: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -140,6 +154,14 @@ def _is_service(value: Mapping[str, Any]) -> bool:
     )
 
 
+def _are_words(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, str) and v.strip() for v in value)
+
+
+def _words(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
 def _flag(text: str) -> bool:
     word = text.strip().lower()
     if word not in (*_TRUE, *_FALSE):
@@ -180,6 +202,25 @@ _SETTINGS = {
         json.loads,
         is_shown=False,
     ),
+    "private_addresses": _Setting(
+        "LAB_PRIVATE_ADDRESSES",
+        "local",
+        "'local', 'all' or 'none'",
+        PRIVATE_ADDRESSES.__contains__,
+        str,
+    ),
+    "allowed_addresses": _Setting(
+        "LAB_ALLOWED_ADDRESSES", [], "a list of hosts and networks", _are_words, _words
+    ),
+    "login_users": _Setting(
+        "LAB_LOGIN_USERS", [], "a list of e-mail addresses", _are_words, _words
+    ),
+    **{
+        one.name: _Setting(
+            f"LAB_{one.name.upper()}", one.default, "a whole number above 0", _is_size, int
+        )
+        for one in fields(Limits)
+    },
 }
 
 
@@ -233,6 +274,10 @@ def load_config(
         device=values["device"],
         decoding_device=values["decoding_device"],
         services=tuple(AllowedService(**service) for service in values["services"]),
+        private_addresses=values["private_addresses"],
+        allowed_addresses=tuple(values["allowed_addresses"]),
+        login_users=tuple(values["login_users"]),
+        limits=Limits(**{name: values[name] for name in Limits.names()}),
         file=file,
         origins=origins,
     )

@@ -26,6 +26,10 @@ class ForbiddenError(SourceError):
     """A file lies outside the folders that the app may open."""
 
 
+class StreamError(SourceError):
+    """A file that is read while it arrives did not come to its end."""
+
+
 class NotFoundError(SettingError):
     """The store has nothing of this id."""
 
@@ -36,6 +40,10 @@ class DetectorError(LabError):
 
 class StoreError(LabError):
     """The store cannot be read or written."""
+
+
+class LogWriteError(StoreError):
+    """A score log cannot be written, as on a full disk; what was written before stays."""
 
 
 class StoreBusyError(StoreError):

@@ -21,19 +21,47 @@ EXTRAS = {
         "streamlit",
         "uvicorn",
     ),
+    "live": (
+        "PIL",
+        "apprise",
+        "deno",
+        "httpx2",
+        "paho",
+        "prometheus_client",
+        "redis",
+        "websockets",
+        "yt_dlp",
+        "yt_dlp_ejs",
+    ),
     "notebook": ("astral", "ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),
     "prompts": ("onnx", "open_clip", "torch", "torchvision", "ultralytics"),
     "ray": ("ray",),
-    "remote": ("fsspec", "gcsfs", "s3fs"),
+    "remote": ("aiohttp", "fsspec", "gcsfs", "s3fs"),
+    "serve": (
+        "PIL",
+        "anyio",
+        "fastapi",
+        "fastapi_offline",
+        "prometheus_client",
+        "starlette",
+        "uvicorn",
+        "websockets",
+    ),
     "torch": ("torch", "torchvision", "ultralytics"),
 }
 # Modules that have another name than their package.
 _PACKAGES = {
+    "PIL": "pillow",
+    "fastapi_offline": "fastapi-offline",
     "markdown_it": "markdown-it-py",
     "open_clip": "open-clip-torch",
+    "paho": "paho-mqtt",
+    "prometheus_client": "prometheus-client",
     "ultralytics": "ultralytics-opencv-headless",
+    "yt_dlp": "yt-dlp",
+    "yt_dlp_ejs": "yt-dlp-ejs",
 }
 
 

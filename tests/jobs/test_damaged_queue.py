@@ -6,8 +6,8 @@ import sqlite3
 
 import pytest
 
-import lab.jobs.queue.file
 from lab.app.cli.main import main
+from lab.errors import StoreError
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import Stamp
 from tests.unprivileged import as_nobody, open_folder  # noqa: F401
@@ -71,7 +71,7 @@ def test_a_database_that_is_no_queue(store, capsys, change):
 
 @pytest.mark.parametrize("mode", ["IMMEDIATE", "EXCLUSIVE"])
 def test_a_file_that_another_program_keeps(store, capsys, monkeypatch, mode):
-    monkeypatch.setattr(lab.jobs.queue.file, "_BUSY_S", 0.1)
+    monkeypatch.setattr("lab.sqlite_file.BUSY_S", 0.1)
     with contextlib.closing(sqlite3.connect(store / "jobs.sqlite", isolation_level=None)) as other:
         other.execute(f"PRAGMA locking_mode = {'EXCLUSIVE' if mode == 'EXCLUSIVE' else 'NORMAL'}")
         other.execute(f"BEGIN {mode}")
@@ -100,7 +100,7 @@ def test_a_file_that_may_not_be_written(store, what, words):
         store.chmod(0o555)
     else:
         os.chmod(store / "jobs.sqlite", 0 if what == "reading" else 0o444)
-    with as_nobody(), pytest.raises(lab.errors.StoreError, match=words):
+    with as_nobody(), pytest.raises(StoreError, match=words):
         JobQueue(store).pause()
     store.chmod(0o777)
     with JobQueue(store) as queue:

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
-import time
-import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from filelock import FileLock
 
-from lab.errors import StoreBusyError, StoreDamagedError, StoreError
+from lab.errors import StoreDamagedError, StoreError
 from lab.jobs.queue.queued_job import COLUMNS
+from lab.sqlite_file import (
+    BUSY_S,
+    check_version,
+    move_sqlite,
+    open_sqlite,
+    quick_check,
+    sqlite_errors,
+    stamp_of_now,
+    transaction,
+    version_of,
+)
 
 FILE_NAME = "jobs.sqlite"
 _VERSION = 3
-_BUSY_S = 10.0
-_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
 _WAYS_OUT = {
     "SQLITE_READONLY": "make it and its folder writable, or name another store with --store",
     "SQLITE_CANTOPEN": "it must be a file, in a folder, that you may read and write",
 }
+_START_AGAIN = "; no run is lost: start the same again"
 _ROOM = "make room, and see that the disk can be written"
 
 _SCHEMA = """
@@ -107,7 +114,7 @@ class QueueFile:
         try:
             return self._connected()
         except StoreDamagedError:
-            with FileLock(self.path.with_name("jobs.lock"), timeout=_BUSY_S):
+            with FileLock(self.path.with_name("jobs.lock"), timeout=BUSY_S):
                 try:
                     return self._connected()  # somebody else was quicker
                 except StoreDamagedError:
@@ -116,35 +123,19 @@ class QueueFile:
 
     def _connected(self) -> sqlite3.Connection:
         with self._errors():
-            db = sqlite3.connect(
-                self.path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-        db.row_factory = sqlite3.Row
-        try:
-            with self._errors():
-                version = _version(db)
-                if version > _VERSION:
-                    raise StoreError(
-                        f"the queue {self.path} is of a newer version ({version}, here "
-                        f"{_VERSION}); use that version of the lab"
-                    )
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = NORMAL")
-                if version:
-                    self._check(db)
-                if version < _VERSION:
-                    _bring_up(db)
-                self._check_tables(db)
-                db.execute("CREATE TEMP TABLE scope (job_id INTEGER PRIMARY KEY)")
-        except BaseException:
-            db.close()
-            raise
-        return db
+            return open_sqlite(self.path, self._prepare)
 
-    def _check(self, db: sqlite3.Connection) -> None:
-        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if found != "ok":
-            raise StoreDamagedError(f"the queue {self.path} is damaged: {found}")
+    def _prepare(self, db: sqlite3.Connection) -> None:
+        db.row_factory = sqlite3.Row
+        version = check_version(db, _VERSION, self._what)
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = NORMAL")
+        if version and (why := quick_check(db)):
+            raise StoreDamagedError(f"{self._what} is damaged: {why}")
+        if version < _VERSION:
+            _bring_up(db)
+        self._check_tables(db)
+        db.execute("CREATE TEMP TABLE scope (job_id INTEGER PRIMARY KEY)")
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
         """Another program may have changed what is in them."""
@@ -155,36 +146,31 @@ class QueueFile:
                 raise
             odd = str(error)
         if odd:
-            raise StoreDamagedError(f"the queue {self.path} is damaged: {odd}")
+            raise StoreDamagedError(f"{self._what} is damaged: {odd}")
 
     def _set_aside(self) -> str:
         """Move a damaged file away; what was done about it, in words."""
         folder = self.path.parent / "damaged"
         folder.mkdir(exist_ok=True)
-        name = f"jobs-{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}.sqlite"
-        for end in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(f"{self.path}{end}", folder / f"{name}{end}")
+        name = f"jobs-{stamp_of_now()}.sqlite"
+        move_sqlite(self.path, folder / name)
         return (
             f"the queue {self.path} was damaged and is now {folder / name}; no run is lost: start "
             "the same again, and what is in the store is not computed again"
         )
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            code = getattr(error, "sqlite_errorname", "") or ""
-            what = f"the queue {self.path}"
-            if code.startswith(_DAMAGED):
-                raise StoreDamagedError(
-                    f"{what} is damaged ({error}); no run is lost: start the same again"
-                ) from None
-            if code.startswith(_BUSY):
-                raise StoreBusyError(f"{what} is kept by another program; try again") from None
-            way_out = next((w for begin, w in _WAYS_OUT.items() if code.startswith(begin)), _ROOM)
-            raise StoreError(f"{what} cannot be used: {error}; {way_out}") from None
+    @property
+    def _what(self) -> str:
+        return f"the queue {self.path}"
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return sqlite_errors(
+            self._what,
+            "cannot be used",
+            _ROOM,
+            after_damage=_START_AGAIN,
+            ways_out=_WAYS_OUT,
+        )
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[sqlite3.Connection]:
@@ -194,31 +180,15 @@ class QueueFile:
     @contextlib.contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """One transaction, which nobody else writes in."""
-        with self._read() as db, _transaction(db):
+        with self._read() as db, transaction(db):
             yield db
-
-
-def _version(db: sqlite3.Connection) -> int:
-    return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _bring_up(db: sqlite3.Connection) -> None:
     """Make the tables, or give those of an older version what they lack."""
-    with _transaction(db):
-        version = _version(db)  # another process may have been quicker
+    with transaction(db):
+        version = version_of(db)  # another process may have been quicker
         for text in _STEPS[version:]:
             for one in filter(str.strip, text.split(";")):
                 db.execute(one)
         db.execute(f"PRAGMA user_version = {_VERSION}")
-
-
-@contextlib.contextmanager
-def _transaction(db: sqlite3.Connection) -> Iterator[None]:
-    db.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            db.execute("ROLLBACK")
-        raise

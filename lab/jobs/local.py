@@ -1,4 +1,5 @@
-"""Workers on this machine: a process for analyses, one for tuning, downloads, pictures and copies.
+"""Workers on this machine: a process each for analyses, tuning, downloads, annotated videos, and
+one for pictures and copies.
 
 Each process keeps its model between jobs. If a worker dies, or does not answer, its job ends with a
 readable reason, and the next job starts a new worker. Workers end when this process does.
@@ -6,27 +7,25 @@ readable reason, and the next job starts a new worker. Workers end when this pro
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
+from lab.child_process import Message, WorkerProcess, lab_environment
 from lab.errors import JobError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.kept_jobs import KeptJobs
-from lab.jobs.process import Message, WorkerProcess
-from lab.jobs.silence import SILENCE_S, Silence
+from lab.silence import SILENCE_S, Silence
 
 _PROCESSES = dict.fromkeys(("analyze", "resume", "describe", "prepare", "prompts"), "analysis") | {
     "sweep": "tuning",
+    "annotate": "annotating",
     "weights": "downloads",
 }
 _CLOSE_TIMEOUT_S = 5.0
@@ -95,7 +94,7 @@ class LocalEngine(Engine):
 
     def _start_worker(self) -> WorkerProcess:
         """In the current folder, so that paths mean the same to it."""
-        environment = _environment()
+        environment = {**_LEAN, **lab_environment()}
         if self._threads is not None:
             environment.setdefault("OMP_NUM_THREADS", str(self._threads))
         return self._start(environment)
@@ -248,13 +247,3 @@ def _what_is_left(job: Job) -> str:
     if job.kind == "prompts":
         return "; what was found is kept: add these prompts again in Review to go on"
     return "; what was logged is kept, and the run can be resumed" if job.run_id else ""
-
-
-def _environment() -> dict[str, str]:
-    """This process's, and where `lab` is if it is not installed: the worker runs the same code."""
-    environment = {**_LEAN, **os.environ}
-    root = str(Path(__file__).resolve().parents[2])
-    if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
-        paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment

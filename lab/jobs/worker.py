@@ -30,6 +30,7 @@ from lab.evaluation.truth import Truth
 from lab.jobs.upcoming import Upcoming
 from lab.jobs.warm import WarmDetectors
 from lab.private_files import keep_files_private
+from lab.rules.rule import Rule
 from lab.runs.progress import Progress
 from lab.tuning.rule_grid import RuleGrid
 from lab.video.identity import check_identity
@@ -53,6 +54,7 @@ _KINDS = (
     "sound",
     "relink",
     "sweep",
+    "annotate",
 )
 Job = dict[str, Any]
 Emit = Callable[..., None]
@@ -148,18 +150,8 @@ class _Worker:
     def weights(self, job: Job, emit: Emit) -> Job:
         """Download known weights into the models folder."""
 
-        last = 0.0
-
-        def report(done: int, total: int | None) -> None:
-            nonlocal last
-            if job["job_id"] in self.cancelled:
-                raise _Cancelled
-            now = time.monotonic()
-            if now - last >= _REPORT_EVERY_S or done == total:
-                last = now
-                emit(done=done, total=total)
-
-        return {"path": str(fetch(job["weights"], report))}  # a cancelled download can be resumed
+        path = fetch(job["weights"], self._reporter(job, emit))
+        return {"path": str(path)}  # a cancelled download can be resumed
 
     def models(self, job: Job, emit: Emit) -> Job:
         """What is in the models folder. This hashes large files and loads runtimes."""
@@ -293,6 +285,41 @@ class _Worker:
         path = store.sweep_file(job["job_id"])
         found.save(path)
         return {"path": str(path), "rules": len(found)}
+
+    def annotate(self, job: Job, emit: Emit) -> Job:
+        """A run's pictures with boxes and sightings as a video; of one that goes on, until now.
+
+        Those of other rules on the run, which pages asked for before, go.
+        """
+        from lab.runs.annotated import save_annotated
+        from lab.runs.run import Run
+        from lab.store.store import Store
+
+        store = Store(job["store"])
+        run, rule = Run(store, job["run_id"]), Rule.from_dict(job["rule"])
+        out = store.annotated_file(run.run_id, rule.rule_hash)
+        times = run.log.pts_us
+        until_s = float(times[-1]) / 1e6 if run.state == "running" and len(times) else None
+        made = save_annotated(run, out, rule, until_s=until_s, progress=self._reporter(job, emit))
+        for other in out.parent.glob(f"{run.run_id}-*.mp4"):
+            if other != out:
+                other.unlink(missing_ok=True)
+        return {**made.to_dict(), "bytes": out.stat().st_size}
+
+    def _reporter(self, job: Job, emit: Emit) -> Callable[[int, int | None], None]:
+        """Tells of steps now and then. It raises `_Cancelled` when the job was cancelled."""
+        last = 0.0
+
+        def report(done: int, total: int | None) -> None:
+            nonlocal last
+            if job["job_id"] in self.cancelled:
+                raise _Cancelled
+            now = time.monotonic()
+            if now - last >= _REPORT_EVERY_S or done == total:
+                last = now
+                emit(done=done, total=total)
+
+        return report
 
     def playable(self, job: Job, emit: Emit) -> Job:
         from lab.store.store import Store

@@ -15,13 +15,14 @@ _FOLDERS = {
     "copies": "playable",
     "pictures": "pictures",
     "backups": "backups",
+    "feeds": "feeds",
 }
 
 
 @dataclass(frozen=True)
 class Usage:
     """Bytes by kind: `logs`, `clips`, `removed`, `copies`, `pictures`, `backups` of the catalog,
-    `catalog` and `other`.
+    `feeds` (recordings, and what the process that watches keeps), `catalog` and `other`.
     """
 
     by_kind: dict[str, int]

@@ -18,11 +18,11 @@ from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
 from lab.jobs.cluster.join import start_here
 from lab.jobs.cluster.lanes import RayLanes
-from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Order
 from lab.jobs.cluster.remote_work import work
 from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.registered import engines
+from lab.leftovers import remove_folders_of_the_dead
 from lab.runs.pieces import Stretch, Wanted, stretches_of
 from lab.store.store import Store
 from lab.video.sampling import Sampling

@@ -438,7 +438,7 @@ BOX = {"box_filter": {"min_area_fraction": 0.5, "max_area_fraction": 0.1}}
         (analysis(settings={"name": "x"}), r"settings: 'name' is not a setting"),
         (
             analysis(rules={"default": {"enter_treshold": 0.5}}),
-            r"rules.default: unknown key 'enter_treshold'; known: .*enter_threshold",
+            r"rules.default: unknown key 'enter_treshold'; .*enter_threshold",
         ),
         (
             analysis(rules={"default": {"enter_threshold": 0}}),

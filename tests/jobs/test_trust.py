@@ -20,6 +20,7 @@ from lab.jobs.document.read import job_of
 from lab.jobs.document.run import run_job
 from lab.jobs.document.trust import effects_of
 from tests.detectors.servers import JsonServer, Reply
+from tests.peers.web import serving
 
 TARGET = {"target": "os:system", "command": "touch ran"}
 SECRET = "hunter2hunter2"
@@ -297,6 +298,17 @@ def test_a_trusted_document_reaches_the_address_that_was_named(samples, here, ca
     assert not worker.asked
     assert ask(capsys, "analyze", "--job", path, "--store", here / "s", "--trust")[0] == 0
     assert {headers["Authorization"] for _, _, headers, _ in worker.asked} == {f"Bearer {SECRET}"}
+
+
+def test_a_document_sends_sightings_nowhere_unless_it_is_trusted(samples, here):
+    with serving() as server:
+        sink = {"type": "webhook", "url": server.url}
+        document = job_of(job(samples / "nothing.mp4", sinks=[sink]), folder=here)
+        with pytest.raises(
+            SettingError, match=r"send sightings elsewhere \('webhook', sinks\[0\]\)"
+        ):
+            run_job(document, here / "store", progress=False)
+        assert not server.asked
 
 
 def test_a_document_writes_nothing_outside_of_its_folder_unless_it_is_trusted(

@@ -258,11 +258,11 @@ def test_who_reads_a_log_while_it_goes_is_told_that_it_went(old, monkeypatch):
     run = old("a")
     unread, plan, read = lab.open_store(run.store.folder).run(run.run_id), [], _read_parts
 
-    def read_too_late(folder, manifest):
+    def read_too_late(folder, manifest, **how):
         if not plan:
             plan.append(preview(run.store, YEAR))
             apply(run.store, plan[0])
-        return read(folder, manifest)
+        return read(folder, manifest, **how)
 
     monkeypatch.setattr("lab.score_log.score_log._read_parts", read_too_late)
     with pytest.raises(LogRemovedError):

@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator, Sequence
 from lab.errors import JobError
 from lab.extras import need
 from lab.jobs.cluster.join import join, prepare_ray, start_here
-from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.life import was_hung
 from lab.jobs.cluster.nodes import any_node_says, greet, on_each_node
 from lab.jobs.cluster.order import Answer, Order
 from lab.jobs.cluster.tasks import STOP_S, Share, Tasks
-from lab.jobs.silence import SILENCE_S
+from lab.leftovers import remove_folders_of_the_dead
+from lab.silence import SILENCE_S
 from lab.video.remote_store import is_remote, remove_copies
 
 _FOLDER = "lab-ray-"

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.jobs import silence
+from lab import silence
 
 _BEAT_S = 1.0
 _PREFIX = "lab-hung-"

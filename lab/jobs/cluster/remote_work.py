@@ -18,9 +18,9 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import make_gate
 from lab.detectors.make import make_detector
 from lab.errors import LabError
-from lab.jobs.cluster.leftovers import remove_folders_of_the_dead
 from lab.jobs.cluster.order import Answer, Description, Order
 from lab.jobs.warm import WarmDetectors
+from lab.leftovers import remove_folders_of_the_dead
 from lab.private_files import keep_files_private
 from lab.runs.pieces import Wanted, analyse_stretch, stretches_of
 from lab.video.registered import open_source

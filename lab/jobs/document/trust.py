@@ -14,6 +14,9 @@ from lab.errors import SettingError
 from lab.jobs.document.document import JobDocument
 from lab.sinks.registered import sinks
 
+# Built-in sinks that tell nobody else.
+_SINKS_HERE = ("store", "console", "csv", "json", "jsonl")
+
 
 def effects_of(job: JobDocument, *, store_given: bool = False) -> list[str]:
     """What running it would do that needs trust, with its places; empty for an ordinary document.
@@ -32,6 +35,8 @@ def effects_of(job: JobDocument, *, store_given: bool = False) -> list[str]:
             words = f"{package['name']} {package['version']}"
             kind = quoted(sink["type"])
             found.append(f"run the code of {quoted(words)} (plugin {kind}, sinks[{i}])")
+        elif sink["type"] not in _SINKS_HERE:
+            found.append(f"send sightings elsewhere ({quoted(sink['type'])}, sinks[{i}])")
         if "path" in sink and _is_outside(sink["path"], job.folder):
             found.append(f"write {quoted(sink['path'])}, outside of its folder (sinks[{i}])")
     if job.store is not None and not store_given and _is_outside(job.store, job.folder):

@@ -8,9 +8,12 @@ import tempfile
 from pathlib import Path
 
 
-def remove_folders_of_the_dead(prefix: str) -> None:
-    """Remove temporary folders `PREFIX<pid>` and `PREFIX<pid>-...` whose process is gone."""
-    for place in Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+def remove_folders_of_the_dead(prefix: str, parent: Path | None = None) -> None:
+    """Remove folders `PREFIX<pid>` and `PREFIX<pid>-...` whose process is gone.
+
+    parent: where they lie; by default among the temporary ones.
+    """
+    for place in (parent or Path(tempfile.gettempdir())).glob(f"{prefix}*"):
         pid = place.name.removeprefix(prefix).partition("-")[0]
         if pid.isdigit() and not _is_alive(int(pid)):
             shutil.rmtree(place, ignore_errors=True)

@@ -8,13 +8,16 @@ import os
 import queue
 import signal
 import subprocess
+import sysconfig
 import threading
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from lab.jobs.silence import cpu_ticks
+from lab.silence import cpu_ticks
 
 _TERMINATE_S = 2.0
+_LAST_WORDS_S = 1.0
 Message = dict[str, Any]
 
 
@@ -57,10 +60,12 @@ class WorkerProcess:
 
     def receive(self, timeout_s: float) -> Message | None:
         """The next message; None if there is none in that time. Raises EOFError after the last."""
+        had_ended = self.has_ended
         try:
-            message = self._incoming.get(timeout=timeout_s)
+            # Its last words may still be read; what it started may hold its output open for ever.
+            message = self._incoming.get(timeout=_LAST_WORDS_S if had_ended else timeout_s)
         except queue.Empty:
-            if self.has_ended:  # what it started may hold its output open
+            if had_ended:
                 raise EOFError from None
             return None
         if message is None:
@@ -92,6 +97,7 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._outgoing.put(None)  # so that the thread ends
 
     def _write(self) -> None:
         stream = self._process.stdin
@@ -113,3 +119,15 @@ class WorkerProcess:
             pass  # it died in the middle of a line
         finally:
             self._incoming.put(None)
+
+
+def lab_environment() -> dict[str, str]:
+    """This process's environment, and where `lab` is if it is not installed: a child that is
+    started with it runs the same code.
+    """
+    environment = dict(os.environ)
+    root = str(Path(__file__).resolve().parents[1])
+    if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
+        paths = [root, *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(paths)
+    return environment

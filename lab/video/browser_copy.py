@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from lab.errors import SourceError
 from lab.frame import Frame
 from lab.video.identity import check_identity
+from lab.video.live.playback import recorded_pictures
 from lab.video.sampling import Sampling
 from lab.video.sound import CopiedSound
 from lab.video.sources.file import FileSource
@@ -40,7 +41,7 @@ def save_pictures(
     todo = sorted(t for t, file in wanted.items() if not file.exists())
     if todo:
         folder.mkdir(parents=True, exist_ok=True)
-        frames = [f for f in FileSource(path).frames_at(todo) if f.image_bgr is not None]
+        frames = [f for f in _frames_at(Path(path), todo) if f.image_bgr is not None]
         if media is not None:
             check_identity(media)
         times = np.array([f.pts_us for f in frames])
@@ -49,6 +50,13 @@ def save_pictures(
             if len(frames):
                 _write_jpeg(wanted[t], frames[max(at, 0)], width_px)
     return {t: file for t, file in wanted.items() if file.exists()}
+
+
+def _frames_at(path: Path, pts_us: list[int]) -> Iterator[Frame]:
+    """Of a clip, or of the folder of a recording."""
+    if path.is_dir():
+        return recorded_pictures(path, pts_us)
+    return FileSource(path).frames_at(pts_us)
 
 
 def _write_jpeg(file: Path, frame: Frame, width_px: int) -> None:

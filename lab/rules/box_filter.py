@@ -62,10 +62,18 @@ class BoxFilter:
     def mask(self, box_xyxy_px: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
         """Which boxes pass.
 
-        box_xyxy_px: shape (n, 4). Returns bool, shape (n,).
+        box_xyxy_px: shape (n, 4), in pixels of a picture of that size. Returns bool, shape (n,).
+        Raises SettingError for boxes in a picture without a size.
         """
         import numpy as np
 
+        if not len(box_xyxy_px):
+            return np.zeros(0, bool)
+        if not (width_px > 0 and height_px > 0):
+            raise SettingError(
+                f"the size of the picture is not known (it is {width_px} x {height_px}), so that "
+                "no zone and no share of it can be told; analyse its recording again"
+            )
         boxes = np.asarray(box_xyxy_px, np.float64)
         width = boxes[:, 2] - boxes[:, 0]
         height = boxes[:, 3] - boxes[:, 1]

@@ -86,8 +86,15 @@ class Debounce:
         "start", "choice",
         "the cooldown counts from the last alert (start) or the end of the last alerted sighting "
         "(end)",
-        "Counted", choices=("start", "end"), needs="cooldown_s",
+        "Counted", choices=("start", "end"), needs="cooldown_s", said="from the {}",
         sentence="counted from the {} of the last alerted sighting",
+    )  # fmt: skip
+    gap_policy: Literal["hold", "close"] = parameter(
+        "hold", "choice",
+        "a gap in the samples moves no streak (hold), or breaks entering streaks and closes what "
+        "is open (close)",
+        "At a gap", off="hold", is_newer=True, choices=("hold", "close"),
+        sentence="gaps in the samples: {} what is open",
     )  # fmt: skip
     confidence_threshold: dataclasses.InitVar[float | None] = parameter(  # noqa: RUF009
         None, "score", "sets both thresholds", "Both thresholds",
@@ -158,10 +165,15 @@ class Debounce:
                 kept.pop(name, None)
         return Debounce.from_dict({**kept, **changes})
 
-    def to_dict(self) -> dict[str, Any]:
-        """Its settings; `enter_s` and `exit_s` only where they are used."""
+    def settings(self) -> dict[str, Any]:
+        """All of its settings by name; `enter_s` and `exit_s` only where they are used."""
         row = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {k: v for k, v in row.items() if v is not None}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its settings as they are kept and hashed: `settings` without newer ones at defaults."""
+        newer = {name: p.default for name, p in parameters_of(Debounce).items() if p.is_newer}
+        return {k: v for k, v in self.settings().items() if k not in newer or v != newer[k]}
 
     @classmethod
     def from_dict(cls, settings: Mapping[str, Any]) -> Debounce:

@@ -14,7 +14,7 @@ from typing import Any, Literal, overload
 import numpy as np
 
 from lab.media_time import media_time
-from lab.rules.replay import replay_rows, rows_around
+from lab.rules.replay import CLOSED_BY_GAP, OPEN_AT_END, replay_rows, rows_around
 from lab.rules.rule import Debounce, Rule
 from lab.rules.series import ScoreSeries
 from lab.rules.wording import setting_in_words
@@ -101,7 +101,7 @@ def decisions(series: ScoreSeries, debounce: Debounce) -> Decisions:
     Raises SettingError for a threshold below the run's score floor.
     """
     Rule.coerce(debounce).check_floor(series.score_floor)
-    trial = _Trial(series)
+    trial = _Trial(series, series.gaps_for(debounce))
     if not len(trial.pts):
         return Decisions(trial.pts, [])
     counts = series.resolve(debounce)
@@ -111,16 +111,17 @@ def decisions(series: ScoreSeries, debounce: Debounce) -> Decisions:
 class _Trial:
     """Scores of one label, and rules tried on them."""
 
-    def __init__(self, series: ScoreSeries) -> None:
+    def __init__(self, series: ScoreSeries, gaps: np.ndarray) -> None:
+        self.gaps = gaps
         self.pts, self.scores, self.floor = series.pts_us, series.scores, series.score_floor
 
     def rows(self, debounce: Debounce) -> np.ndarray:
-        rows, n = replay_rows(self.pts, self.scores, debounce)
+        rows, n = replay_rows(self.pts, self.scores, debounce, self.gaps)
         return rows[:n]
 
     def overlapping(self, debounce: Debounce, a: int, b: int) -> int:
         """How many sightings overlap samples a to b."""
-        rows = rows_around(self.pts, self.scores, debounce, a, b)
+        rows = rows_around(self.pts, self.scores, debounce, a, b, self.gaps)
         return int(((rows[:, 0] <= b) & (rows[:, 2] >= a)).sum())
 
     def smallest(
@@ -203,7 +204,10 @@ class _Trial:
             if last and int(whole[0]) not in kept:
                 why = partial(self._why_dropped, d, whole)
                 yield _Found("dropped", int(whole[3]), int(whole[0]), int(whole[2]), why)
-            elif not segment[6] and last:
+            elif segment[6] & CLOSED_BY_GAP and last:
+                why = partial(self._why_broken_off, closed)
+                yield _Found("closed", closed, onset, offset, why)
+            elif not segment[6] & OPEN_AT_END and last:
                 why = partial(self._why_closed, d, segments, i)
                 yield _Found("closed", closed, onset, offset, why)
         yield from self._alerts(d, rows)
@@ -239,11 +243,15 @@ class _Trial:
             changes.append(("exit_frames", int(next_onset - offset)))
 
         def lasts(r: Debounce) -> bool:
-            rows = rows_around(self.pts, self.scores, r, onset, offset)
+            rows = rows_around(self.pts, self.scores, r, onset, offset, self.gaps)
             rows = rows[(rows[:, 0] <= onset) & (rows[:, 2] >= offset)]
-            return bool(len(rows)) and bool(rows[0][2] > offset or rows[0][6])
+            return bool(len(rows)) and bool(rows[0][2] > offset or rows[0][6] & OPEN_AT_END)
 
         return reason, *self.smallest(d, iter(changes), lasts)
+
+    def _why_broken_off(self, closed: int) -> Why:
+        gap_s = float(self.pts[closed + 1] - self.pts[closed]) / 1e6
+        return f"nothing was analysed for {gap_s:.2f} s: a gap closes it", None, None
 
     def _why_merged(self, d: Debounce, before: np.ndarray, segment: np.ndarray) -> Why:
         gap_s = float(self.pts[segment[0]] - self.pts[before[2]]) / 1e6

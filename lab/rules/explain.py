@@ -37,7 +37,8 @@ def explain_at(series: ScoreSeries, rule: LabelRule, pts_us: int) -> dict[str, A
     at = int(np.searchsorted(scored, position))
     begin, _ = settled_around(series.pts_us, series.scores, debounce, at, at)
     tracker = _tracker(series, rule)
-    rows, n = replay_rows(series.pts_us, series.scores, debounce)
+    gaps = series.gaps_for(debounce)
+    rows, n = replay_rows(series.pts_us, series.scores, debounce, gaps)
     alerted = rows[:n][(rows[:n, 5] >= 0) & (rows[:n, 2] < begin)]
     if len(alerted):
         state = tracker.of(series.label)
@@ -56,15 +57,18 @@ def _trace(
 ) -> list[dict[str, Any]]:
     """The rows of the samples from begin to end (exclusive), which are fed to the tracker."""
     debounce, label = series.resolve(rule.debounce), series.label
-    scores = iter(series.scores[np.count_nonzero(series.scored[:begin]) :])
+    first = np.count_nonzero(series.scored[:begin])
+    scores, after_gap = iter(series.scores[first:]), iter(_gaps_s(series, debounce)[first:])
     rows = []
     for position in range(begin, end):
         pts_us = int(series.sample_pts_us[position])
         if not series.scored[position]:
             rows.append({"pts_s": pts_us / 1e6, "score": None, **_not_scored(series, position)})
+            if series.is_held_back(position):
+                tracker.held_back(pts_us)
             continue
         score = float(next(scores))
-        before = _Before(tracker.of(label))
+        before = _Before(tracker.of(label), next(after_gap))
         events = tracker.update(pts_us, {label: score})
         state = tracker.of(label)
         rows.append(
@@ -78,6 +82,13 @@ def _trace(
     return rows
 
 
+def _gaps_s(series: ScoreSeries, debounce: Debounce) -> np.ndarray:
+    """For each scored sample the seconds of the gap before it that breaks streaks, or 0."""
+    gaps = series.gaps_for(debounce)
+    steps_s = np.diff(series.pts_us, prepend=series.pts_us[:1]) / 1e6
+    return np.where(gaps, steps_s, 0.0) if len(gaps) else np.zeros(len(series.pts_us))
+
+
 def _not_scored(series: ScoreSeries, position: int) -> dict[str, str]:
     """State and reason of a sample on which the label has no score."""
     state = "gated" if series.gated[position] else "failed"
@@ -89,10 +100,15 @@ def _not_scored(series: ScoreSeries, position: int) -> dict[str, str]:
 class _Before:
     """The part of the state before a sample that shows what the sample changed."""
 
-    def __init__(self, state: LabelTracker) -> None:
-        self.was_open = state.open is not None
-        self.was_pending = state.pending is not None
-        self.overs = state.overs
+    def __init__(self, state: LabelTracker, gap_s: float) -> None:
+        is_open = state.open is not None
+        self.was_open = is_open and not gap_s
+        self.was_pending = state.pending is not None or (is_open and gap_s > 0)
+        self.overs = 0 if gap_s else state.overs
+        self.gap = ""
+        if gap_s and (is_open or state.overs):
+            broken = "the sighting ended before it" if is_open else "entering streak broken"
+            self.gap = f"nothing was analysed for {gap_s:.1f} s: {broken}"
 
 
 def _name(state: LabelTracker) -> str:
@@ -111,7 +127,7 @@ def _reason(
     pts_us: int,
     score: float,
 ) -> str:
-    parts = [_level(rule, score)]
+    parts = [_level(rule, score), *filter(None, [before.gap])]
     if state.open is not None and not before.was_open:
         merged = before.was_pending and not any(e.kind == "closed" for e in events)
         parts.append("continues the sighting before it" if merged else "the sighting opens")

@@ -42,6 +42,8 @@ class RuleParameter:
     instead_of: the setting that it replaces where it is given.
     sets: the settings that it sets; it is not kept itself.
     needs: the setting without which it does nothing. off: the value at which it does nothing.
+    is_newer: it is not written at its default: rules that are older than it keep their hashes.
+    said: a choice as pages say it, with {} for its value.
     slider: largest value and step of its slider in Review; None if it has none. group: the heading
         above it there.
     swept: the values that a sweep tries by default, or "auto" (scores that occur); empty if no
@@ -60,7 +62,9 @@ class RuleParameter:
     sets: tuple[str, ...] = ()
     needs: str | None = None
     off: Any = None
+    is_newer: bool = False
     choices: tuple[str, ...] = ()
+    said: str = "{}"
     slider: tuple[float, float] | None = None
     group: str = "Presence"
     swept: tuple[float, ...] | Literal["auto"] = ()

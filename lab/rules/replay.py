@@ -13,10 +13,11 @@ import numpy as np
 
 from lab.rules.rule import Debounce, seconds_to_us
 from lab.rules.series import ScoreSeries
-from lab.sighting import Sighting
+from lab.sighting import CloseReason, Sighting
 
 _NONE = -1
-_OPEN_AT_END = 1
+OPEN_AT_END, CLOSED_BY_GAP, AFTER_GAP = 1, 2, 4
+NO_GAPS = np.zeros(0, bool)
 
 
 def replay(series: ScoreSeries, debounce: Debounce) -> list[Sighting]:
@@ -24,12 +25,17 @@ def replay(series: ScoreSeries, debounce: Debounce) -> list[Sighting]:
     pts_us, scores, n = series.pts_us, series.scores, len(series.pts_us)
     if n == 0:
         return []
-    rows, count = replay_rows(pts_us, scores, series.resolve(debounce))
+    rows, count = replay_rows(pts_us, scores, series.resolve(debounce), series.gaps_for(debounce))
     start = min(series.start_us, int(pts_us[0]))
     end = max(series.end_us, int(pts_us[-1]))
     out = []
-    for onset, confirmed, offset, closed, peak, alert, ended in rows[:count].tolist():
-        at_end = ended == _OPEN_AT_END
+    for onset, confirmed, offset, closed, peak, alert, flags in rows[:count].tolist():
+        why: CloseReason = "gap" if flags & CLOSED_BY_GAP else "exit"
+        before, after = onset - 1, offset + 1
+        if flags & AFTER_GAP:
+            before = onset
+        if flags & CLOSED_BY_GAP and offset == closed:
+            after = offset
         out.append(
             Sighting(
                 label=series.label,
@@ -37,13 +43,13 @@ def replay(series: ScoreSeries, debounce: Debounce) -> list[Sighting]:
                 confirmed_us=int(pts_us[confirmed]),
                 offset_us=int(pts_us[offset]),
                 closed_us=int(pts_us[closed]),
-                onset_earliest_us=int(pts_us[onset - 1]) if onset else start,
-                offset_latest_us=int(pts_us[offset + 1]) if offset + 1 < n else end,
+                onset_earliest_us=int(pts_us[before]) if onset else start,
+                offset_latest_us=int(pts_us[after]) if after < n else end,
                 peak_us=int(pts_us[peak]),
                 peak_confidence=float(scores[peak]),
-                close_reason=series.end_reason if at_end else "exit",
-                censored_left=onset == 0,
-                censored_right=at_end,
+                close_reason=series.end_reason if flags & OPEN_AT_END else why,
+                censored_left=onset == 0 or bool(flags & AFTER_GAP),
+                censored_right=bool(flags & (OPEN_AT_END | CLOSED_BY_GAP)),
                 alert_us=None if alert == _NONE else int(pts_us[alert]),
             )
         )
@@ -51,12 +57,16 @@ def replay(series: ScoreSeries, debounce: Debounce) -> list[Sighting]:
 
 
 def replay_rows(
-    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce
+    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce, gaps: np.ndarray = NO_GAPS
 ) -> tuple[np.ndarray, int]:
     """The sightings as sample positions, for sweeps.
 
-    Returns int64 rows (onset, confirmed, offset, closed, peak, alert or -1, open at end 0 or 1)
-    and how many of them are filled.
+    gaps: bool (n,), the samples before which a gap breaks streaks, as of `ScoreSeries.gaps_for`;
+    of length 0 if there are none.
+
+    Returns int64 rows (onset, confirmed, offset, closed, peak, alert or -1, flags) and how many of
+    them are filled. The flags are a sum of `OPEN_AT_END`, `CLOSED_BY_GAP`, and `AFTER_GAP` where
+    the onset is the first sample after a gap.
     """
     return compiled_loop()(
         np.ascontiguousarray(pts_us, np.int64),
@@ -70,11 +80,17 @@ def replay_rows(
         seconds_to_us(debounce.merge_gap_s),
         seconds_to_us(debounce.cooldown_s),
         debounce.cooldown_from == "end",
+        np.ascontiguousarray(gaps, np.bool_),
     )
 
 
 def rows_around(
-    pts_us: np.ndarray, scores: np.ndarray, debounce: Debounce, first: int, last: int
+    pts_us: np.ndarray,
+    scores: np.ndarray,
+    debounce: Debounce,
+    first: int,
+    last: int,
+    gaps: np.ndarray = NO_GAPS,
 ) -> np.ndarray:
     """The rows of `replay_rows` that lie around the samples `first` to `last`.
 
@@ -83,7 +99,9 @@ def rows_around(
     between two moments at which the rule has nothing open, pending or begun.
     """
     begin, end = settled_around(pts_us, scores, debounce, first, last)
-    rows, count = replay_rows(pts_us[begin:end], scores[begin:end], debounce)
+    rows, count = replay_rows(
+        pts_us[begin:end], scores[begin:end], debounce, gaps[begin:end] if len(gaps) else NO_GAPS
+    )
     rows = rows[:count]
     rows[:, :5] += begin
     return rows
@@ -158,11 +176,24 @@ def _stretch(pts, scores, exit_, quiet, gap_us, first, last):  # type: ignore[no
 
 
 def _loop(  # type: ignore[no-untyped-def]
-    pts, scores, enter, exit_, needed, room, exit_frames, min_us, gap_us, cooldown_us, from_end
+    pts,
+    scores,
+    enter,
+    exit_,
+    needed,
+    room,
+    exit_frames,
+    min_us,
+    gap_us,
+    cooldown_us,
+    from_end,
+    gaps,
 ):
     n = len(pts)
-    rows = np.empty((n // (needed + exit_frames) + 2, 7), np.int64)
-    count = 0
+    has_gaps = len(gaps) > 0
+    least = needed if has_gaps else needed + exit_frames  # samples of a sighting
+    rows = np.empty((n // least + 2, 7), np.int64)
+    count = flags = 0
     is_open = pending = False
     fresh = 0  # first sample since the last close
     overs = under = 0
@@ -171,6 +202,17 @@ def _loop(  # type: ignore[no-untyped-def]
     for i in range(n):
         score = np.float64(scores[i])
         over = score >= enter
+        if has_gaps and gaps[i]:
+            if is_open:
+                closed = i - 1
+                is_open = False
+                pending = True
+                flags |= CLOSED_BY_GAP
+                if alert != _NONE:
+                    last_alerted_offset = offset
+                gap_peak = _NONE
+            under = overs = 0
+            fresh = i
         if i - room >= fresh and np.float64(scores[i - room]) >= enter:
             overs -= 1
         if over:
@@ -202,10 +244,12 @@ def _loop(  # type: ignore[no-untyped-def]
             if pending and pts[first] - pts[offset] <= gap_us:
                 if scores[gap_peak] > scores[peak]:
                     peak = gap_peak
+                flags &= ~CLOSED_BY_GAP
             else:
                 if pending and pts[offset] - pts[onset] >= min_us:
-                    rows[count] = (onset, confirmed, offset, closed, peak, alert, 0)
+                    rows[count] = (onset, confirmed, offset, closed, peak, alert, flags)
                     count += 1
+                flags = AFTER_GAP if has_gaps and gaps[first] else 0
                 onset = first
                 confirmed = i
                 alert = _NONE
@@ -230,7 +274,7 @@ def _loop(  # type: ignore[no-untyped-def]
             if not began:
                 pending = False
                 if pts[offset] - pts[onset] >= min_us:
-                    rows[count] = (onset, confirmed, offset, closed, peak, alert, 0)
+                    rows[count] = (onset, confirmed, offset, closed, peak, alert, flags)
                     count += 1
         if is_open and alert == _NONE and entering and pts[offset] - pts[onset] >= min_us:
             since = last_alerted_offset if from_end else last_alert
@@ -239,7 +283,8 @@ def _loop(  # type: ignore[no-untyped-def]
     if is_open or pending:
         if is_open:
             closed = n - 1
+            flags |= OPEN_AT_END
         if pts[offset] - pts[onset] >= min_us:
-            rows[count] = (onset, confirmed, offset, closed, peak, alert, 1 if is_open else 0)
+            rows[count] = (onset, confirmed, offset, closed, peak, alert, flags)
             count += 1
     return rows, count

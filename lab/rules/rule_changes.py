@@ -38,7 +38,7 @@ def _changes(before: LabelRule, after: LabelRule) -> list[str]:
 
 def _settings(rule: LabelRule) -> _Settings:
     """Every setting by its slider: seconds stand in the place of the counts that they replace."""
-    given = {**rule.debounce.to_dict(), **rule.box_filter.to_dict()}
+    given = {**rule.debounce.settings(), **rule.box_filter.to_dict()}
     declared = rule_parameters()
     replaced = {declared[name].instead_of for name in given}
     return {

@@ -13,10 +13,11 @@ from lab.errors import SettingError
 from lab.rules.box_filter import BoxFilter
 from lab.rules.rule import Debounce
 from lab.score_log.compact import CompactLog
-from lab.score_log.effort import analysed_spans
+from lab.score_log.effort import analysed_spans, gap_limit_us
 from lab.score_log.interval import sampling_interval_s
 from lab.score_log.score_log import ScoreLog
 from lab.sighting import FinishReason
+from lab.video.source import SKIPPED
 
 _END_REASONS: dict[str, FinishReason] = {
     "cancelled": "cancelled",
@@ -152,6 +153,28 @@ class ScoreSeries:
     def spans_of(self, samples: np.ndarray) -> np.ndarray:
         """The stretches that these samples (bool, one for each of all) stand for: int64 (k, 2)."""
         return analysed_spans(self.sample_pts_us, samples, self.end_us, self.every_s)
+
+    @cached_property
+    def after_gap(self) -> np.ndarray:
+        """bool, one for each score: a gap lies between the scored sample before it and this one.
+
+        A gap is more than max(1 s, 5 intervals) without a sample that has a score or was held back
+        by a gate. Samples that failed or were skipped do not count: nothing is known of them.
+        """
+        known = self.scored | self.gated
+        skipped = [at for at, why in self.reasons.items() if why == SKIPPED]
+        known[skipped] = self.scored[skipped]
+        steps_us = np.diff(self.sample_pts_us[known], prepend=self.sample_pts_us[:1])
+        gaps = np.cumsum(steps_us > gap_limit_us(self.interval_us))[self.scored[known]]
+        return np.diff(gaps, prepend=gaps[:1]) > 0
+
+    def is_held_back(self, position: int) -> bool:
+        """Whether a gate kept this sample, by its position among all, from the detector."""
+        return bool(self.gated[position]) and self.reasons.get(position) != SKIPPED
+
+    def gaps_for(self, debounce: Debounce) -> np.ndarray:
+        """`after_gap` where this debounce closes at gaps, else nothing (of length 0)."""
+        return self.after_gap if debounce.gap_policy == "close" else np.zeros(0, bool)
 
     def resolve(self, debounce: Debounce) -> Debounce:
         """The debounce in counts of samples at this series' interval."""

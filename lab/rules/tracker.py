@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, replace
+from typing import Any, NamedTuple
 
 from lab.rules.rule import Debounce, Rule, seconds_to_us
-from lab.sighting import Event, FinishReason, Sighting
+from lab.score_log.effort import gap_limit_us
+from lab.sighting import CloseReason, Event, FinishReason, Sighting
 
 _KIND_ORDER = {"closed": 0, "opened": 1, "alerted": 2}
+_COUNTED = ("under_streak", "last_alert_us", "last_alerted_offset_us")
 
 
 class _Sample(NamedTuple):
@@ -39,6 +41,7 @@ class _Presence:
     censored_left: bool
     offset_latest_us: int | None = None
     closed_us: int | None = None
+    closed_by_gap: bool = False
     announced: bool = False
     alert_us: int | None = None
 
@@ -63,6 +66,30 @@ class LabelTracker:
         self.last_alerted_offset_us: int | None = None
         self._gap_peak: tuple[float, int] | None = None
 
+    def state(self) -> dict[str, Any]:
+        """All that the next sample is decided by, as JSON takes it."""
+        return {
+            "window": [list(sample) for sample in self.window],
+            "open": None if self.open is None else asdict(self.open),
+            "pending": None if self.pending is None else asdict(self.pending),
+            "gap_peak": None if self._gap_peak is None else list(self._gap_peak),
+            **{name: getattr(self, name) for name in _COUNTED},
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another one was when it gave its `state`, under the same rule."""
+        self.window.extend(_Sample(*sample) for sample in state["window"])
+        self.open = None if state["open"] is None else _Presence(**state["open"])
+        self.pending = None if state["pending"] is None else _Presence(**state["pending"])
+        self._gap_peak = None if state["gap_peak"] is None else tuple(state["gap_peak"])
+        for name in _COUNTED:
+            setattr(self, name, state[name])
+
+    def present(self) -> Sighting | None:
+        presence = self.open or self.pending
+        announced = presence is not None and presence.announced
+        return self._snapshot(presence) if presence is not None and announced else None
+
     @property
     def overs(self) -> int:
         """Over samples in the entering window."""
@@ -77,8 +104,16 @@ class LabelTracker:
         )
         return 0 if since is None else max(0, self._cooldown_us - (pts_us - since))
 
-    def update(self, pts_us: int, before_us: int, score: float, first: bool) -> list[Event]:
-        """One sample. before_us: the sample before it. first: it is the first of all."""
+    def update(
+        self, pts_us: int, before_us: int, score: float, first: bool, after_gap: bool = False
+    ) -> list[Event]:
+        """One sample. before_us: the sample before it. first: it is the first of all.
+
+        after_gap: for too long before it nothing was analysed.
+        """
+        if after_gap and self.debounce.gap_policy == "close":
+            self._break_off(before_us)
+            before_us, first = pts_us, True
         over = score >= self.debounce.enter_threshold
         self.window.append(_Sample(pts_us, before_us, score, over, first))
         entering = over and self.overs >= self.debounce.enter_frames
@@ -109,6 +144,24 @@ class LabelTracker:
             events += self._emit_closed(pts_us, presence, reason)
         return events
 
+    def _break_off(self, last_us: int) -> None:
+        """A gap began after `last_us`: no streak goes on, and what is open ended there."""
+        self.window.clear()
+        if self.open is None:
+            return
+        presence, self.open = self.open, None
+        presence.closed_us, presence.closed_by_gap = last_us, True
+        self._ended(presence)
+
+    def _ended(self, presence: _Presence) -> None:
+        """What ended waits for the merge gap to pass."""
+        if presence.alert_us is not None:
+            self.last_alerted_offset_us = presence.offset_us
+        self.pending = presence
+        self.under_streak = 0
+        self.window.clear()
+        self._gap_peak = None
+
     def _follow_gap(self, pts_us: int, score: float) -> None:
         assert self.pending is not None
         if self._gap_peak is None or score > self._gap_peak[0]:
@@ -126,6 +179,7 @@ class LabelTracker:
             if self._gap_peak is not None and self._gap_peak[0] > before.peak_score:
                 before.peak_score, before.peak_us = self._gap_peak
             before.offset_us, before.offset_latest_us, before.closed_us = pts_us, None, None
+            before.closed_by_gap = False
             self.open = before
             return []
         peak = max(streak, key=lambda sample: sample.score)
@@ -154,13 +208,8 @@ class LabelTracker:
         self.under_streak += 1
         if self.under_streak < self.debounce.exit_frames:
             return []
-        presence.closed_us = pts_us
-        if presence.alert_us is not None:
-            self.last_alerted_offset_us = presence.offset_us
-        self.open, self.pending = None, presence
-        self.under_streak = 0
-        self.window.clear()
-        self._gap_peak = None
+        presence.closed_us, self.open = pts_us, None
+        self._ended(presence)
         return self._settle(pts_us)
 
     def _settle(self, pts_us: int) -> list[Event]:
@@ -203,11 +252,8 @@ class LabelTracker:
     ) -> list[Event]:
         if presence.offset_us - presence.onset_us < self._min_us:
             return []
-        sighting = replace(
-            self._snapshot(presence),
-            close_reason=reason or "exit",
-            censored_right=reason is not None,
-        )
+        why: CloseReason = reason or ("gap" if presence.closed_by_gap else "exit")
+        sighting = replace(self._snapshot(presence), close_reason=why, censored_right=why != "exit")
         return [Event("closed", self.label, pts_us, sighting)]
 
     def _snapshot(self, presence: _Presence) -> Sighting:
@@ -233,11 +279,13 @@ class Tracker:
     """Turns scores into sightings, sample by sample.
 
     rule: a Rule, or a Debounce for every label.
-    every_s: seconds between samples; needed where the rule says `enter_s` or `exit_s`.
+    every_s: seconds between samples; needed where the rule says `enter_s` or `exit_s`, and by
+        which gaps are told: more than max(1 s, 5 * every_s) in which nothing was analysed.
     start_us: where the media begins, if that is before the first sample that was analysed
         (its first frames may have failed).
 
-    Failed, gated and missing samples are not passed to `update`: they move no streak.
+    Failed, gated and missing samples are not passed to `update`: they move no streak. Those that a
+    gate held back are told by `held_back`: their time is no gap.
     """
 
     def __init__(
@@ -251,6 +299,9 @@ class Tracker:
         self._every_s = every_s
         self._start_us = start_us
         self._last_us: int | None = None
+        self._gap_limit_us = gap_limit_us(round(every_s * 1e6))
+        self._known_us: int | None = None
+        self._has_gap = False
         self._labels: dict[str, LabelTracker] = {}
 
     def of(self, label: str) -> LabelTracker:
@@ -259,6 +310,29 @@ class Tracker:
             debounce = self._rule.of(label).debounce.resolved(self._every_s)
             self._labels[label] = LabelTracker(label, debounce)
         return self._labels[label]
+
+    def present(self, label: str) -> Sighting | None:
+        """The sighting of a label that was announced and is not over yet, as it is now."""
+        return self._labels[label].present() if label in self._labels else None
+
+    def state(self) -> dict[str, Any]:
+        """All that the next sample is decided by, as JSON takes it; see `restore`."""
+        labels = {name: label.state() for name, label in self._labels.items()}
+        known = {"known_us": self._known_us, "has_gap": self._has_gap}
+        return {"last_us": self._last_us, **known, "labels": labels}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where another tracker was when it gave its `state`, under the same rule."""
+        self._last_us = state["last_us"]
+        self._known_us, self._has_gap = state["known_us"], state["has_gap"]
+        for name, kept in state["labels"].items():
+            self.of(name).restore(kept)
+
+    def held_back(self, pts_us: int) -> None:
+        """A sample that a gate kept from the detector: it moves no streak, and is no gap."""
+        if self._known_us is not None and pts_us - self._known_us > self._gap_limit_us:
+            self._has_gap = True
+        self._known_us = pts_us
 
     def update(self, pts_us: int, scores: Mapping[str, float]) -> list[Event]:
         """One analysed sample.
@@ -277,12 +351,14 @@ class Tracker:
             before_us = self._last_us
         else:
             before_us = pts_us if self._start_us is None else min(self._start_us, pts_us)
+        self.held_back(pts_us)
+        after_gap, self._has_gap = self._has_gap and not first, False
         self._last_us = pts_us
         events: list[Event] = []
         for label in sorted(set(self._labels) | set(scores)):
             if self._rule.only is None or label in self._rule.only:
                 score = float(scores.get(label, 0.0))
-                events += self.of(label).update(pts_us, before_us, score, first)
+                events += self.of(label).update(pts_us, before_us, score, first, after_gap)
         return sorted(events, key=lambda event: _KIND_ORDER[event.kind])
 
     def finish(self, reason: FinishReason = "end", end_us: int | None = None) -> list[Event]:

@@ -57,7 +57,7 @@ def value_in_words(declared: RuleParameter, value: Any) -> str:
     if declared.kind == "score":
         return score_in_words(value)
     if declared.kind == "choice":
-        return f"from the {value}"
+        return declared.said.format(value)
     if declared.kind == "fraction":
         return f"{100 * value:.3g} % of the picture"
     if declared.kind == "samples":
@@ -67,7 +67,7 @@ def value_in_words(declared: RuleParameter, value: Any) -> str:
 
 def _used(rule: LabelRule) -> dict[str, Any]:
     """Every setting but the counts in whose place seconds are given."""
-    settings = {**rule.debounce.to_dict(), **rule.box_filter.to_dict()}
+    settings = {**rule.debounce.settings(), **rule.box_filter.to_dict()}
     declared = rule_parameters()
     replaced = {declared[n].instead_of for n in settings} - {None}
     return {

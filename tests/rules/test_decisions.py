@@ -127,3 +127,12 @@ def test_the_decisions_of_a_day_are_not_each_tried_on_the_whole_day(monkeypatch)
     assert sum(replayed) <= 4 * n
     assert all(d.reason for d in found[:400])
     assert sum(replayed) <= 10 * n
+
+
+def test_a_sighting_that_a_gap_closed_is_said_to_be():
+    pts_us = np.array([0, 1, 2, 3, 20, 21, 22, 23]) * 1_000_000
+    series = ScoreSeries.from_arrays("x", pts_us, [0, 0.8, 0.8, 0.8, 0, 0, 0, 0], interval_s=1.0)
+    rule = Debounce(enter_threshold=0.5, enter_frames=2, exit_frames=2, gap_policy="close")
+    (closed,) = [d for d in decisions(series, rule) if d.kind == "closed"]
+    assert closed.reason == "nothing was analysed for 17.00 s: a gap closes it"
+    assert (closed.pts_us, closed.end_us) == (3_000_000, 3_000_000)

@@ -24,7 +24,6 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "rules.md"
 ZONE = ((0.0, 0.0), (1.0, 0.0), (0.5, 1.0))
 ANOTHER = {  # a value of each kind that no setting has by default
     "score": 0.3, "samples": 4, "seconds": 1.7, "fraction": 0.5, "polygons": (ZONE,),
-    "choice": "end",
 }  # fmt: skip
 WRONG = {
     "score": [0, 1.01, "0.5", True, float("nan")], "samples": [0, 1.5, -1, None, 2e9],
@@ -32,6 +31,11 @@ WRONG = {
     "polygons": ["zone", [[(0, 0), (1, 1)]], [[(0, 0), (1, 1), (2, 2)]], [5]], "choice": ["middle"],
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("name", DECLARED)
+
+
+def another(p):
+    """A value that the setting does not have by default."""
+    return p.choices[-1] if p.kind == "choice" else ANOTHER[p.kind]
 
 
 def part_of(name):
@@ -56,9 +60,9 @@ def test_every_field_is_declared_with_its_default():
 
 @EVERY
 def test_a_value_of_its_kind_is_taken_and_others_are_rejected(name):
-    kind = DECLARED[name].kind
-    assert DECLARED[name].checked(ANOTHER[kind]) == ANOTHER[kind]
-    for value in WRONG[kind]:
+    value = another(DECLARED[name])
+    assert DECLARED[name].checked(value) == value
+    for value in WRONG[DECLARED[name].kind]:
         if value is not None or DECLARED[name].default is not None:
             with pytest.raises(SettingError, match=name):
                 made(name, value)
@@ -66,7 +70,7 @@ def test_a_value_of_its_kind_is_taken_and_others_are_rejected(name):
 
 @EVERY
 def test_it_is_kept_unless_it_sets_others(name):
-    value = ANOTHER[DECLARED[name].kind]
+    value = another(DECLARED[name])
     kept = made(name, value).to_dict()
     for setting in DECLARED[name].sets or (name,):
         plain = [[list(point) for point in ZONE]] if DECLARED[name].kind == "polygons" else value
@@ -77,7 +81,7 @@ def test_one_that_follows_takes_the_value_of_the_other():
     followers = {name: p.follows for name, p in DECLARED.items() if p.follows}
     assert followers
     for name, leader in followers.items():
-        value = ANOTHER[DECLARED[leader].kind]
+        value = another(DECLARED[leader])
         assert getattr(Debounce(**{leader: value}), name) == value
 
 
@@ -90,7 +94,7 @@ def test_the_command_line_takes_it(name):
     if DECLARED[name].kind == "polygons":
         assert flag not in help, "zones go through --rule FILE"
         return
-    value = ANOTHER[DECLARED[name].kind]
+    value = another(DECLARED[name])
     assert vars(parser.parse_args([flag, str(value)]))[name] == value
     assert " ".join(DECLARED[name].text.split()[:3]) in help
 
@@ -132,12 +136,12 @@ def test_the_schema_of_jobs_has_it(name):
 
 @EVERY
 def test_a_rule_in_words_says_its_value(name):
-    part = made(name, ANOTHER[DECLARED[name].kind])
+    part = made(name, another(DECLARED[name]))
     key = "debounce" if isinstance(part, Debounce) else "box_filter"
     said = describe(Rule.from_dict({"default": {key: part.to_dict()}}))["every label"]
     for setting in DECLARED[name].sets or (name,):
         p = DECLARED[setting]
-        assert p.sentence.format(p.in_words(ANOTHER[p.kind])) in said
+        assert p.sentence.format(p.in_words(another(p))) in said
 
 
 def test_a_rule_in_words_leaves_out_what_has_no_effect():
@@ -160,3 +164,17 @@ def guide_row(name):
 def test_the_guide_has_the_table_of_what_is_declared():
     table = [line for line in GUIDE.read_text(encoding="utf-8").splitlines() if line[:3] == "| `"]
     assert table == [guide_row(name) for name in DECLARED]
+
+
+def test_a_newer_setting_at_its_default_changes_no_hash():
+    """Rules of stores that are older than it are found again."""
+    assert Rule().rule_hash == "f4f62fd9ff9987c2"
+    for name, p in DECLARED.items():
+        if p.is_newer:
+            usual = Rule().changed(**{name: p.default})
+            assert name not in usual.to_dict()["default"]["debounce"]
+            assert usual.rule_hash == Rule().rule_hash
+            other = Rule().changed(**{name: another(p)})
+            assert other.rule_hash != Rule().rule_hash
+            assert Rule.from_dict(other.to_dict()) == other
+            assert other.changed(**{name: p.default}) == Rule()

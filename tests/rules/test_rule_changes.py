@@ -28,6 +28,7 @@ START = Rule()
         ({"exit_s": 2}, ["Exit after 5 samples → 2 s"]),
         ({"merge_gap_s": 2}, ["Merge gap 0 s → 2 s"]),
         ({"cooldown_from": "end"}, ["Counted from the start → from the end"]),
+        ({"gap_policy": "close"}, ["At a gap hold → close"]),
         ({"include": ZONE}, ["Zones 0 polygons → 1 polygon"]),
     ],
 )  # fmt: skip
@@ -49,9 +50,11 @@ def test_changes_of_labels_are_said_with_the_label():
 
 def test_no_change_is_said_by_a_name_of_the_code():
     """Of every setting, whatever is declared later."""
-    other = {"score": 0.3, "samples": 7, "seconds": 3, "fraction": 0.5, "choice": "end",
+    other = {"score": 0.3, "samples": 7, "seconds": 3, "fraction": 0.5,
              "polygons": ZONE}  # fmt: skip
     for name, declared in rule_parameters().items():
-        (first, *_) = rule_changes(START, START.changed(**{name: other[declared.kind]}))
+        (first, *_) = rule_changes(
+            START, START.changed(**{name: other.get(declared.kind) or declared.choices[-1]})
+        )
         assert "_" not in first
         assert "→" in first

@@ -247,3 +247,85 @@ def test_a_rule_survives_its_own_dictionary():
     )
     assert Rule.from_dict(rule.to_dict()) == rule
     assert Rule.from_dict(rule.to_dict()).rule_hash == rule.rule_hash
+
+
+CLOSING = Debounce(
+    enter_threshold=0.5, exit_threshold=0.3, enter_frames=2, exit_frames=3, gap_policy="close"
+)
+
+
+def told_at(samples, debounce=CLOSING, **settings):
+    """Closed sightings and the moments at which they are told; samples: second to score."""
+    tracker = Tracker(debounce, every_s=1.0, **settings)
+    told = [
+        (event.pts_us // S, event.sighting)
+        for at, score in samples.items()
+        for event in tracker.update(at * S, {"fox": score})
+        if event.kind == "closed"
+    ]
+    return told, [event.sighting for event in tracker.finish("end")]
+
+
+def test_a_gap_closes_what_is_open_at_its_last_present_sample():
+    told, left = told_at({0: U, 1: A, 2: A, 3: M, 4: U, 10: A, 11: A})
+    ((at, fox),) = told
+    assert at == 10, "it is told when the next sample is there"
+    assert (times(fox), fox.close_reason) == ((1, 2, 3, 4), "gap")
+    assert (fox.offset_latest_us, fox.censored_left, fox.censored_right) == (4 * S, False, True)
+    (after,) = left
+    assert (times(after), after.censored_left) == ((10, 11, 11, 11), True)
+    assert after.onset_earliest_us == 10 * S
+
+
+def test_evidence_that_ends_with_a_present_sample_ends_there():
+    ((_, fox),), _ = told_at({0: A, 1: A, 7: U})
+    assert (fox.offset_us, fox.offset_latest_us, fox.closed_us) == (S, S, S)
+
+
+def test_five_intervals_are_no_gap_and_without_the_setting_none_is():
+    samples = {0: A, 1: A, 6: A, 7: U, 8: U, 9: U}
+    ((at, fox),), _ = told_at(samples)
+    assert (at, fox.close_reason, times(fox)) == (9, "exit", (0, 1, 6, 9))
+    wide = {0: A, 1: A, 60: A}
+    assert told_at(wide)[0]
+    assert not told_at(wide, Debounce(enter_threshold=0.5, enter_frames=2))[0]
+
+
+def test_a_gap_breaks_an_entering_streak():
+    assert told_at({0: A, 6: A, 7: U}) == ([], [])
+    assert told_at({0: A, 5: A, 6: U})[1]
+
+
+def test_the_merge_gap_holds_over_a_gap():
+    merging = Debounce(
+        enter_threshold=0.5, enter_frames=2, exit_frames=3, gap_policy="close", merge_gap_s=9
+    )
+    told, (fox,) = told_at({0: A, 1: A, 10: A, 11: A}, merging)
+    assert not told
+    assert (times(fox), fox.close_reason, fox.censored_left) == ((0, 1, 11, 11), "end", True)
+    samples = {0: A, 1: A, 10: A, 11: A, 12: U, 13: U, 14: U, 19: U, 24: U}
+    ((at, fox),), _ = told_at(samples, merging)
+    assert (at, fox.close_reason, fox.censored_right) == (24, "exit", False)
+    ((at, cut),), _ = told_at({0: A, 1: A, 11: A, 12: A}, merging)
+    assert (at, cut.close_reason) == (11, "gap")
+
+
+def test_what_a_gate_held_back_is_no_gap():
+    tracker = Tracker(CLOSING, every_s=1.0)
+    for at in (0, 1):
+        tracker.update(at * S, {"fox": A})
+    for at in (5, 9, 13):
+        tracker.held_back(at * S)
+    assert not tracker.update(17 * S, {"fox": A})
+    tracker.held_back(24 * S)
+    assert [event.kind for event in tracker.update(25 * S, {"fox": U})] == ["closed"]
+
+
+def test_a_gap_is_remembered_over_a_restart():
+    stopped, fresh = Tracker(CLOSING, every_s=1.0), Tracker(CLOSING, every_s=1.0)
+    for at in (0, 1):
+        stopped.update(at * S, {"fox": A})
+    stopped.held_back(20 * S)
+    fresh.restore(stopped.state())
+    (event,) = fresh.update(21 * S, {"fox": A})
+    assert event.sighting.close_reason == "gap"

@@ -17,6 +17,7 @@ from lab.rules.wording import changes_in_words, rule_in_words, score_in_words, s
         ("enter_s", 0.6, "Enter after 0.6 s"),
         ("merge_gap_s", 2.0, "Merge gap 2 s"),
         ("cooldown_from", "end", "Counted from the end"),
+        ("gap_policy", "close", "At a gap close"),
         ("min_area_fraction", 0.005, "Smallest area 0.5 % of the picture"),
         ("exclude", [[(0, 0), (0, 1), (1, 1)]], "Exclusions 1 polygon"),
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -59,6 +59,12 @@ class Detections:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def scaled(self, from_px: Sequence[int], to_px: Sequence[int]) -> Detections:
+        """The same boxes in a picture of another width and height."""
+        if not len(self) or tuple(from_px) == tuple(to_px):
+            return self
+        return replace(self, box_xyxy_px=scaled_boxes(self.box_xyxy_px, from_px, to_px))
+
     @classmethod
     def failed(cls, reason: str) -> Detections:
         """The result for a frame that could not be analysed."""
@@ -68,3 +74,13 @@ class Detections:
     def held_back(cls, reason: str) -> Detections:
         """The result for a frame that was gated: not analysed, on purpose."""
         return cls(gated=reason)
+
+
+def scaled_boxes(
+    box_xyxy_px: np.ndarray, from_px: Sequence[int], to_px: Sequence[int]
+) -> np.ndarray:
+    """Boxes, float32 (n, 4), in a picture of another width and height."""
+    if tuple(from_px) == tuple(to_px):
+        return box_xyxy_px
+    factors = np.array([to_px[0] / from_px[0], to_px[1] / from_px[1]] * 2)
+    return (box_xyxy_px * factors).astype(np.float32)

@@ -17,6 +17,7 @@ class FrameStamp:
     pts_us: int
     wall_time: float
     error: str | None = None
+    camera_time: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class Frame:
     pts_us: presentation time in the media, integer microseconds.
     wall_time: Unix seconds at which it was received; recorded, never decides anything.
     error: why there is no picture; None if there is one.
+    camera_time: Unix seconds at which it was taken by the camera's own clock, where the source
+        tells it; recorded, too, and decides nothing.
     """
 
     image_bgr: np.ndarray | None
@@ -36,6 +39,7 @@ class Frame:
     pts_us: int
     wall_time: float
     error: str | None = None
+    camera_time: float | None = None
 
     def __post_init__(self) -> None:
         if (self.image_bgr is None) == (self.error is None):
@@ -51,7 +55,7 @@ class Frame:
 
     @property
     def stamp(self) -> FrameStamp:
-        return FrameStamp(self.index, self.pts_us, self.wall_time, self.error)
+        return FrameStamp(self.index, self.pts_us, self.wall_time, self.error, self.camera_time)
 
     @property
     def pts_s(self) -> float:

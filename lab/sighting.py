@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-CloseReason = Literal["exit", "end", "cancelled", "error"]
+CloseReason = Literal["exit", "gap", "end", "cancelled", "error", "open"]
 FinishReason = Literal["end", "cancelled", "error"]
 
 
@@ -17,14 +17,18 @@ class Sighting:
     All times are presentation times in integer microseconds.
 
     confirmed_us: the sample at which there was enough evidence.
-    closed_us: the sample that closed it (the last sample, if the media ended first).
+    closed_us: the sample that closed it (the last sample, if the media ended first; the last one
+        before the gap that closed it).
     onset_earliest_us, offset_latest_us: the samples around it (or the media's ends): the truth
-        lies between these and onset and offset.
+        lies between these and onset and offset. Where gaps close sightings, the samples on the
+        other side of one do not count.
     peak_us, peak_confidence: the highest score from onset to offset, the earliest on a tie.
-    close_reason: `exit`; or `end`, `cancelled` or `error` where the samples ended before it
-        did; None while it is open.
-    censored_left: it was there at the first sample; it may have begun earlier.
-    censored_right: it was still there at the last sample.
+    close_reason: `exit`; `gap` where nothing was analysed for a while and the rule closes at gaps;
+        or `end`, `cancelled` or `error` where the samples ended before it did; None while it is
+        open (`open` in the store).
+    censored_left: it was there at the first sample (of all, or after a gap at which the rule
+        closes); it may have begun earlier.
+    censored_right: it was still there at the last sample (of all, or before such a gap).
     alert_us: when it was announced to sinks; None if the cooldown silenced it.
     """
 

@@ -13,6 +13,11 @@ _GAP_INTERVALS = 5
 _GAP_MIN_US = 1_000_000
 
 
+def gap_limit_us(interval_us: int) -> int:
+    """Samples that are further apart have a gap between them: 5 intervals, and 1 s at least."""
+    return max(_GAP_INTERVALS * interval_us, _GAP_MIN_US)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """Effort of a run. `analysed_s` is the media time that ok samples represent.
@@ -42,8 +47,7 @@ def _represented(pts_us: np.ndarray, end_us: int, every_s: float) -> tuple[np.nd
     typical = max(round(every_s * 1e6), int(np.median(steps)) if len(pts_us) > 1 else 0)
     to_end = max(0, end_us - int(pts_us[-1]))
     represented = np.append(steps, min(typical, to_end) if typical else to_end)
-    limit = max(_GAP_INTERVALS * typical, _GAP_MIN_US)
-    gap = np.where(represented > limit, represented - typical, 0)
+    gap = np.where(represented > gap_limit_us(typical), represented - typical, 0)
     return represented - gap, gap
 
 

@@ -3,7 +3,7 @@
 run_id, labels, recipe   of the run, or of labels that were added to it
 compacted_through        the number of the last part that a compacted one replaces
 parts                    of a log that was finished: each part with the rows, bytes and SHA-256
-                         of its two files
+                         of its two files (the names alone where the manifest had been lost)
 is_open                  the log is being continued: parts after those listed count as well
 complete, added          of added labels: whether they cover every sample; of a run: the
                          folders of complete added labels, with these

@@ -21,6 +21,7 @@ SAMPLES = pa.schema(
         ("status", pa.string()),
         ("reason", pa.string()),
         ("wall_time", pa.float64()),
+        ("camera_time", pa.float64()),
     ]
 )
 DETECTIONS = pa.schema(
@@ -37,7 +38,8 @@ DETECTIONS = pa.schema(
 )
 _MANY_BYTES = 1 << 20  # of a part, for which threads pay
 KINDS = ("samples", "detections")
-_ALWAYS = {"samples": SAMPLES.names, "detections": DETECTIONS.names[:-1]}  # text came later
+# What came later: camera_time, and text.
+_ALWAYS = {"samples": SAMPLES.names[:-1], "detections": DETECTIONS.names[:-1]}
 _PART_NAME = re.compile(r"(?:samples|detections)-(c?)([0-9]+)\.(?:parquet|part)")
 _SET_ASIDE = re.compile(r"(?:samples|detections)-c?([0-9]+)(?:\.[0-9]+)?\.damaged")
 
@@ -172,7 +174,9 @@ def parts_of(folder: Path, manifest: Mapping[str, Any] | None = None) -> list[Pa
     Raises as `read_manifest` does.
     """
     manifest = read_manifest(folder) if manifest is None else manifest
-    listed = [part_of(folder, one["name"], one) for one in manifest.get("parts", ())]
+    # Of parts that were found without a manifest only the names are known.
+    facts = {one["name"]: one if "samples" in one else None for one in manifest.get("parts", ())}
+    listed = [part_of(folder, name, known) for name, known in facts.items()]
     if "parts" in manifest and not manifest.get("is_open"):
         return listed
     through = max([0, *(part.number for part in listed)])

@@ -31,7 +31,9 @@ from lab.score_log.parts import (
     parts_of,
 )
 from lab.score_log.removal import check_not_removed
+from lab.video.source import SKIPPED
 
+CLEAR_SCORE = 0.25  # from which on a label has an order of its own; see `clear_labels`
 _MANY = 100_000  # detections
 
 
@@ -50,6 +52,8 @@ class ScoreLog(LoggedSamples):
         label was not analysed, or failed.
     text: what was read in the boxes; None for detectors that read no text.
     adding: added labels whose pass is not complete.
+    camera_time: float64, shape (n,), Unix seconds by the camera's own clock, NaN where it was not
+        known; None where it was on no sample.
     damaged: parts that are missing or not what was written, and why; their samples are left out.
     """
 
@@ -67,6 +71,7 @@ class ScoreLog(LoggedSamples):
     missing: Mapping[str, np.ndarray] = field(default_factory=dict)
     text: np.ndarray | None = None
     adding: tuple[str, ...] = ()
+    camera_time: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.gated is None:
@@ -128,6 +133,17 @@ class ScoreLog(LoggedSamples):
         return order, np.searchsorted(label[order], np.arange(len(self.labels) + 1))
 
     @cached_property
+    def clear_labels(self) -> tuple[str, ...]:
+        """Labels that reached `CLEAR_SCORE`, in the order in which they first did: a log that
+        goes on adds to the end.
+        """
+        labels = self.label[self.confidence >= CLEAR_SCORE]
+        first = np.full(len(self.labels), len(labels))
+        first[labels[::-1]] = np.arange(len(labels))[::-1]  # of equal ones the last counts
+        seen = np.argsort(first, kind="stable")[: int((first < len(labels)).sum())]
+        return tuple(self.labels[i] for i in seen.tolist())
+
+    @cached_property
     def peaks(self) -> np.ndarray:
         """The highest confidence of each label: float32, 0 for one that was never seen."""
         peaks = np.zeros(len(self.labels), np.float32)
@@ -186,17 +202,19 @@ def _state(file: Path) -> str:
     return f"{file.name} {found.st_size} {found.st_mtime_ns}"
 
 
-def read_log(folder: Path, run_id: str | None = None) -> ScoreLog:
+def read_log(folder: Path, run_id: str | None = None, *, with_skipped: bool = False) -> ScoreLog:
     """Read all parts; those that are not what was written are named in `damaged`, and left out.
 
-    run_id: the run that the log must be of; None leaves that open. Raises StoreError as
+    run_id: the run that the log must be of; None leaves that open. with_skipped: also the samples
+    of a live source that a newer one overtook, as gated ones; nothing is known of them, so that
+    else there is a gap. Raises StoreError as
     `read_manifest` does, and for the log of another run; LogRemovedError for one that was removed.
     """
     manifest = read_manifest(folder)
     check_run(folder, manifest, run_id)
     while True:
         check_not_removed(folder, manifest)
-        log = _read_parts(folder, manifest)
+        log = _read_parts(folder, manifest, with_skipped=with_skipped)
         now = read_manifest(folder)
         if now == manifest:
             break
@@ -252,7 +270,9 @@ def _joined(log: ScoreLog, later: ScoreLog, complete: bool) -> ScoreLog:
     )
 
 
-def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
+def _read_parts(
+    folder: Path, manifest: Mapping[str, Any], *, with_skipped: bool = True
+) -> ScoreLog:
     samples, detections, damaged = [], [], []
     for part in parts_of(folder, manifest):
         try:
@@ -262,8 +282,8 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
             continue
         samples.append(s)
         detections.append(d)
-    s = pa.concat_tables(samples) if samples else empty_table(SAMPLES)
-    # Parts of earlier versions have no text.
+    # Parts of earlier versions have neither camera_time nor text.
+    s = pa.concat_tables(samples, promote_options="default") if samples else empty_table(SAMPLES)
     d = (
         pa.concat_tables(detections, promote_options="default")
         if detections
@@ -273,6 +293,10 @@ def _read_parts(folder: Path, manifest: Mapping[str, Any]) -> ScoreLog:
         d = d.append_column("text", pa.nulls(len(d), pa.string()))
     samples.clear()
     detections.clear()
+    if not with_skipped and s["reason"].null_count < len(s):
+        known = [i for i, why in enumerate(s["reason"].to_pylist()) if why != SKIPPED]
+        if len(known) < len(s):
+            s = s.take(pa.array(known, pa.int64()))
     return _in_memory(tuple(manifest["labels"]), s, d, tuple(damaged))
 
 
@@ -304,4 +328,12 @@ def _in_memory(
         damaged=damaged,
         gated=np.asarray(status == "gated", bool),
         text=None if text.null_count == len(text) else texts(text),
+        camera_time=_camera_time(s),
     )
+
+
+def _camera_time(samples: pa.Table) -> np.ndarray | None:
+    if "camera_time" not in samples.column_names:
+        return None
+    known = samples["camera_time"]
+    return None if known.null_count == len(known) else numbers(pc.fill_null(known, np.nan))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from lab.score_log.manifest import (
 )
 from lab.score_log.parts import (
     DETECTIONS,
+    KINDS,
     SAMPLES,
     Part,
     PartProblem,
@@ -49,6 +52,7 @@ if sys.platform != "win32":
 _PART_SAMPLES = 2000
 _LOCK_PATIENCE_S = 1.0
 _SYNC_THREADS = 16
+_LARGE_ROWS = 250_000  # a part of so many is not written again
 
 
 class ScoreLogWriter:
@@ -92,6 +96,7 @@ class ScoreLogWriter:
         self._is_opened = False
         self.first_reason: str | None = None  # why the first sample failed that did
         self._samples: list[tuple[Any, ...]] = []
+        self._waiting_since = 0.0
         self._detections: list[tuple[int, Detections]] = []
 
     def __enter__(self) -> ScoreLogWriter:
@@ -129,7 +134,15 @@ class ScoreLogWriter:
         """One sample; times must rise."""
         reason = frame.error or detections.error
         gated = None if reason else detections.gated
-        self.add_sample(frame.index, frame.pts_us, detections, reason, frame.wall_time, gated)
+        self.add_sample(
+            frame.index,
+            frame.pts_us,
+            detections,
+            reason,
+            frame.wall_time,
+            gated,
+            frame.camera_time,
+        )
 
     def add_sample(
         self,
@@ -139,17 +152,27 @@ class ScoreLogWriter:
         failed: str | None = None,
         wall_time: float = 0.0,
         gated: str | None = None,
+        camera_time: float | None = None,
     ) -> None:
         """One sample without its picture.
 
-        failed: why it could not be analysed. gated: why it was kept from the detector.
+        failed: why it could not be analysed. gated: why it was kept from the detector. wall_time,
+        camera_time: as of `Frame`.
         """
         self.first_reason = self.first_reason or failed
         status = "failed" if failed is not None else "ok" if gated is None else "gated"
-        self._samples.append((frame_index, pts_us, status, failed or gated, wall_time))
+        if not self._samples:
+            self._waiting_since = time.monotonic()
+        known = (frame_index, pts_us, status, failed or gated, wall_time, camera_time)
+        self._samples.append(known)
         if len(detections):
             self._detections.append((pts_us, detections))
         if len(self._samples) >= _PART_SAMPLES:
+            self.flush()
+
+    def flush_after(self, seconds: float) -> None:
+        """Write what was added, if its first sample has waited for longer than that."""
+        if self._samples and time.monotonic() - self._waiting_since > seconds:
             self.flush()
 
     def flush(self) -> None:
@@ -216,17 +239,23 @@ class ScoreLogWriter:
         self._is_opened = True
 
     def compact(self) -> None:
-        """Make one part of all, and seal the log; one that is damaged stays as it is."""
+        """Make one part of all, and seal the log; one that is damaged stays as it is.
+
+        Parts that are large already stay, so that a log that grows for weeks costs no more than
+        one that grew for a day.
+        """
         parts = parts_of(self.folder)
+        large = list(takewhile(_is_large, parts))
+        small = parts[len(large) :]
         try:
-            if len(parts) > 1:
-                tables = [part.read() for part in parts]
-                samples = pa.concat_tables([s for s, _ in tables])
+            if len(small) > 1:
+                tables = [part.read() for part in small]
+                samples = pa.concat_tables([s for s, _ in tables], promote_options="default")
                 detections = pa.concat_tables([d for _, d in tables], promote_options="default")
                 name = f"c{self._number:05d}"
                 self._write(name, samples, detections)
-                parts = [part_of(self.folder, name)]
-            self._seal(parts)
+                small = [part_of(self.folder, name)]
+            self._seal([*large, *small])
         except PartProblem:
             return
         self._remove_leftovers()
@@ -259,8 +288,10 @@ class ScoreLogWriter:
 
 def _found_in(folder: Path) -> dict[str, Any]:
     """What a manifest that was lost said of the files in its folder."""
-    numbers = [part_number(file) for file in folder.glob("samples-c*.parquet")]
-    through = max([0, *(found[1] for found in numbers if found is not None)])
+    compacted = _compacted_parts(folder)
+    through = max([0, *(part.number for part in compacted)])
+    # One alone is found by its number.
+    parts = {"parts": [{"name": part.name} for part in compacted], "is_open": True}
     added = {}
     for one in added_folders(folder):
         try:
@@ -269,7 +300,29 @@ def _found_in(folder: Path) -> dict[str, Any]:
             continue
         if facts.get("complete"):
             added[one.name] = facts["labels"]
-    return {"compacted_through": through, **({ADDED: added} if added else {})}
+    found = {"compacted_through": through, **({ADDED: added} if added else {})}
+    return {**found, **parts} if len(compacted) > 1 else found
+
+
+def _compacted_parts(folder: Path) -> list[Part]:
+    """Those that count where no manifest says so: not those whose samples a later one holds."""
+    files = (file for file in folder.glob("samples-c*.parquet") if part_number(file) is not None)
+    parts = [part_of(folder, file.stem.removeprefix("samples-")) for file in files]
+    kept: list[Part] = []
+    known: set[int] = set()
+    for part in sorted(parts, key=lambda one: one.number, reverse=True):
+        times: set[int] = set()
+        with suppress(PartProblem):  # a damaged one is told of, and set aside
+            times.update(part.read_samples()["pts_us"].to_pylist())
+        if not times & known:
+            kept.insert(0, part)
+            known |= times
+    return kept
+
+
+def _is_large(part: Part) -> bool:
+    facts = part.facts
+    return facts is not None and sum(facts[kind]["rows"] for kind in KINDS) >= _LARGE_ROWS
 
 
 def _is_whole(part: Part) -> bool:

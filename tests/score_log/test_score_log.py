@@ -15,6 +15,7 @@ from lab.score_log.effort import effort_of
 from lab.score_log.manifest import read_manifest, write_manifest
 from lab.score_log.parts import part_files
 from lab.score_log.score_log import read_log
+from lab.score_log.seal import LogState, log_state
 from lab.score_log.writer import ScoreLogWriter
 from lab.video.sampling import EVERY_FRAME
 from lab.video.source import Sample
@@ -27,9 +28,8 @@ def writer(folder):
     return ScoreLogWriter(folder, {"labels": ["x"]})
 
 
-def fill(folder, parts):
+def fill(folder, parts, index=0):
     with writer(folder) as log:
-        index = 0
         for size in parts:
             for _ in range(size):
                 log.add(make_frame(index, index * 100_000), SEEN if index % 2 else Detections())
@@ -82,6 +82,44 @@ def test_compaction_changes_nothing_that_is_read(tmp_path):
     assert len(part_files(tmp_path)) == 1
     for name in ("pts_us", "ok", "sample", "label", "confidence", "box_xyxy_px"):
         assert np.array_equal(getattr(before, name), getattr(after, name))
+
+
+def test_a_part_that_is_large_is_not_written_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("lab.score_log.writer._LARGE_ROWS", 6)
+    folder, whole = tmp_path / "levels", tmp_path / "whole"
+    written, count, earlier = [], 0, {}
+    for counts in ([4, 4], [1], [2], [4, 4], [1]):
+        for one in (folder, whole):
+            fill(one, counts, count)
+        count += sum(counts)
+        with writer(folder) as log:
+            log.compact()
+        written.append([samples.stem for samples, _ in part_files(folder)])
+        earlier |= {file: file.read_bytes() for file in folder.glob("*-c00004.parquet")}
+    assert written == [
+        ["samples-c00002"],
+        ["samples-c00002", "samples-00003"],
+        ["samples-c00002", "samples-c00004"],
+        ["samples-c00002", "samples-c00006"],
+        ["samples-c00002", "samples-c00006", "samples-00007"],
+    ]
+    same_log(read_log(folder), read_log(whole))
+    # A manifest that is lost, where also a part lies that a later one replaced.
+    for file, data in earlier.items():
+        file.write_bytes(data)
+    (folder / "manifest.json").unlink()
+    with writer(folder) as log:
+        same_log(read_log(folder), read_log(whole))
+        log.seal()
+    same_log(read_log(folder), read_log(whole))
+    assert log_state(folder) == LogState((), True)
+
+
+def same_log(one, other):
+    assert len(one.pts_us)
+    assert (one.damaged, other.damaged) == ((), ())
+    for name in ("pts_us", "ok", "sample", "label", "confidence", "box_xyxy_px"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
 def test_old_parts_count_until_the_manifest_switches(tmp_path):
@@ -173,6 +211,23 @@ def test_batches_hold_one_shape(tmp_path):
     with writer(tmp_path) as log:
         analyse(ListSource(frames), detector, log)
     assert detector.batches == [[0, 1], [2], [3, 4]]
+
+
+@pytest.mark.parametrize("known", [(64, 48), (0, 0)])
+def test_boxes_of_pictures_of_another_size_are_logged_in_pixels_of_one_size(tmp_path, known):
+    sizes = [(64, 48), (128, 48), (32, 24)]
+    frames = [make_frame(i + 1, i * 1000 + 1, size_px=size) for i, size in enumerate(sizes)]
+    halves = {
+        i + 1: make_detections(("x", 0.9, (w / 2, 0, w, h))) for i, (w, h) in enumerate(sizes)
+    }
+    told = []
+    with writer(tmp_path) as log:
+        source = ListSource([make_frame(0, 0, error="broken"), *frames])
+        analyse(
+            source, ScriptedDetector({0: None, **halves}), log, size_px=known, on_size=told.append
+        )
+    assert read_log(tmp_path).box_xyxy_px.tolist() == [[32, 0, 64, 48]] * 3
+    assert told == ([(64, 48)] if known == (0, 0) else [])
 
 
 def test_a_source_that_breaks_is_told_and_what_was_analysed_is_kept(tmp_path):

@@ -1,0 +1,1 @@
+"""Live sources: their captures, their recordings, and their bad days."""

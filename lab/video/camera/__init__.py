@@ -1,0 +1,1 @@
+"""A video played as a camera: what leaves when, as JPEG, and the settings of it."""

@@ -101,6 +101,7 @@ def _pass(
         log = stack.enter_context(ScoreLogWriter(folder, manifest))
         log.set_damaged_aside()
         task, left = _task(run, detector, log)
+        task.size_px = run.size_px if source.changes_size else None
         samples = _outward(run.log, left, source, from_us)
         title = f"{run.media['name']}: {', '.join(detector.labels)}"[:60]
         report = stack.enter_context(reporter(progress, title))

@@ -9,20 +9,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import Gate
-from lab.errors import LabError
-from lab.runs.pipeline import Ahead, AnalysisTask, run_tasks
+from lab.errors import LabError, LogWriteError
+from lab.runs.pipeline import FLUSH_EVERY_S, Ahead, AnalysisTask, LoggedSample, run_tasks
 from lab.runs.progress import Progress
 from lab.score_log.effort import effort_of
 from lab.score_log.score_log import read_log
 from lab.score_log.writer import ScoreLogWriter
 from lab.video.media import Media
 from lab.video.sampling import Sampling
-from lab.video.source import Sample, Source
+from lab.video.source import LiveSource, Sample, Source
 
 State = Literal["done", "cancelled", "failed"]
 
@@ -31,7 +32,8 @@ State = Literal["done", "cancelled", "failed"]
 class PlannedRun:
     """A run to be done, new or gone on with.
 
-    folder: the place for its log; what lies there already is not analysed again.
+    folder: the place for its log; what lies there already is not analysed again. on_logged,
+    on_size: as of `AnalysisTask`.
     """
 
     run_id: str
@@ -40,6 +42,8 @@ class PlannedRun:
     detector: Detector
     sampling: Sampling
     gate: Gate | None = None
+    on_logged: Callable[[LoggedSample], None] | None = None
+    on_size: Callable[[tuple[int, int]], None] | None = None
     is_new: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,11 +103,13 @@ def execute(
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     opening_s: float = 0.0,
+    flush_every_s: float = FLUSH_EVERY_S,
 ) -> list[Outcome]:
     """Analyse from where each log ends; one outcome for each, in their order.
 
     One whose detector failed on everything is `failed`, and the others are not. opening_s:
     seconds that were spent on the source before; they count as spent on the runs.
+    flush_every_s: how long samples may wait until they are written.
 
     Raises whatever ends all of them: a source that breaks, a full disk, a register that cannot
     be reached, KeyboardInterrupt. A new run that could not begin leaves no folder; nor does one
@@ -121,6 +127,10 @@ def execute(
                     one.sampling,
                     one.run_id,
                     one.gate,
+                    is_live=source.is_live,
+                    on_logged=one.on_logged,
+                    size_px=(media.width_px, media.height_px) if source.changes_size else None,
+                    on_size=one.on_size,
                 )
                 for one in planned
             ]
@@ -129,7 +139,9 @@ def execute(
                 early = stack.enter_context(Ahead.of(_samples(source, tasks), is_recorded=True))
             book.begin(planned)
             has_begun = True
-            return _analyse(source, planned, tasks, media, book, report, cancelled, began, early)
+            return _analyse(
+                source, planned, tasks, media, book, report, cancelled, began, early, flush_every_s
+            )
     except BaseException as problem:
         if not has_begun or isinstance(problem, OSError):
             left = [one for one in planned if one.is_new and not _has_parts(one.folder)]
@@ -141,7 +153,9 @@ def execute(
             raise
         ids = " ".join(one.run_id for one in planned)
         why = problem.strerror or str(problem)
-        raise LabError(f"run {ids} stopped: {why}; fix that, then resume or repeat it") from None
+        raise LogWriteError(
+            f"run {ids} stopped: {why}; fix that, then resume or repeat it"
+        ) from None
 
 
 def _analyse(
@@ -154,6 +168,7 @@ def _analyse(
     cancelled: Callable[[], bool],
     began: float,
     early: Ahead | None,
+    flush_every_s: float,
 ) -> list[Outcome]:
     """Under the logs' locks, with the runs registered: analyse, and close them however it ends.
 
@@ -173,8 +188,12 @@ def _analyse(
     try:
         for one, task in zip(planned, tasks, strict=True):
             _go_on(one, task, source)
+        if isinstance(source, LiveSource):
+            source.idle = partial(_keep_what_waits, tasks, flush_every_s)
         samples = early or _samples(source, tasks)
-        is_whole = run_tasks(samples, tasks, report=report, cancelled=cancelled)
+        is_whole = run_tasks(
+            samples, tasks, report=report, cancelled=cancelled, flush_every_s=flush_every_s
+        )
         for task in tasks:
             task.log.compact()
     except KeyboardInterrupt:
@@ -191,6 +210,12 @@ def _samples(source: Source, tasks: Sequence[AnalysisTask]) -> Iterator[Sample]:
     return source.samples(
         [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
     )
+
+
+def _keep_what_waits(tasks: Sequence[AnalysisTask], seconds: float) -> None:
+    """Where nothing comes, nothing but this writes what came last."""
+    for task in tasks:
+        task.log.flush_after(seconds)
 
 
 def _close_quietly(close: Callable[..., object], error: str) -> None:
@@ -226,7 +251,8 @@ def _outcome(
 ) -> Outcome:
     log = read_log(one.folder)
     last_us = int(log.pts_us[-1]) if len(log.pts_us) else media.first_pts_us
-    end_us = media.end_us if state == "done" and task.error is None else last_us
+    is_whole = state == "done" and task.error is None
+    end_us = max(media.end_us, last_us) if is_whole else last_us
     effort = effort_of(log.pts_us, log.ok, end_us, one.recipe["every_s"], log.gated)
     ended: State = "failed" if task.error else state
     return Outcome(one.run_id, ended, error or task.error, effort.to_dict(), elapsed_s)

@@ -15,6 +15,7 @@ from lab.video.media import identify
 
 DAY_S = 86_400
 _COPY = re.compile(r"[0-9a-f]+\.part[0-9]+\.mp4")
+_ANNOTATED = re.compile(r".+\.mp4")
 _PICTURE = re.compile(r"-?[0-9]+\.part[0-9]+")
 _TRANSFER = re.compile(r".+\.part(?:\.json)?")
 
@@ -39,6 +40,8 @@ def find_leftovers(
     places = [
         (store.folder, PART_NAME, "an unfinished file"),
         (store.folder / "playable", _COPY, "an unfinished copy for the browser"),
+        (store.folder / "annotated", PART_NAME, "an unfinished annotated video"),
+        (store.folder / "annotated", _ANNOTATED, "an annotated video, made again when asked for"),
         *(
             (folder, _PICTURE, "an unfinished picture")
             for folder in _inside(store.folder / "pictures")

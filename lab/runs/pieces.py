@@ -119,6 +119,8 @@ def analyse_stretch(
     KeyboardInterrupt, with nothing kept, and OSError.
     """
     begun = time.monotonic()
+    media = source.media()
+    size_px = (media.width_px, media.height_px) if source.changes_size else None
     with tempfile.TemporaryDirectory(dir=folder) as place:
         tasks = [
             AnalysisTask(
@@ -130,6 +132,7 @@ def analyse_stretch(
                 str(i),
                 one.gate,
                 after_us=stretch.after_us,
+                size_px=size_px,
             )
             for i, one in enumerate(wanted)
         ]

@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -27,13 +28,30 @@ _MAX_REASON = 300
 FLUSH_EVERY_S = 2.0
 
 
+@dataclass(frozen=True)
+class LoggedSample:
+    """A sample that was just put into a log.
+
+    image_bgr: its picture, if it was analysed. log: where it was put; it is on disk after
+    `log.flush()`.
+    """
+
+    stamp: FrameStamp
+    found: Detections
+    image_bgr: np.ndarray | None
+    log: ScoreLogWriter
+
+
 @dataclass
 class AnalysisTask:
     """One analysis under way: its detector, its log, its sampling.
 
     after_us: the last sample that its log has already. detect_s: seconds spent in the detector.
     analysed: samples that the log has a result for, those of an earlier session included.
-    error: why the analysis as a whole failed.
+    error: why the analysis as a whole failed. is_live: nothing waits for a batch to fill.
+    on_logged: told of each sample that was logged, in order. size_px: width and height in whose
+    pixels boxes are logged, whatever size a frame has; (0, 0) for those of the first picture, which
+    `on_size` is told before its boxes are logged; None for each frame's own.
     """
 
     detector: Detector
@@ -46,6 +64,10 @@ class AnalysisTask:
     progress: Progress = field(default_factory=Progress)
     detect_s: float = 0.0
     error: str | None = None
+    is_live: bool = False
+    on_logged: Callable[[LoggedSample], None] | None = None
+    size_px: tuple[int, int] | None = None
+    on_size: Callable[[tuple[int, int]], None] | None = None
 
     def __post_init__(self) -> None:
         self._recent: dict[int, Frame] = {}
@@ -79,6 +101,13 @@ class AnalysisTask:
         except Exception as error:
             self.error = f"the detector cannot begin anew: {error}"[:_MAX_REASON]
 
+    def give(self, sample: Sample, window: Window | None) -> None:
+        """A sample that some analysis needs, and the window of this one that it completes."""
+        if isinstance(sample.frame, Frame):
+            self.take(sample.frame, window)
+        else:
+            self.skip(sample.frame, window, sample.skipped or "skipped")
+
     def take(self, frame: Frame, window: Window | None) -> None:
         """A frame that some analysis needs, and the window of this one that it completes."""
         if self.error is not None:
@@ -100,6 +129,12 @@ class AnalysisTask:
         for one in fresh:
             self._add_to_batch(one)
 
+    def skip(self, stamp: FrameStamp, window: Window | None, reason: str) -> None:
+        """A sample that was not analysed, though its frame was whole."""
+        if self.error is None and window is not None:
+            self.run_batch()
+            self._log(stamp, Detections.held_back(reason))
+
     def _add_to_batch(self, frame: Frame) -> None:
         """A batch holds pictures of one shape; what the detector is not given waits without one."""
         reason = None if self.gate is None else self.gate.check(frame)
@@ -112,7 +147,8 @@ class AnalysisTask:
                 self._shape = frame.image_bgr.shape
             self._waiting.append(_Waiting(frame.stamp, frame, None))
             self._pictures += 1
-        if self._pictures >= self.detector.batch_size or len(self._waiting) >= _MAX_WAITING:
+        is_full = self.is_live or self._pictures >= self.detector.batch_size
+        if is_full or len(self._waiting) >= _MAX_WAITING:
             self.run_batch()
 
     def run_batch(self) -> None:
@@ -120,7 +156,8 @@ class AnalysisTask:
         frames = [waiting.frame for waiting in self._waiting if waiting.frame is not None]
         found = iter(self._detect(frames, len(frames)) if frames else [])
         for waiting in self._waiting:
-            self._log(waiting.stamp, next(found) if waiting.known is None else waiting.known)
+            known = next(found) if waiting.known is None else waiting.known
+            self._log(waiting.stamp, known, waiting.frame)
         self._waiting, self._pictures = [], 0
 
     def _run_window(self, frames: list[Frame]) -> None:
@@ -134,7 +171,7 @@ class AnalysisTask:
             found = Detections.failed(f"frame {broken.index} of the window: {broken.error}")
         else:
             (found,) = self._detect(frames, 1)
-        self._log(last.stamp, found)
+        self._log(last.stamp, found, last)
 
     def _detect(self, frames: list[Frame], count: int) -> list[Detections]:
         """The detector's results. Whatever a model or a plugin raises: these samples failed."""
@@ -148,15 +185,28 @@ class AnalysisTask:
         self._failures += len(errors)
         self._first_error = self._first_error or next(iter(errors), None)
         self.analysed += sum(one.error is None and one.gated is None for one in found)
-        return found
+        return [self._in_size(*pair) for pair in zip(found, frames[-count:], strict=True)]
 
-    def _log(self, stamp: FrameStamp, found: Detections) -> None:
+    def _in_size(self, found: Detections, frame: Frame) -> Detections:
+        if self.size_px is None or frame.image_bgr is None:
+            return found
+        height_px, width_px = frame.image_bgr.shape[:2]
+        if self.size_px == (0, 0):
+            self.size_px = (width_px, height_px)
+            if self.on_size is not None:
+                self.on_size(self.size_px)
+        return found.scaled((width_px, height_px), self.size_px)
+
+    def _log(self, stamp: FrameStamp, found: Detections, frame: Frame | None = None) -> None:
         if self.after_us is not None and stamp.pts_us <= self.after_us:
             return
         self.log.add(stamp, found)
         self.progress.samples += 1
         self.progress.failed += (stamp.error or found.error) is not None
         self.progress.gated += found.gated is not None
+        if self.on_logged is not None:
+            image_bgr = None if frame is None else frame.image_bgr
+            self.on_logged(LoggedSample(stamp, found, image_bgr, self.log))
 
     def finish(self) -> None:
         """Log what is left. Sets `error` if the detector failed on all that it was given."""
@@ -214,6 +264,7 @@ def run_tasks(
     *,
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
+    flush_every_s: float = FLUSH_EVERY_S,
 ) -> bool:
     """Run until the samples end or `cancelled()`; what was seen is on disk when it returns.
 
@@ -229,14 +280,14 @@ def run_tasks(
     for task in tasks:
         task.begin()
     try:
-        with Ahead.of(samples) as decoded:
-            for frame, windows in decoded:
-                for task, window in zip(tasks, windows, strict=True):
-                    task.take(frame, window)
+        with _read_ahead(samples, tasks) as decoded:
+            for sample in decoded:
+                for task, window in zip(tasks, sample.windows, strict=True):
+                    task.give(sample, window)
                 now = time.monotonic()
                 for task in tasks:
                     task.progress.elapsed_s = now - begun
-                if now - last_flush > FLUSH_EVERY_S:
+                if now - last_flush > flush_every_s:
                     for task in tasks:
                         task.log.flush()
                     last_flush = now
@@ -258,6 +309,14 @@ def run_tasks(
     for task in tasks:
         task.finish()
     return is_whole
+
+
+def _read_ahead(
+    samples: Iterable[Sample], tasks: Sequence[AnalysisTask]
+) -> AbstractContextManager[Iterable[Sample]]:
+    """In a thread; but of a live source only what is newest when it is wanted."""
+    is_live = any(task.is_live for task in tasks) and not isinstance(samples, Ahead)
+    return nullcontext(samples) if is_live else Ahead.of(samples)
 
 
 def _together(each: Sequence[Progress]) -> Progress:
@@ -325,7 +384,7 @@ class Ahead(Iterator[Sample]):
         end: BaseException | None = None
         try:
             for sample in self._samples:
-                if self._is_recorded:
+                if self._is_recorded and isinstance(sample.frame, Frame):
                     self._queue.maxsize = _room_for(sample.frame)
                 self._queue.put(sample)
                 if self._stopped.is_set():

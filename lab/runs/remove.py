@@ -31,6 +31,9 @@ def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
     store.delete_clips([one["media_id"] for one in media])
     for run in runs:
         shutil.rmtree(store.log_folder(run["run_id"]), ignore_errors=True)
+        for video in store.annotated_file(run["run_id"], "*").parent.glob(f"{run['run_id']}-*.mp4"):
+            with contextlib.suppress(OSError):
+                video.unlink()
     for one in media:
         with contextlib.suppress(OSError):
             remove_pictures(store, one["media_id"])

@@ -19,6 +19,7 @@ from lab.rules.explain import explain
 from lab.rules.replay import replay
 from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.rules.series import ScoreSeries
+from lab.runs.state_words import state_in_words
 from lab.score_log.compact import CompactLog
 from lab.score_log.effort import Effort, analysed_spans, effort_of
 from lab.score_log.interval import sampling_interval_s
@@ -75,6 +76,11 @@ class Run:
     @property
     def state(self) -> str:
         return str(self._row["state"])
+
+    @property
+    def state_in_words(self) -> str:
+        """The state as people are told of it: that of a feed is `stopped`, not cancelled."""
+        return state_in_words(self._row)
 
     @property
     def log_removed_utc(self) -> datetime | None:
@@ -337,6 +343,23 @@ class Run:
         """Keep a rule's sightings in the store; returns how many there are."""
         rule = self.default_rule if rule is None else Rule.coerce(rule)
         return self.store.save_sightings(self.run_id, rule, self.find(rule), name)
+
+    def save_annotated(
+        self,
+        path: str | Path,
+        rule: Rule | Debounce | dict[str, Any] | None = None,
+        *,
+        from_s: float | None = None,
+        until_s: float | None = None,
+    ) -> Path:
+        """Write its pictures with boxes and sightings as an MP4; returns where it lies.
+
+        See `lab.runs.annotated.save_annotated`, also for what is raised.
+        """
+        from lab.runs.annotated import save_annotated
+
+        wanted = None if rule is None else Rule.coerce(rule)
+        return save_annotated(self, path, wanted, from_s=from_s, until_s=until_s).path
 
     def summary(self) -> dict[str, Any]:
         """What `lab analyze --json` prints."""

@@ -1,6 +1,6 @@
 """A run that could not begin leaves nothing: no row, no folder."""
 
-import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -14,6 +14,7 @@ from lab.runs.run_pass import CatalogRegister
 from lab.store.store import NewRun, Store
 from lab.video.sources.file import FileSource
 from tests.builders import make_run, scores_of
+from tests.unprivileged import as_nobody, open_folder  # noqa: F401
 
 LOCKER = """
 import sys
@@ -77,15 +78,20 @@ def test_a_locked_catalog_leaves_neither_a_folder_nor_a_row(store, samples):
     assert contents(store) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_leaves_nothing(store, samples):
+def test_a_folder_that_cannot_be_written_leaves_nothing(open_folder, samples):  # noqa: F811
+    clip = shutil.copy(samples / "nothing.mp4", open_folder)
+    store = Store(open_folder / "store")
+    settings = {"detector": "visual", "every_s": 2, "store": store, "progress": False}
+    lab.analyze(clip, **settings)  # also all that it imports
     before = contents(store)
-    (store.folder / "logs").chmod(0o500)
-    try:
-        with pytest.raises(LabError):
-            lab.analyze(samples / "nothing.mp4", detector="visual", store=store, progress=False)
-    finally:
-        (store.folder / "logs").chmod(0o700)
+    store.catalog.give_up()
+    for one in open_folder.rglob("*"):
+        one.chmod(0o777)
+    (store.folder / "logs").chmod(0o555)
+    with as_nobody():
+        with pytest.raises(LabError, match="Permission denied"):
+            lab.analyze(clip, **settings)
+        store.catalog.give_up()
     assert contents(store) == before
 
 

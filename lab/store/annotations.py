@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 AnyRecord = Annotation | Coverage | Verdict
 Record = TypeVar("Record", Annotation, Coverage, Verdict)
 _TABLES: dict[type, str] = {Annotation: "annotations", Coverage: "coverage", Verdict: "verdicts"}
+_MEDIA = """SELECT path, facts, media_id IN (SELECT media_id FROM runs WHERE state = 'running')
+    AS is_analysed_now FROM media WHERE media_id = ?"""
 _MAX_TEXT_BYTES = 255
 _KEYS: dict[type, str] = {
     Annotation: "annotation_id",
@@ -96,10 +98,11 @@ class AnnotationRows(MediaRows):
         Raises SettingError for a clip that is unknown, and for a record that lies outside it.
         """
         with self.catalog.transaction() as db:
-            media = rows(db, "SELECT path, facts FROM media WHERE media_id = ?", [media_id])
+            media = rows(db, _MEDIA, [media_id])
             if not media:
                 raise SettingError(f"no media {media_id!r} in this store; add the clip first")
-            _check(add, {**json.loads(media[0]["facts"]), "path": media[0]["path"]})
+            (found,) = media
+            _check(add, {**json.loads(found["facts"]), **found})
             if add or delete:
                 self._change(db, add, delete, media_id)
             return self._of_media(db, media_id)
@@ -184,8 +187,11 @@ class AnnotationRows(MediaRows):
 def _check(records: Iterable[AnyRecord], media: Mapping[str, Any]) -> None:
     """Raises SettingError for a record that lies outside its clip."""
     first_us, end_us = media["first_pts_us"], media["end_us"]
+    # A recording that goes on is longer than what was written of it last.
+    is_growing = media["is_analysed_now"] and not media["size_bytes"]
     for r in records:
-        if r.start_us < first_us - 1_000_000 or r.end_us > end_us + 1_000_000:
+        is_after = r.end_us > end_us + 1_000_000 and not is_growing
+        if r.start_us < first_us - 1_000_000 or is_after:
             raise SettingError(
                 f"{r.label!r} from {r.start_us / 1e6:g} to {r.end_us / 1e6:g} s lies outside "
                 f"{Path(media['path']).name}, which runs from {first_us / 1e6:g} to "

@@ -17,12 +17,15 @@ from lab.store.sightings import IS_CURRENT, SIGHTINGS
 Row = dict[str, Any]
 
 CLIP_STATES = ("new", "analysed", "reviewed")
-# A clip is reviewed once somebody has marked or watched some of it.
+# A clip is reviewed once somebody has marked or watched some of it. What was recorded of a feed was
+# analysed, whether the feed is watched still or was stopped.
 _CLIPS = """WITH clips AS (SELECT m.*, regexp_replace(path, '/[^/]*$', '') AS folder,
     start_utc + to_seconds(coalesce(utc_offset_s, 0)) AS start_local,
     CASE WHEN media_id IN (SELECT media_id FROM coverage UNION ALL SELECT media_id
         FROM annotations UNION ALL SELECT media_id FROM verdicts) THEN 'reviewed'
-    WHEN media_id IN (SELECT media_id FROM runs WHERE state = 'done') THEN 'analysed'
+    WHEN media_id IN (SELECT media_id FROM runs WHERE state = 'done')
+        OR size_bytes = 0 AND facts->>'container' <> 'unknown' AND NOT contains(path, '://')
+        THEN 'analysed'
     ELSE 'new' END AS state FROM media m) """
 _BY_STATE = "list_position(['new', 'analysed', 'reviewed'], state)"
 CLIP_ORDERS = {

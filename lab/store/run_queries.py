@@ -39,6 +39,7 @@ class RunFilter(TypedDict, total=False):
     phrases: only runs with other than one label, or to which prompts can be added.
     newest_of_clip: only the newest run of each clip among those that fulfil the rest.
     has_log: only runs whose score log was not removed to make room, or only those.
+    of_feed: only runs of feeds, which end when they are stopped, or only the others.
     """
 
     run_id: Wanted
@@ -53,6 +54,7 @@ class RunFilter(TypedDict, total=False):
     phrases: bool
     newest_of_clip: bool
     has_log: bool | None
+    of_feed: bool | None
 
 
 class RunQueries:
@@ -237,6 +239,9 @@ class RunQueries:
         has_log = wanted.get("has_log")
         if has_log is not None:
             where.add(f"r.log_removed_utc IS {'' if has_log else 'NOT '}NULL")
+        of_feed = wanted.get("of_feed")
+        if of_feed is not None:
+            where.add(f"r.environment->>'feed' IS {'NOT ' if of_feed else ''}NULL")
         label = wanted.get("label")
         if label is not None:
             where.add("list_contains(from_json(r.labels, '[\"VARCHAR\"]'), ?)", label)

@@ -15,6 +15,7 @@ from lab.store.embeddings import EmbeddingRows
 from lab.store.event_sightings import EventSightings
 from lab.store.experiments import ExperimentRows
 from lab.store.library import LibraryRows
+from lab.store.live_sightings import LiveSightings
 from lab.store.media import Registrar
 from lab.store.places import PlaceFile
 from lab.store.retention import RetentionRows
@@ -36,6 +37,7 @@ class Store(
     RuleRows,
     CurrentRuleRows,
     SightingBatches,
+    LiveSightings,
     ReviewRows,
     SightingGroups,
     SavedViews,
@@ -83,6 +85,10 @@ class Store(
 
     def playable_file(self, media_id: str) -> Path:
         return self.folder / "playable" / f"{media_id}.mp4"
+
+    def annotated_file(self, run_id: str, rule_hash: str) -> Path:
+        """The video of a run with what a rule says drawn on it, which a page made."""
+        return self.folder / "annotated" / f"{run_id}-{rule_hash}.mp4"
 
     @property
     def removed_folder(self) -> Path:

@@ -240,3 +240,18 @@ def test_a_copy_leaves_a_clip_where_its_file_is_unless_it_moved(tmp_path, sample
     assert relink_all(store, [clip["media_id"]], [tmp_path]) == {clip["media_id"]: None}
     assert store.media(clip["media_id"])["path"] == str(copy)  # in its place
     assert relink(store, clip["media_id"], [first])["path"] == str(first)
+
+
+def test_a_recording_that_grows_is_annotated_up_to_now_and_counts_as_analysed(tmp_path):
+    store = Store(tmp_path / "store")
+    clip = replace(make_media(), end_us=0, size_bytes=0, container="stream")
+    store.create_runs([NewRun("run", recipe_of(clip.media_id, 0), 0.4)], media=[clip])
+    stretch = {"start_us": 700_000_000, "end_us": 800_000_000}
+    late = Annotation(media_id=clip.media_id, label="cat", **stretch)
+    store.change_media_records(clip.media_id, add=[late])
+    for end_us, known_us in ((600_000_000, 600_000_000), (5, 600_000_000)):
+        store.grow_media(clip.media_id, end_us)
+        row = store.media(clip.media_id)
+        assert (row["end_us"], row["duration_s"]) == (known_us, known_us / 1e6)
+    store.change_media_records(clip.media_id, delete=[late.annotation_id])
+    assert [one["state"] for one in store.clips()] == ["analysed"]

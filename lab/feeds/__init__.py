@@ -1,0 +1,1 @@
+"""Live sources that are analysed and watched: feeds."""

@@ -24,8 +24,8 @@ from tests.builders import make_frame
 from tests.contracts.detectors import Place, cases, name_of
 
 TITLES = sorted({*cases(None), *detectors.names()})
-# Of a detector that is tested under its own name, or by its other runtime.
-TESTED_AS_ANOTHER = {"text", "yolo-world, joint"}
+# Of a detector that is tested under its own name, by its other runtime, or in a file of its own.
+TESTED_AS_ANOTHER = {"ocr", "text", "yolo-world, joint"}
 SIZES_PX = [(1, 1), (1, 1000), (1000, 1), (64, 48)]
 
 

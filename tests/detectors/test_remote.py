@@ -364,7 +364,7 @@ def test_a_worker_that_is_not_there_is_refused_at_once():
         ({"url": "http://host", "retries": -1}, SettingError, "retries"),
         ({"url": "http://host", "retry_wait_s": float("nan")}, SettingError, "retry_wait_s"),
         ({"url": "http://host", "batch_size": 0}, SettingError, "batch_size"),
-        ({"url": "http://host", "image_format": "gif"}, SettingError, "known: jpeg, png"),
+        ({"url": "http://host", "image_format": "gif"}, SettingError, "known: bgr, jpeg, png"),
         ({"url": "http://host", "jpeg_quality": 101}, SettingError, "jpeg_quality"),
         ({"url": "http://host", "score_floor": 0}, SettingError, "score_floor"),
         ({"url": "http://host", "analysis_type": ""}, SettingError, "analysis_type"),

@@ -47,8 +47,9 @@ def origin(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a name or an address, in brackets or not, leads to this machine alone."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return host == "localhost"
 

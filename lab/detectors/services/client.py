@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from lab.detectors.services.address import is_loopback, origin
 from lab.errors import SettingError
 
+JSON = "application/json"
 MAX_RESPONSE_BYTES = 32 * 2**20
 MAX_RETRY_AFTER_S = 60.0
 
@@ -66,9 +67,7 @@ class Service:
         connections: int = 1,
     ) -> None:
         _check_number("timeout_s", timeout_s, 0.01, 3600)
-        _check_number("retry_wait_s", retry_wait_s, 0, 600)
-        if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= 10:
-            raise SettingError(f"retries must be a whole number from 0 to 10, got {retries!r}")
+        check_retries(retries, retry_wait_s)
         self.url = url
         self.name = f"{kind} at {origin(url)}"
         self._secret = secret
@@ -81,6 +80,10 @@ class Service:
     def get(self, path: str) -> Any:
         """The JSON at `path`, requested once. Raises ServiceError."""
         return self._once("GET", path, None)
+
+    def post_once(self, path: str, data: bytes, content_type: str = JSON) -> Any:
+        """The JSON that answers a body, requested once. Raises ServiceError."""
+        return self._once("POST", path, data, content_type)
 
     def post(
         self,
@@ -106,25 +109,23 @@ class Service:
                 if not error.may_pass:
                     raise
                 last = error
-            if attempt < self._retries:
-                wait_s = self._wait_s * 2**attempt
-                if last.retry_after_s is not None:
-                    wait_s = min(last.retry_after_s, MAX_RETRY_AFTER_S)
-                if self._closed.wait(wait_s):
-                    raise ServiceError(f"{last}; the detector was closed")
-        tries = f"{self._retries + 1} {'tries' if self._retries else 'try'}"
-        raise ServiceError(f"{last}, {tries}", last.status, may_pass=True)
+            is_last = attempt == self._retries
+            if not is_last and self._closed.wait(wait_of(last, self._wait_s * 2**attempt)):
+                raise ServiceError(f"{last}; the detector was closed")
+        raise ServiceError(
+            f"{last}, {counted_tries(self._retries + 1)}", last.status, may_pass=True
+        )
 
     def close(self) -> None:
         """End the waiting between tries and close the connections; calling it twice is fine."""
         self._closed.set()
         self._session.close()
 
-    def _once(self, method: str, path: str, data: bytes | None) -> Any:
+    def _once(self, method: str, path: str, data: bytes | None, content_type: str = JSON) -> Any:
         import requests
         import urllib3
 
-        headers = {} if data is None else {"Content-Type": "application/json"}
+        headers = {} if data is None else {"Content-Type": content_type}
         try:
             with self._session.request(
                 method, self.url + path, data=data, headers=headers, timeout=self._timeout_s,
@@ -193,6 +194,24 @@ class Service:
         if self._secret:
             words = words.replace(self._secret, "***")
         return "".join(c if c.isprintable() else " " for c in words)[:200].strip()
+
+
+def wait_of(error: ServiceError, otherwise_s: float) -> float:
+    """How long to wait before the next try: what the service asked for, 60 s at most."""
+    if error.retry_after_s is None:
+        return otherwise_s
+    return min(error.retry_after_s, MAX_RETRY_AFTER_S)
+
+
+def counted_tries(tries: int) -> str:
+    return f"{tries} {'try' if tries == 1 else 'tries'}"
+
+
+def check_retries(retries: Any, retry_wait_s: Any) -> None:
+    """Raises SettingError for what `Service` does not take."""
+    _check_number("retry_wait_s", retry_wait_s, 0, 600)
+    if isinstance(retries, bool) or not isinstance(retries, int) or not 0 <= retries <= 10:
+        raise SettingError(f"retries must be a whole number from 0 to 10, got {retries!r}")
 
 
 def _check_number(name: str, value: Any, minimum: float, maximum: float) -> None:

@@ -12,7 +12,12 @@ IMAGE_FORMATS = ("jpeg", "png")
 
 
 def picture_base64(image_bgr: np.ndarray, image_format: str, jpeg_quality: int) -> str:
-    """A uint8 (h, w, 3) BGR picture as a file, in base64. Raises ServiceError if that fails."""
+    """`picture_file` in base64."""
+    return base64.b64encode(picture_file(image_bgr, image_format, jpeg_quality)).decode()
+
+
+def picture_file(image_bgr: np.ndarray, image_format: str, jpeg_quality: int) -> bytes:
+    """A uint8 (h, w, 3) BGR picture as a file. Raises ServiceError if that fails."""
     import cv2
 
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if image_format == "jpeg" else []
@@ -23,4 +28,4 @@ def picture_base64(image_bgr: np.ndarray, image_format: str, jpeg_quality: int) 
     if not done:
         height, width = image_bgr.shape[:2]
         raise ServiceError(f"a picture of {width} x {height} cannot be written as {image_format}")
-    return base64.b64encode(data.tobytes()).decode()
+    return bytes(data.tobytes())

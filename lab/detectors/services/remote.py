@@ -7,47 +7,72 @@ accepted is described in docs/guide/remote.md; anything else is a failed frame, 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+
 from lab.detection import Detections
 from lab.detectors.detector import Detector
 from lab.detectors.services.address import check_url, secret_from
-from lab.detectors.services.client import Service, ServiceError
-from lab.detectors.services.image_encoding import IMAGE_FORMATS, picture_base64
+from lab.detectors.services.client import Service, ServiceError, check_retries
+from lab.detectors.services.frame_batch import (
+    MEDIA_TYPE,
+    Picture,
+    detections_of,
+    picture_of,
+    write_batch,
+)
+from lab.detectors.services.frame_batch import PATH as BATCH_PATH
+from lab.detectors.services.image_encoding import IMAGE_FORMATS, picture_base64, picture_file
 from lab.detectors.services.response import (
     Found,
     InvalidResponse,
     confidence_of,
     mapping,
-    number,
     rows,
     words,
 )
-from lab.detectors.settings import check_known, wanted
+from lab.detectors.services.worker_boxes import BoxScale
+from lab.detectors.services.worker_info import (
+    box_format_of,
+    chosen_labels,
+    difference_of,
+    first_text,
+    labels_of,
+    of_type,
+    takes_batches,
+)
+from lab.detectors.services.workers import Workers
 from lab.errors import DetectorError, SettingError, closest
 from lab.frame import Frame
 
 PROCESSING_VERSION = 1
-BOX_FORMATS = ("xywh_fraction", "xywh_px", "xyxy_fraction", "xyxy_px")
+_MOST_AT_ONCE = 64
 _RESULT_KEYS = {"object_detection": "objects", "logo_detection": "logos", "text_detection": "text"}
 
 
 class Remote(Detector):
     """Sends each frame to a worker, whose response gives the detections.
 
-    url: where the worker is, without `/ai/analyze`.
+    url: where the worker is, without `/ai/analyze`; several that do the same, in a list or
+        separated by commas: each frame goes to one of them, and to another if that one fails.
     labels: those to keep; None for those that `/ai/info` names, or any if it names none.
     analysis_type: sent as it is; `object_detection`, `logo_detection` and `text_detection` are
         those of Media Analyzer.
-    timeout_s: for one answer. retries, retry_wait_s: see `lab.detectors.services.client.Service`.
-    batch_size: how many frames are sent at the same time.
-    image_format: `jpeg` or `png`. jpeg_quality: 1 to 100.
+    timeout_s: for one answer. retries, retry_wait_s: see `lab.detectors.services.workers.Workers`.
+    batch_size: how many frames are sent at the same time, for each worker.
+    image_format: `jpeg`, `png`, or `bgr`: the values as they are, where the worker takes them.
+    jpeg_quality: 1 to 100.
     token_env: the name of an environment variable with a token, sent as `Authorization: Bearer`.
 
-    Raises SettingError for a setting out of range or a label that the worker does not name;
-    DetectorError if the worker does not answer, or says that it is not healthy.
+    A worker that takes many pictures in one request (`lab worker`) gets them so; what is found is
+    the same.
+
+    Raises SettingError for a setting out of range, a label that the worker does not name, or
+    workers that differ; DetectorError if no worker answers, or says that it is healthy.
     """
 
     default_score_floor = 0.05
@@ -56,7 +81,7 @@ class Remote(Detector):
     def __init__(
         self,
         *,
-        url: str | None = None,
+        url: str | Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
         analysis_type: str = "object_detection",
         score_floor: float | None = None,
@@ -70,42 +95,48 @@ class Remote(Detector):
     ) -> None:
         floor = self.default_score_floor if score_floor is None else score_floor
         _check(floor, analysis_type, batch_size, image_format, jpeg_quality)
-        address = check_url("url", "" if url is None else url).removesuffix("/ai")
+        check_retries(retries, retry_wait_s)
+        addresses = _addresses(url)
         token = (
             None if token_env is None else secret_from("token_env", token_env, "the worker's token")
         )
-        self._floor, self._analysis_type = floor, analysis_type
+        self._floor, self._analysis_type, self._token = floor, analysis_type, token
         self._image_format, self._jpeg_quality = image_format, jpeg_quality
-        self.batch_size = batch_size
-        self._service = Service(
-            address,
-            kind="worker",
-            headers={"Authorization": f"Bearer {token}"} if token else None,
-            secret=token,
-            timeout_s=timeout_s,
-            retries=retries,
-            retry_wait_s=retry_wait_s,
-            connections=batch_size,
-        )
+        services = [
+            Service(
+                address,
+                kind="worker",
+                headers={"Authorization": f"Bearer {token}"} if token else None,
+                secret=token,
+                timeout_s=timeout_s,
+                retries=0,
+                connections=batch_size * len(addresses),
+            )
+            for address in addresses
+        ]
+        self._service = services[0]  # of what is said of all of them
+        self._workers = Workers(services, retries, retry_wait_s)
         try:
-            info = self._introduction()
-            self._known = _labels_of(info)
-            self._box_format = _box_format_of(info, "xywh_fraction")
-            self.labels = _chosen_labels(labels, self._known)
+            info = self._agreed()
+            self._known = labels_of(of_type(info, analysis_type))
+            self._box_format = box_format_of(info, "xywh_fraction")
+            self._takes_batches = takes_batches(info, image_format)
+            self.labels = chosen_labels(labels, self._known)
         except (ServiceError, InvalidResponse) as error:
-            self._service.close()
+            self._workers.close()
             why = self._service.redact(str(error))
             raise DetectorError(f"{why}; start a worker there, or give its url") from None
         except SettingError:
-            self._service.close()
+            self._workers.close()
             raise
-        self._pool = ThreadPoolExecutor(batch_size, "remote")
+        self.batch_size = min(batch_size * len(addresses), _MOST_AT_ONCE)
+        self._pool = ThreadPoolExecutor(self.batch_size, "remote")
         self._recipe = {
             "detector": "remote",
-            "url": address,
+            "url": ",".join(addresses),
             "analysis_type": analysis_type,
-            "worker_model": _first_text(info, "model", "model_name", "model_identifier"),
-            "worker_version": _first_text(info, "model_version", "version"),
+            "worker_model": first_text(info, "model", "model_name", "model_identifier"),
+            "worker_version": first_text(info, "model_version", "version"),
             "image_format": image_format,
             **({"jpeg_quality": jpeg_quality} if image_format == "jpeg" else {}),
             "processing_version": PROCESSING_VERSION,
@@ -118,19 +149,34 @@ class Remote(Detector):
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """See `lab.detectors.detector.Detector`. The frames are sent at the same time."""
-        return list(self._pool.map(self._infer, frames)) if frames else []
+        if not frames:
+            return []
+        if not self._takes_batches:
+            return list(self._pool.map(self._infer, frames))
+        size = -(-len(frames) // self._workers.ready)
+        parts = [frames[i : i + size] for i in range(0, len(frames), size)]
+        return [one for found in self._pool.map(self._infer_batch, parts) for one in found]
 
     def close(self) -> None:
-        self._service.close()
+        self._workers.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _introduction(self) -> dict[str, Any]:
-        """What `/ai/info` says, of a worker that says it is healthy."""
-        health = mapping(self._service.get("/ai/health"), f"/ai/health of the {self._service.name}")
-        status = health.get("status", "healthy")
-        if status not in ("healthy", "ok"):
-            raise InvalidResponse(f"{self._service.name} says that its status is {status!r}")
-        return mapping(self._service.get("/ai/info"), f"/ai/info of the {self._service.name}")
+    def _agreed(self) -> dict[str, Any]:
+        """What `/ai/info` says, of all workers alike."""
+        infos = self._workers.infos()
+        for other in infos[1:]:
+            if difference := difference_of(infos[0], other):
+                raise SettingError(
+                    f"the workers differ in {difference}, so that a clip would be analysed in "
+                    "several ways; give each the same detector and settings"
+                )
+        least = of_type(infos[0], self._analysis_type).get("score_floor")
+        if isinstance(least, (int, float)) and least > self._floor:
+            raise SettingError(
+                f"score_floor is {self._floor:g}, and the worker keeps nothing below {least:g}; "
+                "give that, or start the worker with a lower --score-floor"
+            )
+        return infos[0]
 
     def _infer(self, frame: Frame) -> Detections:
         try:
@@ -142,14 +188,56 @@ class Remote(Detector):
                 "analysis_types": [self._analysis_type],
                 "confidence_threshold": self._floor,
             }
-            answer = self._service.post("/ai/analyze", body)
+            data = json.dumps(body).encode()
+            answer = self._workers.call(lambda at: at.post_once("/ai/analyze", data))
             return self._read(answer, image.shape[1], image.shape[0])
         except ServiceError as error:
             return Detections.failed(str(error))
         except InvalidResponse as error:
-            return Detections.failed(
-                self._service.redact(f"{self._service.name} answered wrongly: {error}")
-            )
+            return Detections.failed(self._wrong(error))
+
+    def _infer_batch(self, frames: Sequence[Frame]) -> list[Detections]:
+        """What becomes of a request becomes of all of its frames."""
+        sent = [(i, frame.image_bgr) for i, frame in enumerate(frames)]
+        images = [(i, image) for i, image in sent if image is not None]
+        results = [Detections.failed("the frame has no picture") for _ in frames]
+        if not images:
+            return results
+        try:
+            pictures = [self._picture(image) for _, image in images]
+            body = b"".join(write_batch(pictures, self._analysis_type, self._floor))
+            answer = self._workers.call(lambda at: at.post_once(BATCH_PATH, body, MEDIA_TYPE))
+            listed = mapping(answer, "the answer").get("results")
+            if not isinstance(listed, list) or len(listed) != len(images):
+                raise InvalidResponse(f"results must be {len(images)}")
+        except (ServiceError, InvalidResponse) as error:
+            why = str(error) if isinstance(error, ServiceError) else self._wrong(error)
+            return [Detections.failed(why) for _ in frames]
+        for (i, image), result in zip(images, listed, strict=True):
+            results[i] = self._one(result, i, image)
+        return results
+
+    def _one(self, result: Any, place: int, image: np.ndarray) -> Detections:
+        height, width = image.shape[:2]
+        try:
+            room = Found(width, height, self._floor)
+            what = f"results[{place}]"
+            found = detections_of(result, what, room, self._known or (), self.labels)
+        except InvalidResponse as error:
+            return Detections.failed(self._wrong(error))
+        if found.error is not None:
+            return Detections.failed(self._service.redact(found.error))
+        return found
+
+    def _picture(self, image: np.ndarray) -> Picture:
+        if self._image_format == "bgr":
+            return picture_of(image)
+        return Picture(
+            self._image_format, picture_file(image, self._image_format, self._jpeg_quality)
+        )
+
+    def _wrong(self, error: Exception) -> str:
+        return self._service.redact(f"{self._service.name} answered wrongly: {error}")
 
     def _read(self, answer: Any, width_px: int, height_px: int) -> Detections:
         answer = mapping(answer, "the answer")
@@ -164,7 +252,7 @@ class Remote(Detector):
         if key is None:
             raise InvalidResponse(f"it has neither {' nor '.join(repr(n) for n in names)}")
         found = Found(width_px, height_px, self._floor)
-        scale = _Scale(_box_format_of(answer, self._box_format), answer, width_px, height_px)
+        scale = BoxScale(box_format_of(answer, self._box_format), answer, width_px, height_px)
         for i, row in enumerate(rows(answer[key], key)):
             what = f"{key}[{i}]"
             label = words(row.get("label"), f"{what}.label")
@@ -174,53 +262,10 @@ class Remote(Detector):
                 raise InvalidResponse(
                     f"{what}.label is {label!r}, which its /ai/info does not name"
                 )
+            text = row.get("text")
             if not self.labels or label in self.labels:
-                found.add(label, confidence, box, what)
-        return found.detections()
-
-
-class _Scale:
-    """Boxes of an answer, in pixels of the picture that was sent."""
-
-    def __init__(
-        self, box_format: str, answer: dict[str, Any], width_px: int, height_px: int
-    ) -> None:
-        self._corners, self._fractions = (
-            box_format.startswith("xyxy"),
-            box_format.endswith("fraction"),
-        )
-        self._format = box_format
-        self._factors = [float(width_px), float(height_px)]
-        if not self._fractions:
-            for i, name in enumerate(("image_width", "image_height")):
-                size = number(answer[name], name) if name in answer else self._factors[i]
-                if size < 1:
-                    raise InvalidResponse(f"{name} is {size:g}")
-                self._factors[i] /= size
-
-    def box_xyxy_px(self, value: Any, what: str) -> list[float]:
-        a, b, c, d = self._numbers(value, what)
-        if not self._corners:
-            if c < 0 or d < 0:
-                raise InvalidResponse(f"{what} has a negative size")
-            c, d = a + c, b + d
-        if self._fractions and any(abs(v) > 2 for v in (a, b, c, d)):
-            raise InvalidResponse(
-                f"{what} is not a fraction of the picture; a worker that answers in pixels "
-                "says so in bbox_format"
-            )
-        x, y = self._factors
-        return [a * x, b * y, c * x, d * y]
-
-    def _numbers(self, value: Any, what: str) -> list[float]:
-        if self._corners:
-            if not isinstance(value, list) or len(value) != 4:
-                raise InvalidResponse(
-                    f"{what} is not a list of four numbers, as its bbox_format {self._format} says"
-                )
-            return [number(v, f"{what}[{i}]") for i, v in enumerate(value)]
-        box = mapping(value, what)
-        return [number(box.get(name), f"{what}.{name}") for name in ("x", "y", "width", "height")]
+                found.add(label, confidence, box, what, text if isinstance(text, str) else None)
+        return found.detections(with_text=any(text is not None for text in found.text))
 
 
 def _check(
@@ -238,41 +283,17 @@ def _check(
     ):
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= maximum:
             raise SettingError(f"{name} must be a whole number from 1 to {maximum}, got {value!r}")
-    if image_format not in IMAGE_FORMATS:
+    known = [*IMAGE_FORMATS, "bgr"]
+    if image_format not in known:
         raise SettingError(
-            f"unknown image_format {image_format!r}; "
-            f"{closest(str(image_format), list(IMAGE_FORMATS))}"
+            f"unknown image_format {image_format!r}; {closest(str(image_format), known)}"
         )
 
 
-def _box_format_of(response: dict[str, Any], otherwise: str) -> str:
-    given = response.get("bbox_format", otherwise)
-    if given not in BOX_FORMATS:
-        raise InvalidResponse(f"bbox_format is {given!r}; known: {', '.join(BOX_FORMATS)}")
-    return str(given)
-
-
-def _labels_of(info: dict[str, Any]) -> tuple[str, ...] | None:
-    if info.get("labels") is None:
-        return None
-    if not isinstance(info["labels"], list):
-        raise InvalidResponse("labels in /ai/info is not a list")
-    return (
-        tuple(dict.fromkeys(words(label, "a label in /ai/info") for label in info["labels"]))
-        or None
-    )
-
-
-def _chosen_labels(labels: Sequence[str] | None, known: tuple[str, ...] | None) -> tuple[str, ...]:
-    requested = wanted(labels)
-    if requested is None:
-        return known or ()
-    if known is not None:
-        check_known(requested, known, "the worker does not know")
-    return tuple(requested)
-
-
-def _first_text(info: dict[str, Any], *names: str) -> str | None:
-    """What the worker calls its model; a name or a number."""
-    given = [info[name] for name in names if isinstance(info.get(name), (str, int, float))]
-    return str(given[0])[:200] if given else None
+def _addresses(url: str | Sequence[str] | None) -> list[str]:
+    """One for each worker, in the order in which they were given. Raises SettingError."""
+    given = (url or "").split(",") if url is None or isinstance(url, str) else list(url)
+    found = [check_url("url", one).removesuffix("/ai") for one in given]
+    if not found or len(found) != len(set(found)):
+        raise SettingError(f"url must name each worker once, got {url!r:.200}")
+    return found

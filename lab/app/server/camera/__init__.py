@@ -1,0 +1,1 @@
+"""Virtual cameras: pictures of videos, sent to any number of clients on the videos' own clocks."""

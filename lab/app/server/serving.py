@@ -1,0 +1,55 @@
+"""A service of its own port: bound first, so that a wrong address is said before a model loads."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+
+from lab.errors import LabError, SettingError
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A socket that is taken, and its address as programs write it."""
+
+    socket: socket.socket
+    url: str
+
+
+@contextmanager
+def bound(host: str, port: int) -> Iterator[Bound]:
+    """A TCP socket at an address. port: 0 for one that is free.
+
+    Raises SettingError for what is no port, LabError if the address cannot be used.
+    """
+    if not 0 <= port <= 65_535:
+        raise SettingError(f"a port is from 0 to 65535, got {port}")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise LabError(f"{host} is no address of this machine ({error}); give another") from None
+    with taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(address)
+            taken.listen(2048)  # who comes while a model is loaded waits, and is not refused
+        except OSError as error:
+            why = error.strerror or error
+            raise LabError(f"{host}:{port} cannot be used ({why}); give another port") from None
+        name = f"[{host}]" if ":" in host else host
+        yield Bound(taken, f"http://{name}:{taken.getsockname()[1]}")
+
+
+def serve_app(app: Any, at: Bound, **settings: Any) -> None:
+    """Answer requests until SIGTERM or Ctrl+C; what is under way gets ten seconds to end."""
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, server_header=False, date_header=False,
+        timeout_graceful_shutdown=10, lifespan="off", **settings,
+    )  # fmt: skip
+    uvicorn.Server(config).run(sockets=[at.socket])

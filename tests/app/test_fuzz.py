@@ -99,7 +99,15 @@ VALUES = st.recursive(
 SETTINGS = st.sampled_from(
     [
         *("enter_threshold", "exit_threshold", "enter_frames", "enter_window", "exit_frames"),
-        *("min_duration_s", "merge_gap_s", "cooldown_s", "cooldown_from", "enter_s", "exit_s"),
+        *(
+            "min_duration_s",
+            "merge_gap_s",
+            "cooldown_s",
+            "cooldown_from",
+            "gap_policy",
+            "enter_s",
+            "exit_s",
+        ),
     ]
 )
 BOXES = st.sampled_from(["min_area_fraction", "max_area_fraction", "include", "exclude"])

@@ -15,12 +15,12 @@ import pytest
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
-from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
+from starlette.testclient import TestClient, WebSocketDenialResponse
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 import lab
+from lab.access.tokens import Tokens
 from lab.app.server.guard import Guard
 from lab.app.server.token import BrowserSecret
 from tests.browser.server import ROOT, Server, free_port
@@ -79,10 +79,10 @@ def test_the_printed_address_is_exchanged_for_a_cookie_that_opens_the_page(app):
 )
 def test_nothing_is_answered_without_the_token(app, path):
     answer = ask(app, path)
-    assert answer.status == 403
+    assert answer.status == 401
     assert "address that the app printed" in answer.text
     assert answer.getheader("set-cookie") is None
-    assert ask(app, path, **cookie_of(app)).status != 403
+    assert ask(app, path, **cookie_of(app)).status != 401
 
 
 def test_an_open_page_that_is_not_let_in_any_more_is_told_what_to_do(app):
@@ -99,7 +99,7 @@ def test_an_open_page_that_is_not_let_in_any_more_is_told_what_to_do(app):
 def test_the_frontends_files_need_the_cookie_too(app):
     page = ask(app, "/", **cookie_of(app)).text
     script = re.search(r'src="\./(static/[^"]+\.js)"', page)[1]
-    assert ask(app, f"/{script}").status == 403
+    assert ask(app, f"/{script}").status == 401
     assert ask(app, f"/{script}", **cookie_of(app)).status == 200
 
 
@@ -124,8 +124,8 @@ def joins(server, headers) -> int:
 
 def test_streamlits_socket_needs_the_cookie_and_the_very_origin(app):
     cookie, port = cookie_of(app), urlsplit(app.url).port
-    assert joins(app, {}) == 403
-    assert joins(app, {"Origin": app.url}) == 403
+    assert joins(app, {}) == 401
+    assert joins(app, {"Origin": app.url}) == 401
     assert joins(app, {**cookie, "Origin": app.url}) == 101
     for origin in (
         "http://localhost:3000",
@@ -137,6 +137,23 @@ def test_streamlits_socket_needs_the_cookie_and_the_very_origin(app):
         "",
     ):
         assert joins(app, {**cookie, "Origin": origin}) == 403, origin
+
+
+def test_a_token_that_is_made_while_the_app_runs_opens_what_its_scope_allows(app):
+    tokens = Tokens(app.store)
+    _, secret = tokens.add("ci", "read")
+    bearer = {"Authorization": f"Bearer {secret}", "Accept": "*/*"}
+    assert ask(app, "/api/health", **bearer).status == 200
+    assert ask(app, f"/api/health?token={secret}", Accept="*/*").status == 200
+    for path, method in (("/", "GET"), ("/_stcore/host-config", "GET"), ("/api/uploads/x", "PUT")):
+        answer = ask(app, path, method, **bearer)
+        assert answer.status == 403
+        assert answer.getheader("content-type") == "application/problem+json"
+        assert "ci has the scope read" in answer.text
+    assert joins(app, bearer) == 403
+    tokens.revoke("ci")
+    assert ask(app, "/api/health", **bearer).status == 401
+    assert secret not in app.log.read_text()
 
 
 def test_the_page_that_the_browser_is_started_with_is_the_users_alone(app):
@@ -180,6 +197,16 @@ def until(condition, times=200):
     return False
 
 
+def is_let_in(asking) -> bool:
+    try:
+        asking.request("GET", f"/api/health?token={TOKEN}")
+        answer = asking.getresponse()
+        return bool(answer.read()) and answer.status == 200
+    except OSError:
+        asking.close()
+        return False
+
+
 def printed_token(server) -> str:
     return urlsplit(printed_address(server)).query
 
@@ -195,7 +222,7 @@ def test_a_browser_that_was_let_in_stays_in_over_a_restart_on_the_same_store(tmp
         server.restart()
         assert printed_token(server) != token
         assert ask(server, "/", **cookie).status == 200
-        assert ask(server, f"/?{token}").status == 403
+        assert ask(server, f"/?{token}").status == 401
         assert joins(server, {**cookie, "Origin": server.url}) == 101
     finally:
         server.stop()
@@ -231,11 +258,16 @@ def test_uvicorn_prints_the_address_too(tmp_path):
         try:
             said = next(line for line in map(bytes.decode, running.stdout) if "token=" in line)
             assert said.strip() == f"Sighting Lab: http://127.0.0.1:{command[-1]}/?token={TOKEN}"
+            asking = http.client.HTTPConnection("127.0.0.1", int(command[-1]), timeout=60)
+            assert until(lambda: is_let_in(asking))
         finally:
             running.terminate()
             running.wait(20)
             running.stdout.close()
     assert not (tmp_path / "store").exists()  # the first write makes it
+    told = (tmp_path / "log").read_text()
+    assert "/api/health" in told  # uvicorn logs addresses, but for their tokens
+    assert TOKEN not in told
 
 
 def test_what_the_command_line_keeps_is_the_users_alone(tmp_path, samples):
@@ -311,22 +343,23 @@ def guarded():
         ({"Host": "a.inner.example"}, 200),
         ({"Host": "inner.example"}, 403),
         ({"Host": "[::1]:8501"}, 200),
-        ({"Authorization": "Bearer wrong"}, 403),
-        ({"Authorization": "Bearer "}, 403),
-        ({"Authorization": "Bearer ü"}, 403),
-        ({"Authorization": f"Basic {TOKEN}"}, 403),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": "Bearer "}, 401),
+        ({"Authorization": "Bearer ü"}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 401),
     ],
 )
 def test_token_host_and_origin_of_every_request_are_checked(guarded, headers, status):
     given = {k: v.encode() for k, v in {**BEARER, **headers}.items()}
     assert guarded.get("/any/page", headers=given).status_code == status
     assert guarded.post("/any/page", headers=given).status_code == status
-    if status == 403:
+    if status != 200:
         with (
-            pytest.raises(WebSocketDisconnect),
-            guarded.websocket_connect("/socket", headers=given),
+            pytest.raises(WebSocketDenialResponse) as refused,
+            guarded.websocket_connect("ws://localhost:8501/socket", headers=given),
         ):
             pass
+        assert refused.value.status_code == status
 
 
 def test_a_preflight_of_another_site_is_refused(guarded):
@@ -335,13 +368,13 @@ def test_a_preflight_of_another_site_is_refused(guarded):
 
 
 def test_a_wrong_token_lets_nobody_in_and_an_old_one_logs_nobody_out(guarded):
-    assert guarded.get("/?token=wrong").status_code == 403
+    assert guarded.get("/?token=wrong").status_code == 401
     let_in = guarded.get(f"/?token={TOKEN}")
     assert let_in.status_code == 303
     assert guarded.get("/").status_code == 200
     assert guarded.get("/?token=wrong").headers["location"] == "/"
     guarded.cookies.clear()
-    assert guarded.get("/").status_code == 403
+    assert guarded.get("/").status_code == 401
 
 
 def let_in_by(app, store) -> TestClient:
@@ -360,7 +393,7 @@ def test_the_cookie_of_another_store_is_worth_nothing_and_replaces_none(guarded,
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     one, other = (let_in_by(guarded.app._app, tmp_path / name) for name in ("a", "b"))
-    assert one.get("/", headers={"Cookie": cookie_from(other)}).status_code == 403
+    assert one.get("/", headers={"Cookie": cookie_from(other)}).status_code == 401
     # A browser has one jar for all ports of a host.
     other.cookies.update(one.cookies)
     assert len(other.cookies.jar) == 2
@@ -383,12 +416,12 @@ def test_another_lab_token_or_a_removed_secret_lets_every_browser_out(
     monkeypatch.setenv("LAB_TOKEN", "another-token")
     other = let_in_by(guarded.app._app, tmp_path)
     other.cookies.clear()
-    assert other.get("/", headers=cookie).status_code == 403
+    assert other.get("/", headers=cookie).status_code == 401
     monkeypatch.delenv("LAB_TOKEN")
     (tmp_path / "browser_secret").unlink()
     fresh = let_in_by(guarded.app._app, tmp_path)
     fresh.cookies.clear()
-    assert fresh.get("/", headers=cookie).status_code == 403
+    assert fresh.get("/", headers=cookie).status_code == 401
 
 
 @pytest.mark.parametrize("content", ["", "short", "x" * 5000])
@@ -403,7 +436,7 @@ def test_a_secret_that_others_could_read_is_made_anew(guarded, tmp_path):
     (tmp_path / "browser_secret").chmod(0o644)
     again = let_in_by(guarded.app._app, tmp_path)
     again.cookies.clear()
-    assert again.get("/", headers=cookie).status_code == 403
+    assert again.get("/", headers=cookie).status_code == 401
     assert stat.S_IMODE((tmp_path / "browser_secret").stat().st_mode) == 0o600
 
 

@@ -4,8 +4,6 @@ import json
 import shutil
 
 import pytest
-from starlette.applications import Starlette
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 import lab
@@ -15,6 +13,7 @@ from lab.config import Config
 from lab.errors import ForbiddenError
 from lab.formats.detections.csv import import_detections
 from lab.formats.detections.megadetector import import_megadetector
+from tests.guarded import client_of
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def app_state(tmp_path, monkeypatch):
 
 @pytest.fixture
 def client(app_state):
-    return TestClient(Starlette(routes=routes(app_state)))
+    return client_of(routes(app_state))
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from lab.errors import SettingError
+from lab.access.asker import RefusedError
+from lab.app.server.access import limits_of
+from lab.errors import NotFoundError, SettingError
 
-MAX_BYTES = 4 << 20
 MAX_DEPTH = 32
 MAX_NAME_BYTES = 255  # as of a file name
 _MAX_NUMBER = 2**53  # what JSON numbers hold exactly, in every program
@@ -21,14 +21,15 @@ _MAX_NUMBER = 2**53  # what JSON numbers hold exactly, in every program
 async def json_object(request: Request) -> dict[str, Any]:
     """The body as a JSON object without NaN, infinities or numbers that no program agrees on.
 
-    Raises HTTPException 413 beyond MAX_BYTES, counted as they arrive; SettingError otherwise.
+    Raises RefusedError 413 beyond max_body_bytes, counted as they arrive; SettingError otherwise.
     """
     content = bytearray()
+    most = limits_of(request).max_body_bytes
     async for chunk in request.stream():
         content += chunk
-        if len(content) > MAX_BYTES:
-            raise HTTPException(
-                413, f"the body has more than {MAX_BYTES} bytes; send it in several requests"
+        if len(content) > most:
+            raise RefusedError(
+                413, f"the body has more than {most} bytes; send it in several requests"
             )
     try:
         value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
@@ -57,6 +58,17 @@ def check_name(given: str, what: str) -> None:
         raise SettingError(f"{what} must have at most {MAX_NAME_BYTES} bytes, got {given[:40]!r}…")
     if "\0" in given or any("\ud800" <= c <= "\udfff" for c in given):
         raise SettingError(f"{what} holds a character that no text has: {given!r}")
+
+
+def check_id(given: str, what: str) -> None:
+    """An id of an address, before anything looks for it: never a path.
+
+    Raises NotFoundError for a path, SettingError for what is no text.
+    """
+    check_name(given, what)
+    is_path = given in ("", ".", "..") or any(c in "/\\" or not c.isprintable() for c in given)
+    if is_path:
+        raise NotFoundError(f"{what} is no id: {given[:40]!r}")
 
 
 def number(value: Mapping[str, Any], key: str, default: float | None = None) -> float:

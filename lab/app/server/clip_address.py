@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from lab.app.server.recording_routes import is_recording, recording_folder
 from lab.app.server.state import AppState
 from lab.errors import LabError
 
 
 def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
     """The clip's address; or None, and the reason or what is being made."""
+    if is_recording(app_state, media):
+        return _recording_address(app_state, media)
     try:
         app_state.clip_file(media)
     except LabError as error:
@@ -32,3 +35,11 @@ def clip_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None
         )
     share = f" {100 * job.done // job.total} %" if job.total else ""
     return None, f"Making a copy that the browser can play…{share}"
+
+
+def _recording_address(app_state: AppState, media: dict[str, Any]) -> tuple[str | None, str]:
+    try:
+        recording_folder(app_state, media)
+    except LabError as error:
+        return None, f"{error}; scores, sightings and annotations work without it."
+    return f"/api/recordings/{media['media_id']}", ""

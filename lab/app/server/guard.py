@@ -2,47 +2,47 @@
 
 The start-up token is in the address that the app prints (`lab.app.server.token`). Whoever opens
 that address gets a cookie in exchange, which scripts cannot read and other sites cannot send
-(HttpOnly, SameSite=Strict), and stays let in when the app is started again on the same store;
-programs send the token itself (`Authorization: Bearer`).
+(HttpOnly, SameSite=Strict), and stays let in when the app is started again on the same store.
+Programs send a token of their own (`lab token add`), whose scope must be enough for the route
+(`lab.app.server.access`), as `Authorization: Bearer`, or as `?token=` where they cannot.
 `docs/security.md` says what this promises.
 """
 
 from __future__ import annotations
 
-import hmac
 import re
-from html import escape
-from urllib.parse import parse_qsl, quote, urlencode
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import HTTPConnection
-from starlette.responses import (
-    HTMLResponse,
-    JSONResponse,
-    PlainTextResponse,
-    RedirectResponse,
-    Response,
-)
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.access.asker import Asker, RefusedError
+from lab.access.slots import Slots
+from lab.access.tokens import Tokens
+from lab.app.server.access import (
+    Declared,
+    check,
+    declared,
+    forget_asker,
+    note_asker,
+)
+from lab.app.server.bounds import run_while, with_patience, with_small_messages
+from lab.app.server.entrance import Entrance, token_in_query
+from lab.app.server.login import PATHS as LOGIN_PATHS
+from lab.app.server.login import Login
+from lab.app.server.problem import problem, problem_of
+from lab.app.server.refusal import FOREIGN, not_let_in, with_cookie
 from lab.app.server.token import BrowserSecret
+from lab.limits import Limits
 
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
-# What an open page asks first when the app is back. With 403 it would speak of CORS; with another
-# status it shows the text of the answer, if that is JSON.
-_ASKED_FIRST = "/_stcore/host-config"
-_OPEN_AGAIN = (
-    "This page is not let in any more.\nOpen the address that the app printed when\n"
-    "it started (it ends with ?token=...);\nthen this page goes on."
-)
+_LOGIN = "/login"
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
 _SECURE_SCHEMES = {"ws": "http", "wss": "https"}
-_FOREIGN = "requests from other sites are refused"
-_NO_TOKEN = (
-    "no valid token; open the address that the app printed when it started, or send the token "
-    "(LAB_TOKEN) as a bearer token"
-)
 # Pages fetch nothing from elsewhere, whatever a label, a note or a file name may hold. Streamlit's
 # charts need eval, its styles and the components' scripts are inline.
 _SECURITY_HEADERS = {
@@ -56,24 +56,17 @@ _SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "SAMEORIGIN",
 }
-_PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>Sighting Lab</title>{head}
-<style>:root {{ color-scheme: light dark }}
-body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 36rem; margin: 4rem auto }}
-</style></head><body><h1>Sighting Lab</h1>{body}</body></html>"""
-_WHAT_TO_DO = """<p>This browser has not been let in.</p>
-<p>Open the address that the app printed in its terminal when it started; it ends with
-<code>?token=…</code>. Where there is a store, it is also in its file
-<code>open_app_{port}.html</code>, which only who started the app can read.</p>"""
 
 
 class Guard:
-    """ASGI middleware around the whole app; what it refuses gets status 403, or 401 where an
-    open page shows the reason.
+    """ASGI middleware around the whole app. What it refuses gets a problem+json: 401 for whom it
+    does not know, 403 for a foreign site or host and for a scope that is not enough, 429 or 503
+    for one WebSocket too many.
 
     token: the start-up token. secret: what cookies are made with (default: one of this process).
     allowed_hosts: names of this server in addition to the loopback names, as in
-    `server.allowedHosts`: `*.example.org` stands for all names below example.org.
+    `server.allowedHosts`: `*.example.org` stands for all names below example.org. tokens: those of
+    the store. routes: those that say which scope they want; all else wants admin.
     """
 
     def __init__(
@@ -83,48 +76,99 @@ class Guard:
         token: str,
         secret: BrowserSecret | None = None,
         allowed_hosts: tuple[str, ...] = (),
+        tokens: Tokens | None = None,
+        routes: Sequence[BaseRoute] = (),
+        limits: Limits | None = None,
+        login: Login | None = None,
     ) -> None:
-        self._app = app
-        self._token = token
-        self._secret = secret or BrowserSecret(None)
+        self._app, self._routes = app, routes
+        self._entrance = Entrance(token, secret or BrowserSecret(None), tokens, login)
         self._hosts = [name.strip().lower() for name in (*_LOOPBACK, *allowed_hosts)]
+        self._limits = limits or Limits()
+        self._sockets = Slots(
+            "WebSockets", self._limits.max_clients, self._limits.max_clients_per_token
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        answer = self._answer(scope, Headers(scope=scope))
-        if answer is None:
-            if scope["type"] == "websocket":  # a page was opened; the store may be new
-                self._secret.keep()
-            await self._app(scope, receive, _with_security_headers(send))
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": "not let in"})
+        secured = _with_security_headers(send)
+        forget_asker(scope)
+        try:
+            answer = self._answer(scope, Headers(scope=scope))
+        except RefusedError as error:
+            answer = problem_of(error)
+        if isinstance(answer, Asker):
+            await self._let_in(answer, scope, receive, secured)
+        elif answer is None:
+            await self._app(scope, receive, secured)
         else:
-            await answer(scope, receive, _with_security_headers(send))
+            await _refuse(answer, scope, receive, secured)
 
-    def _answer(self, scope: Scope, headers: Headers) -> Response | None:
-        """What the guard itself answers; None if the request may pass."""
+    def _answer(self, scope: Scope, headers: Headers) -> Response | Asker | None:
+        """Who is let in, or what the guard itself answers; None for what is open to all."""
         hosts = headers.getlist("host")
         host = hosts[0] if len(hosts) == 1 else ""
         if not self._is_allowed(host):
-            return PlainTextResponse(
-                f"host {host[:255]!r} is not allowed; add its name to server.allowedHosts", 403
+            return problem(
+                403, f"host {host[:255]!r} is not allowed; add its name to server.allowedHosts"
             )
         scheme = _SECURE_SCHEMES.get(scope["scheme"], scope["scheme"])
         if any(origin != f"{scheme}://{host}" for origin in headers.getlist("origin")):
-            return PlainTextResponse(_FOREIGN, 403)
+            return problem(403, FOREIGN)
         if scope["path"] in _OPEN:
             return None
-        site = headers.get("sec-fetch-site", "none")
-        is_ours = site in ("same-origin", "none")
-        if scope["type"] == "http" and scope["method"] == "GET" and b"token=" in _query(scope):
-            exchanged = self._exchange(scope, headers, is_ours)
-            if exchanged is not None:
-                return exchanged
-        if is_ours and self._has_token(scope, headers):
-            return None
-        return _refusal(scope, headers, is_ours)
+        login = self._entrance.login
+        if login is not None and scope["type"] == "http":
+            if scope["path"] in LOGIN_PATHS:
+                return None
+            if scope["path"] == _LOGIN:
+                return RedirectResponse(login.begin(), 303, {"Cache-Control": "no-store"})
+        return self._known(scope, headers)
+
+    def _known(self, scope: Scope, headers: Headers) -> Response | Asker:
+        is_ours = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
+        sent, route = token_in_query(scope), declared(self._routes, scope)
+        # Who asks for a picture or a stream by its address alone keeps no cookies.
+        is_page = scope["type"] == "http" and scope["method"] == "GET" and route is None
+        if sent is not None and is_page:
+            newcomer = self._entrance.of_secret(sent)
+            if newcomer is None and is_ours:  # an old address logs nobody out
+                newcomer = self._entrance.asker(scope, headers, None)
+            if newcomer is not None and newcomer.may("admin"):
+                return with_cookie(scope, *self._entrance.cookie(newcomer), is_ours=is_ours)
+        asker = self._entrance.asker(scope, headers, sent) if is_ours else None
+        if asker is None:
+            has_login = self._entrance.login is not None
+            return not_let_in(scope, headers, is_ours=is_ours, has_login=has_login)
+        check(asker, "admin" if route is None else route.wants)
+        return asker
+
+    async def _let_in(self, asker: Asker, scope: Scope, receive: Receive, send: Send) -> None:
+        note_asker(scope, asker, self._limits)
+        route = declared(self._routes, scope)
+        with ExitStack() as stack:
+            if scope["type"] == "websocket":
+                self._entrance.keep()  # a page was opened; the store may be new
+            if route is not None:
+                receive = self._bounded(route, scope, receive, send)
+            if route is not None and scope["type"] == "websocket":
+                try:
+                    stack.enter_context(self._sockets.taken(asker))
+                except RefusedError as error:
+                    await _refuse(problem_of(error), scope, receive, send)
+                    return
+            if asker.token_id is None:
+                await self._app(scope, receive, send)
+                return
+            await run_while(lambda: self._entrance.is_known(asker), self._app, scope, receive, send)
+
+    def _bounded(self, route: Declared, scope: Scope, receive: Receive, send: Send) -> Receive:
+        if scope["type"] == "http":
+            return with_patience(receive, self._limits.silence_s)
+        most = getattr(route, "max_message_bytes", None) or self._limits.max_message_bytes
+        return with_small_messages(receive, send, most)
 
     def _is_allowed(self, host: str) -> bool:
         found = _HOST.fullmatch(host)
@@ -134,84 +178,23 @@ class Guard:
             for known in self._hosts
         )
 
-    def _has_token(self, scope: Scope, headers: Headers) -> bool:
-        scheme, _, sent = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return _same(sent.strip(), self._token)
-        sent = HTTPConnection(scope).cookies.get(self._secret.cookie_name, "")
-        return _same(sent, self._secret.cookie)
 
-    def _exchange(self, scope: Scope, headers: Headers, is_ours: bool) -> Response | None:
-        """The cookie for the token, and the way to the same address without the token."""
-        query = parse_qsl(_query(scope).decode("latin-1"), keep_blank_values=True)
-        sent = [value for name, value in query if name == "token"]
-        if not sent:
-            return None
-        if not _same(sent[0], self._token) and not (is_ours and self._has_token(scope, headers)):
-            return None
-        rest = urlencode([(name, value) for name, value in query if name != "token"])
-        address = _own_path(scope) + (f"?{rest}" if rest else "")
-        answer: Response = RedirectResponse(address, 303)
-        if not is_ours:
-            # Opened from a file: only a step that begins on a page of ours carries the cookie.
-            answer = HTMLResponse(
-                _PAGE.format(
-                    head=f'<meta http-equiv="refresh" content="0; url={escape(address)}">',
-                    body=f'<p><a href="{escape(address)}">Open the app</a></p>',
-                )
-            )
-        is_secure = scope["scheme"] == "https"
-        answer.set_cookie(
-            self._secret.cookie_name,
-            self._secret.cookie,
-            httponly=True,
-            samesite="strict",
-            secure=is_secure,
-        )
-        answer.headers["cache-control"] = "no-store"
-        return answer
-
-
-def _refusal(scope: Scope, headers: Headers, is_ours: bool) -> Response:
-    if scope["path"] == _ASKED_FIRST and is_ours:
-        return JSONResponse(_OPEN_AGAIN, 401)
-    if "text/html" not in headers.get("accept", ""):
-        return PlainTextResponse(_NO_TOKEN if is_ours else _FOREIGN, 403)
-    body = _WHAT_TO_DO.format(port=_port(scope))
-    if not is_ours:  # a link on another site: the browser keeps the cookie back
-        address = _own_path(scope) + (
-            f"?{_query(scope).decode('latin-1')}" if _query(scope) else ""
-        )
-        body += (
-            f'<p>A link on another site led here. <a href="{escape(address)}">Go on to the app</a> '
-            "if you want to.</p>"
-        )
-    return HTMLResponse(_PAGE.format(head="", body=body), 403, {"Cache-Control": "no-store"})
+async def _refuse(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    has_answers = "websocket.http.response" in scope.get("extensions", {})
+    if scope["type"] == "websocket" and not has_answers:
+        await send({"type": "websocket.close", "code": 1008, "reason": "not let in"})
+    else:
+        await answer(scope, receive, send)
 
 
 def _with_security_headers(send: Send) -> Send:
     async def secured(message: Message) -> None:
-        if message["type"] == "http.response.start":
+        if message["type"] in ("http.response.start", "websocket.http.response.start"):
             headers = MutableHeaders(scope=message)
+            for name in [one for one in headers if one.startswith("access-control-")]:
+                del headers[name]  # no other site may read anything, whatever Streamlit says
             for name, value in _SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
         await send(message)
 
     return secured
-
-
-def _query(scope: Scope) -> bytes:
-    return bytes(scope.get("query_string") or b"")
-
-
-def _own_path(scope: Scope) -> str:
-    """The path, on this server whatever it holds: `//name` would lead to another."""
-    return "/" + quote(scope["path"].lstrip("/\\"), safe="/@:,;=")
-
-
-def _port(scope: Scope) -> int:
-    return int((scope.get("server") or ("", 0))[1] or 0)
-
-
-def _same(sent: str, expected: str) -> bool:
-    return hmac.compare_digest(sent.encode("utf-8", "replace"), expected.encode())

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from lab.app.server.access import OurHandler
 from lab.app.server.body import json_object
 from lab.app.server.player_log import curves, overview, window
 from lab.app.server.state import AppState
@@ -24,10 +25,8 @@ _MOST_US = 2**60
 Make = Callable[[Run, str], bytes]
 
 
-def log_handlers(
-    here: AppState,
-) -> list[tuple[str, Callable[[Request], Awaitable[Response]], list[str]]]:
-    """Path, handler and methods of each route."""
+def log_handlers(here: AppState) -> list[OurHandler]:
+    """Path, scope, handler and methods of each route."""
 
     async def see_all(request: Request) -> Response:
         labels = request.query_params.getlist("label") or None
@@ -55,9 +54,9 @@ def log_handlers(
         )
 
     return [
-        ("/api/runs/{run_id}/overview", see_all, ["GET"]),
-        ("/api/runs/{run_id}/curves", see_curves, ["POST"]),
-        ("/api/runs/{run_id}/window", see_window, ["GET"]),
+        ("/api/runs/{run_id}/overview", "read", see_all, ["GET"]),
+        ("/api/runs/{run_id}/curves", "read", see_curves, ["POST"]),
+        ("/api/runs/{run_id}/window", "read", see_window, ["GET"]),
     ]
 
 

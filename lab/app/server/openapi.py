@@ -100,14 +100,20 @@ _SCHEMAS: dict[str, Schema] = {
         "change sighting_ids", change=_NAME, sighting_ids={"type": "array", "items": _NAME}
     ),
     "Offset": _object("offset_us", offset_us=_NUMBER),
+    "Annotated": _object("rule", rule=_ref("Rule")),
+    "Segment": _object("name", name=_NAME),
+    "FeedCommand": _object("do", do={"enum": ["start", "stop", "analyse_now", "rule_of_file"]}),
     "Playhead": _object("pts_s", pts_s=_NUMBER),
 }
 _PARAMETERS: dict[str, Schema] = {
     "run_id": _ref("RunId"),
     "media_id": _ref("MediaId"),
+    "rule_hash": _NAME,
     "sighting_id": _NAME,
+    "feed_id": _NAME,
     "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
     "name": _NAME,
+    "segment": _NAME,
 }
 # Path, method, what it does, the body's schema.
 _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
@@ -125,6 +131,12 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/runs/{run_id}/curves", "post", "Curves of labels over a stretch", "Curves"),
     ("/api/runs/{run_id}/window", "get", "Samples and boxes of a stretch", None),
     ("/api/runs/{run_id}/playhead", "post", "Where the player stands", "Playhead"),
+    ("/api/recordings/{media_id}/index", "get", "Where the segments of a recording lie", None),
+    ("/api/recordings/{media_id}/{segment}", "get", "A segment of a recording", None),
+    ("/api/runs/{run_id}/annotated", "post", "Make the annotated video", "Annotated"),
+    ("/api/runs/{run_id}/annotated/{rule_hash}", "get", "How far the video is", None),
+    ("/api/runs/{run_id}/annotated/{rule_hash}", "delete", "Do not go on making it", None),
+    ("/api/runs/{run_id}/annotated/{rule_hash}/file", "get", "The annotated video", None),
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/snippets", "post", "The rule as code, file, command and job", "Snippets"),
@@ -132,6 +144,11 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/sightings/{sighting_id}/stretch", "get", "A sighting's clip and boxes", None),
     ("/api/sightings/review", "post", "Verdict, note or tags of sightings", "Review"),
     ("/api/sightings/undo", "post", "Take a change of sightings back", "Undo"),
+    ("/api/feeds", "get", "Feeds that are watched, and their sinks", None),
+    ("/api/feeds/{feed_id}/command", "post", "Start or stop a feed", "FeedCommand"),
+    ("/api/feeds/{feed_id}/segments", "post", "Announce a file of a watched folder", "Segment"),
+    ("/api/feeds/{feed_id}/last.jpg", "get", "The last picture of a feed", None),
+    ("/metrics", "get", "What runs, as Prometheus reads it", None),
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
@@ -140,6 +157,11 @@ _NAMES: Schema = {"type": "array", "items": _NAME}
 # Path to its parameters in the query, each with whether it must be given.
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
+    "/api/feeds": {
+        **dict.fromkeys(("text", "state"), (_TEXT, False)),
+        "first": ({"type": "integer", "minimum": 0, "maximum": 10**6}, False),
+        "count": ({"type": "integer", "minimum": 1, "maximum": 200}, False),
+    },
     "/api/sightings.csv": {
         **dict.fromkeys(LISTS, (_NAMES, False)),
         "rules": ({"enum": ["current", "all"]}, False),

@@ -5,6 +5,7 @@ No answer grows with the length of the clip: a day and a minute cost the browser
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy as np
 from lab.app.server.binary import pack
 from lab.errors import SettingError
 from lab.rules.rule import Rule
+from lab.runs.label_colours import clear_labels
 from lab.runs.run import Run
 from lab.score_log.score_log import ScoreLog
 
@@ -20,15 +22,18 @@ MOST_WINDOW_US = 600_000_000
 MOST_LABELS = 64  # curves in one answer
 _FIRST_LABELS = 8  # curves of an overview that names no labels
 FAILED, SKIPPED = 1, 2
+_CLOCK_STEP_S = 0.001
 
 
 def overview(run: Run, *, version: str, labels: list[str] | None = None) -> bytes:
     """What the player has to know of a run when it opens; see `binary.pack` for the layout.
 
-    Header: run_id, state, version, labels, adding, prompted, whole_frame, damaged, samples (how
-    many), first_us and last_us (null without samples), and `curves` as of `curves`. Arrays:
-    `peaks`, float32, the highest confidence of each label, and those of `curves`, over the whole
-    run: of the strongest labels unless `labels` names others.
+    Header: run_id, state, version, labels, clear (as of `clear_labels`), adding, prompted,
+    whole_frame, damaged, samples (how many), first_us and last_us (null without samples),
+    camera_clock (pairs of a media time in µs and by how many seconds the camera's own clock is
+    ahead of the clip's time of day from there on) and `curves` as of `curves`. Arrays: `peaks`,
+    float32, the highest confidence of each label, and those of `curves`, over the whole run: of
+    the strongest labels unless `labels` names others.
     """
     log = run.log
     strongest = np.argsort(-log.peaks, kind="stable")[:_FIRST_LABELS]
@@ -39,6 +44,7 @@ def overview(run: Run, *, version: str, labels: list[str] | None = None) -> byte
         "state": run.state,
         "version": version,
         "labels": log.labels,
+        "clear": clear_labels(run),
         "adding": list(log.adding),
         "prompted": "prompt_mode" in run.recipe,
         "whole_frame": bool(run.recipe.get("whole_frame")),
@@ -46,6 +52,7 @@ def overview(run: Run, *, version: str, labels: list[str] | None = None) -> byte
         "samples": len(log.pts_us),
         "first_us": int(log.pts_us[0]) if len(log.pts_us) else None,
         "last_us": int(log.pts_us[-1]) if len(log.pts_us) else None,
+        "camera_clock": _camera_clock(log, run.media["start_utc"]),
     }
     return pack({**header, **about}, {"peaks": log.peaks, **arrays})
 
@@ -119,6 +126,19 @@ def window(run: Run, from_us: int, to_us: int, *, version: str) -> bytes:
         "box": _small(np.rint(log.box_xyxy_px[rows]).ravel()),
     }
     return pack(header, arrays)
+
+
+def _camera_clock(log: ScoreLog, start_utc: datetime | None) -> list[tuple[int, float]]:
+    if log.camera_time is None or start_utc is None:
+        return []
+    known = np.flatnonzero(~np.isnan(log.camera_time))
+    zero_s = start_utc.replace(tzinfo=UTC).timestamp()
+    ahead_s = log.camera_time[known] - log.pts_us[known] / 1e6 - zero_s
+    steps = np.flatnonzero(np.append(True, np.abs(np.diff(ahead_s)) > _CLOCK_STEP_S))
+    if len(steps) > MOST_BINS:
+        steps = steps[np.linspace(0, len(steps) - 1, MOST_BINS).round().astype(int)]
+    at_us = log.pts_us[known][steps].tolist()
+    return list(zip(at_us, ahead_s[steps].round(3).tolist(), strict=True))
 
 
 def _whole(log: ScoreLog) -> tuple[int, int]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from lab.app.server.access import OurHandler
 from lab.app.server.body import check_name, json_object, name
 from lab.app.server.clip_address import clip_address
+from lab.app.server.recording_routes import is_recording, recording_folder, segment_at
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import LabError, NotFoundError, SettingError
@@ -27,10 +28,8 @@ _MOST_US = 600_000_000
 _VERDICTS = ("accepted", "rejected", "unsure")
 
 
-def review_handlers(
-    here: AppState,
-) -> list[tuple[str, Callable[[Request], Awaitable[Response]], list[str]]]:
-    """Path, handler and methods of each route."""
+def review_handlers(here: AppState) -> list[OurHandler]:
+    """Path, scope, handler and methods of each route."""
 
     async def stretch(request: Request) -> Response:
         sighting_id = request.path_params["sighting_id"]
@@ -48,9 +47,9 @@ def review_handlers(
         return JSONResponse({"reviews": await run_in_threadpool(_reviews, here.store, ids)})
 
     return [
-        ("/api/sightings/{sighting_id}/stretch", stretch, ["GET"]),
-        ("/api/sightings/review", review, ["POST"]),
-        ("/api/sightings/undo", undo, ["POST"]),
+        ("/api/sightings/{sighting_id}/stretch", "read", stretch, ["GET"]),
+        ("/api/sightings/review", "analyse", review, ["POST"]),
+        ("/api/sightings/undo", "analyse", undo, ["POST"]),
     ]
 
 
@@ -115,14 +114,29 @@ def _stretch(here: AppState, sighting_id: str) -> dict[str, Any]:
         raise NotFoundError(f"no sighting {sighting_id[:40]!r} in this store; reload the page")
     row, media = found[0], here.media(found[0]["media_id"])
     source, wait = clip_address(here, media)
+    facts = {k: media[k] for k in ("media_id", "first_pts_us", "end_us", "browser_offset_us")}
+    if source is not None and is_recording(here, media):
+        source, wait, facts = _of_recording(here, media, row, facts)
     return {
         "sighting_id": sighting_id,
         "src": source,
         "src_wait": wait,
-        **{k: media[k] for k in ("media_id", "first_pts_us", "end_us", "browser_offset_us")},
+        **facts,
         "frame_rate": media["frame_rate"],
         **_boxes(here, row),
     }
+
+
+def _of_recording(here: AppState, media: Row, row: Row, facts: Row) -> tuple[str | None, str, Row]:
+    """The file of a recording in which a sighting begins, as if it were the clip."""
+    found = segment_at(recording_folder(here, media), row["onset_us"])
+    if found is None:
+        return None, "The recording of this time was removed, or no browser plays it.", facts
+    name, start_s, offset_s = found
+    facts["first_pts_us"] = round(start_s * 1e6)
+    facts["end_us"] = max(facts["end_us"], row["offset_us"])
+    facts["browser_offset_us"] = -round(offset_s * 1e6)
+    return f"/api/recordings/{media['media_id']}/{name}", "", facts
 
 
 def _boxes(here: AppState, row: Row) -> dict[str, Any]:

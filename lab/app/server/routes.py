@@ -13,12 +13,27 @@ import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
 
-from lab.app.server.body import check_name, json_object, mapping, name, number, whole_number
+from lab.access.asker import RefusedError
+from lab.access.slots import Slots
+from lab.app.server.access import OurHandler, OurRoute, asker_of
+from lab.app.server.annotated_videos import annotated_handlers
+from lab.app.server.body import (
+    check_id,
+    check_name,
+    json_object,
+    mapping,
+    name,
+    number,
+    whole_number,
+)
+from lab.app.server.bounds import SilentClientError
 from lab.app.server.downloads import downloads
+from lab.app.server.feeds import feed_handlers
 from lab.app.server.log_routes import as_time_us, log_handlers
 from lab.app.server.openapi import document
+from lab.app.server.problem import problem, problem_of
+from lab.app.server.recording_routes import recording_handlers
 from lab.app.server.reviews import review_handlers
 from lab.app.server.snippets import snippets_of
 from lab.app.server.sound import Sounds
@@ -37,10 +52,12 @@ _MAX_DECISIONS = 400  # unless the request sets `most`
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(at: AppState | None = None) -> list[Route]:
+def routes(at: AppState | None = None) -> list[OurRoute]:
     """Routes over the state of the app (default: that of this process)."""
     here = at or app_state()
     pictures, sounds = Pictures(here), Sounds(here)
+    limits = here.config.limits
+    open_uploads = Slots("uploads", limits.max_uploads, limits.max_uploads_per_token)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -106,10 +123,11 @@ def routes(at: AppState | None = None) -> list[Route]:
     async def annotations(request: Request) -> Response:
         media_id = request.path_params["media_id"]
         await run_in_threadpool(here.media, media_id)
-        if request.method != "POST":
-            return JSONResponse(
-                await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH
-            )
+        return JSONResponse(await run_in_threadpool(here.truth.of_media, media_id), headers=_FRESH)
+
+    async def annotate(request: Request) -> Response:
+        media_id = request.path_params["media_id"]
+        await run_in_threadpool(here.media, media_id)
         body = await json_object(request)
         return JSONResponse(await run_in_threadpool(here.truth.change, media_id, body))
 
@@ -158,35 +176,42 @@ def routes(at: AppState | None = None) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def upload(request: Request) -> Response:
-        return JSONResponse(await receive_upload(request, here))
+        with open_uploads.taken(asker_of(request)):
+            return JSONResponse(await receive_upload(request, here))
 
     async def openapi(request: Request) -> Response:
         return JSONResponse(document())
 
+    handlers: list[OurHandler] = [
+        ("/api/openapi.json", "read", openapi, ["GET"]),
+        ("/api/health", "read", health, ["GET"]),
+        ("/api/media/{media_id}/file", "read", clip, ["GET"]),
+        ("/api/media/{media_id}/offset", "analyse", offset, ["POST"]),
+        ("/api/media/{media_id}/annotations", "read", annotations, ["GET"]),
+        ("/api/media/{media_id}/annotations", "analyse", annotate, ["POST"]),
+        ("/api/media/{media_id}/sound", "read", sound, ["GET"]),
+        ("/api/decisions", "read", decisions, ["POST"]),
+        ("/api/pictures/{media_id}/{pts_us}.jpg", "read", picture, ["GET"]),
+        ("/api/runs/{run_id}/log", "read", log, ["GET"]),
+        ("/api/runs/{run_id}/playhead", "analyse", playhead, ["POST"]),
+        *log_handlers(here),
+        *review_handlers(here),
+        *recording_handlers(here),
+        *feed_handlers(here),
+        *annotated_handlers(here),
+        ("/api/replay", "read", replay, ["POST"]),
+        ("/api/explain", "read", explain, ["POST"]),
+        ("/api/snippets", "read", snippets, ["POST"]),
+        *((path, "read", made, ["GET"]) for path, made in downloads(here).items()),
+    ]
+    made = [
+        OurRoute(path, _with_error_responses(handler), wants=wants, methods=methods)
+        for path, wants, handler, methods in handlers
+    ]
+    uploads = _with_error_responses(upload)
     return [
-        Route("/api/openapi.json", _with_error_responses(openapi)),
-        Route("/api/health", _with_error_responses(health)),
-        Route("/api/media/{media_id}/file", _with_error_responses(clip)),
-        Route("/api/media/{media_id}/offset", _with_error_responses(offset), methods=["POST"]),
-        Route(
-            "/api/media/{media_id}/annotations",
-            _with_error_responses(annotations),
-            methods=["GET", "POST"],
-        ),
-        Route("/api/media/{media_id}/sound", _with_error_responses(sound)),
-        Route("/api/decisions", _with_error_responses(decisions), methods=["POST"]),
-        Route("/api/pictures/{media_id}/{pts_us}.jpg", _with_error_responses(picture)),
-        Route("/api/runs/{run_id}/log", _with_error_responses(log)),
-        Route("/api/runs/{run_id}/playhead", _with_error_responses(playhead), methods=["POST"]),
-        *(
-            Route(path, _with_error_responses(handler), methods=methods)
-            for path, handler, methods in (*log_handlers(here), *review_handlers(here))
-        ),
-        Route("/api/replay", _with_error_responses(replay), methods=["POST"]),
-        Route("/api/explain", _with_error_responses(explain), methods=["POST"]),
-        Route("/api/snippets", _with_error_responses(snippets), methods=["POST"]),
-        Route("/api/uploads/{name}", _with_error_responses(upload), methods=["PUT"]),
-        *(Route(path, _with_error_responses(made)) for path, made in downloads(here).items()),
+        *made,
+        OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True),
     ]
 
 
@@ -196,8 +221,13 @@ def _with_error_responses(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             for what, given in request.path_params.items():
-                check_name(given, what)
+                # That of an upload is a file's, of which only what is safe is kept.
+                (check_name if what == "name" else check_id)(given, what)
             return await handler(request)
+        except RefusedError as error:
+            return problem_of(error)
+        except SilentClientError as error:
+            return problem(408, f"the request was given up: {error}")
         except ClientDisconnect:
             return PlainTextResponse("the request was interrupted", 400)
         except NotFoundError as error:

@@ -11,10 +11,12 @@ from typing import Any
 
 from lab.app.server.annotations import AnnotationCache
 from lab.app.server.computations import Computation, Computations, Report
+from lab.app.server.live_status import LiveStatus
 from lab.app.server.network import Network
 from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.app.server.undoable import UndoableChanges
+from lab.app.server.watching import WatchingProcess
 from lab.config import Config, load_config
 from lab.errors import LabError, NotFoundError, SourceError
 from lab.jobs.batch.service import QueueService
@@ -48,6 +50,8 @@ class AppState:
         self.computations = Computations()
         self.network = Network()
         self.changes = UndoableChanges()
+        self.live = LiveStatus(self.store.folder)
+        self.watching = WatchingProcess(self.store.folder)
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}
@@ -173,7 +177,8 @@ class AppState:
         return file
 
     def close(self) -> None:
-        """Stop the workers; analyses that are not done wait for the next start."""
+        """Stop the workers and the feeds; what is not done waits for the next start."""
+        self.watching.close()
         self.analyses.close()
         self.engine.close()
 

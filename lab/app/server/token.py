@@ -86,12 +86,13 @@ class BrowserSecret:
 
     @property
     def cookie(self) -> str:
-        return self._derived(f"cookie {os.environ.get('LAB_TOKEN', '')}")
+        return self.derived(f"cookie {os.environ.get('LAB_TOKEN', '')}")
 
     @property
     def cookie_name(self) -> str:
         """Of each store another: a browser sends its cookies to all ports of a host."""
-        return f"lab_{self._derived('name')[:16]}"
+        return f"lab_{self.derived('name')[:16]}"
 
-    def _derived(self, what: str) -> str:
+    def derived(self, what: str) -> str:
+        """A text that only who has the secret can make."""
         return hmac.new(self._value.encode(), what.encode(), hashlib.sha256).hexdigest()

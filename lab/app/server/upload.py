@@ -11,7 +11,10 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
+from lab.access.asker import RefusedError
+from lab.app.server.bounds import SilentClientError
 from lab.app.server.state import AppState
+from lab.errors import SettingError
 
 _HEADROOM_BYTES = 256 << 20
 _MAX_NAME_BYTES = 150
@@ -28,14 +31,14 @@ def safe_name(name: str) -> str:
 async def receive_upload(request: Request, app_state: AppState) -> dict[str, str | int]:
     """Write the request's body into the store's uploads.
 
-    Raises HTTPException: 413 over the limit, 403 if the store cannot be written, 507 if the disk is
-    full, 400 if it was interrupted.
+    Raises RefusedError: 413 over the limit; HTTPException: 403 if the store cannot be written, 507
+    if the disk is full, 400 if it was interrupted.
     """
     limit = app_state.config.max_upload_bytes
-    declared = int(request.headers.get("content-length") or 0)
+    declared = _declared(request)
     folder = app_state.store.uploads_folder / uuid.uuid4().hex[:8]
     if declared > limit:
-        raise HTTPException(
+        raise RefusedError(
             413,
             f"the upload has {declared} bytes, more than the limit of {limit}; raise "
             "max_upload_bytes",
@@ -60,7 +63,7 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
             async for chunk in request.stream():
                 written += len(chunk)
                 if written > limit:
-                    raise HTTPException(
+                    raise RefusedError(
                         413,
                         f"the upload has more than the limit of {limit} bytes; raise "
                         "max_upload_bytes",
@@ -71,6 +74,8 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
                 400, f"the upload was interrupted after {written} of {declared} bytes"
             )
         part.replace(path)
+    except SilentClientError:
+        raise
     except (ClientDisconnect, OSError) as error:
         raise HTTPException(400, f"the upload was interrupted: {error}") from None
     finally:
@@ -78,3 +83,10 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
         if not path.exists():
             folder.rmdir()
     return {"path": str(path), "bytes": written}
+
+
+def _declared(request: Request) -> int:
+    text = request.headers.get("content-length") or "0"
+    if not (text.isascii() and text.isdecimal()):
+        raise SettingError(f"content-length must be a whole number, got {text[:40]!r}")
+    return int(text[:20])

@@ -1,0 +1,78 @@
+"""What holds while a request or a WebSocket goes on: how large, how silent, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_LOOK_EVERY_S = 1.0
+_TOO_LARGE, _NOT_LET_IN = 1009, 1008
+
+
+class SilentClientError(ClientDisconnect):
+    """Nothing of a body came for too long."""
+
+
+def with_patience(receive: Receive, silence_s: float) -> Receive:
+    """A body of which nothing comes for so long raises SilentClientError in who reads it."""
+    is_whole = False
+
+    async def patient() -> Message:
+        nonlocal is_whole
+        if is_whole:  # what comes now is that the client goes
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), silence_s)
+        except TimeoutError:
+            raise SilentClientError(f"nothing came for {silence_s:g} s") from None
+        is_whole = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+    return patient
+
+
+def with_small_messages(receive: Receive, send: Send, most_bytes: int) -> Receive:
+    """A larger message closes a WebSocket with code 1009."""
+
+    async def bounded() -> Message:
+        message = await receive()
+        text, data = message.get("text"), message.get("bytes")
+        size = len(data) if data is not None else len((text or "").encode())
+        if message["type"] == "websocket.receive" and size > most_bytes:
+            reason = f"a message may have {most_bytes} bytes"
+            with suppress(Exception):
+                await send({"type": "websocket.close", "code": _TOO_LARGE, "reason": reason})
+            return {"type": "websocket.disconnect", "code": _TOO_LARGE, "reason": reason}
+        return message
+
+    return bounded
+
+
+async def run_while(
+    is_known: Callable[[], bool], app: ASGIApp, scope: Scope, receive: Receive, send: Send
+) -> None:
+    """The answer of an app, broken off when whoever asked is not let in any more."""
+    answering = asyncio.ensure_future(app(scope, receive, send))
+    try:
+        while True:
+            done, _ = await asyncio.wait({answering}, timeout=_LOOK_EVERY_S)
+            if done:
+                break
+            if not is_known():
+                answering.cancel()
+                with suppress(asyncio.CancelledError, Exception):
+                    await answering
+                if scope["type"] == "websocket":
+                    with suppress(Exception):
+                        await send({"type": "websocket.close", "code": _NOT_LET_IN})
+                return
+    except asyncio.CancelledError:
+        answering.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await answering
+        raise
+    await answering

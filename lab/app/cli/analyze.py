@@ -118,6 +118,20 @@ def detector_settings_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def add_analysis_options(a: argparse.ArgumentParser) -> None:
     """Add what `analyze` and `batch` have in common."""
+    add_detector_options(a)
+    a.add_argument("--gate", choices=["motion"], help="skip frames on which nothing moves")
+    a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
+    a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
+    a.add_argument(
+        "--trust",
+        action="store_true",
+        help="with --job: let the document run code that is not the lab's, send pictures to an "
+        "address, and write outside of its folder",
+    )
+
+
+def add_detector_options(a: argparse.ArgumentParser) -> None:
+    """Add those that `detector_settings_of` reads, and `--detector`."""
     a.add_argument("--detector", default="yolo")
     a.add_argument("--weights", metavar="PATH|NAME")
     a.add_argument("--runtime", choices=["onnx", "openvino", "torch"])
@@ -131,8 +145,6 @@ def add_analysis_options(a: argparse.ArgumentParser) -> None:
         help="default: independent for up to 8 prompts",
     )
     a.add_argument("--embeddings", metavar="FILE.npz", help="text embeddings: `names` and `emb`")
-    a.add_argument("--gate", choices=["motion"], help="skip frames on which nothing moves")
-    a.add_argument("--every", type=float, default=0.2, metavar="SECONDS", help="0 for every frame")
     a.add_argument("--image-size", type=int, metavar="PX")
     a.add_argument("--score-floor", type=float)
     a.add_argument(
@@ -142,13 +154,6 @@ def add_analysis_options(a: argparse.ArgumentParser) -> None:
         dest="settings",
         metavar="NAME=VALUE",
         help="another setting of the detector; may be repeated",
-    )
-    a.add_argument("--job", metavar="FILE", help="a whole analysis as one document; see lab job")
-    a.add_argument(
-        "--trust",
-        action="store_true",
-        help="with --job: let the document run code that is not the lab's, send pictures to an "
-        "address, and write outside of its folder",
     )
 
 

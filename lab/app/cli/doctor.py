@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from multiprocessing import get_context
 from typing import Any
 
@@ -36,6 +36,7 @@ from lab.video.registered import sources
 
 _DECODERS = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "msmpeg4", "gif"]
 _MANY_RUNS = 1000
+_UNFINISHED = ("interrupted", "cancelled", "failed")
 
 
 def examine(folder: str | None) -> dict[str, dict[str, Any]]:
@@ -90,6 +91,10 @@ def _settings(config: Config) -> dict[str, Any]:
         "device": config.device,
         "decoding_device": config.decoding_device,
         "services": [_service(service) for service in config.services],
+        "private_addresses": config.private_addresses,
+        "allowed_addresses": list(config.allowed_addresses),
+        "login_users": list(config.login_users),
+        **asdict(config.limits),
     }
     rows: dict[str, Any] = {
         name: {"value": value, "origin": config.origins[name]} for name, value in values.items()
@@ -201,7 +206,9 @@ def examine_store(store: Store) -> dict[str, Any]:
         removed = [] if read_only else remove_leftovers(store, load_config().models)
     except LabError as error:
         return section | {"problems": [str(error)]}
-    unfinished = [r["run_id"] for r in runs if r["state"] in ("interrupted", "cancelled", "failed")]
+    # A feed that was stopped has nothing to finish.
+    of_clips = [run for run in runs if not run["environment"].get("feed")]
+    unfinished = [r["run_id"] for r in of_clips if r["state"] in _UNFINISHED]
     return section | {
         **({"state": read_only} if read_only else {}),
         "runs": len(runs),

@@ -20,13 +20,16 @@ from typing import Any, NoReturn
 import lab
 from lab.app.cli import (
     advise,
+    annotate,
     apply,
     batch,
+    camera,
     charts,
     clocks,
     deployments,
     events,
     experiments,
+    feeds,
     job,
     jobs,
     logs,
@@ -37,6 +40,10 @@ from lab.app.cli import (
     prompts,
     records,
     retention,
+    sinks,
+    token,
+    watch,
+    worker,
 )
 from lab.app.cli.analyze import add_analysis_options, run_analyze
 from lab.app.cli.rule_options import add_rule_options
@@ -70,12 +77,6 @@ def _in_words(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _worker(args: argparse.Namespace) -> int:
-    from lab.jobs.worker import serve
-
-    return serve(trust=args.trust)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -152,6 +153,7 @@ def build_parser() -> argparse.ArgumentParser:
         batch,
         jobs,
         logs,
+        annotate,
         apply,
         measure,
         advise,
@@ -166,6 +168,11 @@ def build_parser() -> argparse.ArgumentParser:
         prompts,
         phrases,
         job,
+        watch,
+        feeds,
+        sinks,
+        token,
+        camera,
     )
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)
@@ -173,10 +180,7 @@ def build_parser() -> argparse.ArgumentParser:
                 "lab doctor")  # fmt: skip
     d.add_argument("--repair", action="store_true",
                    help="restore a damaged catalog, and find its runs again")  # fmt: skip
-    w = command("worker", _worker, "Run jobs read from standard input; used by the app.",
-                "lab worker < jobs.jsonl")  # fmt: skip
-    w.add_argument("--trust", action="store_true",
-                   help="let them name any detector, not only what a page may ask for")  # fmt: skip
+    worker.add(command)
     for sub in (a, s, e, d, *grouped):
         sub.add_argument(
             "--store", metavar="DIR", help="default: LAB_STORE, store in lab.toml, or ./lab_store"

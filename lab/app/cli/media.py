@@ -166,7 +166,7 @@ def media_row(media: dict[str, Any]) -> dict[str, Any]:
         "deployment_id": media["deployment_id"],
         "camera_time": None if media["camera_local"] is None else media["camera_local"].isoformat(),
         "timestamp_issue": media["timestamp_issue"],
-        "is_present": Path(media["path"]).is_file(),
+        "is_present": Path(media["path"]).exists(),
         "problem": identity_problem(media, reads=False),
     }
 

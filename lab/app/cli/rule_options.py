@@ -71,12 +71,12 @@ def rule_arguments(rule: Rule, start: Rule) -> list[str] | None:
 
     start: the run's default rule. The options returned were parsed again and gave `rule`.
     """
-    wanted = {**rule.default.debounce.to_dict(), **rule.default.box_filter.to_dict()}
+    wanted = {**rule.default.debounce.settings(), **rule.default.box_filter.to_dict()}
     words: list[str] = []
     result, options = start, _options()
     # The default of one setting may follow another: compare again after the first round.
     for _ in range(2):
-        got = {**result.default.debounce.to_dict(), **result.default.box_filter.to_dict()}
+        got = {**result.default.debounce.settings(), **result.default.box_filter.to_dict()}
         words += [
             f"{_flag(n)}={wanted[n]}" for n in options if n in wanted and wanted[n] != got.get(n)
         ]

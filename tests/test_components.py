@@ -9,6 +9,7 @@ import pytest
 from lab.app.ui.shared import COMPONENTS, script
 
 ENTRIES = [
+    "feeds/feeds.js",
     "library/library.js",
     "player/main.js",
     "duet/duet.js",
@@ -16,6 +17,7 @@ ENTRIES = [
     "queue/queue.js",
     "sightings/sightings.js",
     "uploader/uploader.js",
+    "webcam/webcam.js",
 ]
 
 

@@ -1,5 +1,7 @@
 """What people need who do not see well, hear well, or use no mouse, in a real Chromium."""
 
+import time
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
@@ -22,10 +24,11 @@ from tests.browser.page_actions import (
 from tests.browser.server import ROOT, Server
 from tests.browser.test_one_screen import LABELS, made_run
 from tests.browser.test_tuning_lab import playhead
+from tests.feeds.status_examples import many, sink_row, status_of, write_status
 from tests.quick_set import mostly_long
 
 STEPS = [f"measure?step={step}" for step in ("good", "rule", "next", "proof")]
-PAGES = ["", "library", "analyse", "review", *STEPS, "sightings", "notebook", "models"]
+PAGES = ["", "library", "analyse", "review", "feeds", *STEPS, "sightings", "notebook", "models"]
 # What a page shows itself; the gear and the style are there before it.
 OF_THE_PAGE = (
     ".stMainBlockContainer > .stVerticalBlock > :not(:has(.st-key-models_gear)) >> visible=true"
@@ -69,7 +72,7 @@ def assert_accessible(page):
 
 
 def fill(folder, samples):
-    """A run of four labels with annotations, sightings, entries, and a clip that is new."""
+    """A run of four labels with annotations, sightings, entries, a clip that is new, feeds."""
     run = made_run(folder, samples, LABELS, prompt_mode="independent")
     media_id = run.media["media_id"]
     run.store.add_records(
@@ -88,6 +91,10 @@ def fill(folder, samples):
     run.store.edit_media(media_id, site="river")
     run.store.add_media(lab.probe(samples / "nothing.mp4"))
     run.store.catalog.give_up()
+    sinks = {"chat": sink_row("discord", state="failing", reason="no connection", waiting=3)}
+    # Nobody watches them: a status of the future stays fresh.
+    status = status_of(many(9), sinks=sinks, now=time.time() + 86_400)
+    write_status(run.store.folder, status, pictures=["camera_000", "camera_002"])
 
 
 def served(folder, fork_server):
@@ -255,7 +262,7 @@ def test_keys_are_enough_from_an_empty_store_to_a_stored_sighting(page, server):
     page.locator(".drawer").wait_for(state="hidden")
     assert focused(page) == "Decisions"
 
-    tab_to(page, "Annotate", most=3)
+    tab_to(page, "Annotate", most=4)
     page.keyboard.press("Enter")
     page.locator(".lab[data-mode=annotate]").wait_for()
     tab_to(page, "Mark the start", most=3)

@@ -228,8 +228,8 @@ TOKEN = {"Authorization": "Bearer test-token"}
     ("headers", "status"),
     [
         (TOKEN, 200),
-        ({}, 403),
-        ({"Authorization": "Bearer wrong"}, 403),
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
         ({**TOKEN, "Origin": "http://evil.example"}, 403),
         ({**TOKEN, "Host": "evil.example"}, 403),
         ({**TOKEN, "Sec-Fetch-Site": "cross-site"}, 403),

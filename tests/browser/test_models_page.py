@@ -2,11 +2,13 @@
 
 import http.server
 import threading
+from contextlib import suppress
 
 import pytest
 import yaml
+from playwright.sync_api import TimeoutError as NotShown
 
-from tests.browser.page_actions import settled
+from tests.browser.page_actions import settled, until
 from tests.browser.server import Server
 
 CONTENT = bytes(range(256)) * 16384  # 4 MiB
@@ -139,9 +141,17 @@ def click_cell(page, row):
 
 
 def write_cell(page, row, text):
-    click_cell(page, row)
-    page.keyboard.press("Enter")
-    page.locator("#portal textarea").fill(text)
+    editor = page.locator("#portal textarea")
+
+    def opens():  # the table takes no key while it is drawn again
+        click_cell(page, row)
+        page.keyboard.press("Enter")
+        with suppress(NotShown):
+            editor.wait_for(timeout=2_000)
+        return editor.count()
+
+    until(page, opens)
+    editor.fill(text)
     page.keyboard.press("Enter")
 
 

@@ -36,7 +36,7 @@ def go_to(page, seconds):
         while seconds - playhead(page) >= step - 0.02:
             before = playhead(page)
             page.keyboard.press(key)
-            until(page, lambda before=before: playhead(page) != before, 5)
+            until(page, lambda before=before: playhead(page) != before)
     assert abs(playhead(page) - seconds) < 0.15
 
 
@@ -51,6 +51,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
     ]
     page.goto(f"{server.url}/review")
     wait_for_sightings(page, 6)
+    until(page, lambda: page.locator("video").evaluate("v => v.readyState") > 1)
     page.locator(LAB).focus()
     for number, (start, end) in enumerate(visits, 1):
         go_to(page, start)

@@ -1,8 +1,9 @@
-// Timers that go off when a test says how much time has passed.
+// Timers that go off, and a clock that goes on, when a test says how much time has passed.
 export class FakeClock {
   constructor() {
     this.now_ms = 0;
     this.timers = new Map();
+    Date.now = () => 1_800_000_000_000 + this.now_ms;
     let last = 0;
     globalThis.setTimeout = (act, delay_ms = 0) => {
       last += 1;

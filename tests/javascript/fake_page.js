@@ -118,7 +118,7 @@ export function playerPage() {
     make(
       "div",
       "drawer",
-      ...["numbers", "truth", "decided", "code"].map((name) => make("div", name)),
+      ...["numbers", "truth", "decided", "code", "annotated"].map((name) => make("div", name)),
     ),
   );
 }

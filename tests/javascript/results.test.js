@@ -6,7 +6,8 @@ import { component } from "./components.js";
 import { make, openPage, playerPage } from "./fake_page.js";
 import { FakeServer, settle } from "./fake_server.js";
 
-const { countTexts, figureTexts, labelText, sightingTexts } = await component("player/results.js");
+const { countTexts, figureTexts, labelText, sightingTexts } =
+  await component("player/result_texts.js");
 const { watchedPercent } = await component("player/truth_figures.js");
 const { default: show } = await component("player/main.js");
 
@@ -15,8 +16,9 @@ const FIGURES = makeAnswer([makeSighting("cat", 1, 2)]).figures;
 test("a sighting is its times, its peak and its alert", () => {
   const changes = { peak_confidence: 0.876, alert_s: 1.2, most_at_once: 3 };
   const sighting = makeSighting("cat", 1, 63.5, changes);
-  assert.deepEqual(sightingTexts(sighting), [
+  assert.deepEqual(sightingTexts(sighting, Date.UTC(2026, 4, 1, 18, 30)), [
     "cat",
+    "18:30:01",
     "0:01.00",
     "1:03.50",
     "1:02.50",
@@ -28,9 +30,9 @@ test("a sighting is its times, its peak and its alert", () => {
 
 test("a sighting that the clip or the run cuts has limits for times", () => {
   const cut = { censored_left: true, censored_right: true, alert_s: null };
-  const texts = sightingTexts(makeSighting("cat", 0, 5, cut));
-  assert.deepEqual(texts.slice(1, 3), ["≤ 0:00.00", "≥ 0:05.00"]);
-  assert.equal(texts[5], "silenced");
+  const texts = sightingTexts(makeSighting("cat", 0, 5, cut), null);
+  assert.deepEqual(texts.slice(1, 4), ["", "≤ 0:00.00", "≥ 0:05.00"]);
+  assert.equal(texts[6], "silenced");
 });
 
 test("figures say of what they are", () => {

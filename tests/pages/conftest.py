@@ -3,7 +3,9 @@
 import pytest
 import streamlit as st
 
+from lab.access.asker import Asker
 from lab.app.server import state as desks
+from lab.app.ui.widgets import typed
 
 
 @pytest.fixture
@@ -14,3 +16,10 @@ def store(tmp_path, monkeypatch):
     yield tmp_path / "store"
     desks.app_state().close()
     desks.app_state.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def at_this_machine(monkeypatch):
+    """Who opens the pages sits here; no guard lets them in, for there is no server."""
+    asker = Asker(name="app", scope="admin", is_local=True)
+    monkeypatch.setattr(typed, "session_asker", lambda: asker)

@@ -13,6 +13,8 @@ from lab.app.ui.widgets.rule_state import rule_to_query
 from tests.builders import ended_jobs
 from tests.pages.test_pages import listed, show
 
+QUICK = {"labels": ["cat"], "every_s": 0.5, "image_size": 320}
+
 
 def press(page, label):
     return next(b for b in page.button if b.label == label).click().run()
@@ -252,7 +254,7 @@ def offered(page):
 
 def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_path):
     for clip in two_cards(tmp_path, samples).values():
-        run = lab.analyze(clip, labels=["cat"], every_s=0.5, store=store, progress=False)
+        run = lab.analyze(clip, store=store, progress=False, **QUICK)
         run.save_sightings(lab.Debounce(enter_threshold=0.4))
     run.store.set_run_state(run.run_id, "failed", "the disk is full")
     ids = ",".join(row["media_id"] for row in run.store.media_rows())
@@ -260,6 +262,8 @@ def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_
     names = ["card-a/IMG_0001.MP4", "card-b/IMG_0001.MP4"]
     assert set(names) <= set(offered(page))
     assert any(text.startswith("card-b/IMG\\_0001.MP4 is failed") for text in texts(page))
+    thorough = next(s for s in page.segmented_control if s.label == "How thoroughly")
+    thorough.set_value("quick look").run()
     press(page, "Start")
     jobs = ended_jobs(desks.app_state())
     called = run.store.names_of_media([job.clip_id for job in jobs])
@@ -287,7 +291,7 @@ def test_a_clip_whose_file_is_gone_is_said_once_with_the_way_out(
     monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path))
     clip = tmp_path / "clip.mp4"
     shutil.copy(samples / "cat_then_person.mp4", clip)
-    run = lab.analyze(clip, labels=["cat"], every_s=0.5, store=store, progress=False)
+    run = lab.analyze(clip, store=store, progress=False, **QUICK)
     run.save_sightings(lab.Debounce(enter_threshold=0.4))
     if change == "deleted":
         clip.unlink()

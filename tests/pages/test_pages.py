@@ -17,15 +17,15 @@ from tests.components_once import look_for_components_once
 look_for_components_once()
 ROOT = Path(__file__).parents[2]
 
-PAGES = ["home", "library", "analyse", "review", "measure", "sightings", "notebook"]
+PAGES = ["home", "library", "analyse", "review", "feeds", "measure", "sightings", "notebook"]
 
 
 def show(name, **query):
     page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     for key, value in query.items():
         page.query_params[key] = value
-    page.run()
-    return page if name == "home" else page.switch_page(f"pages/{name}.py").run()
+    # The page itself, without Home before it: its address is the name of its file.
+    return (page if name == "home" else page.switch_page(f"pages/{name}.py")).run()
 
 
 def listed(page):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
+import sys
 import threading
 import webbrowser
 from collections.abc import AsyncIterator
@@ -16,6 +18,8 @@ import click
 import streamlit as st
 import uvicorn
 
+from lab.app.server.exposure import warnings_of
+from lab.app.server.login import Login
 from lab.app.server.token import with_token, write_opening_page
 from lab.errors import LabError
 from lab.private_files import keep_files_private, private_folder
@@ -70,6 +74,16 @@ def _go_on() -> None:
         app_state().analyses.go_on()
 
 
+def _watch() -> None:
+    """The feeds that were made on pages; why they cannot be watched is told by those."""
+    from lab.app.server.state import app_state
+
+    try:
+        app_state().watching.go_on()
+    except LabError as error:
+        _log.warning("lab: %s", error)
+
+
 def _address() -> tuple[str, int] | None:
     """The address of this server and its port; None if whoever started it kept that to itself.
 
@@ -92,6 +106,38 @@ def _address() -> tuple[str, int] | None:
     host = "127.0.0.1" if host in _EVERY_ADDRESS else host
     shown = f"[{host}]" if ":" in host else host
     return f"{'https' if is_secure else 'http'}://{shown}:{port}{f'/{path}' if path else ''}", port
+
+
+def _listens_on() -> tuple[str, bool] | None:
+    """The address that this server listens on, empty for all, and whether it speaks TLS; None if
+    whoever started it kept that to itself.
+    """
+    started = click.get_current_context(silent=True)
+    given = started.params if started is not None else {}
+    if started is not None and started.command.name == "run":
+        return st.get_option("server.address") or "", bool(st.get_option("server.sslCertFile"))
+    if isinstance(given.get("port"), int) and not (given.get("uds") or given.get("fd")):
+        return given.get("host") or "", bool(given.get("ssl_certfile"))
+    return None
+
+
+def _warn() -> None:
+    """Say what follows where the app can be reached from elsewhere."""
+    from lab.app.server.state import app_state
+
+    listens = _listens_on()
+    if listens is None:
+        return
+    users = app_state().config.login_users
+    lines = warnings_of(
+        listens[0],
+        token=os.environ.get("LAB_TOKEN") or None,
+        is_secure=listens[1],
+        allowed_hosts=allowed_hosts(),
+        login_users=users if Login.of_settings(users) is not None else None,
+    )
+    for line in lines:
+        print(f"  Sighting Lab: {line}", file=sys.stderr, flush=True)
 
 
 def _let_the_user_in(store: Path) -> Path | None:
@@ -138,8 +184,10 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     threading.Thread(target=_copy_catalog, name="copy of the catalog").start()
     threading.Thread(target=_clean_up, name="clean-up").start()
     threading.Thread(target=_go_on, name="queue").start()
+    threading.Thread(target=_watch, name="feeds").start()
     gc.collect()
     gc.freeze()
+    _warn()
     page = _let_the_user_in(app_state().store.folder)
     yield {}
     if page is not None:

@@ -19,7 +19,7 @@ from lab.app.ui.widgets.batch_source import (
 )
 from lab.app.ui.widgets.choices import MOST, choose_one, choose_some
 from lab.app.ui.widgets.chosen import chosen, set_chosen
-from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
+from lab.app.ui.widgets.detector_form import detector_choice, detector_form, offered
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.network_form import labels_of_default
 from lab.app.ui.widgets.queue import show_queue
@@ -254,13 +254,4 @@ def _remembered() -> str:
 
 def _detector(automatic: Decision) -> str:
     """The detector: the one that what to look for decides, unless the user chose one."""
-    picked: str = st.selectbox(
-        "Detector",
-        [AUTOMATIC, *offered()],
-        key=DETECTOR,
-        persist_state="session",
-        format_func=lambda name: (
-            f"{AUTOMATIC} · by what to look for" if name == AUTOMATIC else in_words(name)
-        ),
-    )
-    return automatic.detector if picked == AUTOMATIC else picked
+    return detector_choice(automatic.detector)

@@ -26,7 +26,7 @@ from lab.runs.run import Run
 
 def about_run(app_state: AppState, run: Run, rule: Rule | None) -> None:
     """The run's state; opened, what it was made with. rule: None while its figures are hidden."""
-    with st.popover(plain(run.state), help="About this run"):
+    with st.popover(plain(run.state_in_words), help="About this run"):
         recipe = run.recipe
         st.markdown(
             f"{plain(run.media['name'])}  \n{plain(recipe['detector'])}, every "
@@ -61,7 +61,8 @@ def review() -> None:
     with line:
         other_runs(app_state, run)
     if run.error:
-        st.error(f"This run is {plain(run.state)}: {plain(run.error)}")
+        say = st.warning if run.state_in_words == "cut off" else st.error
+        say(f"This run is {plain(run.state_in_words)}: {plain(run.error)}")
     note_damage(run)
     if ask is not None and ask["media_id"] != run.media["media_id"]:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
@@ -83,6 +84,8 @@ def review() -> None:
 
 
 def _look_again(app_state: AppState, run_id: str, state: str) -> None:
+    if app_state.store.run(run_id)["state"] == state == "running":
+        return  # the player takes what is new of it
     run = app_state.run(run_id)
     if run.state != state or not run.media["is_browser_playable"]:
         if run.state == state and is_waiting(app_state, run):

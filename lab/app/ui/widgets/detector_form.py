@@ -10,7 +10,7 @@ import streamlit as st
 from lab.app.ui.shared import here
 from lab.app.ui.widgets.network_form import Asked, Settings, Words, prompted, yolo
 from lab.app.ui.widgets.prompts import prompt_chips
-from lab.app.ui.widgets.wanted import LABEL, say_unused
+from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, LABEL, say_unused
 from lab.config import FILE_NAME
 from lab.detectors.registered import detectors
 from lab.detectors.trust import service_settings
@@ -44,6 +44,20 @@ def offered() -> list[str]:
 def in_words(name: str) -> str:
     """A detector's name with its description."""
     return f"{name} · {_WORDS.get(name, 'plugin')}"
+
+
+def detector_choice(automatic: str) -> str:
+    """The detector that the user picks. automatic: the one that what to look for decides."""
+    picked: str = st.selectbox(
+        "Detector",
+        [AUTOMATIC, *offered()],
+        key=DETECTOR,
+        persist_state="session",
+        format_func=lambda name: (
+            f"{AUTOMATIC} · by what to look for" if name == AUTOMATIC else in_words(name)
+        ),
+    )
+    return automatic if picked == AUTOMATIC else picked
 
 
 def detector_form(name: str, words: Words, size: int | None = None) -> Settings | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import streamlit as st
 
+from lab.app.server.recording_routes import is_recording
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
@@ -30,12 +31,18 @@ _player = st.components.v2.component(
 
 
 def show_player(
-    app_state: AppState, run: Run, rule: Rule, ask: dict[str, Any] | None = None
+    app_state: AppState,
+    run: Run,
+    rule: Rule,
+    ask: dict[str, Any] | None = None,
+    *,
+    said: str | None = None,
 ) -> Rule:
     """Show the player; return the rule as of the last released control.
 
     ask: a question from the queue or an audit, with label, start_us, end_us, origin, text,
         title and n.
+    said: how the feed is whose last run this is, on the picture.
     """
     media = run.media
     source, wait = clip_address(app_state, media)
@@ -46,6 +53,9 @@ def show_player(
         "media_id": media["media_id"],
         "src": source,
         "src_wait": wait,
+        "is_recording": is_recording(app_state, media),
+        "live": live_feed(app_state, run),
+        "said": said,
         "first_pts_us": media["first_pts_us"],
         "end_us": media["end_us"],
         "browser_offset_us": media["browser_offset_us"],
@@ -72,6 +82,12 @@ def show_player(
         on_visited_change=lambda: None,
     )
     return rule_from_player(result.get("rule"), run, rule)
+
+
+def live_feed(app_state: AppState, run: Run) -> str | None:
+    """The feed whose run this is now, while it is watched."""
+    found = app_state.live.of_run(run.run_id)
+    return None if found is None else found[0]
 
 
 def _start_ms(media: Mapping[str, Any]) -> int | None:

@@ -247,9 +247,11 @@ def _unfinished_runs(app_state: AppState) -> None:
     """Runs that were cancelled, failed or lost their worker, each with a Resume button."""
     store = app_state.store
     try:
-        total = store.count_runs(state=_UNFINISHED)
+        total = store.count_runs(state=_UNFINISHED, of_feed=False)
         first = pager("unfinished", total, _RUNS)
-        runs = store.runs(state=_UNFINISHED, limit=_RUNS, offset=first) if total else []
+        runs = []
+        if total:
+            runs = store.runs(state=_UNFINISHED, of_feed=False, limit=_RUNS, offset=first)
         ids = sorted({run["media_id"] for run in runs})
         media = {row["media_id"]: row for row in store.media_rows(media_id=ids)} if ids else {}
         called = store.names_of_media(ids)

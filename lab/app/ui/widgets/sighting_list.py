@@ -28,8 +28,8 @@ CARDS, ROWS = 48, 50
 _KEY, _PAGE = "sightings", "sightings_page"
 _MOST_OFFERED = 500  # labels and tags to choose from by typing
 # The words of Review's table.
-_ENDS = {"exit": "exit", "end": "end of the clip", "cancelled": "run cancelled",
-         "error": "run failed"}  # fmt: skip
+_ENDS = {"exit": "exit", "end": "end of the clip", "cancelled": "run stopped",
+         "error": "run failed", "gap": "gap in the samples", "open": "not over yet"}  # fmt: skip
 Row = dict[str, Any]
 
 _list = st.components.v2.component(
@@ -160,14 +160,15 @@ def _rows(app_state: AppState, raw: Sequence[Row], group: str | None) -> list[Ro
 
 def _facts(row: Row) -> Row:
     onset, offset = media_time(row["onset_us"]), media_time(row["offset_us"])
+    duration_s, is_open = (row["offset_us"] - row["onset_us"]) / 1e6, row["close_reason"] == "open"
     return {
         "id": row["sighting_id"],
         "stretch": f"{row['media_id']} {row['onset_us']} {row['offset_us']} {row['label']}",
         "label": visible(row["label"]),
         "site": visible(row["site"] or ""),
         "onset": onset,
-        "span": f"{onset} to {offset}",
-        "duration": f"{(row['offset_us'] - row['onset_us']) / 1e6:.2f} s",
+        "span": f"since {onset}" if is_open else f"{onset} to {offset}",
+        "duration": f"{duration_s:.2f} s{' so far' if is_open else ''}",
         "score": f"{row['peak_confidence']:.2f}",
         "ended": _ENDS.get(row["close_reason"], row["close_reason"]),
         "alert": "–" if row["alert_us"] is None else media_time(row["alert_us"]),

@@ -22,7 +22,8 @@ from lab.retention.tally import Removed
 _GIB = 2**30
 _DIALOG = "remove_files"
 _PLAN, _SAID = "storage_plan", "storage_said"
-_OTHERS = {"backups": "Copies of the catalog", "catalog": "Catalog", "other": "Other files"}
+_OTHERS = {"feeds": "Recordings of feeds", "backups": "Copies of the catalog",
+           "catalog": "Catalog", "other": "Other files"}  # fmt: skip
 _WIDTHS = [3, 2, 2, 3]
 _NO_CONDITION = "all of them"
 

@@ -57,6 +57,8 @@ def places(app_state: AppState) -> None:
     is_new = not shown
     if is_new:
         shown = app_state.store.runs(state="done", limit=1)
+        # Those of feeds are watched until they are stopped.
+        shown = shown or app_state.store.runs(state=["running", "cancelled"], limit=1)
     if not shown:
         st.header("Next")
         st.markdown("Nothing has been analysed yet. Choose clips in the library.")
@@ -163,7 +165,7 @@ def queue(app_state: AppState) -> None:
         st.error(plain(error))
         return
     running, waiting = counts["running"], counts["waiting"]
-    unfinished = app_state.store.count_runs(state=_UNFINISHED)
+    unfinished = app_state.store.count_runs(state=_UNFINISHED, of_feed=False)
     if not (running or waiting or failed or unfinished):
         return
     st.header("Queue")
@@ -176,7 +178,7 @@ def queue(app_state: AppState) -> None:
     if unfinished:
         runs = counted(unfinished, "run is", "runs are")
         st.warning(f"{runs} not finished: cancelled, failed or interrupted.")
-        newest = app_state.store.runs(state=_UNFINISHED, limit=_FAILURES)
+        newest = app_state.store.runs(state=_UNFINISHED, of_feed=False, limit=_FAILURES)
         names = app_state.store.names_of_media([run["media_id"] for run in newest])
         for run in newest:
             why = f": {plain(run['error'])}" if run["error"] else ""

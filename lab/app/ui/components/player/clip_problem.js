@@ -6,3 +6,19 @@ export async function whyNotPlayed(requests, src, cannotPlay) {
   if (!answer) return null;
   return answer.ok ? cannotPlay : `The clip cannot be loaded: ${answer.body}`;
 }
+
+const UNPLAYABLE =
+  "This browser cannot play the clip. The scores and sightings below are complete.";
+
+export async function explainError(stage) {
+  const { data, model } = stage;
+  if (!data.src || data.is_recording) return;
+  stage.hasFailed = true;
+  const why = await whyNotPlayed(model.requests, data.src, UNPLAYABLE);
+  if (why) stage.showMessage(model.connection.problem || why);
+}
+
+// What is said where a recording cannot be played; null where it can.
+export function withoutPicture(why) {
+  return why && `${UNPLAYABLE} (${why})`;
+}

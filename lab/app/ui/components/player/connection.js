@@ -33,7 +33,7 @@ async function problemOfApp() {
   try {
     const { ok, status } = await fetch("/api/health", { cache: "no-store" });
     if (ok) return null;
-    return status === 403 ? REFUSED : AWAY;
+    return status === 401 || status === 403 ? REFUSED : AWAY;
   } catch {
     return AWAY;
   }

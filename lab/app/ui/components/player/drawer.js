@@ -2,8 +2,13 @@
 import { button, element } from "./elements.js";
 
 // The parts of the drawer by their tab.
-const TABS = { figures: "Figures", decisions: "Decisions", code: "Code" };
-const PARTS = { figures: [".numbers", ".truth"], decisions: [".decided"], code: [".code"] };
+const TABS = { figures: "Figures", decisions: "Decisions", code: "Code", video: "Video" };
+const PARTS = {
+  figures: [".numbers", ".truth"],
+  decisions: [".decided"],
+  code: [".code"],
+  video: [".annotated"],
+};
 
 // Event: "opened", with the tab.
 export class Drawer extends EventTarget {
@@ -39,6 +44,13 @@ export class Drawer extends EventTarget {
     const buttons = tab ? this.tabs : this.openers;
     buttons.find((made) => made.dataset.tab === (tab || before))?.focus({ preventScroll: true });
     if (tab) this.dispatchEvent(new CustomEvent("opened", { detail: tab }));
+  }
+
+  // What goes on behind a tab, shown on its buttons.
+  say(tab, text) {
+    for (const made of [...this.tabs, ...this.openers]) {
+      if (made.dataset.tab === tab) made.textContent = text ? `${TABS[tab]} ${text}` : TABS[tab];
+    }
   }
 
   isOpen() {

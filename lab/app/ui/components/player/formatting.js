@@ -32,6 +32,9 @@ export function wallTime(start_ms, pts_s) {
   return text.slice(0, 19).replace("T", " ");
 }
 
+// The same without the day: 18:30:07.
+export const timeOfDay = (start_ms, pts_s) => wallTime(start_ms, pts_s).slice(11);
+
 export function rate(value, digits = 2) {
   return value === null || value === undefined ? "–" : value.toFixed(digits);
 }
@@ -60,4 +63,17 @@ export function ticks(from_s, to_s, width_px) {
     made.push({ time_s: n * step_s, text: clock(n * step_s, step_s < 1 ? 1 : 0) });
   }
   return made;
+}
+
+const ENDS = {
+  exit: "exit",
+  end: "end of the clip",
+  gap: "gap in the samples",
+  cancelled: "run stopped",
+  error: "run failed",
+};
+
+// What ended a sighting. state: of its run.
+export function endInWords(reason, state) {
+  return reason === "end" && state === "running" ? "not over yet" : ENDS[reason];
 }

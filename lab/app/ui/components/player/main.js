@@ -1,5 +1,6 @@
 // The player. Streamlit calls this again at every rerun: all state lives on the element.
 import { AnnotatePanel } from "./annotate_panel.js";
+import { AnnotatedVideo } from "./annotated_video.js";
 import { AnnotationBands } from "./annotation_bands.js";
 import { Annotations } from "./annotations.js";
 import { Drawer } from "./drawer.js";
@@ -8,6 +9,7 @@ import { Keyboard } from "./keyboard.js";
 import { KeysHelp } from "./keys.js";
 import { Leaving } from "./leaving.js";
 import { explainedLegend } from "./legend.js";
+import { Live } from "./live.js";
 import { Marking } from "./marking.js";
 import { Model } from "./model.js";
 import { Modes } from "./modes.js";
@@ -36,6 +38,7 @@ export class Player {
     const stage = (this.stage = new Stage(model, root));
     this.sound = new Sound(model);
     this.timeline = new Timeline(model, stage, this.sound, root);
+    this.live = stage.live = new Live(model, stage, this.timeline, root);
     this.history = new History();
     this.ruleSteps = new RuleSteps(model, this.history);
     const annotator = localStorage.getItem("lab-annotator") || "me";
@@ -54,6 +57,7 @@ export class Player {
     this.results = new Results(model, stage, this.marking, root);
     this.reasons = new Reasons(model, stage, this.timeline, this.drawer, root);
     this.snippets = new Snippets(model, this.drawer, root);
+    this.annotatedVideo = new AnnotatedVideo(model, this.drawer, root);
     this.keyboard = new Keyboard(this);
     this.listen();
     root.focus({ preventScroll: true });
@@ -126,13 +130,15 @@ export class Player {
   }
 
   // What Python says now.
-  show(data) {
+  show(told) {
     const { shown, stage } = this;
+    const data = this.model.withEnd(told);
     const isSameRun = shown.run_id === data.run_id;
     const isOther = (...names) => names.some((name) => shown[name] !== data[name]);
     const isReloaded = isOther("run_id", "src", "state", "log_v");
     this.shown = { ...data, seek: data.seek || shown.seek };
     if (isReloaded) this.open(data, shown);
+    this.live.show(data);
     if (isSameRun && isOther("rule_n")) this.takeRule(data.rule, isOther("session"));
     if (isOther("run_id", "rule_n")) this.released = JSON.stringify(this.model.rule);
     if (!data.src) stage.showMessage(data.src_wait);
@@ -144,7 +150,7 @@ export class Player {
   seek(wanted, before) {
     if (!wanted || wanted.n === before?.n) return;
     this.stage.seek(wanted.t);
-    this.stage.video.play().catch(() => {});
+    this.stage.play();
   }
 
   // A question: its stretch is zoomed and looped until it is answered.

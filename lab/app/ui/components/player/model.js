@@ -1,15 +1,15 @@
 // What the player knows: the score log, the rule, and the sightings that the server found.
 import { Connection } from "./connection.js";
 import { Curves } from "./curves.js";
-import { PALETTE } from "./palette.js";
+import { LabelColours } from "./label_colours.js";
+import { LogPolling } from "./log_polling.js";
+import { RecentSamples } from "./recent_samples.js";
 import { Requests } from "./requests.js";
 import { ScoreLog } from "./score_log.js";
 import { Windows } from "./windows.js";
 import { passes } from "./zones.js";
 
 const MOST_TRACKS = 12;
-const POLL_ACTIVE_MS = 1500;
-const POLL_RESTING_MS = 5000;
 
 export class Model extends EventTarget {
   constructor() {
@@ -17,9 +17,11 @@ export class Model extends EventTarget {
     this.connection = new Connection();
     this.connection.addEventListener("changed", () => this.reconnect());
     this.requests = new Requests(() => this.connection.look());
+    this.polling = new LogPolling(this);
     this.curves = new Curves(this);
     this.windows = new Windows(this);
-    this.colours = new Map();
+    this.recent = new RecentSamples();
+    this.colours = new LabelColours();
     this.isBlind = false;
     this.markedLabel = "";
     this.forget();
@@ -42,12 +44,19 @@ export class Model extends EventTarget {
     this.fetchLog();
   }
 
+  // A session that goes on may have come further than Python knows.
+  withEnd(data) {
+    const known_us = this.data?.run_id === data.run_id ? this.data.end_us : 0;
+    return { ...data, end_us: Math.max(data.end_us, known_us) };
+  }
+
   // Nothing of the run before is left, and what was asked for it does not count any more.
   forget() {
     this.requests.cancelAll();
     this.curves.forget();
     this.windows.forget();
-    this.colours.clear();
+    this.recent.forget();
+    this.colours.forget();
     Object.assign(this, { log: null, answer: null, error: null, labels: [], scope: "" });
     this.answered = null; // the rule that the answer is of, as text
     this.isOutdated = false;
@@ -73,20 +82,19 @@ export class Model extends EventTarget {
     return `/api/runs/${run_id}/${what}${all ? `?${all}` : ""}`;
   }
 
-  async fetchLog() {
-    clearTimeout(this.polling);
-    const answer = await this.requests.binary("log", this.address("overview"));
-    if (!answer) return;
-    if (answer.ok) this.setLog(answer.body);
-    else this.fail(answer.body);
-    if (answer.ok) this.pollLog();
+  fetchLog() {
+    return this.polling.fetch();
   }
 
-  // A run that is not done may go on, here or elsewhere.
-  pollLog() {
-    const isActive = this.log.state === "running" || this.log.adding.length > 0;
-    if (this.log.state === "done" && !isActive) return;
-    this.polling = setTimeout(() => this.fetchLog(), isActive ? POLL_ACTIVE_MS : POLL_RESTING_MS);
+  // Something new is known to be there.
+  look() {
+    this.polling.look();
+  }
+
+  // Of a run that goes on: those that were decided just now.
+  takeSamples(run_id, samples) {
+    const fresh = this.recent.add(run_id, samples);
+    if (run_id === this.data?.run_id) this.colours.see(fresh);
   }
 
   // overview: as the server sends it; the same one again changes nothing.
@@ -97,23 +105,14 @@ export class Model extends EventTarget {
     this.labels = this.log.strongest();
     if (before) this.windows.refresh(before, this.log);
     this.curves.takeOverview(overview);
-    this.assignColours();
+    this.colours.take(this.log);
+    if (this.recent.run_id === this.data.run_id) this.colours.see(this.recent.samples);
     this.emit("log");
     this.replay();
   }
 
-  // By their order in the log, which later labels only extend: a label keeps its colour when others
-  // join. Many labels share colours, the strongest least.
-  assignColours() {
-    const isFew = this.log.labels.length <= PALETTE.length;
-    for (const name of isFew ? this.log.labels : this.labels.map((label) => label.name)) {
-      if (this.colours.has(name)) continue;
-      this.colours.set(name, PALETTE[this.colours.size % PALETTE.length]);
-    }
-  }
-
   colour(label) {
-    return this.colours.get(label) || PALETTE[0];
+    return this.colours.of(label);
   }
 
   // ---- the rule

@@ -25,14 +25,19 @@ export class Overlay {
     const { clientWidth: width, clientHeight: height } = canvas;
     if (!width) return;
     const g = contextOf(canvas, width, height);
-    const { data } = stage;
-    const isShown = model.log && data?.src;
+    const isShown = model.log && this.hasPicture();
     if (!isShown || model.isBlind) canvas.dataset.boxes = 0;
     if (!isShown) return;
     this.drawZones(g, width, height);
     if (!stage.areBoxesOn || model.isBlind) return;
-    const [pictureWidth, pictureHeight] = data.size_px;
+    const [pictureWidth, pictureHeight] = stage.data.size_px;
     this.drawSample(g, width / pictureWidth, height / pictureHeight);
+  }
+
+  // That of the clip, or of the live edge.
+  hasPicture() {
+    const { data, live } = this.stage;
+    return Boolean(data && (data.src || live?.isAtEdge));
   }
 
   // Between samples the last one is shown, faint.
@@ -56,9 +61,11 @@ export class Overlay {
     g.globalAlpha = 1;
   }
 
+  // Below the line that says how a feed is.
   drawFlags(g, { failed, gated }) {
-    if (failed !== undefined) drawFlag(g, `failed sample: ${failed}`, "#b91c1c");
-    if (gated !== undefined) drawFlag(g, `gated: ${gated}`, "#475569");
+    const top = this.stage.live?.isOn ? 34 : 8;
+    if (failed !== undefined) drawFlag(g, `failed sample: ${failed}`, "#b91c1c", top);
+    if (gated !== undefined) drawFlag(g, `gated: ${gated}`, "#475569", top);
   }
 
   // The strongest on top, and captions that do not cover each other. How many were drawn.
@@ -162,12 +169,12 @@ function drawBar(g, x, top, width, colour, level) {
   else g.strokeRect(x + 0.5, top + 0.5, Math.max(0, width - 1), 3);
 }
 
-function drawFlag(g, text, colour) {
+function drawFlag(g, text, colour, top) {
   g.fillStyle = colour;
   g.font = FLAG_FONT;
-  g.fillRect(8, 8, g.measureText(text).width + 16, 24);
+  g.fillRect(8, top, g.measureText(text).width + 16, 24);
   g.fillStyle = "#fff";
-  g.fillText(text, 16, 25);
+  g.fillText(text, 16, top + 17);
 }
 
 // Light on dark, so that it is seen on any picture.

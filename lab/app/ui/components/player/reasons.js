@@ -57,7 +57,7 @@ export class Reasons {
   explainSoon() {
     clearTimeout(this.timer);
     this.model.requests.cancel("explain");
-    if (!this.stage.video.paused) this.why.replaceChildren();
+    if (!this.stage.isPaused) this.why.replaceChildren();
     else this.timer = setTimeout(() => this.explain(), EXPLAIN_AFTER_MS);
   }
 

@@ -22,7 +22,7 @@ export class Requests {
     let isTrouble = false;
     try {
       const response = await fetch(address, { ...options, signal: mine.signal });
-      isTrouble = response.status === 403;
+      isTrouble = response.status === 401 || response.status === 403;
       const body = response.ok ? await read(response) : await response.text();
       answer = { ok: response.ok, body };
     } catch (problem) {

@@ -1,16 +1,19 @@
 // The figures and the table of sightings.
 import { isWithin } from "./clip_time.js";
 import { button, element, figureElement, tableHead } from "./elements.js";
-import { counted, mediaTime, rate, seconds } from "./formatting.js";
+import { counted, endInWords, mediaTime, wallTime } from "./formatting.js";
+import { countTexts, figureTexts, labelText, sightingTexts } from "./result_texts.js";
 import { RowKeys } from "./row_keys.js";
 import { verdictOn } from "./verdicts.js";
 
 const MOST_LABELS = 12;
 const MOST_ROWS = 200; // more of them only when they are asked for
-// [head, class of its cells]; wide: only where the list is shown as a table.
+// [head, class of its cells]; wide: only where the list is shown as a table; clock: only of a
+// recording.
 const COLUMNS = [
   ["", "thumb"],
   ["Label", "label"],
+  ["Time of day", "clock"],
   ["Onset", "onset"],
   ["Offset", "wide"],
   ["Duration", "duration"],
@@ -20,16 +23,9 @@ const COLUMNS = [
   ["Ended by", "wide"],
   ["Right?", "judge"],
 ];
-const ENDS = {
-  exit: "exit",
-  end: "end of the clip",
-  cancelled: "run cancelled",
-  error: "run failed",
-};
 const NO_SIGHTING =
   "No sighting with this rule. Lower “Enter at”, or require fewer samples in “Enter after”; " +
   "“Weak boxes” shows detections below the threshold.";
-
 const ALL_FAILED =
   "Every sample failed: nothing of this clip could be decoded or analysed, so this run says " +
   "nothing about what was in it.";
@@ -110,7 +106,10 @@ export class Results {
     if (!rows.length) rows.push(this.emptyRow());
     const left = sightings.length - this.listed;
     if (left > 0) rows.push(this.moreRow(left));
-    const heads = COLUMNS.map(([textContent]) => element("th", { textContent }));
+    const heads = COLUMNS.map(([textContent, of]) =>
+      element("th", { textContent, className: of === "clock" ? of : "" }),
+    );
+    this.root.classList.toggle("has-clock", this.hasClock());
     this.listing.textContent = counted(sightings.length, "sighting");
     this.rowKeys.keepFocus(() =>
       this.table.replaceChildren(tableHead(...heads), element("tbody", {}, ...rows)),
@@ -158,12 +157,15 @@ export class Results {
     const { onset_s, onset_earliest_s, offset_latest_s, peak_s, close_reason } = sighting;
     const picture = `${this.model.data.media_id}/${Math.round(peak_s * 1e6)}.jpg`;
     const image = element("img", { loading: "lazy", alt: "", src: `/api/pictures/${picture}` });
+    const { start_ms } = this.model.data;
     const limits = `between ${mediaTime(onset_earliest_s)} and ${mediaTime(offset_latest_s)}`;
+    const day = this.hasClock() ? `${wallTime(start_ms, onset_s)}, ` : "";
+    const ended = endInWords(close_reason, this.model.data.state);
     const row = element(
       "tr",
-      { className: "sighting", tabIndex: 0, title: limits },
+      { className: "sighting", tabIndex: 0, title: day + limits },
       element("td", { className: "thumb" }, image),
-      ...[...sightingTexts(sighting), ENDS[close_reason]].map((textContent, i) =>
+      ...[...sightingTexts(sighting, start_ms), ended].map((textContent, i) =>
         element("td", { className: COLUMNS[i + 1][1], textContent }),
       ),
       this.verdictCell(sighting),
@@ -176,6 +178,12 @@ export class Results {
       row.onclick();
     };
     return row;
+  }
+
+  // Of what was recorded live people think by the clock.
+  hasClock() {
+    const { is_recording, start_ms } = this.model.data;
+    return Boolean(is_recording) && Number.isFinite(start_ms);
   }
 
   // Accept or reject, and which it is already.
@@ -201,50 +209,4 @@ export class Results {
       row.classList.toggle("now", isWithin(row.sighting, now_s, 0.002));
     }
   }
-}
-
-// [value, what it is] of each figure.
-export function figureTexts(figures, isGated) {
-  const { samples, failed, gated, gaps, by_label, most_at_once } = figures;
-  const counts = [`${samples} samples`, `${failed} failed`];
-  if (gated || isGated) counts.push(`${gated} gated`);
-  counts.push(`${gaps} gaps`);
-  const any = by_label.length > 1 ? " of any label" : "";
-  const most = seconds(figures.presence_most_s);
-  return [
-    [figures.sightings, "sightings"],
-    [seconds(figures.presence_s), `presence${any} (at most ${most})`],
-    [seconds(figures.analysed_s), `analysed: ${counts.join(", ")}`],
-    [rate(figures.alerts_per_hour, 1), `alerts an hour (${figures.alerts} in all)`],
-    [most_at_once, "most at once: boxes of one label on one sample"],
-  ];
-}
-
-export function labelText({ label, sightings, presence_s, alerts_per_hour, most_at_once }) {
-  const alerts = `${rate(alerts_per_hour, 1)} alerts an hour`;
-  const found = `${counted(sightings, "sighting")}, ${seconds(presence_s)}`;
-  return `${label}: ${found}, ${alerts}, most at once ${most_at_once}`;
-}
-
-// [value, what it is] of the figures that are always in sight.
-export function countTexts({ sightings, presence_s, most_at_once }) {
-  return [
-    [sightings, sightings === 1 ? "sighting" : "sightings"],
-    [seconds(presence_s), "present"],
-    [most_at_once, "at once"],
-  ];
-}
-
-// Label, onset, offset, duration, peak, alert and boxes at once of a row. A limit where the clip or
-// run cuts it.
-export function sightingTexts(sighting) {
-  return [
-    sighting.label,
-    (sighting.censored_left ? "≤ " : "") + mediaTime(sighting.onset_s),
-    (sighting.censored_right ? "≥ " : "") + mediaTime(sighting.offset_s),
-    seconds(sighting.duration_s),
-    sighting.peak_confidence.toFixed(2),
-    sighting.alert_s === null ? "silenced" : mediaTime(sighting.alert_s),
-    sighting.most_at_once,
-  ];
 }

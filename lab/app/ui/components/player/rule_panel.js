@@ -1,10 +1,30 @@
 // The settings of the rule.
+import { choiceField } from "./choice_field.js";
 import { button, element, note } from "./elements.js";
 import { folding } from "./folding.js";
 import { limitsOf, secondsAndSamples, setSetting, typedNumber } from "./rule_settings.js";
 import { ZonePanel } from "./zone_panel.js";
 
 const MOST_CHIPS = 24;
+
+// Settings that are one of a few.
+const CHOICES = [
+  {
+    name: "gap_policy",
+    after: "merge_gap_s",
+    title: "At a gap",
+    label: "At a gap in the samples",
+    omitted: "hold",
+    values: { hold: "keep streaks and what is open", close: "break streaks, close what is open" },
+  },
+  {
+    name: "cooldown_from",
+    after: "cooldown_s",
+    title: "Counted",
+    label: "Cooldown from",
+    values: { start: "from the last alert", end: "from the end of the last alerted sighting" },
+  },
+];
 
 export class RulePanel {
   constructor(model, stage, root) {
@@ -42,6 +62,7 @@ export class RulePanel {
 
   rebuild() {
     this.inputs = {};
+    this.choices = {};
     this.zones = new ZonePanel(this.model, this.stage);
     this.side.replaceChildren(
       this.problem,
@@ -117,7 +138,11 @@ export class RulePanel {
       field.append(this.helpOf(name, help));
       groups.at(-1).push(field);
       if (name === "exit_threshold") groups.at(-1).push(this.linkButton());
-      if (name === "cooldown_s") groups.at(-1).push(this.cooldownField());
+      for (const choice of CHOICES.filter(({ after }) => after === name)) {
+        const made = choiceField(this.model, choice);
+        this.choices[choice.name] = { ...choice, select: made.select };
+        groups.at(-1).push(made.field);
+      }
     }
     return groups.map(([title, ...fields]) => folding(title, ...fields));
   }
@@ -164,27 +189,6 @@ export class RulePanel {
     return this.link;
   }
 
-  cooldownField() {
-    const { model } = this;
-    this.cooldownFrom = element(
-      "select",
-      { ariaLabel: "Cooldown from" },
-      element("option", { value: "start", textContent: "from the last alert" }),
-      element("option", {
-        value: "end",
-        textContent: "from the end of the last alerted sighting",
-      }),
-    );
-    this.cooldownFrom.onchange = () => {
-      model.edit(({ debounce }) => {
-        debounce.cooldown_from = this.cooldownFrom.value;
-      });
-      model.emit("released");
-    };
-    this.cooldownFrom.style.gridColumn = "2 / 4";
-    return element("label", { className: "field" }, "Counted", this.cooldownFrom);
-  }
-
   // ---- values
 
   set(name, value) {
@@ -208,7 +212,9 @@ export class RulePanel {
     if (debounce.exit_threshold !== debounce.enter_threshold) this.isLinked = false;
     this.showSettings(debounce);
     this.link.setAttribute("aria-pressed", this.isLinked);
-    this.cooldownFrom.value = debounce.cooldown_from;
+    for (const { name, omitted, select } of Object.values(this.choices)) {
+      select.value = debounce[name] ?? omitted;
+    }
     this.showLabels();
     this.zones.show(box_filter);
   }

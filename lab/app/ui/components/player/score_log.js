@@ -7,6 +7,13 @@ export class ScoreLog {
     this.peaks = arrays.peaks;
   }
 
+  // By how many seconds the camera's own clock is ahead of the clip's time of day; null where that
+  // is not known.
+  cameraAhead_s(pts_s) {
+    const steps = this.camera_clock || [];
+    return steps.findLast(([at_us]) => at_us <= pts_s * 1e6)?.[1] ?? null;
+  }
+
   // Labels with their highest scores, the highest first. One that was never seen is left out,
   // unless it was asked for by name or there are few.
   strongest() {

@@ -22,6 +22,10 @@ export class Sound {
     if (this.isAsked && !isAgain) return;
     this.isAsked = true;
     const { model } = this;
+    if (model.data.is_recording) {
+      this.hint = "Feeds are recorded without sound";
+      return;
+    }
     const address = `/api/media/${model.data.media_id}/sound`;
     const answer = await model.requests.binary("sound", address);
     if (!answer) return;

@@ -1,12 +1,11 @@
 // The video with the boxes over it. Time is media time: pts = the browser's mediaTime - offset.
-import { whyNotPlayed } from "./clip_problem.js";
+import { explainError, withoutPicture } from "./clip_problem.js";
 import { clampToClip, frameDuration, videoTime } from "./clip_time.js";
 import { Overlay } from "./overlay.js";
+import { Recording } from "./recording.js";
 import { jsonPost } from "./requests.js";
 import { cornerAt, movedCross, withCorner } from "./zones.js";
 
-const UNPLAYABLE =
-  "This browser cannot play the clip. The scores and sightings below are complete.";
 const LEAST_CORNERS = 3;
 
 export class Stage {
@@ -17,10 +16,15 @@ export class Stage {
     this.message = root.querySelector(".message");
     this.root = root;
     this.overlay = new Overlay(model, this);
+    this.recording = new Recording(this.video, (why, pts_s) => {
+      if (why) this.live.showStill(pts_s, withoutPicture(why));
+      else this.showMessage(null);
+    });
     this.areBoxesOn = true;
     this.areWeakBoxesOn = false;
     this.pts_us = 0;
     this.offset_us = null; // of the browser's clock; unknown until a frame was presented
+    this.live = null; // the live edge, once the player has one
     this.forget();
     this.listen();
   }
@@ -32,7 +36,7 @@ export class Stage {
       video.requestVideoFrameCallback(next);
     };
     video.requestVideoFrameCallback(next);
-    video.addEventListener("error", () => this.explainError());
+    video.addEventListener("error", () => explainError(this));
     video.addEventListener("loadeddata", () => this.showMessage(null));
     canvas.addEventListener("click", (event) => this.click(event));
     canvas.addEventListener("dblclick", () => this.endZone(true));
@@ -51,14 +55,17 @@ export class Stage {
   load(data) {
     if (this.data?.run_id !== data.run_id) this.forget();
     this.data = data;
-    this.offset_us = data.browser_offset_us ?? null;
+    this.offset_us = data.is_recording ? 0 : (data.browser_offset_us ?? null);
     this.pts_us = data.first_pts_us;
     const [width, height] = data.size_px;
     // The picture is shown whole, and never stretched.
     this.root.style.setProperty("--ratio", width / height);
     this.hasFailed = false;
     this.showMessage(data.src ? "Loading the clip…" : data.src_wait);
-    if (data.src) this.video.src = data.src;
+    const first_s = data.live ? null : videoTime(data.first_pts_us / 1e6, 0);
+    this.recording.open(data.is_recording ? data.src : null, first_s);
+    if (data.is_recording) this.showMessage(null);
+    else if (data.src) this.video.src = data.src;
     else this.unload();
   }
 
@@ -76,15 +83,6 @@ export class Stage {
     this.target_s = undefined; // where the last seek goes
     this.waitingSeek_s = undefined; // a seek that waits until the offset is known
     this.canvas.dataset.boxes = 0;
-  }
-
-  async explainError() {
-    const { src } = this.data;
-    if (!src) return;
-    this.hasFailed = true;
-    const { connection, requests } = this.model;
-    const why = await whyNotPlayed(requests, src, UNPLAYABLE);
-    if (why) this.showMessage(connection.problem || why);
   }
 
   // The app is back: so is the clip, at the same moment.
@@ -105,6 +103,7 @@ export class Stage {
 
   // A frame is shown now.
   present(media_us) {
+    if (this.live?.isAtEdge) return;
     if (this.video.readyState === 0) return; // a frame of the clip before: this one is not loaded
     if (this.offset_us === null) this.measureOffset(media_us);
     this.pts_us = media_us - this.offset_us;
@@ -139,10 +138,16 @@ export class Stage {
   seek(pts_s) {
     const at_s = clampToClip(this.data, pts_s);
     this.target_s = at_s;
+    if (this.live?.isEdge(at_s)) {
+      this.live.goLive();
+      return;
+    }
+    this.live?.leave();
     if (!this.data.src) {
       this.pts_us = at_s * 1e6;
       this.model.emit("time");
-    } else if (this.offset_us === null) this.waitingSeek_s = at_s;
+    } else if (this.data.is_recording) this.recording.seek(videoTime(at_s, 0));
+    else if (this.offset_us === null) this.waitingSeek_s = at_s;
     else this.video.currentTime = videoTime(at_s, this.offset_us);
   }
 
@@ -170,9 +175,19 @@ export class Stage {
     if (pts_us !== null) this.seek(pts_us / 1e6);
   }
 
+  // Of the live edge only the picture is paused.
   toggle() {
-    if (this.video.paused) this.video.play();
+    if (this.live?.isAtEdge) this.live.toggle();
+    else if (this.video.paused) this.play();
     else this.video.pause();
+  }
+
+  play() {
+    if (!this.live?.isAtEdge) this.video.play()?.catch(() => {});
+  }
+
+  get isPaused() {
+    return this.live?.isAtEdge ? this.live.isHeld : this.video.paused;
   }
 
   draw() {

@@ -25,6 +25,13 @@ export class TimeScale {
     this.full = [this.from, this.to];
   }
 
+  // The end has moved; who sees the whole goes on seeing it.
+  grow(end_s) {
+    if (!this.full || end_s <= this.full[1]) return;
+    if (this.isWhole) this.to = end_s;
+    this.full[1] = end_s;
+  }
+
   x(time_s) {
     return ((time_s - this.from) / this.span) * this.width;
   }

@@ -43,6 +43,12 @@ export class Timeline {
     this.redraw();
   }
 
+  // The session goes on: to a later end.
+  grow(end_s) {
+    this.scale.grow(end_s);
+    this.redraw();
+  }
+
   // A stretch of the clip, in seconds.
   showStretch(from_s, to_s) {
     if (!this.scale.full) return;
@@ -67,8 +73,8 @@ export class Timeline {
   }
 
   follow() {
-    const { pts_s, video } = this.stage;
-    const wasSent = video.paused || Math.abs(pts_s - this.last_s) > JUMP_S;
+    const { pts_s, isPaused } = this.stage;
+    const wasSent = isPaused || Math.abs(pts_s - this.last_s) > JUMP_S;
     this.last_s = pts_s;
     if (wasSent || this.scale.holds(pts_s)) this.isFollowing = true;
     if (this.isFollowing && this.scale.full) this.scale.follow(pts_s);

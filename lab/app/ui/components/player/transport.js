@@ -13,7 +13,9 @@ export class Transport {
     Object.assign(this, { model, stage, timeline, root });
     this.bar = root.querySelector(".transport");
     this.build();
-    for (const name of ["opened", "time", "sound"]) model.addEventListener(name, () => this.show());
+    for (const name of ["opened", "time", "log", "sound"]) {
+      model.addEventListener(name, () => this.show());
+    }
     for (const name of ["play", "pause"]) stage.video.addEventListener(name, () => this.show());
     this.show();
   }
@@ -54,15 +56,27 @@ export class Transport {
   }
 
   show() {
-    const { data, loop, pts_s, video, areBoxesOn, areWeakBoxesOn } = this.stage;
-    this.play.textContent = video.paused ? "▶" : "❚❚";
+    const { data, loop, pts_s, isPaused, areBoxesOn, areWeakBoxesOn } = this.stage;
+    this.play.textContent = isPaused ? "▶" : "❚❚";
     this.time.textContent = data ? `${mediaTime(pts_s)} / ${mediaTime(data.end_us / 1e6)}` : "";
     this.wall.textContent = wallTime(data?.start_ms, pts_s);
     this.wall.title = data?.start_ms ? "When it was filmed, local time" : "";
+    this.showCameraClock(data, pts_s);
     this.boxes.setAttribute("aria-pressed", areBoxesOn);
     this.weakBoxes.setAttribute("aria-pressed", areWeakBoxesOn);
     this.loop.setAttribute("aria-pressed", Boolean(loop));
     this.showSound();
+  }
+
+  // Where the camera tells its own clock (RTSP), which may be wrong.
+  showCameraClock(data, pts_s) {
+    const ahead_s = data?.start_ms ? (this.model.log?.cameraAhead_s(pts_s) ?? null) : null;
+    if (ahead_s === null) return;
+    const side = ahead_s < 0 ? "behind" : "ahead of";
+    const time = wallTime(data.start_ms + ahead_s * 1000, pts_s).slice(11);
+    this.wall.textContent += ` · camera ${time}`;
+    const by = `${Math.abs(ahead_s).toFixed(2)} s ${side} this computer's`;
+    this.wall.title += `; the camera's own clock was ${by}`;
   }
 
   showSound() {
@@ -127,7 +141,7 @@ export class Transport {
       ? [found.onset_s, Math.max(found.offset_s, found.onset_s + SHORTEST_LOOP_S)]
       : null;
     if (isStarting) this.stage.seek(found.onset_s);
-    if (isStarting) this.stage.video.play()?.catch(() => {});
+    if (isStarting) this.stage.play();
     this.show();
   }
 }

@@ -36,6 +36,9 @@ export class Windows {
   // The last sample at or before a time, null before the first; undefined while that is not known,
   // then it is fetched.
   sampleAt(pts_us) {
+    const { data, recent } = this.model;
+    const newest = recent.sampleAt(data.run_id, pts_us);
+    if (newest) return newest;
     const number = numberOf(pts_us + NEAR_US);
     const window = this.get(number);
     if (!window) return undefined;

@@ -95,6 +95,15 @@ function foldersAmong(items) {
   return new Set(entries.filter((one) => one?.isDirectory).map((one) => one.name));
 }
 
+// What a refusal says: a text, or that of a problem+json.
+function reasonOf(text) {
+  try {
+    return JSON.parse(text).detail ?? text;
+  } catch {
+    return text;
+  }
+}
+
 // fetch does not report upload progress.
 function put(file, showProgress) {
   return new Promise((resolve, reject) => {
@@ -103,7 +112,7 @@ function put(file, showProgress) {
     request.upload.onprogress = (event) => showProgress(event.loaded, event.total);
     request.onload = () => {
       if (request.status === 200) resolve(JSON.parse(request.responseText).path);
-      else reject(new Error(request.responseText));
+      else reject(new Error(reasonOf(request.responseText)));
     };
     request.onerror = () => reject(new Error("the connection was lost; try again"));
     request.send(file);

@@ -111,6 +111,7 @@ def _make_log(folder: Path, random: np.random.Generator) -> list[tuple[int, int,
             pa.array(["ok"] * SAMPLES_A_CLIP),
             pa.nulls(SAMPLES_A_CLIP, pa.string()),
             np.zeros(SAMPLES_A_CLIP),
+            pa.nulls(SAMPLES_A_CLIP, pa.float64()),
         ],
         schema=SAMPLES,
     )

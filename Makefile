@@ -4,20 +4,28 @@ EXTRAS ?= app
 BIN := .venv/bin
 # Where it is there, uv installs; else pip does. See the README.
 UV := $$(command -v uv || command -v $(BIN)/uv)
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
-.PHONY: run test test-long test-javascript lint bench lock clean
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+.PHONY: run test test-long test-javascript compiled lint bench lock clean
 .SECONDARY:
+# Where it is set, as in many images, each process compiles all that it imports anew: that took half
+# of the time of the tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 run: .venv/$(EXTRAS).ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
 # What a person waits for: the same random examples each time.
-test: .venv/test.ready test-javascript
-	$(PYTEST) -m "not long"
+test: compiled test-javascript
+	$(PYTEST) -n 3 -m "not long"
 
-# The rest: soaks, long searches, kills by the hundred, comparisons with other libraries.
-test-long: .venv/test.ready .venv/peers/ready
-	$(PYTEST) -m long
+# The rest: soaks, long searches, kills by the hundred, comparisons with other libraries. Many of
+# them wait for a server or a clock, so that there are more at once.
+test-long: compiled .venv/peers/ready
+	$(PYTEST) -n 4 -m long
+
+# What numba compiles is kept on disk: else each process of the tests would compile it for itself.
+compiled: .venv/test.ready
+	$(BIN)/python -c "from lab.app.ui.start import warm_up; warm_up()"
 
 test-javascript:
 	@if command -v node >/dev/null; then node --test tests/javascript/*.test.js; \

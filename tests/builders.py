@@ -269,6 +269,9 @@ def assert_same_log(one, other):
     )
     for name in columns:
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    clocks = [log.camera_time for log in (one, other)]
+    assert (clocks[0] is None) == (clocks[1] is None)
+    assert clocks[0] is None or np.array_equal(*clocks, equal_nan=True)
     assert (one.labels, dict(one.reasons)) == (other.labels, dict(other.reasons))
 
 

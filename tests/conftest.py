@@ -14,6 +14,8 @@ import pytest
 from filelock import FileLock
 
 from tests.counting import counts  # noqa: F401
+from tests.empty_catalogs import empty_catalogs  # noqa: F401
+from tests.quick_set import longest_first
 from tests.random_examples import use_profile
 from tests.second_tries import pytest_terminal_summary  # noqa: F401
 
@@ -36,6 +38,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "peers" in item.fixturenames:
             item.add_marker(pytest.mark.long)
+    longest_first(items)
 
 
 @pytest.fixture(scope="session")
@@ -69,8 +72,10 @@ def encode(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
 
     def make(name: str, *options: str, source: str = "testsrc2=size=320x240:rate=30:duration=12"):
-        path = folder / name
+        how = hashlib.sha256(repr((options, source)).encode()).hexdigest()[:12]
+        path = folder / how / name  # whatever another test calls its clip
         if not path.exists():
+            path.parent.mkdir(exist_ok=True)
             inputs = ["-f", "lavfi", "-i", source] if "=" in source else ["-i", source]
             command = ["ffmpeg", "-v", "error", "-y", *inputs, *options, str(path)]
             subprocess.run(command, check=True, capture_output=True)

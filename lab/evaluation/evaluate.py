@@ -257,5 +257,7 @@ def presences_in(series: ScoreSeries, debounce: Debounce) -> Presences:
     """What a debounce finds in the scores of a label, as columns."""
     if not len(series.pts_us):
         return Presences.of_sightings([])
-    rows, n = replay_rows(series.pts_us, series.scores, series.resolve(debounce))
+    rows, n = replay_rows(
+        series.pts_us, series.scores, series.resolve(debounce), series.gaps_for(debounce)
+    )
     return Presences.from_rows(rows[:n], series.pts_us, series.start_us, series.end_us)

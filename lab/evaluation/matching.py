@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from lab.errors import SettingError
+from lab.rules.replay import AFTER_GAP, CLOSED_BY_GAP, OPEN_AT_END
 from lab.sighting import Sighting
 
 TIOUS = tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
@@ -98,7 +99,13 @@ class Presences:
         return cls(
             edges_of_rows(rows, pts_us, start_us, end_us),
             pts_us[rows[:, 1]],
-            np.stack([rows[:, 0] == 0, rows[:, 6] == 1], axis=1),
+            np.stack(
+                [
+                    (rows[:, 0] == 0) | (rows[:, 6] & AFTER_GAP > 0),
+                    rows[:, 6] & (OPEN_AT_END | CLOSED_BY_GAP) > 0,
+                ],
+                axis=1,
+            ),
         )
 
 
@@ -107,8 +114,10 @@ def edges_of_rows(rows: np.ndarray, pts_us: np.ndarray, start_us: int, end_us: i
     if not len(rows):
         return np.zeros((0, 4), np.int64)
     around = np.concatenate([[min(start_us, pts_us[0])], pts_us, [max(end_us, pts_us[-1])]])
-    onset, offset = rows[:, 0], rows[:, 2]
-    return np.stack([around[onset], pts_us[onset], pts_us[offset], around[offset + 2]], axis=1)
+    onset, offset, flags = rows[:, 0], rows[:, 2], rows[:, 6]
+    before = onset + (flags & AFTER_GAP > 0)
+    after = offset + 2 - ((flags & CLOSED_BY_GAP > 0) & (rows[:, 3] == offset))
+    return np.stack([around[before], pts_us[onset], pts_us[offset], around[after]], axis=1)
 
 
 def match(

@@ -14,7 +14,7 @@ from lab.evaluation.counts import resolvable
 from lab.evaluation.pooling import media_names
 from lab.evaluation.truth import NOTHING, LabelTruth, Truth
 from lab.rules.box_filter import BoxFilter
-from lab.rules.rule import LabelRule, Rule
+from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.score_log import spans
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Footage:
     pts_us: int64 (n,), analysed samples. scores: float32 (n,) for a box filter.
     present: int64 (m, 2), annotations inside covered stretches. counted: bool (m,), False below
     the resolution of the samples. covered: int64 (k, 2). covered_us: watched and analysed.
+    after_gap: bool (n,), samples before which there is a gap.
     site, night: where and when, if known; folds of a cross-validation hold out whole ones.
     """
 
@@ -44,6 +45,11 @@ class Footage:
     counted: np.ndarray
     covered: np.ndarray
     covered_us: int
+    after_gap: np.ndarray
+
+    def gaps_for(self, debounce: Debounce) -> np.ndarray:
+        """As of `lab.rules.series.ScoreSeries.gaps_for`."""
+        return self.after_gap if debounce.gap_policy == "close" else self.after_gap[:0]
 
     @classmethod
     def made(
@@ -60,8 +66,11 @@ class Footage:
         media_id: str | None = None,
         site: str | None = None,
         night: str | None = None,
+        after_gap: np.ndarray | None = None,
     ) -> Footage:
-        """From arrays. analysed: the stretches that count as analysed; all unless given."""
+        """From arrays. analysed: the stretches that count as analysed; all unless given.
+        after_gap: no gaps unless given.
+        """
         from lab.evaluation import kernels
 
         whole = np.array([[start_us, end_us]], np.int64)
@@ -84,6 +93,7 @@ class Footage:
             counted=long_enough & analysed_in,
             covered=truth.covered,
             covered_us=spans.total_us(watched),
+            after_gap=np.zeros(len(pts_us), bool) if after_gap is None else after_gap,
         )
 
 
@@ -108,6 +118,7 @@ def footage_of(runs: Sequence[Run], truth: Truth, label: str) -> list[Footage]:
                 media_id=media["media_id"],
                 site=media["site"],
                 night=_night(media),
+                after_gap=series.after_gap,
             )
         )
     return out

@@ -91,7 +91,9 @@ def _segments(clip: Footage, rule: LabelRule, matching: Matching) -> np.ndarray:
     from lab.evaluation import kernels
 
     debounce = rule.debounce.resolved(clip.interval_us / 1e6)
-    rows, n = replay_rows(clip.pts_us, clip.scores(rule.box_filter), debounce)
+    rows, n = replay_rows(
+        clip.pts_us, clip.scores(rule.box_filter), debounce, clip.gaps_for(debounce)
+    )
     found = Presences.from_rows(rows[:n], clip.pts_us, clip.start_us, clip.end_us)
     segments, _ = kernels.clip_edges(matching.taken(found.edges), clip.covered)
     return np.asarray(segments)

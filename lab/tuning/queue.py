@@ -94,7 +94,9 @@ def questions(
 def _present(clip: Footage, rule: LabelRule) -> np.ndarray:
     """float64 (n,): 1 where the rule has a sighting."""
     debounce: Debounce = rule.debounce.resolved(clip.interval_us / 1e6)
-    rows, n = replay_rows(clip.pts_us, clip.scores(rule.box_filter), debounce)
+    rows, n = replay_rows(
+        clip.pts_us, clip.scores(rule.box_filter), debounce, clip.gaps_for(debounce)
+    )
     steps = np.zeros(len(clip.pts_us) + 1)
     np.add.at(steps, rows[:n, 0], 1)
     np.add.at(steps, rows[:n, 2] + 1, -1)

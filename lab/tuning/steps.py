@@ -80,7 +80,7 @@ def threshold_steps(
 
     footage: with coverage. rule: its thresholds say only what share of the enter threshold the exit
     threshold is, unless `exit_share` is given. None for a rule whose window has more samples than
-    can be followed.
+    can be followed, or that closes at gaps where there are some.
     """
     from lab.tuning.step_sweep import MAX_WINDOW, count_steps
 
@@ -90,7 +90,7 @@ def threshold_steps(
     values, clips, changes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 2), np.int64)]
     for i, clip in enumerate(footage):
         debounce = rule.debounce.resolved(clip.interval_us / 1e6)
-        if debounce.enter_window > MAX_WINDOW:
+        if debounce.enter_window > MAX_WINDOW or clip.gaps_for(debounce).any():
             return None
         scores = clip.scores(rule.box_filter).astype(np.float64)
         found, counts = count_steps(

@@ -349,6 +349,7 @@ def _count_clip(
     from lab.evaluation import kernels
 
     loop = compiled_loop()
+    breaks = clip.gaps_for(base.debounce)
     gaps = np.array([seconds_to_us(v) for v in grid.merge_gap_s], np.int64)
     minima = np.array([seconds_to_us(v) for v in grid.min_duration_s], np.int64)
     out = np.zeros((*grid.shape[:-2], len(gaps), len(minima), 3), np.int32)
@@ -365,7 +366,18 @@ def _count_clip(
                     enumerate(grid.enter_frames), enumerate(grid.exit_frames)
                 ):
                     rows, n = loop(
-                        clip.pts_us, scores, enter, exit_, needed, needed, leave, 0, 0, 0, False
+                        clip.pts_us,
+                        scores,
+                        enter,
+                        exit_,
+                        needed,
+                        needed,
+                        leave,
+                        0,
+                        0,
+                        0,
+                        False,
+                        breaks,
                     )
                     edges = edges_of_rows(rows[:n], clip.pts_us, clip.start_us, clip.end_us)
                     out[a, t, s, e, x] = kernels.count_grid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -124,7 +125,8 @@ def _phase(
         taken += len(keep)
         if not len(keep):
             continue
-        presences = presences_in(series.at(keep), debounce)
+        coarser = dataclasses.replace(series.at(keep), interval_s=interval_s)
+        presences = presences_in(coarser, debounce)
         made, pairing, _ = count_run(
             run, label, rule, truth.of(run.media["media_id"], label), matching, presences=presences
         )

@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from lab.errors import SettingError, SourceError, StreamError
+from lab.errors import SettingError, StreamError
 
 SILENCE_S = 30.0
 # FFmpeg looks at 5 MB of a stream before it begins, and goes to the end of an MP4 to see whether

@@ -209,7 +209,8 @@ def test_a_worker_with_a_token_asks_for_it(samples, monkeypatch):
         for sent in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {PLANTED}"}):
             for path in ("/ai/info", "/ai/health", "/metrics", "/nothing"):
                 answer = requests.get(running.url + path, headers=sent, timeout=5)
-                assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
+                assert answer.status_code == 401
+                assert answer.headers["www-authenticate"].startswith("Bearer")
         assert requests.get(f"{running.url}/readyz", timeout=5).status_code == 200
         with pytest.raises(DetectorError, match="answered 401: send the worker's token") as raised:
             Remote(url=running.url, **QUICK)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.detectors.services.address import is_loopback
+
 _GUESSABLE_CHARACTERS = 20
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]", "::1")

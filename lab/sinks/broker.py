@@ -61,6 +61,7 @@ class BrokerConnection:
         self._broker, self._available = broker, available
         self._on_online = on_online
         self._kept: dict[str, bytes] = {}
+        self._saying = threading.Lock()  # so that nothing older is said after what is newer
         self._handlers: dict[str, Callable[[str, bytes], None]] = {}
         self._is_connected = threading.Event()
         self._is_started = False
@@ -92,14 +93,15 @@ class BrokerConnection:
         self.start()
         ends_at = time.monotonic() + self._broker.timeout_s
         is_connected = self._is_connected.wait(self._broker.timeout_s)
-        # Said with the next connection, whatever becomes of this one.
-        self._kept |= {topic: _bytes_of(said) for topic, said, is_kept in messages if is_kept}
-        if not is_connected:
-            raise LabError(f"{self._where()} cannot be reached: {self._why()}")
-        sent = [
-            self._client.publish(topic, _bytes_of(said), qos=1, retain=is_kept)
-            for topic, said, is_kept in messages
-        ]
+        with self._saying:
+            # Said with the next connection, whatever becomes of this one.
+            self._kept |= {topic: _bytes_of(said) for topic, said, is_kept in messages if is_kept}
+            if not is_connected:
+                raise LabError(f"{self._where()} cannot be reached: {self._why()}")
+            sent = [
+                self._client.publish(topic, _bytes_of(said), qos=1, retain=is_kept)
+                for topic, said, is_kept in messages
+            ]
         for one in sent:
             try:
                 one.wait_for_publish(max(0.1, ends_at - time.monotonic()))
@@ -110,8 +112,9 @@ class BrokerConnection:
 
     def forget(self, topic: str) -> None:
         """Have the broker delete what it keeps of a topic. It may be called by a handler."""
-        self._kept.pop(topic, None)
-        self._client.publish(topic, b"", qos=1, retain=True)
+        with self._saying:
+            self._kept.pop(topic, None)
+            self._client.publish(topic, b"", qos=1, retain=True)
 
     def listen(self, topic: str, handler: Callable[[str, bytes], None]) -> None:
         """Have each message of a topic given to a handler, in a thread of its own."""
@@ -121,8 +124,10 @@ class BrokerConnection:
 
     def repeat(self) -> None:
         """Say again all that is kept, as somebody asked for it; without waiting."""
-        for topic, data in list(self._kept.items()):
-            self._client.publish(topic, data, qos=1, retain=True)
+        for topic in list(self._kept):
+            with self._saying:
+                if topic in self._kept:  # else it was forgotten meanwhile
+                    self._client.publish(topic, self._kept[topic], qos=1, retain=True)
 
     def close(self, last_word: str = "offline") -> None:
         """Say that it is over, and disconnect; calling it twice is fine."""

@@ -41,6 +41,9 @@ def two_nodes(ray_folder, monkeypatch):
     """A head without cores, and two nodes of one core each."""
     from ray.cluster_utils import Cluster as Nodes
 
+    # Where the address is written, which a machine that never ran Ray does not have.
+    monkeypatch.setenv("RAY_TMPDIR", ray_folder)
+    (Path(ray_folder) / "ray").mkdir(exist_ok=True)
     monkeypatch.setenv("RAY_health_check_initial_delay_ms", "0")
     monkeypatch.setenv("RAY_health_check_period_ms", "500")
     nodes = Nodes(

@@ -4,7 +4,7 @@ EXTRAS ?= app
 BIN := .venv/bin
 # Where it is there, uv installs; else pip does. See the README.
 UV := $$(command -v uv || command -v $(BIN)/uv)
-PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4
+PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 40 --durations-min 4 -rs
 .PHONY: run test test-long test-javascript compiled lint bench lock clean
 .SECONDARY:
 # Where it is set, as in many images, each process compiles all that it imports anew: that took half

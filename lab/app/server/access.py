@@ -113,6 +113,7 @@ def needs(wanted: Wanted) -> Callable[[HTTPConnection], Asker]:
         check(asker, wanted)
         return asker
 
+    dependency.wants = wanted  # type: ignore[attr-defined]  # for whoever looks at the routes
     return dependency
 
 

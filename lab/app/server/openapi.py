@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from lab.annotation import ANSWERS
+from lab.app.server.api.app import document_of_api
 from lab.app.server.body import MAX_NAME_BYTES
 from lab.store.sighting_query import LISTS
 
@@ -173,8 +175,10 @@ _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
 }
 
 
+@cache
 def document() -> Schema:
-    """The document, OpenAPI 3.1."""
+    """The document, OpenAPI 3.1: of these routes, and of those of `lab.app.server.api`."""
+    api = document_of_api()
     paths: dict[str, Schema] = {}
     for path, method, summary, body in _ROUTES:
         operation: Schema = {
@@ -202,11 +206,13 @@ def document() -> Schema:
             content = {"application/octet-stream": {"schema": {"type": "string"}}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[method] = operation
+    for path, methods in api["paths"].items():
+        paths[path] = {**methods, **paths.get(path, {})}  # these routes answer first
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Sighting Lab", "version": "1"},
+        "info": api["info"],
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": {**api["schemas"], **_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],

@@ -16,6 +16,7 @@ from lab.access.addresses import AddressError
 from lab.access.asker import RefusedError
 from lab.app.server.problem import MEDIA_TYPE, problem, problem_of
 from lab.errors import (
+    ConflictError,
     ForbiddenError,
     LabError,
     LogRemovedError,
@@ -28,10 +29,6 @@ from lab.errors import (
 _RETRY_S = "5"
 _MOST_FAULTS = 5
 _MOST_CHARACTERS = 1500
-
-
-class ConflictError(LabError):
-    """What is asked for does not go with how things are now; the API answers 409."""
 
 
 class Problem(BaseModel):

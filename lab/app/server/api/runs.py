@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.app.server.api.errors import ConflictError
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.shared import (
     READS,
@@ -25,7 +24,7 @@ from lab.app.server.api.shared import (
 )
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import NotFoundError, SettingError
+from lab.errors import ConflictError, NotFoundError, SettingError
 from lab.runs.remove import remove_runs
 from lab.store.keyset import key_of
 from lab.store.pages import RUN_KEYS

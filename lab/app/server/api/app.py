@@ -18,7 +18,17 @@ from starlette.routing import BaseRoute, Match, Route
 from lab import __version__
 from lab.access.asker import Scope
 from lab.app.server.access import OurMount
-from lab.app.server.api import jobs, media, run_log, runs, sightings
+from lab.app.server.api import (
+    annotations,
+    exports,
+    feeds,
+    jobs,
+    media,
+    rules,
+    run_log,
+    runs,
+    sightings,
+)
 from lab.app.server.api.errors import RESPONSES, Problem, install_errors
 from lab.app.server.api.route import StrictRoute, wanted_by
 from lab.app.server.api.shared import READS
@@ -26,7 +36,7 @@ from lab.app.server.state import AppState
 
 PATH = "/api"
 _FILES = "/docs/files"
-_ROUTERS = (media, runs, run_log, sightings, jobs)
+_ROUTERS = (media, runs, run_log, sightings, rules, annotations, exports, feeds, jobs)
 _ABOUT = """
 What pages and the command line do, for programs. Send a token (`lab token add NAME --scope read`,
 or `analyse`, or `admin`) as `Authorization: Bearer TOKEN`.

@@ -20,6 +20,7 @@ from lab.app.server.state import AppState
 from lab.errors import SettingError
 
 READS = [Depends(needs("read"))]
+Reader = Annotated[Asker, Depends(needs("read"))]
 Analyst = Annotated[Asker, Depends(needs("analyse"))]
 Item = TypeVar("Item")
 _MOST_CURSOR = 4000

@@ -60,7 +60,6 @@ class Behind:
             self.came.append(scope["path"])
             await Response("in")(scope, receive, send)
 
-
     async def _inside(self, mount, scope, receive, send):
         async def seen(message):
             if message["type"] == "http.response.start" and message["status"] not in (401, 403):

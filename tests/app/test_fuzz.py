@@ -87,7 +87,7 @@ def is_of_api(case):
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=6, deadline=None, suppress_health_check=SLOW, phases=[Phase.generate])
+@settings(max_examples=3, deadline=None, suppress_health_check=SLOW, phases=[Phase.generate])
 def test_no_request_is_a_server_error(case, app):
     attack(case, app)
 

@@ -19,7 +19,9 @@ _OF_THE_LAB = ("state_folder", "stream", PUBLIC_ONLY)
 _NOT_HERE = ("webcam",)  # it needs an open page
 
 
-def checked_source(here: AppState, asker: Asker | None, source: Mapping[str, Any]) -> dict[str, Any]:
+def checked_source(
+    here: AppState, asker: Asker | None, source: Mapping[str, Any]
+) -> dict[str, Any]:
     """The source as it may be kept: its file under the media_roots, its address one to which this
     server may connect for whoever asks, its secrets apart.
 

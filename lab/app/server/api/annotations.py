@@ -156,7 +156,6 @@ def _key(row: dict[str, Any]) -> list[Any]:
     return [row["media_id"], row["start_us"], row["kind"], row["id"]]
 
 
-
 def _checked(key: list[Any]) -> list[Any]:
     if [type(one) for one in key] != [str, int, str, str]:
         raise SettingError("cursor is not one of this list; begin again without it")

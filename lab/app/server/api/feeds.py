@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import anyio
 from fastapi import APIRouter, Path, Request, Response
@@ -97,22 +97,32 @@ async def delete_feed(feed_id: FeedId, here: Here, asker: Analyst) -> Done:
     return await anyio.to_thread.run_sync(remove)
 
 
-@router.post("/{feed_id}/{do}", summary="Start or stop a feed, or analyse a picture now")
-async def command_feed(
-    feed_id: FeedId, do: Literal["start", "stop", "analyse_now"], here: Here, asker: Analyst
-) -> Feed:
-    """409 where that does not go, such as for a feed that runs already."""
+@router.post("/{feed_id}/start", summary="Start a feed")
+async def start_feed(feed_id: FeedId, here: Here, asker: Analyst) -> Feed:
+    """409 for one that runs already. Its state follows within a second."""
+    return await anyio.to_thread.run_sync(_commanded, here, feed_id, "start")
 
-    def command() -> Feed:
-        _feed(here, feed_id)
-        if do == "start":
-            here.watching.ensure_started()
-        elif here.live.get() is None:
-            raise ConflictError("nobody watches the feeds of this store; start the feed first")
-        _sent(here, {"do": do, "feed": feed_id})
-        return _feed(here, feed_id)
 
-    return await anyio.to_thread.run_sync(command)
+@router.post("/{feed_id}/stop", summary="Stop a feed")
+async def stop_feed(feed_id: FeedId, here: Here, asker: Analyst) -> Feed:
+    """409 where nobody watches. Its state follows within a second."""
+    return await anyio.to_thread.run_sync(_commanded, here, feed_id, "stop")
+
+
+@router.post("/{feed_id}/analyse_now", summary="Analyse a feed's next picture at once")
+async def analyse_now(feed_id: FeedId, here: Here, asker: Analyst) -> Feed:
+    """409 for one that does not run."""
+    return await anyio.to_thread.run_sync(_commanded, here, feed_id, "analyse_now")
+
+
+def _commanded(here: AppState, feed_id: str, do: str) -> Feed:
+    _feed(here, feed_id)
+    if do == "start":
+        here.watching.ensure_started()
+    elif here.live.get() is None:
+        raise ConflictError("nobody watches the feeds of this store; start the feed first")
+    _sent(here, {"do": do, "feed": feed_id})
+    return _feed(here, feed_id)
 
 
 def _sent(here: AppState, command: Mapping[str, Any]) -> None:

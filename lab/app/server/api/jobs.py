@@ -174,7 +174,9 @@ async def cancel_job(job_id: JobId, here: Here, asker: Analyst) -> Job:
         job = _job(here, job_id)
         assert here.analyses.queue is not None
         if not here.analyses.queue.cancel([job_id]):
-            raise ConflictError(f"job {job_id} is {job.state}; only what has not ended is cancelled")
+            raise ConflictError(
+                f"job {job_id} is {job.state}; only what has not ended is cancelled"
+            )
         return _job(here, job_id)
 
     return await run_in_threadpool(cancel)

@@ -118,10 +118,8 @@ async def list_annotations(
     after_key = [] if after is None else _checked(after)
 
     def read() -> list[dict[str, Any]]:
-        if media_id is None:
-            records = here.truth.records()
-        else:
-            records = here.store.all_records(media_id)
+        of_all = media_id is None
+        records = here.truth.records() if of_all else here.store.all_records(media_id)
         rows = [as_json(one) for some in records for one in some]
         chosen = [
             row

@@ -1,4 +1,4 @@
-"""What a job is asked to do, checked as what a page asks: no code, no address, no file of choice."""
+"""What a job is asked to do, checked as what a page asks: no code, no address, no file outside."""
 
 from __future__ import annotations
 

@@ -36,10 +36,10 @@ def checked_source(
 def checked_feed(here: AppState, asker: Asker, row: Mapping[str, Any]) -> dict[str, Any]:
     """A whole feed as the API takes it, as a row of a feeds file. Raises as `checked_source`."""
     source = dict(row["source"])
-    kind = source.get("type")
+    kind = str(source.get("type"))
     if kind not in captures or kind in _NOT_HERE:
         known = ", ".join(name for name in captures.names() if name not in _NOT_HERE)
-        raise SettingError(f"source.type must be one of {known}, got {str(kind)[:40]!r}")
+        raise SettingError(f"source.type must be one of {known}, got {kind[:40]!r}")
     for name in _OF_THE_LAB:
         if name in source:
             raise SettingError(f"source.{name} is set by the lab; leave it out")

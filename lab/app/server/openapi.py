@@ -120,6 +120,7 @@ _PARAMETERS: dict[str, Schema] = {
 # Path, method, what it does, the body's schema.
 _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/openapi.json", "get", "This document", None),
+    ("/api/docs", "get", "This document, for people", None),
     ("/api/health", "get", "Whether the app answers", None),
     ("/api/media/{media_id}/file", "get", "A clip, or its copy for the browser", None),
     ("/api/media/{media_id}/offset", "post", "Keep the offset of the browser's clock", "Offset"),

@@ -12,13 +12,20 @@ import anyio
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
 
 from lab.access.asker import RefusedError
 from lab.access.slots import Slots
 from lab.app.server.access import OurHandler, OurMount, OurRoute, asker_of
 from lab.app.server.annotated_videos import annotated_handlers
 from lab.app.server.api.app import api_mount
+from lab.app.server.api.docs import docs_page
 from lab.app.server.body import (
     check_id,
     check_name,
@@ -183,7 +190,11 @@ def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
     async def openapi(request: Request) -> Response:
         return JSONResponse(document())
 
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(await anyio.to_thread.run_sync(docs_page, document()))
+
     handlers: list[OurHandler] = [
+        ("/api/docs", "read", docs, ["GET"]),
         ("/api/openapi.json", "read", openapi, ["GET"]),
         ("/api/health", "read", health, ["GET"]),
         ("/api/media/{media_id}/file", "read", clip, ["GET"]),

@@ -4,39 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
-from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
 from starlette.routing import BaseRoute, Match, Route
 
 from lab import __version__
 from lab.access.asker import Scope
 from lab.app.server.access import OurMount
-from lab.app.server.api import (
-    annotations,
-    exports,
-    feeds,
-    jobs,
-    media,
-    rules,
-    run_log,
-    runs,
-    sightings,
-)
+from lab.app.server.api.annotations import router as annotations_router
 from lab.app.server.api.errors import RESPONSES, Problem, install_errors
-from lab.app.server.api.route import StrictRoute, wanted_by
-from lab.app.server.api.shared import READS
+from lab.app.server.api.exports import router as exports_router
+from lab.app.server.api.feeds import router as feeds_router
+from lab.app.server.api.jobs import router as jobs_router
+from lab.app.server.api.media import router as media_router
+from lab.app.server.api.route import wanted_by
+from lab.app.server.api.rules import router as rules_router
+from lab.app.server.api.run_log import router as log_router
+from lab.app.server.api.runs import router as runs_router
+from lab.app.server.api.sightings import router as sightings_router
 from lab.app.server.state import AppState
 
 PATH = "/api"
-_FILES = "/docs/files"
-_ROUTERS = (media, runs, run_log, sightings, rules, annotations, exports, feeds, jobs)
+_ROUTERS: tuple[APIRouter, ...] = (
+    media_router, runs_router, log_router, sightings_router, rules_router, annotations_router,
+    exports_router, feeds_router, jobs_router,
+)  # fmt: skip
 _ABOUT = """
 What pages and the command line do, for programs. Send a token (`lab token add NAME --scope read`,
 or `analyse`, or `admin`) as `Authorization: Bearer TOKEN`.
@@ -45,22 +39,6 @@ Lists come page by page: give `next_cursor` of one page as `cursor` for the next
 meanwhile moves nothing. Every error is `application/problem+json`. Times that end in `_s` are
 seconds of media time, in `_us` whole microseconds of it; those in `_utc` are ISO 8601.
 """
-_meta = APIRouter(tags=["service"], route_class=StrictRoute)
-
-
-@_meta.get("/docs", dependencies=READS, include_in_schema=False)
-async def docs(request: Request) -> HTMLResponse:
-    """The documentation, with nothing from elsewhere."""
-    token = request.query_params.get("token")
-    query = f"?{urlencode({'token': token})}" if token else ""
-    return get_swagger_ui_html(
-        openapi_url=f"{PATH}/openapi.json{query}",
-        title="API of Sighting Lab",
-        swagger_js_url=f"{PATH}{_FILES}/swagger-ui-bundle.js{query}",
-        swagger_css_url=f"{PATH}{_FILES}/swagger-ui.css{query}",
-        swagger_favicon_url=f"{PATH}{_FILES}/favicon.png{query}",
-        swagger_ui_parameters={"docExpansion": "none", "validatorUrl": None},
-    )
 
 
 def api_mount(here: AppState, others: Sequence[BaseRoute] = ()) -> OurMount:
@@ -70,10 +48,10 @@ def api_mount(here: AppState, others: Sequence[BaseRoute] = ()) -> OurMount:
 
 def api_app(here: AppState | None = None, others: Sequence[BaseRoute] = ()) -> FastAPI:
     """here: None for its document alone. Raises ValueError for a route that says no scope."""
-    app = FastAPIOffline(
+    app = FastAPI(
         docs_url=None,
         redoc_url=None,
-        static_url=_FILES,
+        openapi_url=None,
         title="Sighting Lab",
         description=_ABOUT,
         version=__version__,
@@ -82,12 +60,10 @@ def api_app(here: AppState | None = None, others: Sequence[BaseRoute] = ()) -> F
         generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,
     )
-    app.router.routes = [one for one in app.router.routes if getattr(one, "name", "") != "openapi"]
     app.state.here = here
     install_errors(app)
-    app.include_router(_meta)
     for one in _ROUTERS:
-        app.include_router(one.router)
+        app.include_router(one)
     for route in routes_of(app):
         if scope_of(route) is None:
             raise ValueError(f"{route.path} says no scope; give it Depends(needs(...))")

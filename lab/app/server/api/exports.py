@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
@@ -20,7 +20,9 @@ from lab.formats.export import Export, as_bytes, exports
 from lab.store.tables import effort_rows
 
 router = APIRouter(tags=["exports"], route_class=StrictRoute)
-_FILE = {200: {"description": "The file.", "content": {"application/octet-stream": {}}}}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file.", "content": {"application/octet-stream": {}}}
+}
 
 
 class Kind(BaseModel):

@@ -155,6 +155,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
+_TAG = "for pages"
 _TEXT: Schema = {"type": "string", "maxLength": MAX_NAME_BYTES}
 _NAMES: Schema = {"type": "array", "items": _NAME}
 # Path to its parameters in the query, each with whether it must be given.
@@ -184,6 +185,7 @@ def document() -> Schema:
     for path, method, summary, body in _ROUTES:
         operation: Schema = {
             "summary": summary,
+            "tags": [_TAG],
             "responses": {"200": {"description": "Done."}}
             | {status: {"description": text} for status, text in _ERRORS.items()},
         }
@@ -217,5 +219,6 @@ def document() -> Schema:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
+        "tags": [{"name": name} for name in (*api["tags"], _TAG)],
         "paths": paths,
     }

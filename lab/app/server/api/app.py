@@ -94,7 +94,8 @@ def document_of_api() -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     paths = {f"{PATH}{path}": methods for path, methods in found["paths"].items()}
-    return {"info": found["info"], "paths": paths, "schemas": schemas}
+    tags = dict.fromkeys(tag for router in _ROUTERS for tag in router.tags)
+    return {"info": found["info"], "paths": paths, "schemas": schemas, "tags": list(tags)}
 
 
 def _no_such_route(others: Sequence[BaseRoute]) -> Any:

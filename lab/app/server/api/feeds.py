@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import anyio
@@ -25,6 +26,7 @@ from lab.private_files import private_folder
 router = APIRouter(prefix="/feeds", tags=["feeds"], route_class=StrictRoute)
 FeedId = Annotated[str, Path(min_length=1, max_length=255)]
 _START_S = 30.0
+_STATUS_S, _POLL_S = 5.0, 0.05
 
 
 class NewFeed(BaseModel):
@@ -74,6 +76,7 @@ async def add_feed(
         kept = checked_feed(here, asker, row)
         here.watching.ensure_started()
         send(here.store.folder, {"do": "add", "feed": kept}, _START_S)
+        _wait(lambda: given.id in feeds_of(here))
         return _feed(here, given.id)
 
     feed = await anyio.to_thread.run_sync(add)
@@ -92,6 +95,7 @@ async def delete_feed(feed_id: FeedId, here: Here, asker: Analyst) -> Done:
                 send(here.store.folder, {"do": "remove", "feed": feed_id}, _START_S)
         except SettingError as error:
             raise ConflictError(str(error)) from None
+        _wait(lambda: feed_id not in feeds_of(here))
         return Done()
 
     return await anyio.to_thread.run_sync(remove)
@@ -130,6 +134,13 @@ def _sent(here: AppState, command: Mapping[str, Any]) -> None:
         send(here.store.folder, command, _START_S)
     except SettingError as error:
         raise ConflictError(str(error)) from None
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    """Until the status says what was done, which is written once a second."""
+    until = time.monotonic() + _STATUS_S
+    while not is_so() and time.monotonic() < until:
+        time.sleep(_POLL_S)
 
 
 def _feed(here: AppState, feed_id: str) -> Feed:

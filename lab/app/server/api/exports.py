@@ -70,9 +70,7 @@ async def export_run(
     rules: Literal["current", "all"] = "current",
 ) -> Response:
     """rules: of sightings, those of the current rule, or of all rules."""
-    if kind not in exports:
-        raise NotFoundError(f"no export {kind!r:.80}; /api/exports lists them")
-    made = exports.make(kind, Export)  # type: ignore[type-abstract]
+    made = _export(kind)
     row = await run_in_threadpool(run_row, here, run_id)
 
     def write(out: BinaryIO) -> None:
@@ -85,6 +83,37 @@ async def export_run(
             out.write(as_bytes(_annotations(here, row["media_id"], kind)))
 
     return await written_file(f"{run_id}{made.suffix}", write, made.media_type)
+
+
+@router.get(
+    "/exports/{kind}", dependencies=READS, response_class=Response, responses=_FILE,
+    summary="The sightings, the effort or the marks of the whole store, as a file",
+)  # fmt: skip
+async def export_store(
+    here: Here,
+    kind: str = Path(min_length=1, max_length=255),
+    rules: Literal["current", "all"] = "current",
+) -> Response:
+    """Sightings that fulfil conditions: `/api/sightings`."""
+    made = _export(kind)
+
+    def write(out: BinaryIO) -> None:
+        if made.content == "sightings":
+            made.write_batches(here.store.sighting_batches(current=rules == "current"), out)
+        elif made.content == "effort":
+            out.write(as_bytes(made.write(effort_rows(here.store))))
+        else:
+            annotations, coverage, _ = here.store.all_records()
+            out.write(as_bytes(write_rows(annotations, coverage, here.store.all_media(), kind)))
+
+    return await written_file(f"{made.content}{made.suffix}", write, made.media_type)
+
+
+def _export(kind: str) -> Export:
+    if kind not in exports:
+        raise NotFoundError(f"no export {kind!r:.80}; /api/exports lists them")
+    made: Export = exports.make(kind, Export)  # type: ignore[type-abstract]
+    return made
 
 
 def _annotations(here: AppState, media_id: str, kind: str) -> str | bytes:

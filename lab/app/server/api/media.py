@@ -87,6 +87,7 @@ async def list_media(
     limit: Limit = 100,
     cursor: Cursor = None,
     order: Literal["newest", "name"] = "newest",
+    media_id: Annotated[list[str] | None, Query()] = None,
     text: Words = None,
     site: Annotated[list[str] | None, Query()] = None,
     state: Annotated[list[Literal["new", "analysed", "reviewed"]] | None, Query()] = None,
@@ -96,7 +97,7 @@ async def list_media(
     to_date: date | None = None,
 ) -> Page[Clip]:
     wanted: dict[str, Any] = {
-        "text": text, "site": site, "state": state, "folder": folder,
+        "media_id": media_id, "text": text, "site": site, "state": state, "folder": folder,
         "deployment_id": deployment_id, "from_date": from_date, "to_date": to_date,
     }  # fmt: skip
     after = key_at(cursor, "media", order, wanted)
@@ -170,7 +171,7 @@ def _probed(here: AppState, path: str) -> str:
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
-    return row | media_row(row)
+    return media_row(row) | row
 
 
 def _clip(row: dict[str, Any]) -> Clip:

@@ -64,17 +64,20 @@ async def list_runs(
     limit: Limit = 100,
     cursor: Cursor = None,
     order: Literal["newest", "oldest"] = "newest",
+    run_id: Several = None,
     media_id: Several = None,
     detector: Several = None,
     state: Annotated[list[State] | None, Query()] = None,
     protocol_hash: Several = None,
+    recipe_hash: Several = None,
     label: Words = None,
     text: Words = None,
     of_feed: bool | None = None,
 ) -> Page[Run]:
     wanted: dict[str, Any] = {
-        "media_id": media_id, "detector": detector, "state": state,
-        "protocol_hash": protocol_hash, "label": label, "text": text, "of_feed": of_feed,
+        "run_id": run_id, "media_id": media_id, "detector": detector, "state": state,
+        "protocol_hash": protocol_hash, "recipe_hash": recipe_hash, "label": label, "text": text,
+        "of_feed": of_feed,
     }  # fmt: skip
     after = key_at(cursor, "runs", order, wanted)
     rows = await run_in_threadpool(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from lab.errors import StoreError
 from lab.store.catalog import Catalog
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     import duckdb
 
 
@@ -21,13 +21,18 @@ class NoCatalog(Catalog):
         super().__init__(folder)
         self._url = url
 
-    def transaction(self) -> AbstractContextManager[duckdb.DuckDBPyConnection]:
-        self._refuse()
+    @contextmanager
+    def transaction(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Raises StoreError."""
+        with self.reading() as db:
+            assert db is not None
+            yield db
 
-    def reading(self) -> AbstractContextManager[duckdb.DuckDBPyConnection | None]:
-        self._refuse()
-
-    def _refuse(self) -> NoReturn:
-        raise StoreError(
-            f"that cannot be asked of the lab at {self._url}; do it where its store is"
-        )
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """Raises StoreError."""
+        if self._url:
+            raise StoreError(
+                f"that cannot be asked of the lab at {self._url}; do it where its store is"
+            )
+        yield None

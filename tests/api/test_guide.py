@@ -49,7 +49,7 @@ def shell(api, tmp_path_factory):
             assert done.returncode == 0, (command, done.stdout, done.stderr)
             return done.stdout
 
-        run.folder = folder
+        run.folder, run.environ = folder, environ
         yield run
 
 
@@ -62,6 +62,14 @@ def test_an_example_works_as_it_stands(shell, command):
         assert b"," in said
     else:
         assert json.loads(said.split(b"\r\n\r\n")[-1])
+
+
+def test_the_example_in_python_works_as_it_stands(shell):
+    (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.S)
+    names = {"LAB_URL": shell.environ["LAB_URL"], "LAB_TOKEN": TOKEN}
+    exec(code, names)
+    assert len(names["runs"]) == 1
+    assert len(names["found"]) > 0
 
 
 def test_the_guide_names_every_resource():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Callable, Generator
+from typing import Any
 
 import pyarrow as pa
 from fastapi import HTTPException
@@ -17,7 +18,6 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 CSV = "text/csv"
 BATCH_ROWS = 16_384
-T = TypeVar("T")
 
 
 def accepted(request: Request, *known: str) -> str:
@@ -56,7 +56,9 @@ def _quality(text: str) -> float:
     return 1.0
 
 
-async def arrow_answer(batches: Callable[[], Iterator[pa.RecordBatch]], schema: Any) -> Response:
+async def arrow_answer(
+    batches: Callable[[], Generator[pa.RecordBatch, None, None]], schema: Any
+) -> Response:
     """A stream of batches, of which one is in memory at a time.
 
     batches: raises what is wrong before it gives the first one. schema: where there is none.
@@ -67,16 +69,17 @@ async def arrow_answer(batches: Callable[[], Iterator[pa.RecordBatch]], schema: 
 
 
 async def _arrow(
-    first: pa.RecordBatch | None, rest: Iterator[pa.RecordBatch], schema: pa.Schema
+    first: pa.RecordBatch | None, rest: Generator[pa.RecordBatch, None, None], schema: pa.Schema
 ) -> AsyncIterator[bytes]:
     out = io.BytesIO()
     batch = first
-    with pa.ipc.new_stream(out, schema if first is None else first.schema) as writer:
-        while batch is not None:
-            await run_in_threadpool(writer.write_batch, batch)
-            yield _taken(out)
-            batch = await run_in_threadpool(next, rest, None)
-    yield _taken(out)
+    with contextlib.closing(rest):  # also where nobody waits for the end
+        with pa.ipc.new_stream(out, schema if first is None else first.schema) as writer:
+            while batch is not None:
+                await run_in_threadpool(writer.write_batch, batch)
+                yield _taken(out)
+                batch = await run_in_threadpool(next, rest, None)
+        yield _taken(out)
 
 
 def _taken(out: io.BytesIO) -> bytes:

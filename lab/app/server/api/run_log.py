@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -145,7 +145,7 @@ async def _answer(
     first, last = stretch
     if accepted(request, JSON, ARROW) == ARROW:
 
-        def batches() -> Iterator[pa.RecordBatch]:
+        def batches() -> Generator[pa.RecordBatch, None, None]:
             for i in range(first, last, BATCH_ROWS):
                 yield batch(log, i, min(last, i + BATCH_ROWS))
 

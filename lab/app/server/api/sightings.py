@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -105,8 +105,8 @@ async def get_sighting(sighting_id: str, here: Here) -> StoredSighting:
 async def arrow_of_sightings(here: Here, wanted: SightingFilter) -> Response:
     """All that fulfil the conditions, of one moment."""
 
-    def batches() -> Iterator[pa.RecordBatch]:
-        return here.store.sighting_batches(**wanted)
+    def batches() -> Generator[pa.RecordBatch, None, None]:
+        yield from here.store.sighting_batches(**wanted)
 
     return await arrow_answer(batches, pa.schema([(n, pa.null()) for n in STORED_SIGHTING_COLUMNS]))
 

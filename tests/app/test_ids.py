@@ -110,9 +110,11 @@ def test_no_id_reaches_a_file_outside_of_the_store(place):
     global _seen
     folder, state, known = place
     asked = 0
-    for route, template, method in parametrized(state):
+    for i, (route, template, method) in enumerate(parametrized(state)):
         app = guard([route])
-        for path in (path for one in IDS for path in filled(template, one, known)):
+        # Those of the API look at an id in one place: each gets a fourth of them.
+        ids = IDS[i % 4 :: 4] if isinstance(route, OurMount) else IDS
+        for path in (path for one in ids for path in filled(template, one, known)):
             _seen = []
             status, body = asyncio.run(ask(app, path, method))
             touched, _seen = _seen, None
@@ -124,9 +126,7 @@ def test_no_id_reaches_a_file_outside_of_the_store(place):
                 found = Path(os.path.realpath(file))
                 is_ours = found.is_relative_to(folder / "store")
                 assert is_ours or not found.is_relative_to(folder), (method, path, file)
-                is_python = found.is_relative_to(sys.base_prefix) or found.is_relative_to(
-                    sys.prefix
-                )
+                is_python = found.is_relative_to(sys.base_prefix)
                 is_private = str(found).startswith(("/etc/passwd", "/root/."))
                 assert is_python or not is_private, (method, path, file)
     assert asked > 1000

@@ -18,6 +18,7 @@ ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
 CSV = "text/csv"
 BATCH_ROWS = 16_384
+Batches = Generator[pa.RecordBatch, None, None]
 
 
 def accepted(request: Request, *known: str) -> str:
@@ -56,9 +57,7 @@ def _quality(text: str) -> float:
     return 1.0
 
 
-async def arrow_answer(
-    batches: Callable[[], Generator[pa.RecordBatch, None, None]], schema: Any
-) -> Response:
+async def arrow_answer(batches: Callable[[], Batches], schema: Any) -> Response:
     """A stream of batches, of which one is in memory at a time.
 
     batches: raises what is wrong before it gives the first one. schema: where there is none.
@@ -69,7 +68,7 @@ async def arrow_answer(
 
 
 async def _arrow(
-    first: pa.RecordBatch | None, rest: Generator[pa.RecordBatch, None, None], schema: pa.Schema
+    first: pa.RecordBatch | None, rest: Batches, schema: pa.Schema
 ) -> AsyncIterator[bytes]:
     out = io.BytesIO()
     batch = first

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
-from lab.app.server.api.answers import ARROW, BATCH_ROWS, JSON, accepted, arrow_answer
+from lab.app.server.api.answers import ARROW, BATCH_ROWS, JSON, Batches, accepted, arrow_answer
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.runs import run_row
 from lab.app.server.api.shared import READS, Cursor, Here, Limit, Page, cursor_of, key_at, page
@@ -145,7 +145,7 @@ async def _answer(
     first, last = stretch
     if accepted(request, JSON, ARROW) == ARROW:
 
-        def batches() -> Generator[pa.RecordBatch, None, None]:
+        def batches() -> Batches:
             for i in range(first, last, BATCH_ROWS):
                 yield batch(log, i, min(last, i + BATCH_ROWS))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from lab.app.server.api.answers import ARROW, CSV, JSON, accepted, arrow_answer
+from lab.app.server.api.answers import ARROW, CSV, JSON, Batches, accepted, arrow_answer
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.shared import READS, Cursor, Here, Limit, Page, cursor_of, key_at, page
 from lab.app.server.downloads import csv_of_sightings, wanted_of
@@ -105,7 +104,7 @@ async def get_sighting(sighting_id: str, here: Here) -> StoredSighting:
 async def arrow_of_sightings(here: Here, wanted: SightingFilter) -> Response:
     """All that fulfil the conditions, of one moment."""
 
-    def batches() -> Generator[pa.RecordBatch, None, None]:
+    def batches() -> Batches:
         yield from here.store.sighting_batches(**wanted)
 
     return await arrow_answer(batches, pa.schema([(n, pa.null()) for n in STORED_SIGHTING_COLUMNS]))

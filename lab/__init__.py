@@ -57,6 +57,7 @@ _PUBLIC = {
     "agreement": "lab.evaluation.agreement",
     "compare": "lab.evaluation.comparison",
     "compare_phrases": "lab.evaluation.phrasing",
+    "connect": "lab.remote_store.opened",
     "count_max_n": "lab.study.max_n",
     "deployments": "lab.study.deployments",
     "document_of": "lab.jobs.document.export",
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from lab.jobs.document.export import document_of
     from lab.jobs.document.read import job_of, read_job
     from lab.jobs.document.run import run_job
+    from lab.remote_store.opened import connect
     from lab.rules.box_filter import BoxFilter
     from lab.rules.debounce import Debounce
     from lab.rules.rule import LabelRule, Rule

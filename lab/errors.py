@@ -34,6 +34,10 @@ class NotFoundError(SettingError):
     """The store has nothing of this id."""
 
 
+class ConflictError(LabError):
+    """What is asked for does not go with how things are now."""
+
+
 class DetectorError(LabError):
     """A detector or its weights cannot be used."""
 

@@ -82,6 +82,7 @@ def test_public_names_resolve_and_say_what_they_are():
         "guide/models.md",
         "guide/prompts.md",
         "guide/jobs.md",
+        "guide/api.md",
         "guide/batch.md",
         "guide/camera.md",
         "guide/charts.md",

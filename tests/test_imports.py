@@ -37,6 +37,7 @@ ORDER = [
     "rules",
     "store",
     "runs",
+    "remote_store",
     "formats",
     "study",
     "evaluation",

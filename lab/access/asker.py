@@ -26,6 +26,13 @@ class Asker:
     token_id: str | None = None
     is_local: bool = False
 
+    @property
+    def key(self) -> str:
+        """By what is counted what is theirs: the token, not its name; all browsers that were let
+        in by the start-up token are one.
+        """
+        return self.token_id or f"by name {self.name}"
+
     def may(self, wanted: Scope) -> bool:
         return SCOPES.index(self.scope) >= SCOPES.index(wanted)
 

@@ -15,8 +15,7 @@ _RETRY_AFTER_S = 5
 class Slots:
     """Counts what is open.
 
-    what: in the plural, for messages. most: of all. most_each: of one asker, whose token counts,
-    not its name; all browsers that were let in by the start-up token are one.
+    what: in the plural, for messages. most: of all. most_each: of one asker.
     """
 
     def __init__(self, what: str, most: int, most_each: int) -> None:
@@ -27,7 +26,7 @@ class Slots:
     @contextmanager
     def taken(self, asker: Asker) -> Iterator[None]:
         """One for as long as this is open. Raises RefusedError, 429 or 503."""
-        key = asker.token_id or f"by name {asker.name}"
+        key = asker.key
         with self._guard:
             if self._open[key] >= self._most_each:
                 raise RefusedError(

@@ -62,7 +62,7 @@ def push_logs(store: Store, place: str, run_ids: Iterable[str] | None = None) ->
             if _is_same(files, f"{target}/{MANIFEST}", folder / MANIFEST):
                 found.there.append(run.run_id)
                 continue
-            for name in _files(folder):
+            for name in files_of_log(folder):
                 if not is_remote(place):  # there it would make a bucket whose name is misspelt
                     files.makedirs(f"{target}/{name}".rpartition("/")[0], exist_ok=True)
                 files.put_file(str(folder / name), f"{target}/{name}")
@@ -143,7 +143,7 @@ def _opened(place: str) -> tuple[Any, str]:
     return fsspec.filesystem("file"), os.path.abspath(place)
 
 
-def _files(folder: Path) -> Iterator[str]:
+def files_of_log(folder: Path) -> Iterator[str]:
     """What belongs to a log, the manifest of the run last."""
     logs = [*added_folders(folder, read_manifest(folder)), folder]
     for log in logs:

@@ -30,15 +30,33 @@ def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
             )
     store.delete_clips([one["media_id"] for one in media])
     for run in runs:
-        shutil.rmtree(store.log_folder(run["run_id"]), ignore_errors=True)
-        for video in store.annotated_file(run["run_id"], "*").parent.glob(f"{run['run_id']}-*.mp4"):
-            with contextlib.suppress(OSError):
-                video.unlink()
+        _remove_files_of_run(store, run["run_id"])
     for one in media:
         with contextlib.suppress(OSError):
             remove_pictures(store, one["media_id"])
         remove_copy(store, one["media_id"])
     return [moved for one in media if (moved := _out_of_uploads(store, Path(one["path"])))]
+
+
+def remove_runs(store: Store, run_ids: Sequence[str]) -> None:
+    """Remove runs with their logs, their annotated videos and what rules found in them.
+
+    Clips, annotations and verdicts stay. Raises SettingError, and does nothing, while one of them
+    is written, or where somebody wrote of it in the notebook.
+    """
+    for run_id in run_ids:
+        if is_locked(store.log_folder(run_id)):
+            raise SettingError(f"run {run_id} is being analysed; cancel that first, or wait")
+    store.delete_ended_runs(run_ids)
+    for run_id in run_ids:
+        _remove_files_of_run(store, run_id)
+
+
+def _remove_files_of_run(store: Store, run_id: str) -> None:
+    shutil.rmtree(store.log_folder(run_id), ignore_errors=True)
+    for video in store.annotated_file(run_id, "*").parent.glob(f"{run_id}-*.mp4"):
+        with contextlib.suppress(OSError):
+            video.unlink()
 
 
 def remove_pictures(store: Store, media_id: str) -> None:

@@ -98,19 +98,23 @@ class LibraryRows(AnnotationRows):
 
         order: `newest`, `name`, `start`, `site`, `duration` or `state`.
         """
-        where = _where(wanted)
-        chosen = where.sql + order_of(CLIP_ORDERS, order) + page_of(limit, offset)
-        found = self.catalog.rows(_CLIPS + _PAGE.format(chosen=chosen), where.values)
+        return self._chosen_clips(
+            clips_where(wanted), order_of(CLIP_ORDERS, order) + page_of(limit, offset)
+        )
+
+    def _chosen_clips(self, where: Where, end: str) -> list[Row]:
+        """end: the order, and how many."""
+        found = self.catalog.rows(_CLIPS + _PAGE.format(chosen=where.sql + end), where.values)
         return [_with_facts(row) for row in found]
 
     def count_clips(self, **wanted: Unpack[ClipFilter]) -> int:
-        where = _where(wanted)
+        where = clips_where(wanted)
         with self.catalog.reading() as db:
             return count(db, f"{_CLIPS}SELECT count(*) FROM clips{where.sql}", where.values)
 
     def clip_ids(self, **wanted: Unpack[ClipFilter]) -> list[str]:
         """The media_id of every clip that fulfils the conditions, by path."""
-        where = _where(wanted)
+        where = clips_where(wanted)
         found = self.catalog.rows(
             f"{_CLIPS}SELECT media_id FROM clips{where.sql} ORDER BY path, media_id", where.values
         )
@@ -212,7 +216,8 @@ class LibraryRows(AnnotationRows):
             self.annotations_changed()
 
 
-def _where(wanted: ClipFilter) -> Where:
+def clips_where(wanted: ClipFilter) -> Where:
+    """The conditions on a clip."""
     where = Where()
     where.equal("media_id", wanted.get("media_id"))
     where.equal("coalesce(site, '')", wanted.get("site"))

@@ -223,8 +223,13 @@ class RunQueries:
     def _select(
         self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter, page: str = ""
     ) -> list[Row]:
-        where = self._where(db, wanted)
-        sql = f"{_SEEN}SELECT r.* FROM {_FROM}{where.sql}{_newest(wanted)}{page}"
+        return self._chosen_runs(db, self._where(db, wanted), _newest(wanted) + page)
+
+    def _chosen_runs(
+        self, db: duckdb.DuckDBPyConnection | None, where: Where, end: str
+    ) -> list[Row]:
+        """end: the order, and how many."""
+        sql = f"{_SEEN}SELECT r.* FROM {_FROM}{where.sql}{end}"
         return [_parsed(row) for row in rows(db, sql, where.values)]
 
     def _where(self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter) -> Where:

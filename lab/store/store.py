@@ -12,11 +12,12 @@ from lab.store.chart_rows import ChartRows
 from lab.store.current_rules import CurrentRuleRows
 from lab.store.deployments import DeploymentRows
 from lab.store.embeddings import EmbeddingRows
+from lab.store.ended_runs import EndedRunRows
 from lab.store.event_sightings import EventSightings
 from lab.store.experiments import ExperimentRows
-from lab.store.library import LibraryRows
 from lab.store.live_sightings import LiveSightings
 from lab.store.media import Registrar
+from lab.store.pages import PagedRows
 from lab.store.places import PlaceFile
 from lab.store.retention import RetentionRows
 from lab.store.reviews import ReviewRows
@@ -32,14 +33,15 @@ __all__ = ["EndedRun", "NewRun", "Store", "new_run_id"]
 
 
 class Store(
-    LibraryRows,
     RunRows,
+    EndedRunRows,
     RuleRows,
     CurrentRuleRows,
     SightingBatches,
     LiveSightings,
     ReviewRows,
     SightingGroups,
+    PagedRows,
     SavedViews,
     ExperimentRows,
     EmbeddingRows,

@@ -7,6 +7,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 from starlette.routing import Mount, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
@@ -14,10 +15,15 @@ from starlette.websockets import WebSocket
 
 from lab.access.asker import SCOPES
 from lab.access.tokens import Tokens
-from lab.app.server.access import Declared
+from lab.app.server.access import Declared, OurMount, declared
+from lab.app.server.api import app as app_module
+from lab.app.server.api.app import api_app, routes_of, scope_of
+from lab.app.server.api.errors import install_errors
+from lab.app.server.api.route import StrictRoute
 from lab.app.server.guard import Guard
 from lab.app.server.moved import MOVED
 from lab.app.server.state import app_state
+from tests.guarded import client_of
 
 ROOT = Path(__file__).parents[2]
 HOST = "http://127.0.0.1:8501"
@@ -33,12 +39,18 @@ OURS = ("/api/", "/ws/", "/metrics")
 
 
 class Behind:
-    """What stands behind the guard: answers all, and keeps what came."""
+    """What stands behind the guard: answers all, and keeps what came. The routes of FastAPI, which
+    look at the scope themselves, are the real ones; of these it keeps what they let in.
+    """
 
-    def __init__(self):
-        self.came = []
+    def __init__(self, routes):
+        self.came, self.routes = [], routes
 
     async def __call__(self, scope, receive, send):
+        found = declared(self.routes, scope) if scope["type"] == "http" else None
+        if isinstance(getattr(found, "app", None), FastAPI):
+            await self._inside(found, scope, receive, send)
+            return
         if scope["type"] == "websocket":
             socket = WebSocket(scope, receive, send)
             self.came.append(scope["path"])
@@ -48,6 +60,14 @@ class Behind:
             self.came.append(scope["path"])
             await Response("in")(scope, receive, send)
 
+    async def _inside(self, mount, scope, receive, send):
+        async def seen(message):
+            if message["type"] == "http.response.start" and message["status"] not in (401, 403):
+                self.came.append(scope["path"])
+            await send(message)
+
+        await mount.app({**scope, **mount.matches(scope)[1]}, receive, seen)
+
 
 class Made:
     """The app as `app.py` makes it, its guard around something that answers all."""
@@ -55,7 +75,7 @@ class Made:
     def __init__(self, store):
         app = runpy.run_path(str(ROOT / "app.py"))["app"]
         (guard,) = [one for one in app._user_middleware if one.cls is Guard]
-        self.routes, self.behind = app._user_routes, Behind()
+        self.routes, self.behind = app._user_routes, Behind(app._user_routes)
         self.client = TestClient(
             Guard(self.behind, **guard.kwargs), base_url=HOST, follow_redirects=False
         )
@@ -88,6 +108,13 @@ def flat(routes, before=""):
     """Path, methods (None for a WebSocket) and scope of each route, those of mounts as well."""
     for route in routes:
         wants = getattr(route, "wants", "admin")
+        if isinstance(getattr(route, "app", None), FastAPI):
+            for one in routes_of(route.app):
+                inner = scope_of(one)
+                assert inner is not None, f"{one.path} needs no scope"
+                wanted = max(wants, inner, key=SCOPES.index)
+                yield before + route.path + one.path, sorted(one.methods), wanted
+            continue
         if isinstance(route, Mount):
             for path, methods, inner in flat(route.routes, before + route.path):
                 yield path, methods, max(wants, inner, key=SCOPES.index) if inner else wants
@@ -171,7 +198,7 @@ def test_another_site_is_refused_by_every_route_though_it_has_a_token(made, secr
 
 
 def test_pages_and_what_no_route_declares_want_admin(made, secrets):
-    for path in ("/", "/review", "/_stcore/host-config", "/static/x.js", "/api/unknown", "/new"):
+    for path in ("/", "/review", "/_stcore/host-config", "/static/x.js", "/apiary", "/new"):
         for scope in ("read", "analyse"):
             answer, came = asked(made, path, "GET", bearer(secrets[scope]))
             assert (answer.status_code, came) == (403, False), path
@@ -179,6 +206,28 @@ def test_pages_and_what_no_route_declares_want_admin(made, secrets):
     stream = "/_stcore/stream"
     assert not asked(made, stream, None, bearer(secrets["analyse"]))[1]
     assert asked(made, stream, None, bearer(secrets["admin"]))[1]
+
+
+def test_the_api_has_no_other_addresses(made, secrets):
+    for path in ("/api/unknown", "/api/", "/api/media/", "/api/docs/none.js", "/api/redoc"):
+        answer, _ = asked(made, path, "GET", bearer(secrets["read"]))
+        assert (answer.status_code, answer.json()["status"]) == (404, 404), path
+        assert answer.headers["content-type"] == "application/problem+json"
+    for path in ("/api/media", "/api/health", "/api/sightings.csv"):
+        answer, _ = asked(made, path, "DELETE", bearer(secrets["admin"]))
+        assert (answer.status_code, answer.json()["status"]) == (405, 405), path
+
+
+def test_a_route_of_the_api_that_says_no_scope_is_refused(monkeypatch):
+    router = APIRouter(route_class=StrictRoute)
+    router.get("/open")(lambda: "in")
+    monkeypatch.setattr(app_module, "_ROUTERS", (router,))
+    with pytest.raises(ValueError, match="/open says no scope"):
+        api_app()
+    app = FastAPI()
+    app.include_router(router)
+    install_errors(app)
+    assert client_of([OurMount("/api", app, wants="read")]).get("/api/open").status_code == 403
 
 
 def test_a_token_in_the_query_opens_what_has_no_headers_to_send(made, secrets):

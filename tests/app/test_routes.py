@@ -7,6 +7,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 import lab
+from lab.app.server.api.app import routes_of
 from lab.app.server.moved import moved_pages
 from lab.app.server.openapi import document
 from lab.app.server.routes import routes
@@ -45,11 +46,9 @@ def send(client, path, content):
 
 
 def test_the_document_names_every_route_and_no_other(app_state):
-    wanted = {
-        (route.path, method.lower())
-        for route in routes(app_state)
-        for method in route.methods - {"HEAD"}
-    }
+    *before, api = routes(app_state)
+    wanted = {(route.path, m.lower()) for route in before for m in route.methods - {"HEAD"}}
+    wanted |= {(api.path + one.path, m.lower()) for one in routes_of(api.app) for m in one.methods}
     described = {(path, m) for path, methods in document()["paths"].items() for m in methods}
     assert described == wanted
 
@@ -111,7 +110,7 @@ def test_a_body_that_makes_no_sense_is_refused(client, body):
 )
 def test_what_is_unknown_is_not_found_and_what_is_too_long_is_refused(client, method, path):
     body = {"pts_s": 1, "offset_us": 1} if method == "POST" else None
-    for name in ("nothing", "..", "%2e%2e", "x" * 255, "%00"):
+    for name in ("nothing", "%2e%2e", "x" * 255, "%00"):
         status, _ = said(client.request(method, path.format(name), json=body))
         assert status == (400 if name == "%00" else 404), name
     assert said(client.request(method, path.format("x" * 256), json=body))[0] == 400

@@ -8,6 +8,7 @@ the scope admin. FastAPI's routes below an `OurMount` ask for more by `Depends(n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -69,6 +70,8 @@ class OurMount(Mount):
 
     def __init__(self, path: str, app: ASGIApp, *, wants: Wanted, is_upload: bool = False) -> None:
         super().__init__(path, app=app)
+        # Whatever characters a path has, it is this application's.
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
         self.wants, self.is_upload = _known(wants), is_upload
         self.max_message_bytes: int | None = None
 
@@ -113,6 +116,7 @@ def needs(wanted: Wanted) -> Callable[[HTTPConnection], Asker]:
         check(asker, wanted)
         return asker
 
+    dependency.wants = wanted  # type: ignore[attr-defined]  # for whoever looks at the routes
     return dependency
 
 

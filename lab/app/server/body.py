@@ -19,10 +19,12 @@ _MAX_NUMBER = 2**53  # what JSON numbers hold exactly, in every program
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object without NaN, infinities or numbers that no program agrees on.
+    """The body as a JSON object; see `bounded_body` and `parsed_object` for what is raised."""
+    return parsed_object(await bounded_body(request))
 
-    Raises RefusedError 413 beyond max_body_bytes, counted as they arrive; SettingError otherwise.
-    """
+
+async def bounded_body(request: Request) -> bytes:
+    """The body. Raises RefusedError 413 beyond max_body_bytes, counted as they arrive."""
     content = bytearray()
     most = limits_of(request).max_body_bytes
     async for chunk in request.stream():
@@ -31,6 +33,14 @@ async def json_object(request: Request) -> dict[str, Any]:
             raise RefusedError(
                 413, f"the body has more than {most} bytes; send it in several requests"
             )
+    return bytes(content)
+
+
+def parsed_object(content: bytes) -> dict[str, Any]:
+    """A JSON object without NaN, infinities or numbers that no program agrees on.
+
+    Raises SettingError.
+    """
     try:
         value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:

@@ -39,23 +39,29 @@ def downloads(
     """Handlers of requests, by path."""
 
     async def sightings(request: Request) -> Response:
-        wanted = wanted_of(request.query_params)
-
-        def write(out: BinaryIO) -> None:
-            SightingsCsv().write_batches(here.store.sighting_batches(**wanted), out)
-
-        return await _file("sightings.csv", write)
+        return await csv_of_sightings(here, wanted_of(request.query_params))
 
     async def effort(request: Request) -> Response:
         def write(out: BinaryIO) -> None:
             out.write(EffortCsv().write(effort_rows(here.store)).encode())
 
-        return await _file("effort.csv", write)
+        return await written_file("effort.csv", write)
 
     return {"/api/sightings.csv": sightings, "/api/effort.csv": effort}
 
 
-async def _file(name: str, write: Callable[[BinaryIO], None]) -> Response:
+async def csv_of_sightings(here: AppState, wanted: SightingFilter) -> Response:
+    """The sightings that fulfil these conditions as a CSV file."""
+
+    def write(out: BinaryIO) -> None:
+        SightingsCsv().write_batches(here.store.sighting_batches(**wanted), out)
+
+    return await written_file("sightings.csv", write)
+
+
+async def written_file(
+    name: str, write: Callable[[BinaryIO], None], media_type: str = "text/csv"
+) -> Response:
     """A file that is written first, so that an error is an answer, and removed once it is sent."""
     folder = tempfile.TemporaryDirectory(prefix="lab-")
     path = Path(folder.name) / name
@@ -67,7 +73,7 @@ async def _file(name: str, write: Callable[[BinaryIO], None]) -> Response:
         raise
     return FileResponse(
         path,
-        media_type="text/csv",
+        media_type=media_type,
         filename=name,
         headers={"Cache-Control": "no-store"},
         background=BackgroundTask(folder.cleanup),

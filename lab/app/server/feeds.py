@@ -82,7 +82,7 @@ def overview(
         "fitting": len(found),
         "first": first,
         "states": Counter(row.get("state", UNWATCHED) for row in feeds.values()),
-        "rows": [_shown(feed_id, row) for feed_id, row in shown],
+        "rows": [shown_feed(feed_id, row) for feed_id, row in shown],
         "sinks": [
             {"name": sink, **{key: row.get(key) for key in _SHOWN_OF_SINKS}}
             for sink, row in list(sinks.items())[:_MOST_SINKS]
@@ -201,7 +201,8 @@ def _has_state(row: Row, state: str) -> bool:
     return not state or row.get("state") == state
 
 
-def _shown(feed_id: str, row: Row) -> Row:
+def shown_feed(feed_id: str, row: Row) -> Row:
+    """What others may see of a feed's row."""
     day = row.get("day") or {}
     return {
         "id": feed_id,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from lab.annotation import ANSWERS
+from lab.app.server.api.app import document_of_api
 from lab.app.server.body import MAX_NAME_BYTES
 from lab.store.sighting_query import LISTS
 
@@ -118,6 +120,7 @@ _PARAMETERS: dict[str, Schema] = {
 # Path, method, what it does, the body's schema.
 _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/openapi.json", "get", "This document", None),
+    ("/api/docs", "get", "This document, for people", None),
     ("/api/health", "get", "Whether the app answers", None),
     ("/api/media/{media_id}/file", "get", "A clip, or its copy for the browser", None),
     ("/api/media/{media_id}/offset", "post", "Keep the offset of the browser's clock", "Offset"),
@@ -152,6 +155,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),
 )
+_TAG = "for pages"
 _TEXT: Schema = {"type": "string", "maxLength": MAX_NAME_BYTES}
 _NAMES: Schema = {"type": "array", "items": _NAME}
 # Path to its parameters in the query, each with whether it must be given.
@@ -173,12 +177,15 @@ _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
 }
 
 
+@cache
 def document() -> Schema:
-    """The document, OpenAPI 3.1."""
+    """The document, OpenAPI 3.1: of these routes, and of those of `lab.app.server.api`."""
+    api = document_of_api()
     paths: dict[str, Schema] = {}
     for path, method, summary, body in _ROUTES:
         operation: Schema = {
             "summary": summary,
+            "tags": [_TAG],
             "responses": {"200": {"description": "Done."}}
             | {status: {"description": text} for status, text in _ERRORS.items()},
         }
@@ -202,13 +209,16 @@ def document() -> Schema:
             content = {"application/octet-stream": {"schema": {"type": "string"}}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[method] = operation
+    for path, methods in api["paths"].items():
+        paths[path] = {**methods, **paths.get(path, {})}  # these routes answer first
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Sighting Lab", "version": "1"},
+        "info": api["info"],
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": {**api["schemas"], **_SCHEMAS},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}],
+        "tags": [{"name": name} for name in (*api["tags"], _TAG)],
         "paths": paths,
     }

@@ -12,12 +12,20 @@ import anyio
 import numpy as np
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+)
 
 from lab.access.asker import RefusedError
 from lab.access.slots import Slots
-from lab.app.server.access import OurHandler, OurRoute, asker_of
+from lab.app.server.access import OurHandler, OurMount, OurRoute, asker_of
 from lab.app.server.annotated_videos import annotated_handlers
+from lab.app.server.api.app import api_mount
+from lab.app.server.api.docs import docs_page
 from lab.app.server.body import (
     check_id,
     check_name,
@@ -52,8 +60,8 @@ _MAX_DECISIONS = 400  # unless the request sets `most`
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(at: AppState | None = None) -> list[OurRoute]:
-    """Routes over the state of the app (default: that of this process)."""
+def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
+    """Routes over the state of the app (default: that of this process), the API last."""
     here = at or app_state()
     pictures, sounds = Pictures(here), Sounds(here)
     limits = here.config.limits
@@ -182,7 +190,11 @@ def routes(at: AppState | None = None) -> list[OurRoute]:
     async def openapi(request: Request) -> Response:
         return JSONResponse(document())
 
+    async def docs(request: Request) -> Response:
+        return HTMLResponse(await anyio.to_thread.run_sync(docs_page, document()))
+
     handlers: list[OurHandler] = [
+        ("/api/docs", "read", docs, ["GET"]),
         ("/api/openapi.json", "read", openapi, ["GET"]),
         ("/api/health", "read", health, ["GET"]),
         ("/api/media/{media_id}/file", "read", clip, ["GET"]),
@@ -209,10 +221,10 @@ def routes(at: AppState | None = None) -> list[OurRoute]:
         for path, wants, handler, methods in handlers
     ]
     uploads = _with_error_responses(upload)
-    return [
-        *made,
-        OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True),
-    ]
+    made.append(
+        OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True)
+    )
+    return [*made, api_mount(here, made)]
 
 
 def _with_error_responses(handler: Handler) -> Handler:

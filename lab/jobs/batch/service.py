@@ -19,6 +19,7 @@ from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
+from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.file import FILE_NAME
 from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
@@ -83,9 +84,19 @@ class QueueService:
         """What was done about a damaged file."""
         return list(self._notes)
 
-    def start(self, clips: Iterable[QueuedClip], work: Work, *, priority: int = 0) -> list[int]:
-        """Queue clips; the ids of their jobs. Those that are done already are looked at again."""
-        return self._add(replace(work, is_app=True).to_dict(), clips, priority)
+    def start(
+        self,
+        clips: Iterable[QueuedClip],
+        work: Work,
+        *,
+        priority: int = 0,
+        asked: Asked | None = None,
+    ) -> list[int]:
+        """Queue clips; the ids of their jobs. Those that are done already are looked at again.
+
+        asked: by whom, where jobs are counted; see `lab.jobs.queue.asked`.
+        """
+        return self._add(replace(work, is_app=True).to_dict(), clips, priority, asked)
 
     def resume(self, run_id: str, clip: QueuedClip) -> int:
         """Queue a run to be gone on with; the id of its job."""
@@ -121,7 +132,11 @@ class QueueService:
                 self._queue.close()
 
     def _add(
-        self, what: Mapping[str, Any], clips: Iterable[QueuedClip], priority: int = 0
+        self,
+        what: Mapping[str, Any],
+        clips: Iterable[QueuedClip],
+        priority: int = 0,
+        asked: Asked | None = None,
     ) -> list[int]:
         some = list(clips)
         with self._guard:
@@ -135,6 +150,7 @@ class QueueService:
                 priority=priority,
                 clip_ids={one.path: one.clip_id for one in some if one.clip_id},
                 again=True,
+                asked=asked,
             )
         self._known = None  # weights may have been changed since
         self.go_on()

@@ -26,7 +26,7 @@ from lab.sqlite_file import (
 )
 
 FILE_NAME = "jobs.sqlite"
-_VERSION = 3
+_VERSION = 4
 _WAYS_OUT = {
     "SQLITE_READONLY": "make it and its folder writable, or name another store with --store",
     "SQLITE_CANTOPEN": "it must be a file, in a folder, that you may read and write",
@@ -72,6 +72,12 @@ ALTER TABLE jobs ADD COLUMN added REAL;
 _SINCE_3 = """
 CREATE TABLE batches (work_id TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (work_id, owner));
 """
+# Who asked for a job, and by which key: the same key gives the same job. Both go with the job.
+_SINCE_4 = """
+ALTER TABLE jobs ADD COLUMN asked_by TEXT;
+CREATE TABLE asked (asked_by TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL,
+    job_id INTEGER NOT NULL, PRIMARY KEY (asked_by, key));
+"""
 # What makes of it a queue that can be read: all columns, and JSON where it belongs.
 _ODD_ROWS = f"""
 SELECT CASE
@@ -80,9 +86,10 @@ SELECT CASE
         THEN 'the runs of a job are no JSON'
     WHEN EXISTS (SELECT name, value FROM flags WHERE name IS NULL) THEN 'a flag has no name'
     WHEN EXISTS (SELECT work_id, owner FROM batches WHERE owner IS NULL) THEN 'an owner has no name'
+    WHEN EXISTS (SELECT key FROM asked WHERE digest IS NULL) THEN 'a key has no digest'
 END
 """
-_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3)
+_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3, _SINCE_4)
 
 
 class QueueFile:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lab.errors import StoreError
+from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.overview import OF_THE_APP, QueueOverview
 from lab.jobs.queue.owners import Owner
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
@@ -70,12 +71,14 @@ class JobQueue(QueueOverview):
         priority: int = 0,
         clip_ids: Mapping[str, str] | None = None,
         again: bool = False,
+        asked: Asked | None = None,
     ) -> list[int]:
         """Queue clips, and make them the scope; their ids, in the order of the queue.
 
         One that is queued for this work already stays what it is; one that failed or was
         cancelled, or whose file has changed since it was done, waits again. again: and every one
-        that is done. clip_ids: media_id of clips that were chosen, by their paths.
+        that is done. clip_ids: media_id of clips that were chosen, by their paths. asked: by whom;
+        what was asked for by the same key already is given as it is.
         """
         self._owner.show_alive()
         now, chosen = self._clock(), clip_ids or {}
@@ -84,6 +87,8 @@ class JobQueue(QueueOverview):
             for path, s in clips
         ]
         with self._change() as db:
+            if asked is not None and (known := asked.known(db)) is not None:
+                return [known]
             if self._is_app:
                 db.execute("DELETE FROM scope")
             db.execute("INSERT OR IGNORE INTO work VALUES (?, ?, ?)",
@@ -116,7 +121,10 @@ class JobQueue(QueueOverview):
                 "SELECT job_id FROM jobs WHERE job_id IN scope AND work_id = ? ORDER BY job_id",
                 [work_id],
             )
-            return [row["job_id"] for row in found]
+            ids = [row["job_id"] for row in found]
+            if asked is not None:
+                asked.keep(db, ids)
+            return ids
 
     def take_up(self, work_id: str) -> None:
         """Make the jobs of a work that have not ended the scope."""

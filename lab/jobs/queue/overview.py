@@ -48,6 +48,21 @@ class QueueOverview(QueueFile):
             rows = db.execute(sql, [json.dumps(list(states)), limit, offset])
             return [QueuedJob.from_row(row) for row in rows]
 
+    def newest(
+        self, states: Sequence[State], limit: int, before: int | None = None
+    ) -> list[QueuedJob]:
+        """Those in these states, the one that was added last first. before: the id of a job, of
+        those that were added before it.
+        """
+        where = "" if before is None else " AND job_id < ?"
+        with self._read() as db:
+            rows = db.execute(
+                "SELECT * FROM jobs WHERE state IN (SELECT value FROM json_each(?))"
+                f"{where} ORDER BY job_id DESC LIMIT ?",
+                [json.dumps(list(states)), *([] if before is None else [before]), limit],
+            )
+            return [QueuedJob.from_row(row) for row in rows]
+
     def ids(self, states: Sequence[State], among: Sequence[int] | None = None) -> list[int]:
         """Of the jobs that are in these states now; among: of those alone."""
         where, values = _among(among)
@@ -171,7 +186,7 @@ class QueueOverview(QueueFile):
                 (SELECT 1 FROM work WHERE work.work_id = jobs.work_id AND {OF_THE_APP}))""",
                 values,
             )
-            _forget_empty_works(db)
+            _forget_what_is_empty(db)
             return found.rowcount
 
     def take_off(self, job_ids: Sequence[int]) -> int:
@@ -179,7 +194,7 @@ class QueueOverview(QueueFile):
         where, values = _among(job_ids)
         with self._change() as db:
             found = db.execute(f"DELETE FROM jobs WHERE state = 'waiting' AND {where}", values)
-            _forget_empty_works(db)
+            _forget_what_is_empty(db)
             return found.rowcount
 
     # Inside
@@ -210,7 +225,8 @@ class QueueOverview(QueueFile):
 OF_THE_APP = "json_extract(what, '$.by') = 'app'"
 
 
-def _forget_empty_works(db: sqlite3.Connection) -> None:
+def _forget_what_is_empty(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM asked WHERE job_id NOT IN (SELECT job_id FROM jobs)")
     db.execute("DELETE FROM work WHERE work_id NOT IN (SELECT work_id FROM jobs)")
 
 

@@ -12,11 +12,12 @@ from lab.app.server.state import AppState
 from lab.app.ui.address import recall
 from lab.app.ui.widgets.detector_form import detector_choice, detector_form, offered
 from lab.app.ui.widgets.network_form import labels_of_default
-from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form, without_secrets
+from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form
 from lab.app.ui.widgets.typed import typed
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, decide, wanted_words
 from lab.errors import LabError
 from lab.feeds.commands import send
+from lab.feeds.kept_secrets import without_secrets
 from lab.formats.markdown import plain
 from lab.video.live.captures.registered import captures
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import types
 import typing
 from collections import abc
@@ -12,26 +11,17 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import streamlit as st
 
 from lab.detectors.plugins.secrets import is_secret
-from lab.errors import SettingError
-from lab.feeds.dot_env import FILE_NAME as DOT_ENV
-from lab.feeds.dot_env import keep_secret, read_dot_env
-from lab.feeds.variables import has_variable
-from lab.feeds.write_feeds import app_file
+from lab.feeds.kept_secrets import SECRET_ADDRESSES
 from lab.formats.markdown import plain
-from lab.store.store import Store
 
 Kind = Literal["switch", "whole", "number", "choice", "text", "lines", "pairs"]
 Settings = dict[str, Any]
 
 _NOT_SETTINGS = ("self", "stream", "state_folder")
-_SECRET_ADDRESSES = ("webhook_url", "urls")  # whoever knows one of these can post there
-_SECRET_QUERY = re.compile(r"[?&][^=&]*(key|token|secret|password|auth|sig)[^=&]*=[^&]", re.I)
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
 _UNITS = ("s", "px", "bytes", "hours")
 _TITLES = {
     "max_height": "Largest height, px",
@@ -72,7 +62,7 @@ class Field:
 
     @property
     def is_hidden(self) -> bool:
-        return is_secret(self.name) or self.name in _SECRET_ADDRESSES
+        return is_secret(self.name) or self.name in SECRET_ADDRESSES
 
 
 @cache
@@ -121,48 +111,6 @@ def settings_form(
 def missing(fields: tuple[Field, ...], chosen: Mapping[str, Any]) -> list[str]:
     """The titles of what must be given and is not."""
     return [f.title for f in fields if f.is_required and chosen.get(f.name) in (None, "")]
-
-
-def without_secrets(store: Store, settings: Mapping[str, Any]) -> Settings:
-    """The settings with `${NAME}` in place of each secret, which is kept for the feeds alone.
-
-    A name that stands there already must be of one that is kept so: what a page sends must not
-    carry the environment of this process elsewhere.
-
-    Raises SettingError or StoreError if one cannot be kept, or a name is none of these.
-    """
-    return {name: _without(store, name, value) for name, value in settings.items()}
-
-
-def _without(store: Store, name: str, value: Any) -> Any:
-    if isinstance(value, list):
-        return [_without(store, name, one) for one in value]
-    if isinstance(value, dict):
-        return {key: _without(store, key, one) for key, one in value.items()}
-    if not isinstance(value, str) or not value:
-        return value
-    if has_variable(value):
-        _check_names(store, value)
-        return value
-    if is_secret(name) or name in _SECRET_ADDRESSES or _SECRET_QUERY.search(value):
-        return keep_secret(store.folder, value)
-    try:
-        password = urlsplit(value).password if "://" in value else None
-    except ValueError:
-        return value  # whoever opens it says what is wrong
-    if not password:
-        return value
-    return value.replace(f":{password}@", f":{keep_secret(store.folder, password)}@", 1)
-
-
-def _check_names(store: Store, value: str) -> None:
-    known = read_dot_env(app_file(store.folder).parent / DOT_ENV)
-    for name in _VARIABLE.findall(value):
-        if name not in known:
-            raise SettingError(
-                f"${{{name}}} is not in {DOT_ENV} of the feeds; type the secret itself, which is "
-                "then kept there under a name, or add it to that file"
-            )
 
 
 def _kind(hint: Any) -> tuple[Kind | None, tuple[Any, ...]]:

@@ -11,9 +11,10 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.dialogs import close_dialog
 from lab.app.ui.widgets.feed_form import ask, written
-from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form, without_secrets
+from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form
 from lab.app.ui.widgets.typed import typed
 from lab.errors import LabError
+from lab.feeds.kept_secrets import without_secrets
 from lab.formats.markdown import plain
 from lab.sinks.registered import sinks
 

@@ -1,0 +1,105 @@
+"""What a job is asked to do, checked as what a page asks: no code, no address, no file outside."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lab.annotation import utc_now
+from lab.app.server.state import AppState
+from lab.detectors.registered import detectors
+from lab.detectors.trust import check_allowed, named_by_path
+from lab.errors import SettingError, SourceError, closest
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import AppliedRule, Work, work_of
+from lab.jobs.queue.queued_job import Stamp
+from lab.rules.rule import Rule
+from lab.video.identity import identity_problem
+
+_MOST_S = 86_400.0
+_CURRENT = "current"
+
+
+class NewJob(BaseModel):
+    """An analysis of one clip: of the store, or a file under the media_roots."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    media_id: str | None = Field(None, min_length=1, max_length=255)
+    path: str | None = Field(None, min_length=1, max_length=4096)
+    detector: str = Field("yolo", min_length=1, max_length=255)
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="Of the detector, such as `weights`, `size`, `device`."
+    )
+    labels: list[str] | None = Field(
+        None, max_length=1000, description="What to look for; all that the detector knows if null."
+    )
+    every_s: float = Field(0.2, gt=0, le=_MOST_S, description="Seconds between samples.")
+    gate: str | dict[str, Any] | None = None
+    rule: str | dict[str, Any] | None = Field(
+        None,
+        description="Whose sightings are saved when it is done: a rule, the name of a saved one, "
+        "or `current`.",
+    )
+    priority: int = Field(0, ge=-1_000_000, le=1_000_000)
+    reuse: bool = Field(True, description="Give the run of the same recipe where there is one.")
+
+    @model_validator(mode="after")
+    def _has_one_clip(self) -> NewJob:
+        if (self.media_id is None) == (self.path is None):
+            raise ValueError("give either media_id or path")
+        return self
+
+
+def work_of_job(here: AppState, given: NewJob) -> Work:
+    """Raises SettingError for what the API may not ask for, or what is not valid."""
+    settings = dict(given.settings)
+    if "name" in settings:
+        raise SettingError("settings.name is not a setting; the detector is named by `detector`")
+    if given.labels is not None:
+        settings["labels"] = list(given.labels)
+    if given.detector not in detectors.names():
+        raise SettingError(
+            f"no detector {given.detector!r:.80}; {closest(given.detector, detectors.names())}"
+        )
+    check_allowed({"name": given.detector, **settings}, here.config.services)
+    if key := named_by_path({"name": given.detector, **settings}):
+        raise SettingError(f"settings.{key} must be a file of the models folder, not a path")
+    rule = _rule_of(here, given.rule)
+    work = work_of(given.detector, settings, every_s=given.every_s, gate=given.gate, rule=rule)
+    return Work(
+        work.analyses,
+        work.rule,
+        is_current=given.rule == _CURRENT,
+        since=None if given.reuse else utc_now(),
+    )
+
+
+def clip_of_job(here: AppState, given: NewJob) -> QueuedClip:
+    """Raises NotFoundError, ForbiddenError, or SourceError for a file that cannot be read."""
+    if given.media_id is None:
+        file = here.config.allowed(given.path or "", here.store.uploads_folder)
+    else:
+        here.forget(given.media_id)
+        row = here.media(given.media_id)
+        file = here.clip_file(row)
+        if problem := identity_problem(row, reads=False):
+            raise SourceError(problem)
+    try:
+        if not file.is_file():
+            raise SourceError(f"{file} is no file; name a video")
+        return QueuedClip(str(file), Stamp.of(file), given.media_id)
+    except (OSError, ValueError) as error:
+        raise SourceError(f"{file} cannot be read: {error}") from None
+
+
+def _rule_of(here: AppState, given: str | dict[str, Any] | None) -> AppliedRule | None:
+    if given is None or given == _CURRENT:
+        return None
+    if isinstance(given, dict):
+        return AppliedRule(Rule.from_dict(given))
+    saved = {row["name"]: row["rule"] for row in here.store.rules()}
+    if given not in saved:
+        raise SettingError(f"no rule {given!r:.80} is saved; {closest(given, list(saved))}")
+    return AppliedRule(saved[given], given)

@@ -1,0 +1,70 @@
+"""A feed that somebody asks for, by a page or the API: what may be written of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lab.access.addresses import PUBLIC_ONLY
+from lab.access.asker import Asker
+from lab.app.server.state import AppState
+from lab.app.server.typed_addresses import typed_settings
+from lab.detectors.trust import check_allowed, named_by_path
+from lab.errors import SettingError
+from lab.feeds.kept_secrets import without_secrets
+from lab.feeds.variables import has_variable
+from lab.video.live.captures.registered import captures
+
+_OF_THE_LAB = ("state_folder", "stream", PUBLIC_ONLY)
+_NOT_HERE = ("webcam",)  # it needs an open page
+
+
+def checked_source(
+    here: AppState, asker: Asker | None, source: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The source as it may be kept: its file under the media_roots, its address one to which this
+    server may connect for whoever asks, its secrets apart.
+
+    Raises SettingError, ForbiddenError, AddressError, or StoreError if a secret cannot be kept.
+    """
+    given = dict(source)
+    if given.get("type") != "device" and given.get("path"):
+        given["path"] = str(here.config.allowed(given["path"]))
+    return without_secrets(here.store, typed_settings(here.config, asker, given))
+
+
+def checked_feed(here: AppState, asker: Asker, row: Mapping[str, Any]) -> dict[str, Any]:
+    """A whole feed as the API takes it, as a row of a feeds file. Raises as `checked_source`."""
+    source = dict(row["source"])
+    kind = str(source.get("type"))
+    if kind not in captures or kind in _NOT_HERE:
+        known = ", ".join(name for name in captures.names() if name not in _NOT_HERE)
+        raise SettingError(f"source.type must be one of {known}, got {kind[:40]!r}")
+    for name in _OF_THE_LAB:
+        if name in source:
+            raise SettingError(f"source.{name} is set by the lab; leave it out")
+    rest = {key: value for key, value in row.items() if key != "source"}
+    if any(has_variable(text) for text in _texts(rest)):
+        raise SettingError("variables (${NAME}) are for secrets of the source alone")
+    detector = dict(row["detector"])
+    named = {"name": detector.pop("type", None), **detector}
+    check_allowed(named, here.config.services)
+    if key := named_by_path(named):
+        raise SettingError(f"detector.{key} must be a file of the models folder, not a path")
+    if isinstance(row.get("rule"), str):
+        saved = {one["name"]: one["rule"] for one in here.store.rules()}
+        if row["rule"] not in saved:  # or else a path
+            raise SettingError(f"no rule {row['rule']!r:.80} is saved in this store")
+    return {**rest, "source": checked_source(here, asker, source)}
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _texts(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _texts(inner)

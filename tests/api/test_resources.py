@@ -1,0 +1,175 @@
+"""What each resource of the API gives, against what the store and its objects say."""
+
+import io
+import tarfile
+
+import pyarrow as pa
+import pytest
+
+from lab.app.server.api.answers import ARROW
+from lab.rules.rule import Debounce, Rule
+from lab.runs.run import Run
+from lab.score_log.score_log import read_log
+from tests.api.conftest import problem_of
+from tests.builders import assert_same_log, make_run, scores_of
+
+RULE = Rule.coerce(Debounce(enter_threshold=0.4)).to_dict()
+
+
+def table(answer):
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == ARROW
+    return pa.ipc.open_stream(answer.content).read_all()
+
+
+def test_a_clip_is_listed_registered_and_edited(api):
+    client, media_id = api.client, api.clip["media_id"]
+    listed = client.get("/api/media", params={"text": "nothing"}).json()
+    assert [one["media_id"] for one in listed["items"]] == [media_id]
+    again = client.post("/api/media", json={"path": str(api.folder / "nothing.mp4")})
+    assert (again.status_code, again.headers["location"]) == (200, f"/api/media/{media_id}")
+    changes = {"site": "creek", "start": "2026-05-01T06:00:00+02:00", "clock_correction_s": 3.5}
+    edited = client.patch(f"/api/media/{media_id}", json=changes).json()
+    assert {name: edited[name] for name in changes} == changes
+    assert client.patch(f"/api/media/{media_id}", json={"site": None}).json()["site"] is None
+    row = api.state.store.media(media_id)
+    assert (row["site"], row["clock_correction_s"], row["start_source"]) == (None, 3.5, "entered")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/etc/passwd", 403), ("../../etc", 403), ("none.mp4", 422)]
+)
+def test_only_videos_under_the_media_roots_are_registered(api, path, status):
+    given = path if status == 403 else str(api.folder / path)
+    problem_of(api.client.post("/api/media", json={"path": given}), status)
+
+
+def test_a_run_has_all_that_the_catalog_says_of_it(api, run):
+    found = api.client.get(f"/api/runs/{run.run_id}").json()
+    for name, value in api.state.store.run(run.run_id).items():
+        if not name.endswith("_utc"):
+            assert found[name] == value, name
+    listed = api.client.get("/api/runs", params={"detector": "made", "state": "done"}).json()
+    assert run.run_id in [one["run_id"] for one in listed["items"]]
+    assert not api.client.get("/api/runs", params={"state": "failed"}).json()["items"]
+    problem_of(api.client.get("/api/runs/none"), 404)
+    problem_of(api.client.get("/api/runs", params={"state": "odd"}), 422)
+
+
+def test_samples_and_boxes_are_those_of_the_log_as_arrow_and_as_json(api, run):
+    log, place = run.log, f"/api/runs/{run.run_id}"
+    arrow = {"Accept": ARROW}
+    samples = table(api.client.get(f"{place}/samples", headers=arrow))
+    assert samples["pts_us"].to_pylist() == log.pts_us.tolist()
+    assert set(samples["status"].to_pylist()) == {"ok"}
+    boxes = table(api.client.get(f"{place}/detections", headers=arrow))
+    assert boxes["pts_us"].to_pylist() == log.pts_us[log.sample].tolist()
+    assert boxes["confidence"].to_pylist() == log.confidence.tolist()
+    assert boxes["x2_px"].to_pylist() == log.box_xyxy_px[:, 2].tolist()
+    pages, cursor = [], None
+    while True:
+        query = {"limit": 4} | ({"cursor": cursor} if cursor else {})
+        page = api.client.get(f"{place}/detections", params=query).json()
+        pages += page["items"]
+        if (cursor := page["next_cursor"]) is None:
+            break
+    assert pages == boxes.to_pylist()
+    some = api.client.get(f"{place}/samples", params={"from_s": 2.5, "to_s": 4}).json()["items"]
+    assert [one["pts_us"] for one in some] == [3_000_000, 4_000_000]
+
+
+def test_a_log_comes_byte_for_byte_and_once(api, run, tmp_path):
+    answer = api.client.get(f"/api/runs/{run.run_id}/log.tar")
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    folder = api.state.store.log_folder(run.run_id)
+    for file in tmp_path.rglob("*"):
+        assert file.read_bytes() == (folder / file.relative_to(tmp_path)).read_bytes()
+    assert_same_log(read_log(tmp_path, run.run_id), run.log)
+    known = {"If-None-Match": answer.headers["etag"]}
+    assert api.client.get(f"/api/runs/{run.run_id}/log.tar", headers=known).status_code == 304
+
+
+def test_a_rule_finds_what_it_finds_in_python_and_keeps_it_where_that_is_asked(api, run):
+    place, rule = f"/api/runs/{run.run_id}/sightings", Debounce(enter_threshold=0.4)
+    found = api.client.post(place, json={"rule": RULE}).json()
+    assert found["items"] == [one.to_dict() for one in run.find(rule)]
+    assert not found["is_stored"]
+    assert not api.state.store.was_applied(run.run_id, found["rule_hash"])
+    reader = api.anyone("read")
+    assert reader.post(place, json={"rule": RULE}).status_code == 200
+    assert "needs analyse" in problem_of(reader.post(f"{place}?store=true", json={}), 403)
+    kept = api.client.post(f"{place}?store=true", json={"rule": RULE, "name": "mine"}).json()
+    (row,) = api.state.store.sightings(run_id=run.run_id, rule_hash=kept["rule_hash"])
+    assert row["rule_name"] == "mine"
+    wrong = {"rule": {"default": {"debounce": {"enter_threshold": 7}}}}
+    assert "enter_threshold" in problem_of(api.client.post(place, json=wrong), 422)
+
+
+def test_rules_are_saved_applied_and_taken_back(api, run):
+    client = api.client
+    saved = client.put("/api/rules/otters", json={"rule": RULE, "run_id": run.run_id}).json()
+    assert client.get("/api/rules/otters").json() == saved
+    assert [one["name"] for one in client.get("/api/rules").json()["items"]] == ["otters"]
+    problem_of(client.get("/api/rules/none"), 404)
+    given = {"rule": RULE, "protocol_hash": run.protocol_hash, "name": "otters"}
+    preview = client.post("/api/current_rules", json={**given, "preview": True}).json()
+    assert not preview["saved"]
+    assert not client.get("/api/current_rules").json()["items"]
+    assert client.post("/api/current_rules", json=given).json()["saved"]
+    (current,) = client.get("/api/current_rules").json()["items"]
+    assert (current["name"], current["rule_hash"]) == ("otters", saved["rule_hash"])
+    assert client.delete(f"/api/current_rules/{run.protocol_hash}").json() == {"items": []}
+    problem_of(client.delete(f"/api/current_rules/{run.protocol_hash}"), 404)
+
+
+def test_stretches_are_marked_listed_and_taken_back(api, run):
+    client, media_id = api.client, run.media["media_id"]
+    records = [{"label": "x", "start_us": i * 1_000_000, "end_us": 5_000_000} for i in range(3)]
+    added = client.post("/api/annotations", json={"media_id": media_id, "records": records})
+    assert added.status_code == 201
+    first = client.get("/api/annotations", params={"limit": 2, "label": "x"}).json()
+    query = {"limit": 2, "label": "x", "cursor": first["next_cursor"]}
+    rest = client.get("/api/annotations", params=query).json()
+    assert [one["start_us"] for one in first["items"] + rest["items"]] == [0, 1_000_000, 2_000_000]
+    assert len(api.state.store.annotations(media_id)) == 3
+    for one in added.json()["items"]:
+        assert client.delete(f"/api/annotations/{one['id']}").status_code == 200
+    problem_of(client.delete(f"/api/annotations/{one['id']}"), 404)
+    outside = [{"label": "x", "start_us": 0, "end_us": 10**12}]
+    answer = client.post("/api/annotations", json={"media_id": media_id, "records": outside})
+    assert "lies outside" in problem_of(answer, 422)
+    nobody = {"media_id": "none", "records": []}
+    problem_of(client.post("/api/annotations", json=nobody), 404)
+
+
+def test_a_run_is_exported_in_each_kind(api, run):
+    kinds = api.client.get("/api/exports").json()["items"]
+    assert {one["content"] for one in kinds} == {"annotations", "sightings", "effort"}
+    for kind in kinds:
+        answer = api.client.get(f"/api/runs/{run.run_id}/exports/{kind['name']}")
+        assert answer.status_code == 200, kind
+        assert answer.headers["content-type"].startswith(kind["media_type"])
+    problem_of(api.client.get(f"/api/runs/{run.run_id}/exports/none"), 404)
+    csv = api.client.get(f"/api/runs/{run.run_id}/exports/sightings-csv?rules=all").text
+    assert csv.count("\n") - 1 == api.state.store.count_sightings(run_id=run.run_id)
+
+
+def test_labels_are_counted(api, run):
+    (label,) = api.client.get("/api/labels", params={"text": "x"}).json()["items"]
+    assert label == {"label": "x", "sightings": api.state.store.count_sightings(current=True)}
+
+
+def test_a_run_is_removed_with_what_was_found_in_it_but_not_while_it_is_written(api):
+    gone = make_run(api.folder, scores_of(20, [(3, 9)]), 1.0, name="gone")
+    gone.save_sightings()
+    place = f"/api/runs/{gone.run_id}"
+    assert api.client.delete(place).status_code == 200
+    problem_of(api.client.get(place), 404)
+    problem_of(api.client.get(f"{place}/samples"), 404)
+    assert not api.state.store.log_folder(gone.run_id).exists()
+    assert not api.state.store.sightings(run_id=gone.run_id)
+    noted = make_run(api.folder, scores_of(20, [(3, 9)]), 1.0, name="noted")
+    api.state.store.add_entry(noted.run_id, Rule(), title="of note")
+    assert "notebook" in problem_of(api.client.delete(f"/api/runs/{noted.run_id}"), 409)
+    assert Run(api.state.store, noted.run_id).log.pts_us.size == 20

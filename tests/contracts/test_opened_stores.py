@@ -1,0 +1,159 @@
+"""What notebooks do with a store, of one here and of the same one by its API."""
+
+import numpy as np
+import pytest
+from pandas.testing import assert_frame_equal
+
+import lab
+from lab.annotation import Annotation, Coverage
+from lab.app.server.routes import routes
+from lab.app.server.state import AppState
+from lab.config import Config
+from lab.errors import LabError, NotFoundError, SettingError, StoreError
+from tests.api.serving import TOKEN, Served
+from tests.builders import assert_same_log, make_run, scores_of
+
+RULE = lab.Debounce(enter_threshold=0.4)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The folder of a store with three runs, of which one failed on some samples."""
+    folder = tmp_path_factory.mktemp("opened")
+    make_run(folder, {"x": scores_of(60, [(10, 20), (40, 50)]), "y": scores_of(60, [(5, 9)])}, 1.0)
+    make_run(folder, scores_of(30, [(3, 9)]), 1.0, name="other", site="creek")
+    odd = scores_of(30, [(3, 9)])
+    odd[12:15] = np.nan
+    run = make_run(folder, odd, 1.0, name="odd")
+    for row in lab.open_store(folder / "store").store.runs():
+        lab.open_store(folder / "store").run(row["run_id"]).save_sightings(RULE, "bright")
+    run.store.add_records(
+        [
+            Annotation(media_id=run.media["media_id"], label="x", start_us=3_000_000,
+                       end_us=9_000_000),
+            Coverage(media_id=run.media["media_id"], label="x", start_us=0, end_us=30_000_000),
+        ]
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def served(made):
+    state = AppState(Config(store=made / "store"))
+    with Served(routes(state)) as address:
+        yield address
+    state.close()
+
+
+@pytest.fixture(params=["here", "elsewhere"])
+def opened(request, made):
+    if request.param == "here":
+        yield lab.open_store(made / "store")
+        return
+    with lab.connect(request.getfixturevalue("served"), token=TOKEN) as found:
+        yield found
+
+
+@pytest.fixture
+def here(made):
+    return lab.open_store(made / "store")
+
+
+def test_runs_and_sightings_are_the_same_tables(opened, here):
+    assert_frame_equal(opened.runs(), here.runs(), check_dtype=False)
+    assert len(opened.runs()) == 3
+    for wanted in ({}, {"label": "y"}, {"rules": "all", "site": "creek"}, {"label": "none"}):
+        assert_frame_equal(opened.sightings(**wanted), here.sightings(**wanted))
+    with pytest.raises(SettingError):
+        opened.sightings(rules="odd")
+
+
+def test_a_run_is_the_same_object_with_the_same_log(opened, here):
+    for row in here.store.runs():
+        one, other = opened.run(row["run_id"]), here.run(row["run_id"])
+        assert type(one) is type(other)
+        assert_same_log(one.log, other.log)
+        assert one.row == other.row
+        assert {**one.media, "runs": 0} == {**other.media, "runs": 0}
+        assert one.labels == other.labels
+        assert one.find(RULE) == other.find(RULE)
+        assert one.effort() == other.effort()
+        assert one.summary()["run_id"] == other.summary()["run_id"]
+        assert_frame_equal(one.scores(), other.scores())
+        assert_frame_equal(one.detections(), other.detections())
+        assert_frame_equal(one.sightings(RULE), other.sightings(RULE))
+        assert_frame_equal(one.explain("x", RULE), other.explain("x", RULE))
+        assert repr(one) == repr(other)
+
+
+def test_a_run_is_found_by_the_beginning_of_its_id_if_that_is_one(opened, here):
+    ids = [row["run_id"] for row in here.store.runs()]
+    assert opened.run(ids[0][:-1]).run_id == ids[0]
+    for name in ("2", "none", "", "../logs", "a/b"):
+        with pytest.raises(SettingError):
+            opened.run(name)
+
+
+def test_sightings_are_kept(opened, here):
+    run = opened.run(here.store.runs()[0]["run_id"])
+    rule = lab.Debounce(enter_threshold=0.31)
+    kept = run.save_sightings(rule, "mine")
+    rows = here.store.sightings(run_id=run.run_id, rule_hash=lab.Rule.coerce(rule).rule_hash)
+    assert len(rows) == kept == len(run.find(rule))
+    assert {row["rule_name"] for row in rows} <= {"mine"}
+    here.store.delete_sightings(sighting_id=[row["sighting_id"] for row in rows])
+
+
+def test_rules_are_saved_listed_and_current(opened, here):
+    opened.store.save_rule("otters", lab.Rule.coerce(RULE))
+    assert opened.store.rules() == here.store.rules()
+    protocol = here.store.runs()[0]["protocol_hash"]
+    here.store.set_current_rule(protocol, lab.Rule.coerce(RULE), name="otters")
+    assert opened.store.current_rules() == here.store.current_rules()
+    assert_frame_equal(opened.current_rules(), here.current_rules())
+    opened.store.undo_current_rule(protocol)
+    assert not here.store.current_rules(protocol)
+
+
+def test_what_was_marked_is_the_same_and_evaluates_alike(opened, here):
+    assert opened.store.all_records() == here.store.all_records()
+    run = opened.run(here.store.runs()[0]["run_id"])
+    truth = lab.Truth.from_records(*opened.store.all_records()[:2])
+    again = lab.Truth.from_records(*here.store.all_records()[:2])
+    there = lab.evaluate(here.run(run.run_id), again, RULE)
+    assert lab.evaluate(run, truth, RULE).to_dict() == there.to_dict()
+
+
+def test_what_goes_on_is_read_anew(opened, here, made):
+    run = make_run(made, scores_of(20, [(2, 9)]), 1.0, name="grows")
+    one = opened.run(run.run_id)
+    assert len(one.log.pts_us) == 20
+    assert_same_log(one.refresh().log, run.log)
+    with pytest.raises(NotFoundError):
+        opened.store.media("none")
+    here.store.delete_sightings(run_id=run.run_id)
+    here.store.delete_ended_runs([run.run_id])
+
+
+def test_what_is_not_asked_over_the_api_says_so(served):
+    with lab.connect(served, token=TOKEN) as elsewhere:
+        for ask in (elsewhere.store.sites, lambda: lab.apply(elsewhere, RULE)):
+            with pytest.raises(StoreError, match="where its store is"):
+                ask()
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "words"),
+    [
+        ("ftp://x", TOKEN, "address of a lab"),
+        ("http://u:p@host", TOKEN, "address of a lab"),
+        ("http://127.0.0.1:1", TOKEN, "cannot be reached"),
+        (None, "wrong", "no valid token"),
+        (None, None, "no valid token"),
+    ],
+)
+def test_who_is_not_let_in_learns_why_and_no_secret_is_said(served, monkeypatch, url, token, words):
+    monkeypatch.delenv("LAB_TOKEN", raising=False)
+    with pytest.raises(LabError, match=words) as refused:
+        lab.connect(url or served, token=token)
+    assert TOKEN not in str(refused.value)

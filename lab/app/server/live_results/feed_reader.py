@@ -76,16 +76,18 @@ class FeedReader:
         self._looked_at = now
         status = self._status()  # before the log, which then has all of a run that is over
         samples += [*self._of_log(), *self._of_newest()]
-        more = self._news_of(status, now)
-        return [one for one in (News(samples, run_id=self._run_id), *more) if _says_something(one)]
+        first = News(samples, run_id=self._run_id)
+        return [one for one in (first, *self._news_of(status, now)) if _says_something(one)]
 
     def close(self) -> None:
         if self._newest is not None:
             self._newest.close()
+        self._newest = None
 
     # Samples
 
     def _begin(self, run_id: str | None, latest: int | None = None) -> None:
+        self.close()  # what it has of this run is read from its beginning
         self._run_id, self._run = run_id, None
         self._held, self._last_us, self._left_at = [], _BEFORE_ALL_US, None
         if run_id is not None:
@@ -111,7 +113,10 @@ class FeedReader:
             return []
         self._held = [*self._held, *self._newest.read(self._run_id)][-_MOST_HELD:]
         found = []
-        while self._held and (self._held[0]["after_us"] or _BEFORE_ALL_US) <= self._last_us:
+        while self._held:
+            after_us = self._held[0]["after_us"]
+            if after_us is not None and after_us > self._last_us:
+                break
             sample = self._held.pop(0)
             if sample["pts_us"] > self._last_us:
                 self._last_us = sample["pts_us"]

@@ -153,7 +153,7 @@ class Topic:
         reader = None
         try:
             reader = self._make()
-            self._loop.call_soon_threadsafe(self._open, reader.open())
+            self._in_loop(self._open, reader.open())
             while not self._stopping.wait(reader.pause_s):
                 for news in reader.read():
                     self._tell(news)

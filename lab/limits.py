@@ -24,6 +24,8 @@ class Limits:
     max_uploads_per_token: int = _limit(8, "uploads that one token has open at once")
     max_clients: int = _limit(500, "WebSockets that are open at once")
     max_clients_per_token: int = _limit(200, "WebSockets that one token has open at once")
+    max_followed: int = _limit(200, "feeds and runs that are followed at once on `/ws/live`")
+    max_subscriptions: int = _limit(32, "feeds and runs that one WebSocket follows at once")
     max_jobs_per_token: int = _limit(1000, "jobs of one token that wait or run")
     silence_s: int = _limit(60, "seconds in which nothing of a body comes before it is given up")
 

@@ -126,10 +126,10 @@ class FeedRunner:
         if self._thread.ident is not None:
             self._thread.join()
 
-    def view(self, height: int, for_s: float) -> None:
-        """Somebody watches, for so long at least."""
+    def view(self, height: int | None, for_s: float) -> None:
+        """Somebody watches, for so long at least. height: of pictures, None for none."""
         self._newest.ask(for_s)
-        if (source := self.source) is not None:
+        if height is not None and (source := self.source) is not None:
             source.view(height, for_s)
 
     def set_rule(self, rule: Rule, rule_name: str | None) -> None:

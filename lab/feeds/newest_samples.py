@@ -24,7 +24,7 @@ from lab.video.source import SKIPPED
 
 NAME = "newest_samples"
 _FILE = struct.Struct("<8sQ")  # what it is, and the number of the newest sample
-_MAGIC = b"labsamp1"
+_MAGIC = b"labsamp2"
 _SLOT = struct.Struct("<QII")  # number, bytes, CRC-32 of the bytes
 _SLOTS = 64
 _SLOT_BYTES = 16 << 10
@@ -40,6 +40,7 @@ class NewestSamples:
         self._until = 0.0
         self._file: BinaryIO | None = None
         self._number = 0
+        self._last: tuple[str, int] | None = None  # its run and time, also of one left out
 
     def ask(self, for_s: float) -> None:
         """Somebody watches for so long; may be called from any thread."""
@@ -49,10 +50,16 @@ class NewestSamples:
         """A sample that was decided. It is left out where nobody watches, or the disk is full; and
         one that was skipped, since what was seen before it is shown on.
         """
-        if time.monotonic() > self._until or found.gated == SKIPPED:
+        if found.gated == SKIPPED:
             return
+        before = self._last
+        self._last = (run_id, stamp.pts_us)
+        if time.monotonic() > self._until:
+            return
+        after_us = before[1] if before is not None and before[0] == run_id else None
         with suppress(OSError):
-            self._write(json.dumps([run_id, sample_of(stamp, found)]).encode())
+            sample = {**sample_of(stamp, found), "after_us": after_us}
+            self._write(json.dumps([run_id, sample]).encode())
 
     def close(self) -> None:
         if self._file is not None:
@@ -96,7 +103,8 @@ class SamplesReader:
 
     def read(self, run_id: str | None) -> list[Sample]:
         """Those of a run that came since the last call, oldest first; the first call gives all
-        that are there.
+        that are there. `after_us` of each is the time of the one before it, whether or not that is
+        among them; None of the first one of a run.
         """
         newest = _newest_in(self._file)
         first = max(self._seen + 1, newest - _SLOTS + 1)
@@ -118,8 +126,9 @@ class SamplesReader:
 
 
 def sample_of(stamp: FrameStamp, found: Detections) -> Sample:
-    """A sample as pages take it: `pts_us`, `state` (ok, failed, gated), `why` it is not ok, and
-    `boxes`: label, confidence, and xyxy in whole pixels; of very many the strongest.
+    """A sample as pages take it: `pts_us`, `frame_index`, `wall_time`, `state` (ok, failed, gated),
+    `why` it is not ok, and `boxes`: label, confidence, and xyxy in whole pixels; of very many the
+    strongest. `texts`: what was read in each, where a detector reads.
     """
     failed = stamp.error or found.error
     why = failed or found.gated
@@ -128,13 +137,17 @@ def sample_of(stamp: FrameStamp, found: Detections) -> Sample:
         rows = np.sort(np.argsort(-found.confidence, kind="stable")[:_MOST_BOXES])
     confidence = found.confidence[rows].tolist()
     boxes = np.rint(found.box_xyxy_px[rows]).astype(int).tolist()
+    texts = {} if found.text is None else {"texts": [found.text[row] for row in rows.tolist()]}
     return {
         "pts_us": stamp.pts_us,
+        "frame_index": stamp.index,
+        "wall_time": stamp.wall_time,
         "state": "failed" if failed else "gated" if why else "ok",
         "boxes": [
             [found.labels[row], round(score, 4), *box]
             for row, score, box in zip(rows.tolist(), confidence, boxes, strict=True)
         ],
+        **texts,
         **({"why": why} if why else {}),
     }
 

@@ -158,12 +158,15 @@ class RunningFeeds:
         self._feeds[feed_id] = replace(self._feeds[feed_id], rule=rule, rule_name=name)
 
     def view(self, feed_id: str, height: object, for_s: object) -> None:
-        """Have pictures made for viewers. Raises SettingError for what are no numbers."""
-        if not isinstance(height, int) or not isinstance(for_s, int | float):
+        """Have samples told at once to who watches, and pictures of this height made; height:
+        None for the samples alone. Raises SettingError for what are no numbers.
+        """
+        if not isinstance(height, int | None) or not isinstance(for_s, int | float):
             raise SettingError("height and for_s must be numbers")
         runner = self._runners.get(feed_id)
         if runner is not None:
-            runner.view(min(max(height, 90), 2160), min(max(float(for_s), 1.0), 60.0))
+            height_px = None if height is None else min(max(height, 90), 2160)
+            runner.view(height_px, min(max(float(for_s), 1.0), 60.0))
 
     def analyse_now(self, feed_id: str) -> None:
         """Raises SettingError for a feed that does not run."""

@@ -80,6 +80,10 @@ class Part:
         """Its samples alone. Raises PartProblem."""
         return self._table("samples")
 
+    def read_detections(self) -> pa.Table:
+        """Its detections alone. Raises PartProblem."""
+        return self._table("detections")
+
     def check(self) -> None:
         """Whether both files are what was written. Raises PartProblem.
 

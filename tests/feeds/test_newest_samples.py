@@ -6,6 +6,7 @@ import pytest
 from lab.detection import Detections
 from lab.feeds.newest_samples import NewestSamples, SamplesReader, sample_of
 from lab.frame import FrameStamp
+from lab.video.source import SKIPPED
 from tests.builders import make_detections
 
 
@@ -41,9 +42,15 @@ def test_each_sample_is_read_once_by_everybody_and_those_of_another_run_are_left
         SamplesReader(tmp_path / "newest_samples") as one,
         SamplesReader(tmp_path / "newest_samples") as other,
     ):
-        assert one.read("a") == [
-            {"pts_us": 0, "state": "ok", "boxes": [["cat", 0.5124, 1, 2, 31, 40]]}
-        ]
+        (first,) = one.read("a")
+        assert first == {
+            "pts_us": 0,
+            "frame_index": 0,
+            "wall_time": 1.0,
+            "state": "ok",
+            "boxes": [["cat", 0.5124, 1, 2, 31, 40]],
+            "after_us": None,
+        }
         assert one.read("a") == []
         newest.close()  # as at a restart of the feed: its readers go on
         for i in range(1, 4):
@@ -53,6 +60,24 @@ def test_each_sample_is_read_once_by_everybody_and_those_of_another_run_are_left
         for i in range(4, 300):
             newest.put("a", stamp(i), make_detections())
         assert times(one.read("a")) == list(range(300 - 64, 300)), "the newest that are left"
+
+
+def test_each_sample_says_which_one_was_before_it_also_one_that_was_left_out(newest, tmp_path):
+    newest.put("old", stamp(9), make_detections())
+    newest.put("a", stamp(0), make_detections())  # nobody watches
+    newest.ask(60)
+    newest.put("a", stamp(1), make_detections())
+    newest.put("a", stamp(2), Detections.held_back(SKIPPED))
+    far = [(f"{'long' * 200} {i}", 0.5, (1, 2, 3, 4)) for i in range(100)]
+    newest.put("a", stamp(3), make_detections(*far))  # it has no room
+    newest.put("a", stamp(4), make_detections())
+    with SamplesReader(tmp_path / "newest_samples") as reader:
+        found = reader.read("a")
+    assert times(found) == [1, 4]
+    assert [one["after_us"] for one in found] == [0, 300_000]
+    newest.put("b", stamp(0), make_detections())
+    with SamplesReader(tmp_path / "newest_samples") as reader:
+        assert reader.read("b")[0]["after_us"] is None
 
 
 def test_a_slot_that_is_half_written_is_passed_over(newest, tmp_path):

@@ -19,8 +19,8 @@ _MAX_NUMBER = 2**53  # what JSON numbers hold exactly, in every program
 
 
 async def json_object(request: Request) -> dict[str, Any]:
-    """The body as a JSON object; see `bounded_body` and `parsed_object` for what is raised."""
-    return parsed_object(await bounded_body(request))
+    """The body as a JSON object; see `bounded_body` and `object_of` for what is raised."""
+    return object_of(await bounded_body(request), "the body")
 
 
 async def bounded_body(request: Request) -> bytes:
@@ -36,20 +36,22 @@ async def bounded_body(request: Request) -> bytes:
     return bytes(content)
 
 
-def parsed_object(content: bytes) -> dict[str, Any]:
+def object_of(content: str | bytes | bytearray, what: str) -> dict[str, Any]:
     """A JSON object without NaN, infinities or numbers that no program agrees on.
+
+    what: that it is, for errors.
 
     Raises SettingError.
     """
     try:
         value = json.loads(content, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
-        raise SettingError(f"the body is nested deeper than {MAX_DEPTH} levels") from None
+        raise SettingError(f"{what} is nested deeper than {MAX_DEPTH} levels") from None
     except ValueError as error:  # UnicodeDecodeError, JSONDecodeError, an int of 5,000 digits
-        raise SettingError(f"the body is not JSON: {error}") from None
+        raise SettingError(f"{what} is not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise SettingError(f"the body must be a JSON object, got {_kind(value)}")
-    _check(value, MAX_DEPTH)
+        raise SettingError(f"{what} must be a JSON object, got {_kind(value)}")
+    _check(value, MAX_DEPTH, what)
     return value
 
 
@@ -104,13 +106,13 @@ def mapping(value: Mapping[str, Any], key: str) -> dict[str, Any]:
     return given
 
 
-def _check(value: Any, levels: int) -> None:
+def _check(value: Any, levels: int, what: str) -> None:
     """Depth, keys and numbers. As deep as MAX_DEPTH at most, so it may call itself."""
     if isinstance(value, dict | list):
         if levels == 0:
-            raise SettingError(f"the body is nested deeper than {MAX_DEPTH} levels")
+            raise SettingError(f"{what} is nested deeper than {MAX_DEPTH} levels")
         for inner in value.values() if isinstance(value, dict) else value:
-            _check(inner, levels - 1)
+            _check(inner, levels - 1, what)
     if isinstance(value, dict):
         for key in value:
             check_name(key, "a key")

@@ -14,13 +14,14 @@ from typing import Any
 
 from anyio.to_thread import run_sync
 
-from lab.app.server.live_samples import GrowingLog, KeptSamples, Samples
+from lab.app.server.live_samples import KeptSamples, Samples
 from lab.app.server.live_status import LiveStatus, Status
 from lab.errors import LabError
 from lab.feeds.commands import send
 from lab.feeds.newest_samples import NAME as NEWEST
-from lab.feeds.newest_samples import SamplesReader
+from lab.feeds.newest_samples import SamplesReader, sample_of
 from lab.feeds.status import feeds_folder
+from lab.score_log.growing import GrowingLog
 from lab.video.live.viewing import ViewedPicture, ViewReader
 
 HEADER = struct.Struct("<IQqdII")  # version, number, pts_us, wall_time, width, height
@@ -31,6 +32,7 @@ _ASK_EVERY_S = 4.0
 _ASK_FOR_S = 12.0
 _HEIGHT_PX = 720
 _MOST_TEXTS = 64
+_MOST_LOGGED = 100  # samples that are there already; a part may hold one of them
 _SEND_S = 10.0
 
 
@@ -151,11 +153,13 @@ class FeedBroadcast:
         run_id = status.get("run_id")
         if run_id != self._run_id:
             self._run_id, self._samples = run_id, KeptSamples()
-            self._log = GrowingLog(self._store / "logs" / run_id) if run_id else None
+            logs = self._store / "logs"
+            self._log = GrowingLog(logs / run_id, latest=_MOST_LOGGED) if run_id else None
             self._close_newest()
         self._open_newest()
         if self._log is not None and (logged := await run_sync(self._log.read)):
-            self._tell_all(self._samples_text(self._samples.add(logged), is_logged=True))
+            new = self._samples.add([sample_of(one.stamp, one.found) for one in logged])
+            self._tell_all(self._samples_text(new, is_logged=True))
 
     def _look_at_newest(self) -> None:
         """Samples that were decided just now, some time before the log has them."""

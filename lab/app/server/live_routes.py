@@ -1,28 +1,29 @@
-"""The WebSocket of a feed: its pictures, and what is new of it."""
+"""The WebSockets of live results, and of a feed with its pictures."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lab.app.server.access import OurSocket
+from lab.app.server.conversation import converse
 from lab.app.server.live_feed import Client, FeedBroadcast
+from lab.app.server.live_results.routes import live_results_routes
 from lab.app.server.state import AppState, app_state
 from lab.feeds.feed import FEED_ID
 
 _NO_FEED = 4404
-_TOO_SLOW = 4408
 
 
 def live_routes(at: AppState | None = None) -> list[OurSocket]:
-    """`/ws/live/{feed_id}`, over the state of the app (default: that of this process).
+    """`/ws/live`, as `lab.app.server.live_results` has it, and `/ws/live/{feed_id}`, over the state
+    of the app (default: that of this process).
 
-    It sends a binary message for each picture: `live_feed.HEADER`, then a JPEG; and texts, JSON
-    objects with one of `status` (as in the watching process's status, without its events; a state
-    of null where nobody watches), `events` (those that are new, oldest first), `samples` (see
+    The latter sends a binary message for each picture: `live_feed.HEADER`, then a JPEG; and texts,
+    JSON objects with one of `status` (as in the watching process's status, without its events; a
+    state of null where nobody watches), `events` (those that are new, oldest first), `samples` (see
     `KeptSamples`; with `run_id`, and `is_logged` if they are in the log already). It takes
     `{"pictures": true}` or false, to pause them.
     """
@@ -38,24 +39,16 @@ def live_routes(at: AppState | None = None) -> list[OurSocket]:
         if feed_id not in broadcasts:
             broadcasts[feed_id] = FeedBroadcast(feed_id, here.store.folder, here.live)
         client = Client()
-        broadcasts[feed_id].join(client)
-        sending = asyncio.create_task(client.send_all(socket.send_text, socket.send_bytes))
-        hearing = asyncio.create_task(_hear(socket, client, broadcasts[feed_id]))
+        broadcast = broadcasts[feed_id]
+        broadcast.join(client)
+        sending = client.send_all(socket.send_text, socket.send_bytes)
         try:
-            await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
+            await converse(socket, sending, _hear(socket, client, broadcast))
         finally:
-            broadcasts[feed_id].leave(client)
-            for task in (sending, hearing):
-                task.cancel()
-            if isinstance(_failure(sending), TimeoutError):
-                with suppress(RuntimeError):
-                    await socket.close(_TOO_SLOW, "too slow")
+            broadcast.leave(client)
 
-    return [OurSocket("/ws/live/{feed_id}", live, wants="read")]
-
-
-def _failure(task: asyncio.Task[None]) -> BaseException | None:
-    return task.exception() if task.done() and not task.cancelled() else None
+    pictures = OurSocket("/ws/live/{feed_id}", live, wants="read")
+    return [*live_results_routes(here), pictures]
 
 
 async def _hear(socket: WebSocket, client: Client, broadcast: FeedBroadcast) -> None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from lab.access.asker import SCOPES, RefusedError, Scope
 from lab.app.server.access import asker_of, check
-from lab.app.server.body import bounded_body, check_id, parsed_object
+from lab.app.server.body import bounded_body, check_id, object_of
 from lab.app.server.bounds import SilentClientError
 from lab.errors import LabError
 
@@ -37,7 +37,7 @@ class StrictRequest(Request):
 
     async def json(self) -> Any:
         try:
-            return parsed_object(await self.body())
+            return object_of(await self.body(), "the body")
         except LabError as error:
             raise HTTPException(400, str(error)) from None
 

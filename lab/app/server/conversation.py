@@ -1,0 +1,38 @@
+"""A WebSocket on which both sides talk: each in its own time, until one of them ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+TOO_SLOW = 4408
+_CLOSE_S = 2.0
+
+
+async def converse(
+    socket: WebSocket, sending: Coroutine[None, None, None], hearing: Coroutine[None, None, None]
+) -> None:
+    """Do both until one ends; a client that takes nothing, so that sending raises TimeoutError, is
+    parted with. Raises what else went wrong.
+    """
+    tasks = [asyncio.create_task(sending), asyncio.create_task(hearing)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+    for error in (task.exception() for task in done):
+        if isinstance(error, TimeoutError):
+            await part(socket, TOO_SLOW, "too slow")
+        elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+            raise error
+
+
+async def part(socket: WebSocket, code: int, reason: str) -> None:
+    """Close it, without waiting for long for a client that takes nothing."""
+    with suppress(RuntimeError, TimeoutError, WebSocketDisconnect):
+        async with asyncio.timeout(_CLOSE_S):
+            await socket.close(code, reason)

@@ -1,0 +1,70 @@
+"""Everything that is followed, and by whom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.app.server.live_results.feed_reader import FeedReader
+from lab.app.server.live_results.messages import Key
+from lab.app.server.live_results.outbox import Outbox
+from lab.app.server.live_results.run_reader import RunReader
+from lab.app.server.live_results.topic import Reader, Topic
+from lab.app.server.state import AppState
+from lab.errors import LabError
+
+
+class TooManyError(LabError):
+    """More than may be followed at once."""
+
+
+class LiveResults:
+    """One topic for each feed or run, however many follow it. For one event loop.
+
+    most: how many feeds and runs may be followed at once.
+    """
+
+    def __init__(self, here: AppState, most: int) -> None:
+        self._here, self._most = here, most
+        self._topics: dict[Key, Topic] = {}
+
+    @property
+    def count(self) -> int:
+        """How many feeds and runs are being read."""
+        return len(self._topics)
+
+    async def follow(self, key: Key, outbox: Outbox, ref: dict[str, Any]) -> Topic:
+        """Have a client told of a feed or run, first how it is. ref: sent back with the answer.
+
+        Raises LabError where there is no such feed or run, TooManyError.
+        """
+        topic = self._topics.get(key)
+        if topic is None:
+            if len(self._topics) >= self._most:
+                raise TooManyError(
+                    f"{self._most} feeds and runs are followed, which is the limit; try again later"
+                )
+            topic = self._topics[key] = self._made(key)
+        try:
+            await topic.join(outbox, ref)
+        except BaseException:
+            self.leave(topic, outbox)
+            raise
+        return topic
+
+    def leave(self, topic: Topic, outbox: Outbox) -> None:
+        """The client follows it no more. Nothing of it is sent to it from now on."""
+        outbox.forget(topic.key)
+        if topic.leave(outbox):
+            self._forget(topic)
+
+    def _made(self, key: Key) -> Topic:
+        def reader() -> Reader:
+            if key.kind == "feed_id":
+                return FeedReader(self._here, key.id)
+            return RunReader(self._here.store, key.id)
+
+        return Topic(key, reader, lambda topic: self._forget(topic))
+
+    def _forget(self, topic: Topic) -> None:
+        if self._topics.get(topic.key) is topic:
+            del self._topics[topic.key]

@@ -20,8 +20,6 @@ from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_N
 
 from lab.access.asker import Asker
 
-# What the provider and the browser need before anybody is known.
-PATHS = ("/auth/login", "/oauth2callback")
 _log = logging.getLogger(__name__)
 
 

@@ -52,6 +52,11 @@ class Entrance:
             return True
         return self._tokens.valid(asker.token_id) is not None
 
+    def has_logged_in(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the request has the cookie of somebody who logged in elsewhere, and may come."""
+        cookies = HTTPConnection(scope).cookies
+        return self.login is not None and self.login.asker(cookies, scope, headers) is not None
+
     def of_secret(self, sent: str) -> Asker | None:
         """Whose token it is."""
         if sent and _same(sent, self._token):

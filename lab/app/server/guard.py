@@ -33,7 +33,7 @@ from lab.app.server.access import (
 from lab.app.server.bounds import run_while, with_patience, with_small_messages
 from lab.app.server.entrance import Entrance, LogsIn, token_in_query
 from lab.app.server.problem import problem, problem_of
-from lab.app.server.refusal import FOREIGN, not_let_in, with_cookie
+from lab.app.server.refusal import FOREIGN, go_on, not_let_in, with_cookie
 from lab.app.server.token import BrowserSecret
 from lab.limits import Limits
 
@@ -142,12 +142,23 @@ class Guard:
                 newcomer = self._entrance.asker(scope, headers, None)
             if newcomer is not None and newcomer.may("admin"):
                 return with_cookie(scope, *self._entrance.cookie(newcomer), is_ours=is_ours)
+        if not is_ours and is_page and self._comes_from_login(scope, headers):
+            return go_on(scope)
         asker = self._entrance.asker(scope, headers, sent) if is_ours else None
         if asker is None:
             has_login = self._entrance.login is not None
             return not_let_in(scope, headers, is_ours=is_ours, has_login=has_login)
         check(asker, "admin" if route is None else route.wants)
         return asker
+
+    def _comes_from_login(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the provider has sent somebody back to the first page, who may come. To the
+        browser that is a step which another site began.
+        """
+        if self._entrance.login is None or scope["path"] != "/" or scope.get("query_string"):
+            return False
+        is_step = headers.get("sec-fetch-mode") == "navigate"
+        return is_step and self._entrance.has_logged_in(scope, headers)
 
     async def _let_in(self, asker: Asker, scope: Scope, receive: Receive, send: Send) -> None:
         note_asker(scope, asker, self._limits)

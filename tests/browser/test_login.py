@@ -1,4 +1,5 @@
 """People who log in at a provider of OpenID Connect, a real one, in a real Chromium."""
+
 import warnings
 from urllib.parse import urlsplit
 

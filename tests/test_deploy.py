@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -22,6 +23,7 @@ from lab.app.server.state import AppState
 from lab.config import Config, load_config
 from lab.feeds.feeds_file import read_feeds_file
 from lab.feeds.metrics import metrics_text
+from lab.jobs.queue.queued_job import STATES
 from lab.store.store import Store
 from tests.browser.server import free_port
 from tests.faults.test_batch_killed import wait_until
@@ -58,6 +60,60 @@ def merged(text):
 def parsed(words):
     """Whether the command line knows them; the words `app` are of the image."""
     return words == ["app"] or build_parser().parse_args([str(word) for word in words])
+
+
+# The guide
+
+GUIDE = (ROOT / "docs" / "guide" / "deploy.md").read_text()
+BLOCKS = re.findall(r"```bash\n(.*?)```", GUIDE, re.S)
+
+
+def commands(program):
+    """The words of each command of the guide that a program is given."""
+    lines = "\n".join(BLOCKS).splitlines()
+    inner = re.findall(r"\$\((.*?)\)\"?$", "\n".join(lines), re.M)
+    for line in [*lines, *inner]:
+        words = shlex.split(line.split(" > ")[0].split(" && ")[-1])
+        for i, word in enumerate(words):
+            is_begun = i == 0 or words[i - 1] in ("--", "--no-deps", "-T")
+            if (word == program and is_begun) or word.endswith("/bin/" + program):
+                yield words[i + 1 :]
+
+
+def test_every_command_of_lab_in_the_guide_is_one():
+    found = list(commands("lab"))
+    assert {words[0] for words in found} == {"serve", "token", "doctor"}
+    assert all(parsed(words) for words in found)
+    assert [Path(words[1]).name for words in commands("streamlit")] == ["app.py"]
+    assert [words for words in commands("app") if parsed(words)]  # of `compose run app`
+
+
+def test_every_file_and_variable_in_the_guide_is_there():
+    made = {"deploy/secrets", "deploy/media", "deploy/feeds.env", "deploy/.env"}
+    named = set(re.findall(r"(?<!lab )\b(?:deploy|locks)/[\w./-]*[\w]", GUIDE))
+    for name in named:
+        is_made = any(name == one or name.startswith(one + "/") for one in made)
+        assert is_made or (ROOT / name).exists(), name
+    assert {f"deploy/{one.name}" for one in DEPLOY.iterdir()} <= {
+        *named, "deploy/prometheus", "deploy/nginx", "deploy/systemd", "deploy/healthy.py",
+        "deploy/entry.sh", "deploy/Dockerfile.dockerignore", "deploy/compose.yaml",
+        *(name for name in made if (ROOT / name).exists()),
+    }  # fmt: skip
+    ignored = (ROOT / ".gitignore").read_text().split()
+    assert all({f"/{name}", f"/{name}/"} & set(ignored) for name in made)
+    text = (DEPLOY / "compose.yaml").read_text()
+    rows = dict(re.findall(r"^\| `(LAB_\w+)` \| `([^`]+)` \|", GUIDE, re.M))
+    assert rows == dict(re.findall(r"\$\{(\w+):-([^}]*)\}", text))
+    services = yaml.safe_load(compose())["services"]
+    assert set(re.findall(r"^\| `(\w+)` \| [^|]+ \| (?:always|`--)", GUIDE, re.M)) == set(services)
+
+
+def test_whoever_ends_it_waits_for_longer_than_it_takes():
+    texts = [(DEPLOY / name).read_text() for name in (
+        "compose.yaml", "k8s/app.yaml", "k8s/worker.yaml", "systemd/sighting-lab.service"
+    )]  # fmt: skip
+    key = r"(?:stop_grace_period: |GracePeriodSeconds: |TimeoutStopSec=)(\d+)"
+    assert all(min(map(int, re.findall(key, text))) >= 20 for text in texts)
 
 
 # The image
@@ -240,8 +296,9 @@ def test_workers_are_scaled_by_a_metric_that_the_app_has():
     assert rule["name"]["as"] == metric["external"]["metric"]["name"]
     series = re.match(r"\w+", rule["seriesQuery"])[0]
     states = re.search(r'state=~"([\w|]+)"', rule["metricsQuery"])[1].split("|")
-    text = metrics_text({}, dict.fromkeys(states, 3))
-    assert all(f'{series}{{state="{state}"}} 3.0' in text for state in states)
+    lines = metrics_text({}, dict.fromkeys(states, 3)).splitlines()
+    assert {f'{series}{{state="{state}"}} 3.0' for state in states} <= set(lines)
+    assert set(states) < set(STATES)
     (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
     assert f'job="{job["job_name"]}"' in rule["seriesQuery"]
 

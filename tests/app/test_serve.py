@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from starlette.testclient import TestClient
 
@@ -135,11 +136,17 @@ def test_it_is_not_ready_where_no_worker_starts(tmp_path, monkeypatch, caplog):
 
 def test_another_address_is_refused_where_nobody_has_a_token(tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("LAB_TOKEN", raising=False)
-    words = ["serve", "--host", "0.0.0.0", "--port", "0", "--store", str(tmp_path / "store")]
+    # A port that cannot be had, so that nothing is served whatever becomes of it.
+    words = ["serve", "--host", "0.0.0.0", "--port", "70000", "--store", str(tmp_path / "store")]
     assert main(words) == 2
     assert "lab token add NAME --scope read" in capsys.readouterr().err
-    Tokens(tmp_path / "store").add("old", "read", lasts_s=1e-9)  # one that ended is none
+    tokens = Tokens(tmp_path / "store")
+    tokens.add("old", "read", lasts_s=1e-9)  # one that ended is none
     assert main(words) == 2
+    assert "there is no token" in capsys.readouterr().err
+    tokens.add("new", "read")
+    assert main(words) == 2
+    assert "a port is from 0 to 65535" in capsys.readouterr().err
 
 
 def test_with_a_token_of_the_store_it_listens_and_says_who_can_reach_it(tmp_path):
@@ -197,6 +204,26 @@ def test_what_it_was_at_when_it_was_asked_to_end_is_done_after_the_next_start(sa
     with Serving(store, **roots) as one:
         wait_until(lambda: count(store, "done") == len(clips), one.process)
         assert one.end() == 0
+    assert_none_lost(store, ids)
+
+
+@pytest.mark.long
+def test_it_ends_though_nothing_that_it_started_does(samples, tmp_path):
+    store = tmp_path / "store"
+    clips = few(samples, tmp_path / "clips", 2)
+    ids = fill_queue(store, clips)
+    with Lamp() as lamp:
+        (tmp_path / "feeds.json").write_text(json.dumps({"feeds": [lamp.feed()]}))
+        words = ["--feeds", tmp_path / "feeds.json"]
+        with Serving(store, *words, LAB_MEDIA_ROOTS=str(tmp_path)) as one:
+            wait_until(lambda: has_begun(store, 0) and read_status(store), one.process)
+            started = psutil.Process(one.process.pid).children(recursive=True)
+            for child in started:
+                child.suspend()
+            assert one.end() == 0
+        assert not [one for one in started if one.is_running() and one.status() != "zombie"]
+    with Serving(store, LAB_MEDIA_ROOTS=str(tmp_path)) as one:
+        wait_until(lambda: count(store, "done") == len(clips), one.process)
     assert_none_lost(store, ids)
 
 

@@ -4,46 +4,21 @@ import os
 import re
 import shlex
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
 from pathlib import Path
 
-import kubernetes_validate
 import pytest
-import requests
 import yaml
 from compose_spec import PyCompose
-from websockets.sync.client import connect
 
 from lab.app.cli.main import build_parser
-from lab.app.server.application import our_routes
-from lab.app.server.state import AppState
-from lab.config import Config, load_config
 from lab.feeds.feeds_file import read_feeds_file
-from lab.feeds.metrics import metrics_text
-from lab.jobs.queue.queued_job import STATES
 from lab.store.store import Store
-from tests.browser.server import free_port
-from tests.faults.test_batch_killed import wait_until
-from tests.serving import SECRET, Serving
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
-KUBERNETES = [file for file in sorted((DEPLOY / "k8s").glob("*.yaml")) if "kustom" not in file.name]
-
-
-def resources():
-    return [one for file in KUBERNETES for one in yaml.safe_load_all(file.read_text())]
-
-
-def resource(kind, part):
-    (found,) = [
-        one for one in resources() if one["kind"] == kind and one["metadata"]["name"].endswith(part)
-    ]
-    return found
 
 
 def compose():
@@ -207,107 +182,6 @@ def test_the_feeds_that_compose_watches_are_feeds(tmp_path):
     assert feed.feed_id == "gate"
 
 
-# Kubernetes
-
-
-@pytest.mark.parametrize("file", KUBERNETES, ids=lambda file: file.name)
-def test_kubernetes_takes_each_resource(file):
-    for one in yaml.safe_load_all(file.read_text()):
-        for version in ("1.30", kubernetes_validate.latest_version()):
-            kubernetes_validate.validate(one, version, strict=True)
-        assert "namespace" not in one["metadata"]
-        spoilt = {**one, "spek": {}}
-        with pytest.raises(kubernetes_validate.ValidationError):
-            kubernetes_validate.validate(spoilt, "1.30", strict=True)
-
-
-def test_pods_are_confined_and_have_no_token_of_the_cluster():
-    for name in ("app", "worker"):
-        pod = resource("Deployment", name)["spec"]["template"]["spec"]
-        account = resource("ServiceAccount", name)
-        assert account["automountServiceAccountToken"] is False
-        assert pod["automountServiceAccountToken"] is False
-        assert pod["serviceAccountName"] == account["metadata"]["name"]
-        assert pod["securityContext"]["runAsNonRoot"] is True
-        (container,) = pod["containers"]
-        assert container["securityContext"] == {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        }
-        mounts = {one["mountPath"] for one in container["volumeMounts"]}
-        volumes = re.findall(r'"(/\w+)"', re.search(r"^VOLUME (.+)$", DOCKERFILE, re.M)[1])
-        assert {*volumes, "/tmp"} <= mounts
-        assert {one["name"] for one in container["volumeMounts"]} == {
-            one["name"] for one in pod["volumes"]
-        }
-
-
-def test_the_app_is_one_pod_that_is_replaced_and_probed_where_it_answers(tmp_path):
-    spec = resource("Deployment", "app")["spec"]
-    assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
-    (container,) = spec["template"]["spec"]["containers"]
-    here = AppState(Config(store=tmp_path / "store"))
-    paths = {route.path for route in our_routes(here)}
-    here.close()
-    probed = {key: one["httpGet"]["path"] for key, one in container.items() if "Probe" in key}
-    assert probed == {
-        "startupProbe": "/livez",
-        "livenessProbe": "/livez",
-        "readinessProbe": "/readyz",
-    }
-    assert set(probed.values()) <= paths
-    assert spec["template"]["metadata"]["annotations"]["prometheus.io/path"] in paths
-
-
-def test_names_and_labels_of_the_resources_fit_together():
-    labels = {
-        name: resource("Deployment", name)["spec"]["template"]["metadata"]["labels"]
-        for name in ("app", "worker")
-    }
-    for name, found in labels.items():
-        assert resource("Deployment", name)["spec"]["selector"]["matchLabels"] == found
-        assert resource("NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"] == found
-    service = resource("Service", "sighting-lab")
-    assert service["spec"]["selector"] == labels["app"]
-    (port,) = service["spec"]["ports"]
-    (worker,) = resource("Deployment", "worker")["spec"]["template"]["spec"]["containers"]
-    url = f"http://{service['metadata']['name']}:{port['port']}"
-    assert worker["args"] == ["worker", "--queue", url]
-    (app,) = resource("Deployment", "app")["spec"]["template"]["spec"]["containers"]
-    environ = {one["name"]: one["value"] for one in app["env"]}
-    assert service["metadata"]["name"] in load_config(ROOT, environ).allowed_hosts
-    assert parsed(app["args"])
-    secret = resource("Secret", "sighting-lab")
-    for name in labels:
-        volumes = resource("Deployment", name)["spec"]["template"]["spec"]["volumes"]
-        (mounted,) = [one["secret"] for one in volumes if "secret" in one]
-        assert mounted["secretName"] == secret["metadata"]["name"]
-        assert {one["key"] for one in mounted["items"]} <= set(secret["stringData"])
-
-
-def test_workers_are_scaled_by_a_metric_that_the_app_has():
-    scaling = resource("HorizontalPodAutoscaler", "worker")["spec"]
-    target = resource("Deployment", scaling["scaleTargetRef"]["name"])
-    assert "replicas" not in target["spec"]  # else each `apply` would set it back
-    (metric,) = scaling["metrics"]
-    adapter = yaml.safe_load((DEPLOY / "prometheus" / "adapter.yaml").read_text())
-    (rule,) = adapter["rules"]["external"]
-    assert rule["name"]["as"] == metric["external"]["metric"]["name"]
-    series = re.match(r"\w+", rule["seriesQuery"])[0]
-    states = re.search(r'state=~"([\w|]+)"', rule["metricsQuery"])[1].split("|")
-    lines = metrics_text({}, dict.fromkeys(states, 3)).splitlines()
-    assert {f'{series}{{state="{state}"}} 3.0' for state in states} <= set(lines)
-    assert set(states) < set(STATES)
-    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
-    assert f'job="{job["job_name"]}"' in rule["seriesQuery"]
-
-
-def test_the_kustomization_names_all_but_the_example():
-    text = yaml.safe_load((DEPLOY / "k8s" / "kustomization.yaml").read_text())
-    assert {*text["resources"], "secret.example.yaml"} == {file.name for file in KUBERNETES}
-
-
 # A machine of one's own
 
 
@@ -322,63 +196,3 @@ def test_systemd_takes_the_unit(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "sighting-lab.service" not in done.stderr, done.stderr
     assert (DEPLOY / "systemd").is_dir()
-
-
-def is_open(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@pytest.fixture
-def proxy(tmp_path):
-    """nginx with our example before `lab serve`; gives (address, authority, what serves)."""
-    nginx = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if nginx is None or shutil.which("openssl") is None:
-        pytest.skip("nginx is not installed")
-    name = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    pair = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
-    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    subprocess.run([*make, *name, *pair], check=True, capture_output=True)
-    with Serving(tmp_path / "store") as serving:
-        port = free_port()  # nginx takes no 0
-        text = (DEPLOY / "nginx" / "sighting-lab.conf").read_text()
-        for before, after in (
-            ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
-            ("http://127.0.0.1:8501", serving.url),
-            ("/etc/ssl/lab.example.org.pem", str(tmp_path / "cert.pem")),
-            ("/etc/ssl/private/lab.example.org.key", str(tmp_path / "key.pem")),
-            ("/var/log/nginx/sighting-lab.log", str(tmp_path / "access.log")),
-        ):
-            assert before in text
-            text = text.replace(before, after)
-        (tmp_path / "nginx.conf").write_text(
-            f"daemon off; pid {tmp_path}/pid; error_log {tmp_path}/error.log;\n"
-            f"events {{}} http {{ client_body_temp_path {tmp_path}/body; {text} }}"
-        )
-        command = [nginx, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]
-        running = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            wait_until(lambda: is_open(port), running)
-            yield f"https://localhost:{port}", str(tmp_path / "cert.pem"), serving, tmp_path
-        finally:
-            running.terminate()
-            running.wait(20)
-
-
-def test_through_the_proxy_origin_and_sockets_are_those_of_the_name_outside(proxy):
-    url, authority, serving, folder = proxy
-    session = requests.Session()
-    session.verify, session.headers["Authorization"] = authority, f"Bearer {SECRET}"
-    session.trust_env = False  # this authority alone
-    assert session.get(url + "/livez").text == "ok"
-    assert session.get(url + "/api/health", headers={"Origin": url}).status_code == 200
-    for origin in (url.replace("https", "http"), serving.url, "https://evil.example"):
-        answer = session.get(url + "/api/health", headers={"Origin": origin})
-        assert answer.status_code == 403, origin
-    context = ssl.create_default_context(cafile=authority)
-    address = url.replace("https", "wss") + f"/ws/live/gate?token={SECRET}"
-    with connect(address, ssl=context, origin=url, open_timeout=60) as live:
-        assert live.recv(timeout=60)
-    log = folder / "access.log"
-    wait_until(lambda: log.exists() and "/ws/live/gate" in log.read_text())
-    assert SECRET not in log.read_text()

@@ -69,10 +69,12 @@ node_modules/ready: package.json package-lock.json
 
 # Write the locks anew from pyproject.toml; `make lock UPGRADE=--upgrade` takes the newest versions.
 COMPILE = "$(UV)" pip compile -q --universal --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
+SERVER = --extra app --extra live --extra login --extra remote --extra serve
 lock: | $(BIN)/python
 	@test -n "$(UV)" || { echo "make lock needs uv: pip install uv"; exit 1; }
 	$(COMPILE) $(UPGRADE) --extra all --extra test pyproject.toml -o locks/test.txt
 	$(COMPILE) $(UPGRADE) --extra all -c locks/test.txt pyproject.toml -o locks/all.txt
+	$(COMPILE) $(UPGRADE) $(SERVER) -c locks/test.txt pyproject.toml -o locks/server.txt
 	$(COMPILE) $(UPGRADE) --extra app -c locks/test.txt pyproject.toml -o locks/app.txt
 
 clean:

@@ -10,6 +10,7 @@ decoding_device = "cpu"              # LAB_DECODING_DEVICE; or "cuda": what deco
 private_addresses = "local"          # LAB_PRIVATE_ADDRESSES; or "all" or "none"
 allowed_addresses = ["192.168.1.0/24"]  # LAB_ALLOWED_ADDRESSES, separated by commas
 login_users = ["eve@example.org"]    # LAB_LOGIN_USERS, separated by commas
+allowed_hosts = ["lab.example.org"]  # LAB_ALLOWED_HOSTS, separated by commas
 max_body_bytes = 4194304             # LAB_MAX_BODY_BYTES; so each of `lab.limits`
 
 [[services]]                         # LAB_SERVICES, the same list as JSON
@@ -71,7 +72,8 @@ class Config:
     sent to the API, may lead to this machine and its networks: of those who use the app on this
     machine (`local`), of `all`, or of `none`. allowed_addresses: hosts and networks to which all
     may lead. login_users: e-mail addresses of those who may log in, `*@example.org` for all of
-    them. limits: see `lab.limits`. file: the `lab.toml` that was read, or None. origins:
+    them. allowed_hosts: names by which others call a server of the lab, `*.example.org` for all
+    below. limits: see `lab.limits`. file: the `lab.toml` that was read, or None. origins:
     by setting, `default`, `argument`, the path of the file or the name of the variable.
     """
 
@@ -86,6 +88,7 @@ class Config:
     private_addresses: str = "local"
     allowed_addresses: tuple[str, ...] = ()
     login_users: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -215,6 +218,7 @@ _SETTINGS = {
     "login_users": _Setting(
         "LAB_LOGIN_USERS", [], "a list of e-mail addresses", _are_words, _words
     ),
+    "allowed_hosts": _Setting("LAB_ALLOWED_HOSTS", [], "a list of names", _are_words, _words),
     **{
         one.name: _Setting(
             f"LAB_{one.name.upper()}", one.default, "a whole number above 0", _is_size, int
@@ -277,6 +281,7 @@ def load_config(
         private_addresses=values["private_addresses"],
         allowed_addresses=tuple(values["allowed_addresses"]),
         login_users=tuple(values["login_users"]),
+        allowed_hosts=tuple(values["allowed_hosts"]),
         limits=Limits(**{name: values[name] for name in Limits.names()}),
         file=file,
         origins=origins,

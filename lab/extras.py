@@ -36,6 +36,7 @@ EXTRAS = {
         "yt_dlp",
         "yt_dlp_ejs",
     ),
+    "login": ("authlib",),
     "notebook": ("astral", "ipykernel", "jinja2", "markdown_it", "nbformat", "plotly"),
     "ocr": ("rapidocr", "regex"),
     "openvino": ("openvino",),

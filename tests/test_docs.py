@@ -78,6 +78,7 @@ def test_public_names_resolve_and_say_what_they_are():
         "guide/json.md",
         "guide/tuning.md",
         "guide/rules.md",
+        "guide/deploy.md",
         "guide/deployments.md",
         "guide/models.md",
         "guide/prompts.md",

@@ -24,7 +24,12 @@ from lab.extras import EXTRAS, install, package
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OPTIONAL = PROJECT["optional-dependencies"]
-LOCKS = {"app": ["app"], "all": ["all"], "test": ["all", "test"]}
+LOCKS = {
+    "app": ["app"],
+    "server": ["app", "live", "login", "remote", "serve"],
+    "all": ["all"],
+    "test": ["all", "test"],
+}
 # Modules whose package is named otherwise, or comes with another package.
 PACKAGE_OF = {
     "PIL": "torchvision",
@@ -78,8 +83,9 @@ def test_a_lock_has_hashes_and_names_no_place(name):
 
 
 def test_the_locks_agree_and_the_small_ones_are_small():
-    assert locked("app") <= locked("all") <= locked("test")
-    assert not {"torch", "openvino", "pytest", "ipykernel"} & {n for n, _, _ in locked("app")}
+    assert locked("app") <= locked("server") <= locked("all") <= locked("test")
+    for name in ("app", "server"):
+        assert not {"torch", "openvino", "pytest", "ipykernel"} & {n for n, _, _ in locked(name)}
     assert not {"pytest", "playwright", "mypy", "ruff"} & {n for n, _, _ in locked("all")}
 
 

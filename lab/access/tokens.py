@@ -118,6 +118,10 @@ class Tokens:
         """All of them, the oldest first. Raises StoreError if the file cannot be used."""
         return list(self._known())
 
+    def has_valid(self) -> bool:
+        """Whether somebody has one that is valid now. Raises StoreError as `all` does."""
+        return any(one.is_valid(time.time()) for one in self._known())
+
     def check(self, secret: str) -> Token | None:
         """The token with this secret, if it is valid now.
 

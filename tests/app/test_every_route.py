@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from lab.access.asker import SCOPES
 from lab.access.tokens import Tokens
-from lab.app.server.access import Declared, OurMount, declared
+from lab.app.server.access import Declared, OurMount, Probe, declared
 from lab.app.server.api import app as app_module
 from lab.app.server.api.app import api_app, routes_of, scope_of
 from lab.app.server.api.errors import install_errors
@@ -75,7 +75,9 @@ class Made:
     def __init__(self, store):
         app = runpy.run_path(str(ROOT / "app.py"))["app"]
         (guard,) = [one for one in app._user_middleware if one.cls is Guard]
-        self.routes, self.behind = app._user_routes, Behind(app._user_routes)
+        self.all_routes, self.behind = app._user_routes, Behind(app._user_routes)
+        self.probes = [one for one in self.all_routes if isinstance(one, Probe)]
+        self.routes = [one for one in self.all_routes if one not in self.probes]
         self.client = TestClient(
             Guard(self.behind, **guard.kwargs), base_url=HOST, follow_redirects=False
         )
@@ -157,6 +159,19 @@ def test_every_route_of_ours_says_which_scope_it_wants(made):
     assert undeclared == {f"/{old}" for old in MOVED}  # they lead to pages, which want admin
     ours = [path for path, *_ in flat(made.routes) if path.startswith(OURS)]
     assert len(ours) > 30
+
+
+def test_nothing_is_open_but_the_probes_and_these_only_to_be_read(made):
+    assert {one.path for one in made.probes} == {"/livez", "/readyz"}
+    for probe in made.probes:
+        for method in ("GET", "HEAD"):
+            assert asked(made, probe.path, method, {"Host": "10.0.0.7:8501"})[1]
+            answer, _ = asked(made, probe.path, method, {})
+            assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        for method in ("POST", "PUT", "DELETE"):
+            assert not asked(made, probe.path, method, {})[1]
+        assert not asked(made, probe.path + "/x", "GET", {})[1]
+        assert not asked(made, probe.path, None, {})[1]
 
 
 @pytest.mark.parametrize("sent", ["nothing", "wrong", "revoked", "in the query", "other scheme"])

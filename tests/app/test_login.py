@@ -3,6 +3,7 @@ is said where others can reach the app.
 """
 
 import json
+import sys
 
 import pytest
 from starlette.applications import Starlette
@@ -73,6 +74,25 @@ def test_another_site_gets_nothing_by_the_cookie_of_a_login(browser):
     assert browser.get("/who", headers=foreign).status_code == 403
 
 
+@pytest.mark.parametrize(
+    ("path", "said", "sent", "status"),
+    [
+        ("/", {}, {}, 200),
+        ("/", {"email": "mallory@example.org"}, {}, 403),
+        ("/", {}, {"Sec-Fetch-Mode": "no-cors"}, 403),
+        ("/who", {}, {}, 403),
+        ("/?run=x", {}, {}, 403),
+    ],
+)
+def test_who_comes_back_from_the_provider_is_led_on_to_the_first_page(
+    browser, path, said, sent, status
+):
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", **sent}
+    answer = browser.get(path, headers={**cookie(**said), **headers, "Accept": "text/html"})
+    assert answer.status_code == status
+    assert ('content="0; url=/"' in answer.text) is (status == 200)
+
+
 def test_who_is_not_let_in_is_offered_to_log_in(browser, monkeypatch):
     page = browser.get("/", headers={"Accept": "text/html"})
     assert page.status_code == 401
@@ -90,6 +110,8 @@ def test_who_is_not_let_in_is_offered_to_log_in(browser, monkeypatch):
 def test_a_login_needs_a_provider_and_somebody_who_may_come(monkeypatch, auth, users, has_login):
     monkeypatch.setattr(auth_util, "get_secrets_auth_section", lambda: AttrDict(auth))
     assert (Login.of_settings(users) is not None) is has_login
+    monkeypatch.setitem(sys.modules, "authlib", None)
+    assert Login.of_settings(users) is None
 
 
 def test_without_a_login_nothing_is_open():

@@ -40,6 +40,7 @@ from lab.app.cli import (
     prompts,
     records,
     retention,
+    serve,
     sinks,
     token,
     watch,
@@ -173,6 +174,7 @@ def build_parser() -> argparse.ArgumentParser:
         sinks,
         token,
         camera,
+        serve,
     )
     grouped = [sub for group in groups for sub in group.add(command)]
     models.add(command)

@@ -90,7 +90,7 @@ def _run(
 
     listener = _listener(args)
     problems: list[str] = []
-    with _stopped_by(args.app) as stopped, listener.shown():
+    with _stopped_by(args.app or args.stdin) as stopped, listener.shown():
         watcher = Watcher(
             found.feeds, found.sinks, store, tell=listener.tell, files=files, control=control
         )
@@ -133,7 +133,7 @@ def _show(status: Mapping[str, Any], listener: Listener, said: list[str]) -> Non
 def _listener(args: argparse.Namespace) -> Listener:
     if args.json:
         return JsonLines(sys.stdout)
-    if sys.stdout.isatty() and not args.app:
+    if sys.stdout.isatty() and not (args.app or args.stdin):
         return Terminal(sys.stdout)
     return ChangeLines()
 
@@ -188,4 +188,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
     w.add_argument("--every", metavar="TIME", help="how often, as 6h, 30m, 1d; default: 6h")
     w.add_argument("--app", action="store_true",
                    help="as the app starts it: ends when standard input closes")  # fmt: skip
+    w.add_argument("--stdin", action="store_true",
+                   help="end when standard input closes, as it does with the program that started "
+                   "this")  # fmt: skip
     return [w]

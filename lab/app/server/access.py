@@ -76,6 +76,12 @@ class OurMount(Mount):
         self.max_message_bytes: int | None = None
 
 
+class Probe(Route):
+    """A route that everybody may ask, by whatever name of this server: whether it works. It tells
+    nothing else.
+    """
+
+
 # Path, scope, handler and methods of a route.
 OurHandler = tuple[str, Wanted, Callable[[Request], Awaitable[Response]], list[str]]
 Declared = OurRoute | OurSocket | OurMount
@@ -93,6 +99,11 @@ def declared(routes: Sequence[BaseRoute], scope: Scope) -> Declared | None:
         if match is Match.PARTIAL and partial is None:
             partial = route
     return partial
+
+
+def is_probe(routes: Sequence[BaseRoute], scope: Scope) -> bool:
+    """Whether a probe will answer."""
+    return any(isinstance(one, Probe) and one.matches(scope)[0] is Match.FULL for one in routes)
 
 
 def asker_of(connection: HTTPConnection) -> Asker:

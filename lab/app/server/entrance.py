@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from starlette.datastructures import Headers
@@ -13,11 +15,18 @@ from starlette.types import Scope
 
 from lab.access.asker import Asker
 from lab.access.tokens import PREFIX, Token, Tokens
-from lab.app.server.login import Login
 from lab.app.server.token import BrowserSecret
 
 APP = Asker(name="app", scope="admin")
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+class LogsIn(Protocol):
+    """People who log in elsewhere, as `lab.app.server.login.Login` knows them."""
+
+    def begin(self) -> str: ...
+
+    def asker(self, cookies: Mapping[str, str], scope: Scope, headers: Headers) -> Asker | None: ...
 
 
 class Entrance:
@@ -26,7 +35,7 @@ class Entrance:
     """
 
     def __init__(
-        self, token: str, secret: BrowserSecret, tokens: Tokens | None, login: Login | None
+        self, token: str, secret: BrowserSecret, tokens: Tokens | None, login: LogsIn | None
     ) -> None:
         self._token, self._secret, self._tokens, self.login = token, secret, tokens, login
 
@@ -42,6 +51,11 @@ class Entrance:
         if asker.token_id is None or self._tokens is None:
             return True
         return self._tokens.valid(asker.token_id) is not None
+
+    def has_logged_in(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the request has the cookie of somebody who logged in elsewhere, and may come."""
+        cookies = HTTPConnection(scope).cookies
+        return self.login is not None and self.login.asker(cookies, scope, headers) is not None
 
     def of_secret(self, sent: str) -> Asker | None:
         """Whose token it is."""

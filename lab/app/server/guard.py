@@ -27,19 +27,20 @@ from lab.app.server.access import (
     check,
     declared,
     forget_asker,
+    is_probe,
     note_asker,
 )
 from lab.app.server.bounds import run_while, with_patience, with_small_messages
-from lab.app.server.entrance import Entrance, token_in_query
-from lab.app.server.login import PATHS as LOGIN_PATHS
-from lab.app.server.login import Login
+from lab.app.server.entrance import Entrance, LogsIn, token_in_query
 from lab.app.server.problem import problem, problem_of
-from lab.app.server.refusal import FOREIGN, not_let_in, with_cookie
+from lab.app.server.refusal import FOREIGN, go_on, not_let_in, with_cookie
 from lab.app.server.token import BrowserSecret
 from lab.limits import Limits
 
 _OPEN = ("/_stcore/health",)  # says "ok" and nothing else
 _LOGIN = "/login"
+# What the provider and the browser need before anybody is known.
+_LOGIN_PATHS = ("/auth/login", "/oauth2callback")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?", re.I)
 _SECURE_SCHEMES = {"ws": "http", "wss": "https"}
@@ -64,9 +65,9 @@ class Guard:
     for one WebSocket too many.
 
     token: the start-up token. secret: what cookies are made with (default: one of this process).
-    allowed_hosts: names of this server in addition to the loopback names, as in
-    `server.allowedHosts`: `*.example.org` stands for all names below example.org. tokens: those of
-    the store. routes: those that say which scope they want; all else wants admin.
+    allowed_hosts: names of this server in addition to the loopback names: `*.example.org` stands
+    for all names below example.org. tokens: those of the store. routes: those that say which scope
+    they want; all else wants admin, but for probes, which are open.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Guard:
         tokens: Tokens | None = None,
         routes: Sequence[BaseRoute] = (),
         limits: Limits | None = None,
-        login: Login | None = None,
+        login: LogsIn | None = None,
     ) -> None:
         self._app, self._routes = app, routes
         self._entrance = Entrance(token, secret or BrowserSecret(None), tokens, login)
@@ -108,11 +109,14 @@ class Guard:
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | Asker | None:
         """Who is let in, or what the guard itself answers; None for what is open to all."""
+        if is_probe(self._routes, scope):  # those of a cluster ask by address, not by name
+            return None
         hosts = headers.getlist("host")
         host = hosts[0] if len(hosts) == 1 else ""
         if not self._is_allowed(host):
             return problem(
-                403, f"host {host[:255]!r} is not allowed; add its name to server.allowedHosts"
+                403,
+                f"host {host[:255]!r} is not allowed; add its name to allowed_hosts in lab.toml",
             )
         scheme = _SECURE_SCHEMES.get(scope["scheme"], scope["scheme"])
         if any(origin != f"{scheme}://{host}" for origin in headers.getlist("origin")):
@@ -121,7 +125,7 @@ class Guard:
             return None
         login = self._entrance.login
         if login is not None and scope["type"] == "http":
-            if scope["path"] in LOGIN_PATHS:
+            if scope["path"] in _LOGIN_PATHS:
                 return None
             if scope["path"] == _LOGIN:
                 return RedirectResponse(login.begin(), 303, {"Cache-Control": "no-store"})
@@ -138,12 +142,23 @@ class Guard:
                 newcomer = self._entrance.asker(scope, headers, None)
             if newcomer is not None and newcomer.may("admin"):
                 return with_cookie(scope, *self._entrance.cookie(newcomer), is_ours=is_ours)
+        if not is_ours and is_page and self._comes_from_login(scope, headers):
+            return go_on(scope)
         asker = self._entrance.asker(scope, headers, sent) if is_ours else None
         if asker is None:
             has_login = self._entrance.login is not None
             return not_let_in(scope, headers, is_ours=is_ours, has_login=has_login)
         check(asker, "admin" if route is None else route.wants)
         return asker
+
+    def _comes_from_login(self, scope: Scope, headers: Headers) -> bool:
+        """Whether the provider has sent somebody back to the first page, who may come. To the
+        browser that is a step which another site began.
+        """
+        if self._entrance.login is None or scope["path"] != "/" or scope.get("query_string"):
+            return False
+        is_step = headers.get("sec-fetch-mode") == "navigate"
+        return is_step and self._entrance.has_logged_in(scope, headers)
 
     async def _let_in(self, asker: Asker, scope: Scope, receive: Receive, send: Send) -> None:
         note_asker(scope, asker, self._limits)

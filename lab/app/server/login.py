@@ -19,9 +19,8 @@ from streamlit.web.server.starlette.starlette_app_utils import decode_signed_val
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 
 from lab.access.asker import Asker
+from lab.extras import install, is_installed
 
-# What the provider and the browser need before anybody is known.
-PATHS = ("/auth/login", "/oauth2callback")
 _log = logging.getLogger(__name__)
 
 
@@ -33,11 +32,17 @@ class Login:
 
     @classmethod
     def of_settings(cls, users: tuple[str, ...]) -> Login | None:
-        """None unless a provider is named, and somebody may come."""
+        """None unless a provider is named, Authlib is there, and somebody may come."""
         if not auth_util.get_secrets_auth_section():
             return None
         if not users:
             _log.warning("lab: a login is set up, but login_users is empty: nobody may log in")
+            return None
+        if not is_installed("authlib"):
+            _log.warning(
+                "lab: a login is set up, and nobody can log in without Authlib: %s",
+                install("login"),
+            )
             return None
         return cls(users)
 

@@ -63,17 +63,21 @@ def with_cookie(scope: Scope, name: str, value: str, *, is_ours: bool) -> Respon
     address = _address(scope)
     answer: Response = RedirectResponse(address, 303)
     if not is_ours:
-        # Opened from a file: only a step that begins on a page of ours carries the cookie.
-        answer = HTMLResponse(
-            _PAGE.format(
-                head=f'<meta http-equiv="refresh" content="0; url={escape(address)}">',
-                body=f'<p><a href="{escape(address)}">Open the app</a></p>',
-            )
-        )
+        answer = go_on(scope)  # opened from a file
     is_secure = scope["scheme"] == "https"
     answer.set_cookie(name, value, httponly=True, samesite="strict", secure=is_secure)
     answer.headers["cache-control"] = "no-store"
     return answer
+
+
+def go_on(scope: Scope) -> Response:
+    """A page that leads to the same address: a step that begins on a page of ours has cookies, and
+    is not one of another site.
+    """
+    address = escape(_address(scope))
+    head = f'<meta http-equiv="refresh" content="0; url={address}">'
+    body = f'<p><a href="{address}">Open the app</a></p>'
+    return HTMLResponse(_PAGE.format(head=head, body=body), headers={"Cache-Control": "no-store"})
 
 
 def _address(scope: Scope) -> str:

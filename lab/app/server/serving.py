@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -46,10 +47,29 @@ def bound(host: str, port: int) -> Iterator[Bound]:
         yield Bound(taken, f"http://{name}:{taken.getsockname()[1]}")
 
 
-def serve_app(app: Any, at: Bound, **settings: Any) -> None:
-    """Answer requests until SIGTERM or Ctrl+C; what is under way gets ten seconds to end."""
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, date_header=False,
-        timeout_graceful_shutdown=10, lifespan="off", **settings,
-    )  # fmt: skip
-    uvicorn.Server(config).run(sockets=[at.socket])
+def serve_app(
+    app: Any, at: Bound, *, at_end: Callable[[], None] = lambda: None, **settings: Any
+) -> None:
+    """Answer requests until SIGTERM or Ctrl+C; what is under way gets ten seconds to end.
+
+    at_end: called as soon as a signal came; it may not wait. settings: of uvicorn, over ours.
+    """
+    ours: dict[str, Any] = {
+        "log_level": "warning",
+        "access_log": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_graceful_shutdown": 10,
+        "lifespan": "off",
+    }
+    _Server(uvicorn.Config(app, **{**ours, **settings}), at_end).run(sockets=[at.socket])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, at_end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._at_end = at_end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._at_end()
+        super().handle_exit(sig, frame)

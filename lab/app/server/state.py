@@ -37,9 +37,12 @@ _MAX_SCORE_BYTES = 768 * 2**20  # of scores alone: some 20,000 clips of five min
 
 
 class AppState:
-    """One per process; holds no lock and opens no catalog between calls."""
+    """One per process; holds no lock and opens no catalog between calls.
 
-    def __init__(self, config: Config) -> None:
+    feeds: a file of feeds that this process has watched besides those made on pages.
+    """
+
+    def __init__(self, config: Config, feeds: Path | None = None) -> None:
         self.config = config
         self.store = Store(config.store, registrar="browser")
         self.engine: Engine = LocalEngine()
@@ -51,7 +54,7 @@ class AppState:
         self.network = Network()
         self.changes = UndoableChanges()
         self.live = LiveStatus(self.store.folder)
-        self.watching = WatchingProcess(self.store.folder)
+        self.watching = WatchingProcess(self.store.folder, feeds)
         self._cache = RunCache(_MAX_BYTES, _MAX_SCORE_BYTES)
         self._whole_stamps: dict[str, str] = {}
         self._media: dict[str, dict[str, Any]] = {}
@@ -178,9 +181,11 @@ class AppState:
 
     def close(self) -> None:
         """Stop the workers and the feeds; what is not done waits for the next start."""
-        self.watching.close()
+        feeds = threading.Thread(target=self.watching.close)  # both take seconds
+        feeds.start()
         self.analyses.close()
         self.engine.close()
+        feeds.join()
 
     def want_pictures(self, media_id: str, path: str, pts_us: list[int]) -> None:
         """Request pictures from a worker; they are there when the page is next rendered.

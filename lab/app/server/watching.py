@@ -20,19 +20,21 @@ _DELAYS_S = (1.0, 2.0, 5.0, 15.0)
 _HEALTHY_S = 60.0
 _START_S = 60.0
 _POLL_S = 0.05
-_END_S = 10.0
+_END_S = 8.0
 _MOST_LINES = 5
 
 
 class WatchingProcess:
-    """`lab watch --app` over a store, as a child of this process.
+    """`lab watch` over a store, as a child of this process.
+
+    feeds: a file of feeds that are watched besides those made on pages.
 
     It is started where it is asked for and no other process watches, and again when it dies. It
     ends when its standard input closes, also when this process is killed.
     """
 
-    def __init__(self, store_folder: Path) -> None:
-        self._store = Path(store_folder)
+    def __init__(self, store_folder: Path, feeds: Path | None = None) -> None:
+        self._store, self._feeds = Path(store_folder), feeds
         self._guard = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._keeper: threading.Thread | None = None
@@ -62,8 +64,11 @@ class WatchingProcess:
             time.sleep(_POLL_S)
 
     def go_on(self) -> None:
-        """Watch the feeds that were made on pages, if there are any and nobody does."""
-        has_feeds = (feeds_folder(self._store) / "app.yaml").is_file()
+        """Watch the feeds of the file and those that were made on pages, if there are any and
+        nobody does.
+        """
+        own = feeds_folder(self._store) / "app.yaml"
+        has_feeds = self._feeds is not None or own.is_file()
         if has_feeds and not is_watched(self._store):
             self.ensure_started()
 
@@ -85,9 +90,10 @@ class WatchingProcess:
     def _start(self) -> None:
         private_folder(feeds_folder(self._store))
         self._said.clear()
+        what = ["--app"] if self._feeds is None else ["--stdin", str(self._feeds)]
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "lab", "watch", "--store", str(self._store), "--app"],
+                [sys.executable, "-m", "lab", "watch", "--store", str(self._store), *what],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

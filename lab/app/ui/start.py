@@ -17,12 +17,17 @@ from typing import Any
 import click
 import streamlit as st
 import uvicorn
+from streamlit.config import set_option
 
+from lab.app.server.beside import begin
 from lab.app.server.exposure import warnings_of
 from lab.app.server.login import Login
+from lab.app.server.state import app_state
 from lab.app.server.token import with_token, write_opening_page
-from lab.errors import LabError
-from lab.private_files import keep_files_private, private_folder
+from lab.evaluation import matching
+from lab.private_files import private_folder
+from lab.rules import replay
+from lab.tuning import warm_up as tuning
 
 _EVERY_ADDRESS = ("", "0.0.0.0", "::")
 _LONGEST_FAREWELL_S = 3
@@ -30,58 +35,18 @@ _log = logging.getLogger(__name__)
 
 
 def allowed_hosts() -> tuple[str, ...]:
-    """The names that the server's own settings allow."""
-    return tuple(st.get_option("server.allowedHosts") or ())
+    """The names that the settings allow, ours and Streamlit's, which each of both then knows."""
+    ours = app_state().config.allowed_hosts
+    names = tuple(dict.fromkeys([*(st.get_option("server.allowedHosts") or ()), *ours]))
+    set_option("server.allowedHosts", list(names))
+    return names
 
 
 def warm_up() -> None:
     """Compile what the first page would wait for, and then what tuning would."""
-    from lab.evaluation import matching
-    from lab.rules import replay
-    from lab.tuning import warm_up as tuning
-
     replay.warm_up()
     matching.warm_up()
     tuning.warm_up()
-
-
-def _copy_catalog() -> None:
-    """A damaged catalog, or one that cannot be written, is told by the pages."""
-    from lab.app.server.state import app_state
-
-    with suppress(LabError):
-        app_state().store.catalog.make_copy(if_older_s=3600)
-
-
-def _clean_up() -> None:
-    """Remove what killed processes and closed pages left, with a line about each file."""
-    from lab.app.server.state import app_state
-    from lab.runs.leftovers import remove_leftovers
-
-    config = app_state().config
-    try:
-        for line in remove_leftovers(app_state().store, config.models):
-            _log.warning("lab: %s", line)
-    except LabError as error:
-        _log.warning("lab: nothing was cleaned up: %s", error)
-
-
-def _go_on() -> None:
-    """With what was queued when the app ended; a queue that cannot be read is told by the page."""
-    from lab.app.server.state import app_state
-
-    with suppress(LabError):
-        app_state().analyses.go_on()
-
-
-def _watch() -> None:
-    """The feeds that were made on pages; why they cannot be watched is told by those."""
-    from lab.app.server.state import app_state
-
-    try:
-        app_state().watching.go_on()
-    except LabError as error:
-        _log.warning("lab: %s", error)
 
 
 def _address() -> tuple[str, int] | None:
@@ -123,8 +88,6 @@ def _listens_on() -> tuple[str, bool] | None:
 
 def _warn() -> None:
     """Say what follows where the app can be reached from elsewhere."""
-    from lab.app.server.state import app_state
-
     listens = _listens_on()
     if listens is None:
         return
@@ -172,19 +135,12 @@ def _end_in_time() -> None:
 async def lifespan(app: Any) -> AsyncIterator[dict[str, Any]]:
     from streamlit.runtime.pages_manager import PagesManager
 
-    from lab.app.server.state import app_state
-
-    keep_files_private()
     _end_in_time()
     # Else the first deep link on a fresh server runs that page alone, without app.py.
     PagesManager.uses_pages_directory = False
     # Compiled before the first slider asks, without holding up the first page.
     threading.Thread(target=warm_up, name="warm-up", daemon=True).start()
-    # No daemons: one that is inside DuckDB when the process ends would abort it.
-    threading.Thread(target=_copy_catalog, name="copy of the catalog").start()
-    threading.Thread(target=_clean_up, name="clean-up").start()
-    threading.Thread(target=_go_on, name="queue").start()
-    threading.Thread(target=_watch, name="feeds").start()
+    begin(app_state())
     gc.collect()
     gc.freeze()
     _warn()

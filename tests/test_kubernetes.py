@@ -1,0 +1,125 @@
+"""What deploy/k8s holds: valid by Kubernetes' own schemas, and in step with image and lab."""
+
+import re
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from lab.app.server.application import our_routes
+from lab.app.server.state import AppState
+from lab.config import Config, load_config
+from lab.feeds.metrics import metrics_text
+from lab.jobs.queue.queued_job import STATES
+from tests.test_deploy import DEPLOY, DOCKERFILE, ROOT, parsed
+
+KUBERNETES = [file for file in sorted((DEPLOY / "k8s").glob("*.yaml")) if "kustom" not in file.name]
+
+
+def resources():
+    return [one for file in KUBERNETES for one in yaml.safe_load_all(file.read_text())]
+
+
+def resource(kind, part):
+    (found,) = [
+        one for one in resources() if one["kind"] == kind and one["metadata"]["name"].endswith(part)
+    ]
+    return found
+
+
+@pytest.mark.parametrize("file", KUBERNETES, ids=lambda file: file.name)
+def test_kubernetes_takes_each_resource(file):
+    for one in yaml.safe_load_all(file.read_text()):
+        for version in ("1.30", kubernetes_validate.latest_version()):
+            kubernetes_validate.validate(one, version, strict=True)
+        assert "namespace" not in one["metadata"]
+        spoilt = {**one, "spek": {}}
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(spoilt, "1.30", strict=True)
+
+
+def test_pods_are_confined_and_have_no_token_of_the_cluster():
+    for name in ("app", "worker"):
+        pod = resource("Deployment", name)["spec"]["template"]["spec"]
+        account = resource("ServiceAccount", name)
+        assert account["automountServiceAccountToken"] is False
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["serviceAccountName"] == account["metadata"]["name"]
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        mounts = {one["mountPath"] for one in container["volumeMounts"]}
+        volumes = re.findall(r'"(/\w+)"', re.search(r"^VOLUME (.+)$", DOCKERFILE, re.M)[1])
+        assert {*volumes, "/tmp"} <= mounts
+        assert {one["name"] for one in container["volumeMounts"]} == {
+            one["name"] for one in pod["volumes"]
+        }
+
+
+def test_the_app_is_one_pod_that_is_replaced_and_probed_where_it_answers(tmp_path):
+    spec = resource("Deployment", "app")["spec"]
+    assert (spec["replicas"], spec["strategy"]["type"]) == (1, "Recreate")
+    (container,) = spec["template"]["spec"]["containers"]
+    here = AppState(Config(store=tmp_path / "store"))
+    paths = {route.path for route in our_routes(here)}
+    here.close()
+    probed = {key: one["httpGet"]["path"] for key, one in container.items() if "Probe" in key}
+    assert probed == {
+        "startupProbe": "/livez",
+        "livenessProbe": "/livez",
+        "readinessProbe": "/readyz",
+    }
+    assert set(probed.values()) <= paths
+    assert spec["template"]["metadata"]["annotations"]["prometheus.io/path"] in paths
+
+
+def test_names_and_labels_of_the_resources_fit_together():
+    labels = {
+        name: resource("Deployment", name)["spec"]["template"]["metadata"]["labels"]
+        for name in ("app", "worker")
+    }
+    for name, found in labels.items():
+        assert resource("Deployment", name)["spec"]["selector"]["matchLabels"] == found
+        assert resource("NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"] == found
+    service = resource("Service", "sighting-lab")
+    assert service["spec"]["selector"] == labels["app"]
+    (port,) = service["spec"]["ports"]
+    (worker,) = resource("Deployment", "worker")["spec"]["template"]["spec"]["containers"]
+    url = f"http://{service['metadata']['name']}:{port['port']}"
+    assert worker["args"] == ["worker", "--queue", url]
+    (app,) = resource("Deployment", "app")["spec"]["template"]["spec"]["containers"]
+    environ = {one["name"]: one["value"] for one in app["env"]}
+    assert service["metadata"]["name"] in load_config(ROOT, environ).allowed_hosts
+    assert parsed(app["args"])
+    secret = resource("Secret", "sighting-lab")
+    for name in labels:
+        volumes = resource("Deployment", name)["spec"]["template"]["spec"]["volumes"]
+        (mounted,) = [one["secret"] for one in volumes if "secret" in one]
+        assert mounted["secretName"] == secret["metadata"]["name"]
+        assert {one["key"] for one in mounted["items"]} <= set(secret["stringData"])
+
+
+def test_workers_are_scaled_by_a_metric_that_the_app_has():
+    scaling = resource("HorizontalPodAutoscaler", "worker")["spec"]
+    target = resource("Deployment", scaling["scaleTargetRef"]["name"])
+    assert "replicas" not in target["spec"]  # else each `apply` would set it back
+    (metric,) = scaling["metrics"]
+    adapter = yaml.safe_load((DEPLOY / "prometheus" / "adapter.yaml").read_text())
+    (rule,) = adapter["rules"]["external"]
+    assert rule["name"]["as"] == metric["external"]["metric"]["name"]
+    series = re.match(r"\w+", rule["seriesQuery"])[0]
+    states = re.search(r'state=~"([\w|]+)"', rule["metricsQuery"])[1].split("|")
+    lines = metrics_text({}, dict.fromkeys(states, 3)).splitlines()
+    assert {f'{series}{{state="{state}"}} 3.0' for state in states} <= set(lines)
+    assert set(states) < set(STATES)
+    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
+    assert f'job="{job["job_name"]}"' in rule["seriesQuery"]
+
+
+def test_the_kustomization_names_all_but_the_example():
+    text = yaml.safe_load((DEPLOY / "k8s" / "kustomization.yaml").read_text())
+    assert {*text["resources"], "secret.example.yaml"} == {file.name for file in KUBERNETES}

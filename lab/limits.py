@@ -25,6 +25,11 @@ class Limits:
     max_clients: int = _limit(500, "WebSockets that are open at once")
     max_clients_per_token: int = _limit(200, "WebSockets that one token has open at once")
     max_jobs_per_token: int = _limit(1000, "jobs of one token that wait or run")
+    worker_silence_s: int = _limit(
+        30,
+        "seconds in which nothing is heard of a worker that has a clip of the queue until "
+        "another gets it",
+    )
     silence_s: int = _limit(60, "seconds in which nothing of a body comes before it is given up")
 
     @classmethod

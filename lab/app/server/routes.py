@@ -41,6 +41,7 @@ from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
+from lab.app.server.work.routes import work_routes
 from lab.errors import ForbiddenError, LabError, NotFoundError
 from lab.rules.explain import explain_at
 from lab.rules.rule import Rule
@@ -212,6 +213,7 @@ def routes(at: AppState | None = None) -> list[OurRoute]:
     return [
         *made,
         OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True),
+        *work_routes(here),
     ]
 
 

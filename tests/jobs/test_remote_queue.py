@@ -2,8 +2,6 @@
 
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -13,6 +11,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import uvicorn
 from starlette.applications import Starlette
@@ -161,25 +160,111 @@ def until(condition, seconds=WAIT_S):
     return found
 
 
-def test_the_log_is_the_one_that_the_app_would_write_part_for_part(app, samples, tmp_path):
+@pytest.fixture(scope="module")
+def two(app, tmp_path_factory):
+    """The folders of two workers that are there."""
+    folder = tmp_path_factory.mktemp("two")
+    folders = [folder / "one", folder / "two"]
+    env = app.environment()
+    with (
+        worker(app.url, env, folders[0], "--name", "one") as one,
+        worker(app.url, env, folders[1], "--name", "two") as other,
+    ):
+        until(lambda: len(app.here.workers.rows()) == 2)
+        yield folders
+        one.terminate()
+        other.terminate()
+    assert not [left for one in folders for left in one.glob("lab-clips-*")]
+
+
+def test_the_log_is_the_one_that_the_app_would_write_part_for_part(app, two, samples, tmp_path):
     clip = app.clip(samples / "cat_then_person.mp4")
-    two = [VISUAL, {"name": "move", "detector": {"name": "motion"}, "interval_s": 0.2}]
-    app.start(clip, analyses=two)
-    with worker(app.url, app.environment(), tmp_path / "worker", "--name", "far"):
-        (job,) = ended_jobs(app.here)
+    move = {"name": "move", "detector": {"name": "motion"}, "interval_s": 0.2}
+    app.start(clip, analyses=[VISUAL, move])
+    (job,) = ended_jobs(app.here)
     assert (job.state, job.reason) == ("done", None)
     here = Store(tmp_path / "here")
-    for run_id, one in zip(job.run_ids, two, strict=True):
+    for run_id, one in zip(job.run_ids, (VISUAL, move), strict=True):
         run = Run(app.here.store, run_id)
-        own = lab.analyze(
-            clip, detector=one["detector"]["name"], every_s=one["interval_s"], store=here,
-            progress=False,
-        )  # fmt: skip
+        name, every_s = one["detector"]["name"], one["interval_s"]
+        own = lab.analyze(clip, detector=name, every_s=every_s, store=here, progress=False)
         assert run.recipe == own.recipe
         assert run.effort() == own.effort()
         assert run.media["path"] == str(clip)
         folders = [s.log_folder(r.run_id) for s, r in ((app.here.store, run), (here, own))]
         assert_same_log(*map(read_log, folders))
-        for far, near in zip(*map(part_files, folders), strict=True):
-            assert [f.read_bytes() for f in far] == [f.read_bytes() for f in near]
-    assert not list((tmp_path / "worker").glob("lab-clips-*"))
+        far, near = (part_files(folder) for folder in folders)
+        assert [len(far), len(near)] == [1, 1]
+        for files in zip(far[0], near[0], strict=True):
+            one, two = (pq.read_table(file) for file in files)
+            names = [name for name in one.column_names if name != "wall_time"]  # of the work
+            assert one.select(names).equals(two.select(names))
+
+
+def test_two_workers_share_ten_clips_and_each_is_done_once(app, two, samples):
+    before = len(app.here.store.runs(state="done"))
+    clips = [app.clip(samples / "cat_then_person.mp4") for _ in range(10)]
+    broken = app.folder / "media" / "broken.mp4"
+    broken.write_text("Not a video at all.\n" * 100)
+    told = [(folder / "said").read_text().count(": done") for folder in two]
+    jobs = app.start(*clips, broken, analyses=[VISUAL | {"interval_s": 0.5}])
+    *done, failed = [job for job in ended_jobs(app.here) if job.job_id in jobs]
+    assert [(job.state, job.claims, job.tries) for job in done] == [("done", 1, 0)] * 10
+    assert len({run_id for job in done for run_id in job.run_ids}) == 10
+    assert len(app.here.store.runs(state="done")) == before + 10
+    said = [(folder / "said").read_text().count(": done") for folder in two]
+    assert sum(said) - sum(told) == 10
+    assert failed.state == "failed"
+    assert "text file" in failed.reason
+
+
+def test_what_is_in_the_store_already_needs_no_worker(app, two, samples):
+    clip = app.clip(samples / "nothing.mp4")
+    app.start(clip)
+    (job,) = ended_jobs(app.here)
+    app.start(clip)
+    (again,) = ended_jobs(app.here)
+    assert again.was_there
+    assert again.run_ids == job.run_ids
+
+
+SLOW = VISUAL | {"interval_s": 0.0}
+
+
+@pytest.fixture(scope="module")
+def long_clip(encode):
+    """Some seconds of work, and several parts."""
+    return encode("long.mp4", source="testsrc2=size=640x480:rate=30:duration=60")
+
+
+def logged(store):
+    """Samples that the growing runs of a store have on disk."""
+    return sum(len(read_log(store.log_folder(row["run_id"])).pts_us) for row in store.runs())
+
+
+def check_done_once(store, job, clip, analyses, folder):
+    """One run, with the log that one go gives."""
+    assert (job.state, job.reason) == ("done", None)
+    (row,) = store.runs(media_id=job.media_id)
+    assert (row["run_id"], row["state"]) == (job.run_ids[0], "done")
+    every_s = analyses["interval_s"]
+    own = lab.analyze(clip, detector="visual", every_s=every_s, store=folder, progress=False)
+    assert_same_log(Run(store, row["run_id"]).log, own.log)
+
+
+def test_what_a_killed_worker_sent_is_kept_and_another_one_goes_on(app, long_clip, tmp_path):
+    clip = app.clip(long_clip)
+    env = app.environment()
+    before = logged(app.here.store)
+    with worker(app.url, env, tmp_path / "first") as first:
+        (job_id,) = app.start(clip, analyses=[SLOW])
+        until(lambda: logged(app.here.store) > before)
+        first.kill()
+        first.wait(30)
+    kept = logged(app.here.store) - before
+    with worker(app.url, env, tmp_path / "second", "--name", "second"):
+        (job,) = ended_jobs(app.here)
+    assert (job.job_id, job.claims, job.tries) == (job_id, 2, 1)
+    assert 0 < kept < 1800
+    check_done_once(app.here.store, job, clip, SLOW, tmp_path / "own")
+    assert not list((tmp_path / "second").glob("lab-clips-*"))  # nor that of the killed one

@@ -34,6 +34,7 @@ from lab.video.registered import open_source
 from lab.video.remote_store import is_remote
 
 _GIVE_BACK_S = 8.0
+_ASK_S = 5.0  # how long it asks for a job at once: a signal to end is heard after that
 _OF_THIS_MACHINE = ("path", "mtime_ns")
 Order = Mapping[str, Any]
 
@@ -67,7 +68,7 @@ class QueueWorker:
         tries = 0
         while not self.stopping.is_set():
             try:
-                order = self.client.claim(lab.__version__, 0.0 if self.is_once else 20.0)
+                order = self.client.claim(lab.__version__, 0.0 if self.is_once else _ASK_S)
             except UnreachableError as error:
                 if not tries:
                     say(f"{error}; trying until it does")

@@ -76,14 +76,9 @@ class RemoteWorkers:
         """Those that are there, by name."""
         with self._guard:
             there = list(self._links.values())
-        found = [(one.link.name, one.queued) for one in there]
-        return sorted(
-            (
-                RemoteWorker(name, None if queued is None else queued.job_id)
-                for name, queued in found
-            ),
-            key=lambda one: one.name,
-        )
+        at = [(one.link.name, one.queued) for one in there]
+        found = [RemoteWorker(name, None if job is None else job.job_id) for name, job in at]
+        return sorted(found, key=lambda one: one.name)
 
     def _made(self, key: tuple[str, str], name: str) -> RemoteFeeder:
         link = Link(name, self.silence_s)

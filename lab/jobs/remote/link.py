@@ -22,6 +22,7 @@ from lab.video.media import identify
 from lab.video.remote_store import identify_remote, is_remote
 
 _TICK_S = 0.2
+_FETCHED_S = 10.0  # in which a worker that asked for a job must ask again for that job
 _GIVEN = 3  # times that a claim is told, whose answer may have been lost
 _WAITS_S = 1.0  # how long a worker counts as waiting that asked for a job
 _NOTHING = PieceLog(b"", b"", 0, 0, 0, None, None, 0.0)
@@ -87,6 +88,10 @@ class Link:
             claim.given += 1
             claim.hear()
             return claim
+
+    def stop_waiting(self) -> None:
+        """It asks no more for now: it may have gone."""
+        self._waits_until = 0.0
 
     # For the engine
 
@@ -212,10 +217,10 @@ class Link:
                 raise Stopped
             if (why := claim.why_ended) is not None:
                 raise LostError(f"the worker {self.name} was given up: {why}")
+            if not claim.given and claim.silent_s > _FETCHED_S:
+                raise Stopped  # it went while the job was made ready
             if claim.silent_s > self._silence_s:
                 claim.end(f"nothing was heard of the worker for {self._silence_s:g} s")
-                if not claim.given:
-                    raise Stopped  # it went while the job was made ready
                 raise LostError(
                     f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
                 )

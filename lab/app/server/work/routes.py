@@ -48,6 +48,7 @@ def work_routes(here: AppState) -> list[OurRoute]:
         end = time.monotonic() + wait_s
         while (found := link.poll()) is None:
             if time.monotonic() >= end or await request.is_disconnected():
+                link.stop_waiting()
                 return Response(status_code=204, headers=_FRESH)
             await anyio.sleep(_LOOK_EVERY_S)
         beat_s = here.workers.silence_s / _BEATS

@@ -8,16 +8,16 @@ import signal
 from pathlib import Path
 
 from lab.errors import SettingError
+from lab.jobs.remote.client import Client
+from lab.jobs.remote.clip_folder import ClipFolder
+from lab.private_files import keep_files_private
 
 TOKEN_ENV = "LAB_TOKEN"
 _KEEP_GB = 20.0
 
 
 def work_on_queue(args: argparse.Namespace) -> int:
-    from lab.jobs.remote.client import Client
-    from lab.jobs.remote.clip_folder import ClipFolder
     from lab.jobs.remote.worker import QueueWorker, new_worker_id, say, usual_name
-    from lab.private_files import keep_files_private
 
     if args.port is not None:
         raise SettingError("--port answers requests and --queue makes them; start two workers")

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.app.cli.analyze import add_detector_options, detector_settings_of
-from lab.app.cli.queue_worker import add_queue_options
+from lab.app.cli.queue_worker import add_queue_options, work_on_queue
 from lab.detectors.services.address import is_loopback
 from lab.errors import LabError, SettingError
 from lab.extras import need
@@ -22,8 +22,6 @@ TOKEN_ENV = "LAB_WORKER_TOKEN"
 
 def _worker(args: argparse.Namespace) -> int:
     if args.queue is not None:
-        from lab.app.cli.queue_worker import work_on_queue
-
         return work_on_queue(args)
     if args.port is None:
         from lab.jobs.worker import serve

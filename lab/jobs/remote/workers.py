@@ -80,6 +80,12 @@ class RemoteWorkers:
         found = [RemoteWorker(name, None if job is None else job.job_id) for name, job in at]
         return sorted(found, key=lambda one: one.name)
 
+    def counts(self) -> dict[str, int]:
+        """How many are busy, and how many wait; empty if none was ever there."""
+        rows = self.rows()
+        busy = sum(one.job_id is not None for one in rows)
+        return {"busy": busy, "waiting": len(rows) - busy} if rows else {}
+
     def _made(self, key: tuple[str, str], name: str) -> RemoteFeeder:
         link = Link(name, self.silence_s)
         feeder = RemoteFeeder(link, RemoteEngine(link, self._engine))

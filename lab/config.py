@@ -73,8 +73,10 @@ class Config:
     machine (`local`), of `all`, or of `none`. allowed_addresses: hosts and networks to which all
     may lead. login_users: e-mail addresses of those who may log in, `*@example.org` for all of
     them. allowed_hosts: names by which others call a server of the lab, `*.example.org` for all
-    below. limits: see `lab.limits`. file: the `lab.toml` that was read, or None. origins:
-    by setting, `default`, `argument`, the path of the file or the name of the variable.
+    below. local_workers: clips that the app analyses on this machine at once, None for as many as
+    pay, 0 to leave them to `lab worker --queue`. limits: see `lab.limits`. file: the `lab.toml`
+    that was read, or None. origins: by setting, `default`, `argument`, the path of the file or the
+    name of the variable.
     """
 
     store: Path
@@ -89,6 +91,7 @@ class Config:
     allowed_addresses: tuple[str, ...] = ()
     login_users: tuple[str, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
+    local_workers: int | None = None
     limits: Limits = field(default_factory=Limits)
     file: Path | None = None
     origins: Mapping[str, str] = field(default_factory=dict)
@@ -219,6 +222,13 @@ _SETTINGS = {
         "LAB_LOGIN_USERS", [], "a list of e-mail addresses", _are_words, _words
     ),
     "allowed_hosts": _Setting("LAB_ALLOWED_HOSTS", [], "a list of names", _are_words, _words),
+    "local_workers": _Setting(
+        "LAB_LOCAL_WORKERS",
+        None,
+        "a whole number from 0 to 64",
+        lambda value: type(value) is int and 0 <= value <= 64,
+        int,
+    ),
     **{
         one.name: _Setting(
             f"LAB_{one.name.upper()}", one.default, "a whole number above 0", _is_size, int
@@ -282,6 +292,7 @@ def load_config(
         allowed_addresses=tuple(values["allowed_addresses"]),
         login_users=tuple(values["login_users"]),
         allowed_hosts=tuple(values["allowed_hosts"]),
+        local_workers=values["local_workers"],
         limits=Limits(**{name: values[name] for name in Limits.names()}),
         file=file,
         origins=origins,

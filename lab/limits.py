@@ -27,6 +27,11 @@ class Limits:
     max_followed: int = _limit(200, "feeds and runs that are followed at once on `/ws/live`")
     max_subscriptions: int = _limit(32, "feeds and runs that one WebSocket follows at once")
     max_jobs_per_token: int = _limit(1000, "jobs of one token that wait or run")
+    worker_silence_s: int = _limit(
+        30,
+        "seconds in which nothing is heard of a worker that has a clip of the queue until "
+        "another gets it",
+    )
     silence_s: int = _limit(60, "seconds in which nothing of a body comes before it is given up")
 
     @classmethod

@@ -22,16 +22,19 @@ _DELIVERIES = ("delivered", "failed", "dropped")
 Status = Mapping[str, Any]
 
 
-def metrics_text(status: Status | None, jobs: Mapping[str, int]) -> str:
+def metrics_text(
+    status: Status | None, jobs: Mapping[str, int], workers: Mapping[str, int] | None = None
+) -> str:
     """The text of `/metrics`, in Prometheus' exposition format 0.0.4.
 
     status: of the process that watches, as in its status file; None where nothing watches. jobs:
-    how many jobs of the queue are in each state.
+    how many jobs of the queue are in each state. workers: on other machines, that take such jobs,
+    by whether they are busy or waiting.
 
     Raises LabError if the package prometheus-client is not installed.
     """
     need("/metrics", "live", "prometheus_client", error=LabError)
-    return text_of(_Figures(status or {}, jobs))
+    return text_of(_Figures(status or {}, jobs, workers or {}))
 
 
 def text_of(collector: Any) -> str:
@@ -47,18 +50,20 @@ def text_of(collector: Any) -> str:
 class _Figures:
     """A collector of one answer: nothing is counted here, only told."""
 
-    def __init__(self, status: Status, jobs: Mapping[str, int]) -> None:
+    def __init__(self, status: Status, jobs: Mapping[str, int], workers: Mapping[str, int]) -> None:
         self._feeds: Mapping[str, Any] = status.get("feeds") or {}
         self._sinks: Mapping[str, Any] = status.get("sinks") or {}
         figures: Mapping[str, Any] = status.get("metrics") or {}
         self._totals: Mapping[str, Any] = figures.get("totals") or {}
         self._inference: Mapping[str, Any] = figures.get("inference") or {}
-        self._jobs = jobs
+        self._jobs, self._workers = jobs, workers
 
     def collect(self) -> Iterator[Metric]:
         yield gauge("build_info", "The version that runs.", ["version"], [([__version__], 1)])
         counts = [([state], float(count)) for state, count in self._jobs.items()]
         yield gauge("jobs", "Jobs of the queue, by state.", ["state"], counts)
+        far = [([state], float(count)) for state, count in self._workers.items()]
+        yield gauge("queue_workers", "Workers on other machines, by state.", ["state"], far)
         yield from self._of_feeds()
         yield inference_durations(self._inference)
         yield from self._of_sinks()

@@ -196,6 +196,8 @@ class _Worker:
                     "labels": list(detector.labels),
                     "recipe": detector.recipe(),
                     "default_threshold": detector.default_threshold,
+                    "weights_path": detector.weights_path,
+                    "made_from": detector.made_from,
                 }
                 for detector in made
             ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lab.detectors.detector import Detector
@@ -45,12 +45,25 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class PieceLog:
-    """What an analysis found in a stretch.
+class LogEnd:
+    """What became of an analysis in a stretch. count: of samples. analysed, failed_calls: samples
+    with a result, and those on which the detector failed; first_error: of the first of these.
+    error: why it could not begin. seconds: spent on it.
+    """
 
-    samples, detections: the two Parquet files of a part, empty if there was no sample. count: of
-    samples. analysed, failed_calls: samples with a result, and those on which the detector failed;
-    first_error: of the first of these. error: why it could not begin. seconds: spent on it.
+    count: int
+    analysed: int
+    failed_calls: int
+    first_error: str | None
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class PieceLog:
+    """What an analysis found in a stretch, with the rest as of `LogEnd`.
+
+    samples, detections: the two Parquet files of a part, empty if there was no sample.
     """
 
     samples: bytes
@@ -118,42 +131,62 @@ def analyse_stretch(
     What ends a source early is in the result, with what was found until then. Raises
     KeyboardInterrupt, with nothing kept, and OSError.
     """
+    labels = [list(one.detector.labels) for one in wanted]
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        logs = [
+            ScoreLogWriter(Path(place, str(i)), {"labels": one}, is_durable=False)
+            for i, one in enumerate(labels)
+        ]
+        ends, broken, is_whole = analyse_into(source, wanted, stretch, logs, cancelled)
+        found = [_log_of(log, end) for log, end in zip(logs, ends, strict=True)]
+        return PieceResult(found, broken, is_whole)
+
+
+def analyse_into(
+    source: Source,
+    wanted: Sequence[Wanted],
+    stretch: Stretch,
+    logs: Sequence[ScoreLogWriter],
+    cancelled: Callable[[], bool] = lambda: False,
+) -> tuple[list[LogEnd], tuple[str, str] | None, bool]:
+    """The same into logs of the caller's, which are let go of at the end.
+
+    What became of each analysis; class and text of what ended the stretch early; and whether it was
+    not cancelled.
+    """
     begun = time.monotonic()
     media = source.media()
     size_px = (media.width_px, media.height_px) if source.changes_size else None
-    with tempfile.TemporaryDirectory(dir=folder) as place:
-        tasks = [
-            AnalysisTask(
-                one.detector,
-                ScoreLogWriter(
-                    Path(place, str(i)), {"labels": list(one.detector.labels)}, is_durable=False
-                ),
-                one.sampling,
-                str(i),
-                one.gate,
-                after_us=stretch.after_us,
-                size_px=size_px,
-            )
-            for i, one in enumerate(wanted)
-        ]
-        broken, is_whole = None, True
-        try:
-            samples = _until(
-                source.samples(
-                    [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
-                ),
-                stretch.until_us,
-            )
-            is_whole = run_tasks(samples, tasks, cancelled=cancelled)
-        except OSError:
-            raise
-        except Exception as problem:
-            broken = (type(problem).__name__, str(problem) or in_words(problem))
-        finally:
-            for task in tasks:
-                task.log.__exit__()
-        shared_s = max(0.0, time.monotonic() - begun - sum(t.detect_s for t in tasks)) / len(tasks)
-        return PieceResult([_log_of(task, shared_s) for task in tasks], broken, is_whole)
+    tasks = [
+        AnalysisTask(
+            one.detector,
+            log,
+            one.sampling,
+            str(i),
+            one.gate,
+            after_us=stretch.after_us,
+            size_px=size_px,
+        )
+        for i, (one, log) in enumerate(zip(wanted, logs, strict=True))
+    ]
+    broken, is_whole = None, True
+    try:
+        samples = _until(
+            source.samples(
+                [task.sampling for task in tasks], [task.shown_after_us for task in tasks]
+            ),
+            stretch.until_us,
+        )
+        is_whole = run_tasks(samples, tasks, cancelled=cancelled)
+    except OSError:
+        raise
+    except Exception as problem:
+        broken = (type(problem).__name__, str(problem) or in_words(problem))
+    finally:
+        for log in logs:
+            log.__exit__()
+    shared_s = max(0.0, time.monotonic() - begun - sum(t.detect_s for t in tasks)) / len(tasks)
+    return [_end_of(task, shared_s) for task in tasks], broken, is_whole
 
 
 def _until(samples: Iterator[Sample], until_us: int | None) -> Iterator[Sample]:
@@ -163,14 +196,9 @@ def _until(samples: Iterator[Sample], until_us: int | None) -> Iterator[Sample]:
         yield sample
 
 
-def _log_of(task: AnalysisTask, shared_s: float) -> PieceLog:
-    task.log.compact()
-    files = [part.files for part in parts_of(task.log.folder)]
-    samples, detections = (f.read_bytes() for f in files[0]) if files else (b"", b"")
+def _end_of(task: AnalysisTask, shared_s: float) -> LogEnd:
     failed_calls, first_error = task.failed_calls
-    return PieceLog(
-        samples,
-        detections,
+    return LogEnd(
         task.progress.samples,
         task.analysed,
         failed_calls,
@@ -178,6 +206,13 @@ def _log_of(task: AnalysisTask, shared_s: float) -> PieceLog:
         None if failed_calls and task.error else task.error,
         task.detect_s + shared_s,
     )
+
+
+def _log_of(log: ScoreLogWriter, end: LogEnd) -> PieceLog:
+    log.compact()
+    files = [part.files for part in parts_of(log.folder)]
+    samples, detections = (f.read_bytes() for f in files[0]) if files else (b"", b"")
+    return PieceLog(samples, detections, **asdict(end))
 
 
 def error_of(logs: Sequence[PieceLog], analysed_before: int = 0) -> str | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lab.app.cli.analyze import add_detector_options, detector_settings_of
+from lab.app.cli.queue_worker import add_queue_options, work_on_queue
 from lab.detectors.services.address import is_loopback
 from lab.errors import LabError, SettingError
 from lab.extras import need
@@ -20,6 +21,8 @@ TOKEN_ENV = "LAB_WORKER_TOKEN"
 
 
 def _worker(args: argparse.Namespace) -> int:
+    if args.queue is not None:
+        return work_on_queue(args)
     if args.port is None:
         from lab.jobs.worker import serve
 
@@ -33,10 +36,11 @@ def _serve(args: argparse.Namespace) -> int:
     from lab.app.server.inference.app import worker_app
     from lab.app.server.serving import bound, serve_app
 
-    token = os.environ.get(args.token_env)
+    variable = args.token_env or TOKEN_ENV
+    token = os.environ.get(variable)
     if not token and not is_loopback(args.host) and not args.no_token:
         raise SettingError(
-            f"{args.host} lets other machines in, and there is no token; set {args.token_env} "
+            f"{args.host} lets other machines in, and there is no token; set {variable} "
             f"(such as {secrets.token_urlsafe(32)}), or say --no-token if whoever reaches it may"
         )
     with bound(args.host, args.port) as sockets, _analyses(args) as analyses:
@@ -88,19 +92,22 @@ def _wanted(text: str) -> Any:
 def add(command: Command) -> list[argparse.ArgumentParser]:
     w = command(
         "worker", _worker,
-        "Analyse pictures that other machines send. Without --port: run jobs read from standard "
-        "input, as the app has them done.",
+        "Analyse pictures that other machines send, or whole clips of an app's queue. Without "
+        "--port and --queue: run jobs read from standard input, as the app has them done.",
         "lab worker --port 8001 --detector yolo --weights yolo11s\n"
-        "         lab worker --port 8001 --analysis object_detection --analysis text_detection",
+        "         lab worker --port 8001 --analysis object_detection --analysis text_detection\n"
+        "         lab worker --queue http://host:8501",
     )  # fmt: skip
     w.add_argument("--port", type=int, metavar="N", help="answer /ai/analyze at this port; 0: any")
     w.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
                    help="default: 127.0.0.1, this machine alone; 0.0.0.0 for all")  # fmt: skip
-    w.add_argument("--token-env", default=TOKEN_ENV, metavar="NAME",
-                   help=f"the variable with the token; default: {TOKEN_ENV}")  # fmt: skip
+    w.add_argument("--token-env", metavar="NAME",
+                   help=f"the variable with the token; default: {TOKEN_ENV}, or LAB_TOKEN with "
+                        "--queue")  # fmt: skip
     w.add_argument("--no-token", action="store_true", help="let in whoever reaches it")
     w.add_argument("--analysis", action="append", default=[], metavar="TYPE[=DETECTOR[:JSON]]",
                    help="offer this, too, as logo_detection=logos; may be repeated")  # fmt: skip
+    add_queue_options(w)
     add_detector_options(w)
     w.set_defaults(detector=None)
     w.add_argument("--trust", action="store_true",

@@ -141,7 +141,9 @@ def feed_handlers(here: AppState) -> list[OurHandler]:
         return Response(content, media_type="image/jpeg", headers=_FRESH)
 
     async def metrics(request: Request) -> Response:
-        text = await anyio.to_thread.run_sync(lambda: metrics_text(here.live.get(), _jobs(here)))
+        text = await anyio.to_thread.run_sync(
+            lambda: metrics_text(here.live.get(), _jobs(here), here.workers.counts())
+        )
         return PlainTextResponse(text, media_type=CONTENT_TYPE, headers=_FRESH)
 
     return [

@@ -105,6 +105,33 @@ _SCHEMAS: dict[str, Schema] = {
     "Annotated": _object("rule", rule=_ref("Rule")),
     "Segment": _object("name", name=_NAME),
     "FeedCommand": _object("do", do={"enum": ["start", "stop", "analyse_now", "rule_of_file"]}),
+    "WorkClaim": _object(
+        "worker name version",
+        worker=_NAME,
+        name=_NAME,
+        version=_NAME,
+        wait_s={"type": "number", "minimum": 0, "maximum": 20},
+    ),
+    "WorkOpened": _object(
+        "recipes media counts",
+        recipes={"type": "array", "items": {"type": "object"}},
+        media={"type": "object"},
+        counts={"type": "array", "items": {"type": ["integer", "null"]}},
+        opening_s=_NUMBER,
+        decoded_on={"enum": ["cpu", "cuda"]},
+    ),
+    "WorkOutcome": _object(
+        "number",
+        number={"type": "integer", "minimum": 0},
+        logs={"type": "array", "items": {"type": "object"}},
+        error={"type": ["object", "null"]},
+    ),
+    "WorkBack": _object(
+        "number reason",
+        number={"type": "integer", "minimum": 0},
+        reason={"type": "string"},
+        is_unfit={"type": "boolean"},
+    ),
     "Playhead": _object("pts_s", pts_s=_NUMBER),
 }
 _PARAMETERS: dict[str, Schema] = {
@@ -116,6 +143,8 @@ _PARAMETERS: dict[str, Schema] = {
     "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
     "name": _NAME,
     "segment": _NAME,
+    "claim_id": _NAME,
+    "number": {"type": "integer", "minimum": 0, "maximum": 10**9},
 }
 # Path, method, what it does, the body's schema.
 _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
@@ -151,6 +180,13 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/feeds/{feed_id}/command", "post", "Start or stop a feed", "FeedCommand"),
     ("/api/feeds/{feed_id}/segments", "post", "Announce a file of a watched folder", "Segment"),
     ("/api/feeds/{feed_id}/last.jpg", "get", "The last picture of a feed", None),
+    ("/api/work/claim", "post", "A worker asks for a clip of the queue", "WorkClaim"),
+    ("/api/work/{claim_id}/clip", "get", "The clip that a worker has claimed", None),
+    ("/api/work/{claim_id}/beat", "post", "A worker is still at its clip", None),
+    ("/api/work/{claim_id}/opened", "post", "What a worker has opened", "WorkOpened"),
+    ("/api/work/{claim_id}/parts/{number}", "put", "A part of a log", None),
+    ("/api/work/{claim_id}/outcome", "post", "How a clip ended", "WorkOutcome"),
+    ("/api/work/{claim_id}/back", "post", "A worker gives a clip back", "WorkBack"),
     ("/metrics", "get", "What runs, as Prometheus reads it", None),
     ("/api/sightings.csv", "get", "Stored sightings, those that fulfil conditions", None),
     ("/api/effort.csv", "get", "The effort of all runs", None),

@@ -49,6 +49,7 @@ from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
 from lab.app.server.upload import receive_upload
+from lab.app.server.work.routes import work_routes
 from lab.errors import ForbiddenError, LabError, NotFoundError
 from lab.rules.explain import explain_at
 from lab.rules.rule import Rule
@@ -224,6 +225,7 @@ def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
     made.append(
         OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True)
     )
+    made += work_routes(here)
     return [*made, api_mount(here, made)]
 
 

@@ -24,6 +24,7 @@ from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.jobs.local import LocalEngine
 from lab.jobs.queue.queued_job import QueuedJob
+from lab.jobs.remote.workers import RemoteWorkers
 from lab.rules.most_at_once import most_at_once
 from lab.rules.rule import Rule
 from lab.runs.run import Run
@@ -46,7 +47,12 @@ class AppState:
         self.config = config
         self.store = Store(config.store, registrar="browser")
         self.engine: Engine = LocalEngine()
-        self.analyses = QueueService(self.store, self.engine, self.file_of_job)
+        self.analyses = QueueService(
+            self.store, self.engine, self.file_of_job, workers=config.local_workers
+        )
+        self.workers = RemoteWorkers(
+            self.analyses, self.engine, float(config.limits.worker_silence_s)
+        )
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds

@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from lab.jobs.batch.work import PreparedWork
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
+from lab.jobs.queue.job_queue import JobQueue
 from lab.jobs.queue.queued_job import QueuedJob
 
 
@@ -27,6 +29,16 @@ class Feeder:
         self.other = self
         self._turn = turn
         self._has_turn = False
+
+    def claim(self, queue: JobQueue) -> QueuedJob | None:
+        """The next job of a queue that is for this one."""
+        return queue.claim()
+
+    def expect(self, work: PreparedWork) -> None:
+        """What is done next is of this work."""
+
+    def settle(self, queued: QueuedJob, queue: JobQueue) -> None:
+        """A job that it was at has ended, or waits again."""
 
     @classmethod
     def pair(cls, engine: Engine) -> list[Feeder]:

@@ -46,17 +46,20 @@ class QueuedClip:
 class QueueService:
     """The app's part of a store's queue. What it is at when the app ends waits for the next one.
 
-    engine: the app's, which is shared with what pages ask for. where: the file of a job's clip, if
-    the app may open it; raises LabError.
+    engine: the app's, which is shared with what pages ask for. workers: clips that are analysed on
+    this machine at once; None for as many as pay, 0 to leave all to others (`attach`). where: the
+    file of a job's clip, if the app may open it; raises LabError.
     problem: why nothing goes on, None if nothing is in the way. All may be called from any thread;
     what reads or changes the queue raises StoreError.
     """
 
-    def __init__(self, store: Store, engine: Engine, where: Where) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, where: Where, *, workers: int | None = None
+    ) -> None:
         self.problem: str | None = None
-        self.workers = usual_workers()
+        self.workers = usual_workers() if workers is None else workers
         self._store, self._where = store, where
-        self._first = Feeder.pair(engine)
+        self._first = Feeder.pair(engine) if self.workers else []
         self._feeders = list(self._first)
         self._engines: list[Engine] = []  # beside the app's
         self._queue: JobQueue | None = None
@@ -106,6 +109,17 @@ class QueueService:
         """What the workers are at, by the id of the queue's job."""
         at = [(one.queued, one.job) for one in self._feeders]
         return {queued.job_id: job for queued, job in at if queued is not None and job is not None}
+
+    def attach(self, feeder: Feeder, is_gone: Callable[[], bool]) -> None:
+        """Let somebody else take jobs, too, until `is_gone()`; then its engine is closed."""
+        self._begin()
+        thread = threading.Thread(
+            target=self._serve_while_there, args=[feeder, is_gone], name="queue-other", daemon=True
+        )
+        with self._guard:
+            self._feeders = [*self._feeders, feeder]
+            self._threads = [one for one in self._threads if one.is_alive()] + [thread]
+            thread.start()
 
     def go_on(self) -> None:
         """Begin with what waits from before, if anything does, and look at the queue now."""
@@ -165,7 +179,7 @@ class QueueService:
         with self._guard:
             if self._threads or self._stopping.is_set():
                 return
-            threads = max(1, (os.cpu_count() or 1) // self.workers)
+            threads = max(1, (os.cpu_count() or 1) // max(1, self.workers))
             self._engines = [LocalEngine(threads=threads) for _ in range(self.workers - 1)]
             self._feeders += [one for each in self._engines for one in Feeder.pair(each)]
             self._threads = [
@@ -184,16 +198,32 @@ class QueueService:
                 if not self._stopping.is_set():
                     self._serve_one(feeder)
 
+    def _serve_while_there(self, feeder: Feeder, is_gone: Callable[[], bool]) -> None:
+        try:
+            while not self._stopping.is_set() and not is_gone():
+                with feeder.turn():
+                    self._serve_one(feeder)
+        finally:
+            with self._guard:
+                self._feeders = [one for one in self._feeders if one is not feeder]
+            feeder.engine.close()
+
+    def _claim(self, feeder: Feeder) -> QueuedJob | None:
+        is_beside = any(feeder.engine is one for one in self._engines)
+        if is_beside and not any(one.queued for one in self._first):
+            return None  # the app's own engine comes first
+        return None if self.queue is None else feeder.claim(self._held())
+
     def _serve_one(self, feeder: Feeder) -> None:
         try:
             self._give_back()
-            is_next = feeder in self._first or any(one.queued for one in self._first)
-            feeder.queued = self._held().claim() if is_next else None
+            feeder.queued = self._claim(feeder)
             if feeder.queued is None:
                 self._rest(_POLL_S)
             else:
                 self._cancelled.discard(feeder.queued.job_id)
                 self._do(feeder, feeder.queued)
+                feeder.settle(feeder.queued, self._held())
                 self.problem = None
         except JobError:  # the app is ending
             self._stopping.set()
@@ -279,6 +309,7 @@ class QueueService:
             else:
                 queue.fail_work(queued.work_id, str(error))
         else:
+            feeder.expect(work)
             ClipJob(here, queue, self._store, work, known, submit, is_cancelled).run()
 
     def _at_its_place(self, queued: QueuedJob) -> QueuedJob:
@@ -324,7 +355,8 @@ class QueueService:
     def _watch(self) -> None:
         while not self._stopping.wait(_BEAT_S):
             with suppress(LabError):  # a feeder says so
-                self.beat()
+                if self.queue is not None:
+                    self.beat()
 
     def beat(self) -> None:
         """Renew what is held, take back what others have lost, and stop what was cancelled."""

@@ -171,12 +171,14 @@ def _whole_path(name: str, value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class _Described:
+class DescribedDetector:
     """What a worker said of a loaded detector."""
 
     labels: Sequence[str]
     default_threshold: float
     described: Mapping[str, Any] = field(repr=False)
+    weights_path: str | None = None
+    made_from: Mapping[str, Any] | None = None
 
     def recipe(self) -> dict[str, Any]:
         return dict(self.described)
@@ -192,7 +194,13 @@ class PreparedWork:
     def __init__(self, work: Work, described: Sequence[Mapping[str, Any]]) -> None:
         self.work = work
         self.detectors = [
-            _Described(tuple(one["labels"]), one["default_threshold"], one["recipe"])
+            DescribedDetector(
+                tuple(one["labels"]),
+                one["default_threshold"],
+                one["recipe"],
+                one.get("weights_path"),
+                one.get("made_from"),
+            )
             for one in described
         ]
         self.rules = self._rules()
@@ -261,7 +269,7 @@ class PreparedWork:
         ]
 
 
-def _check(rule: Rule, detector: _Described) -> None:
+def _check(rule: Rule, detector: DescribedDetector) -> None:
     """As for a run: before the first clip is analysed."""
     with error_context("the rule to apply"):
         rule.check_floor(float(detector.recipe()["score_floor"]))

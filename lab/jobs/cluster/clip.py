@@ -16,8 +16,7 @@ from lab.detectors.detector import Detector
 from lab.detectors.gate import gate_recipe, make_gate
 from lab.errors import DetectorError, JobError, LabError, SettingError, SourceError
 from lab.frame import Frame
-from lab.jobs.cluster.connection import Cluster
-from lab.jobs.cluster.order import Answer, Description, Order
+from lab.jobs.cluster.order import Answer, Description, Order, TakesOrders
 from lab.jobs.cluster.remote_work import sampling_of
 from lab.jobs.cluster.tasks import Stopped
 from lab.runs.analyze import Analysis, plan_run, recorded_of
@@ -63,7 +62,7 @@ class ClipOnCluster:
     times a second.
     """
 
-    cluster: Cluster
+    cluster: TakesOrders
     store: Store
     report: Callable[[int, int | None, str | None], None]
     is_cancelled: Callable[[], bool]

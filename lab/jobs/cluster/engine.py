@@ -17,7 +17,7 @@ from lab.detectors.trust import check_allowed
 from lab.errors import JobError, LabError
 from lab.jobs.cluster.clip import PIECE_SAMPLES, ClipOnCluster, checked
 from lab.jobs.cluster.connection import Cluster
-from lab.jobs.cluster.order import Order
+from lab.jobs.cluster.order import Order, TakesOrders
 from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
@@ -26,22 +26,24 @@ from lab.jobs.local import LocalEngine
 from lab.runs.resume import resume_order
 from lab.store.store import Store
 
-_ON_CLUSTER = ("analyze", "resume", "prepare")
-
 
 class RayEngine(Engine):
     """One clip at a time on a cluster; a batch has as many of these as clips go at once.
 
     cluster: shared with others, who close it; without one it is made from `address`, and closed
-    with this engine. trust: as of `LocalEngine`. piece_samples: a long clip is split into stretches
-    of so many samples, and into so many `parts`, where it is long enough. warm: on how many more
-    places of the cluster the detectors are loaded at once, before they get clips.
+    with this engine. local: does all other jobs, and belongs to others; without one it is made, and
+    closed with this engine. trust: as of `LocalEngine`. piece_samples: a long clip is split into
+    stretches of so many samples, and into so many `parts`, where it is long enough. warm: on how
+    many more places of the cluster the detectors are loaded at once, before they get clips.
     """
+
+    on_cluster: tuple[str, ...] = ("analyze", "resume", "prepare")
 
     def __init__(
         self,
-        cluster: Cluster | None = None,
+        cluster: TakesOrders | None = None,
         *,
+        local: Engine | None = None,
         address: str | None = None,
         share: Share | None = None,
         cores: int | None = None,
@@ -50,11 +52,12 @@ class RayEngine(Engine):
         parts: int = 1,
         warm: int = 0,
     ) -> None:
-        self._cluster = cluster or Cluster(address, share=share, cores=cores)
+        self._cluster: TakesOrders = cluster or Cluster(address, share=share, cores=cores)
         self._owns_cluster = cluster is None
         self._trust, self._piece_samples = trust, piece_samples
         self._parts, self._warm = parts, warm
-        self._local = LocalEngine(trust=trust, is_apart=True)
+        self._local = local or LocalEngine(trust=trust, is_apart=True)
+        self._owns_local = local is None
         self._jobs = KeptJobs()
         self._cancelled: set[str] = set()
         self._guard = threading.Lock()
@@ -67,7 +70,7 @@ class RayEngine(Engine):
         with self._guard:
             if self._closed:
                 raise JobError(f"{title}: the engine is closed; make another one")
-            if kind in _ON_CLUSTER:
+            if kind in self.on_cluster:
                 job = Job(kind, title, payload)
                 self._queue.put(job)
             else:
@@ -85,7 +88,7 @@ class RayEngine(Engine):
         job = self.job(job_id)
         if job is None:
             return
-        if job.kind not in _ON_CLUSTER:
+        if job.kind not in self.on_cluster:
             self._local.cancel(job_id)
         elif not job.drop() and job.is_active:
             self._cancelled.add(job_id)
@@ -97,10 +100,11 @@ class RayEngine(Engine):
             return
         for job in self.jobs():
             job.drop()
-            if job.is_active and job.kind in _ON_CLUSTER:
+            if job.is_active and job.kind in self.on_cluster:
                 self._cancelled.add(job.job_id)
         self._queue.put(None)
-        self._local.close()
+        if self._owns_local:
+            self._local.close()
         self._thread.join()
         if self._owns_cluster:
             self._cluster.close()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from lab.runs.pieces import PieceResult, Stretch
 
@@ -59,3 +59,23 @@ class Answer:
     decoded_on: str = "cpu"
     error: tuple[str, str] | None = None
     missing: Sequence[str] = ()
+
+
+class TakesOrders(Protocol):
+    """Where orders are done: a cluster, or a worker that came for them."""
+
+    def run(
+        self, orders: Sequence[Order], is_cancelled: Callable[[], bool] = ...
+    ) -> Generator[Answer]:
+        """The answers, in the order of the orders; several of one order, each with what was found
+        since the one before, where it is told piece by piece.
+
+        Raises what `lab.jobs.cluster.tasks.Tasks.run` does.
+        """
+        ...
+
+    def warm(self, order: Order, count: int) -> None:
+        """Have detectors loaded in so many places."""
+        ...
+
+    def close(self) -> None: ...

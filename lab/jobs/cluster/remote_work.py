@@ -30,12 +30,12 @@ from lab.video.sampling import Sampling
 _PREFIX = "lab-piece-"
 
 
-def _make(store: object = None, **settings: Any) -> Detector:
+def make_without_store(store: object = None, **settings: Any) -> Detector:
     """Without a store: what it computes for its prompts is kept with the detector alone."""
     return make_detector(store=None, **settings)
 
 
-_warm = WarmDetectors(_make)
+_warm = WarmDetectors(make_without_store)
 
 
 def work(order: Order, cancelled: Callable[[], bool] = lambda: False) -> Answer:

@@ -152,8 +152,13 @@ class JobQueue(QueueOverview):
 
     # Working
 
-    def claim(self) -> QueuedJob | None:
-        """The next job that is this object's to do, which it now holds; None if none is due."""
+    def claim(
+        self, *, but_works: Iterable[str] = (), but_jobs: Iterable[int] = ()
+    ) -> QueuedJob | None:
+        """The next job that is this object's to do, which it now holds; None if none is due.
+
+        but_works, but_jobs: ids of those that are left to others.
+        """
         self._owner.show_alive()
         now = self._clock()
         with self._change() as db:
@@ -164,9 +169,12 @@ class JobQueue(QueueOverview):
                 claims = claims + 1, done = NULL, total = NULL, rate_hz = NULL, changed = ?
                 WHERE job_id = (SELECT job_id FROM jobs WHERE state = 'waiting'
                 AND not_before <= ? AND {self._mine}
+                AND work_id NOT IN (SELECT value FROM json_each(?))
+                AND job_id NOT IN (SELECT value FROM json_each(?))
                 ORDER BY priority DESC, job_id LIMIT 1) RETURNING *""",
-                [self.owner, now + LEASE_S, now, now],
-            ).fetchone()
+                [self.owner, now + LEASE_S, now, now,
+                 json.dumps(list(but_works)), json.dumps(list(but_jobs))],
+            ).fetchone()  # fmt: skip
         return None if row is None else QueuedJob.from_row(row)
 
     def take_media(self, job_id: int, media_id: str) -> bool:
@@ -231,6 +239,14 @@ class JobQueue(QueueOverview):
             f"{_WAITS}, not_before = ?, size_bytes = ?, mtime_ns = ?",
             [self._clock() + after_s, seen.size_bytes, seen.mtime_ns],
         )
+
+    def say_why(self, job_id: int, reason: str) -> None:
+        """Say of a job that waits why it does."""
+        with self._change() as db:
+            db.execute(
+                "UPDATE jobs SET reason = ? WHERE job_id = ? AND state = 'waiting'",
+                [reason, job_id],
+            )
 
     def fail_for_now(
         self, job: QueuedJob, reason: str, seconds: float, stamp: Stamp | None = None

@@ -156,10 +156,12 @@ def _summary(app_state: AppState, queue: JobQueue) -> None:
         words += " · paused: what runs goes on to its end, nothing new begins"
     elif unfinished:
         running = [job.left_s for job in app_state.analyses.live().values()]
-        seconds = left_s(
-            running, counts["waiting"], queue.usual_seconds(), app_state.analyses.workers
-        )
+        far = app_state.workers.rows()
+        workers = app_state.analyses.workers + len(far)
+        seconds = left_s(running, counts["waiting"], queue.usual_seconds(), workers)
         words += "" if seconds is None else f" · {plain(in_words(seconds))}"
+        if far:
+            words += f" · {counted(len(far), 'worker')} on other machines"
     st.markdown(words)
 
 

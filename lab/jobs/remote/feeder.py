@@ -1,0 +1,42 @@
+"""Takes jobs from the queue for one worker elsewhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from lab.jobs.batch.feeder import Feeder
+from lab.jobs.batch.work import PreparedWork
+from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import QueuedJob
+from lab.jobs.remote.engine import RemoteEngine
+from lab.jobs.remote.link import Link
+
+_FORGET_S = 600.0  # after which a work that a worker left to others is offered to it again
+
+
+class RemoteFeeder(Feeder):
+    """Claims only while the worker waits for a job, and no work that it cannot do."""
+
+    def __init__(self, link: Link, engine: RemoteEngine) -> None:
+        super().__init__(engine, threading.Lock())
+        self.link, self._remote = link, engine
+        self._left: dict[str, float] = {}  # works, and when
+        self._left_jobs: dict[int, float] = {}
+
+    def claim(self, queue: JobQueue) -> QueuedJob | None:
+        if not self.link.is_waiting:
+            return None
+        now = time.monotonic()
+        self._left = {one: at for one, at in self._left.items() if now - at < _FORGET_S}
+        self._left_jobs = {one: at for one, at in self._left_jobs.items() if now - at < _FORGET_S}
+        self.link.unfit = None
+        return queue.claim(but_works=self._left, but_jobs=self._left_jobs)
+
+    def expect(self, work: PreparedWork) -> None:
+        self._remote.work = work
+
+    def settle(self, queued: QueuedJob, queue: JobQueue) -> None:
+        if (reason := self.link.unfit) is not None:
+            self._left[queued.work_id] = self._left_jobs[queued.job_id] = time.monotonic()
+            queue.say_why(queued.job_id, reason)

@@ -156,7 +156,9 @@ def test_values_that_no_log_has_are_refused(name):
     odd = ["y" * 2000] if kind.type == pa.string() else [float("nan")]
     at = rows[which].column_names.index(name)
     rows[which] = rows[which].set_column(at, kind, pa.array(odd, kind.type))
-    check_part(good.samples, good.detections, ["x"], None)
+    assert check_part(good.samples, good.detections, ["x"], -1) == (1, 0)
+    with pytest.raises(SettingError, match="the log goes to 0 us"):
+        check_part(good.samples, good.detections, ["x"], 0)
     with pytest.raises(SettingError):
         check_part(packed(rows["samples"], SAMPLES), packed(rows["detections"], DETECTIONS), [], -1)
 

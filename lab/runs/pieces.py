@@ -15,7 +15,7 @@ from pathlib import Path
 from lab.detectors.detector import Detector
 from lab.detectors.gate import Gate
 from lab.registry import in_words
-from lab.runs.pipeline import AnalysisTask, run_tasks
+from lab.runs.pipeline import FLUSH_EVERY_S, AnalysisTask, run_tasks
 from lab.score_log.parts import parts_of
 from lab.score_log.writer import ScoreLogWriter
 from lab.video.media import Media
@@ -148,11 +148,12 @@ def analyse_into(
     stretch: Stretch,
     logs: Sequence[ScoreLogWriter],
     cancelled: Callable[[], bool] = lambda: False,
+    flush_every_s: float = FLUSH_EVERY_S,
 ) -> tuple[list[LogEnd], tuple[str, str] | None, bool]:
     """The same into logs of the caller's, which are let go of at the end.
 
     What became of each analysis; class and text of what ended the stretch early; and whether it was
-    not cancelled.
+    not cancelled. flush_every_s: how long samples may wait until they are written.
     """
     begun = time.monotonic()
     media = source.media()
@@ -177,7 +178,7 @@ def analyse_into(
             ),
             stretch.until_us,
         )
-        is_whole = run_tasks(samples, tasks, cancelled=cancelled)
+        is_whole = run_tasks(samples, tasks, cancelled=cancelled, flush_every_s=flush_every_s)
     except OSError:
         raise
     except Exception as problem:

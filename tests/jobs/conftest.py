@@ -13,7 +13,7 @@ def app(tmp_path_factory):
         patch.setenv("LAB_STORE", str(folder / "store"))
         patch.setenv("LAB_MEDIA_ROOTS", str(folder))
         patch.setenv("LAB_LOCAL_WORKERS", "0")
-        patch.setenv("LAB_WORKER_SILENCE_S", "3")
+        patch.setenv("LAB_WORKER_SILENCE_S", "8")
         desks.app_state.cache_clear()
         made = Served(folder)
         yield made

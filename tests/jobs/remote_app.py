@@ -147,9 +147,7 @@ class Served:
     def claim(self, worker="w", wait_s=20.0):
         """By hand, as a worker does."""
         body = {"worker": worker, "name": worker, "version": lab.__version__, "wait_s": wait_s}
-        status, order = self.ask("/api/work/claim", body)
-        assert status == 200, order
-        return order
+        return until(lambda: self.ask("/api/work/claim", body)[1])
 
     def environment(self):
         return {

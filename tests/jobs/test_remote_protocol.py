@@ -1,6 +1,7 @@
 """What the routes for workers elsewhere take and refuse: tokens, late messages, garbage, paths."""
 
 import io
+import socket
 import urllib.request
 from dataclasses import asdict
 
@@ -17,6 +18,7 @@ from lab.jobs.remote.client import Client, RefusedByAppError
 from lab.jobs.remote.clip_folder import ClipFolder
 from lab.jobs.remote.message import PART_TYPE, SentPart
 from lab.jobs.remote.part_check import check_part
+from lab.jobs.remote.sending import Sending
 from lab.jobs.remote.worker import QueueWorker
 from lab.runs.run import Run
 from lab.score_log.parts import DETECTIONS, SAMPLES
@@ -154,7 +156,9 @@ def test_values_that_no_log_has_are_refused(name):
     odd = ["y" * 2000] if kind.type == pa.string() else [float("nan")]
     at = rows[which].column_names.index(name)
     rows[which] = rows[which].set_column(at, kind, pa.array(odd, kind.type))
-    check_part(good.samples, good.detections, ["x"], None)
+    assert check_part(good.samples, good.detections, ["x"], -1) == (1, 0)
+    with pytest.raises(SettingError, match="the log goes to 0 us"):
+        check_part(good.samples, good.detections, ["x"], 0)
     with pytest.raises(SettingError):
         check_part(packed(rows["samples"], SAMPLES), packed(rows["detections"], DETECTIONS), [], -1)
 
@@ -193,7 +197,7 @@ def test_a_clip_that_one_worker_cannot_do_is_left_to_others(app, queued):
     assert fit.opened() == 200
     until(lambda: fit.beat() == 409)
     until(lambda: "is another one there" in job_of(app, queued).reason)
-    assert job_of(app, queued).tries == 0
+    assert job_of(app, queued).state == "waiting"
 
 
 def test_the_clip_of_a_claim_can_be_read_in_pieces_and_no_other_file(app, queued):
@@ -261,3 +265,13 @@ def test_detectors_that_are_not_the_apps_are_left_to_others(tmp_path):
         evil = VISUAL | {"detector": {"name": "python", "target": "os:getcwd"}}
         with pytest.raises(Exception, match="may not ask for"):
             worker._detectors([evil], None)
+
+
+def test_a_worker_that_is_to_end_does_not_wait_for_an_app_that_is_gone():
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # it listens to none
+        client = Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", "t", "w", "w")
+        with Sending(client, "c", 0.1) as sending:
+            sending.back("it ends")
+            sending.finish(lambda: True, 0.3)
+        assert sending.dropped is None

@@ -95,7 +95,7 @@ class ClipOnCluster:
         for one, description in zip(analyses, answer.detectors, strict=True):
             analysis = _analysis(one, description)
             plan = plan_run(self.store, media.media_id, analysis, answer.decoded_on)
-            there.append(_finished(self.store, plan.recipe) if reuse else None)
+            there.append(whole_run(self.store, recipe_hash(plan.recipe)) if reuse else None)
             self._planned.append(plan)
             register.recorded[plan.run_id] = recorded_of(plan, analysis, pass_id)
         if all(there):
@@ -282,8 +282,8 @@ def _analysis(one: Mapping[str, Any], description: Description) -> Analysis:
     )
 
 
-def _finished(store: Store, recipe: Mapping[str, Any]) -> str | None:
-    """The newest whole run of a recipe."""
-    rows = store.runs(recipe_hash=recipe_hash(recipe), state="done")
+def whole_run(store: Store, wanted: str) -> str | None:
+    """The newest whole run of a recipe's hash."""
+    rows = store.runs(recipe_hash=wanted, state="done")
     ids = (str(row["run_id"]) for row in rows)
     return next((i for i in ids if not log_state(store.log_folder(i), i).damaged), None)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from lab.jobs.remote.client import Client, DroppedError, UnreachableError, wait_
 from lab.jobs.remote.message import SentPart
 from lab.score_log.writer import ScoreLogWriter
 
+_LOOK_EVERY_S = 0.1
 _MOST_WAITING = 64  # parts; beyond that the analysis waits for the network
 
 
@@ -57,11 +59,18 @@ class Sending:
     def back(self, reason: str, *, is_unfit: bool = False) -> None:
         self._put(lambda number: self._client.back(self._claim, number, reason, is_unfit=is_unfit))
 
-    def wait(self, seconds: float | None = None) -> bool:
-        """Until all of it is there, or is not wanted; False if it lasts longer than that."""
+    def finish(self, is_ending: Callable[[], bool], patience_s: float) -> None:
+        """Wait until all of it is there, or is not wanted; not longer than `patience_s` once this
+        process is to end.
+        """
         self._queue.put(None)
-        self._threads[1].join(seconds)
-        return not self._threads[1].is_alive()
+        until: float | None = None
+        while self._threads[1].is_alive():
+            self._threads[1].join(_LOOK_EVERY_S)
+            if until is None and is_ending():
+                until = time.monotonic() + patience_s
+            if until is not None and time.monotonic() > until:
+                return
 
     def _put(self, send: Callable[[int], None]) -> None:
         number = self._number

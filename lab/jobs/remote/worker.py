@@ -34,6 +34,7 @@ from lab.video.registered import open_source
 from lab.video.remote_store import is_remote
 
 _GIVE_BACK_S = 8.0
+_FLUSH_S = 1.0  # of work that is lost at most with this process
 _ASK_S = 5.0  # how long it asks for a job at once: a signal to end is heard after that
 _OF_THIS_MACHINE = ("path", "mtime_ns")
 Order = Mapping[str, Any]
@@ -105,7 +106,7 @@ class QueueWorker:
                 words = f"{type(error).__name__}: {error}"[:400]
                 sending.outcome(_failure(type(error).__name__, words))
                 how = f"failed: {words}"
-            sending.wait(_GIVE_BACK_S if self.stopping.is_set() else None)
+            sending.finish(self.stopping.is_set, _GIVE_BACK_S)
             if sending.dropped is not None:
                 how = f"dropped: {sending.dropped}"
         say(f"{title}: {how} ({time.monotonic() - begun:.1f} s)")
@@ -139,7 +140,12 @@ class QueueWorker:
                 for i, one in enumerate(detectors)
             ]
             ends, broken, is_whole = analyse_into(
-                s, wanted, Stretch(order.get("after_us")), logs, lambda: self._is_over(sending)
+                s,
+                wanted,
+                Stretch(order.get("after_us")),
+                logs,
+                lambda: self._is_over(sending),
+                _FLUSH_S,
             )
         if not is_whole:
             raise _Stopped

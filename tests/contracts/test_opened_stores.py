@@ -135,6 +135,18 @@ def test_what_goes_on_is_read_anew(opened, here, made):
     here.store.delete_ended_runs([run.run_id])
 
 
+def test_a_log_that_did_not_change_is_not_sent_again(served, here):
+    run_id, seen = here.store.runs()[0]["run_id"], []
+    with lab.connect(served, token=TOKEN) as elsewhere:
+        session = elsewhere.store.client._session
+        session.hooks["response"].append(
+            lambda answer, *_, **__: seen.append((answer.url, answer.status_code))
+        )
+        first = elsewhere.run(run_id).log
+        assert_same_log(elsewhere.run(run_id).log, first)
+    assert [status for url, status in seen if url.endswith("log.tar")] == [200, 304]
+
+
 def test_what_is_not_asked_over_the_api_says_so(served):
     with lab.connect(served, token=TOKEN) as elsewhere:
         for ask in (elsewhere.store.sites, lambda: lab.apply(elsewhere, RULE)):

@@ -8,13 +8,12 @@ import streamlit as st
 import yaml
 
 from lab.app.server.feeds import feeds_of
-from lab.app.server.new_feed import checked_source
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.dialogs import close_dialog
 from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form
 from lab.app.ui.widgets.prompts import prompt_chips
-from lab.app.ui.widgets.typed import session_asker
+from lab.app.ui.widgets.typed import typed_source
 from lab.app.ui.widgets.wanted import LABEL
 from lab.errors import LabError, SettingError
 from lab.feeds.commands import send
@@ -122,7 +121,7 @@ def _send(app_state: AppState, do: str, row: Row, said: str) -> None:
         st.error(f"Still missing: {plain(', '.join(lacking))}.")
         return
     try:
-        row["source"] = checked_source(app_state, session_asker(), row["source"])
+        row["source"] = typed_source(app_state, row["source"])
     except LabError as error:
         st.error(plain(error))
         return

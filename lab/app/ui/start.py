@@ -72,6 +72,7 @@ def _go_on() -> None:
 
     with suppress(LabError):
         app_state().analyses.go_on()
+        app_state().uploads.start()
 
 
 def _watch() -> None:

@@ -128,14 +128,20 @@ def _arriving(
             whole.close_writer()
             yield whole
         return
+    with _followed(job, folder, cancelled) as followed:
+        yield followed
+
+
+def _followed(job: Mapping[str, Any], folder: Path, cancelled: Callable[[], bool]) -> FollowedFile:
+    """The file as it grows; or as it lies since it is whole."""
+    notes, silence_s = folder / NOTES, job["silence_s"]
     try:
-        followed = FollowedFile(
-            job["part"], folder / NOTES, silence_s=job["silence_s"], cancelled=cancelled
-        )
+        try:
+            return FollowedFile(job["part"], notes, silence_s=silence_s, cancelled=cancelled)
+        except FileNotFoundError:
+            return FollowedFile(job["path"], notes, silence_s=silence_s, cancelled=cancelled)
     except OSError as error:
         raise StreamError(f"the upload is gone: {error.strerror or error}") from None
-    with followed:
-        yield followed
 
 
 @contextmanager

@@ -158,6 +158,8 @@ class FollowedFile(StreamingBuffer):
     StreamError. Closing it leaves the file. Raises OSError if one of them is not there.
     """
 
+    _open_flags = os.O_RDONLY
+
     def __init__(
         self,
         path: str | Path,
@@ -170,7 +172,11 @@ class FollowedFile(StreamingBuffer):
         self._cancelled = cancelled
         self._ended = threading.Event()
         self._told_error: str | None = None
-        super().__init__(path=path, silence_s=silence_s, max_ahead_bytes=None)
+        try:
+            super().__init__(path=path, silence_s=silence_s, max_ahead_bytes=None)
+        except BaseException:
+            self._notes.close()
+            raise
         self._look()
         self._thread = threading.Thread(target=self._run, name="followed file", daemon=True)
         self._thread.start()

@@ -59,6 +59,8 @@ class StreamingBuffer(_ReadOnly):
     Raises SettingError for limits that are none, OSError if the file cannot be made.
     """
 
+    _open_flags = os.O_RDWR | os.O_CREAT
+
     def __init__(
         self,
         folder: str | Path | None = None,
@@ -88,7 +90,7 @@ class StreamingBuffer(_ReadOnly):
             self.path = Path(name)
         else:
             self.path, self._is_kept = Path(path), True
-            self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._handle = os.open(self.path, self._open_flags, 0o600)
             self._take_what_is_there()
         self._own: StreamReader | None = None  # made when this is read, for the writer to wait for
         self._writing = threading.Lock()

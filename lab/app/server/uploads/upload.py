@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.access.asker import RefusedError
 from lab.app.server.uploads.record import KEPT_S, UploadRecord
-from lab.errors import SourceError, StreamError
+from lab.errors import JobError, SourceError, StreamError
 from lab.jobs.engine import Engine
 from lab.jobs.followed_upload import EVENTS, NOTES, runs_of
 from lab.jobs.job import Job
@@ -20,7 +20,10 @@ from lab.video.followed_file import Announcement
 from lab.video.streaming_buffer import StreamingBuffer
 
 State = Literal["receiving", "interrupted", "complete", "failed"]
-_TRIES = 2  # of a worker that ended before its analysis did
+_TRIES = 3  # to go on with an analysis
+_PAUSE_S = 0.5
+# Its worker died; what came had broken off; or the run is still held by one that is ending.
+_AGAIN = (None, "StreamError", "StoreError", "StoreBusyError")
 
 
 class NotAVideoError(SourceError):
@@ -45,6 +48,7 @@ class Upload:
         self._announced: Announcement | None = None
         self._job: Job | None = None
         self._tries = 0
+        self._watch: threading.Thread | None = None
         self._is_written_now = False
         self.heard_at = time.monotonic()
 
@@ -79,15 +83,22 @@ class Upload:
         return self.record.is_whole and (self.folder / NOTES).exists() and self._job is None
 
     @property
+    def _is_watched(self) -> bool:
+        return self._watch is not None and self._watch.is_alive()
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing more will be told of it, unless it is gone on with."""
         with self._guard:
-            is_working = self._job is not None and self._job.is_active
+            is_working = (self._job is not None and self._job.is_active) or self._is_watched
             return self.state != "receiving" and not is_working
 
     def to_dict(self) -> dict[str, Any]:
         record, job = self.record, self._job
         state = None if job is None else job.state
+        if state == "failed" and self._is_watched:
+            state = "queued"  # it is about to be gone on with
+        samples = 0 if job is None else (job.result or {}).get("samples", job.done)
         return {
             "upload_id": record.upload_id,
             "name": record.name,
@@ -102,7 +113,7 @@ class Upload:
             if not record.analyses
             else {
                 "state": state,
-                "samples": 0 if job is None else job.done,
+                "samples": samples,
                 "error": None if job is None else job.error,
             },
         }
@@ -168,9 +179,7 @@ class Upload:
             buffer.close_writer()
             self.record.write(self.folder)
             self._close()
-            job = self._job
-        if job is not None:
-            threading.Thread(target=self._go_on_after, args=(job,), daemon=True).start()
+            self._see_to_the_end()
 
     def break_off(self, reason: str) -> None:
         """Nothing comes for now; who reads it gives up, and the upload can be gone on with."""
@@ -256,28 +265,36 @@ class Upload:
         """Of a whole upload whose analysis has not come to its end, as after a restart."""
         with self._guard:
             self._submit()
-            job = self._job
-        assert job is not None
-        self._go_on_after(job)
+            self._see_to_the_end()
 
-    def _go_on_after(self, job: Job) -> None:
-        """All is there: an analysis that has ended before, or whose worker dies, is done again."""
-        job.finished.wait()
-        if job.state == "failed" and job.error_type in (None, "StreamError"):
-            with self._guard:
-                is_last = self._tries > _TRIES or self._job is not job
-                if not is_last:
+    def _see_to_the_end(self) -> None:
+        if self._job is not None:
+            self._watch = threading.Thread(target=self._until_done, daemon=True)
+            self._watch.start()
+
+    def _until_done(self) -> None:
+        """All is there: an analysis that ended before that, or whose worker dies, is gone on with;
+        what was seen by one that ended for good becomes that of the clip.
+        """
+        while True:
+            job = self._job
+            assert job is not None
+            job.finished.wait()
+            if job.state != "failed" or job.error_type not in _AGAIN or self._tries > _TRIES:
+                break
+            time.sleep(_PAUSE_S)
+            try:
+                with self._guard:
                     self._submit()
-                again = self._job
-            if not is_last and again is not None:
-                self._go_on_after(again)
+            except JobError:  # the app ends; the next one goes on
                 return
         if job.state != "done" and runs_of(self.folder):
-            self._engine.submit(
-                "settle",
-                f"what was seen of {self.record.name}",
-                store=str(self._store.folder),
-                path=str(self.file),
-                media_id=self.record.media_id,
-            )
+            with suppress(JobError):
+                self._engine.submit(
+                    "settle",
+                    f"what was seen of {self.record.name}",
+                    store=str(self._store.folder),
+                    path=str(self.file),
+                    media_id=self.record.media_id,
+                )
         (self.folder / NOTES).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from lab.config import Config
 from tests.builders import make_run, scores_of
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs the extra test")
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 TOKEN = "fuzz"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SCHEMA = schemathesis.openapi.from_dict(document())

@@ -117,6 +117,11 @@ class Uploads:
                 return found
         raise NotFoundError(f"no upload {upload_id[:100]!r}; it may have expired")
 
+    def is_analysed_now(self, file: Path) -> bool:
+        """Whether a file that has arrived is still being analysed."""
+        found = self._known.get(file.parent.name)
+        return found is not None and not found.is_over
+
     def delete(self, upload: Upload) -> None:
         """No more of it; a clip that is whole stays. Raises RefusedError, 409, while it is sent."""
         upload.stop()

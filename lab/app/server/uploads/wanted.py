@@ -10,8 +10,9 @@ from typing import Any
 
 from lab.app.server.body import check_name
 from lab.app.server.uploads.service import Wanted
+from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
-from lab.errors import SettingError
+from lab.errors import SettingError, closest
 from lab.jobs.document.rules import rule_of
 from lab.video.sampling import Sampling
 
@@ -73,6 +74,9 @@ def _analysis(given: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
     detector = one.get("detector")
     if not isinstance(detector, dict) or not isinstance(detector.get("name"), str):
         raise SettingError("the detector of an analysis is an object with a name")
+    if detector["name"] not in detectors:
+        near = closest(detector["name"], detectors.names())
+        raise SettingError(f"unknown detector {detector['name'][:40]!r}; {near}")
     labels = detector.get("labels")
     if labels is not None:
         if not isinstance(labels, list) or not all(isinstance(x, str) for x in labels):

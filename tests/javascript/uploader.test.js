@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Uploader } from "../../lab/app/ui/components/uploader/uploader.js";
 import { make, openPage } from "./fake_page.js";
 
-openPage();
+const clock = openPage();
 
 function answering(status, text) {
   globalThis.XMLHttpRequest = class {
@@ -120,9 +120,9 @@ test("a file that is analysed while it comes shows the way to its run", async ()
   const made = uploader();
   made.analyses = '[{"name": "a"}]';
   const sending = made.sendAll([{ name: "a b.mp4", size: 10 }]);
-  while (!made.list.textContent.includes("watch it in Review")) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  clock.tick(1000);
+  await new Promise(setImmediate);
+  assert.match(made.list.textContent, /watch it in Review/);
   assert.match(asked[0], /^\/api\/uploads\/[\w-]+\?name=a%20b\.mp4&analyses=%5B%7B/);
   assert.equal(asked[1], asked[0].split("?")[0]);
   finish();

@@ -242,6 +242,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=5.0)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--weights")
+    parser.add_argument("--loops", type=int, default=9, help="how often the clip is repeated")
     parser.add_argument("--clip", type=Path, default=ROOT / "sample_videos/cat_then_person.mp4")
     args = parser.parse_args()
     if args.serve:
@@ -250,17 +251,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         clip = folder / "fast.mp4"
-        how = ["-stream_loop", "9", "-i", str(args.clip), "-c", "copy", "-movflags", "+faststart"]
-        subprocess.run(["ffmpeg", "-v", "error", *how, str(clip)], check=True)
+        again = ["-stream_loop", str(args.loops), "-i", str(args.clip)]
+        how = ["-c", "copy", "-movflags", "+faststart", str(clip)]
+        subprocess.run(["ffmpeg", "-v", "error", *again, *how], check=True)
         server = Server(folder)
         try:
             one_s = inference_s(clip, asked(args)[1])
             first_sample(server, clip, args, "warming")
             ours = first_sample(server, clip, args, "timed")
             then = then_analysed(server, clip, args, folder / "other")
-            print(
-                f"{clip.stat().st_size / 1e6:.1f} MB at {args.rate:g} MB/s; load {os.getloadavg()[0]:.1f}"
-            )
+            load, megabytes = os.getloadavg()[0], clip.stat().st_size / 1e6
+            print(f"{megabytes:.1f} MB at {args.rate:g} MB/s; load {load:.1f}")
             print(f"first sample after the first second: {ours:.3f} s, one inference {one_s:.3f} s")
             print(
                 f"uploaded first, then analysed: {then:.3f} s; ratio {then / max(ours, 1e-3):.1f}"

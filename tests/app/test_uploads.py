@@ -13,10 +13,14 @@ import httpx2
 import pytest
 
 import lab
-from lab.access.tokens import Tokens
+from lab.access.asker import Asker
+from lab.app.server.routes import routes
+from lab.app.server.state import AppState
+from lab.config import Config
+from lab.errors import NotFoundError
 from lab.score_log.parts import parts_of
 from tests.app.upload_server import UploadServer, curl, lines_of, until
-from tests.guarded import BEARER
+from tests.guarded import BEARER, client_of
 
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 KINDS = {
@@ -336,6 +340,26 @@ def test_limits_are_answered_with_their_status(server, tmp_path):
     assert answer.status_code == 400
 
 
+def test_a_full_disk_and_a_store_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    state = AppState(Config(store=tmp_path / "store"))
+    client = client_of(routes(state))
+    try:
+        none = shutil._ntuple_diskusage(10, 10, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path: none)
+            answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+            assert (answer.status_code, "disk space" in answer.json()["detail"]) == (507, True)
+        assert not list(state.store.uploads_folder.iterdir())
+        state.store.uploads_folder.rmdir()
+        state.store.uploads_folder.write_text("")
+        answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+        assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (403, True)
+        answer = client.post("/api/detect/video?detector=visual", content=b"x")
+        assert answer.status_code == 403
+    finally:
+        state.close()
+
+
 def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
     server = UploadServer(tmp_path, silence_s=30, max_uploads_per_token=1, max_uploads=2)
     try:
@@ -348,9 +372,6 @@ def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
         connection.close()
         until(lambda: server.known("mine")["state"] == "interrupted")
         uploads = server.state.uploads
-        from lab.access.asker import Asker
-        from lab.errors import NotFoundError
-
         other = Asker(name="other", scope="analyse", token_id="t2")
         with pytest.raises(NotFoundError):
             uploads.get("mine", other)
@@ -359,7 +380,6 @@ def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
         assert not (server.state.store.uploads_folder / "mine").exists()
     finally:
         server.close()
-    assert Tokens(tmp_path / "store") is not None
 
 
 def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):

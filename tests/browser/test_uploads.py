@@ -34,6 +34,12 @@ def test_a_clip_that_is_dropped_is_analysed_while_it_comes(page, server, samples
     store = Store(server.store)
     run = store.run(run_id)
     assert run["media_id"].startswith("arriving-")
+    review = page.context.new_page()
+    review.goto(server.url + link.get_attribute("href"))
+    settled(review)
+    assert review.get_by_test_id("stException").count() == 0
+    review.get_by_text("has not arrived as a whole").first.wait_for()
+    review.close()
     session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     until(lambda: store.run(run_id)["state"] == "done")
     until(lambda: store.run(run_id)["media_id"] == lab.probe(clip).media_id)

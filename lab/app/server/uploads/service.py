@@ -151,8 +151,8 @@ class Uploads:
         return Upload(record, folder, self._store, self._engine, self._lane)
 
     def _remove(self, upload: Upload) -> None:
-        upload.part.unlink(missing_ok=True)
         with suppress(OSError):
+            upload.part.unlink(missing_ok=True)
             upload.file.parent.rmdir()
         shutil.rmtree(upload.folder, ignore_errors=True)
 

@@ -152,21 +152,26 @@ def test_samples_are_told_while_the_body_is_still_being_sent(server, kinds):
 
 
 def test_curl_is_answered_while_it_sends(server, kinds):
-    clip = kinds / "fast.mp4"
+    data = (kinds / "fast.mp4").read_bytes()
     rule = "debounce=%7B%22enter_threshold%22%3A0.3%7D"
     address = f"{server.url}/api/detect/video?{ASKED}&{rule}&name=car.mp4"
-    answer = curl("--limit-rate", "300k", "-X", "POST", "-T", clip, address)
-    lines = lines_of(answer.stdout)
+    command = ["curl", "-sSN", "--max-time", "120", "-X", "POST", "-T", "-"]
+    command += ["-H", f"Authorization: {BEARER['Authorization']}", address]
+    lines = []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as sending:
+        sending.stdin.write(data[: len(data) * 2 // 3])
+        sending.stdin.flush()
+        while not lines or lines[-1]["type"] != "sample":  # before the rest is sent
+            lines.append(json.loads(sending.stdout.readline()))
+        sending.stdin.write(data[len(data) * 2 // 3 :])
+        sending.stdin.close()
+        lines += lines_of(sending.stdout.read().decode())
     kinds_of_lines = [line["type"] for line in lines]
-    assert kinds_of_lines[0] == "accepted"
-    assert kinds_of_lines[-1] == "end"
-    first = lines[kinds_of_lines.index("sample") - 1]
-    before = lines[: kinds_of_lines.index("sample")]
-    assert all(line.get("bytes", 0) < clip.stat().st_size for line in before), first
+    assert (kinds_of_lines[0], kinds_of_lines[-1]) == ("accepted", "end")
     summary = next(line for line in lines if line["type"] == "summary")
     assert summary["effort"]["samples"] == kinds_of_lines.count("sample")
     assert [one["label"] for one in summary["sightings"]] == ["brightness"]
-    assert {"opened"} <= {line["state"] for line in lines if line["type"] == "sighting"}
+    assert "opened" in {line["state"] for line in lines if line["type"] == "sighting"}
 
 
 def test_what_is_no_video_is_refused_before_it_has_come(server):

@@ -173,6 +173,8 @@ def test_a_reader_that_is_killed_holds_up_nobody_for_longer_than_the_limit(sides
     buffer, _, other = sides(max_ahead_bytes=1 << 20, silence_s=1.0)
     buffer.append(b"x")
     assert other.ask("read", 1) == 1
+    while buffer._slowest() != 1:
+        time.sleep(0.005)
     other.kill()
     with pytest.raises(StreamError, match="nobody has read for 1 s"):
         for _ in range(8):

@@ -70,7 +70,7 @@ class LocalEngine(Engine):
             if self._closed:
                 raise JobError(f"{title}: the app's engine is closed; start the app again")
             self._jobs.add(job)
-            name = _process_name(kind)
+            name = _process_name(job)
             if name not in self._lanes:
                 self._lanes[name] = _Lane(name, self._start_worker, *self._limits)
             self._lanes[name].put(job)
@@ -86,7 +86,7 @@ class LocalEngine(Engine):
         job = self.job(job_id)
         if job is None:
             return
-        lane = self._lanes[_process_name(job.kind)]
+        lane = self._lanes[_process_name(job)]
         if job.drop():
             lane.drop(job)
         elif job.is_active:
@@ -108,8 +108,10 @@ class LocalEngine(Engine):
             lane.close()
 
 
-def _process_name(kind: str) -> str:
-    return _PROCESSES.get(kind, "media")
+def _process_name(job: Job) -> str:
+    if job.kind == "follow":  # for as long as an upload takes: nothing else waits behind it
+        return f"upload-{job.payload.get('lane', 0)}"
+    return _PROCESSES.get(job.kind, "media")
 
 
 class _Lane:

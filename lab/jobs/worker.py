@@ -42,6 +42,8 @@ _BEAT_S = 1.0
 _KINDS = (
     "analyze",
     "resume",
+    "follow",
+    "settle",
     "prompts",
     "describe",
     "prepare",
@@ -172,6 +174,29 @@ class _Worker:
             cancelled=lambda: job["job_id"] in self.cancelled,
         )
         return run.summary()
+
+    def follow(self, job: Job, emit: Emit) -> Job:
+        """An upload, analysed while another process receives it."""
+        from lab.jobs.followed_upload import follow_upload
+        from lab.store.store import Store
+
+        wanted = [one["detector"] for one in job["analyses"]]
+        self._check_allowed(wanted)
+        store = Store(job["store"], registrar="user" if self._trust else "browser")
+        return follow_upload(
+            job,
+            self._warm.get(wanted, job["store"]),
+            store=store,
+            progress=_throttled(emit),
+            cancelled=lambda: job["job_id"] in self.cancelled,
+        )
+
+    def settle(self, job: Job, emit: Emit) -> Job:
+        """An upload has come after its runs had ended."""
+        from lab.jobs.followed_upload import settle_upload
+        from lab.store.store import Store
+
+        return settle_upload(job, Store(job["store"], registrar="browser"))
 
     def describe(self, job: Job, emit: Emit) -> Job:
         self._check_allowed([job["detector"]])

@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import Gate
-from lab.errors import LabError, LogWriteError
+from lab.errors import LabError, LogWriteError, StreamError
 from lab.runs.pipeline import FLUSH_EVERY_S, Ahead, AnalysisTask, LoggedSample, run_tasks
 from lab.runs.progress import Progress
 from lab.score_log.effort import effort_of
@@ -25,7 +25,7 @@ from lab.video.media import Media
 from lab.video.sampling import Sampling
 from lab.video.source import LiveSource, Sample, Source
 
-State = Literal["done", "cancelled", "failed"]
+State = Literal["done", "cancelled", "failed", "interrupted"]
 
 
 @dataclass
@@ -56,7 +56,10 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended, and what was analysed (as of `lab.score_log.effort.Effort`)."""
+    """How a run ended, and what was analysed (as of `lab.score_log.effort.Effort`).
+
+    It is interrupted if its source broke off while it was arriving: it can be gone on with.
+    """
 
     run_id: str
     state: State
@@ -175,11 +178,14 @@ def _analyse(
     early: the samples, where all of the clip is wanted, decoded since before that.
     """
 
+    grew = source.is_growing
+
     def close(state: State, error: str | None = None) -> list[Outcome]:
         spent_s = time.monotonic() - began
         shared_s = max(0.0, spent_s - sum(task.detect_s for task in tasks)) / len(tasks)
+        known = source.media() if grew else media
         outcomes = [
-            _outcome(one, task, media, state, error, task.detect_s + shared_s)
+            _outcome(one, task, known, state, error, task.detect_s + shared_s)
             for one, task in zip(planned, tasks, strict=True)
         ]
         register.close(outcomes)
@@ -192,7 +198,12 @@ def _analyse(
             source.idle = partial(_keep_what_waits, tasks, flush_every_s)
         samples = early or _samples(source, tasks)
         is_whole = run_tasks(
-            samples, tasks, report=report, cancelled=cancelled, flush_every_s=flush_every_s
+            samples,
+            tasks,
+            report=report,
+            cancelled=cancelled,
+            flush_every_s=flush_every_s,
+            waits_for_batches=not grew,
         )
         for task in tasks:
             task.log.compact()
@@ -200,7 +211,9 @@ def _analyse(
         close("cancelled")
         raise KeyboardInterrupt(" ".join(one.run_id for one in planned)) from None
     except Exception as problem:
-        _close_quietly(close, str(problem) or type(problem).__name__)
+        is_broken_off = isinstance(problem, StreamError)
+        state: State = "interrupted" if is_broken_off else "failed"
+        _close_quietly(close, state, str(problem) or type(problem).__name__)
         raise
     return close("done" if is_whole and not cancelled() else "cancelled")
 
@@ -218,10 +231,10 @@ def _keep_what_waits(tasks: Sequence[AnalysisTask], seconds: float) -> None:
         task.log.flush_after(seconds)
 
 
-def _close_quietly(close: Callable[..., object], error: str) -> None:
+def _close_quietly(close: Callable[..., object], state: State, error: str) -> None:
     """The error that ended the runs is told, not another one that it brought about."""
     try:
-        close("failed", error)
+        close(state, error)
     except (LabError, OSError):
         return
 

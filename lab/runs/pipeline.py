@@ -265,13 +265,15 @@ def run_tasks(
     report: Callable[[Progress], None] | None = None,
     cancelled: Callable[[], bool] = lambda: False,
     flush_every_s: float = FLUSH_EVERY_S,
+    waits_for_batches: bool = True,
 ) -> bool:
     """Run until the samples end or `cancelled()`; what was seen is on disk when it returns.
 
     samples: as `lab.video.source.Source.samples` gives them, a window for each of the tasks. They
     are read in a thread of their own (that of an `Ahead` may be reading already), and each is given
     to every task that needs it. A task whose detector fails on everything has its `error`; the
-    others go on.
+    others go on. waits_for_batches: False where the next sample may take long to come: what is
+    there is then analysed without it.
 
     Returns whether the samples came to their end.
     """
@@ -284,6 +286,8 @@ def run_tasks(
             for sample in decoded:
                 for task, window in zip(tasks, sample.windows, strict=True):
                     task.give(sample, window)
+                    if not waits_for_batches and isinstance(decoded, Ahead) and decoded.is_empty:
+                        task.run_batch()
                 now = time.monotonic()
                 for task in tasks:
                     task.progress.elapsed_s = now - begun
@@ -357,6 +361,11 @@ class Ahead(Iterator[Sample]):
         if not self._thread.ident:
             self._thread.start()
         return self
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether whoever takes the next sample would wait for it."""
+        return self._queue.empty()
 
     def __enter__(self) -> Ahead:
         return self.begin()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.annotation import utc_now
 from lab.score_log.recipe import environment, protocol_hash, recipe_hash
+from lab.store.catalog import rows
 from lab.store.media import Registrar, put_media
 from lab.store.query import insert_columns, with_rows
 from lab.store.run_queries import RunQueries
@@ -18,6 +19,8 @@ from lab.video.media import Media
 
 if TYPE_CHECKING:
     import duckdb
+
+_OF_MEDIA = ("sightings", "annotations", "coverage", "verdicts", "sighting_marks")
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,31 @@ class RunRows(RunQueries):
                     run_id,
                 ],
             )
+
+    def settle_media(self, arriving_id: str, media: Media) -> dict[str, dict[str, Any]]:
+        """A clip has arrived: what was kept under the id that it had until then is the clip's.
+
+        Returns the recipes of its runs as they now are, by run_id. Doing it again changes nothing.
+        """
+        with self.catalog.transaction() as db:
+            found = rows(db, "SELECT run_id, recipe FROM runs WHERE media_id = ?", [arriving_id])
+            recipes = {
+                row["run_id"]: {**json.loads(row["recipe"]), "media_id": media.media_id}
+                for row in found
+            }
+            put_media(db, [media], {}, self.registrar)
+            for run_id, recipe in recipes.items():
+                db.execute(
+                    "UPDATE runs SET media_id = ?, recipe = ?, recipe_hash = ? WHERE run_id = ?",
+                    [media.media_id, json.dumps(recipe), recipe_hash(recipe), run_id],
+                )
+            for table in _OF_MEDIA:
+                db.execute(
+                    f"UPDATE {table} SET media_id = ? WHERE media_id = ?",
+                    [media.media_id, arriving_id],
+                )
+            db.execute("DELETE FROM media WHERE media_id = ?", [arriving_id])
+        return recipes
 
     def set_run_state(self, run_id: str, state: str, error: str | None = None) -> None:
         with self.catalog.transaction() as db:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,36 @@ def checked_path(path: str | Path) -> Path:
     except OSError as error:
         raise SourceError(f"{path} cannot be read: {error.strerror or error}") from None
     return path
+
+
+@contextlib.contextmanager
+def open_arriving(
+    file: io.RawIOBase, name: str, options: Mapping[str, str], device: str = "cpu"
+) -> Iterator[tuple[av.container.InputContainer, av.video.stream.VideoStream]]:
+    """The same of an open file that is read as it arrives. name: for messages.
+
+    Raises SourceError for what is no video, StreamError if the file did not come.
+    """
+    import av
+
+    safe = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"}
+    acceleration = accelerated(device)
+    try:
+        container = av.open(
+            file,  # type: ignore[arg-type]  # it only has to be read
+            options={**options, **safe},
+            metadata_errors="replace",
+            **acceleration,
+        )
+    except (av.FFmpegError, OSError, ValueError, RuntimeError) as error:
+        if acceleration:
+            raise cannot_decode(Path(name), device, error) from None
+        why = getattr(error, "strerror", None) or error
+        raise SourceError(
+            f"{name} is not a video that can be read ({why}); try to convert it, e.g. to MP4"
+        ) from None
+    with container:
+        yield container, _video_stream(container, Path(name))
 
 
 @contextlib.contextmanager

@@ -13,6 +13,8 @@ from lab.errors import SourceError
 from lab.video.media import identify
 from lab.video.registered import is_address
 
+ARRIVING = "arriving-"  # how the media_id begins of what is not here as a whole
+
 
 @lru_cache(maxsize=4096)
 def _identity(path: str, size_bytes: int, mtime_ns: int) -> str:
@@ -22,6 +24,11 @@ def _identity(path: str, size_bytes: int, mtime_ns: int) -> str:
 def is_absent(media: Mapping[str, Any]) -> bool:
     """Whether a media stands for a video that was never available, of imported detections."""
     return not media["size_bytes"] and media["container"] == "unknown"
+
+
+def is_arriving(media: Mapping[str, Any]) -> bool:
+    """Whether a media stands for an upload that has not come to its end."""
+    return not media["size_bytes"] and str(media["media_id"]).startswith(ARRIVING)
 
 
 def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | None:
@@ -38,6 +45,11 @@ def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | N
         return (
             f"the video of {path} was not available when its detections were imported; "
             "import them again with the folder of the videos"
+        )
+    if is_arriving(media):
+        return (
+            f"{Path(path).name} has not arrived as a whole; it is here when its upload has ended, "
+            "or was gone on with"
         )
     way_out = f"put it back, or say where it is: lab media relink {media_id} FILE"
     try:

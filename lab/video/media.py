@@ -139,6 +139,36 @@ def read_facts(path: str | Path, index: PacketIndex, first: Frame | None) -> Med
     )
 
 
+def arriving_facts(
+    media_id: str, path: str | Path, container: Any, stream: Any, first: Frame, rotation: int
+) -> Media:
+    """What is known of a file of which only the beginning is there.
+
+    media_id: what it is called until then. path: where it will lie. Its `size_bytes` is 0, its end
+    is what the file says.
+    """
+    assert first.image_bgr is not None
+    height, width = first.image_bgr.shape[:2]
+    rate = stream.average_rate
+    return Media(
+        media_id=media_id,
+        path=os.path.abspath(path),
+        size_bytes=0,
+        container=container.format.name.split(",")[0],
+        codec=_codec(stream.codec_context.name),
+        width_px=width,
+        height_px=height,
+        rotation_deg=rotation,
+        frames=None,
+        frame_rate=float(rate) if rate else None,
+        is_variable_rate=False,
+        first_pts_us=first.pts_us,
+        end_us=first.pts_us + _declared_us(container, stream),
+        is_browser_playable=False,
+        warning=None,
+    )
+
+
 def _codec(decoder: str) -> str:
     """The codec's name, where FFmpeg names the library that decodes it."""
     return {"libdav1d": "av1", "libvpx": "vp8", "libvpx-vp9": "vp9"}.get(decoder, decoder)

@@ -198,7 +198,7 @@ def read_index(path: str | Path) -> PacketIndex:
                         packet.dts,
                         packet.duration or 0,
                         packet.is_keyframe,
-                        not packet.is_discard and not _is_hidden(codec, packet),
+                        not packet.is_discard and not is_hidden(codec, packet),
                     )
                 )
         except av.FFmpegError as error:
@@ -209,7 +209,7 @@ def read_index(path: str | Path) -> PacketIndex:
     return PacketIndex(packets, time_base, codec, broken, has_losses)
 
 
-def _is_hidden(codec: str, packet: Any) -> bool:
+def is_hidden(codec: str, packet: Any) -> bool:
     """A VP8 or VP9 packet that only updates references (RFC 6386 9.1; VP9 bitstream 6.2)."""
     if codec not in ("vp8", "vp9"):
         return False

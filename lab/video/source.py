@@ -35,6 +35,8 @@ class Source(ABC):
     decoded_on: the device that decodes; one that is not the CPU stands in the recipe.
     is_live: frames arrive at their own pace, whether or not they are taken; see `LiveSource`.
     opening_s: seconds that were spent on opening it before it was handed over.
+    is_growing: its file is still arriving: all that `media` says but the size of the picture may be
+    another when `samples` has ended.
     changes_size: frames may have another size than the media; their boxes are logged in its pixels.
     can_seek: any frame can be read again: `frames_at`, `frames_by_index` and `stretches` work.
     """
@@ -42,6 +44,7 @@ class Source(ABC):
     name: str
     decoded_on: str = "cpu"
     is_live: bool = False
+    is_growing: bool = False
     changes_size: bool = False
     can_seek: bool = False
     opening_s: float = 0.0

@@ -50,13 +50,16 @@ class StreamingBuffer(_ReadOnly):
     folder: where its file is made; None for a temporary one. size_bytes: how many there will be, if
     that is known: a seek to the end then waits for nothing, and another length is an error.
     silence_s: how long a reader waits for more, and the writer for the readers. max_ahead_bytes:
-    how far the writer may be ahead of the slowest reader. max_bytes: more is refused.
+    how far the writer may be ahead of the slowest reader. max_bytes: more is refused. path: a file
+    to go on with after what it holds, or that begins here; it is kept, and `folder` is of no use.
 
     path: the file; it may be renamed or linked while it is open. written: bytes in it. Closing it
     ends both sides and removes the file, unless it was kept. Any thread may use any of it.
 
     Raises SettingError for limits that are none, OSError if the file cannot be made.
     """
+
+    _open_flags = os.O_RDWR | os.O_CREAT
 
     def __init__(
         self,
@@ -66,6 +69,7 @@ class StreamingBuffer(_ReadOnly):
         silence_s: float = SILENCE_S,
         max_ahead_bytes: int | None = MAX_AHEAD_BYTES,
         max_bytes: int | None = None,
+        path: str | Path | None = None,
     ) -> None:
         super().__init__()
         for name, value in (("size_bytes", size_bytes), ("max_bytes", max_bytes)):
@@ -81,8 +85,13 @@ class StreamingBuffer(_ReadOnly):
         self._is_complete = self._is_kept = False
         self._error: str | None = None
         self._readers: set[StreamReader] = set()
-        self._handle, name = tempfile.mkstemp(prefix="stream-", suffix=".part", dir=folder)
-        self.path = Path(name)
+        if path is None:
+            self._handle, name = tempfile.mkstemp(prefix="stream-", suffix=".part", dir=folder)
+            self.path = Path(name)
+        else:
+            self.path, self._is_kept = Path(path), True
+            self._handle = os.open(self.path, self._open_flags, 0o600)
+            self._take_what_is_there()
         self._own: StreamReader | None = None  # made when this is read, for the writer to wait for
         self._writing = threading.Lock()
 
@@ -214,6 +223,11 @@ class StreamingBuffer(_ReadOnly):
         self.close()
 
     # What both sides stand on; under the lock
+
+    def _take_what_is_there(self) -> None:
+        while data := os.pread(self._handle, 1 << 20, self._written):
+            self._digest.update(data)
+            self._written += len(data)
 
     def _check_open(self) -> None:
         if self._error is not None:

@@ -25,6 +25,7 @@ from lab.jobs.queue.job_queue import JobQueue
 from tests.builders import make_run, scores_of
 
 schemathesis = pytest.importorskip("schemathesis", reason="needs the extra test")
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
 TOKEN = "fuzz"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OF_API = document_of_api()["paths"]

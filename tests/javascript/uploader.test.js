@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { Uploader } from "../../lab/app/ui/components/uploader/uploader.js";
 import { make, openPage } from "./fake_page.js";
 
-openPage();
+const clock = openPage();
 
 function answering(status, text) {
   globalThis.XMLHttpRequest = class {
@@ -97,4 +97,35 @@ test("a folder that is dropped says how its videos get in", async () => {
   await made.sendAll([{ name: "DCIM", size: 4096 }], new Set(["DCIM"]));
   assert.deepEqual(made.reported, []);
   assert.match(made.list.textContent, /is a folder; drop the videos in it/);
+});
+
+test("a file that is analysed while it comes shows the way to its run", async () => {
+  let finish;
+  const asked = [];
+  globalThis.XMLHttpRequest = class {
+    upload = {};
+    open(_, address) {
+      asked.push(address);
+    }
+    send() {
+      this.status = 200;
+      this.responseText = '{"path": "/p"}';
+      finish = () => this.onload();
+    }
+  };
+  globalThis.fetch = async (address) => {
+    asked.push(address);
+    return { ok: true, json: async () => ({ run_ids: ["r 1"] }) };
+  };
+  const made = uploader();
+  made.analyses = '[{"name": "a"}]';
+  const sending = made.sendAll([{ name: "a b.mp4", size: 10 }]);
+  clock.tick(1000);
+  await new Promise(setImmediate);
+  assert.match(made.list.textContent, /watch it in Review/);
+  assert.match(asked[0], /^\/api\/uploads\/[\w-]+\?name=a%20b\.mp4&analyses=%5B%7B/);
+  assert.equal(asked[1], asked[0].split("?")[0]);
+  finish();
+  await sending;
+  assert.deepEqual(made.reported, ["/p"]);
 });

@@ -43,9 +43,10 @@ def _clean_up(here: AppState) -> None:
 
 
 def _go_on(here: AppState) -> None:
-    """With what was queued; a queue that cannot be read is told by pages and probes."""
-    with suppress(LabError):
-        here.analyses.go_on()
+    """With what was queued and uploaded; what cannot be read is told by pages and probes."""
+    for go_on in (here.analyses.go_on, here.uploads.start):
+        with suppress(LabError):
+            go_on()
 
 
 def _watch(here: AppState) -> None:

@@ -141,7 +141,7 @@ _PARAMETERS: dict[str, Schema] = {
     "sighting_id": _NAME,
     "feed_id": _NAME,
     "pts_us": {"type": "integer", "minimum": -(10**12), "maximum": 10**15},
-    "name": _NAME,
+    "upload_id": _NAME,
     "segment": _NAME,
     "claim_id": _NAME,
     "number": {"type": "integer", "minimum": 0, "maximum": 10**9},
@@ -172,7 +172,15 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/replay", "post", "Sightings and figures of a rule", "Replay"),
     ("/api/explain", "post", "The rule's state at a moment", "Explain"),
     ("/api/snippets", "post", "The rule as code, file, command and job", "Snippets"),
-    ("/api/uploads/{name}", "put", "Upload a clip", None),
+    ("/api/uploads", "post", "Begin an upload (tus)", None),
+    ("/api/uploads", "options", "What of tus is spoken", None),
+    ("/api/uploads/{upload_id}", "put", "Upload a clip, analysed while it comes", None),
+    ("/api/uploads/{upload_id}", "patch", "Go on with an upload (tus)", None),
+    ("/api/uploads/{upload_id}", "options", "What of tus is spoken", None),
+    ("/api/uploads/{upload_id}", "get", "How an upload is, and its runs", None),
+    ("/api/uploads/{upload_id}", "delete", "Give an upload up", None),
+    ("/api/uploads/{upload_id}/events", "get", "An upload as it goes on, as events", None),
+    ("/api/detect/video", "post", "Analyse a video while it is sent", None),
     ("/api/sightings/{sighting_id}/stretch", "get", "A sighting's clip and boxes", None),
     ("/api/sightings/review", "post", "Verdict, note or tags of sightings", "Review"),
     ("/api/sightings/undo", "post", "Take a change of sightings back", "Undo"),
@@ -194,8 +202,25 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
 _TAG = "for pages"
 _TEXT: Schema = {"type": "string", "maxLength": MAX_NAME_BYTES}
 _NAMES: Schema = {"type": "array", "items": _NAME}
-# Path to its parameters in the query, each with whether it must be given.
+_WANTED: dict[str, tuple[Schema, bool]] = {
+    "labels": (_TEXT, False),
+    "every_s": (_NUMBER, False),
+    "detector": (_TEXT, False),
+    "debounce": ({"type": "string"}, False),
+    "analyses": ({"type": "string"}, False),
+    "analyse": ({"enum": ["true", "false"]}, False),
+}
+# Methods with a body that is no JSON.
+_BODIES = {
+    "put": "application/octet-stream",
+    "patch": "application/offset+octet-stream",
+    "post /api/detect/video": "application/octet-stream",
+}
+# Path, or method and path, to its parameters in the query, each with whether it must be given.
 _QUERIES: dict[str, dict[str, tuple[Schema, bool]]] = {
+    "put /api/uploads/{upload_id}": {"name": (_NAME, False), **_WANTED},
+    "post /api/uploads": _WANTED,
+    "post /api/detect/video": {"name": (_NAME, False), **_WANTED},
     "/api/runs/{run_id}/window": {"from_us": (_NUMBER, True), "to_us": (_NUMBER, True)},
     "/api/feeds": {
         **dict.fromkeys(("text", "state"), (_TEXT, False)),
@@ -232,7 +257,7 @@ def document() -> Schema:
         ]
         parameters += [
             {"name": name, "in": "query", "required": required, "schema": schema}
-            for name, (schema, required) in _QUERIES.get(path, {}).items()
+            for name, (schema, required) in _queries(method, path).items()
         ]
         if parameters:
             operation["parameters"] = parameters
@@ -241,8 +266,8 @@ def document() -> Schema:
                 "required": True,
                 "content": {"application/json": {"schema": _ref(body)}},
             }
-        if method == "put":
-            content = {"application/octet-stream": {"schema": {"type": "string"}}}
+        if kind := _BODIES.get(f"{method} {path}", _BODIES.get(method)):
+            content = {kind: {"schema": {"type": "string"}}}
             operation["requestBody"] = {"required": True, "content": content}
         paths.setdefault(path, {})[method] = operation
     for path, methods in api["paths"].items():
@@ -258,3 +283,7 @@ def document() -> Schema:
         "tags": [{"name": name} for name in (*api["tags"], _TAG)],
         "paths": paths,
     }
+
+
+def _queries(method: str, path: str) -> dict[str, tuple[Schema, bool]]:
+    return _QUERIES.get(f"{method} {path}") or _QUERIES.get(path) or {}

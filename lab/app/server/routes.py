@@ -21,14 +21,12 @@ from starlette.responses import (
 )
 
 from lab.access.asker import RefusedError
-from lab.access.slots import Slots
-from lab.app.server.access import OurHandler, OurMount, OurRoute, asker_of
+from lab.app.server.access import OurHandler, OurMount, OurRoute
 from lab.app.server.annotated_videos import annotated_handlers
 from lab.app.server.api.app import api_mount
 from lab.app.server.api.docs import docs_page
 from lab.app.server.body import (
     check_id,
-    check_name,
     json_object,
     mapping,
     name,
@@ -48,7 +46,7 @@ from lab.app.server.sound import Sounds
 from lab.app.server.state import AppState, app_state
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.thumbnails import Pictures
-from lab.app.server.upload import receive_upload
+from lab.app.server.uploads.routes import upload_routes
 from lab.app.server.work.routes import work_routes
 from lab.errors import ForbiddenError, LabError, NotFoundError
 from lab.rules.explain import explain_at
@@ -65,8 +63,6 @@ def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
     """Routes over the state of the app (default: that of this process), the API last."""
     here = at or app_state()
     pictures, sounds = Pictures(here), Sounds(here)
-    limits = here.config.limits
-    open_uploads = Slots("uploads", limits.max_uploads, limits.max_uploads_per_token)
 
     async def health(request: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -184,10 +180,6 @@ def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
         here.playheads[run_id] = float(number(body, "pts_s"))
         return JSONResponse({"status": "ok"})
 
-    async def upload(request: Request) -> Response:
-        with open_uploads.taken(asker_of(request)):
-            return JSONResponse(await receive_upload(request, here))
-
     async def openapi(request: Request) -> Response:
         return JSONResponse(document())
 
@@ -221,11 +213,7 @@ def routes(at: AppState | None = None) -> list[OurRoute | OurMount]:
         OurRoute(path, _with_error_responses(handler), wants=wants, methods=methods)
         for path, wants, handler, methods in handlers
     ]
-    uploads = _with_error_responses(upload)
-    made.append(
-        OurRoute("/api/uploads/{name}", uploads, wants="analyse", methods=["PUT"], is_upload=True)
-    )
-    made += work_routes(here)
+    made += [*upload_routes(here), *work_routes(here)]
     return [*made, api_mount(here, made)]
 
 
@@ -235,8 +223,7 @@ def _with_error_responses(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             for what, given in request.path_params.items():
-                # That of an upload is a file's, of which only what is safe is kept.
-                (check_name if what == "name" else check_id)(given, what)
+                check_id(given, what)
             return await handler(request)
         except RefusedError as error:
             return problem_of(error)

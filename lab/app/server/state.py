@@ -16,6 +16,7 @@ from lab.app.server.network import Network
 from lab.app.server.result import result_of
 from lab.app.server.run_cache import RunCache, log_stamp, whole_stamp
 from lab.app.server.undoable import UndoableChanges
+from lab.app.server.uploads.service import Uploads
 from lab.app.server.watching import WatchingProcess
 from lab.config import Config, load_config
 from lab.errors import LabError, NotFoundError, SourceError
@@ -53,6 +54,7 @@ class AppState:
         self.workers = RemoteWorkers(
             self.analyses, self.engine, float(config.limits.worker_silence_s)
         )
+        self.uploads = Uploads(self.store, self.engine, config)
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
         self.truth = AnnotationCache(self.store)
         self.playheads: dict[str, float] = {}  # last playhead of each run, seconds
@@ -189,6 +191,7 @@ class AppState:
         """Stop the workers and the feeds; what is not done waits for the next start."""
         feeds = threading.Thread(target=self.watching.close)  # both take seconds
         feeds.start()
+        self.uploads.close()
         self.analyses.close()
         self.engine.close()
         feeds.join()

@@ -28,8 +28,8 @@ def safe_name(name: str) -> str:
     return base or "upload"
 
 
-async def receive_upload(request: Request, app_state: AppState) -> dict[str, str | int]:
-    """Write the request's body into the store's uploads.
+async def receive_upload(request: Request, app_state: AppState, name: str) -> dict[str, str | int]:
+    """Write the request's body into the store's uploads. name: of the file.
 
     Raises RefusedError: 413 over the limit; HTTPException: 403 if the store cannot be written, 507
     if the disk is full, 400 if it was interrupted.
@@ -55,7 +55,7 @@ async def receive_upload(request: Request, app_state: AppState) -> dict[str, str
     if free_bytes < declared + _HEADROOM_BYTES:
         folder.rmdir()
         raise HTTPException(507, f"not enough disk space for {declared} bytes; free some space")
-    path = folder / safe_name(request.path_params["name"])
+    path = folder / safe_name(name)
     part = path.with_name(path.name + ".part")
     written = 0
     try:

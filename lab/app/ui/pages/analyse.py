@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from lab.app.server.state import AppState
@@ -50,6 +52,7 @@ from lab.video.sampling import Sampling
 
 _LIST = "keep_analyses"
 _CLIPS = "run_clips"
+_MEANWHILE = "keep_analyse_meanwhile"
 _NO_RULE = "none"
 
 
@@ -89,14 +92,16 @@ def run_form() -> None:
         clips = _clips(app_state, newest[0]["media_id"])
         missing = without_file(app_state, clips)
         say_missing(app_state, missing, "Without it nothing can be analysed.")
-        _add_clips()
+        more = st.container()  # filled when the analysis is known that goes on meanwhile
     else:
         paths = clips_of_place(app_state)
     one, is_new = _analysis_form(automatic, words)
     rule = _rule_to_apply(app_state)
+    several: list[Analysis] = st.session_state.setdefault(_LIST, [])
     if source == LIBRARY:
         keep_in_address(clips)
-    several: list[Analysis] = st.session_state.setdefault(_LIST, [])
+        with more:
+            _add_clips(several or ([one] if one else []), rule)
     buttons = st.container(horizontal=True, gap="small")
     label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
     if buttons.button(label, type="primary", disabled=not (clips or paths) or not (several or one)):
@@ -132,11 +137,22 @@ def _document_form(app_state: AppState) -> None:
     say_not_started()
 
 
-def _add_clips() -> None:
-    """Videos that are dropped here are chosen, besides what is."""
+def _add_clips(analyses: Sequence[Analysis] = (), rule: AppliedRule | str | None = None) -> None:
+    """Videos that are dropped here are chosen, besides what is.
+
+    analyses, rule: what may go on while they come.
+    """
     with st.expander("Add clips", icon=":material/upload:"):
         chosen_before, picked = set(chosen()), st.session_state.get(_CLIPS, [])
-        if drop_zone(is_compact=True):
+        if not analyses or not st.toggle(
+            "Analyse while they come",
+            key=_MEANWHILE,
+            help="With the settings of this page. An MP4 whose index is at its end waits for it.",
+        ):
+            analyses = ()
+        if isinstance(rule, AppliedRule):
+            analyses = [{**one, "rules": rule.rule.to_dict()} for one in analyses]
+        if drop_zone(is_compact=True, analyses=analyses):
             new = [one for one in chosen() if one not in chosen_before]
             set_chosen([*(picked if chosen_before else []), *new])
             st.session_state.pop(_CLIPS, None)

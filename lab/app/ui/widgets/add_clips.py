@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +103,11 @@ def _remove_upload(path: Path) -> None:
     path.parent.rmdir()
 
 
-def drop_zone(*, is_compact: bool = False) -> bool:
-    """A place to drop videos on; whether any were added just now."""
+def drop_zone(*, is_compact: bool = False, analyses: Sequence[Any] = ()) -> bool:
+    """A place to drop videos on; whether any were added just now.
+
+    analyses: what is analysed while they come, as `lab.app.server.uploads.wanted` takes them.
+    """
     app_state = here()
     answers: dict[str, str] = st.session_state.get("upload_answers", {})
     result = _uploader(
@@ -111,6 +116,7 @@ def drop_zone(*, is_compact: bool = False) -> bool:
             "limit_bytes": app_state.config.max_upload_bytes,
             "is_compact": is_compact,
             "answers": answers,
+            "analyses": json.dumps(list(analyses)) if analyses else None,
         },
         on_uploaded_change=lambda: None,
     )
@@ -145,6 +151,7 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
             media_id in stored
             and Path(stored[media_id]).is_file()
             and Path(stored[media_id]) != path
+            and not here().uploads.is_analysed_now(path)
         ):
             _remove_upload(path)
             again.append(media_id)

@@ -7,6 +7,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   Object.assign(parentElement.uploader, {
     report: (paths) => setTriggerValue("uploaded", paths),
     limit_bytes: data.limit_bytes,
+    analyses: data.analyses ?? null,
   });
   root.classList.toggle("compact", Boolean(data.is_compact));
   parentElement.uploader.answer(data.answers ?? {});
@@ -73,10 +74,12 @@ export class Uploader {
       if (file.size > this.limit_bytes) {
         throw new Error(`is larger than the limit of ${Math.round(this.limit_bytes / MIB)} MiB`);
       }
-      const path = await put(file, (loaded, total) => {
+      const place = placeOf(file, this.analyses);
+      const stop = this.analyses ? watch(place, item) : () => {};
+      const path = await put(place, file, (loaded, total) => {
         bar.value = loaded / total;
         text.textContent = `${(loaded / MIB).toFixed(0)} of ${(total / MIB).toFixed(0)} MiB`;
-      });
+      }).finally(stop);
       bar.value = 1;
       text.textContent = "received, being checked…";
       this.waiting.set(path, text);
@@ -104,11 +107,48 @@ function reasonOf(text) {
   }
 }
 
+// Where a file is sent to. analyses: what is to be seen in it while it comes, as JSON, or null.
+function placeOf(file, analyses) {
+  const name = encodeURIComponent(file.name);
+  if (!analyses) return { address: `/api/uploads/${name}` };
+  // crypto.randomUUID is there over https and on localhost alone.
+  const id = [Date.now(), Math.random(), Math.random()].map((x) => x.toString(36).slice(-10));
+  const known = `/api/uploads/${id.join("-").replaceAll(".", "")}`;
+  return { known, address: `${known}?name=${name}&analyses=${encodeURIComponent(analyses)}` };
+}
+
+// Shows the way to the run of a file that is still being sent, once there is one.
+function watch(place, item, everyMs = 1000) {
+  let isOver = false;
+  let timer = setTimeout(look, everyMs);
+  async function look() {
+    try {
+      const answer = await fetch(place.known);
+      const run = answer.ok ? (await answer.json()).run_ids[0] : null;
+      if (run) {
+        const link = document.createElement("a");
+        link.href = `/review?run=${encodeURIComponent(run)}`;
+        link.target = "_blank"; // leaving the page would end the upload
+        link.textContent = "watch it in Review";
+        item.append(" ", link);
+        return;
+      }
+    } catch {
+      // The upload itself says what is wrong.
+    }
+    if (!isOver) timer = setTimeout(look, everyMs);
+  }
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+  };
+}
+
 // fetch does not report upload progress.
-function put(file, showProgress) {
+function put(place, file, showProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("PUT", `/api/uploads/${encodeURIComponent(file.name)}`);
+    request.open("PUT", place.address);
     request.upload.onprogress = (event) => showProgress(event.loaded, event.total);
     request.onload = () => {
       if (request.status === 200) resolve(JSON.parse(request.responseText).path);

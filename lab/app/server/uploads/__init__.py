@@ -1,0 +1,1 @@
+"""Uploads: received in one request or several, and analysed while they come."""

@@ -1,0 +1,74 @@
+"""What is told of an upload as it goes on, to whoever follows it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+from lab.app.server.uploads.upload import Upload
+
+_LOOK_EVERY_S = 0.05
+_PROGRESS_EVERY_S = 1.0
+_MOST_BYTES = 1 << 20
+
+
+class Told(NamedTuple):
+    """A line of an upload's events. place: where the next one begins; None for what is no line."""
+
+    event: dict[str, Any]
+    place: int | None
+
+
+async def events_of(upload: Upload, place: int = 0) -> AsyncIterator[Told]:
+    """What the analysis tells, from a place in its file on, until nothing more will come.
+
+    Between the lines, how far the upload is (`progress`), once a second if it has changed; at the
+    end how it ended (`end`).
+    """
+    told: dict[str, Any] | None = None
+    next_s = 0.0
+    clock = asyncio.get_running_loop().time
+    while True:
+        is_over = upload.is_over  # before its last lines are read
+        lines, place = await asyncio.to_thread(_lines, upload, place)
+        for line in lines:
+            yield line
+        if not lines or clock() >= next_s:
+            now = await asyncio.to_thread(_progress, upload)
+            if now != told and clock() >= next_s:
+                told, next_s = now, clock() + _PROGRESS_EVERY_S
+                yield Told(now, None)
+        if is_over and not lines:
+            yield Told({**await asyncio.to_thread(upload.to_dict), "type": "end"}, None)
+            return
+        if not lines:
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _progress(upload: Upload) -> dict[str, Any]:
+    known = upload.to_dict()
+    samples = (known["analysis"] or {}).get("samples", 0)
+    kept = {name: known[name] for name in ("state", "bytes", "size")}
+    return {"type": "progress", **kept, "samples": samples}
+
+
+def _lines(upload: Upload, place: int) -> tuple[list[Told], int]:
+    """The whole lines from a place on, as many as are read at once."""
+    try:
+        with upload.events_file.open("rb") as file:
+            file.seek(place)
+            content = file.read(_MOST_BYTES)
+    except OSError:
+        return [], place
+    found = []
+    for line in content.splitlines(keepends=True):
+        if not line.endswith(b"\n"):
+            break
+        place += len(line)
+        try:
+            found.append(Told(json.loads(line), place))
+        except ValueError:  # of a place that is none
+            continue
+    return found, place

@@ -1,0 +1,228 @@
+"""All uploads of a store: begun, found again, and looked after."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+
+from lab.access.asker import Asker, RefusedError
+from lab.access.slots import Slots
+from lab.app.server.uploads.record import UploadRecord
+from lab.app.server.uploads.upload import Upload
+from lab.config import Config
+from lab.errors import JobError, LabError, NotFoundError, SettingError
+from lab.jobs.engine import Engine
+from lab.store.store import Store
+from lab.video.sources.streamed import arriving_id
+
+HEADROOM_BYTES = 256 << 20
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_LOOK_EVERY_S = 1.0
+_SILENT_LANES = max(1, min(4, (os.cpu_count() or 2) // 2))
+_UNFINISHED_FOR_EACH = 4  # times max_uploads_per_token
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is analysed while an upload comes; see `lab.jobs.followed_upload.follow_upload`."""
+
+    analyses: list[dict[str, Any]]
+    rules: list[dict[str, Any] | None]
+
+
+class Uploads:
+    """threads: those that write, so that one who waits for a slow reader holds up nobody else."""
+
+    def __init__(self, store: Store, engine: Engine, config: Config) -> None:
+        self._store, self._engine, self._config = store, engine, config
+        self.limits, self.max_bytes = config.limits, config.max_upload_bytes
+        self.slots = Slots("uploads", self.limits.max_uploads, self.limits.max_uploads_per_token)
+        self.threads = ThreadPoolExecutor(self.limits.max_uploads, "upload")
+        self._folder = store.folder / "uploading"
+        self._known: dict[str, Upload] = {}
+        self._guard = threading.Lock()
+        self._lane = 0
+        self._looks_after: threading.Thread | None = None
+
+    def begin(
+        self,
+        upload_id: str,
+        name: str,
+        asker: Asker,
+        *,
+        size_bytes: int | None = None,
+        wanted: Wanted | None = None,
+        metadata: str = "",
+    ) -> Upload:
+        """A new upload.
+
+        Raises SettingError for an id that is none, RefusedError: 409 if there is one, 413 if it is
+        too large, 429 for one unfinished upload too many; HTTPException: 403 if the store cannot be
+        written, 507 if the disk is full.
+        """
+        if not _ID.fullmatch(upload_id):
+            raise SettingError(
+                "the id of an upload has 1 to 100 letters, digits, '-', '_' and '.', "
+                f"got {upload_id[:40]!r}"
+            )
+        if size_bytes is not None and size_bytes > self.max_bytes:
+            raise too_large(size_bytes, self.max_bytes)
+        owner = asker.key
+        self._check_unfinished(owner, asker)
+        kept = wanted or Wanted([], [])
+        record = UploadRecord(
+            upload_id, name, size_bytes, owner, arriving_id(), kept.analyses, kept.rules, metadata
+        )
+        folder = self._folder / upload_id
+        with self._guard:
+            if self._find(upload_id) or (self._store.uploads_folder / upload_id).exists():
+                raise RefusedError(409, f"there is an upload {upload_id!r}; go on with it")
+            upload = self._made(record, folder)
+            try:
+                upload.file.parent.mkdir(parents=True)
+                folder.mkdir(parents=True, exist_ok=True)
+                self._check_room(size_bytes or 0)
+                record.write(folder)
+            except OSError as error:
+                self._remove(upload)
+                raise _not_writable(self._store.folder, error) from None
+            except HTTPException:
+                self._remove(upload)
+                raise
+            self._known[upload_id] = upload
+        self._look_after()
+        return upload
+
+    def get(self, upload_id: str, asker: Asker) -> Upload:
+        """Of the same token, or for an admin. Raises NotFoundError."""
+        if _ID.fullmatch(upload_id):
+            with self._guard:
+                found = self._find(upload_id)
+            if found and (found.record.owner == asker.key or asker.may("admin")):
+                return found
+        raise NotFoundError(f"no upload {upload_id[:100]!r}; it may have expired")
+
+    def is_analysed_now(self, file: Path) -> bool:
+        """Whether a file that has arrived is still being analysed."""
+        found = self._known.get(file.parent.name)
+        return found is not None and not found.is_over
+
+    def delete(self, upload: Upload) -> None:
+        """No more of it; a clip that is whole stays. Raises RefusedError, 409, while it is sent."""
+        upload.stop()
+        with self._guard:
+            self._known.pop(upload.record.upload_id, None)
+            self._remove(upload)
+
+    def close(self) -> None:
+        for upload in list(self._known.values()):
+            upload.break_off("the server was stopped")
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    # Under the guard
+
+    def _find(self, upload_id: str) -> Upload | None:
+        if upload_id in self._known:
+            return self._known[upload_id]
+        folder = self._folder / upload_id
+        record = UploadRecord.read(folder)
+        if record is None or record.upload_id != upload_id:
+            return None
+        self._known[upload_id] = self._made(record, folder)
+        return self._known[upload_id]
+
+    def _made(self, record: UploadRecord, folder: Path) -> Upload:
+        self._lane = (self._lane + 1) % _SILENT_LANES
+        return Upload(record, folder, self._store, self._engine, self._lane)
+
+    def _remove(self, upload: Upload) -> None:
+        with suppress(OSError):
+            upload.part.unlink(missing_ok=True)
+            upload.file.parent.rmdir()
+        shutil.rmtree(upload.folder, ignore_errors=True)
+
+    def _check_unfinished(self, owner: str, asker: Asker) -> None:
+        most = self.limits.max_uploads_per_token * _UNFINISHED_FOR_EACH
+        with self._guard:
+            states = [one.state for one in self._known.values() if one.record.owner == owner]
+        if sum(one in ("receiving", "interrupted") for one in states) >= most:
+            raise RefusedError(
+                429,
+                f"{asker.name} has {most} uploads that are not complete, which is the limit; "
+                "go on with them, or delete them",
+                retry_after_s=60,
+            )
+
+    def _check_room(self, size_bytes: int) -> None:
+        if shutil.disk_usage(self._store.folder).free < size_bytes + HEADROOM_BYTES:
+            raise HTTPException(
+                507, f"not enough disk space for {size_bytes} bytes; free some space"
+            )
+
+    # After a restart, and now and then
+
+    def start(self) -> None:
+        """Find uploads again that an earlier process received."""
+        with self._guard:
+            for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
+                upload = self._find(folder.name)
+                if upload is not None and upload.is_left:
+                    threading.Thread(target=_quietly, args=(upload.go_on,), daemon=True).start()
+        self._look_after()
+
+    def _look_after(self) -> None:
+        with self._guard:
+            if self._looks_after is None:
+                self._looks_after = threading.Thread(target=self._look, name="uploads", daemon=True)
+                self._looks_after.start()
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(_LOOK_EVERY_S)
+            with self._guard:
+                known = list(self._known.values())
+            for upload in known:
+                upload.give_up_silent(self.limits.silence_s)
+                if upload.is_over and time.time() > upload.record.expires:
+                    _quietly(lambda upload=upload: self.delete(upload))  # type: ignore[misc]
+
+
+def too_large(size_bytes: int, most: int) -> RefusedError:
+    return RefusedError(
+        413,
+        f"the upload has {size_bytes} bytes, more than the limit of {most}; raise max_upload_bytes",
+    )
+
+
+def _not_writable(folder: Path, error: OSError) -> HTTPException:
+    return HTTPException(
+        403,
+        f"nothing can be uploaded: the store {folder} cannot be written ({error.strerror}); start "
+        "the app with another store",
+    )
+
+
+def _quietly(action: Callable[[], None]) -> None:
+    with suppress(LabError, OSError, JobError):
+        action()
+
+
+def declared_bytes(headers: Mapping[str, str], name: str) -> int | None:
+    """A header that is a number of bytes; None if it is not there. Raises SettingError."""
+    text = headers.get(name)
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        raise SettingError(f"{name} must be a whole number, got {text[:40]!r}")
+    return int(text)

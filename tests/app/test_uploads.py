@@ -1,0 +1,405 @@
+"""Uploads that are analysed while they come, over real connections, with real workers."""
+
+import hashlib
+import http.client
+import json
+import shutil
+import socket
+import subprocess
+import threading
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+import lab
+from lab.access.asker import Asker
+from lab.app.server.routes import routes
+from lab.app.server.state import AppState
+from lab.config import Config
+from lab.errors import NotFoundError
+from lab.score_log.parts import parts_of
+from tests.app.upload_server import UploadServer, curl, lines_of, until
+from tests.guarded import BEARER, client_of
+
+ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
+KINDS = {
+    "fast.mp4": ["-movflags", "+faststart"],
+    "last.mp4": [],
+    "clip.mkv": [],
+    "clip.webm": ["-an", "-vf", "scale=256:144", "-c:v", "libvpx", "-deadline", "realtime"],
+}
+
+
+@pytest.fixture(scope="module")
+def kinds(clips, tmp_path_factory):
+    """Five seconds of a real clip in each kind of file, by name."""
+    if shutil.which("ffmpeg") is None or shutil.which("curl") is None:
+        pytest.skip("needs the programs ffmpeg and curl")
+    folder = tmp_path_factory.mktemp("kinds")
+    clip = clips / "car-detection.mp4"
+    for name, options in KINDS.items():
+        how = options if name.endswith("webm") else ["-c", "copy", *options]
+        command = ["ffmpeg", "-v", "error", "-t", "5", "-i", clip, *how, folder / name]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = UploadServer(tmp_path_factory.mktemp("server"), silence_s=60, max_upload_bytes=8 << 20)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory):
+    """One that gives up soon; of those who are not quick under load it asks nothing else."""
+    made = UploadServer(tmp_path_factory.mktemp("impatient"), silence_s=3)
+    yield made
+    made.close()
+
+
+def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
+    """A body that comes in pieces."""
+    stop = threading.Event()
+    step = len(data) // pieces + 1
+    for place in range(0, until_byte or len(data), step):
+        yield data[place : min(place + step, until_byte or len(data))]
+        stop.wait(pause_s)
+
+
+def rows_of(folder):
+    """What is in the parts of a log, but when each sample was analysed."""
+    tables = [part.read() for part in parts_of(folder)]
+    return [
+        (samples.drop_columns(["wall_time"]).to_pylist(), found.to_pylist())
+        for samples, found in tables
+    ]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_log_is_that_of_the_file_part_for_part(server, kinds, tmp_path, name):
+    clip = kinds / name
+    upload_id = f"kind-{name}"
+    address = f"{server.url}/api/uploads/{upload_id}?name={name}&{ASKED}"
+    sent = curl("--limit-rate", "400k", "-T", clip, address)
+    known = json.loads(sent.stdout)
+    assert (known["state"], known["bytes"]) == ("complete", clip.stat().st_size), sent
+    assert known["sha256"] == hashlib.sha256(clip.read_bytes()).hexdigest()
+    known = server.ended(upload_id)
+    assert known["analysis"]["state"] == "done", known["analysis"]["error"]
+    run = server.run(known["run_ids"][0])
+    alone = lab.analyze(
+        clip, detector="visual", labels=["brightness", "contrast"], every_s=0.2,
+        store=tmp_path / "store", progress=False,
+    )  # fmt: skip
+    assert rows_of(run.store.log_folder(run.run_id)) == rows_of(
+        alone.store.log_folder(alone.run_id)
+    )
+    assert (run.recipe, run.state) == (alone.recipe, "done")
+    assert run.row["recipe_hash"] == alone.row["recipe_hash"]
+    ours = ("path", "mtime_ns", "media_id")
+    facts = {k: v for k, v in alone.media.items() if not k.endswith("_utc") and k not in ours}
+    assert {k: run.media[k] for k in facts if k in run.media and k != "name"} == {
+        k: v for k, v in facts.items() if k != "name"
+    } | {k: run.media[k] for k in ("registered_by",)}
+    assert run.media["media_id"] == alone.media["media_id"]
+    assert not server.state.store.media_rows(name=f"arriving-{upload_id}")
+
+
+def test_samples_are_told_while_the_body_is_still_being_sent(server, kinds):
+    data = (kinds / "fast.mp4").read_bytes()
+    seen, go_on = [], threading.Event()
+
+    def body():
+        yield data[: len(data) * 2 // 3]
+        assert go_on.wait(60)
+        yield data[len(data) * 2 // 3 :]
+
+    address = f"{server.url}/api/uploads/followed?name=fast.mp4&{ASKED}"
+
+    def send():
+        headers = {**BEARER, "Content-Length": str(len(data))}
+        httpx2.put(address, content=body(), headers=headers, timeout=60)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    until(lambda: server.ask("GET", "/api/uploads/followed").status_code == 200)
+    follow = f"{server.url}/api/uploads/followed/events"
+    with httpx2.stream("GET", follow, headers=BEARER, timeout=60) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        for line in answer.iter_lines():
+            if not line.startswith("data: "):
+                continue
+            event = json.loads(line[6:])
+            seen.append(event["type"])
+            if event["type"] == "sample" and not go_on.is_set():
+                known = server.known("followed")
+                assert known["state"] == "receiving"
+                run = server.run(known["run_ids"][0])
+                assert run.state == "running"  # it is in the store while it grows
+                assert run.media["media_id"].startswith("arriving-")
+                go_on.set()
+    sending.join()
+    assert seen.index("started") < seen.index("sample") < seen.index("summary")
+    assert seen[-1] == "end"
+    again = server.ask("GET", "/api/uploads/followed/events").text
+    last = [line for line in again.splitlines() if line.startswith("id: ")][-2]
+    headers = {"Last-Event-ID": last[4:]}
+    rest = server.ask("GET", "/api/uploads/followed/events", headers=headers).text
+    assert rest.count("data: ") == 3  # the summary, how far it is, and the end
+
+
+def test_curl_is_answered_a_line_for_each_sample(server, kinds):
+    rule = "debounce=%7B%22enter_threshold%22%3A0.3%7D"
+    address = f"{server.url}/api/detect/video?{ASKED}&{rule}&name=car.mp4"
+    answer = curl("--limit-rate", "100k", "-X", "POST", "-T", kinds / "fast.mp4", address)
+    lines = lines_of(answer.stdout)
+    kinds_of_lines = [line["type"] for line in lines]
+    assert (kinds_of_lines[0], kinds_of_lines[-1]) == ("accepted", "end")
+    summary = next(line for line in lines if line["type"] == "summary")
+    assert summary["effort"]["samples"] == kinds_of_lines.count("sample")
+    assert [one["label"] for one in summary["sightings"]] == ["brightness"]
+    assert "opened" in {line["state"] for line in lines if line["type"] == "sighting"}
+
+
+def test_what_is_no_video_is_refused_before_it_has_come(server):
+    data = b"\x93 no video at all " * (7_000_000 // 17)
+    answer = server.ask(
+        "PUT",
+        f"/api/uploads/garbage?name=x.mp4&{ASKED}",
+        content=slowly(data, 40),
+        headers={"Content-Length": str(len(data))},
+    )
+    assert answer.status_code == 422, answer.text
+    assert "is not a video" in answer.json()["detail"]
+    assert answer.headers["content-type"] == "application/problem+json"
+    known = server.known("garbage")
+    assert (known["state"], known["run_ids"]) == ("failed", [])
+    assert not (server.state.store.uploads_folder / "garbage" / "x.mp4.part").exists()
+    detect = server.ask(
+        "POST", f"/api/detect/video?{ASKED}", content=data[:500_000]
+    )  # too short to tell before its end
+    lines = lines_of(detect.text)
+    assert any("not a video" in str(line.get("error")) for line in lines), lines
+
+
+def test_a_truncated_file_is_analysed_as_far_as_it_goes(server, kinds):
+    data = (kinds / "fast.mp4").read_bytes()[:-100_000]
+    path = f"/api/uploads/truncated?name=cut.mp4&{ASKED}"
+    assert server.ask("PUT", path, content=slowly(data)).status_code == 200
+    known = server.ended("truncated")
+    run = server.run(known["run_ids"][0])
+    assert run.state == "done"
+    assert "cut off" in run.media["warning"] or "breaks off" in run.media["warning"]
+    assert len(run.log.pts_us)
+
+
+def dying_client(server, path, data, sent):
+    """A client that is gone after some bytes."""
+    where = urlsplit(server.url)
+    connection = socket.create_connection((where.hostname, where.port))
+    head = (
+        f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
+        f"Authorization: {BEARER['Authorization']}\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + data[:sent])
+    return connection
+
+
+def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(server, kinds, tmp_path):
+    clip = kinds / "fast.mp4"
+    data, path = clip.read_bytes(), f"/api/uploads/dying?name=car.mp4&{ASKED}"
+    connection = dying_client(server, path, data, len(data) * 2 // 3)
+    # Until something was seen.
+    until(lambda: server.ask("GET", "/api/uploads/dying").status_code == 200)
+    until(lambda: server.state.uploads._known["dying"].events_file.exists())
+    file = server.state.uploads._known["dying"].events_file
+    until(lambda: b'"sample"' in file.read_bytes())
+    connection.close()
+    known = server.ended("dying")
+    assert known["state"] == "interrupted"
+    run = server.run(known["run_ids"][0])
+    assert run.state == "interrupted"
+    assert "broke off" in run.error
+    seen = len(run.log.pts_us)
+    assert seen > 0
+    wrong = server.ask("PUT", path, content=data[5:], headers=content_range(5, len(data)))
+    assert wrong.status_code == 409
+    assert server.ask("PUT", path, content=data).status_code == 409
+    rest = known["bytes"]
+    again = server.ask("PUT", path, content=data[rest:], headers=content_range(rest, len(data)))
+    assert again.status_code == 200, again.text
+    known = server.ended("dying")
+    assert known["run_ids"] == [run.run_id]
+    run = server.run(run.run_id)
+    assert run.state == "done"
+    alone = lab.analyze(
+        clip, detector="visual", labels=["brightness", "contrast"], every_s=0.2,
+        store=tmp_path / "store", progress=False,
+    )  # fmt: skip
+    assert rows_of(run.store.log_folder(run.run_id)) == rows_of(
+        alone.store.log_folder(alone.run_id)
+    )
+
+
+def content_range(first, size):
+    return {"Content-Range": f"bytes {first}-{size - 1}/{size}"}
+
+
+def test_a_client_that_falls_silent_is_given_up(impatient, kinds):
+    server = impatient
+    data = (kinds / "fast.mp4").read_bytes()
+    path = "/api/uploads/silent?name=car.mp4"
+    connection = dying_client(server, path, data, 1000)
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert answer.status == 408
+    connection.close()
+    assert until(lambda: server.known("silent")["state"] == "interrupted")
+
+
+TUS = {"Tus-Resumable": "1.0.0"}
+PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
+
+
+def test_tus(impatient, kinds):
+    server = impatient
+    data = (kinds / "fast.mp4").read_bytes()
+    told = server.ask("OPTIONS", "/api/uploads")
+    assert told.status_code == 204
+    assert "creation" in told.headers["tus-extension"]
+    assert told.headers["tus-max-size"] == str(4 << 30)
+    metadata = "filename Y2FyLm1wNA==,detector dmlzdWFs,labels YnJpZ2h0bmVzcw==,every_s MC41"
+    headers = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": metadata}
+    assert server.ask("POST", "/api/uploads", headers={"Upload-Length": "5"}).status_code == 412
+    made = server.ask("POST", "/api/uploads", headers=headers)
+    assert made.status_code == 201, made.text
+    place = made.headers["location"]
+    half = len(data) // 2
+    first = server.ask("PATCH", place, content=data[:half], headers={**PART, "Upload-Offset": "0"})
+    assert (first.status_code, first.headers["upload-offset"]) == (204, str(half))
+    assert "upload-expires" in first.headers
+    wrong = server.ask("PATCH", place, content=data, headers={**PART, "Upload-Offset": "7"})
+    assert wrong.status_code == 409
+    more = {**TUS, "Content-Type": "text/plain", "Upload-Offset": str(half)}
+    assert server.ask("PATCH", place, content=b"x", headers=more).status_code == 415
+    now = server.ask("HEAD", place, headers=TUS)
+    assert now.headers["upload-offset"] == str(half)
+    assert now.headers["upload-length"] == str(len(data))
+    assert now.headers["upload-metadata"] == metadata
+    assert now.headers["cache-control"] == "no-store"
+    upload_id = place.rpartition("/")[2]
+    # Nothing comes for longer than the limit: what was seen stays, and is gone on with.
+    known = until(
+        lambda: (
+            (k := server.known(upload_id))["state"] == "interrupted"
+            and k["analysis"]["state"] == "failed"
+            and k
+        )
+    )
+    (run_id,) = known["run_ids"]
+    assert server.run(run_id).state == "interrupted"
+    headers = {**PART, "Upload-Offset": str(half)}
+    last = server.ask("PATCH", place, content=data[half:], headers=headers)
+    assert (last.status_code, last.headers["upload-offset"]) == (204, str(len(data)))
+    known = server.ended(upload_id)
+    assert (known["state"], known["run_ids"]) == ("complete", [run_id])
+    assert server.run(run_id).state == "done"
+    assert server.ask("DELETE", place, headers=TUS).status_code == 204
+    assert server.ask("HEAD", place, headers=TUS).status_code == 404
+    assert server.run(run_id).media_path.is_file()  # a clip that is whole is the library's
+
+
+def test_limits_are_answered_with_their_status(server, tmp_path):
+    large = (8 << 20) + 1
+    connection = dying_client(server, "/api/uploads/large?name=x.mp4", bytes(large), 0)
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert answer.status == 413
+    connection.close()
+    body = iter([b"x" * (1 << 20)] * 9)  # of no declared length
+    answer = server.ask("PUT", "/api/uploads/endless?name=x.mp4", content=body)
+    assert answer.status_code == 413
+    assert server.known("endless")["state"] == "failed"
+    for upload_id in ("a%2Fb", "..", "-a", "a b"):
+        answer = server.ask("PUT", f"/api/uploads/{upload_id}?name=x.mp4", content=b"x")
+        assert answer.status_code in (400, 404), upload_id
+    for asked in ("every_s=x", "every_s=-1", "debounce=5", "analyses=[]", "detector=python"):
+        answer = server.ask("PUT", f"/api/uploads/odd?name=x.mp4&{asked}", content=b"x")
+        assert answer.status_code == 400, asked
+    answer = server.ask("PUT", "/api/uploads/odd?name=x.mp4&labels=" + "a" * 300, content=b"x")
+    assert answer.status_code == 400
+    answer = server.ask("POST", "/api/detect/video?every_s=x", content=b"x")
+    assert answer.status_code == 400
+
+
+def test_a_full_disk_and_a_store_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    state = AppState(Config(store=tmp_path / "store"))
+    client = client_of(routes(state))
+    try:
+        none = shutil._ntuple_diskusage(10, 10, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path: none)
+            answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+            assert (answer.status_code, "disk space" in answer.json()["detail"]) == (507, True)
+        assert not list(state.store.uploads_folder.iterdir())
+        state.store.uploads_folder.rmdir()
+        state.store.uploads_folder.write_text("")
+        answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+        assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (403, True)
+        answer = client.post("/api/detect/video?detector=visual", content=b"x")
+        assert answer.status_code == 403
+    finally:
+        state.close()
+
+
+def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
+    server = UploadServer(tmp_path, silence_s=30, max_uploads_per_token=1, max_uploads=2)
+    try:
+        connection = dying_client(server, "/api/uploads/mine?name=a.mp4", b"x" * 100, 10)
+        until(lambda: server.known("mine").get("bytes") == 10)
+        second = server.ask("PUT", "/api/uploads/second?name=a.mp4", content=b"x")
+        assert second.status_code == 429
+        assert second.headers["retry-after"]
+        assert server.ask("DELETE", "/api/uploads/mine").status_code == 409
+        connection.close()
+        until(lambda: server.known("mine")["state"] == "interrupted")
+        uploads = server.state.uploads
+        other = Asker(name="other", scope="analyse", token_id="t2")
+        with pytest.raises(NotFoundError):
+            uploads.get("mine", other)
+        assert uploads.get("mine", Asker(name="root", scope="admin", token_id="t3"))
+        assert server.ask("DELETE", "/api/uploads/mine").status_code == 204
+        assert not (server.state.store.uploads_folder / "mine").exists()
+    finally:
+        server.close()
+
+
+def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):
+    data = (kinds / "fast.mp4").read_bytes()
+    path = f"/api/uploads/again?name=car.mp4&{ASKED}"
+    server = UploadServer(tmp_path, silence_s=30)
+    try:
+        connection = dying_client(server, path, data, len(data) * 2 // 3)
+        until(lambda: server.ask("GET", "/api/uploads/again").status_code == 200)
+        file = server.state.uploads._known["again"].events_file
+        until(lambda: file.exists() and b'"sample"' in file.read_bytes())
+    finally:
+        server.close()
+    connection.close()
+    server = UploadServer(tmp_path, silence_s=30)
+    try:
+        known = server.known("again")
+        assert known["state"] == "interrupted"
+        (run_id,) = known["run_ids"]
+        assert server.run(run_id).state == "interrupted"
+        rest = known["bytes"]
+        more = content_range(rest, len(data))
+        assert server.ask("PUT", path, content=data[rest:], headers=more).status_code == 200
+        known = server.ended("again")
+        assert (known["run_ids"], known["analysis"]["error"]) == ([run_id], None)
+        assert server.run(run_id).state == "done"
+    finally:
+        server.close()

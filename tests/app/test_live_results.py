@@ -100,7 +100,7 @@ def test_ping_and_unsubscribe_are_answered(client, place):
         (b"\x00\x01", "messages are text"),
         ('{"type": "subscrib"}', "unknown type 'subscrib'; known: ping, subscribe"),
         ('{"type": ["subscribe"]}', "unknown type"),
-        ('{"type": "subscribe"}', "name one of feed_id and run_id, got none"),
+        ('{"type": "subscribe"}', "name feed_id, run_id or upload_id, got none"),
         ('{"type": "subscribe", "run_id": "a", "feed_id": "b"}', "got feed_id and run_id"),
         ('{"type": "subscribe", "run_id": 7}', "run_id must be a text, got a number"),
         ('{"type": "subscribe", "run_id": "../../etc"}', "run_id is no id"),

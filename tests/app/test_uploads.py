@@ -1,5 +1,6 @@
 """Uploads that are analysed while they come, over real connections, with real workers."""
 
+import asyncio
 import hashlib
 import http.client
 import json
@@ -7,18 +8,22 @@ import shutil
 import socket
 import subprocess
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import httpx2
 import pytest
 
 import lab
 from lab.access.asker import Asker
+from lab.app.server.live_results.hub import LiveResults
+from lab.app.server.live_results.messages import Key
+from lab.app.server.live_results.outbox import Outbox
 from lab.app.server.routes import routes
 from lab.app.server.state import AppState
 from lab.config import Config
 from lab.errors import NotFoundError
 from lab.score_log.parts import parts_of
+from tests.app.live_server import following, served
 from tests.app.upload_server import UploadServer, curl, lines_of, until
 from tests.guarded import BEARER, client_of
 
@@ -403,3 +408,57 @@ def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):
         assert server.run(run_id).state == "done"
     finally:
         server.close()
+
+
+def test_an_upload_is_followed_over_the_websocket(server, kinds):
+    content = (kinds / "fast.mp4").read_bytes()
+    arrived = threading.Event()
+
+    def body():
+        yield content[: len(content) // 2]
+        assert arrived.wait(60), "nobody was told of the first half"
+        yield content[len(content) // 2 :]
+
+    rule = quote('{"enter_threshold": 0.1, "enter_frames": 1}')
+    path = f"/api/uploads/followed?name=fast.mp4&{ASKED}&debounce={rule}"
+    headers = {"Content-Length": str(len(content))}
+    sending = threading.Thread(
+        target=server.ask, args=("PUT", path), kwargs={"content": body(), "headers": headers}
+    )
+    with served(server.state) as address, following(address) as client:
+        sending.start()
+        try:
+            until(lambda: server.known("followed").get("upload_id"))
+            client.subscribe(upload_id="followed")
+            until(lambda: client.samples(upload_id="followed") or not client.hear())
+            assert server.known("followed")["state"] == "receiving"
+        finally:
+            arrived.set()
+        told = client.hear_until(lambda one: one.get("is_over"))
+        sending.join()
+        (run_id,) = told["run_ids"]
+        assert (told["state"], told["reason"], told["bytes"]) == ("complete", None, len(content))
+        log = server.run(run_id).log
+        samples = client.samples(upload_id="followed")
+        first = len(log.pts_us) - len(samples)  # it is told the five latest, and what comes
+        assert [one["pts_s"] for one in samples] == (log.pts_us[first:] / 1e6).tolist()
+        assert {(one["width_px"], one["height_px"]) for one in samples} == {(768, 432)}
+        assert [len(one["detections"]) for one in samples] == [
+            int((log.sample == i).sum()) for i in range(first, len(log.pts_us))
+        ]
+        (summary,) = told["summaries"]
+        events = [event for one in client.heard for event in one.get("events", ())]
+        opened = {(one["label"], one["onset_s"]) for one in events if one["state"] == "opened"}
+        assert opened == {(one["label"], one["onset_s"]) for one in summary["sightings"]}
+        assert opened
+        client.say("subscribe", upload_id="nothing")
+        said = client.hear()
+        assert (said["type"], said["code"]) == ("error", "not_found")
+
+    async def follow():
+        other = Asker(name="other", scope="analyse", token_id="other")
+        key = Key("upload_id", "followed")
+        await LiveResults(server.state, 1).follow(key, Outbox(), {}, other)
+
+    with pytest.raises(NotFoundError, match="no upload 'followed'"):
+        asyncio.run(follow())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from lab.access.asker import Asker
 from lab.app.server.live_results.feed_reader import FeedReader
 from lab.app.server.live_results.messages import Key
 from lab.app.server.live_results.outbox import Outbox
 from lab.app.server.live_results.run_reader import RunReader
 from lab.app.server.live_results.topic import Reader, Topic
+from lab.app.server.live_results.upload_reader import UploadReader
 from lab.app.server.state import AppState
 from lab.errors import LabError
 
@@ -18,7 +21,7 @@ class TooManyError(LabError):
 
 
 class LiveResults:
-    """One topic for each feed or run, however many follow it. For one event loop.
+    """One topic for each feed, run or upload, however many follow it. For one event loop.
 
     most: how many feeds and runs may be followed at once.
     """
@@ -32,18 +35,20 @@ class LiveResults:
         """How many feeds and runs are being read."""
         return len(self._topics)
 
-    async def follow(self, key: Key, outbox: Outbox, ref: dict[str, Any]) -> Topic:
+    async def follow(self, key: Key, outbox: Outbox, ref: dict[str, Any], asker: Asker) -> Topic:
         """Have a client told of a feed or run, first how it is. ref: sent back with the answer.
 
-        Raises LabError where there is no such feed or run, TooManyError.
+        Raises LabError where there is no such feed, run or upload of who asks, TooManyError.
         """
+        if key.kind == "upload_id":
+            await asyncio.to_thread(self._here.uploads.get, key.id, asker)
         topic = self._topics.get(key)
         if topic is None:
             if len(self._topics) >= self._most:
                 raise TooManyError(
                     f"{self._most} feeds and runs are followed, which is the limit; try again later"
                 )
-            topic = self._topics[key] = self._made(key)
+            topic = self._topics[key] = self._made(key, asker)
         try:
             await topic.join(outbox, ref)
         except BaseException:
@@ -57,10 +62,12 @@ class LiveResults:
         if topic.leave(outbox):
             self._forget(topic)
 
-    def _made(self, key: Key) -> Topic:
+    def _made(self, key: Key, asker: Asker) -> Topic:
         def reader() -> Reader:
             if key.kind == "feed_id":
                 return FeedReader(self._here, key.id)
+            if key.kind == "upload_id":
+                return UploadReader(self._here.uploads.get(key.id, asker))
             return RunReader(self._here.store, key.id)
 
         return Topic(key, reader, lambda topic: self._forget(topic))

@@ -12,9 +12,9 @@ from lab.clock import utc_text
 from lab.errors import SettingError, closest
 from lab.feeds.newest_samples import Sample
 
-Kind = Literal["feed_id", "run_id"]
+Kind = Literal["feed_id", "run_id", "upload_id"]
 Event = Mapping[str, Any]
-KINDS: tuple[Kind, ...] = ("feed_id", "run_id")
+KINDS: tuple[Kind, ...] = ("feed_id", "run_id", "upload_id")
 _TYPES = ("subscribe", "unsubscribe", "ping")
 _MOST_SAMPLES = 100  # of a message
 _MOST_BOXES = 500
@@ -22,7 +22,7 @@ _MOST_ECHO = 200
 
 
 class Key(NamedTuple):
-    """What is followed: `feed_id` or `run_id`, and the id."""
+    """What is followed: `feed_id`, `run_id` or `upload_id`, and the id."""
 
     kind: Kind
     id: str
@@ -84,7 +84,7 @@ def _key(said: Mapping[str, Any]) -> Key:
     given: list[Kind] = [kind for kind in KINDS if kind in said]
     if len(given) != 1:
         got = " and ".join(given) or "none"
-        raise SettingError(f"name one of {' and '.join(KINDS)}, got {got}")
+        raise SettingError(f"name {', '.join(KINDS[:-1])} or {KINDS[-1]}, got {got}")
     known = name(said, given[0])
     check_id(known, given[0])
     return Key(given[0], known)

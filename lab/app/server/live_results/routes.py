@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from starlette.websockets import WebSocket
 
+from lab.access.asker import Asker
 from lab.annotation import utc_now
-from lab.app.server.access import OurSocket, limits_of
+from lab.app.server.access import OurSocket, asker_of, limits_of
 from lab.app.server.conversation import converse, part
 from lab.app.server.live_results.hub import LiveResults, TooManyError
 from lab.app.server.live_results.messages import Asked, Key, MessageError, message, parse
@@ -30,7 +31,7 @@ def live_results_routes(here: AppState, *, send_s: float = SEND_S) -> list[OurSo
 
     async def live_results(socket: WebSocket) -> None:
         await socket.accept()
-        client = _Client(results, limits_of(socket).max_subscriptions)
+        client = _Client(results, limits_of(socket).max_subscriptions, asker_of(socket))
         try:
             sending = client.outbox.send_all(socket.send_text, send_s)
             await converse(socket, sending, client.hear(socket))
@@ -44,8 +45,8 @@ def live_results_routes(here: AppState, *, send_s: float = SEND_S) -> list[OurSo
 class _Client:
     """One connection, and what it follows."""
 
-    def __init__(self, results: LiveResults, most: int) -> None:
-        self._results, self._most = results, most
+    def __init__(self, results: LiveResults, most: int, asker: Asker) -> None:
+        self._results, self._most, self._asker = results, most, asker
         self.outbox = Outbox()
         self._followed: dict[Key, Topic] = {}
         self._errors = 0
@@ -94,7 +95,9 @@ class _Client:
                 raise TooManyError(
                     f"one connection may follow {self._most} feeds and runs; unsubscribe from one"
                 )
-            self._followed[key] = await self._results.follow(key, self.outbox, asked.ref)
+            self._followed[key] = await self._results.follow(
+                key, self.outbox, asked.ref, self._asker
+            )
         except LabError as error:
             self._refuse(_code(error), error, key, **asked.ref)
 

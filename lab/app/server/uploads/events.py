@@ -32,7 +32,7 @@ async def events_of(upload: Upload, place: int = 0) -> AsyncIterator[Told]:
     clock = asyncio.get_running_loop().time
     while True:
         is_over = upload.is_over  # before its last lines are read
-        lines, place = await asyncio.to_thread(_lines, upload, place)
+        lines, place = await asyncio.to_thread(lines_of, upload, place)
         for line in lines:
             yield line
         if not lines or clock() >= next_s:
@@ -54,7 +54,7 @@ def _progress(upload: Upload) -> dict[str, Any]:
     return {"type": "progress", **kept, "samples": samples}
 
 
-def _lines(upload: Upload, place: int) -> tuple[list[Told], int]:
+def lines_of(upload: Upload, place: int) -> tuple[list[Told], int]:
     """The whole lines from a place on, as many as are read at once."""
     try:
         with upload.events_file.open("rb") as file:

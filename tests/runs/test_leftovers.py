@@ -82,7 +82,7 @@ def test_clips_of_the_store_stay(store, samples, tmp_path, is_moved):
 
 def test_the_doctor_and_the_start_of_the_app_say_what_they_removed(store, rubbish, caplog):
     from lab.app.server import state
-    from lab.app.ui.start import _clean_up
+    from lab.app.server.beside import _clean_up
 
     store.save_rule("x", lab.Rule())
     age(rubbish[0])
@@ -94,7 +94,7 @@ def test_the_doctor_and_the_start_of_the_app_say_what_they_removed(store, rubbis
     patch.setenv("LAB_STORE", str(store.folder))
     state.app_state.cache_clear()
     try:
-        _clean_up()
+        _clean_up(state.app_state())
         assert len(caplog.messages) == 6
         assert not any(file.exists() for file in rubbish)
     finally:

@@ -204,8 +204,10 @@ def _with_problems(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
         try:
             for what, given in request.path_params.items():
-                is_name = request.method == "PUT" and "name" not in request.query_params
-                (check_name if is_name else check_id)(given, what)
+                if request.method == "PUT" and "name" not in request.query_params:
+                    check_name(given, "name")
+                else:
+                    check_id(given, what)
             return await handler(request)
         except RefusedError as error:
             return problem_of(error)

@@ -64,7 +64,9 @@ class _AnswerWhileReading(Response):
         headers = {"status": self.status_code, "headers": self.raw_headers}
         try:
             await send({"type": "http.response.start", **headers})
-            await self._tell(send, {"type": "accepted", **self._upload.to_dict()})
+            record = self._upload.record
+            known = {"upload_id": record.upload_id, "name": record.name, "size": record.size_bytes}
+            await self._tell(send, {"type": "accepted", **known})
             why = await self._follow(send, reading)
             if why is not None:
                 await self._tell(send, {"type": "error", "error": why})

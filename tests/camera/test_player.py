@@ -7,6 +7,7 @@ import pytest
 from lab.errors import SourceError
 from lab.video.camera import player as module
 from lab.video.camera.player import Player
+from tests.stopped_clock import StoppedClock
 
 X264 = ("-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "10", "-bf", "2")
 NTSC = "testsrc2=size=64x48:rate=30000/1001:duration=1.001"
@@ -15,10 +16,9 @@ NTSC = "testsrc2=size=64x48:rate=30000/1001:duration=1.001"
 @pytest.fixture
 def stopped(monkeypatch):
     """A clock that stands before all: nothing is ever late, nobody waits."""
-    now = [0.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(module.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
-    return now
+    clock = StoppedClock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 def player(path, fps=None, loop=True, quality=80):
@@ -107,7 +107,7 @@ def test_after_a_stall_it_goes_on_where_the_media_is_now(encode, stopped):
     clip = encode("long.mp4", *X264, source="testsrc2=size=64x48:rate=30:duration=12")
     play = player(clip).play(0.0)
     some(play, 10)
-    stopped[0] = 6.0
+    stopped.now = 6.0
     found = some(play, 2)
     assert 6.0 <= found[0].due_s < 6.5
     assert found[0].skipped == round(found[0].due_s * 30) - 10
@@ -119,9 +119,9 @@ def test_a_short_stall_leaves_out_only_what_is_overtaken(encode, stopped):
     clip = encode("long.mp4", *X264, source="testsrc2=size=64x48:rate=30:duration=12")
     play = player(clip).play(0.0)
     some(play, 9)
-    stopped[0] = 0.35
+    stopped.now = 0.35
     assert next(play).due_s == 0.3, "late, but the first after a while"
-    stopped[0] = 0.5
+    stopped.now = 0.5
     found = next(play)
     assert found.due_s == pytest.approx(0.5, abs=0.04)
     assert found.skipped == round(found.due_s * 30) - 10
@@ -166,6 +166,6 @@ def test_where_no_keyframe_is_ahead_it_goes_on_in_line(encode, stopped):
     clip = encode("one_key.mp4", *one_key, source="testsrc2=size=64x48:rate=30:duration=12")
     play = player(clip).play(0.0)
     some(play, 10)
-    stopped[0] = 6.0
+    stopped.now = 6.0
     assert next(play).due_s == pytest.approx(10 / 30), "the next one, however late"
     assert next(play).due_s == pytest.approx(6.0, abs=0.04)

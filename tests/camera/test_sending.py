@@ -1,7 +1,6 @@
 """What is sent when, with a clock that only the test moves: stalls, slow clients, no bursts."""
 
 import struct
-from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +10,7 @@ from lab.app.server.camera.camera import LATENESS_S, Camera
 from lab.app.server.camera.clients import PartsClient, SocketClient
 from lab.app.server.camera.messages import HEADER, Picture
 from lab.video.camera.settings import CameraSettings, Limits
+from tests.stopped_clock import StoppedClock
 
 
 def picture(frame_id=0, due=0.0, jpeg=b"\xff\xd8 picture \xff\xd9"):
@@ -44,9 +44,9 @@ class Transport:
 
 @pytest.fixture
 def clock(monkeypatch):
-    time = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(module.time, "monotonic", lambda: time.now)
-    return time
+    clock = StoppedClock()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from lab.errors import SettingError
 from lab.video.live import pace
 from lab.video.live.captures.file import FileCapture
 from tests.live.watching import Watched
+from tests.stopped_clock import StoppedClock
 
 
 @pytest.fixture(scope="module")
@@ -49,40 +50,37 @@ def test_a_codec_that_mp4_does_not_hold_is_recorded_as_well(tmp_path, clips):
 
 
 def test_each_frame_waits_for_its_time(monkeypatch, clip):
-    now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(pace.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+    clock = StoppedClock()
+    monkeypatch.setattr(pace, "time", clock)
     with FileCapture(str(clip), position=0.5, loop=True) as capture:
         came = []
         for captured in capture.read():
-            came += [now[0] for _ in captured.frames]
+            came += [clock.now for _ in captured.frames]
             if len(came) == 20:
                 break
     assert came == pytest.approx([k / 20 for k in range(20)])
 
 
 def test_after_a_pause_frames_do_not_come_in_a_rush(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(pace.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+    clock = StoppedClock()
+    monkeypatch.setattr(pace, "time", clock)
     player, came = pace.Pace(0.5), []
     for k in range(6):
         said = list(player.wait(k * 3.0))
-        came.append((now[0], len(said)))
+        came.append((clock.now, len(said)))
         if k == 2:
-            now[0] += 100
+            clock.now += 100
     assert came == [(0, 0), (3, 2), (6, 2), (106, 0), (109, 2), (112, 2)]
     assert said[0].waiting == "the next frame is due in 3 s"
 
 
 def test_a_jump_of_a_stream_is_not_waited_for(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(pace.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(pace.time, "sleep", lambda s: now.__setitem__(0, now[0] + s))
+    clock = StoppedClock()
+    monkeypatch.setattr(pace, "time", clock)
     player = pace.Pace(10, 10)
     for time_s in (0, 1, 3601, 3602, 2, 3):
         list(player.wait(time_s))
-    assert now[0] == 3
+    assert clock.now == 3
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,15 @@ unexport PYTHONDONTWRITEBYTECODE
 run: .venv/$(EXTRAS).ready
 	$(BIN)/streamlit run app.py --server.port 8501
 
-# What a person waits for: the same random examples each time.
+# What a person waits for: the same random examples each time. A test that hangs ends with its
+# traceback, and the others go on.
 test: compiled test-javascript
-	$(PYTEST) -n 3 -m "not long"
+	$(PYTEST) -n 3 --timeout 300 -m "not long"
 
 # The rest: soaks, long searches, kills by the hundred, comparisons with other libraries. Many of
 # them wait for a server or a clock, so that there are more at once.
 test-long: compiled .venv/peers/ready
-	$(PYTEST) -n 4 -m long
+	$(PYTEST) -n 4 --timeout 1200 -m long
 
 # What numba compiles is kept on disk: else each process of the tests would compile it for itself.
 compiled: .venv/test.ready

@@ -11,13 +11,14 @@ from typing import Any
 from lab.atomic_file import write_atomically
 from lab.detectors.detector import Detector
 from lab.errors import LabError, SourceError, StreamError
-from lab.jobs.document.rules import rule_of
 from lab.jobs.upload_events import UploadEvents
+from lab.jobs.upload_rules import UploadRule
 from lab.runs.analyze import Analysis, analyze_all
 from lab.runs.execute import PlannedRun
 from lab.runs.follow import follow, settle
 from lab.runs.progress import Report
 from lab.runs.run import Run
+from lab.score_log.recipe import protocol_hash
 from lab.store.store import Store
 from lab.video.followed_file import FollowedFile
 from lab.video.media import Media
@@ -40,8 +41,8 @@ def follow_upload(
     """Analyse an upload, or go on with that; see `lab.runs.follow.follow`.
 
     job: folder of the upload's notes, part (the file as it grows), path (where it lies once it is
-    whole), media_id until then, is_whole, silence_s, analyses and rules, one for each: settings as
-    a document writes them, or null for the detector's default.
+    whole), media_id until then, is_whole, silence_s, analyses and rules, one for each, as
+    `lab.jobs.upload_rules` takes them.
     """
     folder = Path(job["folder"])
     analyses = [
@@ -49,13 +50,15 @@ def follow_upload(
         for made, one in zip(detectors, job["analyses"], strict=True)
     ]
     rules = [
-        rule_of(given, made.default_threshold)
+        UploadRule(given, made.default_threshold)
         for given, made in zip(job["rules"], detectors, strict=True)
     ]
-    events = UploadEvents(folder / EVENTS, rules)
+    events = UploadEvents(folder / EVENTS)
     try:
-        runs = _runs(job, folder, analyses, events, store, progress, cancelled)
-        events.ended(runs)
+        runs = _runs(job, folder, analyses, rules, events, store, progress, cancelled)
+        for run, rule in zip(runs, rules, strict=True):
+            rule.settle(store, run.protocol_hash)
+        events.ended(runs, [one.rule for one in rules])
     except LabError as error:
         events.failed(str(error), runs_of(folder))
         raise
@@ -64,9 +67,9 @@ def follow_upload(
         raise
     finally:
         events.close()
-    for run, rule, given in zip(runs, rules, job["rules"], strict=True):
-        if given is not None and run.state == "done":
-            store.save_sightings(run.run_id, rule, run.find(rule), None)
+    for run, one in zip(runs, rules, strict=True):
+        if one.is_kept and run.state == "done":
+            store.save_sightings(run.run_id, one.rule, run.find(one.rule), one.name)
     return {**runs[0].summary(), "runs": [run.summary() for run in runs]}
 
 
@@ -90,15 +93,20 @@ def _runs(
     job: Mapping[str, Any],
     folder: Path,
     analyses: Sequence[Analysis],
+    rules: Sequence[UploadRule],
     events: UploadEvents,
     store: Store,
     progress: Report,
     cancelled: Callable[[], bool],
 ) -> list[Run]:
     def begun(planned: Sequence[PlannedRun], media: Media) -> None:
+        run_ids = before or [one.run_id for one in planned]
         if not before:
-            write_atomically(folder / RUNS, json.dumps([one.run_id for one in planned]))
-        events.begun(planned, media)
+            write_atomically(folder / RUNS, json.dumps(run_ids))
+        mine = [rules[run_ids.index(one.run_id)] for one in planned]  # what is done is not planned
+        for plan, rule in zip(planned, mine, strict=True):
+            rule.settle(store, protocol_hash(plan.recipe))
+        events.begun(planned, [one.rule for one in mine], media)
 
     before = runs_of(folder)
     with _arriving(job, folder, cancelled) as buffer:

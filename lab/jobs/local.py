@@ -61,7 +61,7 @@ class LocalEngine(Engine):
         self._threads = threads
         self._jobs = KeptJobs()
         self._guard = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._processes: dict[str, _OneProcess] = {}
         self._closed = False
 
     def submit(self, kind: str, title: str, **payload: Any) -> Job:
@@ -71,9 +71,9 @@ class LocalEngine(Engine):
                 raise JobError(f"{title}: the app's engine is closed; start the app again")
             self._jobs.add(job)
             name = _process_name(job)
-            if name not in self._lanes:
-                self._lanes[name] = _Lane(name, self._start_worker, *self._limits)
-            self._lanes[name].put(job)
+            if name not in self._processes:
+                self._processes[name] = _OneProcess(name, self._start_worker, *self._limits)
+            self._processes[name].put(job)
         return job
 
     def jobs(self) -> list[Job]:
@@ -86,11 +86,11 @@ class LocalEngine(Engine):
         job = self.job(job_id)
         if job is None:
             return
-        lane = self._lanes[_process_name(job)]
+        process = self._processes[_process_name(job)]
         if job.drop():
-            lane.drop(job)
+            process.drop(job)
         elif job.is_active:
-            lane.cancel(job)
+            process.cancel(job)
 
     def _start_worker(self) -> WorkerProcess:
         """In the current folder, so that paths mean the same to it."""
@@ -104,17 +104,17 @@ class LocalEngine(Engine):
             self._closed = True
         for job in self.jobs():
             job.drop()
-        for lane in self._lanes.values():
-            lane.close()
+        for process in self._processes.values():
+            process.close()
 
 
 def _process_name(job: Job) -> str:
     if job.kind == "follow":  # for as long as an upload takes: nothing else waits behind it
-        return f"upload-{job.payload.get('lane', 0)}"
+        return f"upload-{job.payload.get('follower', 0)}"
     return _PROCESSES.get(job.kind, "media")
 
 
-class _Lane:
+class _OneProcess:
     """A worker process, one after another, and the jobs that wait for it."""
 
     def __init__(

@@ -31,16 +31,15 @@ Line = dict[str, Any]
 
 
 class UploadEvents:
-    """Writes the file of one upload, from one thread. rules: one for each analysis, in order."""
+    """Writes the file of one upload, from one thread."""
 
-    def __init__(self, path: Path, rules: Sequence[Rule]) -> None:
+    def __init__(self, path: Path) -> None:
         self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._rules = rules
         self._trackers: dict[str, _Decides] = {}
 
-    def begun(self, planned: Sequence[PlannedRun], media: Media) -> None:
-        """The runs are in the store."""
-        for one, rule in zip(planned, self._rules, strict=False):
+    def begun(self, planned: Sequence[PlannedRun], rules: Sequence[Rule], media: Media) -> None:
+        """The runs are in the store. rules: one for each, in order."""
+        for one, rule in zip(planned, rules, strict=True):
             size_px = (media.width_px, media.height_px)
             self._trackers[one.run_id] = _Decides(rule, one, size_px)
             facts = ("width_px", "height_px", "frame_rate", "first_pts_us", "end_us", "codec")
@@ -61,9 +60,9 @@ class UploadEvents:
             lines.append(_sighting_line(plan.run_id, event))
         self._write(*lines)
 
-    def ended(self, runs: Sequence[Run]) -> None:
-        """The end of each run, with all its sightings by its rule."""
-        for run, rule in zip(runs, self._rules, strict=True):
+    def ended(self, runs: Sequence[Run], rules: Sequence[Rule]) -> None:
+        """The end of each run, with all its sightings by its rule. rules: in their order."""
+        for run, rule in zip(runs, rules, strict=True):
             found = sorted(run.find(rule), key=lambda one: (one.onset_us, one.label))
             self._write(
                 {

@@ -22,6 +22,7 @@ from lab.app.server.routes import routes
 from lab.app.server.state import AppState
 from lab.config import Config
 from lab.errors import NotFoundError
+from lab.rules.rule import Debounce, LabelRule, Rule
 from lab.score_log.parts import parts_of
 from tests.app.live_server import following, served
 from tests.app.upload_server import UploadServer, curl, lines_of, until
@@ -465,3 +466,28 @@ def test_an_upload_is_followed_over_the_websocket(server, kinds):
 
     with pytest.raises(NotFoundError, match="no upload 'listened'"):
         asyncio.run(follow())
+
+
+def test_the_current_rule_decides_where_it_is_asked_for(server, kinds):
+    """Each of two analyses by its own, and one that has none saves nothing."""
+    store = server.state.store
+    detector = {"name": "visual", "labels": ["brightness", "contrast"]}
+    earlier = lab.analyze(
+        kinds / "clip.mkv", detector=detector["name"], labels=detector["labels"], every_s=0.4,
+        store=store, progress=False,
+    )  # fmt: skip
+    rule = Rule(default=LabelRule(debounce=Debounce(enter_threshold=0.2, enter_frames=1)))
+    store.set_current_rule(earlier.protocol_hash, rule, name="bright")
+    analyses = [
+        {"name": name, "detector": detector, "interval_s": every_s, "rules": "current"}
+        for name, every_s in (("without", 0.5), ("with", 0.4))
+    ]
+    address = f"/api/uploads/by-current?name=fast.mp4&analyses={quote(json.dumps(analyses))}"
+    server.ask("PUT", address, content=(kinds / "fast.mp4").read_bytes())
+    known = server.ended("by-current")
+    assert known["analysis"]["state"] == "done", known["analysis"]["error"]
+    without, by_current = (server.run(one) for one in known["run_ids"])
+    assert not store.count_sightings(run_id=without.run_id)
+    found = store.sightings(run_id=by_current.run_id)
+    assert {(row["rule_hash"], row["rule_name"]) for row in found} == {(rule.rule_hash, "bright")}
+    assert len(found) == len(by_current.find(rule)) > 0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lab.atomic_file import write_atomically
+from lab.jobs.upload_rules import AskedRules
 
 _NAME = "upload.json"
 KEPT_S = 86_400.0  # how long an upload that nobody goes on with can be gone on with
@@ -30,7 +31,7 @@ class UploadRecord:
     owner: str
     media_id: str
     analyses: list[dict[str, Any]] = field(default_factory=list)
-    rules: list[dict[str, Any] | None] = field(default_factory=list)
+    rules: list[AskedRules] = field(default_factory=list)
     metadata: str = ""
     is_whole: bool = False
     error: str | None = None

@@ -23,13 +23,14 @@ from lab.app.server.uploads.upload import Upload
 from lab.config import Config
 from lab.errors import JobError, LabError, NotFoundError, SettingError
 from lab.jobs.engine import Engine
+from lab.jobs.upload_rules import AskedRules
 from lab.store.store import Store
 from lab.video.sources.streamed import arriving_id
 
 HEADROOM_BYTES = 256 << 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _LOOK_EVERY_S = 1.0
-_SILENT_LANES = max(1, min(4, (os.cpu_count() or 2) // 2))
+_FOLLOWERS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _UNFINISHED_FOR_EACH = 4  # times max_uploads_per_token
 
 
@@ -38,7 +39,7 @@ class Wanted:
     """What is analysed while an upload comes; see `lab.jobs.followed_upload.follow_upload`."""
 
     analyses: list[dict[str, Any]]
-    rules: list[dict[str, Any] | None]
+    rules: list[AskedRules]
 
 
 class Uploads:
@@ -52,7 +53,7 @@ class Uploads:
         self._folder = store.folder / "uploading"
         self._known: dict[str, Upload] = {}
         self._guard = threading.Lock()
-        self._lane = 0
+        self._follower = 0
         self._looks_after: threading.Thread | None = None
 
     def begin(
@@ -143,8 +144,8 @@ class Uploads:
         return self._known[upload_id]
 
     def _made(self, record: UploadRecord, folder: Path) -> Upload:
-        self._lane = (self._lane + 1) % _SILENT_LANES
-        return Upload(record, folder, self._store, self._engine, self._lane)
+        self._follower = (self._follower + 1) % _FOLLOWERS
+        return Upload(record, folder, self._store, self._engine, self._follower)
 
     def _remove(self, upload: Upload) -> None:
         with suppress(OSError):

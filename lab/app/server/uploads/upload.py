@@ -37,12 +37,12 @@ class Upload:
     """
 
     def __init__(
-        self, record: UploadRecord, folder: Path, store: Store, engine: Engine, lane: int
+        self, record: UploadRecord, folder: Path, store: Store, engine: Engine, follower: int
     ) -> None:
         self.record, self.folder = record, folder
         self.file = store.uploads_folder / record.upload_id / record.name
         self.part = self.file.with_name(record.name + ".part")
-        self._store, self._engine, self._lane = store, engine, lane
+        self._store, self._engine, self._follower = store, engine, follower
         self._guard = threading.RLock()
         self._buffer: StreamingBuffer | None = None
         self._announced: Announcement | None = None
@@ -250,7 +250,7 @@ class Upload:
             silence_s=silence_s,
             analyses=record.analyses,
             rules=record.rules,
-            lane=self._lane,
+            follower=self._follower,
         )
 
     def _close(self) -> None:

@@ -14,6 +14,7 @@ from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, closest
 from lab.jobs.document.rules import rule_of
+from lab.jobs.upload_rules import CURRENT, AskedRules
 from lab.video.sampling import Sampling
 
 _ASKING = ("labels", "every_s", "detector", "debounce", "analyses", "analyse")
@@ -63,7 +64,7 @@ def of_metadata(text: str) -> dict[str, str]:
     return found
 
 
-def _analysis(given: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _analysis(given: Any) -> tuple[dict[str, Any], AskedRules]:
     if not isinstance(given, dict):
         raise SettingError(f"an analysis is an object, got {given!r:.40}")
     known = {"name", "detector", "interval_s", "frame_count", "frame_step", "gate", "rules"}
@@ -90,10 +91,11 @@ def _analysis(given: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
         frame_count=one.get("frame_count", 1),
         frame_step=one.get("frame_step", 1),
     )
-    if rules is not None:
-        if not isinstance(rules, dict):
-            raise SettingError(f"rules are an object, got {rules!r:.40}")
-        rule_of(rules, 0.5)
+    if rules is None or rules == CURRENT:
+        return one, rules
+    if not isinstance(rules, dict):
+        raise SettingError(f"rules are an object or {CURRENT!r}, got {rules!r:.40}")
+    rule_of(rules, 0.5)
     return one, rules
 
 

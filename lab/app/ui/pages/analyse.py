@@ -77,8 +77,6 @@ def run_form() -> None:
     if source == LIBRARY and not newest:
         st.info("No clips yet. Pick some in Library first, or drop them here.")
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
-        _add_clips()
-        return
     known = labels_of_default()
     words = wanted_words()
     automatic, chosen_before = decide(words, known), _remembered()
@@ -89,9 +87,10 @@ def run_form() -> None:
     clips: list[str] = []
     paths: list[QueuedClip] | None = None
     if source == LIBRARY:
-        clips = _clips(app_state, newest[0]["media_id"])
-        missing = without_file(app_state, clips)
-        say_missing(app_state, missing, "Without it nothing can be analysed.")
+        if newest:
+            clips = _clips(app_state, newest[0]["media_id"])
+            missing = without_file(app_state, clips)
+            say_missing(app_state, missing, "Without it nothing can be analysed.")
         more = st.container()  # filled when the analysis is known that goes on meanwhile
     else:
         paths = clips_of_place(app_state)
@@ -150,8 +149,9 @@ def _add_clips(analyses: Sequence[Analysis] = (), rule: AppliedRule | str | None
             help="With the settings of this page. An MP4 whose index is at its end waits for it.",
         ):
             analyses = ()
-        if isinstance(rule, AppliedRule):
-            analyses = [{**one, "rules": rule.rule.to_dict()} for one in analyses]
+        if rule is not None:
+            asked = rule.rule.to_dict() if isinstance(rule, AppliedRule) else rule
+            analyses = [{**one, "rules": asked} for one in analyses]
         if drop_zone(is_compact=True, analyses=analyses):
             new = [one for one in chosen() if one not in chosen_before]
             set_chosen([*(picked if chosen_before else []), *new])

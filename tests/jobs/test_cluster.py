@@ -13,12 +13,12 @@ import pytest
 
 import lab
 from lab.errors import JobError, SettingError, SourceError
-from lab.jobs.batch.lanes import Lanes
+from lab.jobs.batch.engine_group import EngineGroup
 from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
 from lab.jobs.cluster.join import start_here
-from lab.jobs.cluster.lanes import RayLanes
 from lab.jobs.cluster.order import Order
+from lab.jobs.cluster.ray_engines import RayEngines
 from lab.jobs.cluster.remote_work import work
 from lab.jobs.cluster.tasks import LostError, Share, Stopped
 from lab.jobs.registered import engines
@@ -240,11 +240,11 @@ def test_a_worker_opens_neither_store_nor_catalog_nor_queue(h264, monkeypatch):
 
 def test_fewer_clips_than_the_nodes_hold_are_each_done_by_several(h264, monkeypatch):
     made = types.SimpleNamespace(slots=5, run=None, warm=None)
-    monkeypatch.setattr("lab.jobs.cluster.lanes.Cluster", lambda *_, **__: made)
-    lanes = RayLanes()
-    engines = lanes.engines(2, trust=True)
+    monkeypatch.setattr("lab.jobs.cluster.ray_engines.Cluster", lambda *_, **__: made)
+    group = RayEngines()
+    engines = group.engines(2, trust=True)
     assert [(one._parts, one._warm) for one in engines] == [(3, 4), (3, 0)]
-    more = lanes.engines(6, trust=True)
+    more = group.engines(6, trust=True)
     assert [(one._parts, one._warm) for one in more] == [(1, 4)] + [(1, 0)] * 5
     for one in (*engines, *more):
         one.close()
@@ -261,12 +261,12 @@ def test_another_version_on_a_worker_is_told(cluster):
     assert "install the same version" in answer.error[1]
 
 
-def test_a_batch_over_such_lanes_equals_one_on_this_machine(monkeypatch, samples, tmp_path):
-    class OneLane(Lanes):
+def test_a_batch_over_such_engines_equals_one_on_this_machine(monkeypatch, samples, tmp_path):
+    class OneEngine(EngineGroup):
         def engines(self, count, *, trust=True):
             return [RayEngine(InThisProcess(), trust=True, piece_samples=20)]
 
-    monkeypatch.setattr(engines, "make", lambda name, base, *args, **settings: OneLane())
+    monkeypatch.setattr(engines, "make", lambda name, base, *args, **settings: OneEngine())
     clips = [samples / "nothing.mp4", samples / "cat_then_person.mp4"]
     there = lab.batch(clips, detector="visual", every_s=0.2, store=tmp_path / "a",
                       engine="ray", progress=False)  # fmt: skip

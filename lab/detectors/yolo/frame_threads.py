@@ -9,8 +9,8 @@ from lab.detection import Detections
 from lab.frame import Frame
 
 
-class Lanes:
-    """As many threads as there are lanes, from the first batch on until `close`."""
+class FrameThreads:
+    """So many threads, from the first batch on until `close`."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -23,7 +23,7 @@ class Lanes:
         if self._count == 1 or len(frames) == 1:
             return [detect(frame) for frame in frames]
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="lane")
+            self._threads = ThreadPoolExecutor(self._count, thread_name_prefix="frame")
         return list(self._threads.map(detect, frames))
 
     def close(self) -> None:

@@ -16,7 +16,7 @@ from lab.detectors.settings import among, checked_floor
 from lab.detectors.weights.files import is_openvino_folder, weights_sha256
 from lab.detectors.weights.find import find_weights
 from lab.detectors.yolo.exported_model import OnnxModel, OpenVinoModel
-from lab.detectors.yolo.lanes import Lanes
+from lab.detectors.yolo.frame_threads import FrameThreads
 from lab.detectors.yolo.letterbox import Letterbox
 from lab.detectors.yolo.outputs import Picture, Raw
 from lab.detectors.yolo.suppression import nms_settings, one_shape
@@ -79,7 +79,7 @@ class Yolo(Detector):
         self.batch_size = self._model.at_once
         if self.device == "cuda" and self._model.fixed_batch is None:
             self.batch_size = CUDA_BATCH
-        self._lanes = Lanes(self._model.at_once)
+        self._threads = FrameThreads(self._model.at_once)
         self._recipe = {
             "detector": "yolo",
             "weights": path.name,
@@ -113,10 +113,10 @@ class Yolo(Detector):
             batch = np.stack([box.apply(one.image_bgr) for one in frames])  # type: ignore[arg-type]
             raw = self._model.forward(batch)
             return [self._detections(raw, i, box, width, height) for i in range(len(frames))]
-        return self._lanes.map(partial(self._alone, box), frames)
+        return self._threads.map(partial(self._alone, box), frames)
 
     def close(self) -> None:
-        self._lanes.close()
+        self._threads.close()
         self._model = None
 
     def _alone(self, box: Letterbox, frame: Frame) -> Detections:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lab.errors import LabError, LogRemovedError
 from lab.jobs.batch.clips import BatchClips, find_batch, found_clips
-from lab.jobs.batch.lanes import Lanes
+from lab.jobs.batch.engine_group import EngineGroup
 from lab.jobs.batch.progress import batch_reporter
 from lab.jobs.batch.result import BatchResult
 from lab.jobs.batch.runner import Report, Runner
@@ -60,7 +60,7 @@ def batch(
     priority: clips of a higher one come first, of those that wait in the queue of the store.
     progress: show a bar, or hand a `BatchProgress` to a function some times a second.
     engine: `local`, processes of this machine, or `ray`, a cluster, with `engine_settings`: those
-        of `lab.jobs.cluster.lanes.RayLanes`, such as `address`.
+        of `lab.jobs.cluster.ray_engines.RayEngines`, such as `address`.
 
     Returns one row a clip: path, state (`done`, `failed`, `cancelled`, `waiting`), run_id, reason,
     seconds, was_there (its run was in the store already), job_id. One bad clip stops no others.
@@ -101,11 +101,11 @@ def run_batch(
     Raises SettingError, DetectorError or StoreError where no clip can be analysed.
     """
     begun = time.monotonic()
-    with _lanes(engine, workers, engine_settings) as lanes, JobQueue(store.folder) as queue:
+    with _engine_group(engine, workers, engine_settings) as group, JobQueue(store.folder) as queue:
         if not clips.clips:
             return BatchResult(_refused(clips), time.monotonic() - begun)
         notes = [] if queue.note is None else [queue.note]
-        with Runner(store, work, lanes.engines(min(lanes.count, len(clips.clips)))) as runner:
+        with Runner(store, work, group.engines(min(group.count, len(clips.clips)))) as runner:
             queue.add(runner.work.work_id, work.to_dict(), clips.clips.items(), priority=priority)
             result = _run(runner, queue, progress)
             result.notes = notes + _rule_notes(runner.work, store)
@@ -145,7 +145,7 @@ def resume_batches(
 ) -> BatchResult:
     """Go on with all that waits in the queue of a store, one work after the other."""
     begun, whole = time.monotonic(), BatchResult()
-    with _lanes(engine, workers, engine_settings) as lanes, JobQueue(store.folder) as queue:
+    with _engine_group(engine, workers, engine_settings) as group, JobQueue(store.folder) as queue:
         whole.notes += [] if queue.note is None else [queue.note]
         queue.free_the_dead()
         for work_id, kept in queue.unfinished_work().items():
@@ -155,7 +155,7 @@ def resume_batches(
             try:
                 work = _work_kept(kept, trust)
                 with Runner(
-                    store, work, lanes.engines(lanes.count, trust=not work.is_app)
+                    store, work, group.engines(group.count, trust=not work.is_app)
                 ) as runner:
                     _check_same(runner.work, work_id, kept)
                     if work.is_current:
@@ -177,8 +177,10 @@ def resume_batches(
     return whole
 
 
-def _lanes(engine: str, workers: int | None, settings: Mapping[str, Any] | None) -> Lanes:
-    return engines.make(engine, Lanes, workers, **(settings or {}))  # type: ignore[type-abstract]
+def _engine_group(
+    engine: str, workers: int | None, settings: Mapping[str, Any] | None
+) -> EngineGroup:
+    return engines.make(engine, EngineGroup, workers, **(settings or {}))  # type: ignore[type-abstract]
 
 
 def _run(runner: Runner, queue: JobQueue, progress: bool | Report) -> BatchResult:

@@ -14,7 +14,7 @@ from lab.jobs.local import LocalEngine
 _MOST_WORKERS = 64
 
 
-class Lanes(ABC):
+class EngineGroup(ABC):
     """Gives a batch its engines; a context manager that ends what these share.
 
     count: how many clips are done at the same time, where there are as many.
@@ -40,7 +40,7 @@ class Lanes(ABC):
         """End what the engines share; calling it twice is fine."""
 
 
-class LocalLanes(Lanes):
+class LocalEngines(EngineGroup):
     """Processes on this machine, each with its model. Raises SettingError."""
 
     def __init__(self, workers: int | None = None) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from lab.errors import JobError, LabError, StoreDamagedError
 from lab.jobs.batch.clip_job import PASSING, ClipJob, DiskFullError, Known, ResumeJob, StoppedError
+from lab.jobs.batch.engine_group import usual_workers
 from lab.jobs.batch.feeder import Feeder
-from lab.jobs.batch.lanes import usual_workers
 from lab.jobs.batch.work import PreparedWork, Work
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job

@@ -25,7 +25,7 @@ _ASK_S = 60.0  # a process may have to be started to answer
 
 
 class Cluster:
-    """A connection, which all lanes of a batch share.
+    """A connection, which all engines of a batch share.
 
     address: `host:port` of the head, `ray://host:port`, or `auto` for one that runs on this
     machine; None: that of the variable RAY_ADDRESS, else this machine alone, as a cluster that ends

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.errors import SettingError
-from lab.jobs.batch.lanes import Lanes, checked_workers
+from lab.jobs.batch.engine_group import EngineGroup, checked_workers
 from lab.jobs.cluster.clip import PIECE_SAMPLES
 from lab.jobs.cluster.connection import Cluster
 from lab.jobs.cluster.engine import RayEngine
@@ -15,7 +15,7 @@ from lab.jobs.engine import Engine
 _MOST = 512  # clips at the same time, a thread of the driver each
 
 
-class RayLanes(Lanes):
+class RayEngines(EngineGroup):
     """A Ray cluster; see `lab.jobs.cluster.connection.Cluster` for `address`.
 
     workers: clips at the same time; by default a few more than the nodes hold, so that none waits

@@ -4,6 +4,7 @@ import shutil
 from datetime import date, datetime
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import lab
 from lab.app.server import state as desks
@@ -316,3 +317,22 @@ def test_a_clip_whose_file_is_gone_is_said_once_with_the_way_out(
         press(page, "Look for it")
         assert not page.error
         assert not show("analyse", media=run.media["media_id"]).warning
+
+
+def test_an_upload_that_is_gone_again_is_not_said_to_be_added(store):
+    """It was removed by somebody else, after it had arrived and before it was looked at."""
+
+    def page():
+        from pathlib import Path
+
+        import streamlit as st
+
+        from lab.app.ui.shared import here
+        from lab.app.ui.widgets.add_clips import _add_uploads
+
+        folder = here().store.uploads_folder.resolve()
+        st.text(_add_uploads({folder / "some" / Path("gone.mp4"): "gone.mp4"}, folder)["gone.mp4"])
+
+    shown = AppTest.from_function(page).run()
+    assert not shown.exception
+    assert "send it again" in shown.text[0].value

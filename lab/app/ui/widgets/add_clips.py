@@ -21,6 +21,7 @@ from lab.video.media import identify
 
 _CLIPS_OF_A_JOB = 10
 _REASONS, _NAMES = 20, 5  # that a page names
+_GONE = "it is not where it was received any more; send it again"
 
 _uploader = st.components.v2.component(
     "lab_uploader",
@@ -166,7 +167,8 @@ def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:
     st.session_state.refused = [why for why in said.values() if why] if is_any_added else []
     st.session_state.copies = [*st.session_state.copies, *(path.name for path in repeated)]
     choose(again)
-    return {name: said.get(path, "") for path, name in sent.items()}
+    said |= dict.fromkeys(repeated, "")
+    return {name: said.get(path, _GONE) for path, name in sent.items()}
 
 
 def pick_samples() -> bool:

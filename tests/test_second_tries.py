@@ -59,5 +59,6 @@ def test_that_none_was_needed_is_said(tmp_path):
     assert "tests that needed a second try: none" in said
 
 
+@pytest.mark.long
 def test_nothing_is_said_where_no_test_may_be_tried_twice(tmp_path):
     assert "second try" not in printed(tmp_path, "-k", "is_tried_once")

@@ -149,6 +149,7 @@ def compiled():
     }
 
 
+@pytest.mark.long
 def test_nobody_waits_for_a_compiler(tmp_path):
     from lab.app.ui.start import warm_up
     from lab.tuning.curve import threshold_curve
@@ -165,6 +166,7 @@ def test_nobody_waits_for_a_compiler(tmp_path):
     assert compiled() == before
 
 
+@pytest.mark.long
 def test_a_browser_that_reads_no_further_does_not_keep_the_server_from_ending(samples, tmp_path):
     clip = tmp_path / "clip.mp4"
     shutil.copy(samples / "nothing.mp4", clip)

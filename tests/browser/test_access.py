@@ -139,6 +139,7 @@ def test_axe_finds_nothing_serious_in_an_empty_store(reader, empty, name):
     assert_accessible(reader)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", mostly_long(PAGES, "library", "analyse", "review", STEPS[1], "sightings")
 )
@@ -179,6 +180,7 @@ def assert_usable_where_narrow(page, is_review):
     page.set_viewport_size({"width": 1440, "height": 1200})
 
 
+@pytest.mark.long
 def test_axe_finds_nothing_serious_in_whatever_review_opens(page, filled):
     opened(page, filled, "review")
     wait_for_sightings(page)

@@ -74,6 +74,7 @@ def test_from_a_source_to_a_replayed_sighting(page, server):
     assert t > 8.99  # it plays from the onset
 
 
+@pytest.mark.long
 def test_a_deep_link_on_a_fresh_server_shows_run_and_rule(page, server, analysed, samples):
     (run,) = analysed(server.store, (samples / "cat_then_person.mp4", {}))
     from lab.app.ui.widgets.rule_state import rule_to_query
@@ -131,6 +132,7 @@ def test_the_rule_shown_is_the_rule_saved_after_switching_run_and_loading(
     assert second.run_id in page.url
 
 
+@pytest.mark.long
 def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(
     page, server, samples, tmp_path
 ):
@@ -166,6 +168,7 @@ def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, analysed
     assert page.locator("video").evaluate("v => v.currentTime") > 2.5
 
 
+@pytest.mark.long
 def test_what_no_browser_plays_is_played_as_a_copy_with_its_boxes(
     page, server, analysed, clips, encode
 ):

@@ -22,6 +22,7 @@ from tests.browser.page_actions import (
 )
 
 
+@pytest.mark.long
 def test_one_clip_is_tuned_and_its_rule_saved_for_all(page, server, analysed, samples):
     clips = ("cat_comes_and_goes", "cat_then_person", "nothing")
     runs = analysed(

@@ -30,6 +30,7 @@ def click_last(page):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
+@pytest.mark.long
 def test_from_a_chart_to_the_table_to_the_player(page, with_sightings):
     page.goto(f"{with_sightings.url}/sightings?view=charts&chart=first-last")
     page.get_by_text("2 of 2 sightings").wait_for()

@@ -78,6 +78,7 @@ def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, s
     )
 
 
+@pytest.mark.long
 def test_what_is_refused_says_why_and_never_that_it_is_stored(
     page, fork_server, tmp_path, monkeypatch
 ):
@@ -100,6 +101,7 @@ def test_what_is_refused_says_why_and_never_that_it_is_stored(
         server.stop()
 
 
+@pytest.mark.long
 def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):
     card = tmp_path / "card"
     card.mkdir()
@@ -172,6 +174,7 @@ def test_old_addresses_lead_to_the_library(page, server, samples, address):
     page.get_by_text("sea otter").first.wait_for()
 
 
+@pytest.mark.long
 def test_marks_stay_over_pages_and_the_next_session_goes_on(page, server):
     make_study(server.store, 100)
     page.goto(f"{server.url}/library")

@@ -88,6 +88,7 @@ def test_who_is_turned_away_by_the_provider_stays_out(app):
     assert session.get(app.url + "/api/health").status_code == 401
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("who", "is_let_in"), [(EVE, True), (MALLORY, False)])
 def test_a_browser_logs_in(app, chromium, chromiums, who, is_let_in):
     from playwright.sync_api import expect

@@ -89,6 +89,7 @@ def show(page, app, tab):
     page.get_by_role("tab", name=tab).click()
 
 
+@pytest.mark.long
 def test_a_download_is_watched_stopped_and_goes_on_where_it_stopped(
     page, app, files, models_folder
 ):
@@ -155,6 +156,7 @@ def write_cell(page, row, text):
     page.keyboard.press("Enter")
 
 
+@pytest.mark.long
 def test_a_mistake_in_a_list_loses_nothing_and_a_list_without_one_is_kept(page, app, models_folder):
     show(page, app, "Brands")
     page.get_by_text("34 brands, as built in.").wait_for()
@@ -207,6 +209,7 @@ def test_embeddings_are_imported_and_looked_up(page, app, tmp_path):
     page.get_by_text("broken.npz is not an embeddings file").wait_for()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("width", [1440, 800])
 def test_models_are_a_gear_at_the_right_end_of_the_navigation(page, app, width):
     page.set_viewport_size({"width": width, "height": 900})

@@ -1,10 +1,13 @@
 """The page Notebook in a real Chromium."""
 
+import pytest
+
 import lab
 from lab.experiments.entry import save_rule_entry
 from tests.browser.page_actions import settled, until, wait_for_sightings
 
 
+@pytest.mark.long
 def test_a_row_has_a_picture_and_intervals_and_opens_in_review(page, server, analysed, samples):
     (run,) = analysed(server.store, (samples / "cat_comes_and_goes.mp4", {"labels": ["cat"]}))
     marks = [

@@ -122,6 +122,7 @@ def assert_no_strip_is_left(found, shape):
     assert stage["bottom"] - stage["top"] == rows["bottom"] - rows["top"]
 
 
+@pytest.mark.long
 def test_long_labels_and_the_mode_for_annotating_fit_as_well(page, server, samples, tmp_path):
     run = made_run(tmp_path, samples, LONG, prompt_mode="independent")
     run.store.edit_media(
@@ -139,6 +140,7 @@ def test_long_labels_and_the_mode_for_annotating_fit_as_well(page, server, sampl
     page.locator(".lab .marks").wait_for()  # the mode is remembered
 
 
+@pytest.mark.long
 def test_in_a_narrow_window_the_rule_is_a_sheet_from_below(page, server, samples, tmp_path):
     run = made_run(tmp_path, samples, LABELS)
     page.goto(f"{server.url}/review?run={run.run_id}")

@@ -91,6 +91,7 @@ def playhead(page):
     return page.locator("video").evaluate("v => v.currentTime")
 
 
+@pytest.mark.long
 def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")
@@ -124,6 +125,7 @@ def test_a_page_that_is_open_over_a_restart_goes_on_and_saves_what_it_shows(page
     assert saved(own_server, first) == (0, set())
 
 
+@pytest.mark.long
 def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_is(
     page, own_server, two
 ):
@@ -146,6 +148,7 @@ def test_a_page_that_is_not_let_in_any_more_says_what_to_do_and_goes_on_when_it_
     assert enter_at(page) == 0.6
 
 
+@pytest.mark.long
 def test_nothing_is_saved_while_the_figures_are_older_than_the_rule(page, own_server, two):
     _, second = two
     go(page, own_server, f"/review?run={second.run_id}")
@@ -166,6 +169,7 @@ def test_nothing_is_saved_while_the_figures_are_older_than_the_rule(page, own_se
     assert rule_of(page).rule_hash in saved(own_server, second)[1]
 
 
+@pytest.mark.long
 def test_what_is_refused_leaves_nothing_to_save(page, own_server, two):
     _, second = two
     go(page, own_server, f"/review?run={second.run_id}")
@@ -196,6 +200,7 @@ def opened_at(page, run, count=None):
     return playhead(page)
 
 
+@pytest.mark.long
 def test_a_moment_from_sightings_is_of_its_run_and_of_that_visit(page, own_server, two):
     first, second = two
     second.save_sightings(lab.Rule())
@@ -252,6 +257,7 @@ def test_two_tabs_on_two_runs_do_not_disturb_each_other(page, own_server, two):
         assert (run_of(tab), enter_at(tab)) == (run.run_id, value)
 
 
+@pytest.mark.long
 def test_a_slider_that_is_moved_as_the_page_is_left_keeps_its_value(page, own_server, two):
     go(page, own_server, f"/review?run={two[0].run_id}")
     wait_for_sightings(page)
@@ -264,6 +270,7 @@ def test_a_slider_that_is_moved_as_the_page_is_left_keeps_its_value(page, own_se
     assert enter_at(page) == 0.7
 
 
+@pytest.mark.long
 def test_back_and_forward_show_the_run_and_the_rule_of_the_address(page, own_server, two):
     first, second = two
     go(page, own_server, f"/review?run={first.run_id}")

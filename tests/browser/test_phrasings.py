@@ -54,6 +54,7 @@ def choose(page, label, option):
     )
 
 
+@pytest.mark.long
 def test_all_panels_show_the_frame_that_is_sought(page, server, cats):
     open_phrasings(page, server)
     until(page, lambda: of_panels(page, "picture") == ["yes"] * 3)
@@ -96,6 +97,7 @@ def test_all_panels_show_the_frame_that_is_sought(page, server, cats):
     assert len(set(of_panels(page, "pts"))) == 1
 
 
+@pytest.mark.long
 def test_the_annotations_of_a_label_fill_the_table(page, server, cats, tmp_path):
     open_phrasings(page, server)
     assert page.locator("td[data-name=auc]").count() == 0
@@ -166,6 +168,7 @@ def test_without_the_video_scores_sightings_and_seeking_work(page, server, tmp_p
     assert page.locator(".state").all_inner_texts() == ["failed sample"] * 2
 
 
+@pytest.mark.long
 def test_a_store_of_single_labels_says_what_to_do(page, server, tmp_path):
     make_run(tmp_path, scores_of(20, [(3, 9)], 0.8), every_s=1.0)
     page.goto(f"{server.url}/measure?step=proof")

@@ -118,6 +118,7 @@ def chips(page):
     ]
 
 
+@pytest.mark.long
 def test_chips_typed_in_a_burst_are_all_there_on_both_pages_and_after_a_reload(server, page):
     words = ["cat", "dog", "sea otter", "otter swimming", "קטן", "bird"]
     choose_sample(page, server, "nothing.mp4")

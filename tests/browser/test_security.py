@@ -3,6 +3,8 @@
 import http.server
 import threading
 
+import pytest
+
 import lab
 from lab.app.server.token import write_opening_page
 from lab.experiments.entry import Experiment, save_rule_entry
@@ -98,6 +100,7 @@ def test_without_the_token_the_page_says_what_to_do_and_the_file_of_the_store_le
     context.close()
 
 
+@pytest.mark.long
 def test_no_label_and_no_note_makes_a_page_or_the_report_fetch_anything(page, server, tmp_path):
     run = make_run(tmp_path, {EVIL: scores_of(60, [(10, 20)])}, every_s=1.0, name=f"{EVIL[:20]}")
     entry_id = save_rule_entry(run, lab.Rule(), EVIL)

@@ -49,6 +49,7 @@ def read_table(page, server):
     expect(page.get_by_text("2 deployments kept.")).to_be_visible()
 
 
+@pytest.mark.long
 def test_a_table_of_deployments_is_shown_on_a_map(page, server):
     read_table(page, server)
     expect(page.locator(".js-plotly-plot")).to_be_visible()

@@ -1,5 +1,7 @@
 """What was asked for one run is not shown with another, in a real Chromium."""
 
+import pytest
+
 from tests.browser.page_actions import pick, settled, until, wait_for_sightings
 
 
@@ -7,6 +9,7 @@ def labels(page):
     return page.locator(".side .chip[data-label]").all_inner_texts()
 
 
+@pytest.mark.long
 def test_a_slow_log_of_one_run_does_not_overwrite_that_of_the_next(page, server, analysed, samples):
     slow, quick = analysed(
         server.store,

@@ -48,6 +48,7 @@ def told(page):
     return rule_from_query(word) if word else None
 
 
+@pytest.mark.long
 def test_the_wheel_scrolls_and_with_ctrl_zooms_and_the_strip_moves_the_view(opened):
     page = opened
     page.locator("canvas.timeline").scroll_into_view_if_needed()

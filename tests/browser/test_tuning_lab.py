@@ -173,6 +173,7 @@ def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samp
     assert moved.origin == "independent"
 
 
+@pytest.mark.long
 def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples):
     analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
     page.goto(f"{server.url}/review")
@@ -199,6 +200,7 @@ def test_blind_mode_hides_what_the_detector_saw(page, server, analysed, samples)
     )
 
 
+@pytest.mark.long
 def test_the_queue_asks_and_goes_on_after_each_answer(page, server, analysed, samples):
     names = ("cat_comes_and_goes.mp4", "cat_then_person.mp4")
     analysed(server.store, *((samples / name, CATS) for name in names))
@@ -214,6 +216,7 @@ def test_the_queue_asks_and_goes_on_after_each_answer(page, server, analysed, sa
     assert [c.origin for c in Store(server.store).coverage()] == ["queue"]
 
 
+@pytest.mark.long
 def test_an_audit_is_blind_until_it_is_answered_and_belongs_to_its_clip(
     page, server, analysed, samples
 ):

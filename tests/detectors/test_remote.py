@@ -415,6 +415,7 @@ def as_sent(frame):
     )
 
 
+@pytest.mark.long
 def test_timeouts_in_a_sighting_are_failed_samples_and_do_not_move_it(samples, tmp_path):
     clip, every_s = samples / "cat_then_person.mp4", 0.2
     with make_remote(seeing_worker(), timeout_s=60) as detector:

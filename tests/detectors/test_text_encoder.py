@@ -46,6 +46,7 @@ def test_without_its_file_the_encoder_says_where_it_goes(models_folder):
     assert str(models_folder / "clip" / "ViT-B-32.pt") in str(error.value)
 
 
+@pytest.mark.long
 def test_no_package_named_clip_is_asked_for(models_folder):
     tiny_openai_clip(models_folder / "clip" / "ViT-B-32.pt")
     code = (

@@ -113,6 +113,7 @@ def best(found, label):
     return max(rows(found, label)[0], default=0.0)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_raw_scores_and_boxes_are_those_of_ultralytics_for_any_number_of_prompts(
     models, bus, walker, runtime
@@ -149,6 +150,7 @@ def test_raw_scores_and_boxes_are_those_of_ultralytics_for_any_number_of_prompts
             assert np.abs(boxes[0] - expected)[sure].max() < 0.1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_detections_are_those_that_ultralytics_predicts(models, make, own, bus, runtime):
     labels = ["bus", "person", "cat"]
@@ -325,6 +327,7 @@ def test_many_prompts_one_by_one_are_refused_with_the_way_out(make):
         make([f"thing {i}" for i in range(150)], prompt_mode="independent")
 
 
+@pytest.mark.long
 def test_emoji_and_right_to_left_prompts_work_and_are_read_back(
     models, make, own, samples, tmp_path
 ):

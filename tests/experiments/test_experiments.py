@@ -44,6 +44,7 @@ def study(samples, tmp_path_factory):
     return Experiment.load(run.store, entry_id)
 
 
+@pytest.mark.long
 def test_runs_and_saved_rules_are_entries_in_time_order(study):
     rows = study.store.entries()
     assert [r["kind"] for r in rows] == ["rule", "run"]

@@ -36,6 +36,7 @@ def app(tmp_path):
     state.close()
 
 
+@pytest.mark.long
 def test_sixty_annotators_are_heard_and_clips_do_not_wait(app, samples):
     state, address = app
     media = lab.probe(samples / "nothing.mp4")

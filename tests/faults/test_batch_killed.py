@@ -122,6 +122,7 @@ def test_a_folder_killed_twice_gives_what_one_clean_pass_gives(samples, tmp_path
     assert not list((store / "batches").iterdir())
 
 
+@pytest.mark.long
 def test_two_at_once_share_the_clips_and_either_may_be_killed(samples, tmp_path, clean):
     clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"
@@ -134,6 +135,7 @@ def test_two_at_once_share_the_clips_and_either_may_be_killed(samples, tmp_path,
     assert_done_once(store, clips, clean(5))
 
 
+@pytest.mark.long
 def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path, clean):
     clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"

@@ -80,6 +80,7 @@ def flip(file, position, bit):
     file.write_bytes(content)
 
 
+@pytest.mark.long
 def test_a_bit_that_flips_anywhere_is_one_line_that_names_the_copy(made, tmp_path):
     dice = random.Random(3)
     whole = everything(shutil.copytree(made, tmp_path / "whole"))

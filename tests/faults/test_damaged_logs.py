@@ -88,6 +88,7 @@ def truth_of(run, folder):
     return ("--labels", str(path))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGE, ids=lambda d: d.__name__)
 @pytest.mark.parametrize("pattern", FILES)
 def test_what_is_not_as_written_is_said_and_analysed_again(

@@ -92,6 +92,7 @@ def test_the_effort_of_a_damaged_run_says_so(made, tmp_path, capsys):
     assert made.run_id in said.err
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", mostly_long(DAMAGE, "cut", "removed"))
 def test_after_damage_the_truth_is_said_or_the_damage(made, how, tmp_path, capsys):
     sound = said_of(made.store.folder, made.run_id, capsys)

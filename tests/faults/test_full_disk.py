@@ -88,6 +88,7 @@ def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, unbroken,
     assert run_lab("sightings", row["run_id"], *RULE, "--store", store).stdout == sightings
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("left_kib", mostly_long([0, 150], 0))
 def test_a_batch_on_a_full_disk_stops_and_can_be_gone_on_with(disk, samples, left_kib):
     store = disk / "store"

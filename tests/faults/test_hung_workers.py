@@ -188,6 +188,7 @@ def test_nobody_waits_for_a_worker_that_reads_nothing(make_engine, samples, tmp_
     assert "unknown job" in again.error
 
 
+@pytest.mark.long
 def test_an_engine_that_is_closed_ends_a_stopped_worker(make_engine):
     engine = make_engine()
     assert engine.submit("juggle", "nonsense").finished.wait(120)

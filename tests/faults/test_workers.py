@@ -44,6 +44,7 @@ def worker_of(job_kind="worker"):
     return [c for c in psutil.Process().children() if job_kind in c.cmdline()]
 
 
+@pytest.mark.long
 def test_a_job_is_done_and_the_worker_stays_warm_and_small(engine, samples, tmp_path):
     first = analysis(engine, samples / "nothing.mp4", tmp_path, image_size=640)
     assert first.finished.wait(120)

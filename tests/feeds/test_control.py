@@ -340,6 +340,7 @@ def wait_for(condition, seconds=60):
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_feeds_are_tried_at_their_times_and_the_outcome_is_kept(lamp, tmp_path, sinks_of):
     control = control_for(lamp, truth_of(tmp_path, ("light", 1, 3.4)))
     control = dataclasses.replace(control, first_after_s=0, every_s=0.1)

@@ -190,6 +190,7 @@ def test_who_watches_has_a_sample_before_the_log_has_its_part(lamp, store):
             wait_for(is_ahead, "a sample that the log lacks")
 
 
+@pytest.mark.long
 def test_another_rule_holds_for_all_of_the_session_without_a_restart(lamp, store):
     never = Rule.coerce(Debounce(enter_threshold=0.99, enter_frames=2, exit_frames=2))
     with watched(store, [feed_of(lamp, rule=never)]) as one:

@@ -135,6 +135,7 @@ def test_a_document_with_its_rules_and_files(folder, tmp_path, capsys):
         assert len(list(csv.reader(file))) == 1 + len(saved)
 
 
+@pytest.mark.long
 def test_a_clip_that_grows_is_tried_later_and_its_beginning_is_not_kept(
     folder, samples, tmp_path, capsys
 ):
@@ -218,6 +219,7 @@ def test_a_long_list_is_cut_by_its_reader_and_jobs_are_named_by_their_ids(tmp_pa
     assert len(told("list")[1].splitlines()) == 52
 
 
+@pytest.mark.long
 def test_a_damaged_queue_loses_no_run(folder, tmp_path, capsys):
     assert told(capsys, folder, "--store", tmp_path / "s")[0] == 0
     (tmp_path / "s" / "jobs.sqlite").write_bytes(b"no database" * 1000)
@@ -227,6 +229,7 @@ def test_a_damaged_queue_loses_no_run(folder, tmp_path, capsys):
     assert len(Store(tmp_path / "s").runs()) == 3
 
 
+@pytest.mark.long
 def test_fifty_thousand_files_are_listed_without_opening_one(tmp_path):
     for i in range(50):
         (tmp_path / str(i)).mkdir()

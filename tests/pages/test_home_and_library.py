@@ -253,6 +253,7 @@ def offered(page):
     return [*texts(page), *(option for box in boxes for option in box.options)]
 
 
+@pytest.mark.long
 def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_path):
     for clip in two_cards(tmp_path, samples).values():
         run = lab.analyze(clip, store=store, progress=False, **QUICK)
@@ -285,6 +286,7 @@ def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_
     assert any("card-b/IMG\\_0001.MP4" in text for text in texts(show("home")))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("change", ["deleted", "moved", "replaced"])
 def test_a_clip_whose_file_is_gone_is_said_once_with_the_way_out(
     store, samples, tmp_path, monkeypatch, change

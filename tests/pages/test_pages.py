@@ -68,6 +68,7 @@ def test_a_replaced_clip_is_said_and_looked_for_in_library(store, samples, tmp_p
     assert lab.open_store(store).store.media(media_id)["path"] == str(away)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["review", "measure", "notebook"])
 @pytest.mark.parametrize("lost", ["samples-*.parquet", "manifest.json"])
 def test_a_damaged_run_is_said_by_each_page_that_reads_it(store, analysed, samples, name, lost):
@@ -177,6 +178,7 @@ def annotated(store, analysed, samples):
     return runs
 
 
+@pytest.mark.long
 def test_a_store_with_annotations_is_shown(annotated):
     from lab.experiments.entry import save_rule_entry
 
@@ -259,6 +261,7 @@ def test_what_is_written_in_the_notebook_is_kept(annotated):
     assert any("0 of 2 entries" in c.value for c in page.caption)
 
 
+@pytest.mark.long
 def test_an_audit_is_drawn_and_logged(store, samples, annotated):
     runs = [*annotated]
     for name in ("nothing.mp4", "person_hidden_for_a_moment.mp4"):
@@ -293,6 +296,7 @@ def test_protocols_are_compared_over_all_their_clips(annotated):
     assert f"2 watched clips: F1 {gain['a']:.3f} → {gain['b']:.3f}" in said
 
 
+@pytest.mark.long
 def test_a_run_is_never_compared_with_itself(annotated, samples, store):
     """One run and one rule: what is missing. Then another rule; then another run."""
     page = proof(SIDES)

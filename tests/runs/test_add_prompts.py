@@ -227,6 +227,7 @@ def test_a_bundle_carries_the_added_labels(run, store, tmp_path):
     assert found["sightings"]["count"] == len(after.find())
 
 
+@pytest.mark.long
 def test_a_stopped_prompt_and_a_new_one_are_both_looked_for(run, store):
     looker = Watched(run, ["dog", "person"])
     lab.add_prompts(

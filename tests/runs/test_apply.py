@@ -209,6 +209,7 @@ def study(tmp_path_factory):
     return Store(make_study(tmp_path_factory.mktemp("study"), 1000))
 
 
+@pytest.mark.long
 def test_a_thousand_clips_are_saved_in_few_transactions(study, counts):
     study.count_runs()
     counts.clear()

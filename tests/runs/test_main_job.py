@@ -31,6 +31,7 @@ def assert_finds(run, expected, least_iou=0.9, **rule):
         assert temporal_iou((sighting.onset_s, sighting.offset_s), (start_s, end_s)) >= least_iou
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name",
     [
@@ -72,6 +73,7 @@ def test_six_visits_of_one_person_in_pictures_of_the_default_size(clips, tmp_pat
     assert_finds(run, truth(clips / "ground_truth.csv", run.media["name"]))
 
 
+@pytest.mark.long
 def test_most_labelled_pedestrians_are_matched(clips, tmp_path):
     """At IoU 0.5, one detection for each, on the labelled frames of vtest.avi."""
     with (clips / "vtest_gt_sample.csv").open() as file:
@@ -128,6 +130,7 @@ def test_a_cancelled_run_is_resumed_to_an_unbroken_log(samples, tmp_path, quick_
         assert np.array_equal(getattr(run.log, name), getattr(quick_run.log, name))
 
 
+@pytest.mark.long
 def test_scores_of_failed_samples_are_missing_not_zero(encode, h264, tmp_path):
     data = bytearray(h264.read_bytes())
     middle = len(data) // 2
@@ -159,6 +162,7 @@ def test_why_names_the_streak_the_miss_and_the_silence(quick_run):
         assert words in reasons
 
 
+@pytest.mark.long
 def test_a_run_with_a_damaged_part_is_completed_by_resuming(samples, tmp_path):
     seen = []
     run = lab.analyze(

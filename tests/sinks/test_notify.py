@@ -130,6 +130,7 @@ def test_silence_ends_in_time(collector):
     assert str(raised.value) == "urls[0] (JSON) could not be reached, or refused it"
 
 
+@pytest.mark.long
 def test_a_mail_server_that_hangs_after_the_message_is_left_and_tried_again():
     with hanging_after_data() as (port, messages):
         url = f"mailto://127.0.0.1:{port}/?from=lab@example.org&to=me@example.org"

@@ -82,6 +82,7 @@ def filled(tmp_path_factory):
     return store, rows
 
 
+@pytest.mark.long
 def test_the_onset_by_the_clock_of_the_place(filled):
     store, rows = filled
     shown = store.local_onsets(store.sightings())

@@ -216,6 +216,7 @@ def test_the_app_and_a_notebook_use_one_store_at_once(quick_run):
     assert other.returncode == 0
 
 
+@pytest.mark.long
 def test_health_names_a_damaged_part(samples, tmp_path, capsys):
     run = lab.analyze(
         samples / "nothing.mp4", labels=["cat"], every_s=1, store=tmp_path, progress=False

@@ -170,6 +170,7 @@ def test_a_gap_between_scores_is_halved_and_counts_the_same(tmp_path):
     assert (counts.tp, counts.fp, counts.fn) == tuple(advice.fitted[k] for k in ("tp", "fp", "fn"))
 
 
+@pytest.mark.long
 def test_the_recommended_rule_counts_what_its_figures_say(tmp_path):
     for seed in range(6):
         rng = np.random.default_rng(seed)

@@ -39,6 +39,7 @@ def times_of(file):
         return [frame.time for frame in container.decode(video=0)]
 
 
+@pytest.mark.long
 def test_each_frame_of_a_segment_is_where_it_was_live(recording):
     live = [one.pts_us / 1e6 for one in recorded_frames(recording)]
     segments = placed_segments(recording)
@@ -93,6 +94,7 @@ def test_pictures_are_those_of_their_moments(recording):
         assert (frame.image_bgr == one.picture().image_bgr).all()
 
 
+@pytest.mark.long
 def test_pictures_are_those_of_their_moments_wherever_keyframes_are(encode, tmp_path):
     clip = encode(
         "keys.mp4", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-g", "10",

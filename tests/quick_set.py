@@ -11,6 +11,10 @@ LONGEST_FIRST = (
     "jobs/test_ray.py",
     "feeds/test_watcher.py",
     "live/test_bad_days.py",
+    "app/test_uploads.py",
+    "jobs/test_remote_queue.py",
+    "jobs/test_remote_protocol.py",
+    "browser/test_open_pages.py",
     "browser/test_prompts.py",
     "faults/test_batch_killed.py",
     "app/test_fuzz.py",
@@ -27,6 +31,8 @@ LONGEST_FIRST = (
     "video/test_remote_store.py",
     "detectors/test_yoloe.py",
     "detectors/test_yolo_world.py",
+    "contracts/test_detectors.py",
+    "runs/test_main_job.py",
     "runs/test_add_prompts.py",
     "jobs/test_batch.py",
     "pages/test_home_and_library.py",
@@ -34,6 +40,9 @@ LONGEST_FIRST = (
     "faults/test_workers.py",
     "browser/test_first_screen.py",
     "browser/test_access.py",
+    "browser/test_models_page.py",
+    "feeds/test_control.py",
+    "video/test_file_source.py",
 )
 _TESTS = Path(__file__).parent
 

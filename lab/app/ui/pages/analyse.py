@@ -100,7 +100,7 @@ def run_form() -> None:
     if source == LIBRARY:
         keep_in_address(clips)
         with more:
-            _add_clips(several or ([one] if one else []), rule)
+            _add_clips(several or ([one] if one else []), rule, is_open=not newest)
     buttons = st.container(horizontal=True, gap="small")
     label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
     if buttons.button(label, type="primary", disabled=not (clips or paths) or not (several or one)):
@@ -136,12 +136,14 @@ def _document_form(app_state: AppState) -> None:
     say_not_started()
 
 
-def _add_clips(analyses: Sequence[Analysis] = (), rule: AppliedRule | str | None = None) -> None:
+def _add_clips(
+    analyses: Sequence[Analysis], rule: AppliedRule | str | None, *, is_open: bool
+) -> None:
     """Videos that are dropped here are chosen, besides what is.
 
     analyses, rule: what may go on while they come.
     """
-    with st.expander("Add clips", icon=":material/upload:"):
+    with st.expander("Add clips", icon=":material/upload:", expanded=is_open):
         chosen_before, picked = set(chosen()), st.session_state.get(_CLIPS, [])
         if not analyses or not st.toggle(
             "Analyse while they come",

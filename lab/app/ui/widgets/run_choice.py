@@ -38,6 +38,9 @@ def choose_run(app_state: AppState, line: DeltaGenerator, linked: str | None) ->
     if state.review_pick in named:
         runs = {state.review_pick: named[state.review_pick], **runs}
     media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
+    if changed := [i for i, row in runs.items() if row["media_id"] not in media]:  # it has arrived
+        runs |= _with_logs(app_state, run_id=changed)
+        media = app_state.store.names_of_media({row["media_id"] for row in runs.values()})
     picked = line.selectbox(
         "Run",
         list(runs),

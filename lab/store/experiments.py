@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from lab.annotation import utc_now
 from lab.errors import SettingError, closest
 from lab.store.catalog import Catalog, rows
-from lab.store.query import Wanted, Where, count, nearest, page_of
+from lab.store.query import Wanted, Where, check_conditions, count, nearest, page_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -175,6 +175,7 @@ class ExperimentRows:
 
 
 def _where(wanted: EntryFilter) -> Where:
+    check_conditions(wanted, EntryFilter)
     where = Where()
     where.equal("e.run_id", wanted.get("run_id"))
     where.equal("e.entry_id", wanted.get("entry_id"))

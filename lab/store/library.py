@@ -11,7 +11,7 @@ from typing import Any, TypedDict, Unpack
 from lab.store.annotations import AnnotationRows
 from lab.store.clip_names import BESIDE, WINDOW_BESIDE, clip_name
 from lab.store.clocks import refresh_clips
-from lab.store.query import Wanted, Where, count, order_of, page_of
+from lab.store.query import Wanted, Where, check_conditions, count, order_of, page_of
 from lab.store.sightings import IS_CURRENT, SIGHTINGS
 
 Row = dict[str, Any]
@@ -218,6 +218,7 @@ class LibraryRows(AnnotationRows):
 
 def clips_where(wanted: ClipFilter) -> Where:
     """The conditions on a clip."""
+    check_conditions(wanted, ClipFilter)
     where = Where()
     where.equal("media_id", wanted.get("media_id"))
     where.equal("coalesce(site, '')", wanted.get("site"))

@@ -16,6 +16,7 @@ from lab.store.clocks import refresh_clips
 from lab.store.query import (
     Wanted,
     Where,
+    check_conditions,
     count,
     insert_columns,
     nearest,
@@ -246,6 +247,7 @@ def _copies(known: Mapping[str, Row], media: Mapping[str, Media]) -> set[str]:
 
 
 def _where(wanted: MediaFilter) -> Where:
+    check_conditions(wanted, MediaFilter)
     where = Where()
     where.equal("media_id", wanted.get("media_id"))
     where.equal("site", wanted.get("site"))

@@ -16,6 +16,17 @@ Wanted = str | Sequence[str] | None
 _CANDIDATES = 20
 
 
+def check_conditions(wanted: Mapping[str, Any], kind: type) -> None:
+    """Raises SettingError for a condition that there is none of: left out, all would be found.
+
+    kind: the TypedDict of those that there are.
+    """
+    known = list(kind.__annotations__)
+    for name in wanted:
+        if name not in known:
+            raise SettingError(f"there is no condition {name!r}; {closest(name, known)}")
+
+
 class Where:
     """Conditions with their values; every value stays a parameter."""
 

@@ -11,7 +11,7 @@ from lab.errors import SettingError
 from lab.score_log.writer import is_locked
 from lab.store.catalog import Catalog, rows
 from lab.store.media import select_media
-from lab.store.query import Wanted, Where, count, nearest, order_of, page_of
+from lab.store.query import Wanted, Where, check_conditions, count, nearest, order_of, page_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -233,6 +233,7 @@ class RunQueries:
         return [_parsed(row) for row in rows(db, sql, where.values)]
 
     def _where(self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter) -> Where:
+        check_conditions(wanted, RunFilter)
         where = Where(self._interrupted(db))
         where.equal("r.run_id", wanted.get("run_id"))
         where.equal("r.media_id", wanted.get("media_id"))

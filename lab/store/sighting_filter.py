@@ -10,7 +10,7 @@ from lab.annotation import Answer
 from lab.errors import SettingError, closest
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.local_time import CLOCKS, by_clock
-from lab.store.query import Wanted, Where
+from lab.store.query import Wanted, Where, check_conditions
 
 SIGHTINGS = "sightings s LEFT JOIN media m USING (media_id) LEFT JOIN runs r USING (run_id)"
 ONSET_UTC = """m.start_utc + to_microseconds(
@@ -96,6 +96,7 @@ JUDGED_SIGHTINGS = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id =
 
 def sightings_where(wanted: SightingFilter) -> Where:
     """The conditions over `SIGHTINGS`. Raises SettingError for one that is not valid."""
+    check_conditions(wanted, SightingFilter)
     where = Where()
     for name in ("sighting_id", "run_id", "media_id", "rule_hash"):
         where.equal(f"s.{name}", wanted.get(name))  # type: ignore[arg-type]

@@ -48,8 +48,8 @@ def identity_problem(media: Mapping[str, Any], *, reads: bool = True) -> str | N
         )
     if is_arriving(media):
         return (
-            f"the video {Path(path).name} has not arrived as a whole; it is here when its upload has "
-            "ended, or was gone on with"
+            f"the video {Path(path).name} has not arrived as a whole; it is here when its upload "
+            "has ended, or was gone on with"
         )
     way_out = f"put it back, or say where it is: lab media relink {media_id} FILE"
     try:

@@ -260,3 +260,11 @@ def test_an_address_that_is_not_valid_is_said(query, says):
 def test_a_verdict_that_is_none_is_said(filled):
     with pytest.raises(SettingError, match="no verdict 'acepted'; known: accepted"):
         filled[0].count_sightings(verdict="acepted")
+
+
+def test_a_condition_that_there_is_not_is_refused(filled):
+    """Left out, it would find all."""
+    store = filled[0]
+    for find in (store.sightings, store.count_sightings, store.runs, store.media_rows):
+        with pytest.raises(SettingError, match="there is no condition 'lable'"):
+            find(lable="fox")

@@ -171,6 +171,8 @@ def test_each_service_of_compose_is_confined_and_checked():
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", [])), name
         if name != "mediamtx":
             assert one["healthcheck"]["test"][:3] == ["CMD", "python", "deploy/healthy.py"]
+        if name in ("app", "feeds"):  # which watch
+            assert one["shm_size"] == "1g"
     assert {name for name, one in services.items() if "profiles" in one} == {"feeds", "mediamtx"}
     assert parsed(services["feeds"]["command"])
     assert services["worker"]["command"] == ["worker", "--queue", "http://app:8501"]

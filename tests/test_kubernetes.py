@@ -77,6 +77,14 @@ def test_the_app_is_one_pod_that_is_replaced_and_probed_where_it_answers(tmp_pat
     assert spec["template"]["metadata"]["annotations"]["prometheus.io/path"] in paths
 
 
+def test_there_is_memory_for_pictures_of_feeds():
+    pod = resource("Deployment", "app")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (name,) = [m["name"] for m in container["volumeMounts"] if m["mountPath"] == "/dev/shm"]
+    (volume,) = [one for one in pod["volumes"] if one["name"] == name]
+    assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
+
+
 def test_names_and_labels_of_the_resources_fit_together():
     labels = {
         name: resource("Deployment", name)["spec"]["template"]["metadata"]["labels"]

@@ -11,7 +11,8 @@ from lab.app.server.state import AppState
 from lab.config import Config, load_config
 from lab.feeds.metrics import metrics_text
 from lab.jobs.queue.queued_job import STATES
-from tests.test_deploy import DEPLOY, DOCKERFILE, ROOT, parsed
+from tests.serving import Serving
+from tests.test_deploy import DEPLOY, DOCKERFILE, GUIDE, ROOT, parsed
 
 KUBERNETES = [file for file in sorted((DEPLOY / "k8s").glob("*.yaml")) if "kustom" not in file.name]
 
@@ -74,7 +75,6 @@ def test_the_app_is_one_pod_that_is_replaced_and_probed_where_it_answers(tmp_pat
         "readinessProbe": "/readyz",
     }
     assert set(probed.values()) <= paths
-    assert spec["template"]["metadata"]["annotations"]["prometheus.io/path"] in paths
 
 
 def test_there_is_memory_for_pictures_of_feeds():
@@ -126,6 +126,20 @@ def test_workers_are_scaled_by_a_metric_that_the_app_has():
     assert set(states) < set(STATES)
     (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
     assert f'job="{job["job_name"]}"' in rule["seriesQuery"]
+
+
+def test_prometheus_asks_by_a_name_that_the_app_takes(tmp_path):
+    (job,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
+    ((target,),) = [one["targets"] for one in job["static_configs"]]
+    service, port = resource("Service", "sighting-lab"), target.partition(":")[2]
+    namespace = re.search(r"kubectl create namespace (\S+)", GUIDE)[1]
+    assert target == f"{service['metadata']['name']}.{namespace}.svc:{port}"
+    assert int(port) == service["spec"]["ports"][0]["port"]
+    (app,) = resource("Deployment", "app")["spec"]["template"]["spec"]["containers"]
+    environ = {one["name"]: one["value"] for one in app["env"]}
+    with Serving(tmp_path / "store", LAB_ALLOWED_HOSTS=environ["LAB_ALLOWED_HOSTS"]) as serving:
+        assert serving.ask("/metrics", Host=target).status_code == 200
+        assert serving.ask("/metrics", Host=f"10.1.2.3:{port}").status_code == 403
 
 
 def test_the_kustomization_names_all_but_the_example():

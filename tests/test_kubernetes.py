@@ -6,6 +6,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from lab.app.cli.main import build_parser
 from lab.app.server.application import our_routes
 from lab.app.server.state import AppState
 from lab.config import Config, load_config
@@ -85,6 +86,16 @@ def test_there_is_memory_for_pictures_of_feeds():
     assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Gi"}
 
 
+def test_a_worker_keeps_no_more_clips_than_its_volume_takes():
+    pod = resource("Deployment", "worker")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    worker = build_parser().parse_args(container["args"])
+    mounts = {one["mountPath"]: one["name"] for one in container["volumeMounts"]}
+    (volume,) = [one for one in pod["volumes"] if one["name"] == mounts[str(worker.clips)]]
+    limit = re.fullmatch(r"(\d+)Gi", volume["emptyDir"]["sizeLimit"])[1]
+    assert worker.keep_gb * 1e9 < 0.8 * int(limit) * 2**30
+
+
 def test_names_and_labels_of_the_resources_fit_together():
     labels = {
         name: resource("Deployment", name)["spec"]["template"]["metadata"]["labels"]
@@ -98,7 +109,7 @@ def test_names_and_labels_of_the_resources_fit_together():
     (port,) = service["spec"]["ports"]
     (worker,) = resource("Deployment", "worker")["spec"]["template"]["spec"]["containers"]
     url = f"http://{service['metadata']['name']}:{port['port']}"
-    assert worker["args"] == ["worker", "--queue", url]
+    assert build_parser().parse_args(worker["args"]).queue == url
     (app,) = resource("Deployment", "app")["spec"]["template"]["spec"]["containers"]
     environ = {one["name"]: one["value"] for one in app["env"]}
     assert service["metadata"]["name"] in load_config(ROOT, environ).allowed_hosts

@@ -150,6 +150,15 @@ def test_the_entry_takes_a_secret_from_its_file_and_starts_app_or_command(tmp_pa
     assert "cannot read" in missing.stderr
 
 
+def test_the_entry_of_a_worker_removes_what_a_killed_one_has_left(tmp_path):
+    left = tmp_path / "lab-clips-7" / "tmp1"
+    for words, is_there in (("serve", True), ("worker", False)):
+        left.mkdir(parents=True, exist_ok=True)
+        done = entered(words, tmp_path=tmp_path, LAB_CLIPS=str(tmp_path))
+        assert (done.returncode, left.exists()) == (0, is_there)
+    assert (tmp_path / "lab").exists()
+
+
 # Compose
 
 
@@ -175,13 +184,34 @@ def test_each_service_of_compose_is_confined_and_checked():
             assert one["shm_size"] == "1g"
     assert {name for name, one in services.items() if "profiles" in one} == {"feeds", "mediamtx"}
     assert parsed(services["feeds"]["command"])
-    assert services["worker"]["command"] == ["worker", "--queue", "http://app:8501"]
+    worker = build_parser().parse_args(services["worker"]["command"])
+    assert worker.queue == "http://app:8501"
+    # On a disk, and each its own: processes of two containers have equal ids.
+    assert str(worker.clips) in services["worker"]["volumes"]
+    assert f" {worker.clips} " in re.search(r"install -d -o lab .*", DOCKERFILE)[0]
     assert "app" in services["app"]["environment"]["LAB_ALLOWED_HOSTS"].split(",")
 
 
-def test_the_feeds_that_compose_watches_are_feeds(tmp_path):
+def test_the_feeds_that_compose_watches_are_feeds(tmp_path, monkeypatch):
+    services = yaml.safe_load(compose())["services"]
+    for name in services["feeds"]["environment"]:
+        monkeypatch.setenv(name, "known")
     (feed,) = read_feeds_file(DEPLOY / "feeds.yaml", store=Store(tmp_path)).feeds
     assert feed.feed_id == "gate"
+    user = services["mediamtx"]["environment"]["MTX_AUTHINTERNALUSERS_0_USER"]
+    assert feed.source["url"] == f"rtsp://{user}:known@mediamtx:8554/gate"
+
+
+def test_who_publishes_needs_a_password_and_has_an_address_of_its_own():
+    text = (DEPLOY / "compose.yaml").read_text()
+    mediamtx = yaml.safe_load(text)["services"]["mediamtx"]
+    assert not any("LAB_BIND" in port for port in mediamtx["ports"])
+    assert len({port.partition(":-")[0] for port in mediamtx["ports"]}) == 1
+    environ = yaml.safe_load(compose())["services"]["mediamtx"]["environment"]
+    assert environ["MTX_AUTHINTERNALUSERS_0_USER"] not in ("", "any")
+    # Unless one is given no password has this hash.
+    name, _, value = environ["MTX_AUTHINTERNALUSERS_0_PASS"].partition(":")
+    assert (name, len(value) == 44) == ("sha256", False)
 
 
 # A machine of one's own

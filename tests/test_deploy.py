@@ -183,7 +183,8 @@ def test_each_service_of_compose_is_confined_and_checked():
         if name in ("app", "feeds"):  # which watch
             assert one["shm_size"] == "1g"
     assert {name for name, one in services.items() if "profiles" in one} == {"feeds", "mediamtx"}
-    assert parsed(services["feeds"]["command"])
+    feeds = build_parser().parse_args(services["feeds"]["command"])
+    assert feeds.take_over  # else it and the app's own would keep each other out
     worker = build_parser().parse_args(services["worker"]["command"])
     assert worker.queue == "http://app:8501"
     # On a disk, and each its own: processes of two containers have equal ids.

@@ -13,6 +13,7 @@ import yaml
 from compose_spec import PyCompose
 
 from lab.app.cli.main import build_parser
+from lab.config import load_config
 from lab.feeds.feeds_file import read_feeds_file
 from lab.store.store import Store
 
@@ -64,7 +65,7 @@ def test_every_command_of_lab_in_the_guide_is_one():
 
 
 def test_every_file_and_variable_in_the_guide_is_there():
-    made = {"deploy/secrets", "deploy/media", "deploy/feeds.env", "deploy/.env"}
+    made = {"deploy/secrets", "deploy/media", "deploy/feeds.env", "deploy/lab.env", "deploy/.env"}
     named = set(re.findall(r"(?<!lab )\b(?:deploy|locks)/[\w./-]*[\w]", GUIDE))
     for name in named:
         is_made = any(name == one or name.startswith(one + "/") for one in made)
@@ -113,6 +114,16 @@ def test_the_image_is_of_locked_packages_and_no_ones_root():
     assert re.findall(r"^USER (\S+)$", DOCKERFILE, re.M)[-1] == "10001:10001"
     assert "HEALTHCHECK" in DOCKERFILE
     assert DOCKERFILE.count("\nFROM ") == 2
+
+
+def test_nothing_is_taken_away_again_that_a_lock_has():
+    text = DOCKERFILE.replace("\\\n", "")
+    before, after = re.search(r"RUN python -m venv(.*?) install (.*?)\n\n", text, re.S).groups()
+    removed = re.findall(r"uninstall --yes (.*)", after)
+    locks = "".join((ROOT / "locks" / f"{n}.txt").read_text() for n in ("server", "all"))
+    assert removed == ["pip"]
+    assert not re.search(r"^pip==", locks, re.M)
+    assert "uninstall --yes --quiet setuptools" in before  # the one that venv has made
 
 
 def test_what_is_copied_is_there_and_let_into_the_context_and_nothing_else():
@@ -213,6 +224,20 @@ def test_who_publishes_needs_a_password_and_has_an_address_of_its_own():
     # Unless one is given no password has this hash.
     name, _, value = environ["MTX_AUTHINTERNALUSERS_0_PASS"].partition(":")
     assert (name, len(value) == 44) == ("sha256", False)
+
+
+def test_with_cuda_each_service_of_the_lab_has_its_image_a_gpu_and_the_setting():
+    services = yaml.safe_load(compose())["services"]
+    beside = yaml.safe_load((DEPLOY / "compose.cuda.yaml").read_text())
+    PyCompose.from_yaml(merged((DEPLOY / "compose.cuda.yaml").read_text())).validate()
+    ours = {name for name, one in services.items() if one["image"] == "sighting-lab:cpu"}
+    assert set(beside["services"]) == ours == {"app", "worker", "feeds"}
+    for one in beside["services"].values():
+        assert one["image"] == "sighting-lab:cuda"
+        assert f"{one['build']['args']['VARIANT']}) lock=" in DOCKERFILE
+        (device,) = one["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+        assert load_config(ROOT, one["environment"]).device == "cuda"
 
 
 # A machine of one's own

@@ -1,6 +1,8 @@
 """What deploy/k8s holds: valid by Kubernetes' own schemas, and in step with image and lab."""
 
 import re
+import shutil
+import subprocess
 
 import kubernetes_validate
 import pytest
@@ -151,6 +153,32 @@ def test_prometheus_asks_by_a_name_that_the_app_takes(tmp_path):
     with Serving(tmp_path / "store", LAB_ALLOWED_HOSTS=environ["LAB_ALLOWED_HOSTS"]) as serving:
         assert serving.ask("/metrics", Host=target).status_code == 200
         assert serving.ask("/metrics", Host=f"10.1.2.3:{port}").status_code == 403
+
+
+@pytest.fixture(scope="module")
+def with_gpus(tmp_path_factory):
+    """What is made of the kustomization with its component, by kind and name."""
+    if shutil.which("kubectl") is None:
+        pytest.skip("kubectl is not installed")
+    folder = tmp_path_factory.mktemp("gpus") / "k8s"
+    shutil.copytree(DEPLOY / "k8s", folder)
+    file = folder / "kustomization.yaml"
+    text = file.read_text().replace("# components: [cuda]", "components: [cuda]")
+    file.write_text(text.replace("newTag: cpu", "newTag: cuda"))
+    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(done.stdout)}
+
+
+@pytest.mark.parametrize("part", ["app", "worker"])
+def test_with_its_component_each_pod_has_a_gpu_and_uses_it(with_gpus, part):
+    one = with_gpus["Deployment", f"sighting-lab-{part}"]
+    kubernetes_validate.validate(one, "1.30", strict=True)
+    (container,) = one["spec"]["template"]["spec"]["containers"]
+    environ = {given["name"]: given["value"] for given in container["env"]}
+    assert load_config(ROOT, environ).device == "cuda"
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert container["image"] == "registry.example.org/sighting-lab:cuda"
 
 
 def test_the_kustomization_names_all_but_the_example():

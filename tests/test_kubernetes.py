@@ -15,7 +15,7 @@ from lab.config import Config, load_config
 from lab.feeds.metrics import metrics_text
 from lab.jobs.queue.queued_job import STATES
 from tests.serving import Serving
-from tests.test_deploy import DEPLOY, DOCKERFILE, GUIDE, ROOT, parsed
+from tests.test_deploy import BLOCKS, DEPLOY, DOCKERFILE, GUIDE, ROOT, parsed
 
 KUBERNETES = [file for file in sorted((DEPLOY / "k8s").glob("*.yaml")) if "kustom" not in file.name]
 
@@ -179,6 +179,17 @@ def test_with_its_component_each_pod_has_a_gpu_and_uses_it(with_gpus, part):
     assert load_config(ROOT, environ).device == "cuda"
     assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert container["image"] == "registry.example.org/sighting-lab:cuda"
+
+
+def test_the_guide_asks_the_app_for_a_token_when_it_runs_and_uses_none_that_is_empty():
+    (block,) = [one for one in BLOCKS if "kubectl create namespace" in one]
+    lines = block.splitlines()
+    (wait,) = [n for n, line in enumerate(lines) if line.startswith("kubectl rollout status")]
+    (ask,) = [n for n, line in enumerate(lines) if "kubectl exec" in line]
+    (keep,) = [n for n, line in enumerate(lines) if "kubectl patch secret" in line]
+    assert wait < ask < keep
+    assert resource("Deployment", "app")["metadata"]["name"] in lines[wait]
+    assert lines[keep].startswith('test -n "$token" && ')
 
 
 def test_the_kustomization_names_all_but_the_example():

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from ipaddress import ip_address, ip_network
 
 import kubernetes_validate
 import pytest
@@ -190,6 +191,16 @@ def test_the_guide_asks_the_app_for_a_token_when_it_runs_and_uses_none_that_is_e
     assert wait < ask < keep
     assert resource("Deployment", "app")["metadata"]["name"] in lines[wait]
     assert lines[keep].startswith('test -n "$token" && ')
+
+
+@pytest.mark.parametrize("part", ["app", "worker"])
+def test_pods_reach_both_families_of_addresses_and_no_metadata_of_a_cloud(part):
+    rules = resource("NetworkPolicy", part)["spec"]["egress"]
+    blocks = [to["ipBlock"] for rule in rules for to in rule.get("to", []) if "ipBlock" in to]
+    assert {one["cidr"] for one in blocks} == {"0.0.0.0/0", "::/0"}
+    refused = [ip_network(one) for block in blocks for one in block["except"]]
+    for address in map(ip_address, ("169.254.169.254", "fe80::a9fe:a9fe", "fd00:ec2::254")):
+        assert any(address in one for one in refused), address
 
 
 def test_the_kustomization_names_all_but_the_example():

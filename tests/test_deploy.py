@@ -106,9 +106,8 @@ def test_the_dockerfile_has_no_fault_that_hadolint_finds():
 
 def test_the_image_is_of_locked_packages_and_no_ones_root():
     installs = re.findall(r"pip install (.*?)(?:&&|\n\n)", DOCKERFILE.replace("\\\n", ""), re.S)
-    assert len(installs) == 1
-    assert "--require-hashes" in installs[0]
-    assert "--no-cache-dir" in installs[0]
+    assert len(installs) == 2
+    assert all("--require-hashes" in one and "--no-cache-dir" in one for one in installs)
     for name in re.findall(r"lock=(\w+)", DOCKERFILE):
         assert (ROOT / "locks" / f"{name}.txt").is_file()
     assert re.findall(r"^USER (\S+)$", DOCKERFILE, re.M)[-1] == "10001:10001"
@@ -119,7 +118,9 @@ def test_the_image_is_of_locked_packages_and_no_ones_root():
 def test_nothing_is_taken_away_again_that_a_lock_has():
     text = DOCKERFILE.replace("\\\n", "")
     before, after = re.search(r"RUN python -m venv(.*?) install (.*?)\n\n", text, re.S).groups()
-    removed = re.findall(r"uninstall --yes (.*)", after)
+    for_cuda, rest = re.search(r"(if .*?fi )(.*)", after, re.S).groups()
+    assert '$VARIANT" = cuda ]' in for_cuda
+    removed = re.findall(r"uninstall --yes (.*)", rest)
     locks = "".join((ROOT / "locks" / f"{n}.txt").read_text() for n in ("server", "all"))
     assert removed == ["pip"]
     assert not re.search(r"^pip==", locks, re.M)

@@ -16,6 +16,7 @@ from lab.app.cli.watch_display import ChangeLines, JsonLines, Listener, Terminal
 from lab.counted import counted
 from lab.errors import SettingError
 from lab.feeds.metrics import MetricsServer, metrics_text
+from lab.feeds.take_over import take_over
 from lab.jobs.queue.file import FILE_NAME
 from lab.jobs.queue.overview import QueueOverview
 
@@ -86,7 +87,6 @@ def _run(
     found: FeedsFile,
     control: Control | None,
 ) -> int:
-    from lab.feeds.take_over import take_over
     from lab.feeds.watcher import Watcher
 
     listener = _listener(args)

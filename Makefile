@@ -77,6 +77,8 @@ lock: | $(BIN)/python
 	$(COMPILE) $(UPGRADE) --extra all -c locks/test.txt pyproject.toml -o locks/all.txt
 	$(COMPILE) $(UPGRADE) $(SERVER) -c locks/test.txt pyproject.toml -o locks/server.txt
 	$(COMPILE) $(UPGRADE) --extra app -c locks/test.txt pyproject.toml -o locks/app.txt
+	sed -n 's/^onnxruntime\(==[^ ]*\).*/onnxruntime-gpu[cuda,cudnn]\1/p' locks/all.txt | \
+		$(COMPILE) $(UPGRADE) --python-version 3.11 -c locks/all.txt - -o locks/cuda.txt
 
 clean:
 	rm -rf .venv node_modules

@@ -15,6 +15,12 @@ for name in LAB_TOKEN LAB_WORKER_TOKEN; do
   fi
 done
 
+# Processes of a container have the same ids at each start: what a killed worker has left would pass
+# for this one's own.
+if [ "${1:-}" = worker ]; then
+  rm -rf "${LAB_CLIPS:-/clips}"/lab-clips-*
+fi
+
 if [ "${1:-app}" = app ]; then
   [ $# -eq 0 ] || shift
   exec streamlit run /app/app.py --server.address "${LAB_ADDRESS:-0.0.0.0}" \

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import shlex
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import yaml
 from compose_spec import PyCompose
 
 from lab.app.cli.main import build_parser
+from lab.config import load_config
 from lab.feeds.feeds_file import read_feeds_file
 from lab.store.store import Store
 
@@ -64,7 +66,7 @@ def test_every_command_of_lab_in_the_guide_is_one():
 
 
 def test_every_file_and_variable_in_the_guide_is_there():
-    made = {"deploy/secrets", "deploy/media", "deploy/feeds.env", "deploy/.env"}
+    made = {"deploy/secrets", "deploy/media", "deploy/feeds.env", "deploy/lab.env", "deploy/.env"}
     named = set(re.findall(r"(?<!lab )\b(?:deploy|locks)/[\w./-]*[\w]", GUIDE))
     for name in named:
         is_made = any(name == one or name.startswith(one + "/") for one in made)
@@ -105,14 +107,25 @@ def test_the_dockerfile_has_no_fault_that_hadolint_finds():
 
 def test_the_image_is_of_locked_packages_and_no_ones_root():
     installs = re.findall(r"pip install (.*?)(?:&&|\n\n)", DOCKERFILE.replace("\\\n", ""), re.S)
-    assert len(installs) == 1
-    assert "--require-hashes" in installs[0]
-    assert "--no-cache-dir" in installs[0]
+    assert len(installs) == 2
+    assert all("--require-hashes" in one and "--no-cache-dir" in one for one in installs)
     for name in re.findall(r"lock=(\w+)", DOCKERFILE):
         assert (ROOT / "locks" / f"{name}.txt").is_file()
     assert re.findall(r"^USER (\S+)$", DOCKERFILE, re.M)[-1] == "10001:10001"
     assert "HEALTHCHECK" in DOCKERFILE
     assert DOCKERFILE.count("\nFROM ") == 2
+
+
+def test_nothing_is_taken_away_again_that_a_lock_has():
+    text = DOCKERFILE.replace("\\\n", "")
+    before, after = re.search(r"RUN python -m venv(.*?) install (.*?)\n\n", text, re.S).groups()
+    for_cuda, rest = re.search(r"(if .*?fi )(.*)", after, re.S).groups()
+    assert '$VARIANT" = cuda ]' in for_cuda
+    removed = re.findall(r"uninstall --yes (.*)", rest)
+    locks = "".join((ROOT / "locks" / f"{n}.txt").read_text() for n in ("server", "all"))
+    assert removed == ["pip"]
+    assert not re.search(r"^pip==", locks, re.M)
+    assert "uninstall --yes --quiet setuptools" in before  # the one that venv has made
 
 
 def test_what_is_copied_is_there_and_let_into_the_context_and_nothing_else():
@@ -150,6 +163,15 @@ def test_the_entry_takes_a_secret_from_its_file_and_starts_app_or_command(tmp_pa
     assert "cannot read" in missing.stderr
 
 
+def test_the_entry_of_a_worker_removes_what_a_killed_one_has_left(tmp_path):
+    left = tmp_path / "lab-clips-7" / "tmp1"
+    for words, is_there in (("serve", True), ("worker", False)):
+        left.mkdir(parents=True, exist_ok=True)
+        done = entered(words, tmp_path=tmp_path, LAB_CLIPS=str(tmp_path))
+        assert (done.returncode, left.exists()) == (0, is_there)
+    assert (tmp_path / "lab").exists()
+
+
 # Compose
 
 
@@ -171,15 +193,54 @@ def test_each_service_of_compose_is_confined_and_checked():
         assert all(port.startswith("127.0.0.1:") for port in one.get("ports", [])), name
         if name != "mediamtx":
             assert one["healthcheck"]["test"][:3] == ["CMD", "python", "deploy/healthy.py"]
+        if name in ("app", "feeds"):  # which watch
+            assert one["shm_size"] == "1g"
     assert {name for name, one in services.items() if "profiles" in one} == {"feeds", "mediamtx"}
-    assert parsed(services["feeds"]["command"])
-    assert services["worker"]["command"] == ["worker", "--queue", "http://app:8501"]
+    feeds = build_parser().parse_args(services["feeds"]["command"])
+    assert feeds.take_over  # else it and the app's own would keep each other out
+    worker = build_parser().parse_args(services["worker"]["command"])
+    assert worker.queue == "http://app:8501"
+    # On a disk, and each its own: processes of two containers have equal ids.
+    assert str(worker.clips) in services["worker"]["volumes"]
+    assert f" {worker.clips} " in re.search(r"install -d -o lab .*", DOCKERFILE)[0]
     assert "app" in services["app"]["environment"]["LAB_ALLOWED_HOSTS"].split(",")
 
 
-def test_the_feeds_that_compose_watches_are_feeds(tmp_path):
+def test_the_feeds_that_compose_watches_are_feeds(tmp_path, monkeypatch):
+    services = yaml.safe_load(compose())["services"]
+    for name in services["feeds"]["environment"]:
+        monkeypatch.setenv(name, "known")
     (feed,) = read_feeds_file(DEPLOY / "feeds.yaml", store=Store(tmp_path)).feeds
     assert feed.feed_id == "gate"
+    user = services["mediamtx"]["environment"]["MTX_AUTHINTERNALUSERS_0_USER"]
+    assert feed.source["url"] == f"rtsp://{user}:known@mediamtx:8554/gate"
+
+
+def test_who_publishes_needs_a_password_and_has_an_address_of_its_own():
+    text = (DEPLOY / "compose.yaml").read_text()
+    mediamtx = yaml.safe_load(text)["services"]["mediamtx"]
+    assert not any("LAB_BIND" in port for port in mediamtx["ports"])
+    assert len({port.partition(":-")[0] for port in mediamtx["ports"]}) == 1
+    environ = yaml.safe_load(compose())["services"]["mediamtx"]["environment"]
+    assert environ["MTX_AUTHINTERNALUSERS_0_USER"] not in ("", "any")
+    # Unless one is given it does not start: these are the characters that it takes.
+    taken = r"[a-zA-Z0-9!$()*+.;<=>\[\]^_\-{}@#&]+|(sha256|argon2):.*"
+    assert not re.fullmatch(taken, environ["MTX_AUTHINTERNALUSERS_0_PASS"])
+    assert re.fullmatch(taken, secrets.token_hex(16))
+
+
+def test_with_cuda_each_service_of_the_lab_has_its_image_a_gpu_and_the_setting():
+    services = yaml.safe_load(compose())["services"]
+    beside = yaml.safe_load((DEPLOY / "compose.cuda.yaml").read_text())
+    PyCompose.from_yaml(merged((DEPLOY / "compose.cuda.yaml").read_text())).validate()
+    ours = {name for name, one in services.items() if one["image"] == "sighting-lab:cpu"}
+    assert set(beside["services"]) == ours == {"app", "worker", "feeds"}
+    for one in beside["services"].values():
+        assert one["image"] == "sighting-lab:cuda"
+        assert f"{one['build']['args']['VARIANT']}) lock=" in DOCKERFILE
+        (device,) = one["deploy"]["resources"]["reservations"]["devices"]
+        assert (device["driver"], device["capabilities"]) == ("nvidia", ["gpu"])
+        assert load_config(ROOT, one["environment"]).device == "cuda"
 
 
 # A machine of one's own

@@ -74,7 +74,7 @@ def test_a_lock_has_all_that_pyproject_wants_of_its_extras(name):
         )
 
 
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", [*LOCKS, "cuda"])
 def test_a_lock_has_hashes_and_names_no_place(name):
     text = (ROOT / "locks" / f"{name}.txt").read_text()
     for line in re.sub(r"\\\n", "", text).splitlines():
@@ -87,6 +87,16 @@ def test_the_locks_agree_and_the_small_ones_are_small():
     for name in ("app", "server"):
         assert not {"torch", "openvino", "pytest", "ipykernel"} & {n for n, _, _ in locked(name)}
     assert not {"pytest", "playwright", "mypy", "ruff"} & {n for n, _, _ in locked("all")}
+
+
+def test_the_lock_of_cuda_has_onnx_runtime_in_the_version_of_the_other_and_what_it_needs():
+    others = {n: v for n, v, _ in locked("all")}
+    beside = {n: v for n, v, _ in locked("cuda") if n not in others}
+    assert beside.pop("onnxruntime-gpu") == others["onnxruntime"], "run: make lock"
+    assert all(name.startswith("nvidia-") for name in beside), beside
+    for name, version, _ in locked("cuda"):
+        if name in others:
+            assert version in {v for n, v, _ in locked("all") if n == name}, name
 
 
 def test_the_requirements_are_run_and_test():

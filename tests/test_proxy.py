@@ -39,6 +39,7 @@ def proxy(tmp_path):
             ("/etc/ssl/lab.example.org.pem", str(tmp_path / "cert.pem")),
             ("/etc/ssl/private/lab.example.org.key", str(tmp_path / "key.pem")),
             ("/var/log/nginx/sighting-lab.log", str(tmp_path / "access.log")),
+            ("/var/log/nginx/sighting-lab-error.log", str(tmp_path / "of_requests.log")),
         ):
             assert before in text
             text = text.replace(before, after)
@@ -73,3 +74,11 @@ def test_through_the_proxy_origin_and_sockets_are_those_of_the_name_outside(prox
     log = folder / "access.log"
     wait_until(lambda: log.exists() and "/ws/live/gate" in log.read_text())
     assert SECRET not in log.read_text()
+    serving.process.kill()
+    serving.process.wait(60)
+    answer = session.get(url + "/gone", params={"token": SECRET})
+    assert answer.status_code == 502
+    wait_until(lambda: "/gone 502" in log.read_text())
+    texts = [one.read_text() for one in folder.glob("*.log")]
+    assert len(texts) >= 2
+    assert not any(SECRET in text for text in texts)

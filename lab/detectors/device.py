@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
+from functools import cache
 from typing import Any
 
 from lab.config import load_config
@@ -36,8 +39,18 @@ def onnx_providers() -> list[str]:
         return ["CPUExecutionProvider"]
     if problem := onnx_problem():
         raise DetectorError(f"device 'cuda' was chosen, but {problem}; {_WAY_OUT}")
+    _load_cuda()
     # The second one for the few steps that the first does not have.
     return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+
+
+@cache
+def _load_cuda() -> None:
+    """CUDA's libraries that came as packages: ONNX Runtime does not find them there by itself."""
+    import onnxruntime
+
+    with redirect_stdout(sys.stderr):  # it prints, and a worker answers by standard output
+        onnxruntime.preload_dlls()
 
 
 def check_providers(session: Any) -> None:

@@ -16,7 +16,8 @@ from lab.video.sampling import Sampling
 # 2: a sample is early by at most half a frame; with version 1, in an AVI, by a whole one.
 DECODER_VERSION = 2
 _RECORDED = (
-    "av numpy opencv-python-headless onnxruntime openvino torch ultralytics-opencv-headless duckdb"
+    "av numpy opencv-python-headless onnxruntime onnxruntime-gpu openvino torch "
+    "ultralytics-opencv-headless duckdb"
 )
 
 

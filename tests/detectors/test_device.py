@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import onnxruntime
 import pytest
 
 import lab
@@ -41,6 +42,17 @@ def test_a_device_that_is_not_there_is_an_error_in_one_line(monkeypatch):
         device.torch_device()
     with pytest.raises(DetectorError, match="runtime 'openvino' runs on the CPU"):
         Yolo(runtime="openvino")
+
+
+def test_libraries_of_cuda_are_loaded_before_they_are_wanted(monkeypatch, capsys):
+    monkeypatch.setenv("LAB_DEVICE", "cuda")
+    monkeypatch.setattr(device, "onnx_problem", lambda: None)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcuda.so.1"))
+    device._load_cuda.cache_clear()
+    assert device.onnx_providers()[0] == "CUDAExecutionProvider"
+    device._load_cuda.cache_clear()
+    said = capsys.readouterr()
+    assert (said.out, "libcuda" in said.err) == ("", True)
 
 
 def test_a_provider_that_went_back_to_the_cpu_is_refused(monkeypatch):

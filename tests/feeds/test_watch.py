@@ -8,6 +8,7 @@ import pytest
 import lab
 from lab.app.cli.main import main
 from lab.errors import SettingError
+from lab.feeds.commands import send
 from lab.feeds.status import read_status
 from tests.feeds.lamp import RULE, Command, Lamp, wait_for
 
@@ -114,6 +115,26 @@ def test_the_watcher_of_the_app_ends_when_its_input_closes(tmp_path):
         wait_for(lambda: read_status(tmp_path), "its status")
         command.process.stdin.close()
         assert command.process.wait(60) == 0
+
+
+def test_one_takes_over_from_the_app_with_the_feeds_that_were_made_there(lamp, tmp_path):
+    file, store = tmp_path / "feeds.json", tmp_path / "store"
+    file.write_text(json.dumps({"feeds": [lamp.feed()]}))
+    with Command("watch", "--app", "--store", store) as app:
+        wait_for(lambda: read_status(store), "its status")
+        send(store, {"do": "add", "feed": lamp.feed(id="page")}, timeout_s=60)
+        with Command("watch", file, "--take-over", "--store", store) as command:
+            assert app.process.wait(60) == 0  # as one that is not to be started again
+            feeds = wait_for(
+                lambda: (
+                    (found := read_status(store))
+                    and found["pid"] == command.process.pid
+                    and found["feeds"]
+                ),
+                "its own status",
+            )
+            assert set(feeds) == {"lamp", "page"}
+            assert command.end(signal.SIGTERM) == 0
 
 
 def test_a_check_makes_what_feeds_need_and_starts_nothing(lamp, tmp_path, capsys):

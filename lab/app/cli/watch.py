@@ -16,6 +16,7 @@ from lab.app.cli.watch_display import ChangeLines, JsonLines, Listener, Terminal
 from lab.counted import counted
 from lab.errors import SettingError
 from lab.feeds.metrics import MetricsServer, metrics_text
+from lab.feeds.take_over import take_over
 from lab.jobs.queue.file import FILE_NAME
 from lab.jobs.queue.overview import QueueOverview
 
@@ -91,6 +92,8 @@ def _run(
     listener = _listener(args)
     problems: list[str] = []
     with _stopped_by(args.app or args.stdin) as stopped, listener.shown():
+        if args.take_over and take_over(store.folder, stopped):
+            listener.say("took over from the process that watched")
         watcher = Watcher(
             found.feeds, found.sinks, store, tell=listener.tell, files=files, control=control
         )
@@ -180,6 +183,9 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
                    "made, and nothing is connected")  # fmt: skip
     w.add_argument("--metrics-port", type=int, metavar="N",
                    help="answer /metrics for Prometheus on 127.0.0.1, at this port")  # fmt: skip
+    w.add_argument("--take-over", action="store_true",
+                   help="where another process watches this store, as the app's own, end it and go "
+                   "on in its place")  # fmt: skip
     w.add_argument("--control", metavar="CLIP",
                    help="a clip with known answers that is played into each feed at times: does it "
                    "still see, and is it still heard?")  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import struct
 import tempfile
 from pathlib import Path
@@ -16,7 +17,9 @@ from typing import Self
 
 import numpy as np
 
+from lab.errors import LabError
 from lab.leftovers import remove_folders_of_the_dead
+from lab.video.live.room import has_room
 
 _FRAMES = "lab-frames-"
 _HEADER = struct.Struct("<QIIQ")  # sequence number, height, width, sequence number again
@@ -42,11 +45,24 @@ class _Slots:
 
 
 class SlotWriter(_Slots):
-    """Creates the file. capacity_bytes: of the largest picture, height * width * 3."""
+    """Creates the file. capacity_bytes: of the largest picture, height * width * 3.
+
+    Raises LabError where there is no room for it.
+    """
 
     def __init__(self, path: Path, capacity_bytes: int) -> None:
+        size_bytes = _SLOTS * (_HEADER.size + capacity_bytes)
         with path.open("xb") as file:
-            file.truncate(_SLOTS * (_HEADER.size + capacity_bytes))
+            file.truncate(size_bytes)
+            is_there = has_room(file.fileno(), 0, size_bytes)
+        if not is_there:
+            path.unlink()
+            free_mb = shutil.disk_usage(path.parent).free / 1e6
+            raise LabError(
+                f"{path.parent} has no room for pictures: {size_bytes / 1e6:.1f} MB are needed and "
+                f"{free_mb:.1f} are free; give it more (shm_size of a container, an emptyDir of "
+                "medium Memory in Kubernetes), or have smaller pictures (max_height) or fewer feeds"
+            )
         super().__init__(path, capacity_bytes)
 
     def has_room(self, image: np.ndarray) -> bool:

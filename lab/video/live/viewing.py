@@ -6,7 +6,9 @@ than 30 a second. A file in memory holds the last few; nobody waits for anybody.
 
 from __future__ import annotations
 
+import errno
 import mmap
+import os
 import struct
 import threading
 import time
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
+
+from lab.video.live.room import has_room
 
 if TYPE_CHECKING:
     import av
@@ -63,20 +67,30 @@ class _Ring:
 
 
 class ViewWriter(_Ring):
-    """Creates the file."""
+    """Creates the file. Raises OSError."""
 
     def __init__(self, path: Path) -> None:
-        with path.open("xb") as file:
-            file.truncate(_size_bytes())
+        self._file = path.open("xb", buffering=0)
+        self._file.truncate(_size_bytes())
+        if not has_room(self._file.fileno(), 0, _FILE.size):
+            self._file.close()
+            path.unlink()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         super().__init__(path, is_written=True)
         self._newest = 0
 
+    def close(self) -> None:
+        super().close()
+        self._file.close()
+
     def write(self, jpeg: bytes, pts_us: int, wall_time: float, width: int, height: int) -> None:
-        """Put a picture; one with more than `CAPACITY_BYTES` is left out."""
-        if len(jpeg) > CAPACITY_BYTES:
-            return
+        """Put a picture; one with more than `CAPACITY_BYTES`, or without room, is left out."""
         number = self._newest + 1
         start = _start_of(number)
+        if len(jpeg) > CAPACITY_BYTES or not has_room(
+            self._file.fileno(), start, _SLOT.size + len(jpeg)
+        ):
+            return
         facts = (pts_us, wall_time, width, height, len(jpeg))
         _SLOT.pack_into(self._map, start, 0, *facts, 0)
         body = start + _SLOT.size
@@ -147,8 +161,8 @@ class Viewing:
             return False
         self._due = max(self._due, now - _AHEAD * _STEP_S) + _STEP_S
         is_new = self._writer is None
-        if is_new:
-            self._begin()
+        if is_new and not self._begin():
+            return False
         with self._arrived:
             self._next = (frame, pts_us, wall_time, self._as_it_is(frame, packet))
             self._arrived.notify()
@@ -169,11 +183,16 @@ class Viewing:
             with suppress(OSError):
                 self.path.unlink()
 
-    def _begin(self) -> None:
-        self._writer = ViewWriter(self._wanted_path)
+    def _begin(self) -> bool:
+        """Whether there is a file for the pictures; a full disk is no reason to end the reader."""
+        try:
+            self._writer = ViewWriter(self._wanted_path)
+        except OSError:
+            return False
         self.path = self._wanted_path
         self._thread = threading.Thread(target=self._encode_all, daemon=True, name="viewing")
         self._thread.start()
+        return True
 
     def _as_it_is(self, frame: av.VideoFrame, packet: av.Packet | None) -> bytes | None:
         """The packet itself where it is a JPEG of a fitting size."""

@@ -1,6 +1,7 @@
 """`/ws/live`: what is told of runs and feeds to those who subscribe."""
 
 import threading
+import time
 from contextlib import suppress
 
 import numpy as np
@@ -11,6 +12,7 @@ from lab.app.server.live_results.routes import MAX_MESSAGE_BYTES, MOST_ERRORS, l
 from lab.app.server.state import AppState
 from lab.config import Config
 from lab.feeds.feed import Feed
+from lab.feeds.status import feeds_folder, write_status
 from lab.feeds.watcher import Watcher
 from lab.frame import FrameStamp
 from lab.limits import Limits
@@ -220,6 +222,32 @@ def test_samples_and_events_of_a_feed_are_told_in_order_each_once(samples, tmp_p
     assert all(walls)
     sizes = {(s["width_px"], s["height_px"]) for s in client.samples(feed_id="clip")}
     assert sizes == {(640, 360)}
+    made.close()
+
+
+def feed_status(store, run_id, *events):
+    """As the process that watches writes it, with the run ids of what it saw."""
+    seen = [{"event_id": f"event-{n}", "run_id": one} for n, one in enumerate(events)]
+    garden = {"state": "live", "run_id": run_id, "events": seen}
+    feeds_folder(store).mkdir(exist_ok=True)
+    write_status(store, {"written": time.time() + 3600, "feeds": {"garden": garden}})
+
+
+def test_a_feeds_next_run_begins_anew_and_its_events_are_told_under_it(tmp_path):
+    scores = [0.5] * 3
+    first, second = (make_run(tmp_path, scores, name=name) for name in ("first", "second"))
+    made = AppState(Config(store=first.store.folder))
+    feed_status(made.store.folder, first.run_id, first.run_id)
+    with served(made) as address, following(address) as client, following(address) as other:
+        _, recent = client.subscribe(feed_id="garden")
+        assert (recent["run_id"], len(recent["samples"])) == (first.run_id, 3)
+        feed_status(made.store.folder, second.run_id, first.run_id, second.run_id)
+        told = client.hear_until(lambda said: said.get("events"))
+        assert (told["run_id"], len(told["events"])) == (second.run_id, 1)
+        client.hear_until(lambda said: said["type"] == "state")
+        _, recent = other.subscribe(feed_id="garden")
+        assert (recent["run_id"], other.samples(feed_id="garden")) == (second.run_id, [])
+        assert [one["run_id"] for one in recent["events"]] == [first.run_id, second.run_id]
     made.close()
 
 

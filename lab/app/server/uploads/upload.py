@@ -34,6 +34,7 @@ class Upload:
     """Its methods may be called from any thread, and `append` waits for a slow reader.
 
     folder: where what is known of it is kept. file: where the clip lies once it is whole.
+    is_deleted: whether it is no more, and its id, with these places, may be that of another one.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Upload:
         self._job: Job | None = None
         self._tries = 0
         self._watch: threading.Thread | None = None
-        self._is_written_now = False
+        self._is_written_now = self.is_deleted = False
         self.heard_at = time.monotonic()
 
     # What is known

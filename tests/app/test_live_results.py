@@ -2,12 +2,13 @@
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from lab.access.tokens import Tokens
 from lab.app.server.live_results.routes import MAX_MESSAGE_BYTES, MOST_ERRORS, live_results_routes
 from lab.app.server.state import AppState
 from lab.config import Config
@@ -301,6 +302,39 @@ def test_a_slow_client_gets_the_newest_and_is_told_what_it_lost_and_nobody_waits
 def told_up_to(said, number):
     samples = said.get("samples") or [{"frame_index": -1}]
     return samples[-1]["frame_index"] == number
+
+
+def joins(address, stack):
+    """Whether one more client is let in, which then stays."""
+    with suppress(InvalidStatus):
+        return stack.enter_context(following(address))
+
+
+def test_a_revoked_token_ends_its_sockets_and_who_reads_nothing_keeps_no_place(fast):
+    made = AppState(Config(store=fast.folder.parents[1], limits=Limits(max_clients=3)))
+    routes = live_results_routes(made, send_s=600)
+    tokens = Tokens(made.store.folder)
+    _, token = tokens.add("wall", "read")
+    with (
+        served(made, routes, tokens) as address,
+        following(address) as other,
+        following(address, token=token) as quick,
+        ExitStack() as more,
+    ):
+        with following(address, token=token, is_slow=True) as stuck:
+            for one in (other, quick, stuck):
+                one.subscribe(run_id=fast.run_id)
+            fast.add(parts=12, samples=50, boxes=100)
+            quick.hear_until(lambda said: told_up_to(said, 600))
+            tokens.revoke("wall")
+            assert quietly_closed(quick) == 1008
+            for _ in range(2):  # the places of both are free
+                wait_for(lambda: joins(address, more), "a place")
+            quietly_closed(stuck)
+        other.hear_until(lambda said: told_up_to(said, 600))
+        other.say("ping")
+        other.hear_until("pong")
+    made.close()
 
 
 def test_who_takes_nothing_is_dropped(fast):

@@ -313,7 +313,7 @@ def test_numbers_rise_over_loops_without_a_jump_in_time(encode):
         steps = after["frame_id"] - before["frame_id"]
         assert steps >= 1
         expected = steps * 1001 / 30000
-        assert after["timestamp"] - before["timestamp"] == pytest.approx(expected, abs=1e-3)
+        assert after["timestamp"] - before["timestamp"] == pytest.approx(expected, abs=2e-6)
 
 
 @pytest.mark.long

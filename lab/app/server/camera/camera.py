@@ -14,6 +14,7 @@ from lab.app.server.camera.ahead import Ahead
 from lab.app.server.camera.clients import Client
 from lab.app.server.camera.messages import Picture
 from lab.app.server.camera.playing import PlayerProcess
+from lab.app.server.camera.unix_clock import UnixClock
 from lab.errors import LabError
 from lab.video.camera.player import Played
 from lab.video.camera.settings import CameraSettings, Limits
@@ -53,6 +54,7 @@ class Camera:
         self._frame_id = -1
         self._jpeg = b""
         self._zero: float | None = None
+        self._clock = UnixClock()
         self._due_s = 0.0
         self.last: Picture | None = None
         self.sent = self.dropped = self.skipped = self.kicked = self.restarts = 0
@@ -188,7 +190,7 @@ class Camera:
             version=self.settings.version,
             frame_id=self._frame_id,
             due=due,
-            timestamp=time.time() + due - time.monotonic(),
+            timestamp=self._clock.unix_s(due),
             rate=float(Fraction(facts["rate"])),
             pts_us=played.pts_us,
             loop_index=played.loop_index,

@@ -348,6 +348,12 @@ def test_one_that_connects_and_asks_nothing_is_parted_with(samples, tmp_path):
         with socket.create_connection(("127.0.0.1", camera.port), timeout=SOON_S) as endless:
             endless.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-A: ")
             assert endless.recv(1) == b""
+        with socket.create_connection(("127.0.0.1", camera.port), timeout=SOON_S) as again:
+            again.sendall(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert again.recv(12) == b"HTTP/1.1 200"
+            again.sendall(b"G")  # the next one, which never comes
+            while again.recv(4096):
+                pass
         # It reads, and answers no ping.
         deaf = slow_socket(camera.port)
         deaf.settimeout(SOON_S)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lab.access.asker import Asker
+from lab.access.asker import Asker, RefusedError
 from lab.access.tokens import Tokens
 from lab.app.server.state import AppState
 from lab.app.server.uploads.events import events_of
@@ -83,6 +83,18 @@ def test_who_reads_its_events_is_told_that_it_was_deleted_and_nothing_of_the_nex
     before, after = asyncio.run(listen())
     assert {one["run_id"] for one in before} == {"of-anna"}
     assert after == [{"type": "error", "error": "the upload 'clip' was deleted"}]
+
+
+def test_one_that_was_deleted_meanwhile_is_not_written_any_more(here):
+    upload = here.uploads.begin("clip", "a.mp4", Asker(name="anna", scope="analyse"))
+    here.uploads.delete(upload)
+    anew = here.uploads.begin("clip", "a.mp4", Asker(name="bert", scope="analyse"))
+    with (
+        pytest.raises(RefusedError, match="was deleted"),
+        upload.writing(60.0, 1 << 20, None),
+    ):
+        pass
+    assert not anew.part.exists()
 
 
 def test_the_latest_samples_are_those_of_the_run_that_is_named(here):

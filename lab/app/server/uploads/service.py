@@ -123,7 +123,6 @@ class Uploads:
         """No more of it; a clip that is whole stays. Raises RefusedError, 409, while it is sent."""
         upload.stop()
         with self._guard:
-            upload.is_deleted = True
             self._known.pop(upload.record.upload_id, None)
             self._remove(upload)
 

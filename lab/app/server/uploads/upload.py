@@ -128,6 +128,8 @@ class Upload:
         Raises RefusedError: 409 if another connection does, or nothing can follow.
         """
         with self._guard:
+            if self.is_deleted:
+                raise RefusedError(409, "the upload was deleted; nothing can follow")
             if self._is_written_now:
                 raise RefusedError(409, "another connection is sending this upload")
             if self.record.is_whole or self.record.error is not None:
@@ -210,6 +212,7 @@ class Upload:
         with self._guard:
             if self._is_written_now:
                 raise RefusedError(409, "a connection is sending this upload; close it first")
+            self.is_deleted = True
             self.break_off("the upload was deleted")
             if self._job is not None:
                 self._engine.cancel(self._job.job_id)

@@ -54,6 +54,7 @@ class Camera:
         self._frame_id = -1
         self._jpeg = b""
         self._zero: float | None = None
+        self._begun: float | None = None
         self._clock = UnixClock()
         self._due_s = 0.0
         self.last: Picture | None = None
@@ -69,6 +70,7 @@ class Camera:
 
     async def run(self) -> None:
         """For ever."""
+        self._begun = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._fill())
             tasks.create_task(self._send())
@@ -112,11 +114,11 @@ class Camera:
     @property
     def problem(self) -> str | None:
         """Why no pictures leave at the moment; None if they do."""
-        if self._problem is not None or self._zero is None:
+        if self._problem is not None or self._begun is None:
             return self._problem
         due = self._ahead.next_due
         if due is None:  # the next one is not known yet
-            due = (self._zero if self.last is None else self.last.due) + self._two_frames_s
+            due = (self._begun if self.last is None else self.last.due) + self._two_frames_s
         late_s = time.monotonic() - due
         return None if late_s < _OVERDUE_S else f"a picture is due since {late_s:.0f} s"
 

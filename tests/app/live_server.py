@@ -17,10 +17,10 @@ PATIENCE_S = 60
 
 
 @contextmanager
-def served(app_state, routes=None):
-    """The address of `/ws/live` over this state. routes: others to serve."""
+def served(app_state, routes=None, tokens=None):
+    """The address of `/ws/live` over this state. routes: others to serve. tokens: of programs."""
     limits = app_state.config.limits
-    app = guard(routes or live_routes(app_state), limits=limits)
+    app = guard(routes or live_routes(app_state), limits=limits, tokens=tokens)
     server = uvicorn.Server(
         uvicorn.Config(
             app, port=0, ws="websockets-sansio", log_level="error", lifespan="off", backlog=2048
@@ -73,9 +73,10 @@ class Follower:
 
 
 @contextmanager
-def following(address, *, is_slow=False):
+def following(address, *, is_slow=False, token=None):
     """A client. is_slow: little fits on its way, and it reads only when asked what it heard."""
-    options = {"max_size": None, "additional_headers": BEARER}
+    bearer = BEARER if token is None else {"Authorization": f"Bearer {token}"}
+    options = {"max_size": None, "additional_headers": bearer}
     if is_slow:
         own = socket.socket()
         own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

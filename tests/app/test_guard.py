@@ -22,7 +22,7 @@ from websockets.exceptions import InvalidStatus
 import lab
 from lab.access.tokens import Tokens
 from lab.app.server.guard import Guard
-from lab.app.server.token import BrowserSecret
+from lab.app.server.token import BrowserSecret, address_to_print, startup_token
 from tests.browser.server import ROOT, Server, free_port
 
 TOKEN = "a-token-of-a-test"
@@ -250,24 +250,67 @@ def test_a_browser_that_comes_from_a_file_gets_the_cookie_by_a_page_of_ours(app)
     assert answer.getheader("set-cookie").startswith("lab_")
 
 
+def refused_socket(port, path, headers) -> int:
+    """The status with which a WebSocket is refused."""
+    upgrade = {
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    asking = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    asking.request("GET", path, headers={**upgrade, **headers})
+    status = asking.getresponse().status
+    asking.close()
+    return status
+
+
 def test_uvicorn_prints_the_address_too(tmp_path):
     env = {**os.environ, "LAB_STORE": str(tmp_path / "store"), "LAB_TOKEN": TOKEN}
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(free_port())]
     with (tmp_path / "log").open("w") as log:
         running = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=log)
         try:
-            said = next(line for line in map(bytes.decode, running.stdout) if "token=" in line)
-            assert said.strip() == f"Sighting Lab: http://127.0.0.1:{command[-1]}/?token={TOKEN}"
+            said = next(line for line in map(bytes.decode, running.stdout) if "Lab: http" in line)
+            assert said.strip() == (
+                f"Sighting Lab: http://127.0.0.1:{command[-1]} "
+                "(to get in, put /?token= and your LAB_TOKEN behind it)"
+            )
             asking = http.client.HTTPConnection("127.0.0.1", int(command[-1]), timeout=60)
             assert until(lambda: is_let_in(asking))
+            port = int(command[-1])
+            for headers in ({"Host": "evil.example"}, {"Origin": "https://evil.example"}):
+                asking.request("GET", f"/api/refused?token={TOKEN}", headers=headers)
+                answer = asking.getresponse()
+                assert (answer.status, bool(answer.read())) == (403, True)
+                assert refused_socket(port, f"/ws/live?token={TOKEN}", headers) == 403
+            assert until(lambda: (tmp_path / "log").read_text().count('/ws/live" 403') == 2)
         finally:
             running.terminate()
             running.wait(20)
             running.stdout.close()
     assert not (tmp_path / "store").exists()  # the first write makes it
     told = (tmp_path / "log").read_text()
+    assert told.count("/api/refused ") == 2
     assert "/api/health" in told  # uvicorn logs addresses, but for their tokens
     assert TOKEN not in told
+
+
+def test_a_token_that_was_given_is_printed_on_a_terminal_alone(monkeypatch):
+    startup_token.cache_clear()
+    monkeypatch.setenv("LAB_TOKEN", TOKEN)
+    try:
+        address = "http://127.0.0.1:8501"
+        on_a_terminal = address_to_print(address, is_terminal=True)
+        assert on_a_terminal == f"{address}/?token={TOKEN}"
+        for given in (address, ""):
+            assert TOKEN not in address_to_print(given, is_terminal=False)
+        startup_token.cache_clear()
+        monkeypatch.delenv("LAB_TOKEN")
+        made = address_to_print(address, is_terminal=False)
+        assert made == f"{address}/?token={startup_token()}", "nobody else knows it"
+    finally:
+        startup_token.cache_clear()
 
 
 def test_what_the_command_line_keeps_is_the_users_alone(tmp_path, samples):

@@ -1,16 +1,19 @@
 """`/ws/live`: what is told of runs and feeds to those who subscribe."""
 
 import threading
-from contextlib import suppress
+import time
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from lab.access.tokens import Tokens
 from lab.app.server.live_results.routes import MAX_MESSAGE_BYTES, MOST_ERRORS, live_results_routes
 from lab.app.server.state import AppState
 from lab.config import Config
 from lab.feeds.feed import Feed
+from lab.feeds.status import feeds_folder, write_status
 from lab.feeds.watcher import Watcher
 from lab.frame import FrameStamp
 from lab.limits import Limits
@@ -223,6 +226,32 @@ def test_samples_and_events_of_a_feed_are_told_in_order_each_once(samples, tmp_p
     made.close()
 
 
+def feed_status(store, run_id, *events):
+    """As the process that watches writes it, with the run ids of what it saw."""
+    seen = [{"event_id": f"event-{n}", "run_id": one} for n, one in enumerate(events)]
+    garden = {"state": "live", "run_id": run_id, "events": seen}
+    feeds_folder(store).mkdir(exist_ok=True)
+    write_status(store, {"written": time.time() + 3600, "feeds": {"garden": garden}})
+
+
+def test_a_feeds_next_run_begins_anew_and_its_events_are_told_under_it(tmp_path):
+    scores = [0.5] * 3
+    first, second = (make_run(tmp_path, scores, name=name) for name in ("first", "second"))
+    made = AppState(Config(store=first.store.folder))
+    feed_status(made.store.folder, first.run_id, first.run_id)
+    with served(made) as address, following(address) as client, following(address) as other:
+        _, recent = client.subscribe(feed_id="garden")
+        assert (recent["run_id"], len(recent["samples"])) == (first.run_id, 3)
+        feed_status(made.store.folder, second.run_id, first.run_id, second.run_id)
+        told = client.hear_until(lambda said: said.get("events"))
+        assert (told["run_id"], len(told["events"])) == (second.run_id, 1)
+        client.hear_until(lambda said: said["type"] == "state")
+        _, recent = other.subscribe(feed_id="garden")
+        assert (recent["run_id"], other.samples(feed_id="garden")) == (second.run_id, [])
+        assert [one["run_id"] for one in recent["events"]] == [first.run_id, second.run_id]
+    made.close()
+
+
 class Fast:
     """A run that is written in this process, as quickly as it goes."""
 
@@ -273,6 +302,39 @@ def test_a_slow_client_gets_the_newest_and_is_told_what_it_lost_and_nobody_waits
 def told_up_to(said, number):
     samples = said.get("samples") or [{"frame_index": -1}]
     return samples[-1]["frame_index"] == number
+
+
+def joins(address, stack):
+    """Whether one more client is let in, which then stays."""
+    with suppress(InvalidStatus):
+        return stack.enter_context(following(address))
+
+
+def test_a_revoked_token_ends_its_sockets_and_who_reads_nothing_keeps_no_place(fast):
+    made = AppState(Config(store=fast.folder.parents[1], limits=Limits(max_clients=3)))
+    routes = live_results_routes(made, send_s=600)
+    tokens = Tokens(made.store.folder)
+    _, token = tokens.add("wall", "read")
+    with (
+        served(made, routes, tokens) as address,
+        following(address) as other,
+        following(address, token=token) as quick,
+        ExitStack() as more,
+    ):
+        with following(address, token=token, is_slow=True) as stuck:
+            for one in (other, quick, stuck):
+                one.subscribe(run_id=fast.run_id)
+            fast.add(parts=12, samples=50, boxes=100)
+            quick.hear_until(lambda said: told_up_to(said, 600))
+            tokens.revoke("wall")
+            assert quietly_closed(quick) == 1008
+            for _ in range(2):  # the places of both are free
+                wait_for(lambda: joins(address, more), "a place")
+            quietly_closed(stuck)
+        other.hear_until(lambda said: told_up_to(said, 600))
+        other.say("ping")
+        other.hear_until("pong")
+    made.close()
 
 
 def test_who_takes_nothing_is_dropped(fast):

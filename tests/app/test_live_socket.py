@@ -1,5 +1,6 @@
 """The WebSocket of a feed: what is told to those who watch."""
 
+import gc
 import json
 import time
 
@@ -10,7 +11,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from lab.app.server.guard import Guard
-from lab.app.server.live_feed import HEADER, Client
+from lab.app.server.live_feed import HEADER, Client, FeedBroadcast
 from lab.app.server.live_routes import live_routes
 from lab.app.server.state import AppState
 from lab.config import Config
@@ -21,6 +22,7 @@ from lab.frame import FrameStamp
 from lab.score_log.writer import ScoreLogWriter
 from lab.video.live.viewing import ViewWriter
 from tests.builders import make_detections
+from tests.feeds.lamp import wait_for
 
 RUN = "run-1"
 
@@ -195,6 +197,24 @@ def test_where_nobody_watches_the_state_is_null(app_state):
         client.websocket_connect("/ws/live/pond") as socket,
     ):
         assert heard(socket, "status") == {"status": {"state": None}}
+
+
+def test_nothing_is_kept_of_a_feed_that_nobody_watches_any_more(client):
+    for number in range(3):
+        with client.websocket_connect(f"/ws/live/feed-{number}") as socket:
+            assert heard(socket, "status") == {"status": {"state": None}}
+    wait_for(lambda: not broadcasts(), "that the last one is forgotten")
+    with (
+        client.websocket_connect("/ws/live/pond") as socket,
+        client.websocket_connect("/ws/live/pond") as other,
+    ):
+        assert heard(socket, "status") == heard(other, "status")
+        assert len(broadcasts()) == 1
+
+
+def broadcasts():
+    gc.collect()
+    return [one for one in gc.get_objects() if isinstance(one, FeedBroadcast)]
 
 
 @pytest.mark.parametrize("feed_id", ["..", "a%20b", "x" * 65])

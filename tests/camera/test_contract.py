@@ -126,7 +126,7 @@ def test_times_are_those_of_the_video_to_the_millisecond(camera):
         found = [consumer.message()[0] for _ in range(6)]
     for before, after in itertools.pairwise(found):
         steps = after["frame_id"] - before["frame_id"]
-        assert after["timestamp"] - before["timestamp"] == pytest.approx(steps * 0.1, abs=1e-3)
+        assert after["timestamp"] - before["timestamp"] == pytest.approx(steps * 0.1, abs=2e-6)
 
 
 def test_a_message_does_not_come_before_its_time(camera):

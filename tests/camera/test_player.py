@@ -39,6 +39,23 @@ def test_frames_come_in_order_with_exact_times_over_loops(encode, stopped):
     assert not any(one.skipped for one in found)
 
 
+def test_a_long_video_is_decoded_in_parts_which_nobody_sees(encode, stopped, monkeypatch):
+    clip = encode("ntsc.mp4", *X264, source=NTSC)
+    whole = some(player(clip).play(0.0), 75)
+    asked = []
+
+    class Asked(module.FileSource):
+        def frames_by_index(self, indices):
+            asked.append(len(indices))
+            return super().frames_by_index(indices)
+
+    monkeypatch.setattr(module, "FileSource", Asked)
+    monkeypatch.setattr(module, "PART_FRAMES", 12)
+    assert some(player(clip).play(0.0), 75) == whole
+    assert asked[:4] == [1, 20, 10, 20], "the first picture, then from keyframe to keyframe"
+    assert some(player(clip).play(0.0, 0.9), 40) == whole[27:67]
+
+
 def test_the_picture_is_that_of_the_file(encode, stopped):
     clip = encode("ntsc.mp4", *X264, source=NTSC)
     first = next(player(clip, quality=95).play(0.0))

@@ -22,7 +22,7 @@ def departures(schedule, loops):
 def test_the_medias_own_rate_is_exact_after_a_thousand_loops():
     schedule = ntsc()
     assert schedule.rate == NTSC
-    last = schedule.loop(999)[-1]
+    last = list(schedule.loop(999))[-1]
     assert last.due_s == float((300 * 1000 - 1) / NTSC)
 
 
@@ -46,6 +46,18 @@ def test_an_integer_below_the_medias_rate_is_that_rate():
     assert len(found) == pytest.approx(float(30 * 300 / NTSC * 29), abs=1)
 
 
+def test_a_loop_can_begin_anywhere_and_at_once():
+    for schedule in (ntsc(), ntsc(fps=Fraction(7)), Schedule([0, 40, 50, 4000], 5, TICK)):
+        for loop_index in (0, 3):
+            whole = list(schedule.loop(loop_index))
+            for begun, one in enumerate(whole):
+                assert list(schedule.loop(loop_index, one.due_s)) == whole[begun:]
+            assert list(schedule.loop(loop_index, whole[-1].due_s + 1e-6)) == []
+        assert schedule.last == list(schedule.loop(0))[-1]
+    loop = ntsc().loop(0)
+    assert iter(loop) is loop, "nothing is found before it is asked for"
+
+
 def test_a_media_of_variable_rate_keeps_its_times():
     times = [0, 40, 50, 1000, 4000]
     schedule = Schedule(times, 500, Fraction(1, 1000))
@@ -63,13 +75,13 @@ def test_a_burst_of_a_variable_rate_is_thinned_to_the_rate_that_was_asked_for():
 def test_times_that_are_rounded_to_milliseconds_lose_no_frame():
     times = [round(i * 1000 / NTSC) for i in range(3000)]
     schedule = Schedule(times, 33, Fraction(1, 1000), NTSC)
-    assert len(schedule.loop(0)) == 3000
+    assert len(list(schedule.loop(0))) == 3000
 
 
 def test_a_tick_may_be_a_whole_frame():
     schedule = Schedule(list(range(300)), 1, Fraction(1, 30), Fraction(10))
     assert [one.frame_index for one in schedule.loop(0)][:4] == [0, 3, 6, 9]
-    assert schedule.loop(1)[0].due_s == 10
+    assert next(schedule.loop(1)).due_s == 10
 
 
 def test_a_media_that_does_not_begin_at_zero_begins_at_once():
@@ -94,7 +106,7 @@ def test_what_leaves_between_two_times_is_counted():
     schedule = ntsc(fps=Fraction(10))
     due = [one.due_s for one in departures(schedule, 5)]
     assert schedule.count(due[3], due[120], loops=True) == 117
-    assert schedule.count(due[3], due[120], loops=False) == len(schedule.loop(0)) - 3
+    assert schedule.count(due[3], due[120], loops=False) == len(list(schedule.loop(0))) - 3
 
 
 def test_the_last_picture_is_repeated_at_the_cameras_rate():

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _LOOK_EVERY_S = 1.0
 _TOO_LARGE, _NOT_LET_IN = 1009, 1008
+CLOSE_S = 2.0  # how long a client may take to be told that it is parted with
 
 
 class SilentClientError(ClientDisconnect):
@@ -44,8 +45,7 @@ def with_small_messages(receive: Receive, send: Send, most_bytes: int) -> Receiv
         size = len(data) if data is not None else len((text or "").encode())
         if message["type"] == "websocket.receive" and size > most_bytes:
             reason = f"a message may have {most_bytes} bytes"
-            with suppress(Exception):
-                await send({"type": "websocket.close", "code": _TOO_LARGE, "reason": reason})
+            await _close(send, _TOO_LARGE, reason)
             return {"type": "websocket.disconnect", "code": _TOO_LARGE, "reason": reason}
         return message
 
@@ -67,8 +67,7 @@ async def run_while(
                 with suppress(asyncio.CancelledError, Exception):
                     await answering
                 if scope["type"] == "websocket":
-                    with suppress(Exception):
-                        await send({"type": "websocket.close", "code": _NOT_LET_IN})
+                    await _close(send, _NOT_LET_IN, "not let in any more")
                 return
     except asyncio.CancelledError:
         answering.cancel()
@@ -76,3 +75,10 @@ async def run_while(
             await answering
         raise
     await answering
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    """Without waiting for long for a client that takes nothing."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_S):
+            await send({"type": "websocket.close", "code": code, "reason": reason})

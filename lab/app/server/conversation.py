@@ -8,8 +8,9 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from lab.app.server.bounds import CLOSE_S
+
 TOO_SLOW = 4408
-_CLOSE_S = 2.0
 
 
 async def converse(
@@ -34,5 +35,5 @@ async def converse(
 async def part(socket: WebSocket, code: int, reason: str) -> None:
     """Close it, without waiting for long for a client that takes nothing."""
     with suppress(RuntimeError, TimeoutError, WebSocketDisconnect):
-        async with asyncio.timeout(_CLOSE_S):
+        async with asyncio.timeout(CLOSE_S):
             await socket.close(code, reason)

@@ -109,6 +109,7 @@ class Guard:
 
     def _answer(self, scope: Scope, headers: Headers) -> Response | Asker | None:
         """Who is let in, or what the guard itself answers; None for what is open to all."""
+        sent = token_in_query(scope)  # also of what is refused, which is logged like the rest
         if is_probe(self._routes, scope):  # those of a cluster ask by address, not by name
             return None
         hosts = headers.getlist("host")
@@ -129,11 +130,11 @@ class Guard:
                 return None
             if scope["path"] == _LOGIN:
                 return RedirectResponse(login.begin(), 303, {"Cache-Control": "no-store"})
-        return self._known(scope, headers)
+        return self._known(scope, headers, sent)
 
-    def _known(self, scope: Scope, headers: Headers) -> Response | Asker:
+    def _known(self, scope: Scope, headers: Headers, sent: str | None) -> Response | Asker:
         is_ours = headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-        sent, route = token_in_query(scope), declared(self._routes, scope)
+        route = declared(self._routes, scope)
         # Who asks for a picture or a stream by its address alone keeps no cookies.
         is_page = scope["type"] == "http" and scope["method"] == "GET" and route is None
         if sent is not None and is_page:

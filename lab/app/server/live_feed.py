@@ -104,8 +104,10 @@ class FeedBroadcast:
             self._asked_at = 0.0
         client.wants_pictures = pictures
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: Client) -> bool:
+        """Whether that was the last one."""
         self._clients.discard(client)
+        return not self._clients
 
     async def _poll(self) -> None:
         """While somebody watches."""

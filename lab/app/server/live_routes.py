@@ -45,7 +45,8 @@ def live_routes(at: AppState | None = None) -> list[OurSocket]:
         try:
             await converse(socket, sending, _hear(socket, client, broadcast))
         finally:
-            broadcast.leave(client)
+            if broadcast.leave(client) and broadcasts.get(feed_id) is broadcast:
+                del broadcasts[feed_id]
 
     pictures = OurSocket("/ws/live/{feed_id}", live, wants="read")
     return [*live_results_routes(here), pictures]

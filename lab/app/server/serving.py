@@ -13,6 +13,10 @@ import uvicorn
 
 from lab.errors import LabError, SettingError
 
+# How long a client may leave unread what it was sent, before its connection is broken off: else one
+# that reads nothing would keep it for ever, also where it was parted with.
+UNREAD_S = 120
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -37,6 +41,8 @@ def bound(host: str, port: int) -> Iterator[Bound]:
         raise LabError(f"{host} is no address of this machine ({error}); give another") from None
     with taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # of Linux; connections have it of their listener
+            taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_S * 1000)
         try:
             taken.bind(address)
             taken.listen(2048)  # who comes while a model is loaded waits, and is not refused

@@ -33,6 +33,17 @@ def with_token(address: str) -> str:
     return f"{address}/?token={quote(startup_token(), safe='')}"
 
 
+def address_to_print(address: str, *, is_terminal: bool) -> str:
+    """What is said at the start: an address that lets in; without the token where that was given,
+    so that it is known, and what is printed goes into a log that others may read.
+
+    address: of the app, empty where it is not known.
+    """
+    if is_terminal or not os.environ.get("LAB_TOKEN"):
+        return with_token(address)
+    return f"{address or 'its address'} (to get in, put /?token= and your LAB_TOKEN behind it)"
+
+
 def write_opening_page(folder: Path, address: str, port: int) -> Path:
     """A page in the store that leads to the app, which only the user can read (0600).
 

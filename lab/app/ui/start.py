@@ -23,7 +23,7 @@ from lab.app.server.beside import begin
 from lab.app.server.exposure import warnings_of
 from lab.app.server.login import Login
 from lab.app.server.state import app_state
-from lab.app.server.token import with_token, write_opening_page
+from lab.app.server.token import address_to_print, write_opening_page
 from lab.evaluation import matching
 from lab.private_files import private_folder
 from lab.rules import replay
@@ -104,13 +104,14 @@ def _warn() -> None:
 
 
 def _let_the_user_in(store: Path) -> Path | None:
-    """Print the address with the token, and on a desktop open it; the page that was written."""
-    found = _address()
+    """Print the address and how to get in, and on a desktop open it; the page that was written."""
+    found, is_terminal = _address(), sys.stdout.isatty()
+    shown = address_to_print("" if found is None else found[0], is_terminal=is_terminal)
     if found is None:
-        print(f"\n  Sighting Lab: open this server at {with_token('')}\n", flush=True)
+        print(f"\n  Sighting Lab: open this server at {shown}\n", flush=True)
         return None
     address, port = found
-    print(f"\n  Sighting Lab: {with_token(address)}\n", flush=True)
+    print(f"\n  Sighting Lab: {shown}\n", flush=True)
     is_run = click.get_current_context().command.name == "run"
     is_desktop = is_run and not st.get_option("server.headless")
     page = None

@@ -13,7 +13,6 @@ import struct
 import sys
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Generator, Iterator, Mapping
 from fractions import Fraction
 from math import ceil, floor, inf, nextafter
@@ -21,8 +20,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from lab.errors import LabError, SourceError
 from lab.frame import Frame
+from lab.video.camera.parts import begins_behind, parts_of
 from lab.video.camera.schedule import Departure, Schedule
-from lab.video.packet_index import Target
 from lab.video.sources.file import FileSource
 
 if TYPE_CHECKING:
@@ -37,6 +36,7 @@ _LATE_S = 1.0
 _JUMP_AHEAD_S = 0.3
 _SHOWN_EVERY_S = 0.2
 _STILL_AHEAD_S = 0.5
+PART_FRAMES = 2000
 
 
 class Played(NamedTuple):
@@ -98,8 +98,7 @@ class Player:
             self._skip(nextafter(after_s, inf), from_s)
         loop_index = self.schedule.position(from_s) if self._loop else 0
         while self._loop or loop_index == 0:
-            left = [one for one in self.schedule.loop(loop_index) if one.due_s >= from_s]
-            jumped_to_s = yield from self._play_loop(left)
+            jumped_to_s = yield from self._play_loop(loop_index, from_s)
             loop_index += 1
             if jumped_to_s is not None:
                 from_s = jumped_to_s
@@ -110,15 +109,23 @@ class Player:
     def _now_s(self) -> float:
         return time.monotonic() - self._zero
 
-    def _play_loop(self, departures: list[Departure]) -> Generator[Played, None, float | None]:
+    def _play_loop(self, loop_index: int, from_s: float) -> Generator[Played, None, float | None]:
         """Gives the time to go on from where it is too late for the rest; else None."""
+        departures = self.schedule.loop(loop_index, from_s)
+        for part in parts_of(departures, self._source.index, PART_FRAMES):
+            jumped_to_s = yield from self._play_part(part)
+            if jumped_to_s is not None:
+                return jumped_to_s
+        return None
+
+    def _play_part(self, departures: list[Departure]) -> Generator[Played, None, float | None]:
         frames = self._source.frames_by_index([one.frame_index for one in departures])
         due = {one.frame_index: one for one in departures}
         for frame in frames:
             departure = due[frame.index]
             late_s = self._now_s - departure.due_s
             goes_on_s = self._now_s + _JUMP_AHEAD_S
-            if late_s > _LATE_S and self._jump_pays(departure, departures, goes_on_s):
+            if late_s > _LATE_S and self._jump_pays(departure, goes_on_s):
                 self._has_jumped = True
                 self._skip(departure.due_s, goes_on_s)
                 return goes_on_s
@@ -135,21 +142,18 @@ class Player:
     def _skip(self, from_s: float, to_s: float) -> None:
         self._skipped += self.schedule.count(from_s, to_s, loops=self._loop)
 
-    def _jump_pays(self, here: Departure, left: list[Departure], goes_on_s: float) -> bool:
+    def _jump_pays(self, here: Departure, goes_on_s: float) -> bool:
         """Whether decoding would begin behind this frame: else going on in line is faster."""
-        index = self._source.index
-        if self._has_jumped or not index.can_seek:
+        if self._has_jumped or not self._source.index.can_seek:
             return False
-        at = bisect_left(left, goes_on_s, key=lambda one: one.due_s)
-        if at == len(left):  # in another loop
+        there = next(self.schedule.loop(here.loop_index, goes_on_s), None)
+        if there is None:  # in another loop
             return self._loop
-        position = index.presented[left[at].frame_index]
-        target = Target(left[at].frame_index, index.pts_of(position), position)
-        return index.keyframe_for(target) > index.presented[here.frame_index]
+        return begins_behind(there, here, self._source.index)
 
     def _stand_still(self, from_s: float) -> Iterator[Played]:
         """The last picture, again and again."""
-        departure, jpeg = self.schedule.loop(0)[-1], b""
+        departure, jpeg = self.schedule.last, b""
         if self._last is None:  # it begins after the end
             frame = next(self._source.frames_by_index([departure.frame_index]), self._first)
             is_whole = frame.image_bgr is not None

@@ -5,9 +5,10 @@ Everything is counted in whole ticks, so that 30000/1001 frames a second stay th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import NamedTuple
 
 # A rate that somebody rounded, such as 29.97 for 30000/1001, is the media's own.
@@ -50,7 +51,7 @@ class Schedule:
         self.rate: Fraction = min(media_rate, fps or media_rate)
         self._every: Fraction | None = None
         if fps is not None and fps < max(media_rate * _SAME_RATE, self._burst_rate() * _BURST):
-            self._every = 1 / fps / time_base
+            self._every = 1 / Fraction(fps) / time_base
         # As in `lab.video.time_grid.TimeGrid`: times are rounded to ticks.
         self._early = min(max(Fraction(1, 1000) / time_base, Fraction(1)), _half_step(self._times))
 
@@ -59,17 +60,32 @@ class Schedule:
         """How long one loop takes."""
         return float(self._length * self._time_base)
 
-    def loop(self, loop_index: int) -> list[Departure]:
-        """The frames that leave in a loop. Lower rates go on over its end as if it were longer."""
+    def loop(self, loop_index: int, from_s: float = 0.0) -> Iterator[Departure]:
+        """The frames that leave in a loop, from a time on, each found when it is asked for: a media
+        of hours has a million. Lower rates go on over its end as if it were longer.
+        """
         begin = loop_index * self._length
-        last = self._point(begin - self._length + self._times[-1]) if loop_index else -1
-        found = []
-        for index, ticks in enumerate(self._times):
-            point = self._point(begin + ticks)
-            if point > last:
-                found.append(Departure(index, loop_index, self._seconds(begin + ticks)))
-                last = point
-        return found
+        first = bisect_left(self._times, from_s, key=lambda ticks: self._seconds(begin + ticks))
+        before = self._point_before(first, begin)
+        for index in range(first, len(self._times)):
+            point = self._point(begin + self._times[index])
+            if point > before:
+                yield Departure(index, loop_index, self._seconds(begin + self._times[index]))
+            before = point
+
+    @property
+    def last(self) -> Departure:
+        """The last frame that leaves in the first loop."""
+        index = len(self._times) - 1
+        while self._point(self._times[index]) == self._point_before(index, 0):
+            index -= 1
+        return Departure(index, 0, self._seconds(self._times[index]))
+
+    def _point_before(self, index: int, begin: int) -> int:
+        """That of the frame before one of the loop that begins at these ticks."""
+        if index:
+            return self._point(begin + self._times[index - 1])
+        return self._point(begin - self._length + self._times[-1]) if begin else -1
 
     def position(self, at_s: float) -> int:
         """The loop that runs at so many seconds after the beginning."""
@@ -79,9 +95,9 @@ class Schedule:
         """How many frames leave from one time to before another one."""
         first, last = (self.position(from_s), self.position(to_s)) if loops else (0, 0)
         return sum(
-            from_s <= one.due_s < to_s
+            1
             for loop_index in range(first, last + 1)
-            for one in self.loop(loop_index)
+            for _ in takewhile(lambda one: one.due_s < to_s, self.loop(loop_index, from_s))
         )
 
     def repeats_after(self, due_s: float, count: int) -> float:
@@ -94,7 +110,11 @@ class Schedule:
 
     def _point(self, ticks: int) -> int:
         """The last point of the grid that a frame at these ticks reaches."""
-        return ticks if self._every is None else int((ticks + self._early) // self._every)
+        if self._every is None:
+            return ticks
+        early, every = self._early, self._every
+        whole = (ticks * early.denominator + early.numerator) * every.denominator
+        return whole // (early.denominator * every.numerator)
 
     def _seconds(self, ticks: int) -> float:
         return ticks * self._time_base.numerator / self._time_base.denominator

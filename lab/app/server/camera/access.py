@@ -29,6 +29,12 @@ _HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 
+_PREFLIGHT = {
+    "Access-Control-Allow-Headers": "Authorization",
+    "Access-Control-Allow-Methods": "GET, HEAD",
+    "Access-Control-Max-Age": "600",
+}
+
 
 class Access:
     """ASGI middleware around a camera's routes and WebSockets.
@@ -73,6 +79,8 @@ class Access:
             return PlainTextResponse(_FOREIGN, 403)
         if not origins and headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return PlainTextResponse(_FOREIGN, 403)
+        if origins and origins[0] in self._origins and _is_preflight(scope, headers):
+            return Response(None, 204, _PREFLIGHT)  # browsers send no token with it
         scope[LET_IN] = self._token is None or self._has_token(scope, headers)
         is_open = _HEALTH.fullmatch(scope["path"]) or scope["path"].startswith(f"{DOCS_FILES}/")
         if scope[LET_IN] or is_open:
@@ -100,6 +108,11 @@ class Access:
             query = bytes(scope.get("query_string") or b"").decode("latin-1")
             sent = parse_qs(query).get("token", [""])[0]
         return hmac.compare_digest(sent.strip().encode("utf-8", "replace"), self._token.encode())
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    is_options = scope["type"] == "http" and scope["method"] == "OPTIONS"
+    return is_options and "access-control-request-method" in headers
 
 
 def _with_headers(send: Send, origin: str | None) -> Send:

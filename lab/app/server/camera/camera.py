@@ -14,12 +14,14 @@ from lab.app.server.camera.ahead import Ahead
 from lab.app.server.camera.clients import Client
 from lab.app.server.camera.messages import Picture
 from lab.app.server.camera.playing import PlayerProcess
+from lab.app.server.camera.unix_clock import UnixClock
 from lab.errors import LabError
 from lab.video.camera.player import Played
 from lab.video.camera.settings import CameraSettings, Limits
 
 _AHEAD = 16
 _SILENT_S = 10.0
+_OVERDUE_S = 3.0
 _DELAYS_S = (0.2, 1.0, 2.0, 5.0)
 _HEALTHY_S = 10.0
 # Seconds after its time at which a picture was handed to a client.
@@ -33,11 +35,18 @@ class Camera:
     sent, dropped: pictures handed to clients, and kept from those that were still taking another.
     skipped: frames that nobody got since they were late. kicked: clients that took nothing for too
     long. lateness: how many pictures were handed over within each of `LATENESS_S`, and later.
-    problem: why nothing is played at the moment.
+    silent_s: how long its player may give nothing after the last picture that it gave was due.
     """
 
-    def __init__(self, settings: CameraSettings, path: Path, limits: Limits) -> None:
-        self.settings, self.limits = settings, limits
+    def __init__(
+        self,
+        settings: CameraSettings,
+        path: Path,
+        limits: Limits,
+        *,
+        silent_s: float = _SILENT_S,
+    ) -> None:
+        self.settings, self.limits, self._silent_s = settings, limits, silent_s
         self._player = PlayerProcess(path, settings)
         self._clients: set[Client] = set()
         self._ahead: Ahead[Picture] = Ahead(_AHEAD)
@@ -45,12 +54,14 @@ class Camera:
         self._frame_id = -1
         self._jpeg = b""
         self._zero: float | None = None
+        self._begun: float | None = None
+        self._clock = UnixClock()
         self._due_s = 0.0
         self.last: Picture | None = None
         self.sent = self.dropped = self.skipped = self.kicked = self.restarts = 0
         self.lateness = [0] * (len(LATENESS_S) + 1)
         self.lateness_sum_s = 0.0
-        self.problem: str | None = None
+        self._problem: str | None = None
 
     async def open(self) -> None:
         """Have the video played. Raises SourceError if it cannot be."""
@@ -59,6 +70,7 @@ class Camera:
 
     async def run(self) -> None:
         """For ever."""
+        self._begun = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._fill())
             tasks.create_task(self._send())
@@ -99,11 +111,23 @@ class Camera:
             "clients": self.client_count,
         }
 
+    @property
+    def problem(self) -> str | None:
+        """Why no pictures leave at the moment; None if they do."""
+        if self._problem is not None or self._begun is None:
+            return self._problem
+        due = self._ahead.next_due
+        if due is None:  # the next one is not known yet
+            due = (self._begun if self.last is None else self.last.due) + self._two_frames_s
+        late_s = time.monotonic() - due
+        return None if late_s < _OVERDUE_S else f"a picture is due since {late_s:.0f} s"
+
     def health(self) -> dict[str, Any]:
         """`status` is `ok` while pictures leave, else `failing` with the reason."""
+        problem = self.problem
         return {
-            "status": "ok" if self.problem is None else "failing",
-            "reason": self.problem,
+            "status": "ok" if problem is None else "failing",
+            "reason": problem,
             "frame_id": None if self.last is None else self.last.frame_id,
             "last_frame_at": None if self.last is None else self.last.timestamp,
             "clients": self.client_count,
@@ -136,20 +160,25 @@ class Camera:
         return True
 
     def _note_problem(self, why: str) -> None:
-        if why != self.problem:
+        if why != self._problem:
             _log.warning("camera %s: %s; it is started again", self.settings.name, why)
-        self.problem = why
+        self._problem = why
 
     async def _take_all(self) -> None:
         while True:
             if self._ahead.is_full:
                 self._taken.clear()
                 await self._taken.wait()
-            is_near = self._ahead.next_due is None
-            silence_s = _SILENT_S + float(2 / Fraction(self._player.facts["rate"]))
-            played = await asyncio.wait_for(self._player.next(), silence_s if is_near else None)
+            assert self._zero is not None
+            ahead_s = max(0.0, self._zero + self._due_s - time.monotonic())
+            async with asyncio.timeout(ahead_s + self._silent_s + self._two_frames_s):
+                played = await self._player.next()
             self._ahead.put(self._picture(played))
             self._filled.set()
+
+    @property
+    def _two_frames_s(self) -> float:
+        return float(2 / Fraction(self._player.facts["rate"]))
 
     def _picture(self, played: Played) -> Picture:
         assert self._zero is not None
@@ -163,7 +192,7 @@ class Camera:
             version=self.settings.version,
             frame_id=self._frame_id,
             due=due,
-            timestamp=time.time() + due - time.monotonic(),
+            timestamp=self._clock.unix_s(due),
             rate=float(Fraction(facts["rate"])),
             pts_us=played.pts_us,
             loop_index=played.loop_index,
@@ -189,7 +218,7 @@ class Camera:
 
     def publish(self, picture: Picture) -> None:
         """Offer it to all, and part with those who have taken nothing for too long."""
-        self.last, self.problem = picture, None
+        self.last, self._problem = picture, None
         for client in tuple(self._clients):
             now = time.monotonic()
             if client.offer(picture):

@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 from weakref import WeakValueDictionary
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from lab.app.server.camera.access import Access
 from lab.app.server.camera.camera import Camera
@@ -138,16 +138,22 @@ def _configuration(
 
 def _protocol(transports: Transports, silence_s: float) -> type[H11Protocol]:
     class Connection(H11Protocol):
-        """Notes its transport, and ends if nobody asks for anything."""
+        """Notes its transport, and ends if nobody asks for anything, or for anything more."""
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             if self.client is not None:
                 transports[self.client] = transport
-            self.loop.call_later(silence_s, self._end_if_silent)
+            self.loop.call_later(silence_s, self._end_if_silent, None)
 
-        def _end_if_silent(self) -> None:
-            if self.transport.get_protocol() is self and self.cycle is None:
+        def on_response_complete(self) -> None:
+            answered = self.cycle
+            super().on_response_complete()  # the server's own wait ends with the next byte
+            self.loop.call_later(silence_s, self._end_if_silent, answered)
+
+        def _end_if_silent(self, last: RequestResponseCycle | None) -> None:
+            """last: the request after which there should have been another one."""
+            if self.transport.get_protocol() is self and self.cycle is last:
                 self.transport.abort()
 
     return Connection

@@ -13,6 +13,7 @@ from lab.app.server.live_results.run_reader import RunReader
 from lab.app.server.live_results.topic import Reader, Topic
 from lab.app.server.live_results.upload_reader import UploadReader
 from lab.app.server.state import AppState
+from lab.app.server.uploads.upload import Upload
 from lab.errors import LabError
 
 
@@ -40,15 +41,16 @@ class LiveResults:
 
         Raises LabError where there is no such feed, run or upload of who asks, TooManyError.
         """
+        upload = None
         if key.kind == "upload_id":
-            await asyncio.to_thread(self._here.uploads.get, key.id, asker)
+            upload = await asyncio.to_thread(self._here.uploads.get, key.id, asker)
         topic = self._topics.get(key)
-        if topic is None:
+        if topic is None or topic.of is not upload:
             if len(self._topics) >= self._most:
                 raise TooManyError(
                     f"{self._most} feeds and runs are followed, which is the limit; try again later"
                 )
-            topic = self._topics[key] = self._made(key, asker)
+            topic = self._topics[key] = self._made(key, upload)
         try:
             await topic.join(outbox, ref)
         except BaseException:
@@ -62,15 +64,15 @@ class LiveResults:
         if topic.leave(outbox):
             self._forget(topic)
 
-    def _made(self, key: Key, asker: Asker) -> Topic:
+    def _made(self, key: Key, upload: Upload | None) -> Topic:
         def reader() -> Reader:
+            if upload is not None:
+                return UploadReader(upload)
             if key.kind == "feed_id":
                 return FeedReader(self._here, key.id)
-            if key.kind == "upload_id":
-                return UploadReader(self._here.uploads.get(key.id, asker))
             return RunReader(self._here.store, key.id)
 
-        return Topic(key, reader, lambda topic: self._forget(topic))
+        return Topic(key, reader, lambda topic: self._forget(topic), upload)
 
     def _forget(self, topic: Topic) -> None:
         if self._topics.get(topic.key) is topic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from lab.app.server.body import check_id, name, object_of
@@ -100,21 +101,23 @@ def update_pieces(
     key: Key, run_id: str | None, samples: Sequence[Sample], events: Sequence[Event]
 ) -> Iterator[Piece]:
     """`analysis_update` messages: of a feed that says each sample at once, one for each; where many
-    come together, as in a part of a log, each holds many.
+    come together, as in a part of a log, each holds many. run_id: that of the samples; an event
+    that names its own is told under that.
     """
     of_run = _of_run(key, run_id)
     for some in _some(samples):
         text = message("analysis_update", key, **of_run, samples=some, events=[])
         yield Piece(Text(text, len(some)), samples=some)
-    if events:
-        text = message("analysis_update", key, **of_run, samples=[], events=events)
-        yield Piece(Text(text, len(events)), events=events)
+    for its_run_id, found in groupby(events, lambda event: event.get("run_id", run_id)):
+        of_its_run, some_events = _of_run(key, its_run_id), list(found)
+        text = message("analysis_update", key, **of_its_run, samples=[], events=some_events)
+        yield Piece(Text(text, len(some_events)), events=some_events)
 
 
 def recent_text(
     key: Key, run_id: str | None, samples: Sequence[Sample], events: Sequence[Event]
 ) -> str:
-    """The latest that is known when somebody subscribes."""
+    """The latest that is known when somebody subscribes. run_id: that of the samples."""
     more = {"samples": list(samples), "events": list(events)}
     return message("recent_analysis", key, **_of_run(key, run_id), **more)
 

@@ -21,7 +21,7 @@ from lab.app.server.live_results.messages import (
     update_pieces,
 )
 from lab.app.server.live_results.outbox import Outbox
-from lab.errors import LabError
+from lab.errors import LabError, NotFoundError
 from lab.feeds.newest_samples import Sample
 
 RECENT = 5
@@ -36,7 +36,8 @@ _log = logging.getLogger("lab.live_results")
 class News:
     """What is new: samples and events of a run, then how it, or the feed, is since.
 
-    samples: as of `messages.told_sample`. state: None where it is what it was.
+    samples: as of `messages.told_sample`, of the run with this id. state: None where it is what it
+    was.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -67,15 +68,20 @@ class Reader(Protocol):
 class Topic:
     """One for each feed or run that is followed; for the event loop that it is made in.
 
-    reader: makes what reads it, in the thread. ended: is called where it ends by an error.
+    reader: makes what reads it, in the thread. ended: is called where it ends by an error. of: the
+    upload that it is of, whose id may later be that of another one.
 
     is_over: whether it has ended by one, so that nothing comes any more. state: how it is.
     """
 
     def __init__(
-        self, key: Key, reader: Callable[[], Reader], ended: Callable[[Topic], None]
+        self,
+        key: Key,
+        reader: Callable[[], Reader],
+        ended: Callable[[Topic], None],
+        of: object = None,
     ) -> None:
-        self.key, self.is_over = key, False
+        self.key, self.of, self.is_over = key, of, False
         self._make, self._ended = reader, ended
         self._loop = asyncio.get_running_loop()
         self._members: set[Outbox] = set()
@@ -120,7 +126,7 @@ class Topic:
             self._opened.set_result(None)
 
     async def _publish(self, some: Sequence[Piece], run_id: str | None, *, is_last: bool) -> None:
-        self._run_id = run_id
+        self._go_on_with(run_id)
         for piece in some:
             self._note(piece)
             for outbox in self._members:
@@ -130,6 +136,12 @@ class Topic:
             await asyncio.sleep(_LOOK_S)
             if not any(outbox.is_behind for outbox in self._members):
                 return
+
+    def _go_on_with(self, run_id: str | None) -> None:
+        """Samples that are kept are of one run, in whose media time they are."""
+        if run_id != self._run_id:
+            self._run_id = run_id
+            self._samples.clear()
 
     def _note(self, piece: Piece) -> None:
         self._samples.extend(piece.samples[-RECENT:])
@@ -143,7 +155,8 @@ class Topic:
         self._ended(self)
         if not self._opened.done():
             self._opened.set_exception(error)
-        text = Text(message("error", self.key, code="unreadable", detail=str(error)))
+        code = "not_found" if isinstance(error, NotFoundError) else "unreadable"
+        text = Text(message("error", self.key, code=code, detail=str(error)))
         for outbox in self._members:
             outbox.offer(self.key, text)
 

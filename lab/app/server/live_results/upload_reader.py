@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from lab.app.server.live_results.topic import News
-from lab.app.server.uploads.events import lines_of
+from lab.app.server.uploads.events import check_there, lines_of
 from lab.app.server.uploads.upload import Upload
 from lab.feeds.newest_samples import Sample
 
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 
 
 class UploadReader:
-    """See `lab.app.server.live_results.topic.Reader`.
+    """See `lab.app.server.live_results.topic.Reader`. Raises NotFoundError once it is deleted.
 
     Its samples and sightings are told as the analysis writes them down; how it is once a second,
     and at the end with the summary of each run.
@@ -29,6 +29,7 @@ class UploadReader:
         self._upload, self._place = upload, 0
         self._sizes_px: dict[str, tuple[int, int]] = {}
         self._summaries: list[Row] = []
+        self._told_run: str | None = None
         self._told: Row = {}
         self._looked_at = float("-inf")
         self._is_over = False
@@ -38,13 +39,13 @@ class UploadReader:
         return _REST_S if self._is_over else _PAUSE_S
 
     def open(self) -> News:
-        told = News()
-        for news in self.read():
-            told.samples += news.samples
-            told.events += news.events
-            told.run_id = news.run_id or told.run_id
-        told.state = self._told
-        return told
+        found = self.read()
+        return News(
+            [sample for one in found if one.run_id == self._told_run for sample in one.samples],
+            [event for one in found for event in one.events],
+            self._told,
+            self._told_run,
+        )
 
     def read(self) -> list[News]:
         is_over = self._upload.is_over  # before its last lines are read
@@ -55,7 +56,7 @@ class UploadReader:
             state = self._state()
             if state != self._told:
                 self._told = state
-                found.append(News(state=state, run_id=self._last_run))
+                found.append(News(state=state, run_id=self._told_run))
         return found
 
     def close(self) -> None:
@@ -75,6 +76,7 @@ class UploadReader:
             for line in of_run:
                 if line["type"] == "started":
                     media = line["media"]
+                    self._told_run = self._told_run or run_id
                     self._sizes_px[line["run_id"]] = media["width_px"], media["height_px"]
                 elif line["type"] == "sample":
                     news.samples.append(self._sample(line))
@@ -83,6 +85,7 @@ class UploadReader:
                 elif line["type"] == "summary":
                     self._summaries.append(line)
             if news.samples or news.events:
+                self._told_run = run_id
                 yield news
 
     def _sample(self, line: Row) -> Sample:
@@ -98,12 +101,9 @@ class UploadReader:
             "detections": line["detections"],
         }
 
-    @property
-    def _last_run(self) -> str | None:
-        return next(reversed(self._sizes_px), None)
-
     def _state(self) -> Row:
         known = self._upload.to_dict()
+        check_there(self._upload)
         analysis = known["analysis"] or {}
         return {
             "state": known["state"],

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 from lab.app.server.uploads.upload import Upload
+from lab.errors import NotFoundError
 
 _LOOK_EVERY_S = 0.05
 _PROGRESS_EVERY_S = 1.0
@@ -25,8 +26,16 @@ async def events_of(upload: Upload, place: int = 0) -> AsyncIterator[Told]:
     """What the analysis tells, from a place in its file on, until nothing more will come.
 
     Between the lines, how far the upload is (`progress`), once a second if it has changed; at the
-    end how it ended (`end`).
+    end how it ended (`end`), or an `error` that it was deleted.
     """
+    try:
+        async for told in _events_until_deleted(upload, place):
+            yield told
+    except NotFoundError as error:
+        yield Told({"type": "error", "error": str(error)}, None)
+
+
+async def _events_until_deleted(upload: Upload, place: int) -> AsyncIterator[Told]:
     told: dict[str, Any] | None = None
     next_s = 0.0
     clock = asyncio.get_running_loop().time
@@ -37,11 +46,14 @@ async def events_of(upload: Upload, place: int = 0) -> AsyncIterator[Told]:
             yield line
         if not lines or clock() >= next_s:
             now = await asyncio.to_thread(_progress, upload)
+            check_there(upload)
             if now != told and clock() >= next_s:
                 told, next_s = now, clock() + _PROGRESS_EVERY_S
                 yield Told(now, None)
         if is_over and not lines:
-            yield Told({**await asyncio.to_thread(upload.to_dict), "type": "end"}, None)
+            known = await asyncio.to_thread(upload.to_dict)
+            check_there(upload)
+            yield Told({**known, "type": "end"}, None)
             return
         if not lines:
             await asyncio.sleep(_LOOK_EVERY_S)
@@ -55,13 +67,16 @@ def _progress(upload: Upload) -> dict[str, Any]:
 
 
 def lines_of(upload: Upload, place: int) -> tuple[list[Told], int]:
-    """The whole lines from a place on, as many as are read at once."""
+    """The whole lines from a place on, as many as are read at once. Raises NotFoundError if it is
+    deleted.
+    """
     try:
         with upload.events_file.open("rb") as file:
             file.seek(place)
             content = file.read(_MOST_BYTES)
     except OSError:
-        return [], place
+        content = b""
+    check_there(upload)
     found = []
     for line in content.splitlines(keepends=True):
         if not line.endswith(b"\n"):
@@ -72,3 +87,12 @@ def lines_of(upload: Upload, place: int) -> tuple[list[Told], int]:
         except ValueError:  # of a place that is none
             continue
     return found, place
+
+
+def check_there(upload: Upload) -> None:
+    """What was read of it before this is its own, and of no other one that has its id since.
+
+    Raises NotFoundError if it is deleted.
+    """
+    if upload.is_deleted:
+        raise NotFoundError(f"the upload {upload.record.upload_id!r} was deleted")

@@ -34,6 +34,7 @@ class Upload:
     """Its methods may be called from any thread, and `append` waits for a slow reader.
 
     folder: where what is known of it is kept. file: where the clip lies once it is whole.
+    is_deleted: whether it is no more, and its id, with these places, may be that of another one.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Upload:
         self._job: Job | None = None
         self._tries = 0
         self._watch: threading.Thread | None = None
-        self._is_written_now = False
+        self._is_written_now = self.is_deleted = False
         self.heard_at = time.monotonic()
 
     # What is known
@@ -127,6 +128,8 @@ class Upload:
         Raises RefusedError: 409 if another connection does, or nothing can follow.
         """
         with self._guard:
+            if self.is_deleted:
+                raise RefusedError(409, "the upload was deleted; nothing can follow")
             if self._is_written_now:
                 raise RefusedError(409, "another connection is sending this upload")
             if self.record.is_whole or self.record.error is not None:
@@ -209,6 +212,7 @@ class Upload:
         with self._guard:
             if self._is_written_now:
                 raise RefusedError(409, "a connection is sending this upload; close it first")
+            self.is_deleted = True
             self.break_off("the upload was deleted")
             if self._job is not None:
                 self._engine.cancel(self._job.job_id)

@@ -68,6 +68,25 @@ def test_a_feed_is_made_started_stopped_and_removed(api):
         ({"source": {"type": "stream", "url": "rtsp://u:${LAB_TOKEN}@x/"}}, 422, "LAB_TOKEN"),
         ({"name": "${LAB_TOKEN}"}, 422, "variables"),
         ({"detector": {"type": "python", "target": "os:system"}}, 422, "runs code"),
+        (
+            {"detector": {"type": "python", "name": "yolo", "target": "os:system"}},
+            422,
+            "detector.type",
+        ),
+        (
+            {
+                "detector": {
+                    "type": "roboflow",
+                    "workspace": "a",
+                    "workflow_id": "b",
+                    "api_url": "http://evil.example",
+                }
+            },
+            422,
+            "detstream",
+        ),
+        ({"detector": {"type": "rf-detr", "weights": "x.pt"}}, 422, "detstream"),
+        ({"detector": {"type": ["python"]}}, 422, "detector"),
         ({"detector": {"type": "yolo", "weights": "/tmp/x.pt"}}, 422, "models folder"),
         ({"rule": "/etc/passwd"}, 422, "no rule"),
         ({"id": "../x"}, 422, "id"),

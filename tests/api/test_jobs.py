@@ -8,7 +8,7 @@ import pytest
 from lab.app.server.routes import routes
 from lab.jobs.queue.job_queue import JobQueue
 from lab.limits import Limits
-from tests.api.conftest import Api, problem_of
+from tests.api.conftest import Api, edited, problem_of
 from tests.guarded import client_of
 
 KEY = "Idempotency-Key"
@@ -142,6 +142,10 @@ def test_jobs_are_listed_page_by_page_moved_forward_and_cancelled(api):
         if (cursor := page["next_cursor"]) is None:
             break
     assert seen == ids[::-1]
+    begun = client.get("/api/jobs?state=pending&limit=2").json()["next_cursor"]
+    for first in (None, '"x"', "1e400", str(10**30), "true"):
+        wrong = client.get(f"/api/jobs?state=pending&limit=2&cursor={edited(begun, first)}")
+        assert "cursor" in problem_of(wrong, 422)
     assert client.patch(f"/api/jobs/{ids[3]}", json={"priority": 7}).json()["priority"] == 7
     assert client.get("/api/jobs/summary").json()["pending"] == 5
     assert client.delete(f"/api/jobs/{ids[0]}").json()["state"] == "cancelled"

@@ -26,7 +26,7 @@ from lab.app.server.api.shared import (
 )
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import ConflictError, NotFoundError, SettingError
+from lab.errors import ConflictError, NotFoundError
 from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.queued_job import QueuedJob
 from lab.jobs.queue.queued_job import State as QueueState
@@ -131,8 +131,8 @@ async def list_jobs(
     state: Annotated[list[State] | None, Query()] = None,
 ) -> Page[Job]:
     asked = state or list(get_args(State))
-    after = key_at(cursor, "jobs", asked)
-    before = None if after is None else _whole(after)
+    after = key_at(cursor, (int,), "jobs", asked)
+    before = None if after is None else after[0]
 
     def read() -> list[Job]:
         queue = here.analyses.queue
@@ -240,9 +240,3 @@ def job_of(one: QueuedJob, work: dict[str, Any] | None) -> Job:
         not_before_utc=at_utc(one.not_before or None) if is_waiting else None,
         work=work,
     )
-
-
-def _whole(key: list[Any]) -> int:
-    if len(key) != 1 or not isinstance(key[0], int):
-        raise SettingError("cursor is not one of this list; begin again without it")
-    return key[0]

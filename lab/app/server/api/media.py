@@ -29,7 +29,7 @@ from lab.app.server.api.shared import (
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import SourceError
-from lab.store.keyset import key_of
+from lab.store.keyset import key_of, kinds_of
 from lab.store.pages import CLIP_KEYS
 
 router = APIRouter(prefix="/media", tags=["media"], route_class=StrictRoute)
@@ -100,7 +100,7 @@ async def list_media(
         "media_id": media_id, "text": text, "site": site, "state": state, "folder": folder,
         "deployment_id": deployment_id, "from_date": from_date, "to_date": to_date,
     }  # fmt: skip
-    after = key_at(cursor, "media", order, wanted)
+    after = key_at(cursor, kinds_of(CLIP_KEYS[order]), "media", order, wanted)
     rows = await run_in_threadpool(
         lambda: here.store.page_of_clips(order, after, limit + 1, **wanted)
     )

@@ -151,9 +151,9 @@ async def _answer(
 
         return await arrow_answer(batches, schema)
     cursor, *conditions = place
-    after = key_at(cursor, *conditions)
+    after = key_at(cursor, (int,), *conditions)
     if after is not None:
-        first = max(first, int(after[0]))
+        first = max(first, after[0])
     rows = await run_in_threadpool(
         lambda: batch(log, first, min(last, first + limit + 1)).to_pylist()
     )

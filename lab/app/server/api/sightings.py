@@ -16,7 +16,7 @@ from lab.app.server.api.shared import READS, Cursor, Here, Limit, Page, cursor_o
 from lab.app.server.downloads import csv_of_sightings, wanted_of
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import NotFoundError
-from lab.store.keyset import key_of
+from lab.store.keyset import key_of, kinds_of
 from lab.store.pages import SIGHTING_KEYS
 from lab.store.sighting_query import LISTS, NAMES
 from lab.store.sightings import SightingFilter
@@ -83,7 +83,7 @@ async def list_sightings(
         return await csv_of_sightings(here, wanted)
     if kind == ARROW:
         return await arrow_of_sightings(here, wanted)
-    after = key_at(cursor, "sightings", order, conditions)
+    after = key_at(cursor, kinds_of(SIGHTING_KEYS[order]), "sightings", order, conditions)
     rows = await run_in_threadpool(
         lambda: here.store.page_of_sightings(order, after, limit + 1, **wanted)
     )

@@ -22,7 +22,7 @@ from lab.errors import (
 if TYPE_CHECKING:
     import requests
 
-_PAGE = 1000
+PAGE = 1000  # items that are asked for at once
 _CONNECT_S, _READ_S = 10.0, 120.0
 _ERRORS: dict[int, type[LabError]] = {
     400: SettingError,
@@ -72,7 +72,7 @@ class Client:
 
     def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
         """All items of a list."""
-        asked: dict[str, Any] = {"limit": _PAGE, **(query or {})}
+        asked: dict[str, Any] = {"limit": PAGE, **(query or {})}
         while True:
             found = self.get(path, asked)
             yield from found["items"]

@@ -68,6 +68,43 @@ def test_runs_and_sightings_are_the_same_tables(opened, here):
         opened.sightings(rules="odd")
 
 
+def test_each_condition_of_sightings_chooses_the_same(opened, here):
+    for wanted in (
+        {"label": []}, {"media_id": np.array([])}, {"weekday": []}, {"label": {"x", "z"}},
+        {"label": np.array(["x", "y"])}, {"from_us": 6_000_000}, {"to_us": 6_000_000},
+        {"from_us": 2_000_000, "to_us": 9_000_000}, {"min_confidence": 0.1 + 0.2},
+        {"during_us": (1, 1_099_511_627_775)},
+    ):  # fmt: skip
+        assert_frame_equal(opened.sightings("all", **wanted), here.sightings("all", **wanted))
+    assert opened.sightings("all", label=[]).empty
+    assert 0 < len(opened.sightings("all", from_us=6_000_000)) < len(opened.sightings("all"))
+
+
+def test_a_list_of_nothing_chooses_nothing(opened):
+    assert opened.store.runs(run_id=[]) == opened.store.runs(state=()) == []
+    assert opened.store.all_records([]) == ([], [], [])
+    assert opened.store.current_rules([]) == {}
+
+
+def test_some_runs_are_as_many_as_were_asked_for(opened, here):
+    for more in ({"limit": 1}, {"limit": 2, "offset": 1}, {"limit": 0}, {"offset": 2}):
+        assert opened.store.runs(**more) == here.store.runs(**more)
+    with pytest.raises(SettingError, match="limit"):
+        opened.store.runs(limit=-1)
+
+
+def test_labels_are_counted_alike_or_not_at_all(opened, here, served):
+    for more in ({}, {"limit": 1}, {"containing": "x"}):
+        found = opened.store.sighting_counts("label", current=True, **more)
+        assert found == here.store.sighting_counts("label", current=True, **more)
+    with lab.connect(served, token=TOKEN) as elsewhere:
+        for wanted in ({}, {"current": False}, {"current": True, "site": "creek"}):
+            with pytest.raises(SettingError, match="current"):
+                elsewhere.store.sighting_counts("label", **wanted)
+        with pytest.raises(SettingError, match="without /"):
+            elsewhere.store.save_rule("a/b", lab.Rule.coerce(RULE))
+
+
 def test_a_run_is_the_same_object_with_the_same_log(opened, here):
     for row in here.store.runs():
         one, other = opened.run(row["run_id"]), here.run(row["run_id"])

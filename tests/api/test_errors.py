@@ -58,6 +58,23 @@ def test_what_is_no_id_is_not_found_or_not_valid(api, path):
     problem_of(api.client.get(path), 422 if path.endswith("/0") else 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/api/jobs?media_id=x", "cursor, limit, state"),
+        ("/api/runs?media=x", "media_id"),
+        ("/api/runs?Limit=1", "limit"),
+        ("/api/media?limit=1&sites=creek", "'sites'"),
+        ("/api/sightings?labels=x", "label"),
+        ("/api/jobs/summary?state=done", "nothing"),
+        ("/api/annotations?from_s=3", "'from_s'"),
+    ],
+)
+def test_a_condition_of_another_name_is_refused_with_those_that_are_known(api, path, words):
+    assert words in problem_of(api.client.get(path), 422)
+    assert words in problem_of(api.client.get(f"{path}&token=x"), 422)
+
+
 def test_a_value_that_is_refused_is_not_said_again(api):
     body = {"id": "x", "source": "rtsp://u:planted-secret@host/", "detector": {}}
     answer = api.client.post("/api/feeds", json=body)

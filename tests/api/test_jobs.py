@@ -99,7 +99,7 @@ def test_a_job_that_fails_says_why(api):
         ({"detector": "remote", "settings": {"url": "http://10.0.0.1"}}, 422, "services"),
         ({"detector": "yolo", "settings": {"weights": "/etc/passwd"}}, 422, "models folder"),
         ({"settings": {"api_key": "PLANTEDhush"}}, 422, "api_key"),
-        ({"settings": {"boxes_from": {"auth": {"token": "PLANTEDhush"}}}}, 422, "token"),
+        ({"settings": {"boxes_from": {"more": {"token": "PLANTEDhush"}}}}, 422, "token"),
         ({"settings": {"url": "http://eve:PLANTEDhush@host/"}}, 422, "password"),
         ({"every_s": 0}, 422, "every_s"),
         ({"rule": "unknown"}, 422, "no rule"),

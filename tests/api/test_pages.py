@@ -104,6 +104,17 @@ def test_csv_and_arrow_have_the_same_rows_as_the_pages(study):
     assert set(by_arrow.column_names) == set(rows[0])
 
 
+@pytest.mark.parametrize("form", ["text/csv", ARROW])
+def test_what_gives_all_rows_takes_nothing_of_a_page(study, long_run, form):
+    places = ["/api/sightings"] + [f"/api/runs/{long_run.run_id}/samples"] * (form == ARROW)
+    for place in places:
+        for name in ("limit=3", "cursor=x"):
+            answer = study.client.get(f"{place}?{name}", headers={"Accept": form})
+            assert name.split("=")[0] in problem_of(answer, 422)
+    answer = study.client.get("/api/sightings?order=newest", headers={"Accept": form})
+    assert "newest" in problem_of(answer, 422)
+
+
 def test_arrow_gives_all_sightings_of_the_store(study):
     answer = study.client.get("/api/sightings?rules=all", headers={"Accept": ARROW})
     found = pa.ipc.open_stream(answer.content).read_all()
@@ -126,6 +137,8 @@ def test_a_cursor_is_of_one_list_with_its_conditions(study):
     problem_of(client.get("/api/sightings?limit=0"), 422)
     problem_of(client.get("/api/sightings?limit=100000"), 422)
     problem_of(client.get("/api/sightings", headers={"Accept": "image/png"}), 406)
+    anything = client.get("/api/sightings", headers={"Accept": ""})
+    assert anything.headers["content-type"] == "application/json"
 
 
 @pytest.fixture(scope="module")

@@ -94,6 +94,7 @@ class Client:
         headers: Mapping[str, str] | None = None, stream: bool = False,
     ) -> Iterator[requests.Response]:  # fmt: skip
         import requests
+        from urllib3.exceptions import HTTPError
 
         given = {k: v for k, v in (query or {}).items() if v is not None}
         try:
@@ -110,6 +111,10 @@ class Client:
                 if answer.status_code >= 300 and answer.status_code != 304:
                     raise _error_of(self.url, answer)
                 yield answer
+        except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
+            raise StoreError(
+                f"the answer of the lab at {self.url} broke off: {_why(error)}; try again"
+            ) from None
         except requests.RequestException as error:
             raise StoreError(f"the lab at {self.url} cannot be reached: {_why(error)}") from None
 

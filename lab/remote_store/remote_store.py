@@ -132,8 +132,11 @@ class RemoteStore(Store):
             return
         with self.client.stream("/sightings", to_query(wanted), {"Accept": _ARROW}) as answer:
             answer.raw.decode_content = True
-            with pa.ipc.open_stream(answer.raw) as batches:
-                yield from batches
+            try:
+                with pa.ipc.open_stream(answer.raw) as batches:
+                    yield from batches
+            except (pa.ArrowException, OSError) as error:
+                raise StoreError(f"the sightings did not come whole: {error}; try again") from None
 
     def sighting_counts(
         self,

@@ -1,5 +1,8 @@
 """What notebooks do with a store, of one here and of the same one by its API."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
@@ -206,3 +209,38 @@ def test_who_is_not_let_in_learns_why_and_no_secret_is_said(served, monkeypatch,
     with pytest.raises(LabError, match=words) as refused:
         lab.connect(url or served, token=token)
     assert TOKEN not in str(refused.value)
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A lab that breaks off in the middle of what it sends."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        if self.path.endswith("/health"):
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+            return
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\n" + self.server.begun + b"\r\nff")
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("begun", [b"\xff\xff\xff\xff\x10", b"never"])
+def test_an_answer_that_breaks_off_is_an_error_of_the_store(begun):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        server.begun = begun
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with lab.connect(f"http://127.0.0.1:{server.server_port}", token=TOKEN) as elsewhere:
+            for ask in (elsewhere.sightings, lambda: elsewhere.store.log_folder("x")):
+                with pytest.raises(StoreError, match="try again"):
+                    ask()
+        server.shutdown()
+        thread.join(60)

@@ -176,6 +176,22 @@ def test_rules_are_saved_applied_and_taken_back(api, run):
     problem_of(client.delete(f"/api/current_rules/{run.protocol_hash}"), 404)
 
 
+def test_a_rule_of_a_newer_version_hides_no_other(api):
+    api.client.put("/api/rules/usual", json={"rule": RULE})
+    before = len(api.client.get("/api/rules").json()["items"])
+    with api.state.store.catalog.transaction() as db:
+        db.execute(
+            "INSERT INTO rules SELECT 'newer', '{\"other\": 1}', rule_hash, NULL, saved_utc "
+            "FROM rules WHERE name = 'usual'"
+        )
+    found = {one["name"]: one["rule"] for one in api.client.get("/api/rules").json()["items"]}
+    assert len(found) == before + 1
+    assert (found["newer"], found["usual"]) == ({"other": 1}, RULE)
+    assert api.client.get("/api/rules/newer").json()["rule"] == {"other": 1}
+    with api.state.store.catalog.transaction() as db:
+        db.execute("DELETE FROM rules WHERE name IN ('newer', 'usual')")
+
+
 def test_stretches_are_marked_listed_and_taken_back(api, run):
     client, media_id = api.client, run.media["media_id"]
     records = [{"label": "x", "start_us": i * 1_000_000, "end_us": 5_000_000} for i in range(3)]

@@ -22,7 +22,7 @@ from lab.errors import (
 if TYPE_CHECKING:
     import requests
 
-_PAGE = 1000
+PAGE = 1000  # items that are asked for at once
 _CONNECT_S, _READ_S = 10.0, 120.0
 _ERRORS: dict[int, type[LabError]] = {
     400: SettingError,
@@ -72,7 +72,7 @@ class Client:
 
     def pages(self, path: str, query: Query | None = None) -> Iterator[dict[str, Any]]:
         """All items of a list."""
-        asked: dict[str, Any] = {"limit": _PAGE, **(query or {})}
+        asked: dict[str, Any] = {"limit": PAGE, **(query or {})}
         while True:
             found = self.get(path, asked)
             yield from found["items"]
@@ -94,6 +94,7 @@ class Client:
         headers: Mapping[str, str] | None = None, stream: bool = False,
     ) -> Iterator[requests.Response]:  # fmt: skip
         import requests
+        from urllib3.exceptions import HTTPError
 
         given = {k: v for k, v in (query or {}).items() if v is not None}
         try:
@@ -110,6 +111,10 @@ class Client:
                 if answer.status_code >= 300 and answer.status_code != 304:
                     raise _error_of(self.url, answer)
                 yield answer
+        except (requests.exceptions.ChunkedEncodingError, HTTPError) as error:
+            raise StoreError(
+                f"the answer of the lab at {self.url} broke off: {_why(error)}; try again"
+            ) from None
         except requests.RequestException as error:
             raise StoreError(f"the lab at {self.url} cannot be reached: {_why(error)}") from None
 

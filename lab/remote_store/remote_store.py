@@ -6,20 +6,21 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lab.annotation import Annotation, Coverage, Verdict
 from lab.errors import NotFoundError, SettingError, StoreError
-from lab.remote_store.client import Client, part
+from lab.remote_store.client import PAGE, Client, part
 from lab.remote_store.no_catalog import NoCatalog
 from lab.remote_store.rows import clip_row, current_rule, record_of, with_times
 from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.current_rules import CurrentRule
-from lab.store.query import Wanted
+from lab.store.query import Wanted, page_of
 from lab.store.run_queries import RunFilter
-from lab.store.sighting_query import to_query
+from lab.store.sighting_query import chooses_none, to_query
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
 
@@ -65,9 +66,13 @@ class RemoteStore(Store):
         if order not in _ORDERS or (unknown := set(wanted) - set(_RUN_FILTERS)):
             what = order if order not in _ORDERS else ", ".join(sorted(unknown))
             raise SettingError(f"runs of a lab elsewhere are not listed by {what}")
-        found = list(self.client.pages("/runs", {**wanted, "order": order}))
+        page_of(limit, offset)
+        if chooses_none(wanted):
+            return []
         end = None if limit is None else offset + limit
-        return [with_times(row) for row in found[offset:end]]
+        few = {} if not end else {"limit": min(end, PAGE)}
+        found = self.client.pages("/runs", {**wanted, "order": order, **few})
+        return [with_times(row) for row in islice(found, offset, end)]
 
     def runs_named(self, run_ids: Sequence[str]) -> list[Row]:
         return [self._run_named(name) for name in run_ids]
@@ -123,10 +128,15 @@ class RemoteStore(Store):
     def sighting_batches(self, **wanted: Unpack[SightingFilter]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
+        if chooses_none(wanted):
+            return
         with self.client.stream("/sightings", to_query(wanted), {"Accept": _ARROW}) as answer:
             answer.raw.decode_content = True
-            with pa.ipc.open_stream(answer.raw) as batches:
-                yield from batches
+            try:
+                with pa.ipc.open_stream(answer.raw) as batches:
+                    yield from batches
+            except (pa.ArrowException, OSError) as error:
+                raise StoreError(f"the sightings did not come whole: {error}; try again") from None
 
     def sighting_counts(
         self,
@@ -136,11 +146,15 @@ class RemoteStore(Store):
         limit: int | None = None,
         **wanted: Unpack[SightingFilter],
     ) -> dict[str, int]:
-        if by != "label" or set(wanted) - {"current"}:
-            raise SettingError(f"sightings of {self.client.url} are counted by their labels alone")
-        query = {"text": containing or None, "limit": limit}
-        found = self.client.get("/labels", query)["items"]
-        return {row["label"]: row["sightings"] for row in found}
+        """By `label`, those of the current rules."""
+        if by != "label" or wanted != {"current": True}:
+            raise SettingError(
+                f"sightings of {self.client.url} are counted by their labels alone, those of the "
+                "current rules: give by='label', current=True"
+            )
+        page_of(limit, 0)
+        found = self.client.pages("/labels", {"text": containing or None})
+        return {row["label"]: row["sightings"] for row in islice(found, limit)}
 
     def save_sightings(
         self, run_id: str, rule: Rule, sightings: Iterable[Sighting], rule_name: str | None = None
@@ -162,10 +176,14 @@ class RemoteStore(Store):
     def save_rule(self, name: str, rule: Rule, run_id: str | None = None) -> None:
         if not name.strip():
             raise SettingError("a rule needs a name, got an empty one")
+        if any(c in "/\\" or not c.isprintable() for c in name) or name.strip() in (".", ".."):
+            raise SettingError(f"a rule of a lab elsewhere has a name without /, got {name!r:.80}")
         body = {"rule": rule.to_dict(), "run_id": run_id}
         self.client.ask("PUT", f"/rules/{part(name.strip())}", body=body)
 
     def current_rules(self, protocol_hash: Wanted = None) -> dict[str, CurrentRule]:
+        if chooses_none({"protocol_hash": protocol_hash}):
+            return {}
         found = self.client.get("/current_rules", {"protocol_hash": protocol_hash})["items"]
         return {row["protocol_hash"]: current_rule(row) for row in found}
 
@@ -179,6 +197,8 @@ class RemoteStore(Store):
         self, media_id: Wanted = None
     ) -> tuple[list[Annotation], list[Coverage], list[Verdict]]:
         found: tuple[list[Any], list[Any], list[Any]] = ([], [], [])
+        if chooses_none({"media_id": media_id}):
+            return found
         for row in self.client.pages("/annotations", {"media_id": media_id}):
             record = record_of(row)
             found[(Annotation, Coverage, Verdict).index(type(record))].append(record)

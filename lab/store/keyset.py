@@ -38,6 +38,11 @@ def key_of(keys: Keys, row: Mapping[str, Any]) -> list[Any]:
     return [one.isoformat() if isinstance(one, datetime) else one for one in found]
 
 
+def kinds_of(keys: Keys) -> list[type]:
+    """Of the values of `key_of`; a datetime stands as text."""
+    return [key.kind for key in keys]
+
+
 def beyond(where: Where, keys: Keys, after: Sequence[Any] | None) -> None:
     """Only rows that come after the one with this key. Raises SettingError for what is no key."""
     if after is None:

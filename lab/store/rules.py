@@ -27,6 +27,10 @@ class RuleRows:
             )
 
     def rules(self) -> list[dict[str, Any]]:
-        """Newest first."""
+        """Newest first. Raises SettingError for one that a newer version has saved."""
+        return [{**row, "rule": Rule.from_dict(row["rule"])} for row in self.rule_rows()]
+
+    def rule_rows(self) -> list[dict[str, Any]]:
+        """The same, each rule as it was written."""
         rows = self.catalog.rows("SELECT * FROM rules ORDER BY saved_utc DESC")
-        return [{**row, "rule": Rule.from_dict(json.loads(row["rule"]))} for row in rows]
+        return [{**row, "rule": json.loads(row["rule"])} for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -19,22 +19,26 @@ _SCORES = ("min_confidence", "max_confidence")
 _DURATIONS = ("min_duration_s", "max_duration_s")
 _TEXTS = ("text", "note")
 _TIMES = ("from_local", "to_local", "from_utc", "to_utc")
+_ONSETS = ("from_us", "to_us")
 _DURING = ("from_s", "to_s")
 _MOST = 2**40
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def to_query(wanted: SightingFilter) -> Query:
-    """The conditions as values by name; `wanted_of_query` reads them."""
+    """The conditions as values by name; `wanted_of_query` reads them.
+
+    An address cannot say a list of nothing: see `chooses_none`.
+    """
     query: Query = {}
     for name, value in wanted.items():
-        if value is None or name in ("current", "from_us", "to_us"):
+        if value is None or name == "current":
             continue
         if name == "during_us":
             query |= {k: [_text(v / 1e6)] for k, v in zip(_DURING, value, strict=True)}  # type: ignore[call-overload]
         elif name == "hours":
             query["hours"] = ["-".join(map(_text, value))]  # type: ignore[call-overload]
-        elif isinstance(value, str) or not isinstance(value, Sequence):
+        elif isinstance(value, str) or not isinstance(value, Iterable):
             query[name] = [_text(value)]
         else:
             query[name] = list(map(_text, value))
@@ -43,6 +47,15 @@ def to_query(wanted: SightingFilter) -> Query:
     elif wanted.get("current") and "rule_hash" in query:
         query["rules"] = ["current"]
     return query
+
+
+def chooses_none(wanted: Mapping[str, Any]) -> bool:
+    """Whether a condition is a list of nothing, which nothing fulfils."""
+    return any(
+        isinstance(value, Sized) and not len(value)
+        for value in wanted.values()
+        if not isinstance(value, str)
+    )
 
 
 def wanted_of_query(query: Mapping[str, Sequence[str]]) -> SightingFilter:
@@ -74,7 +87,10 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return value.isoformat()
-    return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    short = f"{value:.12g}"
+    return short if float(short) == value else repr(float(value))
 
 
 def _number(name: str, text: str) -> float:
@@ -99,6 +115,13 @@ def _seconds(name: str, text: str) -> float:
     if value < 0:
         raise SettingError(f"{name} must be 0 s or more, got {text[:80]!r}")
     return value
+
+
+def _onset_us(name: str, text: str) -> int:
+    value = _number(name, text)
+    if value != int(value):
+        raise SettingError(f"{name} must be whole microseconds, got {text[:80]!r}")
+    return int(value)
 
 
 def _time(name: str, text: str) -> datetime:
@@ -147,6 +170,7 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     **dict.fromkeys(_SCORES, _score),
     **dict.fromkeys(_DURATIONS, _seconds),
     **dict.fromkeys(_TIMES, _time),
+    **dict.fromkeys(_ONSETS, _onset_us),
     **dict.fromkeys(_TEXTS, lambda _, text: text),
     "hours": _hours,
     "reviewed": _yes_or_no,

@@ -1,5 +1,7 @@
 """The API behind the guard, over a store with a real clip and runs that were made."""
 
+import base64
+import json
 import shutil
 
 import pytest
@@ -68,3 +70,11 @@ def problem_of(answer, status):
     assert set(body) == {"type", "title", "status", "detail"}
     assert body["status"] == status
     return body["detail"]
+
+
+def edited(cursor, first):
+    """The cursor with another first value in its key, as somebody may make it; None for no key."""
+    padded = cursor + "=" * (-len(cursor) % 4)
+    stamp, _, *rest = json.loads(base64.urlsafe_b64decode(padded))
+    text = ",".join([json.dumps(stamp), *([first, *map(json.dumps, rest)] if first else [])])
+    return base64.urlsafe_b64encode(f"[{text}]".encode()).decode().rstrip("=")

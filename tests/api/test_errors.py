@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from lab.app.server.routes import routes
+from lab.app.server.state import AppState
+from lab.config import Config
 from lab.limits import Limits
 from tests.api.conftest import problem_of
 from tests.guarded import BEARER, client_of
@@ -58,6 +61,23 @@ def test_what_is_no_id_is_not_found_or_not_valid(api, path):
     problem_of(api.client.get(path), 422 if path.endswith("/0") else 404)
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/api/jobs?media_id=x", "cursor, limit, state"),
+        ("/api/runs?media=x", "media_id"),
+        ("/api/runs?Limit=1", "limit"),
+        ("/api/media?limit=1&sites=creek", "'sites'"),
+        ("/api/sightings?labels=x", "label"),
+        ("/api/jobs/summary?state=done", "nothing"),
+        ("/api/annotations?from_s=3", "'from_s'"),
+    ],
+)
+def test_a_condition_of_another_name_is_refused_with_those_that_are_known(api, path, words):
+    assert words in problem_of(api.client.get(path), 422)
+    assert words in problem_of(api.client.get(f"{path}&token=x"), 422)
+
+
 def test_a_value_that_is_refused_is_not_said_again(api):
     body = {"id": "x", "source": "rtsp://u:planted-secret@host/", "detector": {}}
     answer = api.client.post("/api/feeds", json=body)
@@ -72,6 +92,17 @@ def test_who_is_not_let_in_gets_the_same_form(api):
     problem_of(nobody.get("/api/media"), 401)
     foreign = client_of(api.routes, headers={**BEARER, "Origin": "http://evil.example"})
     problem_of(foreign.get("/api/media"), 403)
+
+
+def test_a_store_that_fails_says_when_to_ask_again_too(tmp_path):
+    (tmp_path / "store").mkdir()
+    state = AppState(Config(store=tmp_path / "store"))
+    client = client_of(routes(state))
+    (tmp_path / "store" / "catalog.duckdb").mkdir()  # no file that can be opened
+    answer = client.get("/api/runs")
+    problem_of(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    state.close()
 
 
 def test_a_store_that_is_busy_is_503_and_says_when_to_ask_again(api, monkeypatch):

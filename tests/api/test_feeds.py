@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from starlette.testclient import TestClient
@@ -68,6 +69,25 @@ def test_a_feed_is_made_started_stopped_and_removed(api):
         ({"source": {"type": "stream", "url": "rtsp://u:${LAB_TOKEN}@x/"}}, 422, "LAB_TOKEN"),
         ({"name": "${LAB_TOKEN}"}, 422, "variables"),
         ({"detector": {"type": "python", "target": "os:system"}}, 422, "runs code"),
+        (
+            {"detector": {"type": "python", "name": "yolo", "target": "os:system"}},
+            422,
+            "detector.type",
+        ),
+        (
+            {
+                "detector": {
+                    "type": "roboflow",
+                    "workspace": "a",
+                    "workflow_id": "b",
+                    "api_url": "http://evil.example",
+                }
+            },
+            422,
+            "detstream",
+        ),
+        ({"detector": {"type": "rf-detr", "weights": "x.pt"}}, 422, "detstream"),
+        ({"detector": {"type": ["python"]}}, 422, "detector"),
         ({"detector": {"type": "yolo", "weights": "/tmp/x.pt"}}, 422, "models folder"),
         ({"rule": "/etc/passwd"}, 422, "no rule"),
         ({"id": "../x"}, 422, "id"),
@@ -77,6 +97,18 @@ def test_a_feed_is_made_started_stopped_and_removed(api):
 def test_what_a_page_may_not_write_of_a_feed_the_api_may_not_either(api, change, status, words):
     answer = api.client.post("/api/feeds", json=feed(api, "other") | change)
     assert words in problem_of(answer, status)
+
+
+def test_of_two_feeds_of_one_id_one_is_made_and_the_other_one_refused(api):
+    with ThreadPoolExecutor(3) as pool:
+        posted = pool.map(
+            lambda _: api.client.post("/api/feeds", json=feed(api, "twice")), range(3)
+        )
+    answers = sorted(posted, key=lambda one: one.status_code)
+    assert answers[0].status_code == 201
+    for refused in answers[1:]:
+        assert "already" in problem_of(refused, 409)
+    assert api.client.delete("/api/feeds/twice").status_code == 200
 
 
 def test_who_is_elsewhere_names_public_addresses_only(api):

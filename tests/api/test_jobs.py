@@ -2,13 +2,18 @@
 
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lab.app.server.routes import routes
+from lab.jobs.batch.service import QueuedClip
+from lab.jobs.batch.work import Work
 from lab.jobs.queue.job_queue import JobQueue
+from lab.jobs.queue.queued_job import Stamp
 from lab.limits import Limits
-from tests.api.conftest import Api, problem_of
+from lab.rules.rule import Rule
+from tests.api.conftest import Api, edited, problem_of
 from tests.guarded import client_of
 
 KEY = "Idempotency-Key"
@@ -93,6 +98,9 @@ def test_a_job_that_fails_says_why(api):
         ({"detector": "python", "settings": {"target": "os:system"}}, 422, "runs code"),
         ({"detector": "remote", "settings": {"url": "http://10.0.0.1"}}, 422, "services"),
         ({"detector": "yolo", "settings": {"weights": "/etc/passwd"}}, 422, "models folder"),
+        ({"settings": {"api_key": "PLANTEDhush"}}, 422, "api_key"),
+        ({"settings": {"boxes_from": {"more": {"token": "PLANTEDhush"}}}}, 422, "token"),
+        ({"settings": {"url": "http://eve:PLANTEDhush@host/"}}, 422, "password"),
         ({"every_s": 0}, 422, "every_s"),
         ({"rule": "unknown"}, 422, "no rule"),
         ({"rule": {"default": {"debounce": {"enter_threshold": 9}}}}, 422, "enter_threshold"),
@@ -102,7 +110,9 @@ def test_a_job_that_fails_says_why(api):
 )
 def test_what_a_page_may_not_ask_for_the_api_may_not_either(api, change, status, words):
     body = {k: v for k, v in (work_on(api, 1) | change).items() if v is not None}
-    assert words in problem_of(api.client.post("/api/jobs", json=body), status)
+    answer = api.client.post("/api/jobs", json=body)
+    assert words in problem_of(answer, status)
+    assert "PLANTED" not in answer.text
 
 
 def test_the_same_key_is_the_same_job_also_after_a_restart(api):
@@ -128,6 +138,67 @@ def test_the_same_key_is_the_same_job_also_after_a_restart(api):
     going(api)
 
 
+def test_the_same_key_is_the_same_job_whatever_became_of_its_clip_and_its_rule(api):
+    paused(api)
+    api.state.store.save_rule("soon gone", Rule())
+    clip = api.folder / "moved.mp4"
+    shutil.copy(api.folder / "clip5.mp4", clip)
+    body, headers = work_on(api, 0, rule="soon gone") | {"path": str(clip)}, {KEY: "moved"}
+    first = api.client.post("/api/jobs", json=body, headers=headers).json()
+    clip.unlink()
+    with api.state.store.catalog.transaction() as db:
+        db.execute("DELETE FROM rules")
+    again = api.client.post("/api/jobs", json=body, headers=headers)
+    assert (again.status_code, again.json()["job_id"]) == (202, first["job_id"])
+    usual = body | {"priority": 0}  # as if it were a setting that this version has anew
+    same = api.client.post("/api/jobs", json=usual, headers=headers)
+    assert same.json()["job_id"] == first["job_id"]
+    problem_of(api.client.post("/api/jobs", json=body), 422)
+    api.client.delete(f"/api/jobs/{first['job_id']}")
+    going(api)
+
+
+def test_one_key_sent_at_once_from_several_sides_is_one_job(api):
+    paused(api)
+    body, headers = work_on(api, 3, reuse=False), {KEY: "at-once"}
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(
+            pool.map(lambda _: api.client.post("/api/jobs", json=body, headers=headers), range(8))
+        )
+    (job_id,) = {one.json()["job_id"] for one in answers}
+    api.client.delete(f"/api/jobs/{job_id}")
+    going(api)
+
+
+def test_a_job_that_is_stopping_is_not_taken_for_a_new_one(tmp_path, samples):
+    shutil.copy(samples / "nothing.mp4", tmp_path / "clip0.mp4")
+    api = Api(tmp_path, local_workers=0)
+    body, headers = work_on(api, 0), {KEY: "stopping"}
+    job_id = api.client.post("/api/jobs", json=body).json()["job_id"]
+    with JobQueue(api.store_folder, is_app=True) as worker:
+        assert worker.claim().job_id == job_id
+        assert api.client.delete(f"/api/jobs/{job_id}").json()["is_stopping"]
+        refused = api.client.post("/api/jobs", json=body, headers=headers)
+        assert "is stopping" in problem_of(refused, 409)
+    assert api.client.get(f"/api/jobs/{job_id}").json()["state"] == "cancelled"
+    again = api.client.post("/api/jobs", json=body, headers=headers).json()
+    assert (again["job_id"], again["state"]) == (job_id, "pending")
+    api.state.close()
+
+
+def test_keys_that_a_page_gave_a_detector_are_not_shown_in_its_jobs(api):
+    paused(api)
+    work = Work([{"name": "x", "detector": {"name": "x", "size": 3, "api_key": "PLANTEDhush"}}])
+    clip = api.folder / "clip4.mp4"
+    (job_id,) = api.state.analyses.start([QueuedClip(str(clip), Stamp.of(clip))], work)
+    answer = api.anyone("read").get(f"/api/jobs/{job_id}")
+    assert answer.json()["work"]["analyses"][0]["detector"] == {"name": "x", "size": 3}
+    listed = api.anyone("read").get("/api/jobs")
+    assert "PLANTED" not in answer.text + listed.text
+    api.client.delete(f"/api/jobs/{job_id}")
+    going(api)
+
+
 def test_jobs_are_listed_page_by_page_moved_forward_and_cancelled(api):
     paused(api)
     client = api.client
@@ -142,6 +213,10 @@ def test_jobs_are_listed_page_by_page_moved_forward_and_cancelled(api):
         if (cursor := page["next_cursor"]) is None:
             break
     assert seen == ids[::-1]
+    begun = client.get("/api/jobs?state=pending&limit=2").json()["next_cursor"]
+    for first in (None, '"x"', "1e400", str(10**30), "true"):
+        wrong = client.get(f"/api/jobs?state=pending&limit=2&cursor={edited(begun, first)}")
+        assert "cursor" in problem_of(wrong, 422)
     assert client.patch(f"/api/jobs/{ids[3]}", json={"priority": 7}).json()["priority"] == 7
     assert client.get("/api/jobs/summary").json()["pending"] == 5
     assert client.delete(f"/api/jobs/{ids[0]}").json()["state"] == "cancelled"
@@ -181,6 +256,16 @@ def test_a_token_has_so_many_jobs_and_no_more(api, tmp_path):
     client.delete(made[0].headers["location"])
     third = client.post("/api/jobs", json=work_on(api, 2, every_s=5.0), headers={KEY: "third"})
     assert third.status_code == 202
+    # Nor by another way: two wait, so that one that was cancelled waits for its turn.
+    assert "2 jobs of this token" in problem_of(
+        client.post(f"{made[0].headers['location']}/retry"), 429
+    )
+    assert client.get(made[0].headers["location"]).json()["state"] == "cancelled"
+    # What somebody else has asked for stays theirs.
+    api.client.post("/api/jobs", json=work_on(api, 1, every_s=5.0))
+    problem_of(client.post("/api/jobs", json=work_on(api, 4, every_s=5.0)), 429)
+    client.delete(third.headers["location"])
+    assert client.post(f"{made[0].headers['location']}/retry").status_code == 202
     for job in api.client.get("/api/jobs", params={"state": "pending"}).json()["items"]:
         api.client.delete(f"/api/jobs/{job['job_id']}")
     going(api)

@@ -10,7 +10,7 @@ from benchmarks.study import make_study
 from lab.app.server.api.answers import ARROW
 from lab.store.pages import SIGHTING_KEYS
 from lab.store.store import Store
-from tests.api.conftest import Api, problem_of
+from tests.api.conftest import Api, edited, problem_of
 from tests.builders import make_run, scores_of
 
 SIZES = [100, pytest.param(10_000, marks=pytest.mark.long)]
@@ -104,6 +104,17 @@ def test_csv_and_arrow_have_the_same_rows_as_the_pages(study):
     assert set(by_arrow.column_names) == set(rows[0])
 
 
+@pytest.mark.parametrize("form", ["text/csv", ARROW])
+def test_what_gives_all_rows_takes_nothing_of_a_page(study, long_run, form):
+    places = ["/api/sightings"] + [f"/api/runs/{long_run.run_id}/samples"] * (form == ARROW)
+    for place in places:
+        for name in ("limit=3", "cursor=x"):
+            answer = study.client.get(f"{place}?{name}", headers={"Accept": form})
+            assert name.split("=")[0] in problem_of(answer, 422)
+    answer = study.client.get("/api/sightings?order=newest", headers={"Accept": form})
+    assert "newest" in problem_of(answer, 422)
+
+
 def test_arrow_gives_all_sightings_of_the_store(study):
     answer = study.client.get("/api/sightings?rules=all", headers={"Accept": ARROW})
     found = pa.ipc.open_stream(answer.content).read_all()
@@ -126,3 +137,29 @@ def test_a_cursor_is_of_one_list_with_its_conditions(study):
     problem_of(client.get("/api/sightings?limit=0"), 422)
     problem_of(client.get("/api/sightings?limit=100000"), 422)
     problem_of(client.get("/api/sightings", headers={"Accept": "image/png"}), 406)
+    anything = client.get("/api/sightings", headers={"Accept": ""})
+    assert anything.headers["content-type"] == "application/json"
+
+
+@pytest.fixture(scope="module")
+def long_run(study):
+    return make_run(study.folder, scores_of(30, [(2, 9)]), 1.0, "cursors", label="animal")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["sightings?order=confidence&", "sightings?order=newest&", "sightings?order=onset&", "runs?",
+     "media?", "runs/{}/samples?"],
+)  # fmt: skip
+def test_a_cursor_that_was_edited_is_refused(study, long_run, place):
+    path = f"/api/{place.format(long_run.run_id)}limit=1"
+    cursor = study.client.get(path).json()["next_cursor"]
+    for first in (None, "null", "true", '"\\ud800"', "1e400", str(10**30), "[1]"):
+        answer = study.client.get(f"{path}&cursor={edited(cursor, first)}")
+        assert "cursor" in problem_of(answer, 422), first
+
+
+def test_labels_come_page_by_page(study):
+    store = Store(study.store_folder)
+    found = ids(study.client, "/api/labels", "label", limit=1)
+    assert found == list(store.sighting_counts("label", current=True))

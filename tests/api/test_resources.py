@@ -1,14 +1,21 @@
 """What each resource of the API gives, against what the store and its objects say."""
 
+import asyncio
 import io
+import os
 import tarfile
+from contextlib import suppress
 
 import pyarrow as pa
 import pytest
 
+from lab.app.server.api import media
 from lab.app.server.api.answers import ARROW
+from lab.jobs.engine import Engine
+from lab.jobs.job import Job
 from lab.rules.rule import Debounce, Rule
 from lab.runs.run import Run
+from lab.score_log.manifest import NAME as MANIFEST
 from lab.score_log.score_log import read_log
 from tests.api.conftest import problem_of
 from tests.builders import assert_same_log, make_run, scores_of
@@ -42,6 +49,49 @@ def test_a_clip_is_listed_registered_and_edited(api):
 def test_only_videos_under_the_media_roots_are_registered(api, path, status):
     given = path if status == 403 else str(api.folder / path)
     problem_of(api.client.post("/api/media", json={"path": given}), status)
+
+
+def test_files_are_looked_at_in_threads_and_not_where_all_requests_are_served(api, monkeypatch):
+    seen, stat, lstat = [], os.stat, os.lstat
+
+    def watched(look):
+        def watch(path, *more, **named):
+            with suppress(RuntimeError):
+                asyncio.get_running_loop()
+                seen.append(str(path))
+            return look(path, *more, **named)
+
+        return watch
+
+    monkeypatch.setattr(os, "stat", watched(stat))
+    monkeypatch.setattr(os, "lstat", watched(lstat))
+    place, file = f"/api/media/{api.clip['media_id']}", str(api.folder / "nothing.mp4")
+    assert api.client.get(place).json()["is_present"]
+    assert api.client.patch(place, json={"site": None}).status_code == 200
+    assert api.client.post("/api/media", json={"path": file}).status_code == 200
+    assert api.client.get("/api/media").status_code == 200
+    assert [path for path in seen if path.endswith("nothing.mp4")] == []
+
+
+class AtOthers(Engine):
+    """Its worker is at other clips for good."""
+
+    def submit(self, kind, title, **payload):
+        self.asked = Job(kind, title, payload)
+        return self.asked
+
+    def cancel(self, job_id):
+        self.asked.drop()
+
+
+def test_who_waits_for_others_clips_is_told_to_ask_again(api, monkeypatch):
+    engine = AtOthers()
+    monkeypatch.setattr(api.state, "engine", engine)
+    monkeypatch.setattr(media, "_PROBE_S", 0.01)
+    answer = api.client.post("/api/media", json={"path": str(api.folder / "nothing.mp4")})
+    assert "at other ones" in problem_of(answer, 503)
+    assert int(answer.headers["retry-after"]) > 0
+    assert engine.asked.state == "cancelled"
 
 
 def test_a_run_has_all_that_the_catalog_says_of_it(api, run):
@@ -79,10 +129,13 @@ def test_samples_and_boxes_are_those_of_the_log_as_arrow_and_as_json(api, run):
 
 
 def test_a_log_comes_byte_for_byte_and_once(api, run, tmp_path):
+    folder = api.state.store.log_folder(run.run_id)
+    with (folder / MANIFEST).open("ab") as file:
+        file.write(b" " * 2_500_001)  # more than is in memory at a time
     answer = api.client.get(f"/api/runs/{run.run_id}/log.tar")
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         archive.extractall(tmp_path, filter="data")
-    folder = api.state.store.log_folder(run.run_id)
+    assert (tmp_path / MANIFEST).stat().st_size > 2_500_000
     for file in tmp_path.rglob("*"):
         assert file.read_bytes() == (folder / file.relative_to(tmp_path)).read_bytes()
     assert_same_log(read_log(tmp_path, run.run_id), run.log)
@@ -121,6 +174,22 @@ def test_rules_are_saved_applied_and_taken_back(api, run):
     assert (current["name"], current["rule_hash"]) == ("otters", saved["rule_hash"])
     assert client.delete(f"/api/current_rules/{run.protocol_hash}").json() == {"items": []}
     problem_of(client.delete(f"/api/current_rules/{run.protocol_hash}"), 404)
+
+
+def test_a_rule_of_a_newer_version_hides_no_other(api):
+    api.client.put("/api/rules/usual", json={"rule": RULE})
+    before = len(api.client.get("/api/rules").json()["items"])
+    with api.state.store.catalog.transaction() as db:
+        db.execute(
+            "INSERT INTO rules SELECT 'newer', '{\"other\": 1}', rule_hash, NULL, saved_utc "
+            "FROM rules WHERE name = 'usual'"
+        )
+    found = {one["name"]: one["rule"] for one in api.client.get("/api/rules").json()["items"]}
+    assert len(found) == before + 1
+    assert (found["newer"], found["usual"]) == ({"other": 1}, RULE)
+    assert api.client.get("/api/rules/newer").json()["rule"] == {"other": 1}
+    with api.state.store.catalog.transaction() as db:
+        db.execute("DELETE FROM rules WHERE name IN ('newer', 'usual')")
 
 
 def test_stretches_are_marked_listed_and_taken_back(api, run):

@@ -1,5 +1,8 @@
 """What notebooks do with a store, of one here and of the same one by its API."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
 import numpy as np
 import pytest
 from pandas.testing import assert_frame_equal
@@ -66,6 +69,43 @@ def test_runs_and_sightings_are_the_same_tables(opened, here):
         assert_frame_equal(opened.sightings(**wanted), here.sightings(**wanted))
     with pytest.raises(SettingError):
         opened.sightings(rules="odd")
+
+
+def test_each_condition_of_sightings_chooses_the_same(opened, here):
+    for wanted in (
+        {"label": []}, {"media_id": np.array([])}, {"weekday": []}, {"label": {"x", "z"}},
+        {"label": np.array(["x", "y"])}, {"from_us": 6_000_000}, {"to_us": 6_000_000},
+        {"from_us": 2_000_000, "to_us": 9_000_000}, {"min_confidence": 0.1 + 0.2},
+        {"during_us": (1, 1_099_511_627_775)},
+    ):  # fmt: skip
+        assert_frame_equal(opened.sightings("all", **wanted), here.sightings("all", **wanted))
+    assert opened.sightings("all", label=[]).empty
+    assert 0 < len(opened.sightings("all", from_us=6_000_000)) < len(opened.sightings("all"))
+
+
+def test_a_list_of_nothing_chooses_nothing(opened):
+    assert opened.store.runs(run_id=[]) == opened.store.runs(state=()) == []
+    assert opened.store.all_records([]) == ([], [], [])
+    assert opened.store.current_rules([]) == {}
+
+
+def test_some_runs_are_as_many_as_were_asked_for(opened, here):
+    for more in ({"limit": 1}, {"limit": 2, "offset": 1}, {"limit": 0}, {"offset": 2}):
+        assert opened.store.runs(**more) == here.store.runs(**more)
+    with pytest.raises(SettingError, match="limit"):
+        opened.store.runs(limit=-1)
+
+
+def test_labels_are_counted_alike_or_not_at_all(opened, here, served):
+    for more in ({}, {"limit": 1}, {"containing": "x"}):
+        found = opened.store.sighting_counts("label", current=True, **more)
+        assert found == here.store.sighting_counts("label", current=True, **more)
+    with lab.connect(served, token=TOKEN) as elsewhere:
+        for wanted in ({}, {"current": False}, {"current": True, "site": "creek"}):
+            with pytest.raises(SettingError, match="current"):
+                elsewhere.store.sighting_counts("label", **wanted)
+        with pytest.raises(SettingError, match="without /"):
+            elsewhere.store.save_rule("a/b", lab.Rule.coerce(RULE))
 
 
 def test_a_run_is_the_same_object_with_the_same_log(opened, here):
@@ -169,3 +209,38 @@ def test_who_is_not_let_in_learns_why_and_no_secret_is_said(served, monkeypatch,
     with pytest.raises(LabError, match=words) as refused:
         lab.connect(url or served, token=token)
     assert TOKEN not in str(refused.value)
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A lab that breaks off in the middle of what it sends."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.send_response(200)
+        if self.path.endswith("/health"):
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+            return
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\n" + self.server.begun + b"\r\nff")
+        self.close_connection = True
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("begun", [b"\xff\xff\xff\xff\x10", b"never"])
+def test_an_answer_that_breaks_off_is_an_error_of_the_store(begun):
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        server.begun = begun
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with lab.connect(f"http://127.0.0.1:{server.server_port}", token=TOKEN) as elsewhere:
+            for ask in (elsewhere.sightings, lambda: elsewhere.store.log_folder("x")):
+                with pytest.raises(StoreError, match="try again"):
+                    ask()
+        server.shutdown()
+        thread.join(60)

@@ -207,3 +207,17 @@ def test_fifty_thousand_clips_are_queued_in_one_transaction(opened):
     assert len(begun) == 1
     assert queue.counts()["waiting"] == 50_000
     assert queue.claim().path == "/clips/00000.mp4"
+
+
+def test_the_number_of_a_job_is_never_another_ones(opened):
+    queue = opened()
+    add(queue, "a", "b")
+    (_, last) = queue.jobs()
+    queue.take_off([last.job_id])
+    assert last.path not in states(queue)
+    add(queue, "c")
+    with pytest.raises(NotFoundError):
+        queue.check_known([last.job_id])
+    queue.take_off([one.job_id for one in queue.jobs()])
+    add(opened(), "d")
+    assert queue.jobs()[0].job_id > last.job_id + 1

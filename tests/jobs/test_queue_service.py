@@ -227,6 +227,8 @@ def test_a_queue_of_the_version_before_is_brought_up(tmp_path):
         assert (job.path, job.clip_id, job.rate_hz) == ("/a.mp4", None, None)
         queue.take_up("w")
         assert queue.claim().job_id == job.job_id
+        (index,) = queue._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'next_job'")
+        assert index[0] == 1
 
 
 # What a page may name

@@ -9,8 +9,10 @@ from lab.access.addresses import PUBLIC_ONLY
 from lab.access.asker import Asker
 from lab.app.server.state import AppState
 from lab.app.server.typed_addresses import typed_settings
+from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError
+from lab.feeds.entry_detector import OF_DETSTREAM
 from lab.feeds.kept_secrets import without_secrets
 from lab.feeds.variables import has_variable
 from lab.video.live.captures.registered import captures
@@ -46,16 +48,29 @@ def checked_feed(here: AppState, asker: Asker, row: Mapping[str, Any]) -> dict[s
     rest = {key: value for key, value in row.items() if key != "source"}
     if any(has_variable(text) for text in _texts(rest)):
         raise SettingError("variables (${NAME}) are for secrets of the source alone")
-    detector = dict(row["detector"])
-    named = {"name": detector.pop("type", None), **detector}
-    check_allowed(named, here.config.services)
-    if key := named_by_path(named):
-        raise SettingError(f"detector.{key} must be a file of the models folder, not a path")
+    _check_detector(here, row["detector"])
     if isinstance(row.get("rule"), str):
         saved = {one["name"]: one["rule"] for one in here.store.rules()}
         if row["rule"] not in saved:  # or else a path
             raise SettingError(f"no rule {row['rule']!r:.80} is saved in this store")
     return {**rest, "source": checked_source(here, asker, source)}
+
+
+def _check_detector(here: AppState, given: Mapping[str, Any]) -> None:
+    """Whether it is one that a page may ask for. Raises SettingError."""
+    if "name" in given:
+        raise SettingError("detector.name is not a setting; the detector is named by detector.type")
+    kind = given.get("type")
+    if not isinstance(kind, str):
+        raise SettingError("detector.type must be the name of a detector")
+    if kind in OF_DETSTREAM and kind not in detectors:
+        raise SettingError(
+            f"detector.type {kind!r} runs code of detstream, which only a feeds file may ask for"
+        )
+    named = {**{key: value for key, value in given.items() if key != "type"}, "name": kind}
+    check_allowed(named, here.config.services)
+    if key := named_by_path(named):
+        raise SettingError(f"detector.{key} must be a file of the models folder, not a path")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -26,7 +26,7 @@ class Asked:
     digest: str = ""
 
     def known(self, db: sqlite3.Connection) -> int | None:
-        """The job that was asked for by this key; None if there is none.
+        """The job that was asked for by this key, whatever became of it; None if there is none.
 
         Raises ConflictError where it was for something else.
         """
@@ -45,9 +45,15 @@ class Asked:
         return int(row["job_id"])
 
     def keep(self, db: sqlite3.Connection, job_ids: Sequence[int]) -> None:
-        """Note jobs as asked for. Raises RefusedError, 429, if these are too many."""
+        """Note jobs as asked for; those that somebody else has asked for stay theirs.
+
+        Raises ConflictError for one that is stopping, so that it would not be done; RefusedError,
+        429, if these are too many.
+        """
+        for job_id in job_ids:
+            self._check_not_stopping(db, job_id)
         db.executemany(
-            f"UPDATE jobs SET asked_by = ? WHERE job_id = ? AND {_UNFINISHED}",
+            f"UPDATE jobs SET asked_by = ? WHERE job_id = ? AND asked_by IS NULL AND {_UNFINISHED}",
             [(self.by, job_id) for job_id in job_ids],
         )
         if self.key is not None and job_ids:
@@ -64,4 +70,12 @@ class Asked:
                 f"{self.most} jobs of this token wait or run, which is the limit; wait for one "
                 "of them to end, or cancel it",
                 retry_after_s=_RETRY_AFTER_S,
+            )
+
+    def _check_not_stopping(self, db: sqlite3.Connection, job_id: int) -> None:
+        sql = "SELECT 1 FROM jobs WHERE job_id = ? AND state = 'running' AND cancel"
+        if db.execute(sql, [job_id]).fetchone() is not None:
+            raise ConflictError(
+                f"job {job_id} is the same and is stopping, as somebody asked; ask again when it "
+                "has ended"
             )

@@ -26,7 +26,7 @@ from lab.sqlite_file import (
 )
 
 FILE_NAME = "jobs.sqlite"
-_VERSION = 4
+_VERSION = 5
 _WAYS_OUT = {
     "SQLITE_READONLY": "make it and its folder writable, or name another store with --store",
     "SQLITE_CANTOPEN": "it must be a file, in a folder, that you may read and write",
@@ -78,6 +78,42 @@ ALTER TABLE jobs ADD COLUMN asked_by TEXT;
 CREATE TABLE asked (asked_by TEXT NOT NULL, key TEXT NOT NULL, digest TEXT NOT NULL,
     job_id INTEGER NOT NULL, PRIMARY KEY (asked_by, key));
 """
+# No id is given twice, also where the last job was taken off the list: clients remember them.
+_SINCE_5 = """
+CREATE TABLE jobs_5 (
+    job_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    work_id TEXT NOT NULL REFERENCES work,
+    path TEXT NOT NULL,
+    state TEXT NOT NULL,
+    priority INTEGER NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    claims INTEGER NOT NULL DEFAULT 0,
+    not_before REAL NOT NULL DEFAULT 0,
+    owner TEXT,
+    lease_until REAL,
+    cancel INTEGER NOT NULL DEFAULT 0,
+    media_id TEXT,
+    size_bytes INTEGER,
+    mtime_ns INTEGER,
+    run_ids TEXT NOT NULL DEFAULT '[]',
+    was_there INTEGER NOT NULL DEFAULT 0,
+    reason TEXT,
+    seconds REAL,
+    done INTEGER,
+    total INTEGER,
+    changed REAL NOT NULL,
+    clip_id TEXT,
+    rate_hz REAL,
+    added REAL,
+    asked_by TEXT,
+    UNIQUE (work_id, path)
+);
+INSERT INTO jobs_5 SELECT * FROM jobs;
+DROP TABLE jobs;
+ALTER TABLE jobs_5 RENAME TO jobs;
+CREATE INDEX next_job ON jobs (state, priority DESC, job_id);
+CREATE INDEX of_media ON jobs (media_id);
+"""
 # What makes of it a queue that can be read: all columns, and JSON where it belongs.
 _ODD_ROWS = f"""
 SELECT CASE
@@ -89,7 +125,7 @@ SELECT CASE
     WHEN EXISTS (SELECT key FROM asked WHERE digest IS NULL) THEN 'a key has no digest'
 END
 """
-_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3, _SINCE_4)
+_STEPS = (_SCHEMA, _SINCE_2, _SINCE_3, _SINCE_4, _SINCE_5)
 
 
 class QueueFile:

@@ -104,7 +104,8 @@ class JobQueue(QueueOverview):
                 was_there = CASE state WHEN 'done' THEN 1 ELSE was_there END,
                 priority = excluded.priority, size_bytes = excluded.size_bytes,
                 mtime_ns = excluded.mtime_ns, changed = excluded.changed,
-                clip_id = excluded.clip_id, added = excluded.added""",
+                clip_id = excluded.clip_id, added = excluded.added,
+                asked_by = CASE WHEN state IN ('waiting', 'running') THEN asked_by END""",
                 rows,
             )
             db.executemany(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.errors import NotFoundError, SettingError
+from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.file import QueueFile
 from lab.jobs.queue.queued_job import STATES, QueuedJob, State
 
@@ -78,6 +79,11 @@ class QueueOverview(QueueFile):
         """Raises NotFoundError if one of these jobs is not there."""
         with self._read() as db:
             self._check_known(db, job_ids)
+
+    def asked_for(self, asked: Asked) -> int | None:
+        """The job that was asked for by the same key; see `Asked.known`."""
+        with self._read() as db:
+            return asked.known(db)
 
     def in_scope(self) -> list[QueuedJob]:
         return self.jobs("job_id IN scope")
@@ -148,8 +154,11 @@ class QueueOverview(QueueFile):
             )
             return running.rowcount + waiting.rowcount
 
-    def retry(self, job_ids: Sequence[int] | None = None) -> int:
-        """Let jobs that failed or were cancelled wait again, None for all that failed."""
+    def retry(self, job_ids: Sequence[int] | None = None, asked: Asked | None = None) -> int:
+        """Let jobs that failed or were cancelled wait again, None for all that failed.
+
+        asked: by whom, where jobs are counted; those that are named are theirs then.
+        """
         with self._change() as db:
             self._check_known(db, job_ids)
             where, values = _among(job_ids)
@@ -159,6 +168,9 @@ class QueueOverview(QueueFile):
                 reason = NULL, changed = ? WHERE state IN {states} AND {where}""",
                 [self._clock(), *values],
             )
+            if asked is not None and job_ids is not None and found.rowcount:
+                db.execute(f"UPDATE jobs SET asked_by = NULL WHERE {where}", values)
+                asked.keep(db, job_ids)
             return found.rowcount
 
     def set_priority(self, job_ids: Sequence[int], priority: int) -> None:

@@ -23,13 +23,14 @@ from lab.app.server.api.shared import (
     page,
 )
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import NotFoundError, SettingError
+from lab.errors import NotFoundError
 from lab.store.annotations import as_json
 
 router = APIRouter(tags=["annotations"], route_class=StrictRoute)
 Kind = Literal["annotation", "coverage", "verdict"]
 _MOST_US = 2**53
 _MOST_RECORDS = 2000
+_KEY = (str, int, str, str)  # as `_key` gives it
 
 
 class NewRecord(BaseModel):
@@ -85,20 +86,21 @@ class Label(BaseModel):
     sightings: int
 
 
-class Labels(BaseModel):
-    items: list[Label]
-
-
 @router.get("/labels", dependencies=READS, summary="Labels of stored sightings, with how many")
 async def list_labels(
-    here: Here, text: Words = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 1000
-) -> Labels:
+    here: Here,
+    text: Words = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    cursor: Cursor = None,
+) -> Page[Label]:
+    after = key_at(cursor, (str,), "labels", text)
     found = await run_in_threadpool(
-        lambda: here.store.sighting_counts(
-            "label", containing=text or "", limit=limit, current=True
-        )
+        lambda: here.store.sighting_counts("label", containing=text or "", current=True)
     )
-    return Labels(items=[Label(label=label, sightings=n) for label, n in found.items()])
+    rest = [one for one in sorted(found.items()) if after is None or one[0] > after[0]]
+    items = [Label(label=label, sightings=n) for label, n in rest[: limit + 1]]
+    key = [items[min(limit, len(items)) - 1].label] if items else []
+    return page(items, limit, cursor_of(key, "labels", text))  # type: ignore[return-value]
 
 
 @router.get("/annotations", dependencies=READS, summary="What people marked, page by page")
@@ -113,9 +115,7 @@ async def list_annotations(
 ) -> Page[Record]:
     """By clip and time. Those of one clip, as the player has them: /api/media/{id}/annotations."""
     wanted = {"media_id": media_id, "kind": kind, "label": label, "annotator": annotator}
-    after = key_at(cursor, "annotations", wanted)
-
-    after_key = [] if after is None else _checked(after)
+    after = key_at(cursor, _KEY, "annotations", wanted)
 
     def read() -> list[dict[str, Any]]:
         of_all = media_id is None
@@ -125,7 +125,7 @@ async def list_annotations(
             row
             for row in rows
             if all(given is None or row[name] in given for name, given in wanted.items())
-            and _key(row) > after_key
+            and (after is None or _key(row) > after)
         ]
         return sorted(chosen, key=_key)[: limit + 1]
 
@@ -152,9 +152,3 @@ async def delete_annotation(record_id: str, here: Here, asker: Analyst) -> Done:
 
 def _key(row: dict[str, Any]) -> list[Any]:
     return [row["media_id"], row["start_us"], row["kind"], row["id"]]
-
-
-def _checked(key: list[Any]) -> list[Any]:
-    if [type(one) for one in key] != [str, int, str, str]:
-        raise SettingError("cursor is not one of this list; begin again without it")
-    return key

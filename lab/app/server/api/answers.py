@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lab.app.server.threads import run_in_threadpool
+from lab.errors import SettingError
 
 ARROW = "application/vnd.apache.arrow.stream"
 JSON = "application/json"
@@ -28,7 +29,7 @@ def accepted(request: Request, *known: str) -> str:
     """
     wanted = [
         (name.strip().lower(), _quality(rest))
-        for part in request.headers.get("accept", "*/*").split(",")
+        for part in (request.headers.get("accept", "").strip() or "*/*").split(",")
         for name, _, rest in [part.partition(";")]
     ]
 
@@ -44,6 +45,16 @@ def accepted(request: Request, *known: str) -> str:
     if liking(best) <= 0:
         raise HTTPException(406, f"this is given as {', '.join(known)}; accept one of these")
     return best
+
+
+def check_whole(request: Request) -> None:
+    """Raises SettingError where a page is asked for in a form that has all rows."""
+    for name in ("limit", "cursor"):
+        if name in request.query_params:
+            raise SettingError(
+                f"{name} is for pages of JSON; this form gives all rows: leave it out, or accept "
+                f"{JSON}"
+            )
 
 
 def _quality(text: str) -> float:

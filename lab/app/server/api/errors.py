@@ -21,7 +21,6 @@ from lab.errors import (
     LabError,
     LogRemovedError,
     NotFoundError,
-    StoreBusyError,
     StoreError,
     StoreReadOnlyError,
 )
@@ -93,9 +92,9 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _of_the_lab(request: Request, error: Exception) -> Response:
     assert isinstance(error, LabError)
-    is_busy = isinstance(error, StoreBusyError)
-    headers = {"Retry-After": _RETRY_S} if is_busy else None
-    return problem(status_of(error), _short(str(error)), headers)
+    status = status_of(error)
+    headers = {"Retry-After": _RETRY_S} if status == 503 else None
+    return problem(status, _short(str(error)), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -72,10 +72,15 @@ async def add_feed(
 
     def add() -> Feed:
         if given.id in feeds_of(here):
-            raise ConflictError(f"there is a feed {given.id!r} already; give another id")
+            raise ConflictError(_there_is(given.id))
         kept = checked_feed(here, asker, row)
         here.watching.ensure_started()
-        send(here.store.folder, {"do": "add", "feed": kept}, _START_S)
+        try:
+            send(here.store.folder, {"do": "add", "feed": kept}, _START_S)
+        except SettingError:
+            if given.id in {one.feed_id for one in FeedFiles(here.store).read().feeds}:
+                raise ConflictError(_there_is(given.id)) from None  # somebody was quicker
+            raise
         _wait(lambda: given.id in feeds_of(here))
         return _feed(here, given.id)
 
@@ -148,6 +153,10 @@ def _feed(here: AppState, feed_id: str) -> Feed:
     if row is None:
         raise NotFoundError(f"no feed {feed_id!r:.80} is watched in this store")
     return Feed.model_validate(shown_feed(feed_id, row))
+
+
+def _there_is(feed_id: str) -> str:
+    return f"there is a feed {feed_id!r} already; give another id"
 
 
 def _removed_from_file(here: AppState, feed_id: str) -> bool:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.app.server.access import limits_of
-from lab.app.server.api.new_job import NewJob, clip_of_job, work_of_job
+from lab.app.server.api.new_job import NewJob, clip_of_job, shown_work, work_of_job
 from lab.app.server.api.route import StrictRoute, as_json
 from lab.app.server.api.shared import (
     READS,
@@ -26,7 +26,7 @@ from lab.app.server.api.shared import (
 )
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import ConflictError, NotFoundError, SettingError
+from lab.errors import ConflictError, NotFoundError
 from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.queued_job import QueuedJob
 from lab.jobs.queue.queued_job import State as QueueState
@@ -107,13 +107,19 @@ async def add_job(
 ) -> Job:
     """The job is in the queue, and survives a restart; `Location` says where to ask for it.
 
-    The same work on the same clip is one job. 429 beyond `max_jobs_per_token`.
+    The same work on the same clip is one job: 409 while that is stopping. 429 beyond
+    `max_jobs_per_token`.
     """
     most = limits_of(request).max_jobs_per_token
-    digest = hashlib.sha256(as_json(given.model_dump()).encode()).hexdigest()
+    said = given.model_dump(exclude_defaults=True)  # as before, when there are more settings
+    digest = hashlib.sha256(as_json(said).encode()).hexdigest()
     asked = Asked(asker.key, most, idempotency_key, digest)
 
     def start() -> Job:
+        queue = here.analyses.queue
+        if queue is not None and (known := queue.asked_for(asked)) is not None:
+            here.analyses.go_on()
+            return _job(here, known)  # whatever became of its clip, its rule and its service
         work, clip = work_of_job(here, given), clip_of_job(here, given)
         (job_id,) = here.analyses.start([clip], work, priority=given.priority, asked=asked)
         return _job(here, job_id)
@@ -131,8 +137,8 @@ async def list_jobs(
     state: Annotated[list[State] | None, Query()] = None,
 ) -> Page[Job]:
     asked = state or list(get_args(State))
-    after = key_at(cursor, "jobs", asked)
-    before = None if after is None else _whole(after)
+    after = key_at(cursor, (int,), "jobs", asked)
+    before = None if after is None else after[0]
 
     def read() -> list[Job]:
         queue = here.analyses.queue
@@ -194,13 +200,14 @@ async def change_job(job_id: JobId, changes: JobChanges, here: Here, asker: Anal
 
 
 @router.post("/{job_id}/retry", status_code=202, summary="Try a failed or cancelled job again")
-async def retry_job(job_id: JobId, here: Here, asker: Analyst) -> Job:
-    """409 for a job that did neither."""
+async def retry_job(job_id: JobId, request: Request, here: Here, asker: Analyst) -> Job:
+    """409 for a job that did neither, 429 beyond `max_jobs_per_token`."""
+    asked = Asked(asker.key, limits_of(request).max_jobs_per_token)
 
     def retry() -> Job:
         job = _job(here, job_id)
         assert here.analyses.queue is not None
-        if not here.analyses.queue.retry([job_id]):
+        if not here.analyses.queue.retry([job_id], asked):
             raise ConflictError(f"job {job_id} is {job.state}; it did not fail")
         here.analyses.go_on()
         return _job(here, job_id)
@@ -238,11 +245,5 @@ def job_of(one: QueuedJob, work: dict[str, Any] | None) -> Job:
         added_utc=at_utc(one.added),
         changed_utc=at_utc(one.changed or None),
         not_before_utc=at_utc(one.not_before or None) if is_waiting else None,
-        work=work,
+        work=work and shown_work(work),
     )
-
-
-def _whole(key: list[Any]) -> int:
-    if len(key) != 1 or not isinstance(key[0], int):
-        raise SettingError("cursor is not one of this list; begin again without it")
-    return key[0]

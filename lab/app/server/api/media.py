@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.annotation import utc_now
@@ -29,12 +29,13 @@ from lab.app.server.api.shared import (
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import SourceError
-from lab.store.keyset import key_of
+from lab.store.keyset import key_of, kinds_of
 from lab.store.pages import CLIP_KEYS
 
 router = APIRouter(prefix="/media", tags=["media"], route_class=StrictRoute)
 _MAX_CLOCK_S = 3_155_760_000.0
 _PROBE_S = 120.0
+_RETRY_S = "30"
 
 
 class Clip(BaseModel):
@@ -100,7 +101,7 @@ async def list_media(
         "media_id": media_id, "text": text, "site": site, "state": state, "folder": folder,
         "deployment_id": deployment_id, "from_date": from_date, "to_date": to_date,
     }  # fmt: skip
-    after = key_at(cursor, "media", order, wanted)
+    after = key_at(cursor, kinds_of(CLIP_KEYS[order]), "media", order, wanted)
     rows = await run_in_threadpool(
         lambda: here.store.page_of_clips(order, after, limit + 1, **wanted)
     )
@@ -111,26 +112,26 @@ async def list_media(
 
 @router.get("/{media_id}", dependencies=READS, summary="One clip")
 async def get_media(media_id: str, here: Here) -> Clip:
-    return _clip(await run_in_threadpool(here.store.media, media_id))
+    return await _shown_clip(await run_in_threadpool(here.store.media, media_id))
 
 
 @router.post("", status_code=201, summary="Take a file into the store; 200 if it was there")
 async def add_media(
     given: NewClip, request: Request, response: Response, here: Here, asker: Analyst
 ) -> Clip:
-    begun, path = utc_now(), here.config.allowed(given.path, here.store.uploads_folder)
-    media_id = await anyio.to_thread.run_sync(_probed, here, str(path))
+    begun = utc_now()
+    media_id = await anyio.to_thread.run_sync(_probed, here, given.path)
     here.forget(media_id)
     row = await run_in_threadpool(here.store.media, media_id)
     response.status_code = 201 if row["added_utc"] >= begun else 200
     response.headers["Location"] = f"{request.scope['root_path']}/media/{media_id}"
-    return _clip(row)
+    return await _shown_clip(row)
 
 
 @router.patch("/{media_id}", summary="Say where and when a clip was recorded")
 async def edit_media(media_id: str, changes: ClipChanges, here: Here, asker: Analyst) -> Clip:
     given = changes.model_dump(exclude_unset=True)
-    return _clip(await run_in_threadpool(_edited, here, media_id, given))
+    return await _shown_clip(await run_in_threadpool(_edited, here, media_id, given))
 
 
 def _edited(here: AppState, media_id: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -151,8 +152,12 @@ def _edited(here: AppState, media_id: str, given: dict[str, Any]) -> dict[str, A
     return store.media(media_id)
 
 
-def _probed(here: AppState, path: str) -> str:
-    """The clip's id, once a worker has read the file: what is in it may harm who opens it."""
+def _probed(here: AppState, given: str) -> str:
+    """The clip's id, once a worker has read the file: what is in it may harm who opens it.
+
+    Raises ForbiddenError, SourceError, or HTTPException, 503, where the worker has no time.
+    """
+    path = str(here.config.allowed(given, here.store.uploads_folder))
     job = here.engine.submit(
         "probes",
         f"read {path}",
@@ -160,8 +165,15 @@ def _probed(here: AppState, path: str) -> str:
         store=str(here.store.folder),
     )
     if not job.finished.wait(_PROBE_S):
+        is_waiting = job.state == "queued"
         here.engine.cancel(job.job_id)
-        raise SourceError(f"{Path(path).name} was not read in {_PROBE_S:g} s; try again later")
+        if is_waiting:
+            raise HTTPException(
+                503,
+                "the worker that reads clips is at other ones; try again later",
+                {"Retry-After": _RETRY_S},
+            )
+        raise SourceError(f"{Path(path).name} was not read in {_PROBE_S:g} s; is it whole?")
     if job.result is None:
         raise SourceError(job.error or "the file could not be read")
     (found,) = job.result["clips"]
@@ -174,5 +186,6 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return media_row(row) | row
 
 
-def _clip(row: dict[str, Any]) -> Clip:
-    return Clip.model_validate(_shown(row))
+async def _shown_clip(row: dict[str, Any]) -> Clip:
+    """Its file is looked at, in a thread: a disk of the network may keep one waiting."""
+    return Clip.model_validate(await anyio.to_thread.run_sync(_shown, row))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.annotation import utc_now
 from lab.app.server.state import AppState
+from lab.detectors.plugins.secrets import is_secret, on_record, redact
 from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, SourceError, closest
@@ -57,6 +58,7 @@ def work_of_job(here: AppState, given: NewJob) -> Work:
     settings = dict(given.settings)
     if "name" in settings:
         raise SettingError("settings.name is not a setting; the detector is named by `detector`")
+    _check_no_secrets(settings, "settings")
     if given.labels is not None:
         settings["labels"] = list(given.labels)
     if given.detector not in detectors.names():
@@ -92,6 +94,44 @@ def clip_of_job(here: AppState, given: NewJob) -> QueuedClip:
         return QueuedClip(str(file), Stamp.of(file), given.media_id)
     except (OSError, ValueError) as error:
         raise SourceError(f"{file} cannot be read: {error}") from None
+
+
+def shown_work(work: dict[str, Any]) -> dict[str, Any]:
+    """What the queue keeps, as whoever may read it sees it: a page or the command line may have
+    given a detector a key.
+    """
+    shown = dict(work)
+    if isinstance(inline := work.get("inline"), dict):
+        shown["inline"] = inline | _without_secrets(inline, "settings")
+    return shown | _without_secrets(work, "detector")
+
+
+def _without_secrets(work: dict[str, Any], name: str) -> dict[str, Any]:
+    rows = work.get("analyses")
+    if not isinstance(rows, list):
+        return {}
+    return {
+        "analyses": [
+            one | {k: on_record(v)[0] for k, v in one.items() if k == name} for one in rows
+        ]
+    }
+
+
+def _check_no_secrets(value: Any, place: str) -> None:
+    """The queue keeps what a job does, and gives it to whoever may read and to workers."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if is_secret(key) and inner:
+                raise SettingError(
+                    f"{place}.{key:.80} would be kept with the job, as keys and passwords must not "
+                    "be; a plugin can take its own from the environment of the server"
+                )
+            _check_no_secrets(inner, f"{place}.{key:.80}")
+    elif isinstance(value, list):
+        for one in value:
+            _check_no_secrets(one, place)
+    elif isinstance(value, str) and redact(value, []) != value:
+        raise SettingError(f"{place} must not have a user or password in its address")
 
 
 def _rule_of(here: AppState, given: str | dict[str, Any] | None) -> AppliedRule | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import HTTPException
@@ -16,8 +16,9 @@ from lab.access.asker import SCOPES, RefusedError, Scope
 from lab.app.server.access import asker_of, check
 from lab.app.server.body import bounded_body, check_id, object_of
 from lab.app.server.bounds import SilentClientError
-from lab.errors import LabError
+from lab.errors import LabError, SettingError
 
+_TOKEN = "token"  # the guard takes it
 _FRESH = (b"cache-control", b"no-store")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -47,6 +48,7 @@ class StrictRoute(APIRoute):
 
     def get_route_handler(self) -> Handler:
         inner, wants = super().get_route_handler(), wanted_by(self.dependant)
+        known = self._known_names()
 
         async def handle(request: Request) -> Response:
             if wants is None:
@@ -54,12 +56,32 @@ class StrictRoute(APIRoute):
             check(asker_of(request), wants)
             for what, given in request.path_params.items():
                 check_id(str(given), what)
+            _check_names(request, known)
             answer = await inner(StrictRequest(request.scope, request.receive))
             if not any(name == b"cache-control" for name, _ in answer.raw_headers):
                 answer.raw_headers.append(_FRESH)
             return answer
 
         return handle
+
+    def _known_names(self) -> frozenset[str]:
+        """What may stand in the query; a condition of another name would choose everything."""
+        also = (self.openapi_extra or {}).get("parameters", ())
+        named = {one["name"] for one in also if one["in"] == "query"}
+        return frozenset(named | set(_query_of(self.dependant)))
+
+
+def _query_of(dependant: Dependant) -> Iterator[str]:
+    yield from (one.alias for one in dependant.query_params)
+    for one in dependant.dependencies:
+        yield from _query_of(one)
+
+
+def _check_names(request: Request, known: frozenset[str]) -> None:
+    for name in request.query_params:
+        if name not in known and name != _TOKEN:
+            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes nothing"
+            raise SettingError(f"this address does not take {name[:80]!r}; {takes}")
 
 
 def wanted_by(dependant: Dependant) -> Scope | None:

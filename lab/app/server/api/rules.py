@@ -13,7 +13,7 @@ from lab.app.server.api.runs import run_row
 from lab.app.server.api.shared import READS, Analyst, Here, Reader, Utc
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import NotFoundError, SettingError
+from lab.errors import NotFoundError
 from lab.rules.rule import Rule
 from lab.runs.apply import apply, undo_apply
 
@@ -114,8 +114,8 @@ class Applied(BaseModel):
 
 @router.get("/rules", dependencies=READS, summary="Rules that were saved, the newest first")
 async def list_rules(here: Here) -> SavedRules:
-    rows = await run_in_threadpool(here.store.rules)
-    return SavedRules(items=[_saved(row) for row in rows])
+    rows = await run_in_threadpool(here.store.rule_rows)
+    return SavedRules(items=[SavedRule.model_validate(row) for row in rows])
 
 
 @router.get("/rules/{name}", dependencies=READS, summary="One saved rule")
@@ -194,13 +194,7 @@ async def find_sightings(
 
 
 def _named(here: AppState, name: str) -> SavedRule:
-    for row in here.store.rules():
+    for row in here.store.rule_rows():
         if row["name"] == name:
-            return _saved(row)
+            return SavedRule.model_validate(row)
     raise NotFoundError(f"no rule {name!r:.80} is saved in this store")
-
-
-def _saved(row: dict[str, Any]) -> SavedRule:
-    if not isinstance(row["rule"], Rule):
-        raise SettingError(f"the rule {row['name']!r:.80} cannot be read; save it again")
-    return SavedRule.model_validate({**row, "rule": row["rule"].to_dict()})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import os
 import tarfile
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,15 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import StreamingResponse
 
-from lab.app.server.api.answers import ARROW, BATCH_ROWS, JSON, Batches, accepted, arrow_answer
+from lab.app.server.api.answers import (
+    ARROW,
+    BATCH_ROWS,
+    JSON,
+    Batches,
+    accepted,
+    arrow_answer,
+    check_whole,
+)
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.runs import run_row
 from lab.app.server.api.shared import READS, Cursor, Here, Limit, Page, cursor_of, key_at, page
@@ -25,6 +33,7 @@ from lab.score_log.removal import removed_text
 from lab.score_log.score_log import ScoreLog, log_fingerprint
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute)
+_BLOCK = 1 << 20
 _STRETCH_S = 2.0**40 / 1e6
 Seconds = Annotated[float | None, Query(ge=-_STRETCH_S, le=_STRETCH_S)]
 Table = Callable[[ScoreLog, int, int], pa.RecordBatch]
@@ -144,6 +153,7 @@ async def _answer(
 ) -> Any:  # fmt: skip
     first, last = stretch
     if accepted(request, JSON, ARROW) == ARROW:
+        check_whole(request)
 
         def batches() -> Batches:
             for i in range(first, last, BATCH_ROWS):
@@ -151,9 +161,9 @@ async def _answer(
 
         return await arrow_answer(batches, schema)
     cursor, *conditions = place
-    after = key_at(cursor, *conditions)
+    after = key_at(cursor, (int,), *conditions)
     if after is not None:
-        first = max(first, int(after[0]))
+        first = max(first, after[0])
     rows = await run_in_threadpool(
         lambda: batch(log, first, min(last, first + limit + 1)).to_pylist()
     )
@@ -171,7 +181,8 @@ def _between(pts_us: np.ndarray, from_s: float | None, to_s: float | None) -> tu
 
 def _sample_batch(log: ScoreLog, first: int, last: int) -> pa.RecordBatch:
     at = range(first, max(first, last))
-    status = np.where(log.ok, "ok", np.where(log.gated, "gated", "failed"))[first:last]
+    ok, gated = log.ok[first:last], log.gated[first:last]
+    status = np.where(ok, "ok", np.where(gated, "gated", "failed"))
     clock = log.camera_time
     camera = [None] * len(at) if clock is None else clock[first:last]
     columns = [
@@ -200,21 +211,28 @@ def _box_batch(log: ScoreLog, rows: np.ndarray) -> pa.RecordBatch:
 async def _tar(folder: Path, files: list[str]) -> AsyncIterator[bytes]:
     """The files of a folder. Those of a log that grows may be gone by now: they are left out."""
     for name in files:
-        yield await run_in_threadpool(_member, folder, name)
+        try:
+            file = await run_in_threadpool(lambda path: path.open("rb"), folder / name)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise NotFoundError(f"{name} cannot be read: {error.strerror}") from None
+        with file:
+            async for block in _member(name, file):
+                yield block
     yield bytes(2 * tarfile.BLOCKSIZE)
 
 
-def _member(folder: Path, name: str) -> bytes:
-    try:
-        content = (folder / name).read_bytes()
-    except FileNotFoundError:
-        return b""
-    except OSError as error:
-        raise NotFoundError(f"{name} cannot be read: {error.strerror}") from None
+async def _member(name: str, file: BinaryIO) -> AsyncIterator[bytes]:
+    """A block of a file in memory at a time. Raises LabError for one that grows shorter."""
     info = tarfile.TarInfo(name)
-    info.size, info.mode = len(content), 0o644
-    out = io.BytesIO()
-    out.write(info.tobuf(tarfile.PAX_FORMAT))
-    out.write(content)
-    out.write(bytes(-len(content) % tarfile.BLOCKSIZE))
-    return out.getvalue()
+    info.size, info.mode = os.fstat(file.fileno()).st_size, 0o644
+    yield info.tobuf(tarfile.PAX_FORMAT)
+    left = info.size
+    while left:
+        block = await run_in_threadpool(file.read, min(left, _BLOCK))
+        if not block:  # the client sees that the answer breaks off
+            raise NotFoundError(f"{name} has become shorter")
+        left -= len(block)
+        yield block
+    yield bytes(-info.size % tarfile.BLOCKSIZE)

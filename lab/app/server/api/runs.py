@@ -26,7 +26,7 @@ from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import ConflictError, NotFoundError, SettingError
 from lab.runs.remove import remove_runs
-from lab.store.keyset import key_of
+from lab.store.keyset import key_of, kinds_of
 from lab.store.pages import RUN_KEYS
 
 router = APIRouter(prefix="/runs", tags=["runs"], route_class=StrictRoute)
@@ -79,7 +79,7 @@ async def list_runs(
         "protocol_hash": protocol_hash, "recipe_hash": recipe_hash, "label": label, "text": text,
         "of_feed": of_feed,
     }  # fmt: skip
-    after = key_at(cursor, "runs", order, wanted)
+    after = key_at(cursor, kinds_of(RUN_KEYS[order]), "runs", order, wanted)
     rows = await run_in_threadpool(
         lambda: here.store.page_of_runs(order, after, limit + 1, **wanted)
     )

@@ -24,6 +24,7 @@ Reader = Annotated[Asker, Depends(needs("read"))]
 Analyst = Annotated[Asker, Depends(needs("analyse"))]
 Item = TypeVar("Item")
 _MOST_CURSOR = 4000
+_MOST_NUMBER = 2**53
 
 
 def _here(request: Request) -> AppState:
@@ -68,8 +69,11 @@ def cursor_of(key: Sequence[Any], *conditions: Any) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def key_at(cursor: str | None, *conditions: Any) -> list[Any] | None:
-    """Of what `cursor_of` gave; None without a cursor. Raises SettingError for another one."""
+def key_at(cursor: str | None, kinds: Sequence[type], *conditions: Any) -> list[Any] | None:
+    """Of what `cursor_of` gave; None without a cursor. Raises SettingError for another one.
+
+    kinds: of the key's values; a datetime stands as text.
+    """
     if cursor is None:
         return None
     try:
@@ -79,11 +83,25 @@ def key_at(cursor: str | None, *conditions: Any) -> list[Any] | None:
         stamp, *key = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, TypeError, RecursionError, binascii.Error):
         stamp, key = "", []
-    if stamp != _stamp(conditions):
+    fits = len(key) == len(kinds) and all(map(_is_of, key, kinds))
+    if stamp != _stamp(conditions) or not fits:
         raise SettingError(
             "cursor is not one of this list with these conditions; begin again without it"
         )
     return key
+
+
+def _is_of(value: Any, kind: type) -> bool:
+    """Whether a value of a key is one that `cursor_of` gives: somebody may have edited it."""
+    if kind in (int, float):
+        return type(value) in (int, kind) and abs(value) <= _MOST_NUMBER
+    if type(value) is not str:
+        return False
+    try:
+        value.encode()
+        return kind is str or datetime.fromisoformat(value).tzinfo is None
+    except ValueError:  # half of a character, or no time
+        return False
 
 
 def _stamp(conditions: Sequence[Any]) -> str:

@@ -10,13 +10,21 @@ from pydantic import BaseModel, ConfigDict
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
 
-from lab.app.server.api.answers import ARROW, CSV, JSON, Batches, accepted, arrow_answer
+from lab.app.server.api.answers import (
+    ARROW,
+    CSV,
+    JSON,
+    Batches,
+    accepted,
+    arrow_answer,
+    check_whole,
+)
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.shared import READS, Cursor, Here, Limit, Page, cursor_of, key_at, page
 from lab.app.server.downloads import csv_of_sightings, wanted_of
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import NotFoundError
-from lab.store.keyset import key_of
+from lab.errors import NotFoundError, SettingError
+from lab.store.keyset import key_of, kinds_of
 from lab.store.pages import SIGHTING_KEYS
 from lab.store.sighting_query import LISTS, NAMES
 from lab.store.sightings import SightingFilter
@@ -79,11 +87,15 @@ async def list_sightings(
     conditions = sorted((k, v) for k, v in request.query_params.multi_items() if k not in _OURS)
     wanted = wanted_of(QueryParams(conditions))
     kind = accepted(request, JSON, ARROW, CSV)
+    if kind != JSON:
+        check_whole(request)
+        if order != "time":
+            raise SettingError(f"CSV and Arrow are by clip and time; {order} is for {JSON}")
     if kind == CSV:
         return await csv_of_sightings(here, wanted)
     if kind == ARROW:
         return await arrow_of_sightings(here, wanted)
-    after = key_at(cursor, "sightings", order, conditions)
+    after = key_at(cursor, kinds_of(SIGHTING_KEYS[order]), "sightings", order, conditions)
     rows = await run_in_threadpool(
         lambda: here.store.page_of_sightings(order, after, limit + 1, **wanted)
     )

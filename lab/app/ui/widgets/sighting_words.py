@@ -39,6 +39,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "to_utc": lambda v: f"To {_moment(v)} UTC",
     "hours": lambda v: f"{of_day(v[0])} to {of_day(v[1])}",
     "weekday": lambda v: ", ".join(DAYS[one - 1] for one in v),
+    "from_us": lambda v: f"Begins at {media_time(v)} or later",
+    "to_us": lambda v: f"Begins at {media_time(v)} or before",
     "during_us": lambda v: f"In the clip {media_time(v[0])} to {media_time(v[1])}",
     "min_confidence": lambda v: f"Peak score from {v:.2f}",
     "max_confidence": lambda v: f"Peak score to {v:.2f}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from lab.feeds.dot_env import FILE_NAME as DOT_ENV
 from lab.feeds.dot_env import with_dot_env
 from lab.feeds.entry_sinks import shared_sink
 from lab.feeds.feed import Feed
-from lab.feeds.feeds_file import FeedsFile, feed_of, read_feeds_file
+from lab.feeds.feeds_file import FeedsFile, feed_of, feeds_in, read_feeds_file
 from lab.feeds.variables import Variables
 from lab.feeds.write_feeds import app_file, write_feeds
 
@@ -82,7 +82,7 @@ class FeedFiles:
         rows = [dict(row) if one.get("id") == feed.feed_id else one for one in own.rows]
         if feed.feed_id not in {one.feed_id for one in own.feeds}:
             rows.append(dict(row))
-        write_feeds(self.own, rows, own.sink_rows)
+        self._write(rows, own.sink_rows)
 
     def remove(self, feed_id: str) -> None:
         """Take a feed from those of the store. Raises SettingError where it is not among them."""
@@ -94,7 +94,7 @@ class FeedFiles:
                 f"no feed {feed_id!r} was made in the app; {closest(feed_id, known)}"
             )
         rows = [row for row in own.rows if row.get("id") != feed_id]
-        write_feeds(self.own, rows, own.sink_rows)
+        self._write(rows, own.sink_rows)
 
     def put_sink(self, name: str, settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Add a sink to those of the store, or replace it there; None takes it away.
@@ -115,12 +115,21 @@ class FeedFiles:
             rows[name] = dict(settings)
         elif before is None:
             raise SettingError(f"no sink {name!r} was made in the app; {closest(name, list(rows))}")
-        write_feeds(self.own, own.rows, rows)
+        self._write(own.rows, rows)
         return before
+
+    def _write(self, rows: Sequence[Mapping[str, Any]], sinks: Mapping[str, Any]) -> None:
+        """Raises SettingError for what could not be read again, and then writes nothing."""
+        document = {"feeds": [dict(row) for row in rows], "sinks": dict(sinks)}
+        feeds_in(document, self.own.absolute().parent, self._environ(), self._store, path=self.own)
+        write_feeds(self.own, rows, sinks)
+
+    def _environ(self) -> dict[str, str]:
+        return dict(with_dot_env(os.environ, self.own.parent))
 
     def _check_sink(self, name: str, settings: Mapping[str, Any]) -> None:
         folder = self.own.parent
-        variables = Variables(with_dot_env(os.environ, folder))
+        variables = Variables(self._environ())
         block = Block(variables.expand({name: dict(settings)}), ("sinks",), variables)
         shared_sink(block, name, folder)
 

@@ -99,6 +99,13 @@ def test_what_a_page_may_not_write_of_a_feed_the_api_may_not_either(api, change,
     assert words in problem_of(answer, status)
 
 
+def test_a_feed_that_is_refused_stops_no_other(api):
+    refused = api.client.post("/api/feeds", json=feed(api, "other", sinks=["nope"]))
+    assert "nope" in problem_of(refused, 422)
+    assert api.client.post("/api/feeds", json=feed(api, "next")).status_code == 201
+    assert api.client.delete("/api/feeds/next").status_code == 200
+
+
 def test_of_two_feeds_of_one_id_one_is_made_and_the_other_one_refused(api):
     with ThreadPoolExecutor(3) as pool:
         posted = pool.map(

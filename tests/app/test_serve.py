@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 from starlette.testclient import TestClient
 
 from lab.access.tokens import Tokens
@@ -238,3 +239,16 @@ def test_without_its_extra_it_says_what_to_install(tmp_path):
     assert done.returncode == 1
     assert 'pip install "sighting-lab[serve]"' in done.stderr
     assert package("fastapi") in done.stderr
+
+
+def test_a_token_for_programs_opens_no_more_where_a_lab_is_started_with_it(tmp_path):
+    """Its shell asked another lab before."""
+    _, secret = Tokens(tmp_path / "store").add("reader", "read")
+    with Serving(tmp_path / "store", token=secret) as one:
+        assert one.ask("/api/media").status_code == 200
+        job = {"media_id": "none", "detector": {"name": "visual"}}
+        headers = {"Authorization": f"Bearer {secret}"}
+        answer = requests.post(f"{one.url}/api/jobs", json=job, headers=headers, timeout=60)
+        assert answer.status_code == 403, answer.text
+        assert one.end() == 0
+    assert "what its scope allows" in one.said

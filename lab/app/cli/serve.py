@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from lab.access.tokens import Tokens
 from lab.app.server.exposure import check_somebody_may_come, warnings_of
-from lab.app.server.token import startup_token
+from lab.app.server.token import given_token, note_of_token, startup_token
 from lab.config import load_config
 from lab.errors import LabError
 from lab.extras import need
@@ -31,7 +30,9 @@ def _serve(args: argparse.Namespace) -> int:
     from lab.feeds.feed_files import FeedFiles
 
     config = load_config(store=args.store)
-    given = os.environ.get("LAB_TOKEN") or None
+    given = given_token()
+    if note := note_of_token():
+        print(f"lab: note: {note}", file=sys.stderr)
     has_tokens = Tokens(config.store).has_valid()
     check_somebody_may_come(args.host, has_token=given is not None or has_tokens)
     feeds = None if args.feeds is None else args.feeds.absolute()

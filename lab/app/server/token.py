@@ -15,6 +15,8 @@ from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+from lab.access.tokens import PREFIX
+
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sighting Lab</title>
 <meta name="referrer" content="no-referrer">
@@ -22,10 +24,31 @@ _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Sig
 </head><body><p><a href="{address}">Open Sighting Lab</a></p></body></html>"""
 
 
+def given_token() -> str | None:
+    """LAB_TOKEN, which opens all; None without it, or where it is one for programs.
+
+    A shell in which such a token is set, to ask another lab with it, may start one, too: it would
+    then open everything there, whatever its scope.
+    """
+    token = os.environ.get("LAB_TOKEN") or None
+    return None if token is None or token.startswith(PREFIX) else token
+
+
+def note_of_token() -> str | None:
+    """What to say at the start of a LAB_TOKEN that is not taken as that of the lab itself."""
+    if given_token() is not None or not os.environ.get("LAB_TOKEN"):
+        return None
+    return (
+        f"LAB_TOKEN begins with {PREFIX}, as those of `lab token` do: whoever sends it may do what "
+        "its scope allows, and it is not the token that opens all here; unset it to be rid of this "
+        "line, or set another one"
+    )
+
+
 @cache
 def startup_token() -> str:
-    """LAB_TOKEN, or a token made for this process."""
-    return os.environ.get("LAB_TOKEN") or secrets.token_urlsafe(32)
+    """The token that was given, or one made for this process."""
+    return given_token() or secrets.token_urlsafe(32)
 
 
 def with_token(address: str) -> str:
@@ -39,7 +62,7 @@ def address_to_print(address: str, *, is_terminal: bool) -> str:
 
     address: of the app, empty where it is not known.
     """
-    if is_terminal or not os.environ.get("LAB_TOKEN"):
+    if is_terminal or given_token() is None:
         return with_token(address)
     return f"{address or 'its address'} (to get in, put /?token= and your LAB_TOKEN behind it)"
 
@@ -97,7 +120,7 @@ class BrowserSecret:
 
     @property
     def cookie(self) -> str:
-        return self.derived(f"cookie {os.environ.get('LAB_TOKEN', '')}")
+        return self.derived(f"cookie {given_token() or ''}")
 
     @property
     def cookie_name(self) -> str:

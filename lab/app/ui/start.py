@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import signal
 import sys
 import threading
@@ -23,7 +22,12 @@ from lab.app.server.beside import begin
 from lab.app.server.exposure import warnings_of
 from lab.app.server.login import Login
 from lab.app.server.state import app_state
-from lab.app.server.token import address_to_print, write_opening_page
+from lab.app.server.token import (
+    address_to_print,
+    given_token,
+    note_of_token,
+    write_opening_page,
+)
 from lab.evaluation import matching
 from lab.private_files import private_folder
 from lab.rules import replay
@@ -87,14 +91,16 @@ def _listens_on() -> tuple[str, bool] | None:
 
 
 def _warn() -> None:
-    """Say what follows where the app can be reached from elsewhere."""
+    """Say what follows where the app can be reached from elsewhere, and of its token."""
+    if note := note_of_token():
+        print(f"  Sighting Lab: {note}", file=sys.stderr, flush=True)
     listens = _listens_on()
     if listens is None:
         return
     users = app_state().config.login_users
     lines = warnings_of(
         listens[0],
-        token=os.environ.get("LAB_TOKEN") or None,
+        token=given_token(),
         is_secure=listens[1],
         allowed_hosts=allowed_hosts(),
         login_users=users if Login.of_settings(users) is not None else None,

@@ -2,6 +2,8 @@
 
 import io
 import socket
+import threading
+import time
 import urllib.request
 from dataclasses import asdict
 
@@ -69,8 +71,8 @@ class Hand:
         log = {"analysed": 3, "failed_calls": 0, "first_error": None, "error": None, "seconds": 1.0}
         return self.app.ask(f"{self.at}/outcome", {"number": number, "logs": [log]})[0]
 
-    def beat(self):
-        return self.app.ask(f"{self.at}/beat")[0]
+    def beat(self, **said):
+        return self.app.ask(f"{self.at}/beat", said)[0]
 
 
 @pytest.fixture
@@ -182,6 +184,21 @@ def test_a_cancelled_job_is_taken_from_its_worker(app, queued):
     assert until(lambda: job_of(app, queued).state == "cancelled" and "cancelled")
 
 
+def test_a_worker_that_is_there_and_gets_nothing_done_loses_its_clip(app, queued, monkeypatch):
+    monkeypatch.setattr(app.here.workers, "stuck_s", 2.0)  # of workers that come from now on
+    hand = Hand(app, "hangs")
+    end, done = time.monotonic() + 2.5, 0
+    while time.monotonic() < end:
+        done += 1
+        assert hand.beat(done=done) == 200
+        time.sleep(0.1)
+    until(lambda: hand.beat(done=done) == 409)
+    words = "the worker hangs got nothing done for 2 s, though it is there"
+    until(lambda: words in (job_of(app, queued).reason or ""))
+    assert job_of(app, queued).tries == 1
+    assert Hand(app, "good").beat(done=-1) == 422
+
+
 def test_a_clip_that_one_worker_cannot_do_is_left_to_others(app, queued):
     hand = Hand(app, "other weights")
     body = {"number": 0, "reason": "its weights\n differ", "is_unfit": True}
@@ -271,7 +288,23 @@ def test_a_worker_that_is_to_end_does_not_wait_for_an_app_that_is_gone():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # it listens to none
         client = Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", "t", "w", "w")
-        with Sending(client, "c", 0.1) as sending:
+        ending = threading.Event()
+        threading.Timer(0.5, ending.set).start()
+        with Sending(client, "c", 0.1, ending.is_set, lambda: None, patience_s=0.3) as sending:
+            for _ in range(100):  # more than may wait
+                sending.part(SentPart(0, b"", b""))
             sending.back("it ends")
-            sending.finish(lambda: True, 0.3)
+            sending.finish()
+        assert ending.is_set()
         assert sending.dropped is None
+
+
+def test_a_worker_that_does_not_come_to_drop_a_clip_is_ended(app):
+    stuck = threading.Event()
+    client = Client(app.url, app.tokens["analyse"], "w", "w")
+    with Sending(client, "of nobody", 0.1, lambda: False, stuck.set, leave_s=0.5) as sending:
+        until(lambda: sending.dropped)
+        for _ in range(10):
+            sending.count()
+            assert not stuck.wait(0.1)
+        assert stuck.wait(60)

@@ -52,7 +52,10 @@ class AppState:
             self.store, self.engine, self.file_of_job, workers=config.local_workers
         )
         self.workers = RemoteWorkers(
-            self.analyses, self.engine, float(config.limits.worker_silence_s)
+            self.analyses,
+            self.engine,
+            float(config.limits.worker_silence_s),
+            float(config.limits.worker_stuck_s),
         )
         self.uploads = Uploads(self.store, self.engine, config)
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again

@@ -91,7 +91,8 @@ class Claim:
         self.given = 0  # times that the worker was told of it
         self._labels = labels
         self._last_us: list[int | None] = [after_us] * len(labels)
-        self._heard = time.monotonic()
+        self._heard = self._moved = time.monotonic()
+        self._done: int | None = None
         self._inbox: deque[Message] = deque()
         self._next = 0
         self._is_closed = False  # the worker said its last word
@@ -104,13 +105,33 @@ class Claim:
         return time.monotonic() - self._heard
 
     @property
+    def stuck_s(self) -> float:
+        """Seconds since the worker got anything done."""
+        return time.monotonic() - self._moved
+
+    @property
     def has_begun(self) -> bool:
         return self._next > 0
 
-    def hear(self) -> None:
-        """The worker is there. Raises ClaimEndedError."""
+    def give(self) -> None:
+        """The worker is told of it. Raises ClaimEndedError."""
+        self.hear_news()
+        self.given += 1
+
+    def hear(self, done: int | None = None) -> None:
+        """The worker is there. done: what it got done, counted by itself: it is not stuck while
+        that changes. Raises ClaimEndedError.
+        """
         self._check()
         self._heard = time.monotonic()
+        if done is not None and done != self._done:
+            self._done = done
+            self._moved = self._heard
+
+    def hear_news(self) -> None:
+        """It goes on. Raises ClaimEndedError."""
+        self._check()
+        self._heard = self._moved = time.monotonic()
 
     def take(self, number: int, message: Opened | SentPart | Ended | GivenBack) -> None:
         """The worker's next message; one that was there already changes nothing.
@@ -122,8 +143,7 @@ class Claim:
             if number < self._next and self._why_ended is None:
                 self._heard = time.monotonic()
                 return
-            self._check()
-            self._heard = time.monotonic()
+            self.hear_news()
             if len(self._inbox) >= _MOST_WAITING:
                 raise ClaimBusyError("parts that were sent before are not written yet; wait")
             try:

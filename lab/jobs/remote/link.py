@@ -43,15 +43,15 @@ class Expected:
 
 class Link:
     """To the worker `name`, which does one clip at a time. silence_s: how long nothing may be heard
-    of it while it has one.
+    of it while it has one. stuck_s: how long it may get nothing done of it.
 
     `expect` comes before an order, and `end` after it.
     """
 
-    def __init__(self, name: str, silence_s: float) -> None:
+    def __init__(self, name: str, silence_s: float, stuck_s: float) -> None:
         self.name = name
         self.unfit: str | None = None  # why it left the last clip to others
-        self._silence_s = silence_s
+        self._silence_s, self._stuck_s = silence_s, stuck_s
         self._claim: Claim | None = None
         self._waits_until = 0.0
         self._heard = time.monotonic()
@@ -85,8 +85,7 @@ class Link:
             if claim.has_begun or claim.given >= _GIVEN:  # it has lost, or dropped, what it was at
                 claim.end("the worker asked for another job")
                 return None
-            claim.given += 1
-            claim.hear()
+            claim.give()
             return claim
 
     def stop_waiting(self) -> None:
@@ -223,6 +222,12 @@ class Link:
                 claim.end(f"nothing was heard of the worker for {self._silence_s:g} s")
                 raise LostError(
                     f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
+                )
+            if claim.stuck_s > self._stuck_s:
+                claim.end(f"the worker got nothing done for {self._stuck_s:g} s")
+                raise LostError(
+                    f"the worker {self.name} got nothing done for {self._stuck_s:g} s, though it "
+                    "is there: it hangs, or needs a larger worker_stuck_s"
                 )
         if isinstance(message, GivenBack):
             if message.is_unfit:

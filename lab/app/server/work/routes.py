@@ -17,11 +17,19 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from lab.access.asker import RefusedError
 from lab.app.server.access import OurRoute, asker_of
-from lab.app.server.body import check_id, json_object, name, number, whole_number
+from lab.app.server.body import (
+    bounded_body,
+    check_id,
+    json_object,
+    name,
+    number,
+    object_of,
+    whole_number,
+)
 from lab.app.server.bounds import SilentClientError
 from lab.app.server.problem import problem, problem_of
 from lab.app.server.state import AppState
-from lab.app.server.work.bodies import ended_of, given_back_of, number_of, opened_of
+from lab.app.server.work.bodies import done_of, ended_of, given_back_of, number_of, opened_of
 from lab.errors import LabError, NotFoundError, SettingError
 from lab.jobs.remote.claim import Claim, ClaimBusyError, ClaimEndedError
 from lab.jobs.remote.message import MAX_PART_BYTES, PART_TYPE, POLL_S, SentPart
@@ -62,7 +70,9 @@ def work_routes(here: AppState) -> list[OurRoute]:
         return FileResponse(held.file, media_type="application/octet-stream", headers=_FRESH)
 
     async def beat(request: Request) -> Response:
-        _claim(here, request).hear()
+        held = _claim(here, request)
+        body = await bounded_body(request)
+        held.hear(done_of(object_of(body, "the body")) if body else None)
         return _ok()
 
     async def opened(request: Request) -> Response:
@@ -153,7 +163,7 @@ async def _content(request: Request, held: Claim) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        held.hear()
+        held.hear_news()
         if len(content) > MAX_PART_BYTES:
             raise RefusedError(413, f"a part has at most {MAX_PART_BYTES} bytes; send several")
     return bytes(content)

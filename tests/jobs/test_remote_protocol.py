@@ -199,6 +199,15 @@ def test_a_worker_that_is_there_and_gets_nothing_done_loses_its_clip(app, queued
     assert Hand(app, "good").beat(done=-1) == 422
 
 
+def test_a_worker_that_comes_once_does_what_waits_and_ends(app, samples, tmp_path):
+    clips = [app.clip(samples / "nothing.mp4") for _ in range(2)]
+    jobs = app.start(*clips, analyses=[VISUAL | {"interval_s": 1.0}])
+    with ClipFolder(1 << 30, tmp_path) as folder:
+        client = Client(app.url, app.tokens["analyse"], "once", "once")
+        QueueWorker(client, folder, is_once=True).run()
+    assert [job_of(app, one).state for one in jobs] == ["done", "done"]
+
+
 def test_a_clip_that_one_worker_cannot_do_is_left_to_others(app, queued):
     hand = Hand(app, "other weights")
     body = {"number": 0, "reason": "its weights\n differ", "is_unfit": True}

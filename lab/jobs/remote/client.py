@@ -43,13 +43,15 @@ class Client:
         self._token, self._worker, self._name = token, worker, name
         self._own = threading.local()
 
-    def claim(self, version: str, wait_s: float = POLL_S) -> dict[str, Any] | None:
-        """A clip to be analysed; None if there is none for now."""
+    def claim(self, version: str, wait_s: float = POLL_S) -> tuple[dict[str, Any] | None, bool]:
+        """A clip to be analysed, None if there is none yet; and whether the app looked, and has
+        none for this worker.
+        """
         body = {"worker": self._worker, "name": self._name, "version": version, "wait_s": wait_s}
         answer = self._send("POST", "/api/work/claim", body, wait_s + _SILENCE_S)
         if answer.status_code == 204:
-            return None
-        return dict(answer.json())
+            return None, "Retry-After" not in answer.headers
+        return dict(answer.json()), False
 
     def beat(self, claim: str, done: int) -> None:
         """done: what was got done, in whatever unit; while it changes the worker is not stuck."""

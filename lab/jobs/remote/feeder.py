@@ -21,6 +21,7 @@ class RemoteFeeder(Feeder):
     def __init__(self, link: Link, engine: RemoteEngine) -> None:
         super().__init__(engine, threading.Lock())
         self.link, self._remote = link, engine
+        self.looked = 0  # times that nothing was there for the worker while it waited
         self._left: dict[str, float] = {}  # works, and when
         self._left_jobs: dict[int, float] = {}
 
@@ -31,7 +32,9 @@ class RemoteFeeder(Feeder):
         self._left = {one: at for one, at in self._left.items() if now - at < _FORGET_S}
         self._left_jobs = {one: at for one, at in self._left_jobs.items() if now - at < _FORGET_S}
         self.link.unfit = None
-        return queue.claim(but_works=self._left, but_jobs=self._left_jobs)
+        found = queue.claim(but_works=self._left, but_jobs=self._left_jobs)
+        self.looked += found is None
+        return found
 
     def expect(self, work: PreparedWork) -> None:
         self._remote.work = work

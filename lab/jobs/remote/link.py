@@ -86,6 +86,7 @@ class Link:
                 claim.end("the worker asked for another job")
                 return None
             claim.give()
+            self.stop_waiting()  # until it asks for another
             return claim
 
     def stop_waiting(self) -> None:

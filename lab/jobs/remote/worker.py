@@ -35,6 +35,7 @@ from lab.video.remote_store import is_remote
 
 _FLUSH_S = 1.0  # of work that is lost at most with this process
 _ASK_S = 5.0  # how long it asks for a job at once: a signal to end is heard after that
+_ONCE_S = 2.0  # where it ends if there is none
 _OF_THIS_MACHINE = ("path", "mtime_ns")
 HUNG = 75  # the code with which it ends where an analysis hangs: that may pass
 Order = Mapping[str, Any]
@@ -69,7 +70,9 @@ class QueueWorker:
         tries = 0
         while not self.stopping.is_set():
             try:
-                order = self.client.claim(lab.__version__, 0.0 if self.is_once else _ASK_S)
+                order, is_empty = self.client.claim(
+                    lab.__version__, _ONCE_S if self.is_once else _ASK_S
+                )
             except UnreachableError as error:
                 if not tries:
                     say(f"{error}; trying until it does")
@@ -81,7 +84,7 @@ class QueueWorker:
             tries = 0
             if order is not None:
                 self._do(order)
-            elif self.is_once:
+            elif self.is_once and is_empty:
                 return
 
     def _do(self, order: Order) -> None:

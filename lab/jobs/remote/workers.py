@@ -44,7 +44,7 @@ class RemoteWorkers:
         self._links: dict[tuple[str, str], RemoteFeeder] = {}
         self._guard = threading.Lock()
 
-    def come(self, asker: str, worker: str, name: str, version: str) -> Link:
+    def come(self, asker: str, worker: str, name: str, version: str) -> RemoteFeeder:
         """A worker is there, and asks for a job.
 
         Raises SettingError for one of another version, FullError.
@@ -61,7 +61,7 @@ class RemoteWorkers:
                 if len(self._links) >= _MOST:
                     raise FullError(f"{_MOST} workers are there already; end some of them")
                 known = self._links[key] = self._made(key, name)
-        return known.link
+        return known
 
     def claim(self, asker: str, claim_id: str) -> Claim:
         """The claim of one of its workers. Raises ClaimEndedError if it has no such claim now."""

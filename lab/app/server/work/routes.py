@@ -49,15 +49,17 @@ def work_routes(here: AppState) -> list[OurRoute]:
         wait_s = min(POLL_S, max(0.0, number(body, "wait_s", POLL_S)))
         worker = name(body, "worker")
         check_id(worker, "worker")
-        link = await anyio.to_thread.run_sync(
+        feeder = await anyio.to_thread.run_sync(
             here.workers.come,
             _key(request), worker, _shown(name(body, "name")), name(body, "version"),
         )  # fmt: skip
-        end = time.monotonic() + wait_s
-        while (found := link.poll()) is None:
+        looked, end = feeder.looked, time.monotonic() + wait_s
+        while (found := feeder.link.poll()) is None:
             if time.monotonic() >= end or await request.is_disconnected():
-                link.stop_waiting()
-                return Response(status_code=204, headers=_FRESH)
+                feeder.link.stop_waiting()
+                is_sure = feeder.looked > looked and feeder.queued is None
+                again = {} if is_sure or here.analyses.queue is None else {"Retry-After": "0"}
+                return Response(status_code=204, headers=_FRESH | again)
             await anyio.sleep(_LOOK_EVERY_S)
         beat_s = here.workers.silence_s / _BEATS
         return JSONResponse({**found.order, "beat_s": beat_s}, headers=_FRESH)

@@ -184,6 +184,17 @@ def test_a_cancelled_job_is_taken_from_its_worker(app, queued):
     assert until(lambda: job_of(app, queued).state == "cancelled" and "cancelled")
 
 
+def test_jobs_are_held_and_cancelled_after_a_fault_in_renewing_them(app, queued):
+    hand, analyses = Hand(app), app.here.analyses
+    job = until(lambda: analyses.live().get(queued))
+    job.total = 2**80  # no number of SQLite
+    until(lambda: "could not be renewed: OverflowError" in (analyses.problem or ""))
+    job.total = None
+    until(lambda: analyses.problem is None)
+    analyses.queue.cancel([queued])
+    until(lambda: hand.beat() == 409)
+
+
 def test_a_worker_that_is_there_and_gets_nothing_done_loses_its_clip(app, queued, monkeypatch):
     monkeypatch.setattr(app.here.workers, "stuck_s", 2.0)  # of workers that come from now on
     hand = Hand(app, "hangs")

@@ -353,16 +353,27 @@ class QueueService:
     # In the thread of the leases
 
     def _watch(self) -> None:
+        said: str | None = None
         while not self._stopping.wait(_BEAT_S):
-            with suppress(LabError):  # a feeder says so
+            try:
                 if self.queue is not None:
                     self.beat()
+            except (LabError, OSError):  # a feeder says so
+                pass
+            except Exception as error:  # without this thread others would take what is held
+                said = self.problem = (
+                    f"jobs of the queue could not be renewed: {in_words(error)}; it is tried again "
+                    "each second"
+                )
+            else:
+                if said is not None and self.problem == said:
+                    self.problem = said = None
 
     def beat(self) -> None:
         """Renew what is held, take back what others have lost, and stop what was cancelled."""
-        at = {one.queued.job_id: one for one in self._feeders if one.queued is not None}
+        at = {job.job_id: one for one in self._feeders if (job := one.queued) is not None}
         far = {
-            job_id: (job.done, job.total, job.rate_hz) if (job := one.job) else (0, None, None)
+            job_id: (own.done, own.total, own.rate_hz) if (own := one.job) else (0, None, None)
             for job_id, one in at.items()
         }
         lost, cancelled = self._held().beat(far)

@@ -184,6 +184,22 @@ def test_a_cancelled_job_is_taken_from_its_worker(app, queued):
     assert until(lambda: job_of(app, queued).state == "cancelled" and "cancelled")
 
 
+def test_others_are_answered_while_a_part_is_checked(app, queued):
+    hand, answers = Hand(app), []
+    assert hand.opened() == 200
+    claims = [one.link.claim for one in app.here.workers._links.values()]
+    (claim,) = [one for one in claims if one and one.claim_id == hand.order["claim"]]
+    with claim._taking:  # as while it is checked
+        waiting = threading.Thread(target=lambda: answers.append(hand.outcome(1)))
+        waiting.start()
+        assert hand.beat() == 200
+        app.here.analyses.queue.cancel([queued])
+        until(lambda: hand.beat() == 409)
+        assert not answers
+    waiting.join(60)
+    assert answers == [409]
+
+
 def test_jobs_are_held_and_cancelled_after_a_fault_in_renewing_them(app, queued):
     hand, analyses = Hand(app), app.here.analyses
     job = until(lambda: analyses.live().get(queued))

@@ -31,7 +31,7 @@ from lab.app.server.problem import problem, problem_of
 from lab.app.server.state import AppState
 from lab.app.server.work.bodies import done_of, ended_of, given_back_of, number_of, opened_of
 from lab.errors import LabError, NotFoundError, SettingError
-from lab.jobs.remote.claim import Claim, ClaimBusyError, ClaimEndedError
+from lab.jobs.remote.claim import Claim, ClaimBusyError, ClaimEndedError, Said
 from lab.jobs.remote.message import MAX_PART_BYTES, PART_TYPE, POLL_S, SentPart
 from lab.jobs.remote.workers import FullError
 
@@ -67,7 +67,7 @@ def work_routes(here: AppState) -> list[OurRoute]:
     async def clip(request: Request) -> Response:
         held = _claim(here, request)
         held.hear()
-        if held.file is None or not held.file.is_file():
+        if held.file is None or not await anyio.to_thread.run_sync(held.file.is_file):
             raise NotFoundError("the clip of this claim is gone")
         return FileResponse(held.file, media_type="application/octet-stream", headers=_FRESH)
 
@@ -80,7 +80,7 @@ def work_routes(here: AppState) -> list[OurRoute]:
     async def opened(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
-            _take(held, 0, opened_of(await json_object(request)))
+            await _take(held, 0, opened_of(await json_object(request)))
         return _ok()
 
     async def part(request: Request) -> Response:
@@ -91,22 +91,21 @@ def work_routes(here: AppState) -> list[OurRoute]:
         content = await _content(request, held)
         with _refusing(held):
             sent = SentPart.from_bytes(content)
-        # Reading it takes a while; what waits for the catalog does not wait for it.
-        await anyio.to_thread.run_sync(_take, held, count, sent)
+        await _take(held, count, sent)
         return _ok()
 
     async def outcome(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
             body = await json_object(request)
-            _take(held, number_of(body), ended_of(body))
+            await _take(held, number_of(body), ended_of(body))
         return _ok()
 
     async def back(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
             body = await json_object(request)
-            _take(held, number_of(body), given_back_of(body))
+            await _take(held, number_of(body), given_back_of(body))
         return _ok()
 
     of_claim = "/api/work/{claim_id}"
@@ -156,8 +155,9 @@ def _claim(here: AppState, request: Request) -> Claim:
     return here.workers.claim(_key(request), request.path_params["claim_id"])
 
 
-def _take(held: Claim, count: int, message: object) -> None:
-    held.take(count, message)  # type: ignore[arg-type]
+async def _take(held: Claim, count: int, message: Said) -> None:
+    """In a thread: a part is read and checked, and what comes after it waits for that."""
+    await anyio.to_thread.run_sync(held.take, count, message)
 
 
 async def _content(request: Request, held: Claim) -> bytes:

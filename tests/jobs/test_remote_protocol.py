@@ -48,6 +48,13 @@ def part(times, found=(), *, status="ok", reason=None):
     return SentPart(0, packed(samples, SAMPLES), packed(table(columns, DETECTIONS), DETECTIONS))
 
 
+def facts(app):
+    """Of the clip, as a worker tells them."""
+    media = asdict(lab.probe(app.clip_of(None))) | {"path": "/etc/passwd"}
+    del media["mtime_ns"]
+    return media
+
+
 class Hand:
     """A worker by hand: each message as it is asked for."""
 
@@ -55,10 +62,10 @@ class Hand:
         self.app, self.order = app, app.claim(name)
         self.at = f"/api/work/{self.order['claim']}"
 
-    def opened(self):
-        media = asdict(lab.probe(self.app.clip_of(self.order))) | {"path": "/etc/passwd"}
-        del media["mtime_ns"]
+    def opened(self, **more):
+        media = more.get("media") or facts(self.app)
         body = {"recipes": self.order["recipes"], "media": media, "counts": [9], "opening_s": 0.1}
+        body |= more
         return self.app.ask(f"{self.at}/opened", body)[0]
 
     def part(self, number, sent, **more):
@@ -105,6 +112,23 @@ def test_a_part_that_is_sent_twice_counts_once_and_no_path_of_the_worker_is_kept
     assert run.log.confidence.tolist() == [0.5]
     assert run.media["path"] == str(app.clip_of(None))
     assert hand.outcome(3) == hand.part(4, part([300_000])) == hand.beat() == 409
+
+
+def test_a_run_that_was_decoded_on_a_gpu_is_gone_on_with(app, queued, monkeypatch):
+    there = {"media": facts(app), "decoded_on": "cuda"}
+    monkeypatch.setenv("LAB_DECODING_DEVICE", "cuda")
+    first = Hand(app, "first")
+    assert first.opened(**there) == first.part(1, part([0, 100_000])) == 200
+    assert app.ask(f"{first.at}/back", {"number": 2, "reason": "it ends"})[0] == 200
+    other = Hand(app, "other")
+    assert other.order["after_us"] == 100_000
+    there["recipes"] = first.order["recipes"]
+    assert other.opened(**there) == other.part(1, part([200_000])) == 200
+    assert other.outcome(2) == 200
+    job = until(lambda: (one := job_of(app, queued)).state == "done" and one)
+    run = Run(app.here.store, job.run_ids[0])
+    assert run.recipe["decoded_on"] == "cuda"
+    assert run.log.pts_us.tolist() == [0, 100_000, 200_000]
 
 
 def test_late_messages_of_a_worker_that_was_given_up_are_refused(app, queued):

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lab
+from lab.app.cli.main import main
 from lab.arrow_columns import table
 from lab.errors import SettingError, SourceError
 from lab.jobs.remote.claim import Claim, ClaimEndedError, Opened
@@ -198,6 +199,14 @@ def test_a_worker_that_sends_garbage_is_given_up_and_another_gets_the_clip(app, 
     assert again.opened() == 200
     assert again.part(1, b"garbage") == 422
     assert again.outcome(2) == 409
+
+
+def test_who_lists_jobs_sees_the_worker_that_has_one(app, queued, capsys):
+    hand = Hand(app, "gpu-box")
+    assert main(["jobs", "--store", str(app.here.store.folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("mp4: at the worker gpu-box")
+    assert app.ask(f"{hand.at}/back", {"number": 0, "reason": "it ends"})[0] == 200
+    until(lambda: (one := job_of(app, queued)).state == "waiting" and one.reason is None)
 
 
 def test_a_cancelled_job_is_taken_from_its_worker(app, queued):

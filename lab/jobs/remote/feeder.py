@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
+from lab.errors import LabError
 from lab.jobs.batch.feeder import Feeder
 from lab.jobs.batch.work import PreparedWork
 from lab.jobs.queue.job_queue import JobQueue
@@ -21,6 +23,7 @@ class RemoteFeeder(Feeder):
     def __init__(self, link: Link, engine: RemoteEngine) -> None:
         super().__init__(engine, threading.Lock())
         self.link, self._remote = link, engine
+        self._place = f"at the worker {link.name}"
         self.looked = 0  # times that nothing was there for the worker while it waited
         self._left: dict[str, float] = {}  # works, and when
         self._left_jobs: dict[int, float] = {}
@@ -34,12 +37,16 @@ class RemoteFeeder(Feeder):
         self.link.unfit = None
         found = queue.claim(but_works=self._left, but_jobs=self._left_jobs)
         self.looked += found is None
+        if found is not None:
+            with suppress(LabError):  # it is done all the same
+                queue.say_where(found.job_id, self._place)
         return found
 
     def expect(self, work: PreparedWork) -> None:
         self._remote.work = work
 
     def settle(self, queued: QueuedJob, queue: JobQueue) -> None:
+        queue.leave(queued, self._place)
         if (reason := self.link.unfit) is not None:
             self._left[queued.work_id] = self._left_jobs[queued.job_id] = time.monotonic()
             queue.say_why(queued.job_id, reason)

@@ -205,6 +205,10 @@ def test_who_lists_jobs_sees_the_worker_that_has_one(app, queued, capsys):
     hand = Hand(app, "gpu-box")
     assert main(["jobs", "--store", str(app.here.store.folder)]) == 0
     assert capsys.readouterr().out.splitlines()[0].endswith("mp4: at the worker gpu-box")
+    there = {"Authorization": f"Bearer {app.tokens['read']}"}
+    asked = urllib.request.Request(f"{app.url}/metrics", headers=there)
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        assert 'sighting_lab_queue_workers{state="busy"} 1.0' in answer.read().decode()
     assert app.ask(f"{hand.at}/back", {"number": 0, "reason": "it ends"})[0] == 200
     until(lambda: (one := job_of(app, queued)).state == "waiting" and one.reason is None)
 

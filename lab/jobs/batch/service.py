@@ -31,7 +31,7 @@ _BEAT_S = 1.0
 _POLL_S = 1.0  # what another process does to the queue is seen by then
 _PAUSE_S = 5.0  # until the queue or the disk is tried again
 _END_S = 8.0
-Where = Callable[[QueuedJob], Path]
+Where = Callable[[QueuedJob], Path | str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class QueueService:
 
     engine: the app's, which is shared with what pages ask for. workers: clips that are analysed on
     this machine at once; None for as many as pay, 0 to leave all to others (`attach`). where: the
-    file of a job's clip, if the app may open it; raises LabError.
+    file of a job's clip, or its address, if the app may open it; raises LabError.
     problem: why nothing goes on, None if nothing is in the way. All may be called from any thread;
     what reads or changes the queue raises StoreError.
     """

@@ -14,6 +14,7 @@ from lab.jobs.queue.queued_job import QueuedJob
 from lab.jobs.remote.engine import RemoteEngine
 from lab.jobs.remote.link import Link
 
+_MOMENT_S = 0.5  # in which a worker that has ended a clip asks for the next one
 _FORGET_S = 600.0  # after which a work that a worker left to others is offered to it again
 
 
@@ -29,7 +30,7 @@ class RemoteFeeder(Feeder):
         self._left_jobs: dict[int, float] = {}
 
     def claim(self, queue: JobQueue) -> QueuedJob | None:
-        if not self.link.is_waiting:
+        if not self.link.is_asking(_MOMENT_S):
             return None
         now = time.monotonic()
         self._left = {one: at for one, at in self._left.items() if now - at < _FORGET_S}

@@ -54,6 +54,7 @@ class Link:
         self._silence_s, self._stuck_s = silence_s, stuck_s
         self._claim: Claim | None = None
         self._waits_until = 0.0
+        self._asked = threading.Event()
         self._heard = time.monotonic()
         self._expected: Expected | None = None
         self._guard = threading.Lock()
@@ -79,6 +80,7 @@ class Link:
         with self._guard:
             self._heard = time.monotonic()
             self._waits_until = self._heard + _WAITS_S
+            self._asked.set()
             claim = self._claim
             if claim is None or claim.why_ended is not None:
                 return None
@@ -92,6 +94,11 @@ class Link:
     def stop_waiting(self) -> None:
         """It asks no more for now: it may have gone."""
         self._waits_until = 0.0
+
+    def is_asking(self, within_s: float) -> bool:
+        """Whether it asks for a job in this time."""
+        self._asked.clear()
+        return self.is_waiting or (self._asked.wait(within_s) and self.is_waiting)
 
     # For the engine
 
@@ -220,15 +227,14 @@ class Link:
             if not claim.given and claim.silent_s > _FETCHED_S:
                 raise Stopped  # it went while the job was made ready
             if claim.silent_s > self._silence_s:
-                claim.end(f"nothing was heard of the worker for {self._silence_s:g} s")
-                raise LostError(
-                    f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
-                )
+                words = f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
+                claim.end(words)
+                raise LostError(words)
             if claim.stuck_s > self._stuck_s:
                 claim.end(f"the worker got nothing done for {self._stuck_s:g} s")
                 raise LostError(
                     f"the worker {self.name} got nothing done for {self._stuck_s:g} s, though it "
-                    "is there: it hangs, or needs a larger worker_stuck_s"
+                    "is there; it hangs, or worker_stuck_s is too small"
                 )
         if isinstance(message, GivenBack):
             if message.is_unfit:

@@ -6,10 +6,12 @@ import json
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import SettingError
-from lab.runs.pieces import LogEnd
+
+if TYPE_CHECKING:
+    from lab.runs.pieces import LogEnd
 
 PART_TYPE = "application/vnd.sighting-lab.part"
 MAX_PART_BYTES = 64 << 20

@@ -276,9 +276,8 @@ def test_a_clip_that_one_worker_cannot_do_is_left_to_others(app, queued):
     hand = Hand(app, "other weights")
     body = {"number": 0, "reason": "its weights\n differ", "is_unfit": True}
     assert app.ask(f"{hand.at}/back", body)[0] == 200
-    until(lambda: job_of(app, queued).state == "waiting" and job_of(app, queued).reason)
     reason = "the worker other weights left it to others: its weights  differ"
-    assert job_of(app, queued).reason == reason
+    until(lambda: (one := job_of(app, queued)).state == "waiting" and one.reason == reason)
     claim = {"worker": "other weights", "name": "n", "version": lab.__version__, "wait_s": 1.5}
     assert app.ask("/api/work/claim", claim)[0] == 204
     fit = Hand(app, "fit")

@@ -32,6 +32,11 @@ class Limits:
         "seconds in which nothing is heard of a worker that has a clip of the queue until "
         "another gets it",
     )
+    worker_stuck_s: int = _limit(
+        600,
+        "seconds in which a worker that has a clip of the queue says that it is there and gets "
+        "nothing done until another gets it",
+    )
     silence_s: int = _limit(60, "seconds in which nothing of a body comes before it is given up")
 
     @classmethod

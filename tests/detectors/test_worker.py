@@ -5,7 +5,9 @@ import json
 import re
 import struct
 import threading
+import tracemalloc
 from itertools import islice
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,11 +16,14 @@ import requests
 
 import lab
 from lab.app.cli.main import main
-from lab.app.server.inference.analyses import DETECTORS
+from lab.app.server.inference.analyses import DETECTORS, Analyses, Wanted
+from lab.app.server.inference.app import _Routes
+from lab.app.server.inference.bounds import Limits, Room
 from lab.detectors.registered import detectors
 from lab.detectors.services.remote import Remote
 from lab.errors import DetectorError, SettingError
 from lab.frame import Frame
+from lab.runs.make_detector import make_detector
 from lab.video.sources.file import FileSource
 from tests.detectors.servers import QUICK, Reply, Worker, box
 from tests.peers.worker import running_worker
@@ -193,6 +198,64 @@ def test_a_picture_that_cannot_be_decoded_fails_alone(worker, samples):
     assert first["labels"]
     assert first == third
     assert "neither a JPEG nor a PNG" in second["error"]
+
+
+def peak_bytes(process):
+    """The most memory that a process has had; it is counted anew."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) << 10
+
+
+def test_only_some_pictures_of_a_request_are_decoded_at_once():
+    png = cv2.imencode(".png", np.zeros((1000, 1000, 3), np.uint8))[1].tobytes()
+    body = batch(*[({"format": "png"}, png)] * 40)  # 120 MB
+    wanted = [Wanted("object_detection", "visual")]
+    with Analyses(wanted, lambda name, settings: make_detector(name, **settings)) as analyses:
+        routes = _Routes(analyses, Limits(pixels=2_000_000))
+        tracemalloc.start()
+        try:
+            results = routes._batch(body)["results"]
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert all(one["labels"] for one in results)
+    assert len(results) == 40
+    assert 6e6 < peak < 60e6
+
+
+def test_decoded_pictures_wait_for_room():
+    room, order = Room(10), []
+
+    def take(pixels):
+        with room.taken(pixels):
+            order.append(pixels)
+
+    with room.taken(8):
+        threads = [threading.Thread(target=take, args=[n]) for n in (2, 99, 3)]
+        for one in threads:
+            one.start()
+        threads[0].join(60)
+        assert order == [2]
+    for one in threads:
+        one.join(60)
+    assert sorted(order) == [2, 3, 99]  # what is larger than the room comes alone
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory as Linux tells it")
+def test_small_files_of_large_pictures_do_not_take_all_memory():
+    """24 pictures are 1.2 GB when they are decoded, and 1.2 MB as they come."""
+    bomb = ({"format": "png"}, cv2.imencode(".png", np.zeros((4096, 4096, 3), np.uint8))[1])
+    body = batch(*[(bomb[0], bomb[1].tobytes())] * 24, analysis_type="object_detection")
+    with running_worker("--detector", "visual") as worker:
+        url, sent = f"{worker.url}/ai/batch", {"Content-Type": TYPE}
+        requests.post(url, data=batch(BGR), headers=sent, timeout=60).raise_for_status()
+        before = peak_bytes(worker.process) and peak_bytes(worker.process)
+        answer = requests.post(url, data=body, headers=sent, timeout=60)
+        assert len(answer.json()["results"]) == 24
+        assert all("labels" in one for one in answer.json()["results"])
+        assert peak_bytes(worker.process) - before < 600e6
 
 
 def test_a_page_of_another_site_gets_nothing(worker):

@@ -21,6 +21,7 @@ from lab.feeds.metrics import MetricsServer, metrics_text  # noqa: E402
 NAMES = {
     "build_info": ("gauge", {"version"}),
     "jobs": ("gauge", {"state"}),
+    "queue_workers": ("gauge", {"state"}),
     "feed_up": ("gauge", {"feed"}),
     "feed_last_frame_timestamp_seconds": ("gauge", {"feed"}),
     "feed_lag_seconds": ("gauge", {"feed"}),
@@ -58,7 +59,7 @@ def value(found, name, **labels):
 def test_all_that_runs_is_told_by_its_name_and_labels():
     feeds = {"garden": feed_row("garden"), "pond": feed_row("pond", state="reconnecting")}
     status = status_of(feeds, sinks={"chat": sink_row("discord", waiting=4, dropped=2)}, now=1e9)
-    found = samples_of(metrics_text(status, {"waiting": 3, "done": 9}))
+    found = samples_of(metrics_text(status, {"waiting": 3, "done": 9}, {"busy": 2}))
     assert {name: (rows[0][0], set(rows[0][1])) for name, rows in found.items()} == NAMES
     assert value(found, "build_info", version=lab.__version__) == 1
     assert value(found, "feed_up", feed="garden") == 1
@@ -69,6 +70,7 @@ def test_all_that_runs_is_told_by_its_name_and_labels():
     assert value(found, "sink_outbox_items", sink="chat") == 4
     assert value(found, "sink_deliveries_total", sink="chat", outcome="dropped") == 2
     assert value(found, "jobs", state="waiting") == 3
+    assert value(found, "queue_workers", state="busy") == 2
 
 
 def test_times_of_inference_are_a_histogram_that_ends_at_infinity():

@@ -2,6 +2,8 @@
 
 import io
 import socket
+import threading
+import time
 import urllib.request
 from dataclasses import asdict
 
@@ -11,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lab
+from lab.app.cli.main import main
 from lab.arrow_columns import table
 from lab.errors import SettingError, SourceError
 from lab.jobs.remote.claim import Claim, ClaimEndedError, Opened
@@ -46,6 +49,13 @@ def part(times, found=(), *, status="ok", reason=None):
     return SentPart(0, packed(samples, SAMPLES), packed(table(columns, DETECTIONS), DETECTIONS))
 
 
+def facts(app):
+    """Of the clip, as a worker tells them."""
+    media = asdict(lab.probe(app.clip_of(None))) | {"path": "/etc/passwd"}
+    del media["mtime_ns"]
+    return media
+
+
 class Hand:
     """A worker by hand: each message as it is asked for."""
 
@@ -53,10 +63,10 @@ class Hand:
         self.app, self.order = app, app.claim(name)
         self.at = f"/api/work/{self.order['claim']}"
 
-    def opened(self):
-        media = asdict(lab.probe(self.app.clip_of(self.order))) | {"path": "/etc/passwd"}
-        del media["mtime_ns"]
+    def opened(self, **more):
+        media = more.get("media") or facts(self.app)
         body = {"recipes": self.order["recipes"], "media": media, "counts": [9], "opening_s": 0.1}
+        body |= more
         return self.app.ask(f"{self.at}/opened", body)[0]
 
     def part(self, number, sent, **more):
@@ -69,8 +79,8 @@ class Hand:
         log = {"analysed": 3, "failed_calls": 0, "first_error": None, "error": None, "seconds": 1.0}
         return self.app.ask(f"{self.at}/outcome", {"number": number, "logs": [log]})[0]
 
-    def beat(self):
-        return self.app.ask(f"{self.at}/beat")[0]
+    def beat(self, **said):
+        return self.app.ask(f"{self.at}/beat", said)[0]
 
 
 @pytest.fixture
@@ -103,6 +113,23 @@ def test_a_part_that_is_sent_twice_counts_once_and_no_path_of_the_worker_is_kept
     assert run.log.confidence.tolist() == [0.5]
     assert run.media["path"] == str(app.clip_of(None))
     assert hand.outcome(3) == hand.part(4, part([300_000])) == hand.beat() == 409
+
+
+def test_a_run_that_was_decoded_on_a_gpu_is_gone_on_with(app, queued, monkeypatch):
+    there = {"media": facts(app), "decoded_on": "cuda"}
+    monkeypatch.setenv("LAB_DECODING_DEVICE", "cuda")
+    first = Hand(app, "first")
+    assert first.opened(**there) == first.part(1, part([0, 100_000])) == 200
+    assert app.ask(f"{first.at}/back", {"number": 2, "reason": "it ends"})[0] == 200
+    other = Hand(app, "other")
+    assert other.order["after_us"] == 100_000
+    there["recipes"] = first.order["recipes"]
+    assert other.opened(**there) == other.part(1, part([200_000])) == 200
+    assert other.outcome(2) == 200
+    job = until(lambda: (one := job_of(app, queued)).state == "done" and one)
+    run = Run(app.here.store, job.run_ids[0])
+    assert run.recipe["decoded_on"] == "cuda"
+    assert run.log.pts_us.tolist() == [0, 100_000, 200_000]
 
 
 def test_late_messages_of_a_worker_that_was_given_up_are_refused(app, queued):
@@ -174,6 +201,18 @@ def test_a_worker_that_sends_garbage_is_given_up_and_another_gets_the_clip(app, 
     assert again.outcome(2) == 409
 
 
+def test_who_lists_jobs_sees_the_worker_that_has_one(app, queued, capsys):
+    hand = Hand(app, "gpu-box")
+    assert main(["jobs", "--store", str(app.here.store.folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("mp4: at the worker gpu-box")
+    there = {"Authorization": f"Bearer {app.tokens['read']}"}
+    asked = urllib.request.Request(f"{app.url}/metrics", headers=there)
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        assert 'sighting_lab_queue_workers{state="busy"} 1.0' in answer.read().decode()
+    assert app.ask(f"{hand.at}/back", {"number": 0, "reason": "it ends"})[0] == 200
+    until(lambda: (one := job_of(app, queued)).state == "waiting" and one.reason is None)
+
+
 def test_a_cancelled_job_is_taken_from_its_worker(app, queued):
     hand = Hand(app)
     assert hand.opened() == hand.beat() == 200
@@ -182,13 +221,63 @@ def test_a_cancelled_job_is_taken_from_its_worker(app, queued):
     assert until(lambda: job_of(app, queued).state == "cancelled" and "cancelled")
 
 
+def test_others_are_answered_while_a_part_is_checked(app, queued):
+    hand, answers = Hand(app), []
+    assert hand.opened() == 200
+    claims = [one.link.claim for one in app.here.workers._links.values()]
+    (claim,) = [one for one in claims if one and one.claim_id == hand.order["claim"]]
+    with claim._taking:  # as while it is checked
+        waiting = threading.Thread(target=lambda: answers.append(hand.outcome(1)))
+        waiting.start()
+        assert hand.beat() == 200
+        app.here.analyses.queue.cancel([queued])
+        until(lambda: hand.beat() == 409)
+        assert not answers
+    waiting.join(60)
+    assert answers == [409]
+
+
+def test_jobs_are_held_and_cancelled_after_a_fault_in_renewing_them(app, queued):
+    hand, analyses = Hand(app), app.here.analyses
+    job = until(lambda: analyses.live().get(queued))
+    job.total = 2**80  # no number of SQLite
+    until(lambda: "could not be renewed: OverflowError" in (analyses.problem or ""))
+    job.total = None
+    until(lambda: analyses.problem is None)
+    analyses.queue.cancel([queued])
+    until(lambda: hand.beat() == 409)
+
+
+def test_a_worker_that_is_there_and_gets_nothing_done_loses_its_clip(app, queued, monkeypatch):
+    monkeypatch.setattr(app.here.workers, "stuck_s", 2.0)  # of workers that come from now on
+    hand = Hand(app, "hangs")
+    end, done = time.monotonic() + 2.5, 0
+    while time.monotonic() < end:
+        done += 1
+        assert hand.beat(done=done) == 200
+        time.sleep(0.1)
+    until(lambda: hand.beat(done=done) == 409)
+    words = "the worker hangs got nothing done for 2 s, though it is there"
+    until(lambda: words in (job_of(app, queued).reason or ""))
+    assert job_of(app, queued).tries == 1
+    assert Hand(app, "good").beat(done=-1) == 422
+
+
+def test_a_worker_that_comes_once_does_what_waits_and_ends(app, samples, tmp_path):
+    clips = [app.clip(samples / "nothing.mp4") for _ in range(2)]
+    jobs = app.start(*clips, analyses=[VISUAL | {"interval_s": 1.0}])
+    with ClipFolder(1 << 30, tmp_path) as folder:
+        client = Client(app.url, app.tokens["analyse"], "once", "once")
+        QueueWorker(client, folder, is_once=True).run()
+    assert [job_of(app, one).state for one in jobs] == ["done", "done"]
+
+
 def test_a_clip_that_one_worker_cannot_do_is_left_to_others(app, queued):
     hand = Hand(app, "other weights")
     body = {"number": 0, "reason": "its weights\n differ", "is_unfit": True}
     assert app.ask(f"{hand.at}/back", body)[0] == 200
-    until(lambda: job_of(app, queued).state == "waiting" and job_of(app, queued).reason)
     reason = "the worker other weights left it to others: its weights  differ"
-    assert job_of(app, queued).reason == reason
+    until(lambda: (one := job_of(app, queued)).state == "waiting" and one.reason == reason)
     claim = {"worker": "other weights", "name": "n", "version": lab.__version__, "wait_s": 1.5}
     assert app.ask("/api/work/claim", claim)[0] == 204
     fit = Hand(app, "fit")
@@ -271,7 +360,23 @@ def test_a_worker_that_is_to_end_does_not_wait_for_an_app_that_is_gone():
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))  # it listens to none
         client = Client(f"http://127.0.0.1:{nobody.getsockname()[1]}", "t", "w", "w")
-        with Sending(client, "c", 0.1) as sending:
+        ending = threading.Event()
+        threading.Timer(0.5, ending.set).start()
+        with Sending(client, "c", 0.1, ending.is_set, lambda: None, patience_s=0.3) as sending:
+            for _ in range(100):  # more than may wait
+                sending.part(SentPart(0, b"", b""))
             sending.back("it ends")
-            sending.finish(lambda: True, 0.3)
+            sending.finish()
+        assert ending.is_set()
         assert sending.dropped is None
+
+
+def test_a_worker_that_does_not_come_to_drop_a_clip_is_ended(app):
+    stuck = threading.Event()
+    client = Client(app.url, app.tokens["analyse"], "w", "w")
+    with Sending(client, "of nobody", 0.1, lambda: False, stuck.set, leave_s=0.5) as sending:
+        until(lambda: sending.dropped)
+        for _ in range(10):
+            sending.count()
+            assert not stuck.wait(0.1)
+        assert stuck.wait(60)

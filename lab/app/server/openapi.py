@@ -112,6 +112,7 @@ _SCHEMAS: dict[str, Schema] = {
         version=_NAME,
         wait_s={"type": "number", "minimum": 0, "maximum": 20},
     ),
+    "WorkBeat": _object("", done={"type": "integer", "minimum": 0}),
     "WorkOpened": _object(
         "recipes media counts",
         recipes={"type": "array", "items": {"type": "object"}},
@@ -190,7 +191,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/feeds/{feed_id}/last.jpg", "get", "The last picture of a feed", None),
     ("/api/work/claim", "post", "A worker asks for a clip of the queue", "WorkClaim"),
     ("/api/work/{claim_id}/clip", "get", "The clip that a worker has claimed", None),
-    ("/api/work/{claim_id}/beat", "post", "A worker is still at its clip", None),
+    ("/api/work/{claim_id}/beat", "post", "A worker is still at its clip", "WorkBeat"),
     ("/api/work/{claim_id}/opened", "post", "What a worker has opened", "WorkOpened"),
     ("/api/work/{claim_id}/parts/{number}", "put", "A part of a log", None),
     ("/api/work/{claim_id}/outcome", "post", "How a clip ended", "WorkOutcome"),

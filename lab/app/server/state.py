@@ -33,6 +33,7 @@ from lab.score_log import spans
 from lab.sighting import Sighting
 from lab.store.store import Store
 from lab.video.identity import identity_problem
+from lab.video.remote_store import is_remote
 
 _MAX_BYTES = 256 * 2**20  # of logs with their boxes
 _MAX_SCORE_BYTES = 768 * 2**20  # of scores alone: some 20,000 clips of five minutes
@@ -52,7 +53,10 @@ class AppState:
             self.store, self.engine, self.file_of_job, workers=config.local_workers
         )
         self.workers = RemoteWorkers(
-            self.analyses, self.engine, float(config.limits.worker_silence_s)
+            self.analyses,
+            self.engine,
+            float(config.limits.worker_silence_s),
+            float(config.limits.worker_stuck_s),
         )
         self.uploads = Uploads(self.store, self.engine, config)
         self.retry_after_s = 10.0  # pause before a failed picture or copy is requested again
@@ -176,12 +180,24 @@ class AppState:
             return path
         return self.config.allowed(path, self.store.uploads_folder)
 
-    def file_of_job(self, queued: QueuedJob) -> Path:
-        """Where the clip of a queued job lies now. Raises LabError if the app may not open it."""
+    def address_of(self, media: Mapping[str, Any]) -> str | None:
+        """The place in an object store of a clip that a user named on the command line or in a
+        notebook; None of a file.
+        """
+        is_there = is_remote(media["path"]) and media.get("registered_by") == "user"
+        return str(media["path"]) if is_there else None
+
+    def file_of_job(self, queued: QueuedJob) -> Path | str:
+        """Where the clip of a queued job lies now, a file or an address of an object store.
+
+        Raises LabError if the app may not open it.
+        """
         if queued.clip_id is None:
             return self.config.allowed(queued.path, self.store.uploads_folder)
         self.forget(queued.clip_id)
         media = self.media(queued.clip_id)
+        if (address := self.address_of(media)) is not None:
+            return address
         file = self.clip_file(media)
         if problem := identity_problem(media, reads=False):
             raise SourceError(problem)

@@ -31,7 +31,7 @@ _BEAT_S = 1.0
 _POLL_S = 1.0  # what another process does to the queue is seen by then
 _PAUSE_S = 5.0  # until the queue or the disk is tried again
 _END_S = 8.0
-Where = Callable[[QueuedJob], Path]
+Where = Callable[[QueuedJob], Path | str]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class QueueService:
 
     engine: the app's, which is shared with what pages ask for. workers: clips that are analysed on
     this machine at once; None for as many as pay, 0 to leave all to others (`attach`). where: the
-    file of a job's clip, if the app may open it; raises LabError.
+    file of a job's clip, or its address, if the app may open it; raises LabError.
     problem: why nothing goes on, None if nothing is in the way. All may be called from any thread;
     what reads or changes the queue raises StoreError.
     """
@@ -353,16 +353,27 @@ class QueueService:
     # In the thread of the leases
 
     def _watch(self) -> None:
+        said: str | None = None
         while not self._stopping.wait(_BEAT_S):
-            with suppress(LabError):  # a feeder says so
+            try:
                 if self.queue is not None:
                     self.beat()
+            except (LabError, OSError):  # a feeder says so
+                pass
+            except Exception as error:  # without this thread others would take what is held
+                said = self.problem = (
+                    f"jobs of the queue could not be renewed: {in_words(error)}; it is tried again "
+                    "each second"
+                )
+            else:
+                if said is not None and self.problem == said:
+                    self.problem = said = None
 
     def beat(self) -> None:
         """Renew what is held, take back what others have lost, and stop what was cancelled."""
-        at = {one.queued.job_id: one for one in self._feeders if one.queued is not None}
+        at = {job.job_id: one for one in self._feeders if (job := one.queued) is not None}
         far = {
-            job_id: (job.done, job.total, job.rate_hz) if (job := one.job) else (0, None, None)
+            job_id: (own.done, own.total, own.rate_hz) if (own := one.job) else (0, None, None)
             for job_id, one in at.items()
         }
         lost, cancelled = self._held().beat(far)

@@ -134,12 +134,18 @@ class ClipOnCluster:
         media = Media(**(answer.media or {}))
         if media.media_id != run.media["media_id"]:
             raise SourceError(f"{run.media_path} is no longer the clip of run {run_id}; restore it")
+        if answer.decoded_on != (before := recipe.get("decoded_on", "cpu")):
+            raise SettingError(
+                f"run {run_id} was decoded on {before!r}, and {answer.host} does so on "
+                f"{answer.decoded_on!r}; set decoding_device (LAB_DECODING_DEVICE) there"
+            )
         one = _analysis(analysis, answer.detectors[0])
         now = make_recipe(
             media.media_id,
             answer.detectors[0].recipe,
             sampling=one.sampling(),
             gate=gate_recipe(make_gate(one.gate)),
+            decoded_on=answer.decoded_on,
         )
         if recipe_hash(now) != recipe_hash(recipe):
             raise SettingError(f"the detector of run {run_id} has changed; start a new run")

@@ -249,6 +249,23 @@ class JobQueue(QueueOverview):
                 [reason, job_id],
             )
 
+    def say_where(self, job_id: int, place: str) -> None:
+        """Say of a job that is held where it is done."""
+        with self._change() as db:
+            db.execute(
+                "UPDATE jobs SET reason = ? WHERE job_id = ? AND state = 'running' AND owner = ?",
+                [place, job_id, self.owner],
+            )
+
+    def leave(self, job: QueuedJob, place: str) -> None:
+        """A job is not there any more: one that did not end has the reason that it had before."""
+        with self._change() as db:
+            db.execute(
+                "UPDATE jobs SET reason = ? WHERE job_id = ? AND reason = ? "
+                "AND state IN ('waiting', 'cancelled')",
+                [job.reason, job.job_id, place],
+            )
+
     def fail_for_now(
         self, job: QueuedJob, reason: str, seconds: float, stamp: Stamp | None = None
     ) -> bool:

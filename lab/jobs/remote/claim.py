@@ -68,7 +68,8 @@ class GivenBack:
     is_unfit: bool
 
 
-Message = Opened | Part | Ended | GivenBack
+Said = Opened | SentPart | Ended | GivenBack  # by the worker
+Message = Opened | Part | Ended | GivenBack  # for the engine
 
 
 class Claim:
@@ -91,12 +92,14 @@ class Claim:
         self.given = 0  # times that the worker was told of it
         self._labels = labels
         self._last_us: list[int | None] = [after_us] * len(labels)
-        self._heard = time.monotonic()
+        self._heard = self._moved = time.monotonic()
+        self._done: int | None = None
         self._inbox: deque[Message] = deque()
         self._next = 0
         self._is_closed = False  # the worker said its last word
         self._why_ended: str | None = None
         self._changed = threading.Condition()
+        self._taking = threading.Lock()  # for one message after the other; the outer one
 
     @property
     def silent_s(self) -> float:
@@ -104,37 +107,60 @@ class Claim:
         return time.monotonic() - self._heard
 
     @property
+    def stuck_s(self) -> float:
+        """Seconds since the worker got anything done."""
+        return time.monotonic() - self._moved
+
+    @property
     def has_begun(self) -> bool:
         return self._next > 0
 
-    def hear(self) -> None:
-        """The worker is there. Raises ClaimEndedError."""
+    def give(self) -> None:
+        """The worker is told of it. Raises ClaimEndedError."""
+        self.hear_news()
+        self.given += 1
+
+    def hear(self, done: int | None = None) -> None:
+        """The worker is there. done: what it got done, counted by itself: it is not stuck while
+        that changes. Raises ClaimEndedError.
+        """
         self._check()
         self._heard = time.monotonic()
+        if done is not None and done != self._done:
+            self._done = done
+            self._moved = self._heard
 
-    def take(self, number: int, message: Opened | SentPart | Ended | GivenBack) -> None:
-        """The worker's next message; one that was there already changes nothing.
+    def hear_news(self) -> None:
+        """It goes on. Raises ClaimEndedError."""
+        self._check()
+        self._heard = self._moved = time.monotonic()
+
+    def take(self, number: int, message: Said) -> None:
+        """The worker's next message; one that was there already changes nothing. Checking a part
+        takes up to some seconds.
 
         Raises ClaimEndedError, ClaimBusyError, and SettingError for what must not be kept: then the
         claim ends.
         """
-        with self._changed:
-            if number < self._next and self._why_ended is None:
-                self._heard = time.monotonic()
-                return
-            self._check()
-            self._heard = time.monotonic()
-            if len(self._inbox) >= _MOST_WAITING:
-                raise ClaimBusyError("parts that were sent before are not written yet; wait")
+        with self._taking:
+            with self._changed:
+                if number < self._next and self._why_ended is None:
+                    self._heard = time.monotonic()
+                    return
+                self.hear_news()
+                if len(self._inbox) >= _MOST_WAITING:
+                    raise ClaimBusyError("parts that were sent before are not written yet; wait")
             try:
-                checked = self._checked(number, message)
+                checked = self._checked(number, message)  # takes long: others do not wait for it
             except SettingError as error:
-                self._refuse(error)
+                self.refuse(error)
                 raise
-            self._next += 1
-            self._is_closed = isinstance(message, Ended | GivenBack)
-            self._inbox.append(checked)
-            self._changed.notify_all()
+            with self._changed:
+                self._check()
+                self._next += 1
+                self._is_closed = isinstance(message, Ended | GivenBack)
+                self._inbox.append(checked)
+                self._changed.notify_all()
 
     def next(self, within_s: float) -> Message | None:
         """What the worker said, in order; None if it says nothing so long."""
@@ -146,7 +172,9 @@ class Claim:
     def end(self, why: str) -> None:
         """Take nothing more."""
         with self._changed:
-            self._end(why)
+            if self._why_ended is None:
+                self._why_ended = why
+            self._changed.notify_all()
 
     @property
     def why_ended(self) -> str | None:
@@ -154,16 +182,7 @@ class Claim:
 
     def refuse(self, error: Exception) -> None:
         """What was sent cannot be used, so that the worker is given up."""
-        with self._changed:
-            self._refuse(error)
-
-    def _refuse(self, error: Exception) -> None:
-        self._end(f"what it sent was refused: {error}")
-
-    def _end(self, why: str) -> None:
-        if self._why_ended is None:
-            self._why_ended = why
-        self._changed.notify_all()
+        self.end(f"what it sent was refused: {error}")
 
     def _check(self) -> None:
         if self._why_ended is not None:
@@ -171,7 +190,7 @@ class Claim:
         if self._is_closed:
             raise ClaimEndedError("this claim has ended: the worker said so")
 
-    def _checked(self, number: int, message: Opened | SentPart | Ended | GivenBack) -> Message:
+    def _checked(self, number: int, message: Said) -> Message:
         if number > self._next:
             raise SettingError(f"message {number} came, and {self._next} has not")
         if isinstance(message, Opened | GivenBack):

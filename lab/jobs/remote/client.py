@@ -43,16 +43,19 @@ class Client:
         self._token, self._worker, self._name = token, worker, name
         self._own = threading.local()
 
-    def claim(self, version: str, wait_s: float = POLL_S) -> dict[str, Any] | None:
-        """A clip to be analysed; None if there is none for now."""
+    def claim(self, version: str, wait_s: float = POLL_S) -> tuple[dict[str, Any] | None, bool]:
+        """A clip to be analysed, None if there is none yet; and whether the app looked, and has
+        none for this worker.
+        """
         body = {"worker": self._worker, "name": self._name, "version": version, "wait_s": wait_s}
         answer = self._send("POST", "/api/work/claim", body, wait_s + _SILENCE_S)
         if answer.status_code == 204:
-            return None
-        return dict(answer.json())
+            return None, "Retry-After" not in answer.headers
+        return dict(answer.json()), False
 
-    def beat(self, claim: str) -> None:
-        self._send("POST", f"/api/work/{claim}/beat", {}, _CONNECT_S)
+    def beat(self, claim: str, done: int) -> None:
+        """done: what was got done, in whatever unit; while it changes the worker is not stuck."""
+        self._send("POST", f"/api/work/{claim}/beat", {"done": done}, _CONNECT_S)
 
     def opened(self, claim: str, body: Mapping[str, Any]) -> None:
         self._send("POST", f"/api/work/{claim}/opened", body)
@@ -68,11 +71,16 @@ class Client:
         self._send("POST", f"/api/work/{claim}/back", body)
 
     def fetch(
-        self, claim: str, into: Path, size_bytes: int, is_stopped: Callable[[], bool]
+        self,
+        claim: str,
+        into: Path,
+        size_bytes: int,
+        is_stopped: Callable[[], bool],
+        count: Callable[[int], None] = lambda size: None,
     ) -> bool:
         """Fetch a clip, or go on with what is there of it; False if it was stopped.
 
-        What was fetched stays, whatever is raised.
+        count: told the bytes of each block. What was fetched stays, whatever is raised.
         """
         have = into.stat().st_size if into.exists() else 0
         if have > size_bytes:
@@ -94,6 +102,7 @@ class Client:
                     if left < 0:
                         raise JobError("the app sent more of the clip than it announced")
                     file.write(block)
+                    count(len(block))
         if left:
             raise UnreachableError("the connection broke off in the clip")
         return True

@@ -43,17 +43,18 @@ class Expected:
 
 class Link:
     """To the worker `name`, which does one clip at a time. silence_s: how long nothing may be heard
-    of it while it has one.
+    of it while it has one. stuck_s: how long it may get nothing done of it.
 
     `expect` comes before an order, and `end` after it.
     """
 
-    def __init__(self, name: str, silence_s: float) -> None:
+    def __init__(self, name: str, silence_s: float, stuck_s: float) -> None:
         self.name = name
         self.unfit: str | None = None  # why it left the last clip to others
-        self._silence_s = silence_s
+        self._silence_s, self._stuck_s = silence_s, stuck_s
         self._claim: Claim | None = None
         self._waits_until = 0.0
+        self._asked = threading.Event()
         self._heard = time.monotonic()
         self._expected: Expected | None = None
         self._guard = threading.Lock()
@@ -79,19 +80,25 @@ class Link:
         with self._guard:
             self._heard = time.monotonic()
             self._waits_until = self._heard + _WAITS_S
+            self._asked.set()
             claim = self._claim
             if claim is None or claim.why_ended is not None:
                 return None
             if claim.has_begun or claim.given >= _GIVEN:  # it has lost, or dropped, what it was at
                 claim.end("the worker asked for another job")
                 return None
-            claim.given += 1
-            claim.hear()
+            claim.give()
+            self.stop_waiting()  # until it asks for another
             return claim
 
     def stop_waiting(self) -> None:
         """It asks no more for now: it may have gone."""
         self._waits_until = 0.0
+
+    def is_asking(self, within_s: float) -> bool:
+        """Whether it asks for a job in this time."""
+        self._asked.clear()
+        return self.is_waiting or (self._asked.wait(within_s) and self.is_waiting)
 
     # For the engine
 
@@ -220,9 +227,14 @@ class Link:
             if not claim.given and claim.silent_s > _FETCHED_S:
                 raise Stopped  # it went while the job was made ready
             if claim.silent_s > self._silence_s:
-                claim.end(f"nothing was heard of the worker for {self._silence_s:g} s")
+                words = f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
+                claim.end(words)
+                raise LostError(words)
+            if claim.stuck_s > self._stuck_s:
+                claim.end(f"the worker got nothing done for {self._stuck_s:g} s")
                 raise LostError(
-                    f"nothing was heard of the worker {self.name} for {self._silence_s:g} s"
+                    f"the worker {self.name} got nothing done for {self._stuck_s:g} s, though it "
+                    "is there; it hangs, or worker_stuck_s is too small"
                 )
         if isinstance(message, GivenBack):
             if message.is_unfit:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import SettingError
+
+if TYPE_CHECKING:
+    from lab.runs.pieces import LogEnd
 
 PART_TYPE = "application/vnd.sighting-lab.part"
 MAX_PART_BYTES = 64 << 20
@@ -49,6 +54,13 @@ class SentPart:
             )
         middle = begin + sizes[0]
         return cls(index, content[begin:middle], content[middle:])
+
+
+def outcome_of(ends: Sequence[LogEnd], broken: tuple[str, str] | None) -> dict[str, Any]:
+    """What is told of the end of a claim: of each analysis, and what ended them early, if so."""
+    names = ("analysed", "failed_calls", "first_error", "error", "seconds")
+    error = None if broken is None else {"kind": broken[0], "text": one_line(broken[1])}
+    return {"logs": [{name: getattr(one, name) for name in names} for one in ends], "error": error}
 
 
 def one_line(text: object) -> str:

@@ -20,18 +20,37 @@ from lab.score_log.writer import ScoreLogWriter
 
 _LOOK_EVERY_S = 0.1
 _MOST_WAITING = 64  # parts; beyond that the analysis waits for the network
+_GIVE_BACK_S = 8.0
+_LEAVE_S = 30.0
 
 
 class Sending:
     """What is told of one claim, in order. A context manager that ends its threads.
 
+    is_ending: whether this process is to end: what was not taken `patience_s` after that is not
+    sent. on_stuck: called where nothing gets done, and the block does not end, for `leave_s` after
+    the claim was dropped or this process was to end.
     dropped: why the app does not want any more of it, None while it does.
     """
 
-    def __init__(self, client: Client, claim: str, beat_s: float) -> None:
+    def __init__(
+        self,
+        client: Client,
+        claim: str,
+        beat_s: float,
+        is_ending: Callable[[], bool],
+        on_stuck: Callable[[], None],
+        *,
+        patience_s: float = _GIVE_BACK_S,
+        leave_s: float = _LEAVE_S,
+    ) -> None:
         self.dropped: str | None = None
         self._client, self._claim, self._beat_s = client, claim, beat_s
-        self._number = 0
+        self._is_ending, self._on_stuck = is_ending, on_stuck
+        self._patience_s, self._leave_s = patience_s, leave_s
+        self._until: float | None = None
+        self._number = self._done = 0
+        self._guard = threading.Lock()
         self._queue: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_WAITING)
         self._over = threading.Event()
         self._threads = [
@@ -47,6 +66,11 @@ class Sending:
     def __exit__(self, *exc: object) -> None:
         self._over.set()
 
+    def count(self, done: int = 1) -> None:
+        """So much was got done, of whatever kind: the app is told that it goes on."""
+        with self._guard:
+            self._done += done
+
     def opened(self, body: Mapping[str, Any]) -> None:
         self._put(lambda number: self._client.opened(self._claim, body))
 
@@ -59,28 +83,34 @@ class Sending:
     def back(self, reason: str, *, is_unfit: bool = False) -> None:
         self._put(lambda number: self._client.back(self._claim, number, reason, is_unfit=is_unfit))
 
-    def finish(self, is_ending: Callable[[], bool], patience_s: float) -> None:
-        """Wait until all of it is there, or is not wanted; not longer than `patience_s` once this
-        process is to end.
-        """
-        self._queue.put(None)
-        until: float | None = None
-        while self._threads[1].is_alive():
-            self._threads[1].join(_LOOK_EVERY_S)
-            if until is None and is_ending():
-                until = time.monotonic() + patience_s
-            if until is not None and time.monotonic() > until:
-                return
+    def finish(self) -> None:
+        """Wait until all of it is there, or is not wanted; not long if this process is to end."""
+        is_told = False
+        while self._threads[1].is_alive() and not self._is_late():
+            if is_told:
+                self._threads[1].join(_LOOK_EVERY_S)
+            else:
+                is_told = self._has_taken(None)
 
     def _put(self, send: Callable[[int], None]) -> None:
         number = self._number
         self._number += 1
-        while self.dropped is None:
-            try:
-                self._queue.put(lambda: send(number), timeout=0.2)
+        while self.dropped is None and not self._is_late():
+            if self._has_taken(lambda: send(number)):
                 return
-            except queue.Full:
-                continue
+
+    def _has_taken(self, send: Callable[[], None] | None) -> bool:
+        try:
+            self._queue.put(send, timeout=_LOOK_EVERY_S)
+        except queue.Full:
+            return False
+        return True
+
+    def _is_late(self) -> bool:
+        """Whether this process must end now. It stays so: nothing is sent after a gap."""
+        if self._until is None and self._is_ending():
+            self._until = time.monotonic() + self._patience_s
+        return self._until is not None and time.monotonic() > self._until
 
     def _send(self) -> None:
         while (send := self._queue.get()) is not None:
@@ -94,6 +124,7 @@ class Sending:
         while self.dropped is None and not self._over.is_set():
             try:
                 send()
+                self.count()
                 return
             except UnreachableError:
                 self._over.wait(wait_of(tries))
@@ -104,13 +135,25 @@ class Sending:
                 self.dropped = f"the app did not take it: {error}"
 
     def _beat(self) -> None:
-        while not self._over.wait(self._beat_s) and self.dropped is None:
-            try:
-                self._client.beat(self._claim)
-            except UnreachableError:
-                continue
-            except LabError as error:
-                self.dropped = str(error)
+        since, done = 0.0, -1
+        while not self._over.wait(self._beat_s):
+            if self.dropped is None:
+                self._say_that_it_goes_on()
+            if self.dropped is None and not self._is_ending():
+                done = -1
+            elif done != self._done:  # it comes to a point where it looks whether to stop
+                since, done = time.monotonic(), self._done
+            elif time.monotonic() - since > self._leave_s:
+                self._on_stuck()
+                return
+
+    def _say_that_it_goes_on(self) -> None:
+        try:
+            self._client.beat(self._claim, self._done)
+        except UnreachableError:
+            pass
+        except LabError as error:
+            self.dropped = str(error)
 
 
 class SentLog(ScoreLogWriter):

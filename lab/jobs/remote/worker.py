@@ -24,19 +24,20 @@ from lab.jobs.cluster.life import watched
 from lab.jobs.cluster.remote_work import make_without_store, sampling_of
 from lab.jobs.remote.client import Client, DroppedError, UnreachableError, wait_of
 from lab.jobs.remote.clip_folder import ClipFolder
-from lab.jobs.remote.message import one_line
+from lab.jobs.remote.message import one_line, outcome_of
 from lab.jobs.remote.sending import Sending, SentLog
 from lab.jobs.warm import WarmDetectors
-from lab.runs.pieces import LogEnd, Stretch, Wanted, analyse_into
+from lab.runs.pieces import Stretch, Wanted, analyse_into
 from lab.score_log.recipe import recipe_hash
 from lab.silence import SILENCE_S
 from lab.video.registered import open_source
 from lab.video.remote_store import is_remote
 
-_GIVE_BACK_S = 8.0
 _FLUSH_S = 1.0  # of work that is lost at most with this process
 _ASK_S = 5.0  # how long it asks for a job at once: a signal to end is heard after that
+_ONCE_S = 2.0  # where it ends if there is none
 _OF_THIS_MACHINE = ("path", "mtime_ns")
+HUNG = 75  # the code with which it ends where an analysis hangs: that may pass
 Order = Mapping[str, Any]
 
 
@@ -69,7 +70,9 @@ class QueueWorker:
         tries = 0
         while not self.stopping.is_set():
             try:
-                order = self.client.claim(lab.__version__, 0.0 if self.is_once else _ASK_S)
+                order, is_empty = self.client.claim(
+                    lab.__version__, _ONCE_S if self.is_once else _ASK_S
+                )
             except UnreachableError as error:
                 if not tries:
                     say(f"{error}; trying until it does")
@@ -81,13 +84,14 @@ class QueueWorker:
             tries = 0
             if order is not None:
                 self._do(order)
-            elif self.is_once:
+            elif self.is_once and is_empty:
                 return
 
     def _do(self, order: Order) -> None:
         claim, title = str(order["claim"]), printable(str(order["title"]))
         begun = time.monotonic()
-        with Sending(self.client, claim, float(order["beat_s"])) as sending:
+        beat_s = float(order["beat_s"])
+        with Sending(self.client, claim, beat_s, self.stopping.is_set, _leave) as sending:
             say(f"{title}: begun")
             try:
                 with watched(claim, SILENCE_S):
@@ -100,18 +104,22 @@ class QueueWorker:
                 sending.back("the worker ends")
                 how = "given back"
             except LabError as error:
-                sending.outcome(_failure(type(error).__name__, str(error)))
+                sending.outcome(outcome_of([], (type(error).__name__, str(error))))
                 how = f"failed: {error}"
             except Exception as error:  # a fault in one clip stops no others
                 words = f"{type(error).__name__}: {error}"[:400]
-                sending.outcome(_failure(type(error).__name__, words))
+                sending.outcome(outcome_of([], (type(error).__name__, words)))
                 how = f"failed: {words}"
-            sending.finish(self.stopping.is_set, _GIVE_BACK_S)
+            sending.finish()
             if sending.dropped is not None:
                 how = f"dropped: {sending.dropped}"
         say(f"{title}: {how} ({time.monotonic() - begun:.1f} s)")
 
     def _analyse(self, order: Order, sending: Sending) -> None:
+        def is_over() -> bool:
+            sending.count()  # a sample was seen
+            return self._is_over(sending)
+
         begun = time.monotonic()
         analyses = [dict(one) for one in order["analyses"]]
         detectors = self._detectors(analyses, order.get("recipes"))
@@ -144,13 +152,12 @@ class QueueWorker:
                 wanted,
                 Stretch(order.get("after_us")),
                 logs,
-                lambda: self._is_over(sending),
+                is_over,
                 _FLUSH_S,
             )
         if not is_whole:
             raise _Stopped
-        error = None if broken is None else _error(*broken)
-        sending.outcome({"logs": [_told(one) for one in ends], "error": error})
+        sending.outcome(outcome_of(ends, broken))
 
     def _is_over(self, sending: Sending) -> bool:
         return self.stopping.is_set() or sending.dropped is not None
@@ -188,7 +195,8 @@ class QueueWorker:
                 found = self.clips.get(
                     str(order["media_id"]), str(order["title"]), size_bytes,
                     lambda path: self.client.fetch(
-                        str(order["claim"]), path, size_bytes, lambda: self._is_over(sending)
+                        str(order["claim"]), path, size_bytes,
+                        lambda: self._is_over(sending), sending.count,
                     ),
                 )  # fmt: skip
                 if found is not None:
@@ -220,6 +228,12 @@ def say(words: str) -> None:
     print(f"lab: {words}", file=sys.stderr, flush=True)
 
 
+def _leave() -> None:
+    """End this process from a thread: the one that analyses does not come back."""
+    say("the analysis hangs where it should stop; this process ends")
+    os._exit(HUNG)
+
+
 def _here(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Files by their names in the models folder of this machine: it has its own."""
     return {
@@ -228,21 +242,3 @@ def _here(settings: Mapping[str, Any]) -> dict[str, Any]:
         else value
         for name, value in settings.items()
     }
-
-
-def _told(end: LogEnd) -> dict[str, Any]:
-    return {
-        "analysed": end.analysed,
-        "failed_calls": end.failed_calls,
-        "first_error": end.first_error,
-        "error": end.error,
-        "seconds": end.seconds,
-    }
-
-
-def _error(kind: str, text: str) -> dict[str, str]:
-    return {"kind": kind, "text": one_line(text)}
-
-
-def _failure(kind: str, text: str) -> dict[str, Any]:
-    return {"logs": [], "error": _error(kind, text)}

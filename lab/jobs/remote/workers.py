@@ -33,16 +33,18 @@ class RemoteWorker:
 class RemoteWorkers:
     """Known by who came (`asker`) and an id that each worker makes for itself.
 
-    silence_s: how long nothing may be heard of a worker that has a clip. Any thread may use it.
+    silence_s, stuck_s: as of `Link`. Any thread may use it.
     """
 
-    def __init__(self, analyses: QueueService, engine: Engine, silence_s: float) -> None:
-        self.silence_s = silence_s
+    def __init__(
+        self, analyses: QueueService, engine: Engine, silence_s: float, stuck_s: float
+    ) -> None:
+        self.silence_s, self.stuck_s = silence_s, stuck_s
         self._analyses, self._engine = analyses, engine
         self._links: dict[tuple[str, str], RemoteFeeder] = {}
         self._guard = threading.Lock()
 
-    def come(self, asker: str, worker: str, name: str, version: str) -> Link:
+    def come(self, asker: str, worker: str, name: str, version: str) -> RemoteFeeder:
         """A worker is there, and asks for a job.
 
         Raises SettingError for one of another version, FullError.
@@ -59,7 +61,7 @@ class RemoteWorkers:
                 if len(self._links) >= _MOST:
                     raise FullError(f"{_MOST} workers are there already; end some of them")
                 known = self._links[key] = self._made(key, name)
-        return known.link
+        return known
 
     def claim(self, asker: str, claim_id: str) -> Claim:
         """The claim of one of its workers. Raises ClaimEndedError if it has no such claim now."""
@@ -87,7 +89,7 @@ class RemoteWorkers:
         return {"busy": busy, "waiting": len(rows) - busy} if rows else {}
 
     def _made(self, key: tuple[str, str], name: str) -> RemoteFeeder:
-        link = Link(name, self.silence_s)
+        link = Link(name, self.silence_s, self.stuck_s)
         feeder = RemoteFeeder(link, RemoteEngine(link, self._engine))
         until = self.silence_s * _GONE
 

@@ -8,11 +8,8 @@ described in `lab.detectors.services.frame_batch`.
 from __future__ import annotations
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import anyio
@@ -27,7 +24,9 @@ from starlette.routing import Route
 from lab import __version__
 from lab.app.server.inference.access import Access
 from lab.app.server.inference.analyses import DEFAULT, RESULT_KEYS, Analyses
-from lab.app.server.inference.pictures import decoded, from_base64
+from lab.app.server.inference.answers import at_least, rows_of
+from lab.app.server.inference.bounds import Counts, Limits, Room
+from lab.app.server.inference.pictures import checked_pixels, decoded, from_base64
 from lab.app.server.problem import problem
 from lab.detection import Detections
 from lab.detectors.services.frame_batch import (
@@ -35,58 +34,13 @@ from lab.detectors.services.frame_batch import (
     MAX_FRAMES,
     MEDIA_TYPE,
     PATH,
+    Picture,
     read_batch,
     result_of,
 )
 from lab.detectors.services.response import InvalidResponse, confidence_of, words
 from lab.errors import SettingError
 from lab.feeds.metrics import CONTENT_TYPE, counter, gauge, inference_durations, text_of
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a worker takes at most.
-
-    body_bytes: of a request (413 beyond). pixels: of a picture (422). waiting: pictures that wait
-    for a model (503 beyond, with Retry-After). silence_s: while a body is sent (408).
-    """
-
-    body_bytes: int = 256 << 20
-    pixels: int = 64_000_000
-    waiting: int = 256
-    silence_s: float = 15.0
-
-
-@dataclass
-class Counts:
-    """What was done since the start; thread-safe."""
-
-    frames: dict[tuple[str, str], int] = field(default_factory=dict)
-    waiting: int = 0
-    limit: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @contextmanager
-    def taking(self, pictures: int) -> Any:
-        """Raises HTTPException 503 if too many wait already."""
-        with self._lock:
-            if self.waiting and self.waiting + pictures > self.limit:
-                raise HTTPException(
-                    503, f"{self.waiting} pictures wait already", {"Retry-After": "1"}
-                )
-            self.waiting += pictures
-        try:
-            yield
-        finally:
-            with self._lock:
-                self.waiting -= pictures
-
-    def note(self, analysis_type: str, found: list[Detections]) -> None:
-        with self._lock:
-            for one in found:
-                outcome = "ok" if one.error is None and one.gated is None else "failed"
-                key = (analysis_type, "gated" if one.gated is not None else outcome)
-                self.frames[key] = self.frames.get(key, 0) + 1
 
 
 def worker_app(
@@ -117,6 +71,7 @@ class _Routes:
     def __init__(self, analyses: Analyses, limits: Limits) -> None:
         self._analyses, self._limits = analyses, limits
         self._counts = Counts(limit=limits.waiting)
+        self._room = Room(limits.decoded_pixels)
         # Decoding and waiting for the model; the models' own threads are not among these.
         self._threads = anyio.CapacityLimiter(64)
 
@@ -200,14 +155,16 @@ class _Routes:
         least = confidence_of(asked.get("confidence_threshold", 0.0), "confidence_threshold")
         for name in names:
             self._analyses.detector(name)
-        image = decoded(from_base64(asked.get("image")), self._limits.pixels)
+        picture = from_base64(asked.get("image"))
+        pixels = checked_pixels(picture, self._limits.pixels)
         answer: dict[str, Any] = {"detections": []}
-        with self._counts.taking(len(names)):
+        with self._counts.taking(len(names)), self._room.taken(pixels):
+            image = decoded(picture)
             for name in names:
                 (found,) = self._found(name, [image])
                 if found.error is not None:
                     return {"error": found.error, "detections": [], "analysis_type": name}
-                listed = _rows(found, image, least)
+                listed = rows_of(found, image, least)
                 answer[RESULT_KEYS.get(name, name)] = listed
                 answer["detections"] += [row | {"analysis_type": name} for row in listed]
         answer["processing_time"] = time.perf_counter() - begun
@@ -219,17 +176,46 @@ class _Routes:
         least = confidence_of(header.get("confidence_threshold", 0.0), "confidence_threshold")
         self._analyses.detector(name)
         results: list[Any] = [None] * len(pictures)
-        images, places = [], []
+        with self._counts.taking(len(pictures)):
+            for places, pixels in self._groups(pictures, results):
+                with self._room.taken(pixels):
+                    for i, found in self._of_group(name, pictures, places):
+                        results[i] = result_of(at_least(found, least))
+        return {"results": results}
+
+    def _groups(
+        self, pictures: Sequence[Picture], results: list[Any]
+    ) -> Iterator[tuple[list[int], int]]:
+        """Which pictures are decoded together, and their pixels: no more than one may have. What
+        is no picture has its result at once.
+        """
+        places: list[int] = []
+        held = 0
         for i, picture in enumerate(pictures):
             try:
-                images.append(decoded(picture, self._limits.pixels))
-                places.append(i)
+                pixels = checked_pixels(picture, self._limits.pixels)
             except InvalidResponse as error:
                 results[i] = {"error": str(error)}
-        with self._counts.taking(len(images)):
-            for i, found in zip(places, self._found(name, images), strict=True):
-                results[i] = result_of(_at_least(found, least))
-        return {"results": results}
+                continue
+            if places and held + pixels > self._limits.pixels:
+                yield places, held
+                places, held = [], 0
+            places.append(i)
+            held += pixels
+        if places:
+            yield places, held
+
+    def _of_group(
+        self, name: str, pictures: Sequence[Picture], places: Sequence[int]
+    ) -> list[tuple[int, Detections]]:
+        images: dict[int, np.ndarray] = {}
+        failed = []
+        for i in places:
+            try:
+                images[i] = decoded(pictures[i])
+            except InvalidResponse as error:
+                failed.append((i, Detections.failed(str(error))))
+        return failed + list(zip(images, self._found(name, list(images.values())), strict=True))
 
     def _found(self, name: str, images: list[np.ndarray]) -> list[Detections]:
         found = self._analyses.detect(name, images)
@@ -250,44 +236,6 @@ class _Figures:
             "worker_frames", "Pictures by what became of them.", ["analysis", "outcome"], rows
         )
         yield inference_durations(self._analyses.durations())
-
-
-def _at_least(found: Detections, least: float) -> Detections:
-    keep = found.confidence >= least
-    if keep.all():
-        return found
-    chosen = np.flatnonzero(keep).tolist()
-    return Detections(
-        [found.labels[i] for i in chosen],
-        found.confidence[keep],
-        found.box_xyxy_px[keep],
-        None if found.text is None else [found.text[i] for i in chosen],
-    )
-
-
-def _rows(found: Detections, image: np.ndarray, least: float) -> list[dict[str, Any]]:
-    """Detections as Media Analyzer writes them: boxes in fractions, from the upper left corner."""
-    height, width = image.shape[:2]
-    kept = _at_least(found, least)
-    rows = []
-    for i, (label, confidence, box) in enumerate(
-        zip(kept.labels, kept.confidence.tolist(), kept.box_xyxy_px.tolist(), strict=True)
-    ):
-        left, top, right, bottom = box
-        row = {
-            "label": label,
-            "confidence": confidence,
-            "bbox": {
-                "x": left / width,
-                "y": top / height,
-                "width": (right - left) / width,
-                "height": (bottom - top) / height,
-            },
-        }
-        if kept.text is not None and kept.text[i] is not None:
-            row["text"] = kept.text[i]
-        rows.append(row)
-    return rows
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -29,24 +29,34 @@ def from_base64(value: Any) -> Picture:
         raise InvalidResponse("image is not base64") from None
 
 
-def decoded(picture: Picture, max_pixels: int) -> np.ndarray:
-    """uint8 (h, w, 3), BGR. Raises InvalidResponse, before a large picture takes its memory."""
+def checked_pixels(picture: Picture, max_pixels: int) -> int:
+    """How many pixels decoding makes: none of one that is not packed. Raises InvalidResponse for
+    one with more than `max_pixels`, before it takes their memory, and for what is no picture.
+    """
     if picture.format == "bgr":
-        shape = (picture.height_px, picture.width_px, 3)
         _check_size(picture.width_px, picture.height_px, max_pixels)
-        return np.frombuffer(picture.data, np.uint8).reshape(shape)
-    import cv2
+        return 0
     from PIL import Image
 
-    data = bytes(picture.data)
     try:
-        with Image.open(io.BytesIO(data), formats=list(_KINDS)) as image:
-            _check_size(*image.size, max_pixels)
+        with Image.open(io.BytesIO(picture.data), formats=list(_KINDS)) as image:
+            width, height = image.size
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise InvalidResponse("the picture is neither a JPEG nor a PNG") from None
+    _check_size(width, height, max_pixels)
+    return width * height
+
+
+def decoded(picture: Picture) -> np.ndarray:
+    """uint8 (h, w, 3), BGR, of one that was checked. Raises InvalidResponse."""
+    if picture.format == "bgr":
+        shape = (picture.height_px, picture.width_px, 3)
+        return np.frombuffer(picture.data, np.uint8).reshape(shape)
+    import cv2
+
     # As it lies in the file, so that boxes are of the picture that was sent.
     how = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    found = cv2.imdecode(np.frombuffer(data, np.uint8), how)
+    found = cv2.imdecode(np.frombuffer(picture.data, np.uint8), how)
     if found is None:
         raise InvalidResponse("the picture cannot be decoded")
     return found

@@ -13,6 +13,7 @@ from lab.runs.pieces import LogEnd
 
 _MOST_ANALYSES = 100
 _MAX_COUNT = 10**9
+_MAX_DONE = 2**53
 _DEVICES = ("cpu", "cuda")
 
 
@@ -52,6 +53,11 @@ def given_back_of(body: Mapping[str, Any]) -> GivenBack:
     return GivenBack(one_line(_text(body, "reason")), body.get("is_unfit") is True)
 
 
+def done_of(body: Mapping[str, Any]) -> int | None:
+    """What the worker got done, by its own count; None if it does not say."""
+    return None if body.get("done") is None else _whole(body["done"], "done", _MAX_DONE)
+
+
 def number_of(body: Mapping[str, Any]) -> int:
     """Which message of its claim it is."""
     return _whole(body.get("number"), "number")
@@ -75,9 +81,9 @@ def _list(body: Mapping[str, Any], key: str) -> list[Any]:
     return given
 
 
-def _whole(given: Any, what: str) -> int:
-    if type(given) is not int or not 0 <= given <= _MAX_COUNT:
-        raise SettingError(f"{what} must be a whole number from 0 to {_MAX_COUNT}")
+def _whole(given: Any, what: str, most: int = _MAX_COUNT) -> int:
+    if type(given) is not int or not 0 <= given <= most:
+        raise SettingError(f"{what} must be a whole number from 0 to {most}")
     return given
 
 

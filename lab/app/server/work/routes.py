@@ -17,13 +17,21 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from lab.access.asker import RefusedError
 from lab.app.server.access import OurRoute, asker_of
-from lab.app.server.body import check_id, json_object, name, number, whole_number
+from lab.app.server.body import (
+    bounded_body,
+    check_id,
+    json_object,
+    name,
+    number,
+    object_of,
+    whole_number,
+)
 from lab.app.server.bounds import SilentClientError
 from lab.app.server.problem import problem, problem_of
 from lab.app.server.state import AppState
-from lab.app.server.work.bodies import ended_of, given_back_of, number_of, opened_of
+from lab.app.server.work.bodies import done_of, ended_of, given_back_of, number_of, opened_of
 from lab.errors import LabError, NotFoundError, SettingError
-from lab.jobs.remote.claim import Claim, ClaimBusyError, ClaimEndedError
+from lab.jobs.remote.claim import Claim, ClaimBusyError, ClaimEndedError, Said
 from lab.jobs.remote.message import MAX_PART_BYTES, PART_TYPE, POLL_S, SentPart
 from lab.jobs.remote.workers import FullError
 
@@ -41,15 +49,17 @@ def work_routes(here: AppState) -> list[OurRoute]:
         wait_s = min(POLL_S, max(0.0, number(body, "wait_s", POLL_S)))
         worker = name(body, "worker")
         check_id(worker, "worker")
-        link = await anyio.to_thread.run_sync(
+        feeder = await anyio.to_thread.run_sync(
             here.workers.come,
             _key(request), worker, _shown(name(body, "name")), name(body, "version"),
         )  # fmt: skip
-        end = time.monotonic() + wait_s
-        while (found := link.poll()) is None:
+        looked, end = feeder.looked, time.monotonic() + wait_s
+        while (found := feeder.link.poll()) is None:
             if time.monotonic() >= end or await request.is_disconnected():
-                link.stop_waiting()
-                return Response(status_code=204, headers=_FRESH)
+                feeder.link.stop_waiting()
+                is_sure = feeder.looked > looked and feeder.queued is None
+                again = {} if is_sure or here.analyses.queue is None else {"Retry-After": "0"}
+                return Response(status_code=204, headers=_FRESH | again)
             await anyio.sleep(_LOOK_EVERY_S)
         beat_s = here.workers.silence_s / _BEATS
         return JSONResponse({**found.order, "beat_s": beat_s}, headers=_FRESH)
@@ -57,18 +67,20 @@ def work_routes(here: AppState) -> list[OurRoute]:
     async def clip(request: Request) -> Response:
         held = _claim(here, request)
         held.hear()
-        if held.file is None or not held.file.is_file():
+        if held.file is None or not await anyio.to_thread.run_sync(held.file.is_file):
             raise NotFoundError("the clip of this claim is gone")
         return FileResponse(held.file, media_type="application/octet-stream", headers=_FRESH)
 
     async def beat(request: Request) -> Response:
-        _claim(here, request).hear()
+        held = _claim(here, request)
+        body = await bounded_body(request)
+        held.hear(done_of(object_of(body, "the body")) if body else None)
         return _ok()
 
     async def opened(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
-            _take(held, 0, opened_of(await json_object(request)))
+            await _take(held, 0, opened_of(await json_object(request)))
         return _ok()
 
     async def part(request: Request) -> Response:
@@ -79,22 +91,21 @@ def work_routes(here: AppState) -> list[OurRoute]:
         content = await _content(request, held)
         with _refusing(held):
             sent = SentPart.from_bytes(content)
-        # Reading it takes a while; what waits for the catalog does not wait for it.
-        await anyio.to_thread.run_sync(_take, held, count, sent)
+        await _take(held, count, sent)
         return _ok()
 
     async def outcome(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
             body = await json_object(request)
-            _take(held, number_of(body), ended_of(body))
+            await _take(held, number_of(body), ended_of(body))
         return _ok()
 
     async def back(request: Request) -> Response:
         held = _claim(here, request)
         with _refusing(held):
             body = await json_object(request)
-            _take(held, number_of(body), given_back_of(body))
+            await _take(held, number_of(body), given_back_of(body))
         return _ok()
 
     of_claim = "/api/work/{claim_id}"
@@ -144,8 +155,9 @@ def _claim(here: AppState, request: Request) -> Claim:
     return here.workers.claim(_key(request), request.path_params["claim_id"])
 
 
-def _take(held: Claim, count: int, message: object) -> None:
-    held.take(count, message)  # type: ignore[arg-type]
+async def _take(held: Claim, count: int, message: Said) -> None:
+    """In a thread: a part is read and checked, and what comes after it waits for that."""
+    await anyio.to_thread.run_sync(held.take, count, message)
 
 
 async def _content(request: Request, held: Claim) -> bytes:
@@ -153,7 +165,7 @@ async def _content(request: Request, held: Claim) -> bytes:
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
-        held.hear()
+        held.hear_news()
         if len(content) > MAX_PART_BYTES:
             raise RefusedError(413, f"a part has at most {MAX_PART_BYTES} bytes; send several")
     return bytes(content)

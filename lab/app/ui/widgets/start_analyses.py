@@ -47,6 +47,8 @@ def submit(app_state: AppState, media: Sequence[dict[str, Any]], work: Work) -> 
 
 def clip_of(app_state: AppState, row: dict[str, Any]) -> QueuedClip:
     """A clip of the store as the queue takes it. Raises LabError if it cannot be analysed."""
+    if (address := app_state.address_of(row)) is not None:
+        return QueuedClip(address, Stamp(), row["media_id"])
     file = app_state.clip_file(row)
     if problem := identity_problem(row, reads=False):
         raise SettingError(problem)

@@ -101,7 +101,7 @@ def test_a_job_that_fails_says_why(api):
         ({"settings": {"api_key": "PLANTEDhush"}}, 422, "api_key"),
         ({"settings": {"boxes_from": {"more": {"token": "PLANTEDhush"}}}}, 422, "token"),
         ({"settings": {"url": "http://eve:PLANTEDhush@host/"}}, 422, "password"),
-        ({"every_s": 0}, 422, "every_s"),
+        ({"every_s": -1}, 422, "every_s"),
         ({"rule": "unknown"}, 422, "no rule"),
         ({"rule": {"default": {"debounce": {"enter_threshold": 9}}}}, 422, "enter_threshold"),
         ({"priority": 10**9}, 422, "priority"),

@@ -38,6 +38,8 @@ def test_a_clip_is_listed_registered_and_edited(api):
     changes = {"site": "creek", "start": "2026-05-01T06:00:00+02:00", "clock_correction_s": 3.5}
     edited = client.patch(f"/api/media/{media_id}", json=changes).json()
     assert {name: edited[name] for name in changes} == changes
+    (found,) = listed["items"]
+    assert edited["state"] == again.json()["state"] == found["state"] is not None
     assert client.patch(f"/api/media/{media_id}", json={"site": None}).json()["site"] is None
     row = api.state.store.media(media_id)
     assert (row["site"], row["clock_correction_s"], row["start_source"]) == (None, 3.5, "entered")
@@ -165,6 +167,7 @@ def test_rules_are_saved_applied_and_taken_back(api, run):
     assert client.get("/api/rules/otters").json() == saved
     assert [one["name"] for one in client.get("/api/rules").json()["items"]] == ["otters"]
     problem_of(client.get("/api/rules/none"), 404)
+    assert "another name" in problem_of(client.put("/api/rules/current", json={"rule": RULE}), 422)
     given = {"rule": RULE, "protocol_hash": run.protocol_hash, "name": "otters"}
     preview = client.post("/api/current_rules", json={**given, "preview": True}).json()
     assert not preview["saved"]

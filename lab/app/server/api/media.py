@@ -112,7 +112,7 @@ async def list_media(
 
 @router.get("/{media_id}", dependencies=READS, summary="One clip")
 async def get_media(media_id: str, here: Here) -> Clip:
-    return await _shown_clip(await run_in_threadpool(here.store.media, media_id))
+    return await _shown_clip(here, await run_in_threadpool(here.store.media, media_id))
 
 
 @router.post("", status_code=201, summary="Take a file into the store; 200 if it was there")
@@ -125,13 +125,13 @@ async def add_media(
     row = await run_in_threadpool(here.store.media, media_id)
     response.status_code = 201 if row["added_utc"] >= begun else 200
     response.headers["Location"] = f"{request.scope['root_path']}/media/{media_id}"
-    return await _shown_clip(row)
+    return await _shown_clip(here, row)
 
 
 @router.patch("/{media_id}", summary="Say where and when a clip was recorded")
 async def edit_media(media_id: str, changes: ClipChanges, here: Here, asker: Analyst) -> Clip:
     given = changes.model_dump(exclude_unset=True)
-    return await _shown_clip(await run_in_threadpool(_edited, here, media_id, given))
+    return await _shown_clip(here, await run_in_threadpool(_edited, here, media_id, given))
 
 
 def _edited(here: AppState, media_id: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -186,6 +186,11 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return media_row(row) | row
 
 
-async def _shown_clip(row: dict[str, Any]) -> Clip:
+async def _shown_clip(here: AppState, row: dict[str, Any]) -> Clip:
     """Its file is looked at, in a thread: a disk of the network may keep one waiting."""
-    return Clip.model_validate(await anyio.to_thread.run_sync(_shown, row))
+    media_id = row["media_id"]
+    listed = await run_in_threadpool(
+        lambda: here.store.page_of_clips("name", None, 1, media_id=media_id)
+    )
+    known = row | {"state": listed[0]["state"] if listed else None}
+    return Clip.model_validate(await anyio.to_thread.run_sync(_shown, known))

@@ -36,7 +36,9 @@ class NewJob(BaseModel):
     labels: list[str] | None = Field(
         None, max_length=1000, description="What to look for; all that the detector knows if null."
     )
-    every_s: float = Field(0.2, gt=0, le=_MOST_S, description="Seconds between samples.")
+    every_s: float = Field(
+        0.2, ge=0, le=_MOST_S, description="Seconds between samples; 0: every frame."
+    )
     gate: str | dict[str, Any] | None = None
     rule: str | dict[str, Any] | None = Field(
         None,

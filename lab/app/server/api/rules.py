@@ -13,7 +13,8 @@ from lab.app.server.api.runs import run_row
 from lab.app.server.api.shared import READS, Analyst, Here, Reader, Utc
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
-from lab.errors import NotFoundError
+from lab.errors import NotFoundError, SettingError
+from lab.jobs.upload_rules import CURRENT
 from lab.rules.rule import Rule
 from lab.runs.apply import apply, undo_apply
 
@@ -126,6 +127,8 @@ async def get_rule(name: Name, here: Here) -> SavedRule:
 @router.put("/rules/{name}", summary="Save a rule under a name, in the place of an old one")
 async def put_rule(name: Name, given: RuleToSave, here: Here, asker: Analyst) -> SavedRule:
     rule = Rule.from_dict(given.rule)
+    if name.strip() == CURRENT:
+        raise SettingError(f"{CURRENT!r} means the rule that is applied; choose another name")
 
     def save() -> SavedRule:
         if given.run_id is not None:

@@ -20,7 +20,7 @@ from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.score_log.recipe import protocol_hash
 from lab.store.store import Store
-from lab.video.followed_file import FollowedFile
+from lab.video.followed_file import FollowedFile, WholeFile
 from lab.video.media import Media
 from lab.video.probe import probe
 from lab.video.sources.streamed import OtherFramesError, StreamedSource
@@ -132,8 +132,12 @@ def _arriving(
     job: Mapping[str, Any], folder: Path, cancelled: Callable[[], bool]
 ) -> Iterator[StreamingBuffer]:
     if job["is_whole"]:
-        with StreamingBuffer(path=job["path"]) as whole:
-            whole.close_writer()
+        try:
+            whole = WholeFile(job["path"])
+        except OSError as error:
+            why = error.strerror or error
+            raise SourceError(f"{job['path']} cannot be read: {why}") from None
+        with whole:
             yield whole
         return
     with _followed(job, folder, cancelled) as followed:

@@ -34,7 +34,10 @@ class UploadEvents:
     """Writes the file of one upload, from one thread."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            os.write(self._handle, b"\n")  # after what a process wrote that was killed
         self._trackers: dict[str, _Decides] = {}
 
     def begun(self, planned: Sequence[PlannedRun], rules: Sequence[Rule], media: Media) -> None:
@@ -85,7 +88,9 @@ class UploadEvents:
 
     def _write(self, *lines: Line) -> None:
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        os.write(self._handle, text.encode())
+        left = memoryview(text.encode())
+        while left:
+            left = left[os.write(self._handle, left) :]
 
 
 class _Decides:

@@ -126,6 +126,8 @@ class Announcement:
             if self._ended.is_set():
                 return
             with suppress(OSError):
+                if (heard := self._notes.hear()) is not None:
+                    self._take(heard)  # why it gave up
                 self._notes.forget()
             self._far.read_until, self._far.waits_for = 0, -1
             self._stop_waiting()

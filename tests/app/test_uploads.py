@@ -5,8 +5,6 @@ import hashlib
 import http.client
 import json
 import shutil
-import socket
-import subprocess
 import threading
 from urllib.parse import quote, urlsplit
 
@@ -23,32 +21,21 @@ from lab.app.server.state import AppState
 from lab.config import Config
 from lab.errors import NotFoundError
 from lab.rules.rule import Debounce, LabelRule, Rule
-from lab.score_log.parts import parts_of
 from tests.app.live_server import following, served
-from tests.app.upload_server import UploadServer, curl, lines_of, until
+from tests.app.upload_clips import KINDS
+from tests.app.upload_server import (
+    UploadServer,
+    content_range,
+    curl,
+    dying_client,
+    lines_of,
+    rows_of,
+    slowly,
+    until,
+)
 from tests.guarded import BEARER, client_of
 
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
-KINDS = {
-    "fast.mp4": ["-movflags", "+faststart"],
-    "last.mp4": [],
-    "clip.mkv": [],
-    "clip.webm": ["-an", "-vf", "scale=256:144", "-c:v", "libvpx", "-deadline", "realtime"],
-}
-
-
-@pytest.fixture(scope="module")
-def kinds(clips, tmp_path_factory):
-    """Five seconds of a real clip in each kind of file, by name."""
-    if shutil.which("ffmpeg") is None or shutil.which("curl") is None:
-        pytest.skip("needs the programs ffmpeg and curl")
-    folder = tmp_path_factory.mktemp("kinds")
-    clip = clips / "car-detection.mp4"
-    for name, options in KINDS.items():
-        how = options if name.endswith("webm") else ["-c", "copy", *options]
-        command = ["ffmpeg", "-v", "error", "-t", "5", "-i", clip, *how, folder / name]
-        subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -64,24 +51,6 @@ def impatient(tmp_path_factory):
     made = UploadServer(tmp_path_factory.mktemp("impatient"), silence_s=3)
     yield made
     made.close()
-
-
-def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
-    """A body that comes in pieces."""
-    stop = threading.Event()
-    step = len(data) // pieces + 1
-    for place in range(0, until_byte or len(data), step):
-        yield data[place : min(place + step, until_byte or len(data))]
-        stop.wait(pause_s)
-
-
-def rows_of(folder):
-    """What is in the parts of a log, but when each sample was analysed."""
-    tables = [part.read() for part in parts_of(folder)]
-    return [
-        (samples.drop_columns(["wall_time"]).to_pylist(), found.to_pylist())
-        for samples, found in tables
-    ]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -202,18 +171,6 @@ def test_a_truncated_file_is_analysed_as_far_as_it_goes(server, kinds):
     assert len(run.log.pts_us)
 
 
-def dying_client(server, path, data, sent):
-    """A client that is gone after some bytes."""
-    where = urlsplit(server.url)
-    connection = socket.create_connection((where.hostname, where.port))
-    head = (
-        f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        f"Authorization: {BEARER['Authorization']}\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + data[:sent])
-    return connection
-
-
 def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(server, kinds, tmp_path):
     clip = kinds / "fast.mp4"
     data, path = clip.read_bytes(), f"/api/uploads/dying?name=car.mp4&{ASKED}"
@@ -248,10 +205,6 @@ def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(serve
     assert rows_of(run.store.log_folder(run.run_id)) == rows_of(
         alone.store.log_folder(alone.run_id)
     )
-
-
-def content_range(first, size):
-    return {"Content-Range": f"bytes {first}-{size - 1}/{size}"}
 
 
 def test_a_client_that_falls_silent_is_given_up(impatient, kinds):

@@ -311,13 +311,15 @@ def test_a_file_has_its_last_name_before_it_is_said_to_be_complete(make, tmp_pat
     buffer.abort("this is no video")
     with pytest.raises(StreamError, match="this is no video"):
         buffer.close_writer(keep=tmp_path / "clip")
-    assert before.exists() and not (tmp_path / "clip").exists()
+    assert before.exists()
+    assert not (tmp_path / "clip").exists()
     other = make()
-    with pytest.raises(OSError):
+    with pytest.raises(FileNotFoundError):
         other.close_writer(keep=tmp_path / "no folder" / "clip")
     assert not other.is_complete
     other.close_writer(keep=tmp_path / "clip")
-    assert other.is_complete and other.path == tmp_path / "clip"
+    assert other.is_complete
+    assert other.path == tmp_path / "clip"
 
 
 def test_nothing_follows_a_complete_stream(make):

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.atomic_file import write_atomically
 from lab.detectors.detector import Detector
-from lab.errors import LabError, SourceError, StreamError
+from lab.errors import LabError, NotFoundError, SourceError, StreamError
 from lab.jobs.upload_events import UploadEvents
 from lab.jobs.upload_rules import UploadRule
 from lab.runs.analyze import Analysis, analyze_all
@@ -89,6 +89,15 @@ def runs_of(folder: Path) -> list[str]:
     return found
 
 
+def _is_there(store: Store, run_id: str) -> bool:
+    """False for one that was removed since."""
+    try:
+        store.run(run_id)
+    except NotFoundError:
+        return False
+    return True
+
+
 def _runs(
     job: Mapping[str, Any],
     folder: Path,
@@ -100,15 +109,16 @@ def _runs(
     cancelled: Callable[[], bool],
 ) -> list[Run]:
     def begun(planned: Sequence[PlannedRun], media: Media) -> None:
-        run_ids = before or [one.run_id for one in planned]
-        if not before:
+        fresh = iter([one.run_id for one in planned if one.run_id not in before])
+        run_ids = [one or next(fresh) for one in before or [None] * len(planned)]
+        if run_ids != runs_of(folder):
             write_atomically(folder / RUNS, json.dumps(run_ids))
         mine = [rules[run_ids.index(one.run_id)] for one in planned]  # what is done is not planned
         for plan, rule in zip(planned, mine, strict=True):
             rule.settle(store, protocol_hash(plan.recipe))
         events.begun(planned, [one.rule for one in mine], media)
 
-    before = runs_of(folder)
+    before = [one if _is_there(store, one) else None for one in runs_of(folder)]
     with _arriving(job, folder, cancelled) as buffer:
         try:
             with _opened(job, buffer) as source:

@@ -17,7 +17,7 @@ from lab.app.server.state import AppState
 from lab.config import Config
 from lab.limits import Limits
 from lab.score_log.parts import parts_of
-from tests.guarded import BEARER, guard
+from tests.guarded import BEARER, TOKEN, guard
 
 PATIENCE_S = 60
 
@@ -97,13 +97,13 @@ def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
         stop.wait(pause_s)
 
 
-def dying_client(server, path, data, sent):
+def dying_client(server, path, data, sent, token=TOKEN):
     """A client that is gone after some bytes."""
     where = urlsplit(server.url)
     connection = socket.create_connection((where.hostname, where.port))
     head = (
         f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        f"Authorization: {BEARER['Authorization']}\r\nContent-Length: {len(data)}\r\n\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(data)}\r\n\r\n"
     )
     connection.sendall(head.encode() + data[:sent])
     return connection

@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.atomic_file import write_atomically
 from lab.detectors.detector import Detector
-from lab.errors import LabError, NotFoundError, SourceError, StreamError
+from lab.errors import LabError, SettingError, SourceError, StreamError
 from lab.jobs.upload_events import UploadEvents
 from lab.jobs.upload_rules import UploadRule
 from lab.runs.analyze import Analysis, analyze_all
@@ -93,7 +93,7 @@ def _is_there(store: Store, run_id: str) -> bool:
     """False for one that was removed since."""
     try:
         store.run(run_id)
-    except NotFoundError:
+    except SettingError:
         return False
     return True
 

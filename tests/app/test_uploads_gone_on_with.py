@@ -8,8 +8,10 @@ import time
 
 import pytest
 
+from lab.access.asker import RefusedError
 from lab.access.tokens import Tokens
 from lab.app.server.uploads.record import KEPT_S
+from lab.app.server.uploads.upload import Bounds
 from lab.runs.leftovers import find_leftovers
 from tests.app.upload_server import (
     UploadServer,
@@ -129,6 +131,9 @@ def test_of_two_parts_for_one_place_one_is_taken(server, path):
         thread.join()
     assert sorted(a.status_code for a in answers) == [204, *[409] * 5]
     assert upload.part.read_bytes() == DATA[:HALF]
+    bounds = Bounds(silence_s=60, max_bytes=SIZE)
+    with pytest.raises(RefusedError, match=f"{HALF} bytes are there; go on at that byte"):
+        upload.begin_writing(bounds, at=0)  # who had looked before another one was done
 
 
 def test_what_is_told_waits_for_nobody_who_writes(server, path):

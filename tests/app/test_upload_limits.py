@@ -8,7 +8,12 @@ import pytest
 
 import lab.app.server.uploads.upload as one_upload
 from lab.access.asker import Asker
+from lab.app.server.routes import routes
+from lab.app.server.state import AppState
+from lab.app.server.uploads import bounds
 from lab.app.server.uploads.told import Told
+from lab.config import Config
+from lab.errors import NotFoundError
 from tests.app.upload_server import (
     UploadServer,
     content_range,
@@ -16,6 +21,7 @@ from tests.app.upload_server import (
     slowly,
     until,
 )
+from tests.guarded import client_of
 
 EACH = 2
 
@@ -107,7 +113,7 @@ def test_analyses_that_wait_are_counted_and_uploads_without_are_taken(server):
 
 def test_a_disk_that_fills_up_leaves_room_for_the_catalog(server, monkeypatch):
     there = shutil.disk_usage(server.state.store.folder)
-    free = iter([one_upload.HEADROOM_BYTES * 2] * 2)
+    free = iter([bounds.HEADROOM_BYTES * 2] * 2)
     usage = type(there)
     monkeypatch.setattr(one_upload, "_LOOK_FOR_ROOM_BYTES", 10)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, next(free, 5)))
@@ -144,3 +150,45 @@ def test_who_does_not_read_what_is_told_is_dropped(spec):
 
     asyncio.run(asyncio.wait_for(tell(), 30))
     assert ended == ["told", "slot"]
+
+
+def test_a_full_disk_and_a_store_that_cannot_be_written_are_told(tmp_path, monkeypatch):
+    state = AppState(Config(store=tmp_path / "store"))
+    client = client_of(routes(state))
+    try:
+        none = shutil._ntuple_diskusage(10, 10, 0)
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "disk_usage", lambda path: none)
+            answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+            assert (answer.status_code, "disk space" in answer.json()["detail"]) == (507, True)
+        assert not list(state.store.uploads_folder.iterdir())
+        state.store.uploads_folder.rmdir()
+        state.store.uploads_folder.write_text("")
+        answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
+        assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (403, True)
+        answer = client.post("/api/detect/video?detector=visual", content=b"x")
+        assert answer.status_code == 403
+    finally:
+        state.close()
+
+
+def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
+    server = UploadServer(tmp_path, silence_s=30, max_uploads_per_token=1, max_uploads=2)
+    try:
+        connection = dying_client(server, "/api/uploads/mine?name=a.mp4", b"x" * 100, 10)
+        until(lambda: server.known("mine").get("bytes") == 10)
+        second = server.ask("PUT", "/api/uploads/second?name=a.mp4", content=b"x")
+        assert second.status_code == 429
+        assert second.headers["retry-after"]
+        assert server.ask("DELETE", "/api/uploads/mine").status_code == 409
+        connection.close()
+        until(lambda: server.known("mine")["state"] == "interrupted")
+        uploads = server.state.uploads
+        other = Asker(name="other", scope="analyse", token_id="t2")
+        with pytest.raises(NotFoundError):
+            uploads.get("mine", other)
+        assert uploads.get("mine", Asker(name="root", scope="admin", token_id="t3"))
+        assert server.ask("DELETE", "/api/uploads/mine").status_code == 204
+        assert not (server.state.store.uploads_folder / "mine").exists()
+    finally:
+        server.close()

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import http.client
 import json
-import shutil
 import threading
 from urllib.parse import quote, urlsplit
 
@@ -16,9 +15,6 @@ from lab.access.asker import Asker
 from lab.app.server.live_results.hub import LiveResults
 from lab.app.server.live_results.messages import Key
 from lab.app.server.live_results.outbox import Outbox
-from lab.app.server.routes import routes
-from lab.app.server.state import AppState
-from lab.config import Config
 from lab.errors import NotFoundError
 from lab.rules.rule import Debounce, LabelRule, Rule
 from tests.app.live_server import following, served
@@ -33,7 +29,7 @@ from tests.app.upload_server import (
     slowly,
     until,
 )
-from tests.guarded import BEARER, client_of
+from tests.guarded import BEARER
 
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
@@ -41,14 +37,6 @@ ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     made = UploadServer(tmp_path_factory.mktemp("server"), silence_s=60, max_upload_bytes=8 << 20)
-    yield made
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
-    """One that gives up soon; of those who are not quick under load it asks nothing else."""
-    made = UploadServer(tmp_path_factory.mktemp("impatient"), silence_s=3)
     yield made
     made.close()
 
@@ -207,70 +195,6 @@ def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(serve
     )
 
 
-def test_a_client_that_falls_silent_is_given_up(impatient, kinds):
-    server = impatient
-    data = (kinds / "fast.mp4").read_bytes()
-    path = "/api/uploads/silent?name=car.mp4"
-    connection = dying_client(server, path, data, 1000)
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    assert answer.status == 408
-    connection.close()
-    assert until(lambda: server.known("silent")["state"] == "interrupted")
-
-
-TUS = {"Tus-Resumable": "1.0.0"}
-PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
-
-
-def test_tus(impatient, kinds):
-    server = impatient
-    data = (kinds / "fast.mp4").read_bytes()
-    told = server.ask("OPTIONS", "/api/uploads")
-    assert told.status_code == 204
-    assert "creation" in told.headers["tus-extension"]
-    assert told.headers["tus-max-size"] == str(4 << 30)
-    metadata = "filename Y2FyLm1wNA==,detector dmlzdWFs,labels YnJpZ2h0bmVzcw==,every_s MC41"
-    headers = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": metadata}
-    assert server.ask("POST", "/api/uploads", headers={"Upload-Length": "5"}).status_code == 412
-    made = server.ask("POST", "/api/uploads", headers=headers)
-    assert made.status_code == 201, made.text
-    place = made.headers["location"]
-    half = len(data) // 2
-    first = server.ask("PATCH", place, content=data[:half], headers={**PART, "Upload-Offset": "0"})
-    assert (first.status_code, first.headers["upload-offset"]) == (204, str(half))
-    assert "upload-expires" in first.headers
-    wrong = server.ask("PATCH", place, content=data, headers={**PART, "Upload-Offset": "7"})
-    assert wrong.status_code == 409
-    more = {**TUS, "Content-Type": "text/plain", "Upload-Offset": str(half)}
-    assert server.ask("PATCH", place, content=b"x", headers=more).status_code == 415
-    now = server.ask("HEAD", place, headers=TUS)
-    assert now.headers["upload-offset"] == str(half)
-    assert now.headers["upload-length"] == str(len(data))
-    assert now.headers["upload-metadata"] == metadata
-    assert now.headers["cache-control"] == "no-store"
-    upload_id = place.rpartition("/")[2]
-    # Nothing comes for longer than the limit: what was seen stays, and is gone on with.
-    known = until(
-        lambda: (
-            (k := server.known(upload_id))["state"] == "interrupted"
-            and k["analysis"]["state"] == "failed"
-            and k
-        )
-    )
-    (run_id,) = known["run_ids"]
-    assert server.run(run_id).state == "interrupted"
-    headers = {**PART, "Upload-Offset": str(half)}
-    last = server.ask("PATCH", place, content=data[half:], headers=headers)
-    assert (last.status_code, last.headers["upload-offset"]) == (204, str(len(data)))
-    known = server.ended(upload_id)
-    assert (known["state"], known["run_ids"]) == ("complete", [run_id])
-    assert server.run(run_id).state == "done"
-    assert server.ask("DELETE", place, headers=TUS).status_code == 204
-    assert server.ask("HEAD", place, headers=TUS).status_code == 404
-    assert server.run(run_id).media_path.is_file()  # a clip that is whole is the library's
-
-
 def test_limits_are_answered_with_their_status(server, tmp_path):
     large = (8 << 20) + 1
     connection = dying_client(server, "/api/uploads/large?name=x.mp4", bytes(large), 0)
@@ -295,76 +219,6 @@ def test_limits_are_answered_with_their_status(server, tmp_path):
     assert answer.status_code == 400
     answer = server.ask("POST", "/api/detect/video?every_s=x", content=b"x")
     assert answer.status_code == 400
-
-
-def test_a_full_disk_and_a_store_that_cannot_be_written_are_told(tmp_path, monkeypatch):
-    state = AppState(Config(store=tmp_path / "store"))
-    client = client_of(routes(state))
-    try:
-        none = shutil._ntuple_diskusage(10, 10, 0)
-        with monkeypatch.context() as patch:
-            patch.setattr(shutil, "disk_usage", lambda path: none)
-            answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
-            assert (answer.status_code, "disk space" in answer.json()["detail"]) == (507, True)
-        assert not list(state.store.uploads_folder.iterdir())
-        state.store.uploads_folder.rmdir()
-        state.store.uploads_folder.write_text("")
-        answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
-        assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (403, True)
-        answer = client.post("/api/detect/video?detector=visual", content=b"x")
-        assert answer.status_code == 403
-    finally:
-        state.close()
-
-
-def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
-    server = UploadServer(tmp_path, silence_s=30, max_uploads_per_token=1, max_uploads=2)
-    try:
-        connection = dying_client(server, "/api/uploads/mine?name=a.mp4", b"x" * 100, 10)
-        until(lambda: server.known("mine").get("bytes") == 10)
-        second = server.ask("PUT", "/api/uploads/second?name=a.mp4", content=b"x")
-        assert second.status_code == 429
-        assert second.headers["retry-after"]
-        assert server.ask("DELETE", "/api/uploads/mine").status_code == 409
-        connection.close()
-        until(lambda: server.known("mine")["state"] == "interrupted")
-        uploads = server.state.uploads
-        other = Asker(name="other", scope="analyse", token_id="t2")
-        with pytest.raises(NotFoundError):
-            uploads.get("mine", other)
-        assert uploads.get("mine", Asker(name="root", scope="admin", token_id="t3"))
-        assert server.ask("DELETE", "/api/uploads/mine").status_code == 204
-        assert not (server.state.store.uploads_folder / "mine").exists()
-    finally:
-        server.close()
-
-
-def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):
-    data = (kinds / "fast.mp4").read_bytes()
-    path = f"/api/uploads/again?name=car.mp4&{ASKED}"
-    server = UploadServer(tmp_path, silence_s=30)
-    try:
-        connection = dying_client(server, path, data, len(data) * 2 // 3)
-        until(lambda: server.ask("GET", "/api/uploads/again").status_code == 200)
-        file = server.state.uploads._known["again"].events_file
-        until(lambda: file.exists() and b'"sample"' in file.read_bytes())
-    finally:
-        server.close()
-    connection.close()
-    server = UploadServer(tmp_path, silence_s=30)
-    try:
-        known = server.known("again")
-        assert known["state"] == "interrupted"
-        (run_id,) = known["run_ids"]
-        assert server.run(run_id).state == "interrupted"
-        rest = known["bytes"]
-        more = content_range(rest, len(data))
-        assert server.ask("PUT", path, content=data[rest:], headers=more).status_code == 200
-        known = server.ended("again")
-        assert (known["run_ids"], known["analysis"]["error"]) == ([run_id], None)
-        assert server.run(run_id).state == "done"
-    finally:
-        server.close()
 
 
 def test_an_upload_is_followed_over_the_websocket(server, kinds):

@@ -10,8 +10,8 @@ import pytest
 
 from lab.access.asker import RefusedError
 from lab.access.tokens import Tokens
+from lab.app.server.uploads.bounds import Bounds
 from lab.app.server.uploads.record import KEPT_S
-from lab.app.server.uploads.upload import Bounds
 from lab.runs.leftovers import find_leftovers
 from tests.app.upload_server import (
     UploadServer,

@@ -168,6 +168,34 @@ def test_what_was_whole_and_not_analysed_is_after_a_restart(tmp_path, kinds, alo
         server.close()
 
 
+def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):
+    data = (kinds / "fast.mp4").read_bytes()
+    path = f"/api/uploads/again?name=car.mp4&{ASKED}"
+    server = UploadServer(tmp_path, silence_s=30)
+    try:
+        connection = dying_client(server, path, data, len(data) * 2 // 3)
+        until(lambda: server.ask("GET", "/api/uploads/again").status_code == 200)
+        file = server.state.uploads._known["again"].events_file
+        until(lambda: file.exists() and b'"sample"' in file.read_bytes())
+    finally:
+        server.close()
+    connection.close()
+    server = UploadServer(tmp_path, silence_s=30)
+    try:
+        known = server.known("again")
+        assert known["state"] == "interrupted"
+        (run_id,) = known["run_ids"]
+        assert server.run(run_id).state == "interrupted"
+        rest = known["bytes"]
+        more = content_range(rest, len(data))
+        assert server.ask("PUT", path, content=data[rest:], headers=more).status_code == 200
+        known = server.ended("again")
+        assert (known["run_ids"], known["analysis"]["error"]) == ([run_id], None)
+        assert server.run(run_id).state == "done"
+    finally:
+        server.close()
+
+
 @pytest.mark.long
 def test_a_healthy_client_is_not_held_up_by_a_worker_that_is_killed(tmp_path, kinds, monkeypatch):
     """With little that may be ahead, and a reader that was killed."""

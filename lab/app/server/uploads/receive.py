@@ -13,8 +13,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from lab.access.asker import RefusedError
-from lab.app.server.uploads.service import Uploads, too_large
-from lab.app.server.uploads.upload import Bounds, NotAVideoError, Upload
+from lab.app.server.uploads.bounds import Bounds, too_large
+from lab.app.server.uploads.service import Uploads
+from lab.app.server.uploads.upload import NotAVideoError, Upload
 from lab.errors import JobError, StreamError
 
 Result = TypeVar("Result")

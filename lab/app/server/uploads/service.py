@@ -18,8 +18,9 @@ from starlette.exceptions import HTTPException
 
 from lab.access.asker import Asker, RefusedError
 from lab.access.slots import Slots
+from lab.app.server.uploads.bounds import check_room_for, not_writable, too_large
 from lab.app.server.uploads.record import UploadRecord
-from lab.app.server.uploads.upload import HEADROOM_BYTES, Upload
+from lab.app.server.uploads.upload import Upload
 from lab.config import Config
 from lab.errors import JobError, LabError, NotFoundError, SettingError
 from lab.jobs.engine import Engine
@@ -95,11 +96,11 @@ class Uploads:
             try:
                 upload.file.parent.mkdir(parents=True, exist_ok=True)
                 folder.mkdir(parents=True, exist_ok=True)
-                self._check_room(size_bytes or 0)
+                check_room_for(self._store.folder, size_bytes or 0)
                 record.write(folder)
             except OSError as error:
                 self._remove(upload)
-                raise _not_writable(self._store.folder, error) from None
+                raise not_writable(self._store.folder, error) from None
             except HTTPException:
                 self._remove(upload)
                 raise
@@ -203,12 +204,6 @@ class Uploads:
                 retry_after_s=60,
             )
 
-    def _check_room(self, size_bytes: int) -> None:
-        if shutil.disk_usage(self._store.folder).free < size_bytes + HEADROOM_BYTES:
-            raise HTTPException(
-                507, f"not enough disk space for {size_bytes} bytes; free some space"
-            )
-
     # After a restart, and now and then
 
     def start(self) -> None:
@@ -246,21 +241,6 @@ class Uploads:
             self._given_up.remove(upload)
             if upload.record.is_given_up:
                 self._remove(upload)
-
-
-def too_large(size_bytes: int, most: int) -> RefusedError:
-    return RefusedError(
-        413,
-        f"the upload has {size_bytes} bytes, more than the limit of {most}; raise max_upload_bytes",
-    )
-
-
-def _not_writable(folder: Path, error: OSError) -> HTTPException:
-    return HTTPException(
-        403,
-        f"nothing can be uploaded: the store {folder} cannot be written ({error.strerror}); start "
-        "the app with another store",
-    )
 
 
 def _quietly(action: Callable[[], None]) -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lab.access.asker import RefusedError
 from lab.app.server.uploads.analysis import UploadAnalysis
+from lab.app.server.uploads.bounds import Bounds, check_room
 from lab.app.server.uploads.record import KEPT_S, UploadRecord
 from lab.errors import JobError, SettingError, SourceError, StreamError
 from lab.jobs.engine import Engine
@@ -22,7 +19,6 @@ from lab.store.store import Store
 from lab.video.followed_file import Announcement
 from lab.video.streaming_buffer import StreamingBuffer
 
-HEADROOM_BYTES = 256 << 20  # of the disk, for the catalog and the logs
 _LOOK_FOR_ROOM_BYTES = 16 << 20
 _WRITE_EXPIRES_S = 60.0  # no write for each small part
 State = Literal["receiving", "interrupted", "complete", "failed"]
@@ -30,17 +26,6 @@ State = Literal["receiving", "interrupted", "complete", "failed"]
 
 class NotAVideoError(SourceError):
     """Who reads an upload can make nothing of it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bounds:
-    """Of a connection that writes an upload. silence_s: how long it may wait for a reader.
-    max_ahead: bytes that it may be ahead of the analysis, None for any.
-    """
-
-    silence_s: float
-    max_bytes: int
-    max_ahead: int | None = None
 
 
 class Upload:
@@ -176,8 +161,7 @@ class Upload:
         self._not_looked_bytes += len(data)
         if self._not_looked_bytes >= _LOOK_FOR_ROOM_BYTES:
             self._not_looked_bytes = 0
-            if shutil.disk_usage(self.part.parent).free < HEADROOM_BYTES:
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            check_room(self.part.parent)
         try:
             buffer.append(data)
         except StreamError:

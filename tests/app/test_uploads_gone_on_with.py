@@ -250,6 +250,31 @@ def test_a_token_that_is_revoked_ends_its_upload(server, path):
     assert one(server, path).file.read_bytes() == DATA
 
 
+def test_a_token_that_is_revoked_while_its_upload_waits_for_a_reader(server, path, monkeypatch):
+    monkeypatch.setattr(
+        "lab.app.server.uploads.receive.Bounds",
+        lambda **given: Bounds(**{**given, "max_ahead": 3 * HALF}),
+    )
+    tokens = Tokens(server.state.store.folder)
+    _, secret = tokens.add("patient", "analyse")
+    data = DATA * 4
+    connection = dying_client(server, f"{path}?name=a.mp4", data, HALF, secret)
+    until(lambda: server.ask("GET", path).json().get("bytes") == HALF)
+    upload = one(server, path)
+    reader = upload._buffer.reader()
+    reader.read(1)
+    connection.sendall(data[HALF:])
+    until(lambda: upload.offset >= HALF and upload._buffer._writing.locked())
+    tokens.revoke("patient")
+    until(lambda: not upload._is_written_now)  # though nobody reads
+    known = server.ask("GET", path).json()
+    assert (known["state"], known["bytes"]) == ("interrupted", upload.part.stat().st_size)
+    connection.close()
+    first = known["bytes"]
+    assert put(server, path, data[first:], first, len(data)).status_code == 200
+    assert upload.file.read_bytes() == data
+
+
 def test_tus_says_what_is_wrong_in_its_own_words(server, path):
     begin = {**TUS, "Upload-Length": str(len(DATA)), "Upload-Metadata": "id " + _base64(path)}
     assert server.ask("POST", "/api/uploads", headers=begin).status_code == 201

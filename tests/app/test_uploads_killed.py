@@ -1,5 +1,7 @@
 """Analyses of uploads whose worker or app dies, or that cannot begin: each sample is seen once."""
 
+import http.client
+import json
 import os
 import signal
 import threading
@@ -16,6 +18,7 @@ from tests.app.upload_server import (
     lines_of,
     rows_of,
     until,
+    workers_of,
 )
 
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
@@ -60,13 +63,7 @@ def has_samples(server, upload_id):
 
 def kill_worker(server):
     """Of uploads. There is one."""
-    pids = [
-        process._worker._process.pid
-        for name, process in server.state.engine._processes.items()
-        if name.startswith("upload-") and process._worker is not None and process._is_busy
-    ]
-    assert pids
-    for pid in pids:
+    for pid in workers_of(server):
         os.kill(pid, signal.SIGKILL)
 
 
@@ -106,6 +103,32 @@ def test_an_analysis_that_cannot_begin_is_told_and_the_clip_is_kept(server, kind
     assert (end["type"], end["state"], end["analysis"]["state"]) == ("end", "complete", "failed")
 
 
+def test_what_turns_out_to_be_no_video_at_the_last_instant_is_refused(server, kinds):
+    data = (kinds / "fast.mp4").read_bytes()
+    path = f"/api/uploads/refused?name=car.mp4&{ASKED}"
+    connection = dying_client(server, path, data, len(data) - 10)
+    until(lambda: server.known("refused").get("bytes") == len(data) - 10)
+    upload = server.state.uploads._known["refused"]
+    write = upload.record.write
+
+    def written(folder):
+        """Between the last look at what the analysis says, and the end of the file."""
+        write(folder)
+        upload.record.write = write
+        upload._announced.refused = "it is not a video"
+        upload._buffer.abort("it is not a video")
+
+    upload.record.write = written
+    connection.sendall(data[-10:])
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert (answer.status, json.loads(answer.read())["detail"]) == (422, "it is not a video")
+    connection.close()
+    known = server.known("refused")
+    assert (known["state"], known["sha256"], known["path"]) == ("failed", None, None)
+    assert not upload.file.exists()
+
+
 def test_a_deleted_upload_leaves_the_runs_of_its_clip(server, kinds):
     data = (kinds / "fast.mp4").read_bytes()
     path = f"/api/uploads/deleted?name=car.mp4&{ASKED.replace('0.2', '0.04')}"
@@ -127,6 +150,7 @@ def test_a_deleted_upload_leaves_the_runs_of_its_clip(server, kinds):
     assert upload.file.exists()
 
 
+@pytest.mark.long
 def test_an_upload_one_of_whose_runs_was_removed_is_gone_on_with(server, kinds, alone):
     data = (kinds / "fast.mp4").read_bytes()
     path = f"/api/uploads/removed?name=car.mp4&{ASKED}"

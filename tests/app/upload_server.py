@@ -120,3 +120,14 @@ def rows_of(folder):
         (samples.drop_columns(["wall_time"]).to_pylist(), found.to_pylist())
         for samples, found in tables
     ]
+
+
+def workers_of(server):
+    """Processes that analyse uploads now."""
+    pids = [
+        process._worker._process.pid
+        for name, process in server.state.engine._processes.items()
+        if name.startswith("upload-") and process._worker is not None and process._is_busy
+    ]
+    assert pids
+    return pids

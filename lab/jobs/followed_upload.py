@@ -10,7 +10,7 @@ from typing import Any
 
 from lab.atomic_file import write_atomically
 from lab.detectors.detector import Detector
-from lab.errors import LabError, SourceError, StreamError
+from lab.errors import LabError, SettingError, SourceError, StreamError
 from lab.jobs.upload_events import UploadEvents
 from lab.jobs.upload_rules import UploadRule
 from lab.runs.analyze import Analysis, analyze_all
@@ -20,7 +20,7 @@ from lab.runs.progress import Report
 from lab.runs.run import Run
 from lab.score_log.recipe import protocol_hash
 from lab.store.store import Store
-from lab.video.followed_file import FollowedFile
+from lab.video.followed_file import FollowedFile, WholeFile
 from lab.video.media import Media
 from lab.video.probe import probe
 from lab.video.sources.streamed import OtherFramesError, StreamedSource
@@ -89,6 +89,15 @@ def runs_of(folder: Path) -> list[str]:
     return found
 
 
+def _is_there(store: Store, run_id: str) -> bool:
+    """False for one that was removed since."""
+    try:
+        store.run(run_id)
+    except SettingError:
+        return False
+    return True
+
+
 def _runs(
     job: Mapping[str, Any],
     folder: Path,
@@ -100,15 +109,16 @@ def _runs(
     cancelled: Callable[[], bool],
 ) -> list[Run]:
     def begun(planned: Sequence[PlannedRun], media: Media) -> None:
-        run_ids = before or [one.run_id for one in planned]
-        if not before:
+        fresh = iter([one.run_id for one in planned if one.run_id not in before])
+        run_ids = [one or next(fresh) for one in before or [None] * len(planned)]
+        if run_ids != runs_of(folder):
             write_atomically(folder / RUNS, json.dumps(run_ids))
         mine = [rules[run_ids.index(one.run_id)] for one in planned]  # what is done is not planned
         for plan, rule in zip(planned, mine, strict=True):
             rule.settle(store, protocol_hash(plan.recipe))
         events.begun(planned, [one.rule for one in mine], media)
 
-    before = runs_of(folder)
+    before = [one if _is_there(store, one) else None for one in runs_of(folder)]
     with _arriving(job, folder, cancelled) as buffer:
         try:
             with _opened(job, buffer) as source:
@@ -132,8 +142,12 @@ def _arriving(
     job: Mapping[str, Any], folder: Path, cancelled: Callable[[], bool]
 ) -> Iterator[StreamingBuffer]:
     if job["is_whole"]:
-        with StreamingBuffer(path=job["path"]) as whole:
-            whole.close_writer()
+        try:
+            whole = WholeFile(job["path"])
+        except OSError as error:
+            why = error.strerror or error
+            raise SourceError(f"{job['path']} cannot be read: {why}") from None
+        with whole:
             yield whole
         return
     with _followed(job, folder, cancelled) as followed:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,11 @@ class UploadEvents:
     """Writes the file of one upload, from one thread."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        size = os.fstat(self._handle).st_size
+        if size and os.pread(self._handle, 1, size - 1) != b"\n":
+            os.write(self._handle, b"\n")  # after what a process wrote that was killed
+        self._told_s = _last_told(path)
         self._trackers: dict[str, _Decides] = {}
 
     def begun(self, planned: Sequence[PlannedRun], rules: Sequence[Rule], media: Media) -> None:
@@ -55,10 +60,12 @@ class UploadEvents:
             )
 
     def logged(self, plan: PlannedRun, sample: LoggedSample) -> None:
+        """Not told again is what a process told that died before it was in the log."""
         lines = [_sample_line(plan.run_id, sample.stamp, sample.found)]
         for event in self._trackers[plan.run_id].take(sample.stamp, sample.found):
             lines.append(_sighting_line(plan.run_id, event))
-        self._write(*lines)
+        if lines[0]["pts_s"] > self._told_s.get(plan.run_id, float("-inf")):
+            self._write(*lines)
 
     def ended(self, runs: Sequence[Run], rules: Sequence[Rule]) -> None:
         """The end of each run, with all its sightings by its rule. rules: in their order."""
@@ -85,7 +92,21 @@ class UploadEvents:
 
     def _write(self, *lines: Line) -> None:
         text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-        os.write(self._handle, text.encode())
+        left = memoryview(text.encode())
+        while left:
+            left = left[os.write(self._handle, left) :]
+
+
+def _last_told(path: Path) -> dict[str, float]:
+    """The last sample of each run, in seconds of media time."""
+    found: dict[str, float] = {}
+    with path.open("rb") as file:
+        for text in file:
+            if text.startswith(b'{"type":"sample"'):
+                with suppress(ValueError, KeyError):  # of a process that was killed
+                    line = json.loads(text)
+                    found[line["run_id"]] = line["pts_s"]
+    return found
 
 
 class _Decides:

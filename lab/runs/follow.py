@@ -32,7 +32,7 @@ def follow(
     analyses: Sequence[Analysis],
     *,
     store: Store,
-    run_ids: Sequence[str] = (),
+    run_ids: Sequence[str | None] = (),
     progress: bool | Report = False,
     cancelled: Callable[[], bool] = lambda: False,
     on_begun: OnBegun = lambda planned, media: None,
@@ -40,8 +40,9 @@ def follow(
 ) -> list[Run]:
     """A run for each analysis, in their order. When the clip is whole they are runs of that clip.
 
-    run_ids: of an earlier call that broke off, to go on with; empty to begin. on_begun: is told of
-    them when they are in the store. on_logged: of each sample, in order.
+    run_ids: of an earlier call that broke off, to go on with; None for one that is no more, empty
+    to begin. on_begun: is told of them when they are in the store. on_logged: of each sample, in
+    order.
 
     Raises StreamError if the clip did not come to its end: the runs are then `interrupted`, with
     what was seen. Else as `lab.runs.analyze.analyze_all`.
@@ -49,12 +50,15 @@ def follow(
     media = source.media()
     register = _ArrivingRegister(store, media, source=source, told=on_begun)
     planned: list[PlannedRun] = []
+    wanted: list[str] = []
     with ExitStack() as stack:
         for i, one in enumerate(analyses):
             plan = plan_run(store, media.media_id, one, source.decoded_on)
             if isinstance(one.detector, str):
                 stack.callback(plan.detector.close)
-            known = _gone_on_with(store, run_ids[i], plan) if run_ids else plan
+            run_id = run_ids[i] if run_ids else None
+            known = plan if run_id is None else _gone_on_with(store, run_id, plan)
+            wanted.append(plan.run_id if run_id is None else run_id)
             if known is None:
                 continue
             if known is plan:
@@ -63,7 +67,6 @@ def follow(
             planned.append(known)
         if planned:
             run_pass(source, planned, register, progress=progress, cancelled=cancelled)
-    wanted = list(run_ids) or [one.run_id for one in planned]
     return Run.many(store, wanted)
 
 

@@ -55,7 +55,12 @@ def find_leftovers(
         if pattern.fullmatch(file.name)
     ]
     before = time.time() - older_than_s
-    uploads = [file for folder in _inside(store.uploads_folder) for file in _inside(folder)]
+    uploads = [
+        file
+        for folder in _inside(store.uploads_folder)
+        if not (store.uploading_folder / folder.name).exists()  # its upload is looked after
+        for file in _inside(folder)
+    ]
     found += list(_unreported(store, [file for file in uploads if _is_older(file, before)]))
     return [one for one in found if _is_older(one.path, before)]
 

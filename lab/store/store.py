@@ -101,5 +101,10 @@ class Store(
         return self.folder / "sweeps" / f"{name}.npz"
 
     @property
+    def uploading_folder(self) -> Path:
+        """What is known of each upload that comes or has come, in a folder by its id."""
+        return self.folder / "uploading"
+
+    @property
     def uploads_folder(self) -> Path:
         return self.folder / "uploads"

@@ -59,6 +59,10 @@ class _Notes:
         note: Note = json.loads(body)
         return note
 
+    def forget(self) -> None:
+        """What the other side said, which is gone."""
+        os.pwrite(self._handle, bytes(_HEAD.size), self._theirs)
+
     def close(self) -> None:
         os.close(self._handle)
 
@@ -93,6 +97,7 @@ class Announcement:
         self._notes = _Notes(Path(notes), _WRITER, is_new=True)
         self._far = _FarReader()
         self._ended = threading.Event()
+        self._hearing = threading.Lock()
         self._notes.say(self._now())
         self._thread = threading.Thread(target=self._run, name="announced upload", daemon=True)
         self._thread.start()
@@ -109,23 +114,40 @@ class Announcement:
             return
         self._ended.set()
         self._thread.join()
+        with self._hearing:
+            self._stop_waiting()
+            with suppress(OSError):
+                self._notes.say(self._now())
+            self._notes.close()
+
+    def forget_readers(self) -> None:
+        """Their process has died: the writer waits for them no more, until others come."""
+        with self._hearing:
+            if self._ended.is_set():
+                return
+            with suppress(OSError):
+                if (heard := self._notes.hear()) is not None:
+                    self._take(heard)  # why it gave up
+                self._notes.forget()
+            self._far.read_until, self._far.waits_for = 0, -1
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
         with self._buffer._changed:
             self._buffer._readers.discard(self._far)  # type: ignore[arg-type]
             self._buffer._changed.notify_all()
-        with suppress(OSError):
-            self._notes.say(self._now())
-        self._notes.close()
 
     def _run(self) -> None:
         while not self._ended.wait(_LOOK_EVERY_S):
             try:
                 self._notes.say(self._now())
-                heard = self._notes.hear()
+                with self._hearing:
+                    heard = self._notes.hear()
+                    if heard is not None:
+                        self._take(heard)
             except OSError as error:
                 self._buffer.abort(f"the analysis cannot be told of it: {error.strerror or error}")
                 return
-            if heard is not None:
-                self._take(heard)
 
     def _now(self) -> Note:
         of = self._buffer
@@ -230,3 +252,23 @@ class FollowedFile(StreamingBuffer):
         if heard["state"] == "broken" and self._error is None:
             self._error = heard["why"]
             self._changed.notify_all()
+
+
+class WholeFile(StreamingBuffer):
+    """A file that is there, read as one that has just come to its end. Closing it leaves the file.
+
+    Raises OSError if it is not there, StreamError for its digest.
+    """
+
+    _open_flags = os.O_RDONLY
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path=path, max_ahead_bytes=None)
+        self._is_complete = True
+
+    def _take_what_is_there(self) -> None:
+        self._written = os.fstat(self._handle).st_size
+
+    @property
+    def sha256(self) -> NoReturn:
+        raise StreamError("the digest of a file that is only read is not known")

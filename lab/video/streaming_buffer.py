@@ -116,36 +116,44 @@ class StreamingBuffer(_ReadOnly):
     def append(self, data: bytes | bytearray | memoryview) -> int:
         """Write at the end; waits while the readers are far behind. Returns how many bytes.
 
+        Who appends beside another waits for that first.
+
         Raises StreamError once either side gave up, beyond `max_bytes` or `size_bytes`, or if no
         reader has read anything for `silence_s`; OSError as on a full disk, which readers are told.
         """
-        with self._changed:
-            self._check_open()
-            self._wait_for_readers(len(data))
-            total = self._written + len(data)
-            for name, limit in (("max_bytes", self._max_bytes), ("declared size", self._size)):
-                if limit is not None and total > limit:
-                    self._give_up(f"more than the {name} of {limit} bytes was sent")
-                    self._check_open()
-        try:
-            with self._writing:
+        with self._writing:
+            with self._changed:
+                self._check_open()
+                self._wait_for_readers(len(data))
+                total = self._written + len(data)
+                for name, limit in (("max_bytes", self._max_bytes), ("declared size", self._size)):
+                    if limit is not None and total > limit:
+                        self._give_up(f"more than the {name} of {limit} bytes was sent")
+                        self._check_open()
+            try:
                 self._write(data)
-        except OSError as error:
-            self.abort(f"it cannot be written: {error.strerror or error}")
-            raise
-        with self._changed:
-            self._digest.update(data)
-            self._written = total
-            self._changed.notify_all()
+            except OSError as error:
+                self.abort(f"it cannot be written: {error.strerror or error}")
+                raise
+            with self._changed:
+                self._digest.update(data)
+                self._written = total
+                self._changed.notify_all()
         return len(data)
 
-    def close_writer(self) -> None:
-        """All is written. Raises StreamError if that is less than was declared, or it gave up."""
+    def close_writer(self, keep: str | Path | None = None) -> None:
+        """All is written. keep: as of `keep`, before a reader can be told that this is all.
+
+        Raises StreamError if that is less than was declared, or it gave up; OSError as `keep`. The
+        file then has the name that it had.
+        """
         with self._changed:
             self._check_open()
             if self._size is not None and self._written < self._size:
                 self._give_up(f"it ended after {self._written} of {self._size} bytes")
                 self._check_open()
+            if keep is not None:
+                self.keep(keep)
             self._is_complete = True
             self._changed.notify_all()
 

@@ -4,9 +4,6 @@ import asyncio
 import hashlib
 import http.client
 import json
-import shutil
-import socket
-import subprocess
 import threading
 from urllib.parse import quote, urlsplit
 
@@ -18,37 +15,23 @@ from lab.access.asker import Asker
 from lab.app.server.live_results.hub import LiveResults
 from lab.app.server.live_results.messages import Key
 from lab.app.server.live_results.outbox import Outbox
-from lab.app.server.routes import routes
-from lab.app.server.state import AppState
-from lab.config import Config
 from lab.errors import NotFoundError
 from lab.rules.rule import Debounce, LabelRule, Rule
-from lab.score_log.parts import parts_of
 from tests.app.live_server import following, served
-from tests.app.upload_server import UploadServer, curl, lines_of, until
-from tests.guarded import BEARER, client_of
+from tests.app.upload_clips import KINDS
+from tests.app.upload_server import (
+    UploadServer,
+    content_range,
+    curl,
+    dying_client,
+    lines_of,
+    rows_of,
+    slowly,
+    until,
+)
+from tests.guarded import BEARER
 
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
-KINDS = {
-    "fast.mp4": ["-movflags", "+faststart"],
-    "last.mp4": [],
-    "clip.mkv": [],
-    "clip.webm": ["-an", "-vf", "scale=256:144", "-c:v", "libvpx", "-deadline", "realtime"],
-}
-
-
-@pytest.fixture(scope="module")
-def kinds(clips, tmp_path_factory):
-    """Five seconds of a real clip in each kind of file, by name."""
-    if shutil.which("ffmpeg") is None or shutil.which("curl") is None:
-        pytest.skip("needs the programs ffmpeg and curl")
-    folder = tmp_path_factory.mktemp("kinds")
-    clip = clips / "car-detection.mp4"
-    for name, options in KINDS.items():
-        how = options if name.endswith("webm") else ["-c", "copy", *options]
-        command = ["ffmpeg", "-v", "error", "-t", "5", "-i", clip, *how, folder / name]
-        subprocess.run(command, check=True, capture_output=True)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -56,32 +39,6 @@ def server(tmp_path_factory):
     made = UploadServer(tmp_path_factory.mktemp("server"), silence_s=60, max_upload_bytes=8 << 20)
     yield made
     made.close()
-
-
-@pytest.fixture(scope="module")
-def impatient(tmp_path_factory):
-    """One that gives up soon; of those who are not quick under load it asks nothing else."""
-    made = UploadServer(tmp_path_factory.mktemp("impatient"), silence_s=3)
-    yield made
-    made.close()
-
-
-def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
-    """A body that comes in pieces."""
-    stop = threading.Event()
-    step = len(data) // pieces + 1
-    for place in range(0, until_byte or len(data), step):
-        yield data[place : min(place + step, until_byte or len(data))]
-        stop.wait(pause_s)
-
-
-def rows_of(folder):
-    """What is in the parts of a log, but when each sample was analysed."""
-    tables = [part.read() for part in parts_of(folder)]
-    return [
-        (samples.drop_columns(["wall_time"]).to_pylist(), found.to_pylist())
-        for samples, found in tables
-    ]
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -202,18 +159,6 @@ def test_a_truncated_file_is_analysed_as_far_as_it_goes(server, kinds):
     assert len(run.log.pts_us)
 
 
-def dying_client(server, path, data, sent):
-    """A client that is gone after some bytes."""
-    where = urlsplit(server.url)
-    connection = socket.create_connection((where.hostname, where.port))
-    head = (
-        f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        f"Authorization: {BEARER['Authorization']}\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + data[:sent])
-    return connection
-
-
 def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(server, kinds, tmp_path):
     clip = kinds / "fast.mp4"
     data, path = clip.read_bytes(), f"/api/uploads/dying?name=car.mp4&{ASKED}"
@@ -250,74 +195,6 @@ def test_a_client_that_dies_leaves_an_interrupted_run_that_is_gone_on_with(serve
     )
 
 
-def content_range(first, size):
-    return {"Content-Range": f"bytes {first}-{size - 1}/{size}"}
-
-
-def test_a_client_that_falls_silent_is_given_up(impatient, kinds):
-    server = impatient
-    data = (kinds / "fast.mp4").read_bytes()
-    path = "/api/uploads/silent?name=car.mp4"
-    connection = dying_client(server, path, data, 1000)
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    assert answer.status == 408
-    connection.close()
-    assert until(lambda: server.known("silent")["state"] == "interrupted")
-
-
-TUS = {"Tus-Resumable": "1.0.0"}
-PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
-
-
-def test_tus(impatient, kinds):
-    server = impatient
-    data = (kinds / "fast.mp4").read_bytes()
-    told = server.ask("OPTIONS", "/api/uploads")
-    assert told.status_code == 204
-    assert "creation" in told.headers["tus-extension"]
-    assert told.headers["tus-max-size"] == str(4 << 30)
-    metadata = "filename Y2FyLm1wNA==,detector dmlzdWFs,labels YnJpZ2h0bmVzcw==,every_s MC41"
-    headers = {**TUS, "Upload-Length": str(len(data)), "Upload-Metadata": metadata}
-    assert server.ask("POST", "/api/uploads", headers={"Upload-Length": "5"}).status_code == 412
-    made = server.ask("POST", "/api/uploads", headers=headers)
-    assert made.status_code == 201, made.text
-    place = made.headers["location"]
-    half = len(data) // 2
-    first = server.ask("PATCH", place, content=data[:half], headers={**PART, "Upload-Offset": "0"})
-    assert (first.status_code, first.headers["upload-offset"]) == (204, str(half))
-    assert "upload-expires" in first.headers
-    wrong = server.ask("PATCH", place, content=data, headers={**PART, "Upload-Offset": "7"})
-    assert wrong.status_code == 409
-    more = {**TUS, "Content-Type": "text/plain", "Upload-Offset": str(half)}
-    assert server.ask("PATCH", place, content=b"x", headers=more).status_code == 415
-    now = server.ask("HEAD", place, headers=TUS)
-    assert now.headers["upload-offset"] == str(half)
-    assert now.headers["upload-length"] == str(len(data))
-    assert now.headers["upload-metadata"] == metadata
-    assert now.headers["cache-control"] == "no-store"
-    upload_id = place.rpartition("/")[2]
-    # Nothing comes for longer than the limit: what was seen stays, and is gone on with.
-    known = until(
-        lambda: (
-            (k := server.known(upload_id))["state"] == "interrupted"
-            and k["analysis"]["state"] == "failed"
-            and k
-        )
-    )
-    (run_id,) = known["run_ids"]
-    assert server.run(run_id).state == "interrupted"
-    headers = {**PART, "Upload-Offset": str(half)}
-    last = server.ask("PATCH", place, content=data[half:], headers=headers)
-    assert (last.status_code, last.headers["upload-offset"]) == (204, str(len(data)))
-    known = server.ended(upload_id)
-    assert (known["state"], known["run_ids"]) == ("complete", [run_id])
-    assert server.run(run_id).state == "done"
-    assert server.ask("DELETE", place, headers=TUS).status_code == 204
-    assert server.ask("HEAD", place, headers=TUS).status_code == 404
-    assert server.run(run_id).media_path.is_file()  # a clip that is whole is the library's
-
-
 def test_limits_are_answered_with_their_status(server, tmp_path):
     large = (8 << 20) + 1
     connection = dying_client(server, "/api/uploads/large?name=x.mp4", bytes(large), 0)
@@ -342,76 +219,6 @@ def test_limits_are_answered_with_their_status(server, tmp_path):
     assert answer.status_code == 400
     answer = server.ask("POST", "/api/detect/video?every_s=x", content=b"x")
     assert answer.status_code == 400
-
-
-def test_a_full_disk_and_a_store_that_cannot_be_written_are_told(tmp_path, monkeypatch):
-    state = AppState(Config(store=tmp_path / "store"))
-    client = client_of(routes(state))
-    try:
-        none = shutil._ntuple_diskusage(10, 10, 0)
-        with monkeypatch.context() as patch:
-            patch.setattr(shutil, "disk_usage", lambda path: none)
-            answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
-            assert (answer.status_code, "disk space" in answer.json()["detail"]) == (507, True)
-        assert not list(state.store.uploads_folder.iterdir())
-        state.store.uploads_folder.rmdir()
-        state.store.uploads_folder.write_text("")
-        answer = client.put("/api/uploads/a?name=x.mp4", content=b"x")
-        assert (answer.status_code, "cannot be written" in answer.json()["detail"]) == (403, True)
-        answer = client.post("/api/detect/video?detector=visual", content=b"x")
-        assert answer.status_code == 403
-    finally:
-        state.close()
-
-
-def test_another_token_sees_no_upload_and_too_many_are_refused(tmp_path):
-    server = UploadServer(tmp_path, silence_s=30, max_uploads_per_token=1, max_uploads=2)
-    try:
-        connection = dying_client(server, "/api/uploads/mine?name=a.mp4", b"x" * 100, 10)
-        until(lambda: server.known("mine").get("bytes") == 10)
-        second = server.ask("PUT", "/api/uploads/second?name=a.mp4", content=b"x")
-        assert second.status_code == 429
-        assert second.headers["retry-after"]
-        assert server.ask("DELETE", "/api/uploads/mine").status_code == 409
-        connection.close()
-        until(lambda: server.known("mine")["state"] == "interrupted")
-        uploads = server.state.uploads
-        other = Asker(name="other", scope="analyse", token_id="t2")
-        with pytest.raises(NotFoundError):
-            uploads.get("mine", other)
-        assert uploads.get("mine", Asker(name="root", scope="admin", token_id="t3"))
-        assert server.ask("DELETE", "/api/uploads/mine").status_code == 204
-        assert not (server.state.store.uploads_folder / "mine").exists()
-    finally:
-        server.close()
-
-
-def test_an_upload_is_gone_on_with_after_a_restart(tmp_path, kinds):
-    data = (kinds / "fast.mp4").read_bytes()
-    path = f"/api/uploads/again?name=car.mp4&{ASKED}"
-    server = UploadServer(tmp_path, silence_s=30)
-    try:
-        connection = dying_client(server, path, data, len(data) * 2 // 3)
-        until(lambda: server.ask("GET", "/api/uploads/again").status_code == 200)
-        file = server.state.uploads._known["again"].events_file
-        until(lambda: file.exists() and b'"sample"' in file.read_bytes())
-    finally:
-        server.close()
-    connection.close()
-    server = UploadServer(tmp_path, silence_s=30)
-    try:
-        known = server.known("again")
-        assert known["state"] == "interrupted"
-        (run_id,) = known["run_ids"]
-        assert server.run(run_id).state == "interrupted"
-        rest = known["bytes"]
-        more = content_range(rest, len(data))
-        assert server.ask("PUT", path, content=data[rest:], headers=more).status_code == 200
-        known = server.ended("again")
-        assert (known["run_ids"], known["analysis"]["error"]) == ([run_id], None)
-        assert server.run(run_id).state == "done"
-    finally:
-        server.close()
 
 
 def test_an_upload_is_followed_over_the_websocket(server, kinds):

@@ -6,15 +6,18 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import uvicorn
 
+from lab.access.tokens import Tokens
 from lab.app.server.routes import routes
 from lab.app.server.state import AppState
 from lab.config import Config
 from lab.limits import Limits
-from tests.guarded import BEARER, guard
+from lab.score_log.parts import parts_of
+from tests.guarded import BEARER, TOKEN, guard
 
 PATIENCE_S = 60
 
@@ -25,7 +28,7 @@ class UploadServer:
     def __init__(self, folder: Path, **settings):
         limits = Limits(**{k: settings.pop(k) for k in list(settings) if k in Limits.names()})
         self.state = AppState(Config(store=folder / "store", limits=limits, **settings))
-        app = guard(routes(self.state), limits=limits)
+        app = guard(routes(self.state), limits=limits, tokens=Tokens(folder / "store"))
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
         config = uvicorn.Config(app, log_level="warning", lifespan="off")
@@ -83,3 +86,48 @@ def until(fulfilled, patience_s=PATIENCE_S):
         assert time.monotonic() < end, "it never came"
         time.sleep(0.02)
     return found
+
+
+def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
+    """A body that comes in pieces."""
+    stop = threading.Event()
+    step = len(data) // pieces + 1
+    for place in range(0, until_byte or len(data), step):
+        yield data[place : min(place + step, until_byte or len(data))]
+        stop.wait(pause_s)
+
+
+def dying_client(server, path, data, sent, token=TOKEN):
+    """A client that is gone after some bytes."""
+    where = urlsplit(server.url)
+    connection = socket.create_connection((where.hostname, where.port))
+    head = (
+        f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(data)}\r\n\r\n"
+    )
+    connection.sendall(head.encode() + data[:sent])
+    return connection
+
+
+def content_range(first, size):
+    return {"Content-Range": f"bytes {first}-{size - 1}/{size}"}
+
+
+def rows_of(folder):
+    """What is in the parts of a log, but when each sample was analysed."""
+    tables = [part.read() for part in parts_of(folder)]
+    return [
+        (samples.drop_columns(["wall_time"]).to_pylist(), found.to_pylist())
+        for samples, found in tables
+    ]
+
+
+def workers_of(server):
+    """Processes that analyse uploads now."""
+    pids = [
+        process._worker._process.pid
+        for name, process in server.state.engine._processes.items()
+        if name.startswith("upload-") and process._worker is not None and process._is_busy
+    ]
+    assert pids
+    return pids

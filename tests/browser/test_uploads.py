@@ -6,9 +6,46 @@ import pytest
 
 import lab
 from lab.store.store import Store
+from tests.app.upload_clips import KINDS, kinds  # noqa: F401
 from tests.app.upload_server import until
 from tests.browser.page_actions import settled
 from tests.browser.test_queue import open_upload
+
+
+def slow(page, bytes_per_s):
+    """The connection of a page from now on."""
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    more = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_s}
+    session.send("Network.emulateNetworkConditions", {"offline": False, **more})
+
+
+def analysing_while_they_come(page, server, samples):
+    # Any clip, since the settings are those of a page with a clip.
+    Store(server.store).add_media(lab.probe(samples / "nothing.mp4"))
+    page.goto(f"{server.url}/analyse?detector=visual")
+    settled(page)
+    open_upload(page)
+    page.get_by_text("Analyse while they come").click()
+    page.get_by_text("Drop videos here").wait_for()
+    settled(page)
+
+
+@pytest.mark.long
+def test_a_clip_of_each_kind_over_a_slow_connection(page, server, samples, kinds, tmp_path):  # noqa: F811
+    cut = tmp_path / "cut.mp4"
+    cut.write_bytes((kinds / "fast.mp4").read_bytes()[:-100_000])
+    garbage = tmp_path / "garbage.mp4"
+    garbage.write_bytes(b"\x93 no video at all " * (6_000_000 // 17))
+    files = [*(kinds / name for name in KINDS), cut]
+    analysing_while_they_come(page, server, samples)
+    slow(page, 1_000_000)
+    page.locator(".uploader input[type=file]").set_input_files([str(garbage), *map(str, files)])
+    store = Store(server.store)
+    until(lambda: len([run for run in store.runs() if run["state"] == "done"]) == len(files), 120)
+    page.get_by_text("is not a video").first.wait_for()
+    expected = {lab.probe(file).media_id for file in files}
+    until(lambda: {run["media_id"] for run in store.runs()} == expected)
 
 
 @pytest.mark.long

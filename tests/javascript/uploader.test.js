@@ -129,3 +129,70 @@ test("a file that is analysed while it comes shows the way to its run", async ()
   await sending;
   assert.deepEqual(made.reported, ["/p"]);
 });
+
+// Connections that are lost, each after some bytes; the last one answers.
+function losing(...sent) {
+  const told = [];
+  let bytes = 0;
+  globalThis.XMLHttpRequest = class {
+    upload = {};
+    headers = {};
+    open() {}
+    setRequestHeader(name, value) {
+      this.headers[name] = value;
+    }
+    send(body) {
+      told.push([this.headers["Content-Range"] ?? null, body.size]);
+      const more = sent.shift();
+      if (more === undefined) {
+        this.status = 200;
+        this.responseText = '{"path": "/p"}';
+        this.onload();
+      } else {
+        bytes += more;
+        this.onerror();
+      }
+    }
+  };
+  globalThis.fetch = async (address, { method } = {}) => {
+    told.push(method ?? "GET");
+    return { ok: true, json: async () => ({ run_ids: [], bytes, state: "interrupted" }) };
+  };
+  return told;
+}
+
+async function sent(made, size = 10) {
+  const file = { name: "a.mp4", size, slice: (from) => ({ size: size - from }) };
+  const sending = made.sendAll([file]);
+  for (let i = 0; i < 40; i += 1) {
+    await new Promise(setImmediate);
+    clock.tick(250);
+  }
+  await sending;
+}
+
+test("a connection that is lost is gone on with where it ended", async () => {
+  const told = losing(0, 4, 3);
+  const made = uploader();
+  made.analyses = '[{"name": "a"}]';
+  await sent(made);
+  const sends = told.filter((one) => one !== "GET");
+  assert.deepEqual(sends, [
+    [null, 10],
+    ["bytes 0-9/10", 10],
+    ["bytes 4-9/10", 6],
+    ["bytes 7-9/10", 3],
+  ]);
+  assert.deepEqual(made.reported, ["/p"]);
+});
+
+test("what cannot be gone on with is given up", async () => {
+  const told = losing(1, 1, 1, 1, 1);
+  const made = uploader();
+  made.analyses = '[{"name": "a"}]';
+  await sent(made);
+  assert.equal(told.filter((one) => Array.isArray(one)).length, 4);
+  assert.equal(told.at(-1), "DELETE");
+  assert.match(made.list.textContent, /connection was lost/);
+  assert.deepEqual(made.reported, []);
+});

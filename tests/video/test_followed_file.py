@@ -10,7 +10,7 @@ import time
 import pytest
 
 from lab.errors import StreamError
-from lab.video.followed_file import Announcement, FollowedFile
+from lab.video.followed_file import Announcement, FollowedFile, WholeFile
 from lab.video.streaming_buffer import StreamingBuffer
 
 # Reads as it is told, a line of JSON for each order.
@@ -179,6 +179,34 @@ def test_a_reader_that_is_killed_holds_up_nobody_for_longer_than_the_limit(sides
     with pytest.raises(StreamError, match="nobody has read for 1 s"):
         for _ in range(8):
             buffer.append(b"x" * (1 << 19))
+
+
+def test_a_writer_goes_on_when_it_is_told_that_a_reader_was_killed(sides):
+    buffer, announced, other = sides(max_ahead_bytes=1 << 20)
+    buffer.append(b"x")
+    assert other.ask("read", 1) == 1
+    while buffer._slowest() != 1:
+        time.sleep(0.005)
+    other.kill()
+    sending = threading.Thread(
+        target=lambda: [buffer.append(b"x" * (1 << 19)) for _ in range(8)], daemon=True
+    )
+    sending.start()
+    announced.forget_readers()
+    sending.join(20)
+    assert buffer.written == (8 << 19) + 1
+
+
+def test_a_file_that_is_there_is_read_and_neither_made_nor_changed(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with pytest.raises(FileNotFoundError):
+        WholeFile(path)
+    assert not path.exists()
+    path.write_bytes(b"a clip")
+    path.chmod(0o400)
+    with WholeFile(path) as whole:
+        assert (whole.read(), whole.written, whole.is_complete) == (b"a clip", 6, True)
+    assert path.read_bytes() == b"a clip"
 
 
 def test_a_reader_that_was_cancelled_gets_an_error(tmp_path):

@@ -290,6 +290,38 @@ def test_a_full_disk_is_told_to_both_sides(make, monkeypatch):
         buffer.read(1)
 
 
+def test_who_appends_beside_another_waits_for_it(make):
+    buffer = make(max_ahead_bytes=10)
+    reader = buffer.reader()
+    buffer.append(b"12345")
+    reader.read(1)
+    with beside(buffer.append, b"6789abcdef") as first, beside(buffer.append, b"gh") as second:
+        read = b"1"
+        while len(read) < 17:
+            read += reader.read(100)
+    assert (first, second) == ([10], [2])
+    assert sorted(read) == sorted(b"123456789abcdefgh")
+    assert buffer.sha256 == hashlib.sha256(read).hexdigest()
+
+
+def test_a_file_has_its_last_name_before_it_is_said_to_be_complete(make, tmp_path):
+    buffer = make()
+    buffer.append(b"all of it")
+    before = buffer.path
+    buffer.abort("this is no video")
+    with pytest.raises(StreamError, match="this is no video"):
+        buffer.close_writer(keep=tmp_path / "clip")
+    assert before.exists()
+    assert not (tmp_path / "clip").exists()
+    other = make()
+    with pytest.raises(FileNotFoundError):
+        other.close_writer(keep=tmp_path / "no folder" / "clip")
+    assert not other.is_complete
+    other.close_writer(keep=tmp_path / "clip")
+    assert other.is_complete
+    assert other.path == tmp_path / "clip"
+
+
 def test_nothing_follows_a_complete_stream(make):
     buffer = make()
     buffer.append(b"abc")

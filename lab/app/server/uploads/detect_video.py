@@ -6,6 +6,7 @@ import asyncio
 import json
 import uuid
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from lab.access.asker import RefusedError
+from lab.access.slots import Slots
 from lab.app.server.access import asker_of
 from lab.app.server.body import check_name
 from lab.app.server.threads import run_in_threadpool
@@ -21,6 +23,7 @@ from lab.app.server.upload import safe_name
 from lab.app.server.uploads.events import events_of
 from lab.app.server.uploads.receive import receive
 from lab.app.server.uploads.service import Uploads, declared_bytes
+from lab.app.server.uploads.told import patient_send
 from lab.app.server.uploads.upload import Upload
 from lab.app.server.uploads.wanted import wanted_of
 
@@ -28,39 +31,62 @@ _MAX_AHEAD = 64 << 20
 _TYPE = "application/x-ndjson"
 
 
-async def detect_video(request: Request, uploads: Uploads, services: Sequence[Any]) -> Response:
-    """An answer that is written while the body is read. Raises what is wrong before that."""
+async def detect_video(
+    request: Request, uploads: Uploads, followers: Slots, services: Sequence[Any]
+) -> Response:
+    """An answer that is written while the body is read. Raises what is wrong before that.
+
+    followers: of answers that go on.
+    """
     given = request.query_params
     wanted = wanted_of({"analyse": "true", **given}, services)
     name = given.get("name", "video.mp4")
     check_name(name, "name")
     size = declared_bytes(request.headers, "content-length")
-    upload = await run_in_threadpool(
-        lambda: uploads.begin(
-            uuid.uuid4().hex,
-            safe_name(name),
-            asker_of(request),
-            size_bytes=size,
-            wanted=wanted,
+    asker = asker_of(request)
+    with ExitStack() as stack:
+        sending, answering = stack.enter_context(ExitStack()), stack.enter_context(ExitStack())
+        sending.enter_context(uploads.slots.taken(asker))
+        answering.enter_context(followers.taken(asker))
+        upload = await run_in_threadpool(
+            lambda: uploads.begin(
+                uuid.uuid4().hex, safe_name(name), asker, size_bytes=size, wanted=wanted
+            )
         )
-    )
-    return _AnswerWhileReading(request, uploads, upload)
+        return _AnswerWhileReading(request, uploads, upload, sending.pop_all(), answering.pop_all())
 
 
 class _AnswerWhileReading(Response):
     """One JSON object a line. Starlette's own streams take what comes of the body for themselves,
     in order to hear that the client goes.
+
+    sending, answering: what is held until the body has come, and until all is told.
     """
 
-    def __init__(self, request: Request, uploads: Uploads, upload: Upload) -> None:
+    def __init__(
+        self,
+        request: Request,
+        uploads: Uploads,
+        upload: Upload,
+        sending: ExitStack,
+        answering: ExitStack,
+    ) -> None:
         super().__init__(media_type=_TYPE, headers={"Cache-Control": "no-store"})
         del self.headers["content-length"]
         self.headers["X-Accel-Buffering"] = "no"
         self.headers["Upload-Id"] = upload.record.upload_id
         self._request, self._uploads, self._upload = request, uploads, upload
+        self._sending, self._answering = sending, answering
 
     async def __call__(self, scope: Scope, receive_from: Receive, send: Send) -> None:
+        with self._answering:
+            await self._answer(send)
+
+    async def _answer(self, to_client: Send) -> None:
         reading = asyncio.ensure_future(self._read())
+        # Some take nothing until they have sent all.
+        silence_s = self._uploads.limits.silence_s
+        send = patient_send(to_client, silence_s, is_alive=lambda: not reading.done())
         headers = {"status": self.status_code, "headers": self.raw_headers}
         try:
             await send({"type": "http.response.start", **headers})
@@ -89,9 +115,10 @@ class _AnswerWhileReading(Response):
 
     async def _read(self) -> str | None:
         try:
-            await receive(
-                self._request, self._uploads, self._upload, is_last=True, max_ahead=_MAX_AHEAD
-            )
+            with self._sending:
+                await receive(
+                    self._request, self._uploads, self._upload, is_last=True, max_ahead=_MAX_AHEAD
+                )
         except HTTPException as error:
             return str(error.detail)
         except (RefusedError, ClientDisconnect) as error:

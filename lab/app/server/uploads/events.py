@@ -73,7 +73,7 @@ def lines_of(upload: Upload, place: int) -> tuple[list[Told], int]:
     try:
         with upload.events_file.open("rb") as file:
             file.seek(place)
-            content = file.read(_MOST_BYTES)
+            content = file.read(_MOST_BYTES) + file.readline()  # a line may be longer than that
     except OSError:
         content = b""
     check_there(upload)

@@ -22,7 +22,8 @@ class UploadRecord:
     not. owner: of the token that began it. media_id: of the clip until it has arrived. analyses,
     rules: what the worker is to do meanwhile, see `lab.jobs.followed_upload`; empty for nothing.
     metadata: that of tus, as it was sent. is_whole: whether all of it is there. error: why nothing
-    more is taken. sha256: of the file, once it is whole. expires: Unix seconds.
+    more is taken. sha256: of the file, once it is whole. is_given_up: whether it was deleted, and
+    what was seen in its clip is still to become the clip's. expires: Unix seconds.
     """
 
     upload_id: str
@@ -36,6 +37,7 @@ class UploadRecord:
     is_whole: bool = False
     error: str | None = None
     sha256: str | None = None
+    is_given_up: bool = False
     expires: float = field(default_factory=lambda: time.time() + KEPT_S)
 
     @classmethod

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import ExitStack, nullcontext, suppress
 from email.utils import formatdate
 
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 
 from lab.access.asker import RefusedError
 from lab.access.slots import Slots
@@ -29,8 +30,9 @@ from lab.app.server.uploads.detect_video import detect_video
 from lab.app.server.uploads.events import events_of
 from lab.app.server.uploads.receive import receive
 from lab.app.server.uploads.service import Uploads, declared_bytes
+from lab.app.server.uploads.told import Told
 from lab.app.server.uploads.upload import Upload
-from lab.app.server.uploads.wanted import of_metadata, wanted_of
+from lab.app.server.uploads.wanted import asks_anything, of_metadata, wanted_of
 from lab.errors import LabError, NotFoundError, SettingError
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -52,33 +54,39 @@ def upload_routes(here: AppState) -> list[OurRoute]:
 
     async def put(request: Request) -> Response:
         upload_id, params = request.path_params["upload_id"], request.query_params
+        start, size = _range(request)
         if "name" not in params:  # its name alone: received, and nothing else is done with it
+            if start is not None or asks_anything(params):
+                raise SettingError("say ?name=, of the file, to go on with an upload or analyse it")
             with uploads.slots.taken(asker_of(request)):
                 return JSONResponse(await receive_upload(request, here, upload_id))
         check_name(params["name"], "name")
-        start, size = _range(request)
-        if start:
-            upload = await run_in_threadpool(found, request)
-            if start != upload.offset:
-                raise RefusedError(409, f"{upload.offset} bytes are there; go on at that byte")
-        else:
-            wanted = wanted_of(params, here.config.services)
-            upload = await run_in_threadpool(
-                lambda: uploads.begin(
-                    upload_id,
-                    safe_name(params["name"]),
-                    asker_of(request),
-                    size_bytes=size,
-                    wanted=wanted,
+        wanted = wanted_of(params, here.config.services)
+        with uploads.slots.taken(asker_of(request)):
+            upload = None
+            if start is not None:
+                with suppress(NotFoundError) if start == 0 else nullcontext():
+                    upload = await run_in_threadpool(found, request)
+            if upload is None:
+                upload = await run_in_threadpool(
+                    lambda: uploads.begin(
+                        upload_id,
+                        safe_name(params["name"]),
+                        asker_of(request),
+                        size_bytes=size,
+                        wanted=wanted,
+                    )
                 )
-            )
-        await receive(request, uploads, upload, is_last=True)
+            more = {} if start is None else {"at": start, "size_bytes": size}
+            await receive(request, uploads, upload, is_last=True, **more)
         return JSONResponse(await run_in_threadpool(upload.to_dict))
 
     async def get(request: Request) -> Response:
+        _check_version(request, is_needed=False)
         upload = await run_in_threadpool(found, request)
         if request.method == "HEAD":
-            return Response(None, 200, _facts(upload))
+            is_gone = upload.state == "failed"  # who would go on begins anew
+            return Response(None, 410 if is_gone else 200, _TUS if is_gone else _facts(upload))
         return JSONResponse(
             await run_in_threadpool(upload.to_dict), headers={"Cache-Control": "no-store"}
         )
@@ -88,19 +96,23 @@ def upload_routes(here: AppState) -> list[OurRoute]:
         size = declared_bytes(request.headers, "upload-length")
         if size is None:
             raise SettingError("Upload-Length is missing: say how many bytes there will be")
+        if size == 0:
+            raise SettingError("Upload-Length is 0; a file without a byte is no video")
         text = request.headers.get("upload-metadata", "")
         given = of_metadata(text)
         name = safe_name(given.get("filename") or given.get("name") or "upload.mp4")
         wanted = wanted_of({**given, **request.query_params}, here.config.services)
         upload_id = given.get("id") or uuid.uuid4().hex
         check_id(upload_id, "id")
-        upload = await run_in_threadpool(
-            lambda: uploads.begin(
-                upload_id, name, asker_of(request), size_bytes=size, wanted=wanted, metadata=text
+        asker, has_body = asker_of(request), request.headers.get("content-type") == _BODY
+        with uploads.slots.taken(asker) if has_body else nullcontext():
+            upload = await run_in_threadpool(
+                lambda: uploads.begin(
+                    upload_id, name, asker, size_bytes=size, wanted=wanted, metadata=text
+                )
             )
-        )
-        if request.headers.get("content-type") == _BODY:
-            await receive(request, uploads, upload, is_last=None)
+            if has_body:
+                await receive(request, uploads, upload, is_last=None)
         headers = _facts(upload) | {"Location": f"{_PLACE}/{upload_id}"}
         return Response(None, 201, headers)
 
@@ -110,12 +122,14 @@ def upload_routes(here: AppState) -> list[OurRoute]:
             raise HTTPException(415, f"the content type of a part is {_BODY}")
         upload = await run_in_threadpool(found, request)
         offset = declared_bytes(request.headers, "upload-offset")
-        if offset != upload.offset:
-            raise RefusedError(409, f"{upload.offset} bytes are there; go on at that byte")
-        await receive(request, uploads, upload, is_last=None)
+        if offset is None:
+            raise SettingError("Upload-Offset is missing: say at which byte this part begins")
+        with uploads.slots.taken(asker_of(request)):
+            await receive(request, uploads, upload, is_last=None, at=offset)
         return Response(None, 204, _facts(upload))
 
     async def delete(request: Request) -> Response:
+        _check_version(request, is_needed=False)
         upload = await run_in_threadpool(found, request)
         await run_in_threadpool(uploads.delete, upload)
         return Response(None, 204, _TUS)
@@ -132,22 +146,18 @@ def upload_routes(here: AppState) -> list[OurRoute]:
         upload = await run_in_threadpool(found, request)
         last = request.headers.get("last-event-id", "0")
         place = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else 0
-        slot = followers.taken(asker_of(request))
-        slot.__enter__()
+        held = ExitStack()
+        held.enter_context(followers.taken(asker_of(request)))
 
-        async def told() -> AsyncIterator[str]:
-            try:
-                async for event, now in events_of(upload, place):
-                    mark = "" if now is None else f"id: {now}\n"
-                    yield f"{mark}event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-            finally:
-                slot.__exit__(None, None, None)
+        async def told() -> AsyncGenerator[str]:
+            async for event, now in events_of(upload, place):
+                mark = "" if now is None else f"id: {now}\n"
+                yield f"{mark}event: {event['type']}\ndata: {json.dumps(event)}\n\n"
 
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(told(), media_type="text/event-stream", headers=headers)
+        return Told(told(), send_s=limits.silence_s, held=held)
 
     async def detect(request: Request) -> Response:
-        return await detect_video(request, uploads, here.config.services)
+        return await detect_video(request, uploads, followers, here.config.services)
 
     one = f"{_PLACE}/{{upload_id}}"
     table: list[tuple[str, Handler, list[str], bool]] = [
@@ -179,16 +189,18 @@ def _facts(upload: Upload) -> dict[str, str]:
     return _TUS | known
 
 
-def _check_version(request: Request) -> None:
-    if request.headers.get("tus-resumable") != "1.0.0":
+def _check_version(request: Request, *, is_needed: bool = True) -> None:
+    given = request.headers.get("tus-resumable")
+    if given != "1.0.0" and (is_needed or given is not None):
         raise HTTPException(412, "Tus-Resumable must be 1.0.0", {"Tus-Version": "1.0.0"})
 
 
-def _range(request: Request) -> tuple[int, int | None]:
-    """Where the body begins, and how many bytes there will be, None if that is not said."""
+def _range(request: Request) -> tuple[int | None, int | None]:
+    """Where the body begins, and how many bytes there will be; None for what is not said."""
     text = request.headers.get("content-range")
+    length = declared_bytes(request.headers, "content-length")
     if text is None:
-        return 0, declared_bytes(request.headers, "content-length")
+        return None, length
     match = _RANGE.fullmatch(text)
     if match is None:
         raise SettingError(f"Content-Range must be like bytes 100-199/200, got {text[:60]!r}")
@@ -197,11 +209,19 @@ def _range(request: Request) -> tuple[int, int | None]:
         raise SettingError(
             "Content-Range must go to the last byte; send parts by tus (PATCH) instead"
         )
+    if length not in (None, size - first):
+        raise SettingError(f"Content-Range has {size - first} bytes, Content-Length says {length}")
     return first, size
 
 
 def _with_problems(handler: Handler) -> Handler:
     async def answer(request: Request) -> Response:
+        response = await answer_or_problem(request)
+        if response.status_code >= 400 and "tus-resumable" in request.headers:
+            response.headers.update(_TUS)
+        return response
+
+    async def answer_or_problem(request: Request) -> Response:
         try:
             for what, given in request.path_params.items():
                 if request.method == "PUT" and "name" not in request.query_params:

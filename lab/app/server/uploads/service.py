@@ -6,11 +6,11 @@ import os
 import re
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from lab.access.asker import Asker, RefusedError
 from lab.access.slots import Slots
+from lab.app.server.uploads.bounds import check_room_for, not_writable, too_large
 from lab.app.server.uploads.record import UploadRecord
 from lab.app.server.uploads.upload import Upload
 from lab.config import Config
@@ -27,9 +28,8 @@ from lab.jobs.upload_rules import AskedRules
 from lab.store.store import Store
 from lab.video.sources.streamed import arriving_id
 
-HEADROOM_BYTES = 256 << 20
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_LOOK_EVERY_S = 1.0
+_LOOK_EVERY_S = 0.25
 _FOLLOWERS = max(1, min(4, (os.cpu_count() or 2) // 2))
 _UNFINISHED_FOR_EACH = 4  # times max_uploads_per_token
 
@@ -43,18 +43,22 @@ class Wanted:
 
 
 class Uploads:
-    """threads: those that write, so that one who waits for a slow reader holds up nobody else."""
+    """threads: those that write, so that one who waits for a slow reader holds up nobody else; one
+    for each connection, and one to end what another one waits for.
+    """
 
     def __init__(self, store: Store, engine: Engine, config: Config) -> None:
         self._store, self._engine, self._config = store, engine, config
         self.limits, self.max_bytes = config.limits, config.max_upload_bytes
         self.slots = Slots("uploads", self.limits.max_uploads, self.limits.max_uploads_per_token)
-        self.threads = ThreadPoolExecutor(self.limits.max_uploads, "upload")
-        self._folder = store.folder / "uploading"
+        self.threads = ThreadPoolExecutor(2 * self.limits.max_uploads, "upload")
+        self._folder = store.uploading_folder
         self._known: dict[str, Upload] = {}
+        self._given_up: list[Upload] = []  # whose analysis is still to end
         self._guard = threading.Lock()
         self._follower = 0
         self._looks_after: threading.Thread | None = None
+        self._is_closed = threading.Event()
 
     def begin(
         self,
@@ -69,8 +73,8 @@ class Uploads:
         """A new upload.
 
         Raises SettingError for an id that is none, RefusedError: 409 if there is one, 413 if it is
-        too large, 429 for one unfinished upload too many; HTTPException: 403 if the store cannot be
-        written, 507 if the disk is full.
+        too large, 429 for one unfinished upload or one analysis too many; HTTPException: 403 if the
+        store cannot be written, 507 if the disk is full.
         """
         if not _ID.fullmatch(upload_id):
             raise SettingError(
@@ -80,24 +84,23 @@ class Uploads:
         if size_bytes is not None and size_bytes > self.max_bytes:
             raise too_large(size_bytes, self.max_bytes)
         owner = asker.key
-        self._check_unfinished(owner, asker)
         kept = wanted or Wanted([], [])
         record = UploadRecord(
             upload_id, name, size_bytes, owner, arriving_id(), kept.analyses, kept.rules, metadata
         )
         folder = self._folder / upload_id
         with self._guard:
-            if self._find(upload_id) or (self._store.uploads_folder / upload_id).exists():
-                raise RefusedError(409, f"there is an upload {upload_id!r}; go on with it")
+            self._check_free(upload_id)
+            self._check_unfinished(owner, asker, is_analysed=wanted is not None)
             upload = self._made(record, folder)
             try:
-                upload.file.parent.mkdir(parents=True)
+                upload.file.parent.mkdir(parents=True, exist_ok=True)
                 folder.mkdir(parents=True, exist_ok=True)
-                self._check_room(size_bytes or 0)
+                check_room_for(self._store.folder, size_bytes or 0)
                 record.write(folder)
             except OSError as error:
                 self._remove(upload)
-                raise _not_writable(self._store.folder, error) from None
+                raise not_writable(self._store.folder, error) from None
             except HTTPException:
                 self._remove(upload)
                 raise
@@ -127,6 +130,7 @@ class Uploads:
             self._remove(upload)
 
     def close(self) -> None:
+        self._is_closed.set()
         for upload in list(self._known.values()):
             upload.break_off("the server was stopped")
         self.threads.shutdown(wait=False, cancel_futures=True)
@@ -140,35 +144,64 @@ class Uploads:
         record = UploadRecord.read(folder)
         if record is None or record.upload_id != upload_id:
             return None
-        self._known[upload_id] = self._made(record, folder)
-        return self._known[upload_id]
+        found = self._made(record, folder)
+        found.recover()
+        if record.is_given_up:
+            if all(one.record.upload_id != upload_id for one in self._given_up):
+                self._given_up.append(found)
+            return None
+        self._known[upload_id] = found
+        return found
 
     def _made(self, record: UploadRecord, folder: Path) -> Upload:
         self._follower = (self._follower + 1) % _FOLLOWERS
         return Upload(record, folder, self._store, self._engine, self._follower)
 
     def _remove(self, upload: Upload) -> None:
+        """The folder of one whose clip is there goes when the clip has its runs."""
+        if not upload.is_over and upload not in self._given_up:
+            self._given_up.append(upload)
+            if upload.record.is_whole:
+                upload.record.is_given_up = True
+                with suppress(OSError):
+                    upload.record.write(upload.folder)
+        if upload.record.is_given_up and not upload.is_over:
+            return
         with suppress(OSError):
             upload.part.unlink(missing_ok=True)
             upload.file.parent.rmdir()
         shutil.rmtree(upload.folder, ignore_errors=True)
 
-    def _check_unfinished(self, owner: str, asker: Asker) -> None:
+    def _check_free(self, upload_id: str) -> None:
+        if found := self._find(upload_id):
+            raise RefusedError(
+                409,
+                f"there is an upload {upload_id!r} of {found.offset} bytes; go on with it by "
+                "Content-Range, delete it, or take another id",
+            )
+        with suppress(OSError):
+            if any((self._store.uploads_folder / upload_id).iterdir()):
+                raise RefusedError(
+                    409, f"a clip of an upload {upload_id!r} is in the library; take another id"
+                )
+
+    def _check_unfinished(self, owner: str, asker: Asker, *, is_analysed: bool) -> None:
+        theirs = [one for one in self._known.values() if one.record.owner == owner]
         most = self.limits.max_uploads_per_token * _UNFINISHED_FOR_EACH
-        with self._guard:
-            states = [one.state for one in self._known.values() if one.record.owner == owner]
-        if sum(one in ("receiving", "interrupted") for one in states) >= most:
+        if sum(one.state in ("receiving", "interrupted") for one in theirs) >= most:
             raise RefusedError(
                 429,
                 f"{asker.name} has {most} uploads that are not complete, which is the limit; "
                 "go on with them, or delete them",
                 retry_after_s=60,
             )
-
-    def _check_room(self, size_bytes: int) -> None:
-        if shutil.disk_usage(self._store.folder).free < size_bytes + HEADROOM_BYTES:
-            raise HTTPException(
-                507, f"not enough disk space for {size_bytes} bytes; free some space"
+        most = self.limits.max_jobs_per_token
+        if is_analysed and sum(one.analysis.is_working for one in theirs) >= most:
+            raise RefusedError(
+                429,
+                f"{asker.name} has {most} uploads whose analysis waits or runs, which is the "
+                "limit; wait for one of them to end",
+                retry_after_s=60,
             )
 
     # After a restart, and now and then
@@ -177,9 +210,10 @@ class Uploads:
         """Find uploads again that an earlier process received."""
         with self._guard:
             for folder in sorted(self._folder.iterdir()) if self._folder.is_dir() else []:
-                upload = self._find(folder.name)
-                if upload is not None and upload.is_left:
-                    threading.Thread(target=_quietly, args=(upload.go_on,), daemon=True).start()
+                self._find(folder.name)
+            found = [*self._known.values(), *self._given_up]
+        for upload in found:
+            _quietly(upload.go_on)
         self._look_after()
 
     def _look_after(self) -> None:
@@ -189,29 +223,24 @@ class Uploads:
                 self._looks_after.start()
 
     def _look(self) -> None:
-        while True:
-            time.sleep(_LOOK_EVERY_S)
+        while not self._is_closed.wait(_LOOK_EVERY_S):
             with self._guard:
-                known = list(self._known.values())
+                known, given_up = list(self._known.values()), list(self._given_up)
+            for upload in known + given_up:
+                _quietly(partial(upload.look, self.limits.silence_s))
             for upload in known:
-                upload.give_up_silent(self.limits.silence_s)
-                if upload.is_over and time.time() > upload.record.expires:
-                    _quietly(lambda upload=upload: self.delete(upload))  # type: ignore[misc]
+                if upload.may_be_dropped:
+                    _quietly(partial(self.delete, upload))
+            for upload in given_up:
+                if upload.is_over:
+                    self._forget(upload)
 
-
-def too_large(size_bytes: int, most: int) -> RefusedError:
-    return RefusedError(
-        413,
-        f"the upload has {size_bytes} bytes, more than the limit of {most}; raise max_upload_bytes",
-    )
-
-
-def _not_writable(folder: Path, error: OSError) -> HTTPException:
-    return HTTPException(
-        403,
-        f"nothing can be uploaded: the store {folder} cannot be written ({error.strerror}); start "
-        "the app with another store",
-    )
+    def _forget(self, upload: Upload) -> None:
+        """What was deleted, now that its analysis has ended."""
+        with self._guard:
+            self._given_up.remove(upload)
+            if upload.record.is_given_up:
+                self._remove(upload)
 
 
 def _quietly(action: Callable[[], None]) -> None:

@@ -52,6 +52,11 @@ def wanted_of(given: Mapping[str, str], services: Any) -> Wanted | None:
     return Wanted([made for made, _ in found], [rule for _, rule in found])
 
 
+def asks_anything(given: Mapping[str, str]) -> bool:
+    """Whether a parameter is there that is about an analysis."""
+    return any(name in given for name in _ASKING)
+
+
 def of_metadata(text: str) -> dict[str, str]:
     """The `Upload-Metadata` of tus: keys with values in base64. Raises SettingError."""
     found = {}

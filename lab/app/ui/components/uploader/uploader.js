@@ -1,5 +1,7 @@
 // Streams files to the server's disk without holding them in memory.
 const MIB = 2 ** 20;
+const TRIES = 3;
+const LOST = "the connection was lost; try again";
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".uploader");
@@ -76,7 +78,7 @@ export class Uploader {
       }
       const place = placeOf(file, this.analyses);
       const stop = this.analyses ? watch(place, item) : () => {};
-      const path = await put(place, file, (loaded, total) => {
+      const path = await putAll(place, file, (loaded, total) => {
         bar.value = loaded / total;
         text.textContent = `${(loaded / MIB).toFixed(0)} of ${(total / MIB).toFixed(0)} MiB`;
       }).finally(stop);
@@ -144,17 +146,55 @@ function watch(place, item, everyMs = 1000) {
   };
 }
 
-// fetch does not report upload progress.
-function put(place, file, showProgress) {
+// Of a connection, not of the file: it may be gone on with.
+class LostError extends Error {}
+
+// One that has an address of its own is gone on with where the connection was lost, and what cannot
+// be is given up, so that it does not count among those that are not complete.
+async function putAll(place, file, showProgress) {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      if (!attempt) return await put(place, file, null, showProgress);
+      const known = await lookUp(place);
+      if (known.state === "complete") return known.path;
+      return await put(place, file, known.bytes, showProgress);
+    } catch (problem) {
+      if (!place.known) throw problem;
+      if (!(problem instanceof LostError) || attempt === TRIES) {
+        fetch(place.known, { method: "DELETE" }).catch(() => {});
+        throw problem;
+      }
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000 * 2 ** attempt));
+  }
+}
+
+async function lookUp(place) {
+  try {
+    const answer = await fetch(place.known);
+    if (answer.status === 404) return { bytes: 0 }; // nothing of it has come
+    if (answer.ok) return await answer.json();
+  } catch {
+    // The next try may get through.
+  }
+  throw new LostError(LOST);
+}
+
+// from: the byte to go on at; null to begin. fetch does not report upload progress.
+function put(place, file, from, showProgress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("PUT", place.address);
-    request.upload.onprogress = (event) => showProgress(event.loaded, event.total);
+    if (from !== null) {
+      request.setRequestHeader("Content-Range", `bytes ${from}-${file.size - 1}/${file.size}`);
+    }
+    request.upload.onprogress = (event) => showProgress(from + event.loaded, from + event.total);
     request.onload = () => {
+      const isHeld = from !== null && request.status === 409; // by the connection that was lost
       if (request.status === 200) resolve(JSON.parse(request.responseText).path);
-      else reject(new Error(reasonOf(request.responseText)));
+      else reject(new (isHeld ? LostError : Error)(reasonOf(request.responseText)));
     };
-    request.onerror = () => reject(new Error("the connection was lost; try again"));
-    request.send(file);
+    request.onerror = () => reject(new LostError(LOST));
+    request.send(from ? file.slice(from) : file);
   });
 }

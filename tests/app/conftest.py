@@ -1,0 +1,3 @@
+"""What several tests of the app are given."""
+
+from tests.app.upload_clips import kinds  # noqa: F401

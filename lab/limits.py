@@ -22,11 +22,18 @@ class Limits:
     max_message_bytes: int = _limit(1 << 20, "the largest message of a client on a WebSocket")
     max_uploads: int = _limit(16, "uploads that are open at once")
     max_uploads_per_token: int = _limit(8, "uploads that one token has open at once")
-    max_clients: int = _limit(500, "WebSockets that are open at once")
-    max_clients_per_token: int = _limit(200, "WebSockets that one token has open at once")
+    max_clients: int = _limit(
+        500,
+        "WebSockets that are open at once; as many answers that tell of an upload as it goes on",
+    )
+    max_clients_per_token: int = _limit(
+        200, "WebSockets that one token has open at once, and such answers"
+    )
     max_followed: int = _limit(200, "feeds and runs that are followed at once on `/ws/live`")
     max_subscriptions: int = _limit(32, "feeds and runs that one WebSocket follows at once")
-    max_jobs_per_token: int = _limit(1000, "jobs of one token that wait or run")
+    max_jobs_per_token: int = _limit(
+        1000, "jobs of one token that wait or run, and as many uploads whose analysis does"
+    )
     worker_silence_s: int = _limit(
         30,
         "seconds in which nothing is heard of a worker that has a clip of the queue until "

@@ -8,6 +8,7 @@ import pytest
 from lab.access.asker import Asker, RefusedError
 from lab.access.tokens import Tokens
 from lab.app.server.state import AppState
+from lab.app.server.uploads.bounds import Bounds
 from lab.app.server.uploads.events import events_of
 from lab.config import Config
 from tests.app.live_server import following, served
@@ -89,11 +90,8 @@ def test_one_that_was_deleted_meanwhile_is_not_written_any_more(here):
     upload = here.uploads.begin("clip", "a.mp4", Asker(name="anna", scope="analyse"))
     here.uploads.delete(upload)
     anew = here.uploads.begin("clip", "a.mp4", Asker(name="bert", scope="analyse"))
-    with (
-        pytest.raises(RefusedError, match="was deleted"),
-        upload.writing(60.0, 1 << 20, None),
-    ):
-        pass
+    with pytest.raises(RefusedError, match="was deleted"):
+        upload.begin_writing(Bounds(silence_s=60.0, max_bytes=1 << 20))
     assert not anew.part.exists()
 
 

@@ -131,7 +131,7 @@ test("a file that is analysed while it comes shows the way to its run", async ()
 });
 
 // Connections that are lost, each after some bytes; the last one answers.
-function losing(...sent) {
+function losing(...losses) {
   const told = [];
   let bytes = 0;
   globalThis.XMLHttpRequest = class {
@@ -143,7 +143,7 @@ function losing(...sent) {
     }
     send(body) {
       told.push([this.headers["Content-Range"] ?? null, body.size]);
-      const more = sent.shift();
+      const more = losses.shift();
       if (more === undefined) {
         this.status = 200;
         this.responseText = '{"path": "/p"}';

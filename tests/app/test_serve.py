@@ -191,6 +191,7 @@ def test_what_cannot_be_served_is_said(words, reason, serving, tmp_path, monkeyp
     assert reason in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_what_it_was_at_when_it_was_asked_to_end_is_done_after_the_next_start(samples, tmp_path):
     clips = few(samples, tmp_path / "clips", 3)
     store = tmp_path / "store"

@@ -132,6 +132,7 @@ def test_a_run_that_was_decoded_on_a_gpu_is_gone_on_with(app, queued, monkeypatc
     assert run.log.pts_us.tolist() == [0, 100_000, 200_000]
 
 
+@pytest.mark.long
 def test_late_messages_of_a_worker_that_was_given_up_are_refused(app, queued):
     late = Hand(app, "late")
     assert late.opened() == late.part(1, part([0, 100_000])) == 200
@@ -190,6 +191,7 @@ def test_values_that_no_log_has_are_refused(name):
         check_part(packed(rows["samples"], SAMPLES), packed(rows["detections"], DETECTIONS), [], -1)
 
 
+@pytest.mark.long
 def test_a_worker_that_sends_garbage_is_given_up_and_another_gets_the_clip(app, queued):
     hand = Hand(app, "garbage")
     assert app.ask(f"{hand.at}/opened", b"[1, 2")[0] == 422

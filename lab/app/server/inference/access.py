@@ -44,7 +44,11 @@ class Access:
             return problem(403, "a worker without a token answers on this machine alone")
         scheme, _, sent = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not sent.strip():
-            return problem(401, "send the worker's token as a bearer token")
+            return problem(
+                401,
+                "send the worker's token as a bearer token: that of the variable which --token-env "
+                "names, LAB_WORKER_TOKEN by default; the detector `remote` has it from token_env",
+            )
         if not hmac.compare_digest(sent.strip().encode(), self._token.encode()):
             return problem(401, "the token is not that of this worker")
         return None

@@ -50,13 +50,11 @@ def test_a_clip_of_each_kind_over_a_slow_connection(page, server, samples, kinds
 
 @pytest.mark.long
 def test_a_clip_that_is_dropped_is_analysed_while_it_comes(page, server, samples, tmp_path):
-    # Any clip, since the settings are those of a page with a clip.
-    Store(server.store).add_media(lab.probe(samples / "nothing.mp4"))
+    """Into an empty library."""
     clip = tmp_path / "slow.mp4"
     shutil.copy(samples / "cat_comes_and_goes.mp4", clip)
     page.goto(f"{server.url}/analyse?detector=visual")
     settled(page)
-    open_upload(page)
     page.get_by_text("Analyse while they come").click()
     page.get_by_text("Drop videos here").wait_for()
     session = page.context.new_cdp_session(page)
@@ -80,3 +78,5 @@ def test_a_clip_that_is_dropped_is_analysed_while_it_comes(page, server, samples
     session.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
     until(lambda: store.run(run_id)["state"] == "done")
     until(lambda: store.run(run_id)["media_id"] == lab.probe(clip).media_id)
+    page.get_by_role("link", name="was analysed while it came").click()
+    page.wait_for_url(f"**/review?run={run_id}*")

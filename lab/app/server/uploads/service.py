@@ -24,6 +24,7 @@ from lab.app.server.uploads.upload import Upload
 from lab.config import Config
 from lab.errors import JobError, LabError, NotFoundError, SettingError
 from lab.jobs.engine import Engine
+from lab.jobs.followed_upload import runs_of
 from lab.jobs.upload_rules import AskedRules
 from lab.store.store import Store
 from lab.video.sources.streamed import arriving_id
@@ -121,6 +122,11 @@ class Uploads:
         """Whether a file that has arrived is still being analysed."""
         found = self._known.get(file.parent.name)
         return found is not None and not found.is_over
+
+    def runs_of_file(self, file: Path) -> list[str]:
+        """The runs that were begun of a file while it came; none for any other."""
+        found = self._known.get(file.parent.name)
+        return [] if found is None or found.file.name != file.name else runs_of(found.folder)
 
     def delete(self, upload: Upload) -> None:
         """No more of it; a clip that is whole stays. Raises RefusedError, 409, while it is sent."""

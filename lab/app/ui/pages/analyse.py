@@ -10,7 +10,11 @@ from lab.app.server.state import AppState
 from lab.app.ui.address import keep as keep_in_address
 from lab.app.ui.address import recall
 from lab.app.ui.shared import here
-from lab.app.ui.widgets.add_clips import drop_zone, say_what_was_refused
+from lab.app.ui.widgets.add_clips import (
+    drop_zone,
+    say_what_was_analysed,
+    say_what_was_refused,
+)
 from lab.app.ui.widgets.analysis_list import Analysis, in_order, save_job, show_list
 from lab.app.ui.widgets.batch_source import (
     DOCUMENT,
@@ -160,6 +164,7 @@ def _add_clips(
             st.session_state.pop(_CLIPS, None)
             st.rerun()
     say_what_was_refused()
+    say_what_was_analysed()
 
 
 def _rule_to_apply(app_state: AppState) -> AppliedRule | str | None:

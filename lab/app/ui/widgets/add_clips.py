@@ -126,11 +126,26 @@ def drop_zone(*, is_compact: bool = False, analyses: Sequence[Any] = ()) -> bool
     if not result.uploaded:
         return False
     folder = app_state.store.uploads_folder.resolve()
-    found = _add_uploads({Path(p).resolve(): p for p in result.uploaded}, folder)
+    sent = {Path(p).resolve(): p for p in result.uploaded}
+    found = _add_uploads(sent, folder)
     st.session_state.upload_answers = found
+    runs = {path.name: app_state.uploads.runs_of_file(path) for path in sent}
+    st.session_state.analysed_meanwhile = {name: ids[0] for name, ids in runs.items() if ids}
     if all(found.values()):
         st.rerun()  # the list of files then says so
     return True
+
+
+def say_what_was_analysed() -> None:
+    """The way to the runs of the videos that were added last and analysed while they came."""
+    runs = st.session_state.get("analysed_meanwhile", {})
+    for name, run_id in list(runs.items())[:_NAMES]:
+        st.page_link(
+            "pages/review.py",
+            label=f"{plain(name)} was analysed while it came: open it in Review",
+            icon=":material/play_circle:",
+            query_params={"run": run_id},
+        )
 
 
 def _add_uploads(sent: dict[Path, str], folder: Path) -> dict[str, str]:

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 IN_TIME_S = 0.01
 HEAD = 200  # bytes of a message that are looked at
+PING = 0x89
 
 
 def make_clip(folder: Path, rate: str) -> Path:
@@ -101,6 +102,7 @@ class Watcher(asyncio.BufferedProtocol):
         self.at, self.ids, self.bytes = array("d"), array("q"), 0
 
     def connection_made(self, transport):
+        self._transport = transport
         key = base64.b64encode(os.urandom(16)).decode()
         transport.write(
             f"GET /ws/stream HTTP/1.1\r\nHost: {self._host}\r\nUpgrade: websocket\r\n"
@@ -125,21 +127,33 @@ class Watcher(asyncio.BufferedProtocol):
     def _take(self, data, now):
         at = 0
         while at < len(data):
-            if len(self._head) < HEAD:
-                wanted = min(HEAD - len(self._head), len(data) - at)
-                self._head += bytes(data[at : at + wanted])
-                at += wanted
-                if len(self._head) < HEAD:
-                    return
-                assert self._head[:2] in (b"\x81\x7e", b"\x81\x7f"), self._head[:8]
-                wide = 2 if self._head[1] == 126 else 8
-                size = int.from_bytes(self._head[2 : 2 + wide], "big")
-                self.bytes += size
-                self._left = size - (HEAD - 2 - wide)
-            step = min(self._left, len(data) - at)
-            self._left, at = self._left - step, at + step
-            if not self._left:
-                self._note(now)
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left, at = self._left - step, at + step
+                if not self._left:
+                    self._note(now)
+                continue
+            piece = data[at : at + self._head_bytes() - len(self._head)]
+            self._head, at = self._head + bytes(piece), at + len(piece)
+            if len(self._head) == self._head_bytes():
+                self._begin()
+
+    def _head_bytes(self):
+        if len(self._head) < 2:
+            return 2
+        return 2 + self._head[1] if self._head[0] == PING else HEAD
+
+    def _begin(self):
+        if self._head[0] == PING:  # what a client sends is masked, here with zeros
+            self._transport.write(b"\x8a" + bytes([0x80 | self._head[1], 0, 0, 0, 0]))
+            self._transport.write(self._head[2:])
+            self._head = b""
+            return
+        assert self._head[:2] in (b"\x81\x7e", b"\x81\x7f"), self._head[:8]
+        wide = 2 if self._head[1] == 126 else 8
+        size = int.from_bytes(self._head[2 : 2 + wide], "big")
+        self.bytes += size
+        self._left = size - (HEAD - 2 - wide)
 
     def _note(self, now):
         self.at.append(now)

@@ -71,7 +71,7 @@ def test_six_visits_are_the_same_six_sightings_from_a_file_and_over_rtsp(clips, 
     assert len(alerted) == 6
     assert set(alerted) == replayed
     # The packets that were kept, analysed again, give the same log.
-    live = read_log(store.log_folder(row["run_id"]))
+    live = read_log(store.log_folder(row["run_id"]), with_skipped=True)
     skipped = [int(t) for t, gated in zip(live.pts_us, live.gated, strict=True) if gated]
     recording = RecordingSource(told[0].recording, skipped_us=skipped)
     again = PlannedRun(
@@ -82,4 +82,4 @@ def test_six_visits_are_the_same_six_sightings_from_a_file_and_over_rtsp(clips, 
         Sampling(every_s=EVERY_S),
     )
     execute(recording, [again], media=recording.media())
-    assert_same_log(live, read_log(tmp_path / "again"))
+    assert_same_log(live, read_log(tmp_path / "again", with_skipped=True))

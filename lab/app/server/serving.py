@@ -35,8 +35,11 @@ def bound(host: str, port: int) -> Iterator[Bound]:
     if not 0 <= port <= 65_535:
         raise SettingError(f"a port is from 0 to 65535, got {port}")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        family, kind, protocol, _, address = found[0]
+        # asyncio sends at once (TCP_NODELAY) where the protocol is named; else answers in two
+        # pieces, head and body, wait 40 ms for the client's delayed acknowledgement.
+        taken = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
         raise LabError(f"{host} is no address of this machine ({error}); give another") from None
     with taken:

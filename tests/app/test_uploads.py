@@ -132,7 +132,7 @@ def test_what_is_no_video_is_refused_before_it_has_come(server):
     answer = server.ask(
         "PUT",
         f"/api/uploads/garbage?name=x.mp4&{ASKED}",
-        content=slowly(data, 40),
+        content=slowly(data, 60, 0.5),  # a worker is started first
         headers={"Content-Length": str(len(data))},
     )
     assert answer.status_code == 422, answer.text

@@ -4,6 +4,7 @@ import http.client
 
 import pytest
 
+from lab.access.asker import Asker
 from tests.app.upload_server import UploadServer, dying_client, until
 
 
@@ -77,3 +78,15 @@ def test_tus(impatient, kinds):
     assert server.ask("DELETE", place, headers=TUS).status_code == 204
     assert server.ask("HEAD", place, headers=TUS).status_code == 404
     assert server.run(run_id).media_path.is_file()  # a clip that is whole is the library's
+
+
+def test_one_that_has_just_begun_is_not_over_for_who_follows_it(impatient):
+    """Its first bytes come in another request, or later in this one."""
+    uploads = impatient.state.uploads
+    upload = uploads.begin("awaited", "a.mp4", Asker(name="anna", scope="admin"))
+    assert not upload.is_over
+    upload.look(3600.0)
+    assert not upload.is_over
+    upload.look(-1.0)  # nobody came
+    assert upload.is_over
+    uploads.delete(upload)

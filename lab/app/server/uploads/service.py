@@ -105,6 +105,7 @@ class Uploads:
             except HTTPException:
                 self._remove(upload)
                 raise
+            upload.is_awaited = True
             self._known[upload_id] = upload
         self._look_after()
         return upload

@@ -33,7 +33,8 @@ class Upload:
     can take long, what is above it waits for nothing.
 
     folder: where what is known of it is kept. file: where the clip lies once it is whole.
-    is_deleted: whether it is no more, and its id, with these places, may be that of another one.
+    is_awaited: whether it was just begun, and who sends it has not come yet. is_deleted: whether it
+    is no more, and its id, with these places, may be that of another one.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Upload:
         self._guard = threading.RLock()
         self._buffer: StreamingBuffer | None = None
         self._announced: Announcement | None = None
-        self._is_written_now = self.is_deleted = False
+        self._is_written_now = self.is_deleted = self.is_awaited = False
         self._not_looked_bytes = 0
         self._written_expires = record.expires
         self.heard_at = time.monotonic()
@@ -81,7 +82,8 @@ class Upload:
     @property
     def is_over(self) -> bool:
         """Whether nothing more will be told of it, unless it is gone on with."""
-        return self.state != "receiving" and not self.analysis.is_working
+        is_coming = self.is_awaited or self.state == "receiving"
+        return not is_coming and not self.analysis.is_working
 
     @property
     def may_be_dropped(self) -> bool:
@@ -150,7 +152,7 @@ class Upload:
     def end_writing(self) -> None:
         """Of who has begun it."""
         with self._guard:
-            self._is_written_now = False
+            self._is_written_now = self.is_awaited = False
             self.heard_at = time.monotonic()
             self._expire_later()
 
@@ -237,6 +239,8 @@ class Upload:
     def look(self, silence_s: float) -> None:
         """For the one who looks after all of them."""
         is_silent = time.monotonic() - self.heard_at > silence_s
+        if is_silent and not self._is_written_now:
+            self.is_awaited = False
         if is_silent and not self._is_written_now and self._buffer is not None:
             with self._guard:
                 if not self._is_written_now:
@@ -256,7 +260,7 @@ class Upload:
         with self._guard:
             if self._is_written_now:
                 raise RefusedError(409, "a connection is sending this upload; close it first")
-            self.is_deleted = True
+            self.is_deleted, self.is_awaited = True, False
             self.break_off("the upload was deleted")
             self.analysis.end()
 

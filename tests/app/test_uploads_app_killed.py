@@ -2,8 +2,6 @@
 
 import json
 import signal
-import socket
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -11,23 +9,12 @@ import requests
 import lab
 from lab.runs.run import Run
 from lab.store.store import Store
-from tests.app.upload_server import UploadServer, content_range, rows_of, until
+from tests.app.upload_server import UploadServer, begun_request, content_range, rows_of, until
 from tests.guarded import BEARER
 from tests.serving import Serving
 
 pytestmark = pytest.mark.long
 ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
-
-
-def begin(url, method, path, token, data, sent):
-    where = urlsplit(url)
-    connection = socket.create_connection((where.hostname, where.port))
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
-        f"Authorization: Bearer {token}\r\nContent-Length: {len(data)}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + data[:sent])
-    return connection
 
 
 @pytest.mark.parametrize("all_is_sent", [False, True])
@@ -39,7 +26,7 @@ def test_an_app_that_is_killed_during_an_upload(tmp_path, kinds, all_is_sent):
         return app.ask("/api/uploads/one").json()
 
     with Serving(store) as app:
-        connection = begin(app.url, "PUT", path, app.token, data, len(data) * 2 // 3)
+        connection = begun_request(app.url, "PUT", path, app.token, data, len(data) * 2 // 3)
         events = store / "uploading" / "one" / "events.ndjson"
         until(lambda: events.exists() and b'"sample"' in events.read_bytes())
         if all_is_sent:
@@ -84,7 +71,7 @@ def test_a_client_of_an_answer_as_it_goes_that_dies(server, kinds):
     data = (kinds / "fast.mp4").read_bytes()
     token = BEARER["Authorization"].split()[1]
     path = f"/api/detect/video?name=car.mp4&{ASKED}"
-    connection = begin(server.url, "POST", path, token, data, len(data) * 2 // 3)
+    connection = begun_request(server.url, "POST", path, token, data, len(data) * 2 // 3)
     told = b""
     while b'"sample"' not in told:
         told += connection.recv(1 << 16)
@@ -105,7 +92,10 @@ def test_who_follows_and_reads_nothing_is_dropped_and_others_may_follow(server, 
     with events.open("ab") as file:
         file.write(b'{"type":"sample","why":"' + b"x" * (24 << 20) + b'"}\n')
     token = BEARER["Authorization"].split()[1]
-    silent = [begin(server.url, "GET", "/api/uploads/told/events", token, b"", 0) for _ in range(2)]
+    silent = [
+        begun_request(server.url, "GET", "/api/uploads/told/events", token, b"", 0)
+        for _ in range(2)
+    ]
     until(lambda: server.ask("GET", "/api/uploads/told/events").status_code == 429)
     answer = until(lambda: (a := server.ask("GET", "/api/uploads/told/events")).is_success and a)
     assert answer.text.count("data: ") > 3

@@ -99,10 +99,15 @@ def slowly(data, pieces=20, pause_s=0.05, until_byte=None):
 
 def dying_client(server, path, data, sent, token=TOKEN):
     """A client that is gone after some bytes."""
-    where = urlsplit(server.url)
+    return begun_request(server.url, "PUT", path, token, data, sent)
+
+
+def begun_request(url, method, path, token, data, sent):
+    """The connection of a request whose body is sent in part."""
+    where = urlsplit(url)
     connection = socket.create_connection((where.hostname, where.port))
     head = (
-        f"PUT {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: {where.netloc}\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: {len(data)}\r\n\r\n"
     )
     connection.sendall(head.encode() + data[:sent])

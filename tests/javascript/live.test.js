@@ -8,10 +8,6 @@ import { settle } from "./fake_server.js";
 import { PlayerPage } from "./player_page.js";
 
 const { pictureOf } = await import(`${FOLDER}/player/live_feed.js`);
-const { RecentSamples } = await import(`${FOLDER}/player/recent_samples.js`);
-const words = await import(`${FOLDER}/player/live_words.js`);
-const { segmentAt } = await import(`${FOLDER}/player/recording.js`);
-const { TimeScale } = await import(`${FOLDER}/player/time_scale.js`);
 
 class FakeSocket {
   static all = [];
@@ -42,8 +38,6 @@ function message(number, pts_us, version = 1) {
   header.setUint32(32, 50, true);
   return buffer;
 }
-
-const { badgeOf, eventInWords, factsOf, messageOf } = words;
 
 let page, socket;
 beforeEach(async () => {
@@ -85,6 +79,32 @@ test("the picture is paused, the session goes on, and live is where it is then",
   assert.deepEqual(socket.sent.at(-1), { pictures: true });
   await show(3, 14);
   assert.equal(page.player.stage.pts_s, 14);
+});
+
+test("the timeline is zoomed where a seek goes, before its picture is there", async () => {
+  await show(1, 12);
+  const { scale } = page.player.timeline;
+  page.player.stage.seek(3);
+  page.player.timeline.zoomBy(-1);
+  const zoomed = [scale.from, scale.to];
+  assert.ok(scale.holds(3) && scale.to < 12, `${zoomed}`);
+  page.showFrame(3);
+  assert.deepEqual([scale.from, scale.to], zoomed, "the playhead is in view");
+});
+
+test("keys count from where the last seek goes, and at the live edge from there", async () => {
+  await show(1, 12);
+  const { stage } = page.player;
+  stage.seek(3);
+  stage.jumpBy(2);
+  assert.equal(stage.next_s, 5);
+  page.showFrame(5);
+  page.showFrame(6);
+  assert.equal(stage.next_s, 6);
+  stage.seek(4);
+  page.player.live.goLive();
+  await show(2, 13);
+  assert.equal(stage.next_s, 13);
 });
 
 test("a seek leaves the live edge, and one to its end comes back", async () => {
@@ -153,31 +173,6 @@ test("a message of another version is no picture", () => {
   assert.equal(pictureOf(message(7, -5)).pts_us, -5);
 });
 
-test("samples that were sent twice are kept once, and go with their run", () => {
-  const recent = new RecentSamples();
-  const sample = (s) => ({ pts_us: s * 1e6, state: "ok", boxes: [] });
-  recent.add("A", [sample(1), sample(2)]);
-  recent.add("A", [sample(1), sample(2), sample(3)]);
-  assert.deepEqual(recent.times, [1e6, 2e6, 3e6]);
-  assert.equal(recent.sampleAt("A", 2.5e6).pts_us, 2e6);
-  assert.equal(recent.sampleAt("A", 2.5e6).next_us, 3e6);
-  assert.equal(recent.sampleAt("A", 0.5e6), undefined);
-  assert.equal(recent.sampleAt("B", 2.5e6), undefined);
-  recent.add("B", [sample(9)]);
-  assert.equal(recent.sampleAt("A", 2.5e6), undefined);
-});
-
-test("samples may come in any order, from the log or before it has them", () => {
-  const recent = new RecentSamples();
-  const sample = (s, more = {}) => ({ pts_us: s * 1e6, state: "ok", boxes: [], ...more });
-  assert.equal(recent.add("A", [sample(3), sample(4)]).length, 2);
-  const [fresh] = recent.add("A", [sample(1), sample(3), sample(4)]);
-  assert.equal(fresh.pts_us, 1e6);
-  assert.deepEqual(recent.times, [1e6, 3e6, 4e6]);
-  recent.add("A", [sample(5, { state: "failed", why: "no key frame" })]);
-  assert.equal(recent.sampleAt("A", 5e6).failed, "no key frame");
-});
-
 test("the log is asked for when it has grown, not for each sample", async () => {
   const requests = () => page.server.to("/api/runs/A/overview");
   const asked = () => requests().length;
@@ -188,44 +183,6 @@ test("the log is asked for when it has grown, not for each sample", async () => 
   assert.equal(asked(), before);
   socket.say({ run_id: "A", samples: [], is_logged: true });
   assert.equal(asked(), before + 1);
-});
-
-test("each state has its words", () => {
-  const said = (state, more = {}) => messageOf({ state, ...more }, 100);
-  assert.equal(said("live"), "");
-  assert.equal(said("live", { problem: "the disk is full" }), "the disk is full");
-  assert.match(said("reconnecting", { retry_at: 104.2 }), /Next try in 5 s/);
-  assert.match(said("failed", { reason: "no such host" }), /failed: no such host/);
-  assert.deepEqual(["live", "frozen", "ended"].map(badgeOf), ["Live", "Frozen", ""]);
-  for (const state of ["starting", "frozen", "stopped", "ended", null]) assert.ok(said(state));
-});
-
-test("the facts are told, and those that are none are left out", () => {
-  const counts = { decoded: 1234, analysed: 50, skipped: 0, reconnects: 1 };
-  const status = { state: "live", lag_s: 0.4, ...counts };
-  const told = factsOf(status, 0.25);
-  assert.match(told, /1,234 decoded · 50 analysed · 0 skipped · 1 reconnect · /);
-  assert.match(told, /decided 0\.4 s behind/);
-  assert.equal(factsOf({ state: null }, null), "");
-  assert.equal(eventInWords({ kind: "opened", label: "x", peak_confidence: 1, is_test: true }), "");
-});
-
-test("a segment holds the times from its beginning to the next one's", () => {
-  const segments = [{ start_s: 0 }, { start_s: 60 }, { start_s: 200 }];
-  assert.deepEqual(
-    [-1, 0, 59, 60, 199, 500].map((time_s) => segmentAt(segments, time_s)),
-    [-1, 0, 0, 1, 1, 2],
-  );
-});
-
-test("a view of a part stays where it is while the session grows", () => {
-  const scale = new TimeScale();
-  scale.showAll({ first_pts_us: 0, end_us: 10e6 });
-  scale.showStretch(2, 4);
-  scale.grow(20);
-  assert.deepEqual([scale.from, scale.to, scale.full[1]], [2, 4, 20]);
-  scale.grow(15);
-  assert.equal(scale.full[1], 20);
 });
 
 test("a recording that the browser cannot play shows the picture of the moment", async () => {

@@ -82,6 +82,7 @@ export class Live {
   goLive() {
     Object.assign(this, { isAtEdge: true, isHeld: false });
     this.stage.video.pause();
+    this.stage.target_s = undefined;
     this.stage.pts_us = this.painted_us ?? this.stage.pts_us; // until the next picture comes
     this.stage.draw();
     this.showEdge();

@@ -56,7 +56,7 @@ export class Stage {
     if (this.data?.run_id !== data.run_id) this.forget();
     this.data = data;
     this.offset_us = data.is_recording ? 0 : (data.browser_offset_us ?? null);
-    this.pts_us = data.first_pts_us;
+    Object.assign(this, { pts_us: data.first_pts_us, target_s: undefined });
     const [width, height] = data.size_px;
     // The picture is shown whole, and never stretched.
     this.root.style.setProperty("--ratio", width / height);
@@ -80,7 +80,6 @@ export class Stage {
   forget() {
     this.loop = null; // [from, to] in seconds
     this.drawing = null; // the zone that is being drawn: { kind, points, cross }
-    this.target_s = undefined; // where the last seek goes
     this.waitingSeek_s = undefined; // a seek that waits until the offset is known
     this.canvas.dataset.boxes = 0;
   }
@@ -106,6 +105,7 @@ export class Stage {
     if (this.live?.isAtEdge) return;
     if (this.video.readyState === 0) return; // a frame of the clip before: this one is not loaded
     if (this.offset_us === null) this.measureOffset(media_us);
+    if (!this.video.seeking) this.target_s = undefined;
     this.pts_us = media_us - this.offset_us;
     const isBeyondLoop = this.loop && this.pts_us > this.loop[1] * 1e6 + 1000;
     if (isBeyondLoop && !this.video.paused) this.seek(this.loop[0]);
@@ -130,18 +130,18 @@ export class Stage {
     return this.pts_us / 1e6;
   }
 
-  // Where the last seek is going, so that keys may come fast.
+  // Where the last seek goes until its picture is there, so that keys may come fast.
   get next_s() {
-    return this.video.seeking ? this.target_s : this.pts_s;
+    return this.target_s ?? this.pts_s;
   }
 
   seek(pts_s) {
     const at_s = clampToClip(this.data, pts_s);
-    this.target_s = at_s;
     if (this.live?.isEdge(at_s)) {
       this.live.goLive();
       return;
     }
+    this.target_s = at_s;
     this.live?.leave();
     if (!this.data.src) {
       this.pts_us = at_s * 1e6;

@@ -56,28 +56,28 @@ export class Timeline {
     this.viewMoved();
   }
 
-  // In (-1) or out (1), around the playhead if it is in view.
+  // In (-1) or out (1), around the playhead, or where it is going, if that is in view.
   zoomBy(direction) {
     const { scale } = this;
     if (!scale.full) return;
-    const { pts_s } = this.stage;
-    const around_s = scale.holds(pts_s) ? pts_s : (scale.from + scale.to) / 2;
+    const { next_s } = this.stage;
+    const around_s = scale.holds(next_s) ? next_s : (scale.from + scale.to) / 2;
     scale.zoom(ZOOM_STEP ** -direction, around_s);
     this.viewMoved();
   }
 
   // By hand: who looks elsewhere is not taken back by a clip that plays.
   viewMoved() {
-    this.isFollowing = this.scale.holds(this.stage.pts_s);
+    this.isFollowing = this.scale.holds(this.stage.next_s);
     this.redraw();
   }
 
   follow() {
-    const { pts_s, isPaused } = this.stage;
-    const wasSent = isPaused || Math.abs(pts_s - this.last_s) > JUMP_S;
-    this.last_s = pts_s;
-    if (wasSent || this.scale.holds(pts_s)) this.isFollowing = true;
-    if (this.isFollowing && this.scale.full) this.scale.follow(pts_s);
+    const { next_s, isPaused } = this.stage;
+    const wasSent = isPaused || Math.abs(next_s - this.last_s) > JUMP_S;
+    this.last_s = next_s;
+    if (wasSent || this.scale.holds(next_s)) this.isFollowing = true;
+    if (this.isFollowing && this.scale.full) this.scale.follow(next_s);
     this.redraw();
   }
 

@@ -395,3 +395,49 @@ def test_a_rule_that_the_run_cannot_answer_is_one_line(store, analysed, samples)
     page.selectbox(key=f"keep_phrases_rule_{run.run_id}").set_value("too low").run()
     assert not page.exception
     assert "score floor" in page.error[0].value
+
+
+def told_of_the_player(page):
+    return json.loads(page.get("bidi_component")[0].proto.json)
+
+
+@pytest.fixture
+def two_runs(store, analysed, samples):
+    clips = [samples / "cat_then_person.mp4", samples / "cat_comes_and_goes.mp4"]
+    return analysed(store, *((clip, {"every_s": 0.5, "labels": ["cat"]}) for clip in clips))
+
+
+def test_a_link_opens_its_run_whatever_the_session_keeps_of_another_pages_player(two_runs):
+    """That of Live outlasts its page where Review is opened before its script has ended."""
+    for run in two_runs:
+        page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        page.session_state["player"] = None
+        page.query_params["run"] = run.run_id
+        page.switch_page("pages/review.py").run()
+        assert not page.exception
+        assert told_of_the_player(page)["run_id"] == run.run_id
+
+
+def test_a_moment_that_was_asked_for_is_gone_to_after_a_rerun_that_came_between(
+    two_runs, monkeypatch
+):
+    import streamlit as st
+
+    from lab.app.ui.pages import review
+
+    shown, show_player = [], review.show_player
+
+    def interrupted(*args, **settings):
+        shown.append(settings["seek"])
+        rule = show_player(*args, **settings)
+        if len(shown) == 1:
+            st.rerun()
+        return rule
+
+    monkeypatch.setattr(review, "show_player", interrupted)
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    page.session_state["seek"] = {"run_id": two_runs[0].run_id, "t": 3.0, "n": "once"}
+    page.query_params["run"] = two_runs[0].run_id
+    page.switch_page("pages/review.py").run()
+    assert not page.exception
+    assert shown == [{"t": 3.0, "n": "once"}] * 2

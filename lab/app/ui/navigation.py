@@ -7,6 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from lab.app.server.state import app_state
+from lab.app.ui.widgets.review_address import leave_review
 from lab.errors import LabError
 from lab.formats.markdown import plain
 
@@ -72,6 +73,8 @@ def show_pages() -> None:
     _gear()
     _keep_tab()
     _say_what_cannot_be_done()
+    if page.url_path != "review":
+        leave_review()
     page.run()
 
 

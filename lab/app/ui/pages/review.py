@@ -15,8 +15,8 @@ from lab.app.ui.widgets.player import show_player
 from lab.app.ui.widgets.prompts import add_panel
 from lab.app.ui.widgets.questions import current_ask
 from lab.app.ui.widgets.removed_logs import show_without_log
-from lab.app.ui.widgets.review_address import asked_by_address, show_address
-from lab.app.ui.widgets.rule_state import current_rule, keep_place
+from lab.app.ui.widgets.review_address import asked_by_address, is_open, show_address
+from lab.app.ui.widgets.rule_state import current_rule, current_seek, keep_place
 from lab.app.ui.widgets.run_choice import choose_run, other_runs
 from lab.errors import LogRemovedError
 from lab.formats.markdown import plain
@@ -68,7 +68,9 @@ def review() -> None:
         st.info("The open question is about another clip. Choose that run again, or stop asking.")
         ask = None
     linked_rule = linked.get("rule") if linked.get("run") in (None, run_id) else None
-    rule = show_player(app_state, run, current_rule(run, linked_rule), ask)
+    rule = current_rule(run, linked_rule)
+    seek = current_seek(run_id, is_open=is_open()) if ask is None else None
+    rule = show_player(app_state, run, rule, ask, seek=seek)
     is_blind = ask is not None and ask["blind"]
     show_address(run_id, None if is_blind else rule)
     keep_place(app_state, run_id, rule)

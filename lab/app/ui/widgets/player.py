@@ -15,7 +15,6 @@ from lab.app.server.recording_routes import is_recording
 from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, here, script
 from lab.app.ui.widgets.clip_address import clip_address
-from lab.app.ui.widgets.rule_state import current_seek
 from lab.errors import LabError
 from lab.formats.markdown import plain
 from lab.rules.rule import Rule, rule_parameters
@@ -36,12 +35,14 @@ def show_player(
     rule: Rule,
     ask: dict[str, Any] | None = None,
     *,
+    seek: dict[str, Any] | None = None,
     said: str | None = None,
 ) -> Rule:
     """Show the player; return the rule as of the last released control.
 
     ask: a question from the queue or an audit, with label, start_us, end_us, origin, text,
         title and n.
+    seek: where it goes once, as of `current_seek`.
     said: how the feed is whose last run this is, on the picture.
     """
     media = run.media
@@ -69,7 +70,7 @@ def show_player(
         "rule_n": st.session_state.rule_n,
         "session": st.session_state.setdefault("session", uuid.uuid4().hex),
         "sliders": sliders(),
-        "seek": current_seek(run.run_id) if ask is None else None,
+        "seek": seek,
         "ask": ask,
     }
     result = _player(

@@ -104,20 +104,23 @@ def go_to_moment(run_id: str, rule: Rule, pts_s: float | None) -> None:
     st.switch_page("pages/review.py", query_params={"run": run_id})
 
 
-def current_seek(run_id: str) -> dict[str, Any] | None:
+def current_seek(run_id: str, *, is_open: bool) -> dict[str, Any] | None:
     """Where the player goes once, with `t` in seconds of media time; None if nowhere.
 
     It is of one run and of one visit of the page: another run begins at its start, and so does
-    this one when it is opened again.
+    this one when it is opened again. is_open: whether this visit has been shown before.
     """
-    state = st.session_state
-    seek: dict[str, Any] | None = state.get("seek")
-    is_open = "player" in state
+    seek: dict[str, Any] | None = st.session_state.get("seek")
     if seek is None or seek["run_id"] != run_id or (seek.get("is_done") and not is_open):
         forget_seek()
         return None
-    seek["is_done"] = True
     return {"t": seek["t"], "n": seek["n"]}
+
+
+def note_seek() -> None:
+    """The player was told where to go."""
+    if (seek := st.session_state.get("seek")) is not None:
+        seek["is_done"] = True
 
 
 def forget_seek() -> None:

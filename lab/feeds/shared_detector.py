@@ -125,7 +125,10 @@ class SharedModel:
 
 
 class SharedDetector(Detector):
-    """What a feed has of a shared model: a detector like any other, without a memory."""
+    """What a feed has of a shared model: a detector like any other, without a memory.
+
+    Its batch_size is 1, so that a live feed never waits for more pictures.
+    """
 
     def __init__(self, model: SharedModel) -> None:
         self.model = model
@@ -139,6 +142,11 @@ class SharedDetector(Detector):
     @property
     def name(self) -> str:
         return self.model.detector.name
+
+    @property
+    def takes_at_once(self) -> int:
+        """How many pictures the model takes at a time where they are there already."""
+        return max(1, self.model.detector.batch_size)
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         return self.model.detect(frames)

@@ -19,6 +19,8 @@ from lab.app.cli.main import main
 from lab.app.server.inference.analyses import DETECTORS, Analyses, Wanted
 from lab.app.server.inference.app import _Routes
 from lab.app.server.inference.bounds import Limits, Room
+from lab.detection import Detections
+from lab.detectors.detector import Detector
 from lab.detectors.registered import detectors
 from lab.detectors.services.remote import Remote
 from lab.errors import DetectorError, SettingError
@@ -222,6 +224,40 @@ def test_only_some_pictures_of_a_request_are_decoded_at_once():
     assert all(one["labels"] for one in results)
     assert len(results) == 40
     assert 6e6 < peak < 60e6
+
+
+class ThreeAtOnce(Detector):
+    """Fails where a picture is black; `given`: how many pictures each call had."""
+
+    batch_size = 3
+    labels = ("bright",)
+
+    def __init__(self):
+        self.given = []
+
+    def detect(self, frames):
+        self.given.append(len(frames))
+        if not all(one.image_bgr.any() for one in frames):
+            raise RuntimeError("nothing is to be seen")
+        boxes = np.array([[0, 0, 4, 4]], np.float32)
+        return [Detections(["bright"], np.array([0.9], np.float32), boxes) for _ in frames]
+
+    def recipe(self):
+        return {"detector": "three", "score_floor": 0.0}
+
+
+def test_a_model_is_given_as_many_pictures_of_a_request_as_it_takes():
+    model, shown = ThreeAtOnce(), [np.full((8, 8, 3), 99, np.uint8) for _ in range(7)]
+    with Analyses([Wanted("object_detection", "three")], lambda *_: model) as analyses:
+        assert analyses.info()["object_detection"]["batch_size"] == 3
+        model.given.clear()  # of the warming up
+        assert all(len(one) == 1 for one in analyses.detect("object_detection", shown))
+        assert model.given == [3, 3, 1]
+        shown[1][:] = 0
+        found = analyses.detect("object_detection", shown)
+    failed = [i for i, one in enumerate(found) if one.error]
+    assert failed == [1], "those that came with it are not lost"
+    assert found[1].error == "RuntimeError: nothing is to be seen"
 
 
 def test_decoded_pictures_wait_for_room():

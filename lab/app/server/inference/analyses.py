@@ -9,7 +9,7 @@ from typing import Any
 from lab.detection import Detections
 from lab.detectors.detector import Detector
 from lab.errors import DetectorError, SettingError
-from lab.feeds.shared_detector import SharedModels
+from lab.feeds.shared_detector import SharedDetector, SharedModels
 from lab.frame import Frame
 
 DEFAULT = "object_detection"
@@ -45,7 +45,7 @@ class Analyses:
 
     def __init__(self, wanted: Sequence[Wanted], make: Make) -> None:
         self._models = SharedModels(make)
-        self._detectors: dict[str, Detector] = {}
+        self._detectors: dict[str, SharedDetector] = {}
         try:
             for one in wanted:
                 self._add(one)
@@ -57,12 +57,13 @@ class Analyses:
         if one.analysis_type in self._detectors:
             raise SettingError(f"{one.analysis_type} is given twice; give each analysis once")
         detector = self._models.take(one.detector, one.settings)
-        self._detectors[one.analysis_type] = detector
-        if detector.is_stateful or detector.takes_windows:
+        if not isinstance(detector, SharedDetector):
+            detector.close()
             raise SettingError(
                 f"detector {one.detector!r} needs frames in their order, and pictures "
                 "come to a worker in any; use it where the clips are"
             )
+        self._detectors[one.analysis_type] = detector
 
     def __enter__(self) -> Analyses:
         return self
@@ -79,7 +80,7 @@ class Analyses:
     def types(self) -> tuple[str, ...]:
         return tuple(self._detectors)
 
-    def detector(self, analysis_type: str) -> Detector:
+    def detector(self, analysis_type: str) -> SharedDetector:
         """Raises SettingError for a type that this worker does not offer."""
         if analysis_type not in self._detectors:
             raise SettingError(
@@ -99,20 +100,23 @@ class Analyses:
             by_shape.setdefault(image.shape, []).append(i)
         results: list[Detections] = [Detections()] * len(images_bgr)
         for places in by_shape.values():
-            for start in range(0, len(places), max(1, detector.batch_size)):
-                batch = places[start : start + max(1, detector.batch_size)]
+            for start in range(0, len(places), detector.takes_at_once):
+                batch = places[start : start + detector.takes_at_once]
                 found = self._found(detector, [Frame(images_bgr[i], 0, 0, 0.0) for i in batch])
                 for i, one in zip(batch, found, strict=True):
                     results[i] = one
         return results
 
     def _found(self, detector: Detector, frames: list[Frame]) -> list[Detections]:
+        """What fails together is tried one by one: only what cannot be analysed fails."""
         try:
             return detector.detect(frames)
-        except DetectorError as error:
-            return [Detections.failed(str(error))] * len(frames)
-        except Exception as error:  # of a third-party detector: its pictures failed
-            return [Detections.failed(f"{type(error).__name__}: {error}"[:300])] * len(frames)
+        except Exception as error:  # also of a third-party detector
+            if len(frames) > 1:
+                return [found for one in frames for found in self._found(detector, [one])]
+            is_ours = isinstance(error, DetectorError)
+            why = str(error) if is_ours else f"{type(error).__name__}: {error}"[:300]
+            return [Detections.failed(why)]
 
     def info(self) -> dict[str, Any]:
         """Of each type: detector, labels, score_floor, device and recipe."""
@@ -122,7 +126,7 @@ class Analyses:
                 "labels": list(one.labels),
                 "score_floor": one.recipe()["score_floor"],
                 "device": one.device,
-                "batch_size": one.batch_size,
+                "batch_size": one.takes_at_once,
                 "recipe": one.recipe(),
             }
             for name, one in self._detectors.items()

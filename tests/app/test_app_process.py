@@ -53,6 +53,7 @@ def app_state(tmp_path):
     made.close()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs /proc")
 def test_the_pages_load_no_model_runtime_into_the_apps_process(samples, tmp_path):
     """The models folder holds weights that nobody hashed yet; a worker looks at them."""

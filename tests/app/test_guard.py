@@ -228,6 +228,7 @@ def test_a_browser_that_was_let_in_stays_in_over_a_restart_on_the_same_store(tmp
         server.stop()
 
 
+@pytest.mark.long
 def test_a_browser_that_came_before_there_was_a_store_stays_in_too(tmp_path):
     """The first write makes the store; the next page that is opened keeps the secret in it."""
     server = Server(tmp_path, [], token=None)

@@ -156,6 +156,7 @@ def readers():
     return [one.name for one in threading.enumerate() if one.name.startswith("live ")]
 
 
+@pytest.mark.long
 def test_each_sample_of_a_run_that_another_process_makes_is_told_once(samples, tmp_path):
     store = tmp_path / "store"
     clip = samples / "cat_then_person.mp4"

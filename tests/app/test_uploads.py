@@ -114,6 +114,7 @@ def test_samples_are_told_while_the_body_is_still_being_sent(server, kinds):
     assert rest.count("data: ") == 3  # the summary, how far it is, and the end
 
 
+@pytest.mark.long
 def test_curl_is_answered_a_line_for_each_sample(server, kinds):
     rule = "debounce=%7B%22enter_threshold%22%3A0.3%7D"
     address = f"{server.url}/api/detect/video?{ASKED}&{rule}&name=car.mp4"
@@ -275,6 +276,7 @@ def test_an_upload_is_followed_over_the_websocket(server, kinds):
         asyncio.run(follow())
 
 
+@pytest.mark.long
 def test_the_current_rule_decides_where_it_is_asked_for(server, kinds):
     """Each of two analyses by its own, and one that has none saves nothing."""
     store = server.state.store

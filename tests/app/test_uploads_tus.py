@@ -16,6 +16,7 @@ def impatient(tmp_path_factory):
     made.close()
 
 
+@pytest.mark.long
 def test_a_client_that_falls_silent_is_given_up(impatient, kinds):
     server = impatient
     data = (kinds / "fast.mp4").read_bytes()
@@ -32,6 +33,7 @@ TUS = {"Tus-Resumable": "1.0.0"}
 PART = {**TUS, "Content-Type": "application/offset+octet-stream"}
 
 
+@pytest.mark.long
 def test_tus(impatient, kinds):
     server = impatient
     data = (kinds / "fast.mp4").read_bytes()

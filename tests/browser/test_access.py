@@ -136,6 +136,7 @@ def opened(page, server, name):
     page.locator('[data-testid="stSkeleton"]').first.wait_for(state="detached")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "name", mostly_long([name for name in PAGES if name not in STEPS[1:]], "", "review")
 )
@@ -316,6 +317,7 @@ def test_keys_are_enough_from_an_empty_store_to_a_stored_sighting(page, server):
     wait_for_sightings(page, count)
 
 
+@pytest.mark.long
 def test_fingers_reach_what_a_mouse_sees_by_hovering(browser, filled):
     context = browser().new_context(
         viewport={"width": 480, "height": 800}, has_touch=True, is_mobile=True
@@ -340,6 +342,7 @@ def test_fingers_reach_what_a_mouse_sees_by_hovering(browser, filled):
         context.close()
 
 
+@pytest.mark.long
 def test_who_wants_no_motion_sees_none_of_ours(page, filled):
     page.emulate_media(reduced_motion="reduce")
     opened(page, filled, "review")

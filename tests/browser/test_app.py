@@ -149,6 +149,7 @@ def test_a_refused_upload_leaves_nothing_and_a_known_clip_is_not_kept_twice(
     assert len(list((server.store / "uploads").rglob("*.mp4"))) == 1
 
 
+@pytest.mark.long
 def test_boxes_are_drawn_on_the_exact_frame_and_keys_step(page, server, analysed, samples):
     clip = samples / "person_hidden_for_a_moment.mp4"
     (run,) = analysed(server.store, (clip, {"labels": ["person"]}))

@@ -62,6 +62,7 @@ def test_from_the_printed_address_to_a_saved_sighting_in_two_clicks(browser, tmp
         server.stop()
 
 
+@pytest.mark.long
 def test_videos_are_dropped_on_the_first_screen_and_what_is_none_is_said(page, server, samples):
     page.goto(server.url)
     drop(page, ("text.mp4", b"no video"))

@@ -62,6 +62,7 @@ def at_the_provider(app, who):
     return session, session.post(page.url, data={"sub": who})
 
 
+@pytest.mark.long
 def test_who_may_log_in_is_let_in_with_all_that_pages_may(app):
     session, page = at_the_provider(app, EVE)
     assert page.url == app.url + "/"

@@ -184,6 +184,7 @@ def test_a_mistake_in_a_list_loses_nothing_and_a_list_without_one_is_kept(page, 
     assert not (models_folder / "mine.yaml").exists()
 
 
+@pytest.mark.long
 def test_embeddings_are_imported_and_looked_up(page, app, tmp_path):
     import numpy as np
 

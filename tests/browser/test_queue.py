@@ -63,6 +63,7 @@ def ended(page, words, seconds=60):
     until(page, lambda: page.get_by_text(words).count() > 0, seconds)
 
 
+@pytest.mark.long
 def test_clips_that_are_dropped_on_the_page_are_analysed_as_a_batch(
     page, server, samples, tmp_path
 ):
@@ -93,6 +94,7 @@ def queued(server, clip):
         queue.add("term", Work(analyses).to_dict(), [(path, Stamp()) for path in left])
 
 
+@pytest.mark.long
 def test_several_rows_are_steered_at_once_and_what_a_terminal_left_is_taken_over(
     page, server, samples, tmp_path
 ):

@@ -83,6 +83,7 @@ def test_a_page_of_another_port_gets_nothing_though_the_browser_was_let_in(page,
     assert {status for _, status in ours} == {403}, ours
 
 
+@pytest.mark.long
 def test_without_the_token_the_page_says_what_to_do_and_the_file_of_the_store_leads_in(
     browser, server, monkeypatch, tmp_path
 ):

@@ -44,6 +44,7 @@ def listed(page, count):
     settled(page)
 
 
+@pytest.mark.long
 def test_a_sighting_is_played_reviewed_and_found_again_by_a_saved_view(page, server, stored):
     store = stored(8)
     page.goto(f"{server.url}/sightings?label=cat&site=nowhere")

@@ -94,6 +94,7 @@ def enter_at(page) -> float:
     return float(page.locator('input[data-setting="enter_threshold"]').input_value())
 
 
+@pytest.mark.long
 def test_a_threshold_is_dragged_undone_and_done_again(opened):
     page = opened
     before = enter_at(page)

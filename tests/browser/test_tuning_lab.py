@@ -139,6 +139,7 @@ def test_a_study_from_annotating_to_a_notebook_that_runs(page, server, clips, tm
 CATS = {"labels": ["cat"]}
 
 
+@pytest.mark.long
 def test_edges_are_dragged_and_sightings_are_judged(page, server, analysed, samples):
     (run,) = analysed(server.store, (samples / "cat_comes_and_goes.mp4", CATS))
     found = run.find()

@@ -36,6 +36,7 @@ def web(samples):
     thread.join()
 
 
+@pytest.mark.long
 def test_the_source_of_feeds_takes_it_as_any_other_virtual_camera(samples):
     with CameraProcess("--video", samples / "cat_then_person.mp4", LAB_TOKEN=TOKEN) as camera:
         url = f"{camera.socket_url()}?token={TOKEN}"

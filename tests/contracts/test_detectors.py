@@ -25,7 +25,14 @@ from tests.contracts.detectors import Place, cases, name_of
 
 TITLES = sorted({*cases(None), *detectors.names()})
 # Of a detector that is tested under its own name, by its other runtime, or in a file of its own.
-TESTED_AS_ANOTHER = {"ocr", "text", "yolo-world, joint"}
+TESTED_AS_ANOTHER = {
+    "ocr",
+    "text",
+    "yolo-world, joint",
+    "yolo, torch",
+    "yolo, openvino",
+    "yoloe",
+}
 SIZES_PX = [(1, 1), (1, 1000), (1000, 1), (64, 48)]
 
 

@@ -86,6 +86,7 @@ def test_a_job_that_cannot_be_done_fails_with_a_reason_and_the_next_is_done(
     assert "juggle" in unknown.error
 
 
+@pytest.mark.long
 def test_a_queued_job_that_is_cancelled_never_begins(engine, samples, tmp_path):
     first = analysis(engine, samples / "cat_comes_and_goes.mp4", tmp_path)
     second = analysis(engine, samples / "nothing.mp4", tmp_path)

@@ -186,6 +186,7 @@ def test_the_other_side_being_away_is_an_error_without_secrets_and_passes(case, 
     assert raised.value.__cause__ is None
 
 
+@pytest.mark.long
 @only(WITH_PEERS)
 def test_a_failing_sink_shows_no_secret_in_its_state_its_outbox_or_a_log(case, tmp_path, caplog):
     """At any level: libraries like to log whole addresses."""

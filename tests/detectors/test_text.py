@@ -111,6 +111,7 @@ def test_grey_pictures_of_any_size_hold_no_text(reader, size_px):
     assert len(answer) == 0
 
 
+@pytest.mark.long
 def test_batches_change_nothing(reader):
     frames = [EXIT_AND_GATE, sign("OPEN"), sign()] + [EXIT_AND_GATE] * 5
     alone = [a for f in frames for a in reader.detect([f])]

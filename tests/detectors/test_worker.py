@@ -59,6 +59,7 @@ def columns(run):
     return log.pts_us.tolist(), log.confidence.tolist(), log.box_xyxy_px.tolist()
 
 
+@pytest.mark.long
 def test_raw_pictures_give_the_log_of_the_detector_itself(worker, samples, tmp_path):
     clip = samples / "cat_then_person.mp4"
     here = lab.analyze(clip, detector="yolo", store=tmp_path / "a", **QUIET)

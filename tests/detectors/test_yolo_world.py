@@ -178,6 +178,7 @@ def test_detections_are_those_that_ultralytics_predicts(models, make, own, bus, 
         )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("runtime", mostly_long(["onnx", "openvino"], "onnx"))
 def test_by_itself_a_prompts_scores_do_not_depend_on_the_others_bit_for_bit(make, cats, runtime):
     settings = {"runtime": runtime, "score_floor": 0.001, "image_size": 384}
@@ -267,6 +268,7 @@ def test_a_table_is_found_where_it_stands(make, clips, vocabulary):
         assert np.abs(box - TABLE_BOX).max() < 15
 
 
+@pytest.mark.long
 def test_an_unknown_prompt_offline_names_the_closest_known_ones(make, vocabulary, tmp_path):
     with pytest.raises(
         DetectorError,

@@ -118,6 +118,7 @@ def assert_same(ours, expected):
     assert_among([row for row in expected if row[1] > 0.251], ours)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", mostly_long(NETWORKS, "yoloe-11n-seg", "yoloe-26n-seg"))
 def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(
     checkpoint, street, embeddings, vectors, kind
@@ -373,6 +374,7 @@ def test_without_its_file_the_text_encoder_says_which_one_goes_where(
         Yoloe(weights=checkpoint("yoloe-26n-seg"), labels=["a dog"])
 
 
+@pytest.mark.long
 def test_the_text_encoder_is_fetched_once_and_its_answer_kept(
     checkpoint, models_folder, street, tmp_path, monkeypatch
 ):

@@ -59,6 +59,7 @@ def test_runs_and_saved_rules_are_entries_in_time_order(study):
         study.store.write_entry(rows[0]["entry_id"], color="red")
 
 
+@pytest.mark.long
 def test_the_notebook_runs_and_says_the_same(study):
     made = nbformat.reads(notebook_of(study), 4)
     NotebookClient(made, timeout=120).execute()

@@ -46,6 +46,7 @@ def assert_none_lost(store, ids):
     assert sum(job.claims for job in jobs) <= len(ids) + 2  # what was in the middle, twice
 
 
+@pytest.mark.long
 def test_what_a_killed_process_left_is_done_by_the_next_one(samples, tmp_path, monkeypatch):
     from lab.app.server import state as desks
 

@@ -149,6 +149,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_clip_done(samples, tmp_path
     assert_done_once(store, clips, clean(5))
 
 
+@pytest.mark.long
 def test_interrupted_it_says_how_to_go_on_and_resume_does(samples, tmp_path, clean):
     clips = few(samples, tmp_path / "clips", 5)
     store = tmp_path / "store"

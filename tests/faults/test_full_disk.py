@@ -60,6 +60,7 @@ def unbroken(samples, tmp_path_factory):
     return row["effort"], said
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("left_kib", mostly_long([0, 16, 700, 1500], 700))
 def test_an_analysis_on_a_full_disk_can_be_gone_on_with(disk, samples, unbroken, left_kib):
     store = disk / "store"

@@ -103,6 +103,7 @@ def test_a_stopped_worker_is_cancelled_and_the_next_job_gets_another(
     assert states == {job.run_id: "cancelled", waiting.run_id: "done"}
 
 
+@pytest.mark.long
 def test_a_detector_that_never_returns_is_cancelled_and_what_was_logged_is_kept(
     make_engine, samples, tmp_path
 ):
@@ -124,6 +125,7 @@ def test_a_detector_that_never_returns_is_cancelled_and_what_was_logged_is_kept(
     assert done.state == "done", done.error
 
 
+@pytest.mark.long
 def test_a_detector_that_takes_no_signal_is_killed(make_engine, samples, tmp_path):
     engine = make_engine(stop_s=1.0)
     mark = tmp_path / "hangs"
@@ -139,6 +141,7 @@ def test_a_detector_that_takes_no_signal_is_killed(make_engine, samples, tmp_pat
     assert [run["state"] for run in Store(tmp_path / "s").runs()] == ["interrupted"]
 
 
+@pytest.mark.long
 def test_a_worker_without_a_sign_of_life_is_ended_by_itself(make_engine, samples, tmp_path):
     engine = make_engine(silence_s=2.0)
     first = quick(engine, samples, tmp_path / "s")

@@ -73,6 +73,7 @@ def test_what_reads_says_what_it_says_of_any_store(made, mounted, capsys, comman
     assert said.out
 
 
+@pytest.mark.long
 def test_the_pages_show_it_with_one_line_about_what_cannot_be_done(made, mounted, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(mounted))
     state.app_state.cache_clear()

@@ -109,6 +109,7 @@ def feed_of(**settings):
     return Feed(**{**known, "rule": RULE, "sinks": ("told",), **settings})
 
 
+@pytest.mark.long
 def test_what_is_there_is_found_and_told_once_as_a_test(lamp, tmp_path, sinks_of):
     told = Keeping()
     control = control_for(lamp, truth_of(tmp_path, ("light", 1, 3.4)))
@@ -138,6 +139,7 @@ def test_what_is_there_is_found_and_told_once_as_a_test(lamp, tmp_path, sinks_of
     )
 
 
+@pytest.mark.long
 def test_what_is_not_found_fails_the_control(lamp, tmp_path, sinks_of):
     truth = truth_of(tmp_path, ("light", 1, 3.4), ("dark", 0, 0.9))
     control = control_for(lamp, truth, min_recall=0.9)
@@ -147,6 +149,7 @@ def test_what_is_not_found_fails_the_control(lamp, tmp_path, sinks_of):
     assert report.by_label == {"light": (1, 1), "dark": (0, 1)}
 
 
+@pytest.mark.long
 def test_a_sink_that_takes_nothing_fails_the_control(lamp, tmp_path, sinks_of):
     control = control_for(lamp, truth_of(tmp_path, ("light", 1, 3.4)))
     feed = feed_of(sinks=("refusing", "told"))
@@ -156,6 +159,7 @@ def test_a_sink_that_takes_nothing_fails_the_control(lamp, tmp_path, sinks_of):
     assert report.deliveries["told"].state == "delivered"
 
 
+@pytest.mark.long
 def test_a_rule_that_sees_nothing_and_a_label_that_is_not_known_fail_it(lamp, tmp_path, sinks_of):
     control = control_for(lamp, truth_of(tmp_path, ("light", 1, 3.4)))
     told = sinks_of(told=Keeping())
@@ -204,6 +208,7 @@ def test_a_clip_or_labels_that_are_wrong_are_said_in_one_line(lamp, tmp_path):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.long
 def test_a_label_that_the_feed_does_not_look_for_is_left_out_and_named(lamp, tmp_path, sinks_of):
     truth = truth_of(tmp_path, ("light", 1, 3.4), ("otter", 0, 0.9))
     report = play(control_for(lamp, truth), feed_of(), Light(), **sinks_of(told=Keeping()))
@@ -211,6 +216,7 @@ def test_a_label_that_the_feed_does_not_look_for_is_left_out_and_named(lamp, tmp
     assert "otter left out, the feed does not look for that" in report.text
 
 
+@pytest.mark.long
 def test_while_the_feed_itself_sees_nothing_a_control_cannot_go_well(lamp, tmp_path, sinks_of):
     control = control_for(lamp, truth_of(tmp_path, ("light", 1, 3.4)))
     down = lambda: "reconnecting: no frame for 15 s"  # noqa: E731
@@ -234,6 +240,7 @@ def controls_of(folder, feed, looked=None, **settings):
     )
 
 
+@pytest.mark.long
 def test_a_sink_that_takes_no_alerts_is_not_tried_and_fails_nothing(lamp, tmp_path, sinks_of):
     class Whole(Keeping):
         def wants(self, event):

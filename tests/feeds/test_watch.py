@@ -117,6 +117,7 @@ def test_the_watcher_of_the_app_ends_when_its_input_closes(tmp_path):
         assert command.process.wait(60) == 0
 
 
+@pytest.mark.long
 def test_one_takes_over_from_the_app_with_the_feeds_that_were_made_there(lamp, tmp_path):
     file, store = tmp_path / "feeds.json", tmp_path / "store"
     file.write_text(json.dumps({"feeds": [lamp.feed()]}))

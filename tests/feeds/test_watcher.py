@@ -105,6 +105,7 @@ def flash(lamp, one, number=1):
     one.event("closed", number)
 
 
+@pytest.mark.long
 def test_what_was_decided_live_is_derived_again_from_the_log_and_from_the_packets(
     lamp, store, tmp_path
 ):
@@ -333,6 +334,7 @@ def kill_in_the_middle(store, lamp, tmp_path, **more_sinks):
     assert left_run(feeds_folder(store.folder) / "lamp") is not None
 
 
+@pytest.mark.long
 def test_after_a_kill_the_next_start_closes_what_was_open_and_goes_on(lamp, store, tmp_path):
     """With the picture of the peak, which the recording has."""
     clips = {"clips": {"type": "clips", "dir": str(tmp_path / "clips"), "pre_s": 0, "post_s": 0}}

@@ -38,6 +38,7 @@ def told(capsys, *words):
     return code, json.loads(said.out) if said.out else None, said.err
 
 
+@pytest.mark.long
 def test_a_frame_of_runs_and_what_is_there_is_not_computed_again(folder, samples, tmp_path):
     copy_with(samples / "nothing.mp4", folder / "again" / "copy.mp4", 0)  # the first one's content
     seen = []
@@ -73,6 +74,7 @@ def test_runs_that_are_not_of_the_queue_are_taken_too(folder, tmp_path, capsys):
     assert run.run_id in [row["run_id"] for row in found["clips"]]
 
 
+@pytest.mark.long
 def test_one_bad_clip_stops_no_others_and_the_exit_code_tells(folder, tmp_path, capsys):
     (folder / "bad.mp4").write_text("no video\n" * 50)
     with open(os.fsencode(folder) + b"/\xff\xfe.mp4", "wb") as file:
@@ -117,6 +119,7 @@ def test_a_detector_object_is_refused(folder, tmp_path):
         lab.batch(folder, detector=object(), store=tmp_path / "s")
 
 
+@pytest.mark.long
 def test_a_document_with_its_rules_and_files(folder, tmp_path, capsys):
     (tmp_path / "job.yaml").write_text(
         "version: 1\nsource: {type: file, path: clips}\nsampling: {every_s: 2}\n"
@@ -157,6 +160,7 @@ def test_a_clip_that_grows_is_tried_later_and_its_beginning_is_not_kept(
     assert row["size_bytes"] == len(whole)
 
 
+@pytest.mark.long
 def test_pause_priority_cancel_and_retry_by_command(folder, tmp_path, capsys):
     store = ["--store", str(tmp_path / "s")]
 

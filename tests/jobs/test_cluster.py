@@ -134,6 +134,7 @@ def test_what_must_stay_whole(h264, encode):
         assert stretches_of(source, [plain], 20) == [Stretch()]
 
 
+@pytest.mark.long
 def test_analyses_of_one_document_share_the_stretches(engine, cluster, h264, tmp_path):
     sparse = {**VISUAL, "name": "sparse", "interval_s": 0.5}
     job = done(engine, tmp_path / "a", h264, sparse, VISUAL)
@@ -261,6 +262,7 @@ def test_another_version_on_a_worker_is_told(cluster):
     assert "install the same version" in answer.error[1]
 
 
+@pytest.mark.long
 def test_a_batch_over_such_engines_equals_one_on_this_machine(monkeypatch, samples, tmp_path):
     class OneEngine(EngineGroup):
         def engines(self, count, *, trust=True):

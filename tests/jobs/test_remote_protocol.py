@@ -250,6 +250,7 @@ def test_jobs_are_held_and_cancelled_after_a_fault_in_renewing_them(app, queued)
     until(lambda: hand.beat() == 409)
 
 
+@pytest.mark.long
 def test_a_worker_that_is_there_and_gets_nothing_done_loses_its_clip(app, queued, monkeypatch):
     monkeypatch.setattr(app.here.workers, "stuck_s", 2.0)  # of workers that come from now on
     hand = Hand(app, "hangs")

@@ -69,6 +69,7 @@ class TestTwoWorkers:
             other.terminate()
         assert not [left for one in folders for left in one.glob("lab-clips-*")]
 
+    @pytest.mark.long
     def test_the_log_is_the_one_that_the_app_would_write_part_for_part(
         self, app, two, samples, tmp_path
     ):
@@ -94,6 +95,7 @@ class TestTwoWorkers:
                 names = [name for name in one.column_names if name != "wall_time"]  # of the work
                 assert one.select(names).equals(two.select(names))
 
+    @pytest.mark.long
     def test_two_workers_share_ten_clips_and_each_is_done_once(self, app, two, samples):
         before = len(app.here.store.runs(state="done"))
         clips = [app.clip(samples / "cat_then_person.mp4") for _ in range(10)]
@@ -110,6 +112,7 @@ class TestTwoWorkers:
         assert failed.state == "failed"
         assert "text file" in failed.reason
 
+    @pytest.mark.long
     def test_what_is_in_the_store_already_needs_no_worker(self, app, two, samples):
         clip = app.clip(samples / "nothing.mp4")
         app.start(clip)
@@ -158,6 +161,7 @@ def check_done_once(store, job, clip, analyses, folder):
     assert_same_log(Run(store, row["run_id"]).log, own.log)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=LONG)])
 def test_what_a_worker_sent_before_it_went_is_kept_and_another_goes_on(
     app, long_clip, tmp_path, how

@@ -119,6 +119,7 @@ def detector_of(page):
     return next(box for box in page.selectbox if box.label == "Detector")
 
 
+@pytest.mark.long
 def test_words_that_the_default_model_knows_are_its_labels_and_the_same_run_is_offered(page):
     page.multiselect[0].set_value(["cat"]).run()
     assert any("yolo knows this" in c.value for c in page.caption)
@@ -241,6 +242,7 @@ def test_a_damaged_queue_is_said_on_the_page_and_a_newer_one_too(page, store):
         assert any("of a newer version" in e.value for e in page.error), name
 
 
+@pytest.mark.long
 def test_several_analyses_are_listed_and_run_over_one_decode(page, store):
     press(page, "Add to the list")
     assert any(b.label == "Start 1 analysis" for b in page.button)

@@ -37,6 +37,7 @@ def test_the_first_screen_says_what_it_is_and_offers_three_ways(store):
     assert not store.exists()
 
 
+@pytest.mark.long
 def test_the_sample_is_analysed_by_one_click_and_its_run_is_opened(store):
     page = press(show("home"), "Try the sample")
     assert len(ended_jobs(desks.app_state())) == 1
@@ -48,6 +49,7 @@ def test_the_sample_is_analysed_by_one_click_and_its_run_is_opened(store):
     assert any(b.label == "Save sightings" for b in page.button)
 
 
+@pytest.mark.long
 def test_a_new_session_goes_on_where_somebody_was(store, analysed, samples):
     (run,) = analysed(store, (samples / "cat_then_person.mp4", {"labels": ["cat"]}))
     page = show("home")

@@ -33,6 +33,7 @@ def use(studies, monkeypatch):
     desks.app_state.cache_clear()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, name):
     read = []

@@ -148,6 +148,7 @@ _SAVED = """INSERT INTO entries
     TIMESTAMP '2026-02-01' + to_seconds(i) FROM range(?) AS made(i)"""
 
 
+@pytest.mark.long
 def test_10000_saved_rules_are_read_and_measured_page_by_page(tmp_path, monkeypatch, counts):
     made = rule(enter_threshold=0.6)
     measured, read = [], []

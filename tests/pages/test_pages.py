@@ -136,6 +136,7 @@ def test_a_store_of_a_newer_schema_is_one_line(store):
         assert "update Sighting Lab" in page.error[0].value
 
 
+@pytest.mark.long
 def test_a_run_starts_from_the_page(store, samples):
     lab.open_store(store).store.add_media(lab.probe(samples / "nothing.mp4"))
     page = show("analyse")
@@ -189,6 +190,7 @@ def test_a_store_with_annotations_is_shown(annotated):
         assert not page.error, name
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("annotated")
 @pytest.mark.parametrize(
     ("step", "parts"),
@@ -328,6 +330,7 @@ def test_a_run_is_never_compared_with_itself(annotated, samples, store):
     assert page.metric
 
 
+@pytest.mark.long
 def test_only_labels_that_were_asked_about_are_measured(store, analysed, samples):
     """A run that was told no labels knows eighty: those that were found are offered."""
     (run,) = analysed(store, (samples / "cat_then_person.mp4", {"every_s": 0.5}))
@@ -349,6 +352,7 @@ def test_only_labels_that_were_asked_about_are_measured(store, analysed, samples
     assert len(page.metric) == 3
 
 
+@pytest.mark.long
 def test_what_nobody_watched_is_said_where_recall_would_be(store, analysed, samples):
     settings = {"every_s": 0.5, "labels": ["cat", "person"]}
     analysed(store, (samples / "cat_then_person.mp4", settings))

@@ -52,6 +52,7 @@ def test_what_is_there_is_not_analysed_again_until_another_rule_needs_it(samples
     assert run.store.was_applied(first, rule(0.2).rule_hash)
 
 
+@pytest.mark.long
 def test_a_file_of_sightings_has_those_that_were_saved_and_says_what_it_lacks(
     samples, tmp_path, capsys
 ):

@@ -66,6 +66,7 @@ class Watched:
         ]
 
 
+@pytest.mark.long
 def test_the_run_is_what_it_would_be_with_all_prompts_from_the_start(run, world, store, samples):
     before = run.log
     after = lab.add_prompts(store, run.run_id, ["dog", "person"], progress=False)
@@ -92,6 +93,7 @@ def test_the_nearest_stretch_is_looked_at_first(run, store):
     assert looker.shown_us != sorted(looker.shown_us)
 
 
+@pytest.mark.long
 def test_a_cancelled_pass_shows_what_it_saw_and_goes_on_where_it_stopped(run, store):
     first = Watched(run, ["dog"])
     half = lab.add_prompts(
@@ -116,6 +118,7 @@ def test_a_cancelled_pass_shows_what_it_saw_and_goes_on_where_it_stopped(run, st
     assert whole.effort("dog").ok == len(run.log.pts_us)
 
 
+@pytest.mark.long
 def test_commands_say_what_was_not_looked_for_everywhere(run, store, capsys):
     looker = Watched(run, ["dog"])
     lab.add_prompts(
@@ -213,6 +216,7 @@ def test_a_detector_without_prompts_takes_none(quick_run):
         lab.add_prompts(quick_run.store, quick_run.run_id, ["dog"], progress=False)
 
 
+@pytest.mark.long
 def test_a_bundle_carries_the_added_labels(run, store, tmp_path):
     from lab.experiments.bundle import bundle_of
     from lab.experiments.entry import Experiment
@@ -245,6 +249,7 @@ def test_a_stopped_prompt_and_a_new_one_are_both_looked_for(run, store):
     assert after.effort("car").ok == after.effort("dog").ok == len(run.log.pts_us)
 
 
+@pytest.mark.long
 def test_the_order_of_prompts_is_no_other_recipe(world, store, samples, run):
     both = [lab.analyze(samples / "nothing.mp4", labels=labels, store=store, **world).recipe_hash
             for labels in (["cat", "dog"], ["dog", "cat"])]  # fmt: skip

@@ -233,6 +233,7 @@ lab.apply(sys.argv[1], lab.Debounce(enter_threshold=0.65), progress=progress)
 """
 
 
+@pytest.mark.long
 def test_who_is_killed_leaves_the_old_rule_current_and_may_do_it_again(tmp_path):
     study = Store(make_study(tmp_path / "study", 250))
     study.set_current_rule(protocol_of(study), RULE)

@@ -157,6 +157,7 @@ def test_a_gated_run_is_resumed_to_an_unbroken_log(made, clip, tmp_path, stop):
     assert set(second.shown) <= set(detector.shown)
 
 
+@pytest.mark.long
 def test_a_gate_holds_frames_back_from_a_real_detector_on_a_real_clip(samples, tmp_path):
     run = lab.analyze(
         samples / "cat_comes_and_goes.mp4",

@@ -137,6 +137,7 @@ def test_nothing_new_costs_no_look_at_the_files(folder, writer, monkeypatch):
     assert log.read() == []
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_and_gone_on_with_gives_each_sample_once(samples, tmp_path):
     store = Store(tmp_path / "store")
     with slow_run(samples / "cat_then_person.mp4", store.folder, 0.1) as (making, run_id):

@@ -117,6 +117,7 @@ def test_the_same_recipe_gives_the_same_log(samples, tmp_path):
     )
 
 
+@pytest.mark.long
 def test_a_cancelled_run_is_resumed_to_an_unbroken_log(samples, tmp_path, quick_run):
     seen = []
     clip = samples / "cat_then_person.mp4"
@@ -178,6 +179,7 @@ def test_a_run_with_a_damaged_part_is_completed_by_resuming(samples, tmp_path):
     assert (run.state, len(run.log.pts_us), run.log.damaged) == ("done", 40, ())
 
 
+@pytest.mark.long
 def test_weights_given_by_path_are_found_again_on_resuming(samples, models, tmp_path):
     seen = []
     clip, weights = samples / "nothing.mp4", str(models / "yolo26n.pt")

@@ -166,6 +166,7 @@ def random_value(draw, name, rows):
     return day if name.endswith(("utc", "local")) else draw.randrange(9000) / 1000
 
 
+@pytest.mark.long
 def test_conditions_in_sql_are_those_in_python(filled):
     store, rows = filled
     draw = random.Random(7)

@@ -51,6 +51,7 @@ def test_each_frame_of_a_segment_is_where_it_was_live(recording):
     assert max(nearest) < 1e-5
 
 
+@pytest.mark.long
 def test_a_browser_is_told_the_codec(recording):
     kind, name = browser_type(recording / placed_segments(recording)[0].name)
     assert kind.startswith('video/mp4; codecs="avc1.')

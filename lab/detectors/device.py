@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 from contextlib import redirect_stdout
 from functools import cache
@@ -81,10 +82,17 @@ def torch_problem() -> str | None:
 
 
 def onnx_problem() -> str | None:
-    """Why ONNX Runtime cannot use CUDA; None if it has the provider."""
+    """Why ONNX Runtime cannot use CUDA; None if it has the provider, and this machine a driver."""
     import onnxruntime
 
     have = onnxruntime.get_available_providers()
-    if "CUDAExecutionProvider" in have:
-        return None
-    return f"ONNX Runtime has no CUDA provider, only {', '.join(have)} (package onnxruntime-gpu)"
+    if "CUDAExecutionProvider" not in have:
+        return (
+            f"ONNX Runtime has no CUDA provider, only {', '.join(have)} (package onnxruntime-gpu)"
+        )
+    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(driver)
+    except OSError:
+        return f"NVIDIA's driver is not on this machine ({driver})"
+    return None

@@ -10,15 +10,16 @@ from lab.app.ui.widgets.rule_state import rule_from_query
 LAB = ".lab"
 
 
-def until(page, holds, seconds=20):
+def until(page, holds, seconds=60):
     """Poll: the component lives in a shadow root, which locators pierce and scripts do not."""
-    end = time.monotonic() + seconds
+    end, code = time.monotonic() + seconds, holds.__code__
     while not holds():
-        assert time.monotonic() < end, "it did not come about in time"
+        what = f"what {code.co_filename}:{code.co_firstlineno} asks for"
+        assert time.monotonic() < end, f"{what} did not come about in {seconds} s"
         page.wait_for_timeout(30)
 
 
-def wait_for(page, name, value, seconds=20):
+def wait_for(page, name, value, seconds=60):
     until(page, lambda: page.locator(LAB).get_attribute(f"data-{name}") == value, seconds)
 
 

@@ -124,3 +124,14 @@ def test_doctor_tells_what_is_there(monkeypatch):
         "onnx on cuda": "not there: ONNX Runtime has no CUDA provider",
         "decoding on cuda": "ready",
     }
+
+
+def test_a_provider_without_a_driver_is_not_ready(monkeypatch):
+    def missing(name):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr(device, "ctypes", SimpleNamespace(CDLL=missing))
+    assert "driver is not on this machine" in device.onnx_problem()
+    monkeypatch.setattr(device, "ctypes", SimpleNamespace(CDLL=lambda name: None))
+    assert device.onnx_problem() is None

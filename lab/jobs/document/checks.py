@@ -38,7 +38,7 @@ def check_document(job: JobDocument) -> None:
             Sampling(every_s=one.interval_s, frame_count=one.frame_count, frame_step=one.frame_step)
         with error_context(f"{place}.gate"):
             make_gate(one.gate)
-        _check_settings(one, f"{place}.settings")
+        check_settings(one, f"{place}.settings")
         _check_rule(one, place)
         _check_labels(one, place)
     stores = [i for i, sink in enumerate(job.sinks) if sink["type"] == "store"]
@@ -52,7 +52,10 @@ def check_document(job: JobDocument) -> None:
             raise SettingError(f"sinks[{i}].path: two sinks write {sink['path']!r}")
 
 
-def _check_settings(one: JobAnalysis, place: str) -> None:
+def check_settings(one: JobAnalysis, place: str) -> None:
+    """Raises SettingError for the names of settings that its detector does not take; a plugin
+    takes what it likes.
+    """
     for name in _SET_BY_LAB:
         if name in one.settings:
             raise SettingError(

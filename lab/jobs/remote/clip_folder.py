@@ -73,7 +73,7 @@ class ClipFolder:
                 f"{self.max_bytes / 1e9:.3g} GB; give it more with --keep-gb"
             )
         found = sorted(
-            (one for one in self.path.iterdir() if one != kept),
+            (one for one in self.path.iterdir() if one != kept and one.is_file()),
             key=lambda one: one.stat().st_mtime,
         )
         held = sum(one.stat().st_size for one in found)

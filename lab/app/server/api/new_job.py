@@ -14,6 +14,8 @@ from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, SourceError, closest
 from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import AppliedRule, Work, work_of
+from lab.jobs.document.checks import check_settings
+from lab.jobs.document.document import JobAnalysis
 from lab.jobs.queue.queued_job import Stamp
 from lab.rules.rule import Rule
 from lab.video.identity import identity_problem
@@ -31,7 +33,7 @@ class NewJob(BaseModel):
     path: str | None = Field(None, min_length=1, max_length=4096)
     detector: str = Field("yolo", min_length=1, max_length=255)
     settings: dict[str, Any] = Field(
-        default_factory=dict, description="Of the detector, such as `weights`, `size`, `device`."
+        default_factory=dict, description="Of the detector, such as `weights` and `image_size`."
     )
     labels: list[str] | None = Field(
         None, max_length=1000, description="What to look for; all that the detector knows if null."
@@ -58,11 +60,7 @@ class NewJob(BaseModel):
 def work_of_job(here: AppState, given: NewJob) -> Work:
     """Raises SettingError for what the API may not ask for, or what is not valid."""
     settings = dict(given.settings)
-    if "name" in settings:
-        raise SettingError("settings.name is not a setting; the detector is named by `detector`")
     _check_no_secrets(settings, "settings")
-    if given.labels is not None:
-        settings["labels"] = list(given.labels)
     if given.detector not in detectors.names():
         raise SettingError(
             f"no detector {given.detector!r:.80}; {closest(given.detector, detectors.names())}"
@@ -70,6 +68,9 @@ def work_of_job(here: AppState, given: NewJob) -> Work:
     check_allowed({"name": given.detector, **settings}, here.config.services)
     if key := named_by_path({"name": given.detector, **settings}):
         raise SettingError(f"settings.{key} must be a file of the models folder, not a path")
+    check_settings(JobAnalysis(name="", detector=given.detector, settings=settings), "settings")
+    if given.labels is not None:
+        settings["labels"] = list(given.labels)
     rule = _rule_of(here, given.rule)
     work = work_of(given.detector, settings, every_s=given.every_s, gate=given.gate, rule=rule)
     return Work(

@@ -47,6 +47,7 @@ from lab.app.cli import (
     worker,
 )
 from lab.app.cli.analyze import add_analysis_options, run_analyze
+from lab.app.cli.last_exit import end_at_once_with_threads
 from lab.app.cli.rule_options import add_rule_options
 from lab.app.cli.sightings import add_package_options, run_export, run_sightings
 from lab.app.cli.stored_sightings import add_stored_options
@@ -257,6 +258,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> int:
     """`main`, as the last thing that a process does."""
-    code = main()
+    code = end_at_once_with_threads(main)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # another Ctrl+C would only break off the end
     return code

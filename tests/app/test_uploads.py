@@ -20,6 +20,7 @@ from lab.rules.rule import Debounce, LabelRule, Rule
 from tests.app.live_server import following, served
 from tests.app.upload_clips import KINDS
 from tests.app.upload_server import (
+    ASKED,
     UploadServer,
     content_range,
     curl,
@@ -30,8 +31,6 @@ from tests.app.upload_server import (
     until,
 )
 from tests.guarded import BEARER
-
-ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
 
 @pytest.fixture(scope="module")

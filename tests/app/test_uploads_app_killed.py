@@ -9,12 +9,18 @@ import requests
 import lab
 from lab.runs.run import Run
 from lab.store.store import Store
-from tests.app.upload_server import UploadServer, begun_request, content_range, rows_of, until
+from tests.app.upload_server import (
+    ASKED,
+    UploadServer,
+    begun_request,
+    content_range,
+    rows_of,
+    until,
+)
 from tests.guarded import BEARER
 from tests.serving import Serving
 
 pytestmark = pytest.mark.long
-ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
 
 @pytest.mark.parametrize("all_is_sent", [False, True])

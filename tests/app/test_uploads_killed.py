@@ -12,6 +12,7 @@ import pytest
 import lab
 from lab.app.server.uploads.analysis import NOTES
 from tests.app.upload_server import (
+    ASKED,
     UploadServer,
     content_range,
     dying_client,
@@ -20,8 +21,6 @@ from tests.app.upload_server import (
     until,
     workers_of,
 )
-
-ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
 
 @pytest.fixture(scope="module")

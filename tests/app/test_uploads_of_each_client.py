@@ -8,11 +8,10 @@ import pytest
 
 import lab
 from tests.app.upload_clips import KINDS
-from tests.app.upload_server import UploadServer, content_range, curl, rows_of, slowly, until
+from tests.app.upload_server import ASKED, UploadServer, content_range, curl, rows_of, slowly, until
 from tests.guarded import BEARER
 
 pytestmark = pytest.mark.long
-ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
 
 @pytest.fixture(scope="module")

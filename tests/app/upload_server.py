@@ -20,6 +20,8 @@ from lab.score_log.parts import parts_of
 from tests.guarded import BEARER, TOKEN, guard
 
 PATIENCE_S = 60
+# What an upload is to be analysed for, as its address says it.
+ASKED = "detector=visual&labels=brightness,contrast&every_s=0.2"
 
 
 class UploadServer:

@@ -7,8 +7,6 @@ accepted is described in docs/guide/remote.md; anything else is a failed frame, 
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -27,7 +25,7 @@ from lab.detectors.services.frame_batch import (
     write_batch,
 )
 from lab.detectors.services.frame_batch import PATH as BATCH_PATH
-from lab.detectors.services.image_encoding import IMAGE_FORMATS, picture_file
+from lab.detectors.services.image_encoding import IMAGE_FORMATS, json_with_picture, picture_file
 from lab.detectors.services.response import (
     Found,
     InvalidResponse,
@@ -186,7 +184,7 @@ class Remote(Detector):
             image = frame.image_bgr
             if image is None:
                 raise ServiceError("the frame has no picture")
-            data = self._with_picture(
+            data = json_with_picture(
                 picture_file(image, self._image_format, self._jpeg_quality),
                 analysis_types=[self._analysis_type],
                 confidence_threshold=self._floor,
@@ -197,14 +195,6 @@ class Remote(Detector):
             return Detections.failed(str(error))
         except InvalidResponse as error:
             return Detections.failed(self._wrong(error))
-
-    @staticmethod
-    def _with_picture(file: bytes, **asked: Any) -> bytes:
-        """A request as JSON. The picture is put in as it is: base64 has nothing to escape, and to
-        look for it takes longer than all the rest of the body.
-        """
-        rest = json.dumps(asked).removeprefix("{").encode()
-        return b"".join([b'{"image": "', base64.b64encode(file), b'", ', rest])
 
     def _infer_batch(self, frames: Sequence[Frame]) -> list[Detections]:
         """What becomes of a request becomes of all of its frames."""

@@ -41,3 +41,12 @@ test("captions beside each other stay in line", () => {
     [33, 33, 33],
   );
 });
+
+test("a caption keeps off what lies over the picture, and stays within it", () => {
+  const line = { left: 6, y: 6, width: 200, height: 22 };
+  const wanted = [at(10, 5), at(220, 5), at(10, 60)];
+  const [at_top, beside, below] = placeCaptions(wanted, 400, 300, [line]);
+  assert.ok(at_top.y >= 28 && at_top.y <= 283, `${at_top.y}`);
+  assert.equal(beside.y, 0);
+  assert.equal(below.y, 43);
+});

@@ -3,9 +3,10 @@ export const CAPTION_PX = 17;
 const STEPS = 6; // how far from its box a caption may move
 
 // wanted: { x, top, bottom, width } of each, the most important first. The same with left and y,
-// null for one that has no room: its place is taken by more important ones.
-export function placeCaptions(wanted, width, height) {
-  const placed = [];
+// null for one that has no room: its place is taken by more important ones. taken: what lies over
+// the picture already, { left, y, width, height } of each.
+export function placeCaptions(wanted, width, height, taken = []) {
+  const placed = [...taken];
   return wanted.map((one) => {
     const left = Math.max(0, Math.min(one.x, width - one.width));
     const free = placesOf(one, height).find(
@@ -30,5 +31,6 @@ function placesOf({ top, bottom }, height) {
 
 function isCovered(one, other) {
   const isBeside = one.left + one.width <= other.left || other.left + other.width <= one.left;
-  return !isBeside && Math.abs(one.y - other.y) < CAPTION_PX;
+  const { y, height = CAPTION_PX } = other;
+  return !isBeside && one.y < y + height && y < one.y + CAPTION_PX;
 }

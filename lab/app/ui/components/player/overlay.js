@@ -61,9 +61,22 @@ export class Overlay {
     g.globalAlpha = 1;
   }
 
-  // Below the line that says how a feed is.
+  // The line that says how a feed is, where it lies over the picture; an empty list if it does not.
+  feedLine() {
+    const { line } = this.stage.live ?? {};
+    if (!line || line.hidden) return [];
+    const { left, top, width, height } = line.getBoundingClientRect();
+    const corner = this.canvas.getBoundingClientRect();
+    return [{ left: left - corner.left, y: top - corner.top, width, height }];
+  }
+
+  // Where rows begin at the left, below that line.
+  get firstRow_px() {
+    return Math.max(8, ...this.feedLine().map(({ y, height }) => y + height + 6));
+  }
+
   drawFlags(g, { failed, gated }) {
-    const top = this.stage.live?.isOn ? 34 : 8;
+    const top = this.firstRow_px;
     if (failed !== undefined) drawFlag(g, `failed sample: ${failed}`, "#b91c1c", top);
     if (gated !== undefined) drawFlag(g, `gated: ${gated}`, "#475569", top);
   }
@@ -102,7 +115,7 @@ export class Overlay {
     const { clientWidth, clientHeight } = this.canvas;
     g.font = LABEL_FONT;
     const wanted = boxes.map((box) => ({ ...box, width: g.measureText(box.caption).width + 8 }));
-    placeCaptions(wanted, clientWidth, clientHeight).forEach((place, i) => {
+    placeCaptions(wanted, clientWidth, clientHeight, this.feedLine()).forEach((place, i) => {
       if (!place) return;
       g.fillStyle = boxes[i].colour;
       g.fillRect(place.left, place.y, place.width, CAPTION_PX);
@@ -115,8 +128,9 @@ export class Overlay {
   drawScores(g, found, opacity) {
     const rows = found.sort((a, b) => b.confidence - a.confidence).slice(0, MOST_SCORES);
     g.font = LABEL_FONT;
+    const first = this.firstRow_px;
     rows.forEach(({ label, confidence }, i) => {
-      const top = 8 + i * 20;
+      const top = first + i * 20;
       const level = levelOf(confidence, this.model.ruleOf(label));
       g.globalAlpha = opacity;
       g.fillStyle = "rgba(0,0,0,.6)";

@@ -1,6 +1,7 @@
 """What the guard does for tokens: cookies of them, limits, and the end of what goes on."""
 
 import asyncio
+import json
 
 import pytest
 from starlette.applications import Starlette
@@ -127,18 +128,33 @@ def test_a_socket_ends_when_its_token_is_revoked(tokens):
     assert closed.value.code == 1008
 
 
-def test_an_answer_that_does_not_end_is_broken_off_when_the_token_is_revoked():
-    ended = []
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_an_answer_that_does_not_end_is_broken_off_when_the_token_is_revoked(
+    has_begun, monkeypatch
+):
+    monkeypatch.setattr("lab.app.server.bounds._LOOK_EVERY_S", 0.01)
+    ended, sent = [], []
+    begin = {"type": "http.response.start", "status": 200, "headers": []}
 
     async def endless(scope, receive, send):
         try:
+            if has_begun:
+                await send(begin)
             await asyncio.Event().wait()
         finally:
             ended.append(True)
 
+    async def keep(message):
+        sent.append(message)
+
     answers = iter([True, False])
-    asyncio.run(run_while(lambda: next(answers), endless, {"type": "http"}, None, None))
+    asyncio.run(run_while(lambda: next(answers), endless, {"type": "http"}, None, keep))
     assert ended == [True]
+    if has_begun:  # the server cuts the connection
+        assert sent == [begin]
+        return
+    assert (sent[0]["status"], json.loads(sent[1]["body"])["status"]) == (401, 401)
+    assert (b"content-type", b"application/problem+json") in sent[0]["headers"]
 
 
 def test_too_large_a_message_closes_the_socket():

@@ -1,6 +1,7 @@
 """Uploads that break off, and how they are gone on with, without an analysis."""
 
 import base64
+import http.client
 import json
 import os
 import threading
@@ -245,6 +246,9 @@ def test_a_token_that_is_revoked_ends_its_upload(server, path):
     until(lambda: server.ask("GET", path).json().get("bytes") == HALF)
     tokens.revoke("sender")
     until(lambda: server.ask("GET", path).json()["state"] == "interrupted")
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    assert (answer.status, json.loads(answer.read())["status"]) == (401, 401)
     connection.close()
     until(lambda: put(server, path, DATA[HALF:], HALF).status_code == 200)
     assert one(server, path).file.read_bytes() == DATA

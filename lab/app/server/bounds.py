@@ -9,8 +9,14 @@ from contextlib import suppress
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lab.app.server.problem import problem
+
 _LOOK_EVERY_S = 1.0
 _TOO_LARGE, _NOT_LET_IN = 1009, 1008
+_NO_LONGER = (
+    "the token was revoked or has expired while the request was under way, which was broken off; "
+    "ask again with a valid token (lab token add)"
+)
 CLOSE_S = 2.0  # how long a client may take to be told that it is parted with
 
 
@@ -55,8 +61,18 @@ def with_small_messages(receive: Receive, send: Send, most_bytes: int) -> Receiv
 async def run_while(
     is_known: Callable[[], bool], app: ASGIApp, scope: Scope, receive: Receive, send: Send
 ) -> None:
-    """The answer of an app, broken off when whoever asked is not let in any more."""
-    answering = asyncio.ensure_future(app(scope, receive, send))
+    """The answer of an app, broken off when whoever asked is not let in any more.
+
+    Where no answer has begun, that is what is answered: 401, or a WebSocket that is closed.
+    """
+    has_begun = False
+
+    async def noted(message: Message) -> None:
+        nonlocal has_begun
+        has_begun = True
+        await send(message)
+
+    answering = asyncio.ensure_future(app(scope, receive, noted))
     try:
         while True:
             done, _ = await asyncio.wait({answering}, timeout=_LOOK_EVERY_S)
@@ -68,6 +84,8 @@ async def run_while(
                     await answering
                 if scope["type"] == "websocket":
                     await _close(send, _NOT_LET_IN, "not let in any more")
+                elif not has_begun:
+                    await _refuse(scope, receive, send)
                 return
     except asyncio.CancelledError:
         answering.cancel()
@@ -75,6 +93,13 @@ async def run_while(
             await answering
         raise
     await answering
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    """As `_close`."""
+    with suppress(Exception):
+        async with asyncio.timeout(CLOSE_S):
+            await problem(401, _NO_LONGER)(scope, receive, send)
 
 
 async def _close(send: Send, code: int, reason: str) -> None:

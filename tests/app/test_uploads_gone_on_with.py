@@ -103,10 +103,27 @@ def test_more_than_was_declared_breaks_it_off_at_once(server, path):
     begin = {**TUS, "Upload-Length": str(HALF), "Upload-Metadata": "id " + _base64(path)}
     assert server.ask("POST", "/api/uploads", headers=begin).status_code == 201
     more = {**PART, "Upload-Offset": "0"}
-    answer = server.ask("PATCH", path, headers=more, content=DATA)
+    answer = server.ask("PATCH", path, headers=more, content=slowly(DATA, 3, 0.01))
     assert (answer.status_code, "declared" in answer.json()["detail"]) == (400, True)
     assert answer.headers["tus-resumable"] == "1.0.0"
-    assert server.ask("GET", path).json()["state"] == "interrupted"
+    known = server.ask("GET", path).json()
+    assert (known["state"], known["bytes"] <= HALF) == ("interrupted", True)
+
+
+def test_a_part_whose_length_is_more_than_is_missing_leaves_nothing(server, path):
+    begin = {**TUS, "Upload-Length": str(SIZE), "Upload-Metadata": "id " + _base64(path)}
+    too_long = {**begin, **PART}
+    answer = server.ask("POST", "/api/uploads", headers=too_long, content=DATA + b"x")
+    assert (answer.status_code, server.ask("GET", path).status_code) == (400, 404)
+    assert server.ask("POST", "/api/uploads", headers=begin).status_code == 201
+    first = server.ask("PATCH", path, headers={**PART, "Upload-Offset": "0"}, content=DATA[:HALF])
+    assert first.status_code == 204
+    part = {**PART, "Upload-Offset": str(HALF)}
+    answer = server.ask("PATCH", path, headers=part, content=DATA)
+    assert (answer.status_code, f"send the {SIZE - HALF}" in answer.json()["detail"]) == (400, True)
+    assert server.ask("GET", path).json()["bytes"] == HALF
+    assert server.ask("PATCH", path, headers=part, content=DATA[HALF:]).status_code == 204
+    assert one(server, path).file.read_bytes() == DATA
 
 
 def _base64(path):

@@ -11,6 +11,7 @@ from pathlib import Path
 from starlette.exceptions import HTTPException
 
 from lab.access.asker import RefusedError
+from lab.errors import SettingError
 
 HEADROOM_BYTES = 256 << 20  # of the disk, for the catalog and the logs
 
@@ -36,6 +37,18 @@ def check_room_for(folder: Path, size_bytes: int) -> None:
     """Raises HTTPException, 507."""
     if shutil.disk_usage(folder).free < size_bytes + HEADROOM_BYTES:
         raise HTTPException(507, f"not enough disk space for {size_bytes} bytes; free some space")
+
+
+def check_length(length: int | None, offset: int, size_bytes: int | None) -> None:
+    """length: of a body that begins at that byte; None for what nobody said.
+
+    Raises SettingError, before anything is kept of a body that is longer than what is missing.
+    """
+    if length is not None and size_bytes is not None and offset + length > size_bytes:
+        raise SettingError(
+            f"{offset} of the {size_bytes} bytes that were declared are there, Content-Length says "
+            f"{length} more; send the {size_bytes - offset} that are missing"
+        )
 
 
 def too_large(size_bytes: int, most: int) -> RefusedError:

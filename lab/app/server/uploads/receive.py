@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from lab.access.asker import RefusedError
 from lab.app.server.uploads.bounds import Bounds, too_large
-from lab.app.server.uploads.service import Uploads
+from lab.app.server.uploads.service import Uploads, declared_bytes
 from lab.app.server.uploads.upload import NotAVideoError, Upload
 from lab.errors import JobError, StreamError
 
@@ -43,11 +43,12 @@ async def receive(
     in_thread = partial(_in_thread, uploads.threads)
     limits = uploads.limits
     bounds = Bounds(silence_s=limits.silence_s, max_bytes=uploads.max_bytes, max_ahead=max_ahead)
+    length = declared_bytes(request.headers, "content-length")
     begun = False
 
     def begin() -> None:
         nonlocal begun
-        upload.begin_writing(bounds, at=at, size_bytes=size_bytes)
+        upload.begin_writing(bounds, at=at, size_bytes=size_bytes, length=length)
         begun = True
 
     try:

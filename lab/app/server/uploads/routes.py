@@ -26,6 +26,7 @@ from lab.app.server.problem import problem, problem_of
 from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.upload import receive_upload, safe_name
+from lab.app.server.uploads.bounds import check_length
 from lab.app.server.uploads.detect_video import detect_video
 from lab.app.server.uploads.events import events_of
 from lab.app.server.uploads.receive import receive
@@ -105,6 +106,8 @@ def upload_routes(here: AppState) -> list[OurRoute]:
         upload_id = given.get("id") or uuid.uuid4().hex
         check_id(upload_id, "id")
         asker, has_body = asker_of(request), request.headers.get("content-type") == _BODY
+        if has_body:
+            check_length(declared_bytes(request.headers, "content-length"), 0, size)
         with uploads.slots.taken(asker) if has_body else nullcontext():
             upload = await run_in_threadpool(
                 lambda: uploads.begin(

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lab.access.asker import RefusedError
 from lab.app.server.uploads.analysis import UploadAnalysis
-from lab.app.server.uploads.bounds import Bounds, check_room
+from lab.app.server.uploads.bounds import Bounds, check_length, check_room
 from lab.app.server.uploads.record import KEPT_S, UploadRecord
 from lab.errors import JobError, SettingError, SourceError, StreamError
 from lab.jobs.engine import Engine
@@ -116,15 +116,21 @@ class Upload:
     # Writing
 
     def begin_writing(
-        self, bounds: Bounds, *, at: int | None = None, size_bytes: int | None = None
+        self,
+        bounds: Bounds,
+        *,
+        at: int | None = None,
+        size_bytes: int | None = None,
+        length: int | None = None,
     ) -> None:
         """The one connection that writes it now; the analysis begins, or goes on.
 
-        at: the byte where it begins. size_bytes: how many there will be in all. None for what it
-        does not say. What is there is read for its digest, which takes its time.
+        at: the byte where it begins. size_bytes: how many there will be in all. length: how many
+        it has. None for what it does not say. What is there is read for its digest, which takes
+        its time.
 
         Raises RefusedError, 409, if another connection writes, nothing can follow, or not at that
-        byte; SettingError for another size than before; OSError.
+        byte; SettingError for another size than before, or more than is missing; OSError.
         """
         with self._guard:
             if self.is_deleted:
@@ -139,6 +145,7 @@ class Upload:
                 raise SettingError(
                     f"the upload was begun with {self.record.size_bytes} bytes, got {size_bytes}"
                 )
+            check_length(length, self.offset, self.record.size_bytes)
             self._is_written_now = True
         try:
             if size_bytes is not None and self.record.size_bytes is None:

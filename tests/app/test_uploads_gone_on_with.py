@@ -126,6 +126,20 @@ def test_a_part_whose_length_is_more_than_is_missing_leaves_nothing(server, path
     assert one(server, path).file.read_bytes() == DATA
 
 
+def test_an_id_of_another_token_says_nothing_but_that_it_is_taken(server, path):
+    interrupted(server, path, HALF)
+    _, secret = Tokens(server.state.store.folder).add("curious", "analyse")
+    other = {"Authorization": f"Bearer {secret}"}
+    address = f"{path}?name=a.mp4"
+    for headers in (other, {**other, **content_range(0, SIZE)}):
+        answer = server.ask("PUT", address, headers=headers, content=DATA)
+        assert answer.status_code == 409
+        taken = f"the id {path.rpartition('/')[2]!r} is taken; choose another one"
+        assert answer.json()["detail"] == taken
+    assert "go on with it" in server.ask("PUT", address, content=DATA).json()["detail"]
+    assert server.ask("GET", path, headers=other).status_code == 404
+
+
 def _base64(path):
     return base64.b64encode(path.rpartition("/")[2].encode()).decode()
 

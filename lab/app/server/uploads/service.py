@@ -91,7 +91,7 @@ class Uploads:
         )
         folder = self._folder / upload_id
         with self._guard:
-            self._check_free(upload_id)
+            self._check_free(upload_id, asker)
             self._check_unfinished(owner, asker, is_analysed=wanted is not None)
             upload = self._made(record, folder)
             try:
@@ -115,7 +115,7 @@ class Uploads:
         if _ID.fullmatch(upload_id):
             with self._guard:
                 found = self._find(upload_id)
-            if found and (found.record.owner == asker.key or asker.may("admin")):
+            if found and _may_see(asker, found):
                 return found
         raise NotFoundError(f"no upload {upload_id[:100]!r}; it may have expired")
 
@@ -179,8 +179,11 @@ class Uploads:
             upload.file.parent.rmdir()
         shutil.rmtree(upload.folder, ignore_errors=True)
 
-    def _check_free(self, upload_id: str) -> None:
-        if found := self._find(upload_id):
+    def _check_free(self, upload_id: str, asker: Asker) -> None:
+        found = self._find(upload_id)
+        if found and not _may_see(asker, found):
+            raise RefusedError(409, f"the id {upload_id!r} is taken; choose another one")
+        if found:
             raise RefusedError(
                 409,
                 f"there is an upload {upload_id!r} of {found.offset} bytes; go on with it by "
@@ -248,6 +251,10 @@ class Uploads:
             self._given_up.remove(upload)
             if upload.record.is_given_up:
                 self._remove(upload)
+
+
+def _may_see(asker: Asker, upload: Upload) -> bool:
+    return upload.record.owner == asker.key or asker.may("admin")
 
 
 def _quietly(action: Callable[[], None]) -> None:

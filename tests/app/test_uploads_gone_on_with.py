@@ -126,6 +126,23 @@ def test_a_part_whose_length_is_more_than_is_missing_leaves_nothing(server, path
     assert one(server, path).file.read_bytes() == DATA
 
 
+def test_a_parameter_that_is_none_is_refused(server, path):
+    for method, address in (
+        ("PUT", f"{path}?name=a.mp4&detectr=visual"),
+        ("PUT", f"{path}?detectr=visual"),
+        ("POST", "/api/uploads?detectr=visual"),
+        ("POST", "/api/detect/video?detectr=visual"),
+    ):
+        headers = {**TUS, "Upload-Length": "5"} if address.startswith("/api/uploads?") else {}
+        answer = server.ask(method, address, headers=headers, content=DATA)
+        assert answer.status_code == 400, address
+        assert answer.headers["content-type"] == "application/problem+json"
+        detail = answer.json()["detail"]
+        assert "'detectr'" in detail
+        assert "detector" in detail.replace("'detectr'", "")
+    assert server.ask("GET", path).status_code == 404
+
+
 def test_an_id_of_another_token_says_nothing_but_that_it_is_taken(server, path):
     interrupted(server, path, HALF)
     _, secret = Tokens(server.state.store.folder).add("curious", "analyse")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NoReturn
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from lab.access.asker import RefusedError
 from lab.app.server.access import limits_of
 from lab.errors import NotFoundError, SettingError
 
+_TOKEN = "token"  # the guard takes it
 MAX_DEPTH = 32
 MAX_NAME_BYTES = 255  # as of a file name
 _MAX_NUMBER = 2**53  # what JSON numbers hold exactly, in every program
@@ -81,6 +82,14 @@ def check_id(given: str, what: str) -> None:
     is_path = given in ("", ".", "..") or any(c in "/\\" or not c.isprintable() for c in given)
     if is_path:
         raise NotFoundError(f"{what} is no id: {given[:40]!r}")
+
+
+def check_parameters(request: Request, known: Collection[str]) -> None:
+    """Raises SettingError for a parameter of the address that nobody would look at."""
+    for given in request.query_params:
+        if given not in known and given != _TOKEN:
+            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes nothing"
+            raise SettingError(f"this address does not take {given[:80]!r}; {takes}")
 
 
 def number(value: Mapping[str, Any], key: str, default: float | None = None) -> float:

@@ -14,11 +14,10 @@ from starlette.responses import Response
 
 from lab.access.asker import SCOPES, RefusedError, Scope
 from lab.app.server.access import asker_of, check
-from lab.app.server.body import bounded_body, check_id, object_of
+from lab.app.server.body import bounded_body, check_id, check_parameters, object_of
 from lab.app.server.bounds import SilentClientError
-from lab.errors import LabError, SettingError
+from lab.errors import LabError
 
-_TOKEN = "token"  # the guard takes it
 _FRESH = (b"cache-control", b"no-store")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -56,7 +55,7 @@ class StrictRoute(APIRoute):
             check(asker_of(request), wants)
             for what, given in request.path_params.items():
                 check_id(str(given), what)
-            _check_names(request, known)
+            check_parameters(request, known)
             answer = await inner(StrictRequest(request.scope, request.receive))
             if not any(name == b"cache-control" for name, _ in answer.raw_headers):
                 answer.raw_headers.append(_FRESH)
@@ -75,13 +74,6 @@ def _query_of(dependant: Dependant) -> Iterator[str]:
     yield from (one.alias for one in dependant.query_params)
     for one in dependant.dependencies:
         yield from _query_of(one)
-
-
-def _check_names(request: Request, known: frozenset[str]) -> None:
-    for name in request.query_params:
-        if name not in known and name != _TOKEN:
-            takes = f"it takes {', '.join(sorted(known))}" if known else "it takes nothing"
-            raise SettingError(f"this address does not take {name[:80]!r}; {takes}")
 
 
 def wanted_by(dependant: Dependant) -> Scope | None:

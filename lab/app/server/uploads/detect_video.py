@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from lab.access.asker import RefusedError
 from lab.access.slots import Slots
 from lab.app.server.access import asker_of
-from lab.app.server.body import check_name
+from lab.app.server.body import check_name, check_parameters
 from lab.app.server.threads import run_in_threadpool
 from lab.app.server.upload import safe_name
 from lab.app.server.uploads.events import events_of
@@ -25,7 +25,7 @@ from lab.app.server.uploads.receive import receive
 from lab.app.server.uploads.service import Uploads, declared_bytes
 from lab.app.server.uploads.told import patient_send
 from lab.app.server.uploads.upload import Upload
-from lab.app.server.uploads.wanted import wanted_of
+from lab.app.server.uploads.wanted import ASKING, wanted_of
 
 _MAX_AHEAD = 64 << 20
 _TYPE = "application/x-ndjson"
@@ -39,6 +39,7 @@ async def detect_video(
     followers: of answers that go on.
     """
     given = request.query_params
+    check_parameters(request, ("name", *ASKING))
     wanted = wanted_of({"analyse": "true", **given}, services)
     name = given.get("name", "video.mp4")
     check_name(name, "name")

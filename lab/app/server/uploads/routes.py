@@ -20,7 +20,7 @@ from starlette.responses import JSONResponse, Response
 from lab.access.asker import RefusedError
 from lab.access.slots import Slots
 from lab.app.server.access import OurRoute, asker_of
-from lab.app.server.body import check_id, check_name
+from lab.app.server.body import check_id, check_name, check_parameters
 from lab.app.server.bounds import SilentClientError
 from lab.app.server.problem import problem, problem_of
 from lab.app.server.state import AppState
@@ -33,7 +33,7 @@ from lab.app.server.uploads.receive import receive
 from lab.app.server.uploads.service import Uploads, declared_bytes
 from lab.app.server.uploads.told import Told
 from lab.app.server.uploads.upload import Upload
-from lab.app.server.uploads.wanted import asks_anything, of_metadata, wanted_of
+from lab.app.server.uploads.wanted import ASKING, asks_anything, of_metadata, wanted_of
 from lab.errors import LabError, NotFoundError, SettingError
 
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -55,6 +55,7 @@ def upload_routes(here: AppState) -> list[OurRoute]:
 
     async def put(request: Request) -> Response:
         upload_id, params = request.path_params["upload_id"], request.query_params
+        check_parameters(request, ("name", *ASKING))
         start, size = _range(request)
         if "name" not in params:  # its name alone: received, and nothing else is done with it
             if start is not None or asks_anything(params):
@@ -94,6 +95,7 @@ def upload_routes(here: AppState) -> list[OurRoute]:
 
     async def create(request: Request) -> Response:
         _check_version(request)
+        check_parameters(request, ASKING)
         size = declared_bytes(request.headers, "upload-length")
         if size is None:
             raise SettingError("Upload-Length is missing: say how many bytes there will be")

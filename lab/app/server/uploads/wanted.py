@@ -17,7 +17,8 @@ from lab.jobs.document.rules import rule_of
 from lab.jobs.upload_rules import CURRENT, AskedRules
 from lab.video.sampling import Sampling
 
-_ASKING = ("labels", "every_s", "detector", "debounce", "analyses", "analyse")
+# The parameters that are about an analysis.
+ASKING = ("labels", "every_s", "detector", "debounce", "analyses", "analyse")
 _MOST_LABELS, _MOST_ANALYSES, _MOST_BYTES = 1000, 8, 64 << 10
 
 
@@ -28,7 +29,7 @@ def wanted_of(given: Mapping[str, str], services: Any) -> Wanted | None:
 
     services: those that the settings of the lab allow. Raises SettingError.
     """
-    asked = {name: given[name] for name in _ASKING if name in given}
+    asked = {name: given[name] for name in ASKING if name in given}
     if not asked or asked.get("analyse", "true").lower() in ("0", "false", "no"):
         return None
     if any(len(text.encode()) > _MOST_BYTES for text in asked.values()):
@@ -54,7 +55,7 @@ def wanted_of(given: Mapping[str, str], services: Any) -> Wanted | None:
 
 def asks_anything(given: Mapping[str, str]) -> bool:
     """Whether a parameter is there that is about an analysis."""
-    return any(name in given for name in _ASKING)
+    return any(name in given for name in ASKING)
 
 
 def of_metadata(text: str) -> dict[str, str]:

@@ -107,7 +107,7 @@ def test_samples_are_told_while_the_body_is_still_being_sent(server, kinds):
     assert seen.index("started") < seen.index("sample") < seen.index("summary")
     assert seen[-1] == "end"
     again = server.ask("GET", "/api/uploads/followed/events").text
-    last = [line for line in again.splitlines() if line.startswith("id: ")][-2]
+    last = [line for line in again.splitlines() if line.startswith("id: ")][-3]
     headers = {"Last-Event-ID": last[4:]}
     rest = server.ask("GET", "/api/uploads/followed/events", headers=headers).text
     assert rest.count("data: ") == 3  # the summary, how far it is, and the end

@@ -157,6 +157,32 @@ def test_an_id_of_another_token_says_nothing_but_that_it_is_taken(server, path):
     assert server.ask("GET", path, headers=other).status_code == 404
 
 
+def test_who_has_heard_all_of_an_upload_is_not_told_the_end_again(server, path):
+    """A browser connects again at the end of each answer, unless that is 204."""
+
+    def events(heard=None):
+        headers = {} if heard is None else {"Last-Event-ID": heard}
+        return server.ask("GET", f"{path}/events", headers=headers)
+
+    def last_id(answer):
+        assert answer.text.count("event: end") == 1
+        return [one for one in answer.text.splitlines() if one.startswith("id: ")][-1][4:]
+
+    interrupted(server, path, HALF)
+    heard = last_id(events())
+    again = events(heard)
+    assert (again.status_code, again.content) == (204, b"")
+    assert events(heard.partition("-")[0]).status_code == 200  # the end was not heard
+    assert put(server, path, DATA[HALF:], HALF).status_code == 200
+    more = events(heard)
+    assert (more.status_code, '"state": "complete"' in more.text) == (200, True)
+    assert events(last_id(more)).status_code == 204
+    one(server, path).events_file.write_bytes(b'{"type": "error"}\n')  # as a later analysis does
+    assert events(last_id(more)).status_code == 200
+    assert server.ask("DELETE", path).status_code == 204
+    assert events(last_id(more)).status_code == 404
+
+
 def _base64(path):
     return base64.b64encode(path.rpartition("/")[2].encode()).decode()
 

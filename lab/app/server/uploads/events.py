@@ -59,6 +59,16 @@ async def _events_until_deleted(upload: Upload, place: int) -> AsyncIterator[Tol
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
+def is_there_more(upload: Upload, place: int, heard_end: str) -> bool:
+    """Whether something is to be told to who has heard all up to a place, and the end.
+
+    heard_end: the state that it said. Raises NotFoundError if it is deleted.
+    """
+    is_over, state = upload.is_over, upload.state
+    lines, _ = lines_of(upload, place)
+    return not is_over or state != heard_end or bool(lines)
+
+
 def _progress(upload: Upload) -> dict[str, Any]:
     known = upload.to_dict()
     samples = (known["analysis"] or {}).get("samples", 0)

@@ -6,11 +6,10 @@ and expiration.
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack, nullcontext, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext, suppress
 from email.utils import formatdate
 
 from starlette.exceptions import HTTPException
@@ -28,10 +27,9 @@ from lab.app.server.threads import run_in_threadpool
 from lab.app.server.upload import receive_upload, safe_name
 from lab.app.server.uploads.bounds import check_length
 from lab.app.server.uploads.detect_video import detect_video
-from lab.app.server.uploads.events import events_of
+from lab.app.server.uploads.event_stream import told_of
 from lab.app.server.uploads.receive import receive
 from lab.app.server.uploads.service import Uploads, declared_bytes
-from lab.app.server.uploads.told import Told
 from lab.app.server.uploads.upload import Upload
 from lab.app.server.uploads.wanted import ASKING, asks_anything, of_metadata, wanted_of
 from lab.errors import LabError, NotFoundError, SettingError
@@ -149,17 +147,7 @@ def upload_routes(here: AppState) -> list[OurRoute]:
 
     async def events(request: Request) -> Response:
         upload = await run_in_threadpool(found, request)
-        last = request.headers.get("last-event-id", "0")
-        place = int(last) if last.isascii() and last.isdecimal() and len(last) < 16 else 0
-        held = ExitStack()
-        held.enter_context(followers.taken(asker_of(request)))
-
-        async def told() -> AsyncGenerator[str]:
-            async for event, now in events_of(upload, place):
-                mark = "" if now is None else f"id: {now}\n"
-                yield f"{mark}event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-
-        return Told(told(), send_s=limits.silence_s, held=held)
+        return await told_of(request, upload, followers, limits.silence_s)
 
     async def detect(request: Request) -> Response:
         return await detect_video(request, uploads, followers, here.config.services)

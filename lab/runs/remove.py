@@ -41,7 +41,8 @@ def remove_clips(store: Store, media_ids: Sequence[str]) -> list[Path]:
 def remove_runs(store: Store, run_ids: Sequence[str]) -> None:
     """Remove runs with their logs, their annotated videos and what rules found in them.
 
-    Clips, annotations and verdicts stay. Raises SettingError, and does nothing, while one of them
+    Clips, annotations and verdicts stay, but for clips of which nothing else is left than that
+    their upload broke off. Raises SettingError, and does nothing, while one of them
     is written, or where somebody wrote of it in the notebook.
     """
     for run_id in run_ids:

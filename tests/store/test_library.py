@@ -13,7 +13,7 @@ from lab.annotation import Annotation, Coverage
 from lab.errors import SettingError
 from lab.rules.rule import Rule
 from lab.runs.relink import relink, relink_all
-from lab.runs.remove import remove_clips
+from lab.runs.remove import remove_clips, remove_runs
 from lab.store.clip_names import distinguishing_end
 from lab.store.store import EndedRun, NewRun, Store
 from lab.video.probe import probe
@@ -53,6 +53,24 @@ def store(tmp_path):
     store.edit_clips([m.media_id for m in media[:2]], site="creek", utc_offset_s=7200)
     store.edit_media(first, start_utc=datetime(2026, 5, 1, 23, 0))
     return store
+
+
+def test_a_clip_that_never_arrived_goes_with_its_last_run(store):
+    """It has no file, nor will it have one; unless its upload is gone on with, which adds it."""
+    arriving = [
+        replace(make_media(f"part {i}"), media_id=f"arriving-{i}", size_bytes=0) for i in range(2)
+    ]
+    runs = [NewRun(f"part-{i}", recipe_of(f"arriving-{i // 2}", i), 0.4) for i in range(3)]
+    store.create_runs(runs, media=arriving)
+    seen = Coverage(
+        media_id="arriving-1", label="cat", start_us=0, end_us=1_000_000, annotator="me"
+    )
+    store.add_records([seen])
+    before = {row["media_id"] for row in store.media_rows()}
+    remove_runs(store, ["part-0"])
+    assert {row["media_id"] for row in store.media_rows()} == before
+    remove_runs(store, ["part-1", "part-2", "run-1"])
+    assert {row["media_id"] for row in store.media_rows()} == before - {"arriving-0"}
 
 
 def names(rows):

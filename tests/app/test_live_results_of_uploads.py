@@ -10,7 +10,10 @@ from lab.access.tokens import Tokens
 from lab.app.server.state import AppState
 from lab.app.server.uploads.bounds import Bounds
 from lab.app.server.uploads.events import events_of
+from lab.app.server.uploads.service import Wanted
 from lab.config import Config
+from lab.jobs.followed_upload import RUNS
+from lab.jobs.job import Job
 from tests.app.live_server import following, served
 
 
@@ -107,3 +110,33 @@ def test_the_latest_samples_are_those_of_the_run_that_is_named(here):
         _, recent = second.subscribe(upload_id="clip")
         assert (recent["run_id"], len(recent["samples"])) == ("run-3", 3)
         assert labels_of(second) == {"bird"}
+
+
+def test_progress_counts_the_samples_that_were_told_before_it(here):
+    """The worker says how many there are only now and then."""
+    wanted = Wanted([{"detector": {"name": "visual"}}], [None])
+    upload = here.uploads.begin("clip", "a.mp4", Asker(name="anna", scope="admin"), wanted=wanted)
+    write(upload, "removed", "cat", 3)
+    write(upload, "one", "cat", 5)
+    (upload.folder / RUNS).write_text('["one"]')
+    upload.is_awaited = False
+
+    async def told():
+        return [one.event async for one in events_of(upload)]
+
+    events = asyncio.run(told())
+    (progress,) = [one for one in events if one["type"] == "progress"]
+    assert (progress["samples"], events[-1]["type"]) == (5, "end")
+
+
+def test_what_is_about_to_be_gone_on_with_has_no_error(here):
+    wanted = Wanted([{"detector": {"name": "visual"}}], [None])
+    upload = here.uploads.begin("clip", "a.mp4", Asker(name="anna", scope="admin"), wanted=wanted)
+    job = Job("follow", "a.mp4", {})
+    job.end("failed", "a.mp4 is empty")
+    with upload.analysis._guard:  # nobody looks after it meanwhile
+        upload.analysis.job = job
+        for is_working, told in ((True, ("queued", None)), (False, ("failed", "a.mp4 is empty"))):
+            upload.analysis.is_working = is_working
+            known = upload.to_dict()["analysis"]
+            assert (known["state"], known["error"]) == told

@@ -61,6 +61,12 @@ class UploadAnalysis:
             return "queued"  # it is about to be gone on with
         return None if job is None else job.state
 
+    @property
+    def error(self) -> str | None:
+        """Why it failed, unless it is about to be gone on with."""
+        job = self.job
+        return None if job is None or self.state == "queued" else job.error
+
     def begin(self, silence_s: float = _SILENCE_S) -> None:
         """Begin, or go on. Nothing if no analysis is asked for. Raises JobError as the app ends."""
         if not self._record.analyses:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, NamedTuple
 
 from lab.app.server.uploads.upload import Upload
@@ -37,15 +38,17 @@ async def events_of(upload: Upload, place: int = 0) -> AsyncIterator[Told]:
 
 async def _events_until_deleted(upload: Upload, place: int) -> AsyncIterator[Told]:
     told: dict[str, Any] | None = None
+    samples: Counter[str] = Counter()  # by run
     next_s = 0.0
     clock = asyncio.get_running_loop().time
     while True:
         is_over = upload.is_over  # before its last lines are read
         lines, place = await asyncio.to_thread(lines_of, upload, place)
         for line in lines:
+            samples[str(line.event.get("run_id"))] += line.event.get("type") == "sample"
             yield line
         if not lines or clock() >= next_s:
-            now = await asyncio.to_thread(_progress, upload)
+            now = await asyncio.to_thread(_progress, upload, samples)
             check_there(upload)
             if now != told and clock() >= next_s:
                 told, next_s = now, clock() + _PROGRESS_EVERY_S
@@ -69,9 +72,11 @@ def is_there_more(upload: Upload, place: int, heard_end: str) -> bool:
     return not is_over or state != heard_end or bool(lines)
 
 
-def _progress(upload: Upload) -> dict[str, Any]:
+def _progress(upload: Upload, told: Mapping[str, int]) -> dict[str, Any]:
+    """told: samples of each run so far, of which a worker speaks later than of each one."""
     known = upload.to_dict()
-    samples = (known["analysis"] or {}).get("samples", 0)
+    reported = (known["analysis"] or {}).get("samples", 0)
+    samples = max(reported, sum(told.get(run_id, 0) for run_id in known["run_ids"]))
     kept = {name: known[name] for name in ("state", "bytes", "size")}
     return {"type": "progress", **kept, "samples": samples}
 

@@ -109,7 +109,7 @@ class Upload:
             else {
                 "state": self.analysis.state,
                 "samples": samples,
-                "error": None if job is None else job.error,
+                "error": self.analysis.error,
             },
         }
 

@@ -11,6 +11,7 @@ import pytest
 
 import lab
 from lab.app.server.uploads.analysis import NOTES
+from lab.runs.remove import remove_runs
 from tests.app.upload_server import (
     ASKED,
     UploadServer,
@@ -158,7 +159,9 @@ def test_an_upload_one_of_whose_runs_was_removed_is_gone_on_with(server, kinds, 
     connection.close()
     known = server.ended("removed")
     (run_id,) = known["run_ids"]
-    server.state.store.delete_runs([run_id])
+    media_id = server.state.store.run(run_id)["media_id"]
+    remove_runs(server.state.store, [run_id])
+    assert not server.state.store.media_rows(media_id=media_id)
     rest = known["bytes"]
     more = content_range(rest, len(data))
     assert server.ask("PUT", path, content=data[rest:], headers=more).status_code == 200

@@ -46,7 +46,7 @@ class OpenedStore:
 
         if rules not in ("current", "all"):
             raise SettingError(f"rules must be 'current' or 'all', got {rules!r}")
-        wanted.setdefault("current", rules == "current" and not wanted.get("rule_hash"))
+        wanted.setdefault("current", rules == "current" and wanted.get("rule_hash") is None)
         batches = self.store.sighting_batches(**wanted)
         found = [batch.to_pandas() for batch in batches]
         empty = pd.DataFrame(columns=STORED_SIGHTING_COLUMNS)

@@ -52,10 +52,9 @@ def served(made):
 
 @pytest.fixture(params=["here", "elsewhere"])
 def opened(request, made):
-    if request.param == "here":
-        yield lab.open_store(made / "store")
-        return
-    with lab.connect(request.getfixturevalue("served"), token=TOKEN) as found:
+    is_here = request.param == "here"
+    served = None if is_here else request.getfixturevalue("served")
+    with lab.open_store(made / "store") if is_here else lab.connect(served, token=TOKEN) as found:
         yield found
 
 
@@ -270,6 +269,8 @@ def test_what_is_not_asked_over_the_api_says_so(served):
         for ask in (elsewhere.store.sites, lambda: lab.apply(elsewhere, RULE)):
             with pytest.raises(StoreError, match="where its store is"):
                 ask()
+        with pytest.raises(StoreError, match=r"elsewhere\.apply\(rule\)"):
+            lab.apply(elsewhere.store, RULE)
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def _why(error: Exception, url: str) -> str:
 
     if isinstance(error, aiohttp.ClientSSLError):
         return "its certificate is not valid, or it speaks no TLS; check the address"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
+    if isinstance(error, getattr(aiohttp, "ClientConnectorDNSError", ())):  # since 3.10
         return "there is no such host; check the spelling"
     if isinstance(error, aiohttp.ClientConnectorError):
         return "nothing answers there; check host, port and the network"

@@ -33,6 +33,7 @@ class NoCatalog(Catalog):
         """Raises StoreError."""
         if self._url:
             raise StoreError(
-                f"that cannot be asked of the lab at {self._url}; do it where its store is"
+                f"that cannot be asked of the lab at {self._url}; do it where its store is; a "
+                "rule is applied from here with elsewhere.apply(rule), of what lab.connect gives"
             )
         yield None

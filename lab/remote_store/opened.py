@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from lab.remote_store.client import Client
@@ -21,17 +20,6 @@ class ConnectedStore(OpenedStore):
     """As `lab.open_store` gives it, of a lab elsewhere; a context manager."""
 
     store: RemoteStore
-
-    def __enter__(self) -> ConnectedStore:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Remove the logs that were fetched; what is in memory stays usable."""

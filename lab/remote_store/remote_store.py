@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lab.annotation import Annotation, Coverage, Verdict
-from lab.errors import NotFoundError, SettingError, StoreError
+from lab.errors import NotFoundError, SettingError, StoreError, closest
 from lab.remote_store.client import PAGE, Client, part
 from lab.remote_store.no_catalog import NoCatalog
 from lab.remote_store.rows import clip_row, current_rule, record_of, with_times
@@ -19,7 +19,8 @@ from lab.rules.rule import Rule
 from lab.sighting import Sighting
 from lab.store.current_rules import CurrentRule
 from lab.store.query import Wanted, page_of
-from lab.store.run_queries import RunFilter
+from lab.store.run_queries import RunFilter, check_run_id, checked_runs
+from lab.store.sighting_filter import checked
 from lab.store.sighting_query import chooses_none, to_query
 from lab.store.sightings import SightingFilter
 from lab.store.store import Store
@@ -63,9 +64,14 @@ class RemoteStore(Store):
         offset: int = 0,
         **wanted: Unpack[RunFilter],
     ) -> list[Row]:
-        if order not in _ORDERS or (unknown := set(wanted) - set(_RUN_FILTERS)):
-            what = order if order not in _ORDERS else ", ".join(sorted(unknown))
-            raise SettingError(f"runs of a lab elsewhere are not listed by {what}")
+        if order not in _ORDERS:
+            raise SettingError(f"no order {order!r:.80} over the API; {closest('', [*_ORDERS])}")
+        if unknown := set(wanted) - set(_RUN_FILTERS):
+            raise SettingError(
+                f"runs of a lab elsewhere are not listed by {', '.join(sorted(unknown))}; give any "
+                f"of {', '.join(_RUN_FILTERS)}"
+            )
+        wanted = checked_runs(wanted)
         page_of(limit, offset)
         if chooses_none(wanted):
             return []
@@ -83,6 +89,7 @@ class RemoteStore(Store):
         return [(row, media[row["media_id"]]) for row in found]
 
     def _run_named(self, name: str) -> Row:
+        check_run_id(name)
         try:
             return with_times(self.client.get(f"/runs/{part(name)}"))
         except NotFoundError:
@@ -128,6 +135,7 @@ class RemoteStore(Store):
     def sighting_batches(self, **wanted: Unpack[SightingFilter]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
+        wanted = checked(wanted)
         if chooses_none(wanted):
             return
         with self.client.stream("/sightings", to_query(wanted), {"Accept": _ARROW}) as answer:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Unpack
+from types import TracebackType
+from typing import TYPE_CHECKING, Literal, Self, Unpack
 
 from lab.errors import SettingError
 from lab.runs.run import Run
@@ -16,10 +17,24 @@ if TYPE_CHECKING:
 
 
 class OpenedStore:
-    """Reads a store into pandas. It holds nothing open between calls."""
+    """Reads a store into pandas; a context manager. It holds nothing open between calls."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """There is nothing to close of a store here; it stays usable."""
 
     def runs(self) -> pd.DataFrame:
         """One row per run, newest first; runs in which nothing was found are rows too."""
@@ -46,7 +61,7 @@ class OpenedStore:
 
         if rules not in ("current", "all"):
             raise SettingError(f"rules must be 'current' or 'all', got {rules!r}")
-        wanted.setdefault("current", rules == "current" and not wanted.get("rule_hash"))
+        wanted.setdefault("current", rules == "current" and wanted.get("rule_hash") is None)
         batches = self.store.sighting_batches(**wanted)
         found = [batch.to_pandas() for batch in batches]
         empty = pd.DataFrame(columns=STORED_SIGHTING_COLUMNS)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from numbers import Real
 from typing import Any
 
 import duckdb
@@ -11,6 +13,7 @@ import pyarrow as pa
 
 from lab.arrow_columns import column
 from lab.errors import SettingError, closest
+from lab.store.condition_values import names
 
 Wanted = str | Sequence[str] | None
 _CANDIDATES = 20
@@ -41,10 +44,13 @@ class Where:
 
     def equal(self, column: str, wanted: Wanted) -> None:
         """One value, any of several, or None for no condition."""
-        if isinstance(wanted, str):
-            self.add(f"{column} = ?", wanted)
-        elif wanted is not None:
-            self.add(f"{column} IN (SELECT unnest(?::VARCHAR[]))", list(wanted))
+        if wanted is None:
+            return
+        found = names(column.rpartition(".")[2], wanted)
+        if len(found) == 1:
+            self.add(f"{column} = ?", *found)
+        else:
+            self.add(f"{column} IN (SELECT unnest(?::VARCHAR[]))", found)
 
     def text(self, columns: Sequence[str], text: str | None) -> None:
         """Every word of a text in one of the columns, whatever its case."""
@@ -73,8 +79,9 @@ def order_of(orders: Mapping[str, str], order: str) -> str:
 
 def page_of(limit: int | None, offset: int) -> str:
     """LIMIT and OFFSET. Raises SettingError for numbers below 0."""
-    if (limit is not None and limit < 0) or offset < 0:
-        raise SettingError(f"limit and offset must be 0 or more, got {limit} and {offset}")
+    for given in (offset if limit is None else limit, offset):
+        if not isinstance(given, Real) or not 0 <= given < math.inf:
+            raise SettingError(f"limit and offset must be 0 or more, got {limit!r} and {offset!r}")
     return ("" if limit is None else f" LIMIT {int(limit)}") + (
         f" OFFSET {int(offset)}" if offset else ""
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack, cast
 
 from lab.errors import SettingError
 from lab.score_log.writer import is_locked
+from lab.store import condition_values as values_of
 from lab.store.catalog import Catalog, rows
 from lab.store.media import select_media
 from lab.store.query import Wanted, Where, check_conditions, count, nearest, order_of, page_of
@@ -55,6 +56,21 @@ class RunFilter(TypedDict, total=False):
     newest_of_clip: bool
     has_log: bool | None
     of_feed: bool | None
+
+
+def checked_runs(wanted: RunFilter) -> RunFilter:
+    """The conditions that are given. Raises SettingError for one that there is none of, and for a
+    value that is not valid.
+    """
+    check_conditions(wanted, RunFilter)
+    return cast(RunFilter, {n: _VALUES[n](n, v) for n, v in wanted.items() if v is not None})
+
+
+_VALUES: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(RunFilter.__annotations__, values_of.names),
+    **dict.fromkeys(("label", "text"), values_of.text),
+    **dict.fromkeys(("phrases", "newest_of_clip", "has_log", "of_feed"), values_of.yes_or_no),
+}
 
 
 class RunQueries:
@@ -233,7 +249,7 @@ class RunQueries:
         return [_parsed(row) for row in rows(db, sql, where.values)]
 
     def _where(self, db: duckdb.DuckDBPyConnection | None, wanted: RunFilter) -> Where:
-        check_conditions(wanted, RunFilter)
+        wanted = checked_runs(wanted)
         where = Where(self._interrupted(db))
         where.equal("r.run_id", wanted.get("run_id"))
         where.equal("r.media_id", wanted.get("media_id"))
@@ -267,6 +283,7 @@ class RunQueries:
         return [r["run_id"] for r in running if not is_locked(self.log_folder(r["run_id"]))]
 
     def _complete(self, db: duckdb.DuckDBPyConnection | None, beginning: str) -> str:
+        check_run_id(beginning)
         found = rows(
             db,
             "SELECT run_id FROM runs WHERE ? <> '' AND starts_with(run_id, ?) LIMIT 2",
@@ -277,6 +294,14 @@ class RunQueries:
             hint = nearest(db, "runs", "run_id", beginning)
             raise SettingError(f"{what} {beginning!r} in {self.catalog.folder}; {hint}")
         return str(found[0]["run_id"])
+
+
+def check_run_id(given: Any) -> None:
+    """Raises SettingError for what is no text."""
+    if not isinstance(given, str):
+        raise SettingError(
+            f"a run is named by its id or the beginning of it, got {given!r:.80}; runs() lists them"
+        )
 
 
 _PLACE = """WITH alike AS (

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TypedDict, get_args
+from typing import Any, TypedDict, cast, get_args
 
 from lab.annotation import Answer
 from lab.errors import SettingError, closest
+from lab.store import condition_values as values_of
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.local_time import CLOCKS, by_clock
 from lab.store.query import Wanted, Where, check_conditions
@@ -36,7 +37,8 @@ class SightingFilter(TypedDict, total=False):
     the note must contain; note: words that the note must contain.
 
     from_utc, to_utc: of the onset, for clips whose start is known; from_local, to_local: the same
-    by the time of the place. hours: from and to, of the day at the place, 0 to 24, to excluded; one
+    by the time of the place, without a zone; a day alone is where it begins, and of to_ where it
+    ends. hours: from and to, of the day at the place, 0 to 24, to excluded; one
     that ends before it begins goes over midnight. weekday: any of 1 (Monday) to 7. from_us, to_us:
     of the onset, in media time. during_us: from and to; some of it lies between these.
 
@@ -94,9 +96,40 @@ JUDGED_SIGHTINGS = f"""{SIGHTINGS} LEFT JOIN {last_verdicts()} v ON v.media_id =
     AND v.label = s.label AND v.start_us = s.onset_us AND v.end_us = s.offset_us"""
 
 
+_VALUES: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(
+        ("sighting_id", "run_id", "media_id", "rule_hash", "label", "site", "name", "tag",
+         "verdict"), values_of.names,
+    ),
+    **dict.fromkeys(("text", "note"), values_of.text),
+    **dict.fromkeys(("from_utc", "to_utc", "from_local", "to_local"), values_of.moment),
+    "hours": values_of.hours,
+    "weekday": values_of.weekdays,
+    **dict.fromkeys(("from_us", "to_us"), values_of.onset_us),
+    "during_us": values_of.stretch_us,
+    **dict.fromkeys(("min_confidence", "max_confidence"), values_of.score),
+    **dict.fromkeys(("min_duration_s", "max_duration_s"), values_of.seconds),
+    **dict.fromkeys(("reviewed", "as_judged", "current"), values_of.yes_or_no),
+}  # fmt: skip
+
+
+def checked(wanted: SightingFilter) -> SightingFilter:
+    """The conditions that are given, their values as the catalog takes them. Raises SettingError
+    for a condition that there is none of, and for a value that is not valid.
+    """
+    check_conditions(wanted, SightingFilter)
+    given = {
+        name: _VALUES[name](name, value) for name, value in wanted.items() if value is not None
+    }
+    for one in given.get("verdict", ()):
+        if one not in VERDICTS:
+            raise SettingError(f"no verdict {one!r:.80}; {closest(one, list(VERDICTS))}")
+    return cast(SightingFilter, given)
+
+
 def sightings_where(wanted: SightingFilter) -> Where:
     """The conditions over `SIGHTINGS`. Raises SettingError for one that is not valid."""
-    check_conditions(wanted, SightingFilter)
+    wanted = checked(wanted)
     where = Where()
     for name in ("sighting_id", "run_id", "media_id", "rule_hash"):
         where.equal(f"s.{name}", wanted.get(name))  # type: ignore[arg-type]
@@ -126,13 +159,12 @@ def _add_labels(where: Where, wanted: SightingFilter) -> None:
     judged = f"(SELECT {_OF_STRETCH} FROM {last_verdicts()} WHERE "
     where.add(f"{_KEY} NOT IN {judged} verdict = 'rejected')")
     if label is not None:
-        names = [label] if isinstance(label, str) else list(label)
         among = "IN (SELECT unnest(?::VARCHAR[]))"
         where.add(
             f"(s.label {among} AND {_KEY} NOT IN {judged} new_label IS NOT NULL) "
             f"OR {_KEY} IN {judged} new_label {among}))",
-            names,
-            names,
+            label,
+            label,
         )
 
 
@@ -177,13 +209,11 @@ def _by_local_time(wanted: SightingFilter) -> Where:
     if hours is not None:
         _add_hours(where, *hours)
     if weekday is not None:
-        where.add("isodow(onset_local) IN (SELECT unnest(?::INTEGER[]))", list(weekday))
+        where.add("isodow(onset_local) IN (SELECT unnest(?::INTEGER[]))", weekday)
     return where
 
 
 def _add_hours(where: Where, begin_h: float, end_h: float) -> None:
-    if not (0 <= begin_h <= 24 and 0 <= end_h <= 24):
-        raise SettingError(f"hours of the day lie from 0 to 24, got {begin_h:g} and {end_h:g}")
     of_day_us = f"((epoch_us(onset_local) % {_DAY_US} + {_DAY_US}) % {_DAY_US})"
     both = "AND" if begin_h <= end_h else "OR"
     where.add(
@@ -196,21 +226,16 @@ def _add_hours(where: Where, begin_h: float, end_h: float) -> None:
 def _add_reviews(where: Where, wanted: SightingFilter) -> None:
     tag, reviewed, verdict = wanted.get("tag"), wanted.get("reviewed"), wanted.get("verdict")
     if tag is not None:
-        tags = [tag] if isinstance(tag, str) else list(tag)
         where.add(
             f"{_KEY} IN (SELECT {_OF_STRETCH} FROM sighting_marks WHERE list_has_any(tags, ?))",
-            tags,
+            tag,
         )
     if reviewed is not None:
         within = "IN" if reviewed else "NOT IN"
         where.add(f"{_KEY} {within} (SELECT {_OF_STRETCH} FROM verdicts)")
     if verdict is not None:
-        verdicts = [verdict] if isinstance(verdict, str) else list(verdict)
-        for one in verdicts:
-            if one not in VERDICTS:
-                raise SettingError(f"no verdict {one!r}; {closest(one, list(VERDICTS))}")
         where.add(
             f"{_KEY} IN (SELECT {_OF_STRETCH} FROM {last_verdicts()} "
             "WHERE verdict IN (SELECT unnest(?::VARCHAR[])))",
-            verdicts,
+            verdict,
         )

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any
 
 from lab.errors import SettingError
+from lab.store import condition_values as values_of
 from lab.store.sightings import SightingFilter
 
 Query = dict[str, list[str]]
@@ -21,8 +20,6 @@ _TEXTS = ("text", "note")
 _TIMES = ("from_local", "to_local", "from_utc", "to_utc")
 _ONSETS = ("from_us", "to_us")
 _DURING = ("from_s", "to_s")
-_MOST = 2**40
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def to_query(wanted: SightingFilter) -> Query:
@@ -73,11 +70,11 @@ def wanted_of_query(query: Mapping[str, Sequence[str]]) -> SightingFilter:
         elif name in _READ:
             wanted[name] = _READ[name](name, values[-1] if values else "")
         elif name == "weekday":
-            wanted[name] = sorted({_weekday(value) for value in values})
+            wanted[name] = values_of.weekdays(name, values)
         elif name not in (*_DURING, "rules"):
             raise SettingError(f"sightings are not chosen by {name[:80]!r}; give any of {KNOWN}")
     if any(name in query for name in _DURING):
-        begin, end = (_number(name, query.get(name, [""])[-1]) for name in _DURING)
+        begin, end = (values_of.number(name, query.get(name, [""])[-1]) for name in _DURING)
         wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
     return wanted  # type: ignore[return-value]
 
@@ -93,88 +90,15 @@ def _text(value: Any) -> str:
     return short if float(short) == value else repr(float(value))
 
 
-def _number(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) < _MOST:
-        raise SettingError(f"{name} must be a number, got {text[:80]!r}")
-    return value
-
-
-def _score(name: str, text: str) -> float:
-    value = _number(name, text)
-    if not 0 <= value <= 1:
-        raise SettingError(f"{name} must be a score from 0 to 1, got {text[:80]!r}")
-    return value
-
-
-def _seconds(name: str, text: str) -> float:
-    value = _number(name, text)
-    if value < 0:
-        raise SettingError(f"{name} must be 0 s or more, got {text[:80]!r}")
-    return value
-
-
-def _onset_us(name: str, text: str) -> int:
-    value = _number(name, text)
-    if value != int(value):
-        raise SettingError(f"{name} must be whole microseconds, got {text[:80]!r}")
-    return int(value)
-
-
-def _time(name: str, text: str) -> datetime:
-    """Without a zone, as the store has them; those in UTC may name one.
-
-    A day alone is all of that day.
-    """
-    try:
-        given = datetime.fromisoformat(text)
-        in_utc = given.astimezone(UTC).replace(tzinfo=None) if given.tzinfo is not None else given
-    except (ValueError, OverflowError):
-        raise SettingError(
-            f"{name} must be a date or time such as 2026-05-01T06:30, got {text[:80]!r}"
-        ) from None
-    if given.tzinfo is not None and name.endswith("_local"):
-        raise SettingError(f"{name} is the time of the place and names no zone, got {text[:80]!r}")
-    is_day = _DAY.fullmatch(text.strip()) is not None and name.startswith("to_")
-    return datetime.combine(in_utc, time.max) if is_day else in_utc
-
-
-def _hours(name: str, text: str) -> tuple[float, float]:
-    try:
-        begin, end = map(float, text.split("-"))
-    except ValueError:
-        begin = end = math.nan
-    if not (0 <= begin <= 24 and 0 <= end <= 24) or begin == end:
-        raise SettingError(
-            f"hours must be two different ones from 0 to 24 such as 22-4.5, got {text[:80]!r}"
-        )
-    return begin, end
-
-
-def _weekday(text: str) -> int:
-    if text not in tuple("1234567"):
-        raise SettingError(f"weekday must be 1 (Monday) to 7, got {text[:80]!r}")
-    return int(text)
-
-
-def _yes_or_no(name: str, text: str) -> bool:
-    if text not in ("yes", "no"):
-        raise SettingError(f"{name} must be yes or no, got {text[:80]!r}")
-    return text == "yes"
-
-
 _READ: dict[str, Callable[[str, str], Any]] = {
-    **dict.fromkeys(_SCORES, _score),
-    **dict.fromkeys(_DURATIONS, _seconds),
-    **dict.fromkeys(_TIMES, _time),
-    **dict.fromkeys(_ONSETS, _onset_us),
-    **dict.fromkeys(_TEXTS, lambda _, text: text),
-    "hours": _hours,
-    "reviewed": _yes_or_no,
-    "as_judged": _yes_or_no,
+    **dict.fromkeys(_SCORES, values_of.score),
+    **dict.fromkeys(_DURATIONS, values_of.seconds),
+    **dict.fromkeys(_TIMES, values_of.moment),
+    **dict.fromkeys(_ONSETS, values_of.onset_us),
+    **dict.fromkeys(_TEXTS, values_of.text),
+    "hours": values_of.hours,
+    "reviewed": values_of.yes_or_no,
+    "as_judged": values_of.yes_or_no,
 }
 NAMES = (*LISTS, *_READ, "weekday", *_DURING, "rules")
 KNOWN = ", ".join(NAMES)

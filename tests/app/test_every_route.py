@@ -228,9 +228,19 @@ def test_the_api_has_no_other_addresses(made, secrets):
         answer, _ = asked(made, path, "GET", bearer(secrets["read"]))
         assert (answer.status_code, answer.json()["status"]) == (404, 404), path
         assert answer.headers["content-type"] == "application/problem+json"
-    for path in ("/api/media", "/api/health", "/api/sightings.csv"):
+    for path, takes in (
+        ("/api/media", "GET, POST"),  # of two routes
+        ("/api/health", "GET, HEAD"),
+        ("/api/sightings.csv", "GET, HEAD"),
+        ("/api/detect/video", "POST"),
+        ("/api/uploads", "OPTIONS, POST"),
+        ("/api/media/x/annotations", "GET, HEAD, POST"),
+        ("/api/runs", "GET"),
+    ):
         answer, _ = asked(made, path, "DELETE", bearer(secrets["admin"]))
         assert (answer.status_code, answer.json()["status"]) == (405, 405), path
+        assert answer.headers["allow"] == takes, path
+        assert answer.json()["detail"] == f"this address takes {takes}", path
 
 
 def test_a_route_of_the_api_that_says_no_scope_is_refused(monkeypatch):

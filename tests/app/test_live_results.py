@@ -84,6 +84,8 @@ def test_ping_and_unsubscribe_are_answered(client, place):
     client.say("ping", ref=7)
     pong = client.hear()
     assert (pong["type"], pong["ref"]) == ("pong", 7)
+    client.say("ping", ref=1.5)
+    assert client.hear()["ref"] == 1.5
     client.subscribe(run_id=place[1])
     client.say("unsubscribe", run_id=place[1], ref="x")
     assert client.hear() == {"type": "unsubscribed", "run_id": place[1], "ref": "x"}
@@ -103,6 +105,8 @@ def test_ping_and_unsubscribe_are_answered(client, place):
         (b"\x00\x01", "messages are text"),
         ('{"type": "subscrib"}', "unknown type 'subscrib'; known: ping, subscribe"),
         ('{"type": ["subscribe"]}', "unknown type"),
+        ('{"type": "ping", "ref": "%s"}' % ("x" * 3000), "at most 200 characters, got 3000"),
+        ('{"type": "ping", "ref": [1]}', "ref must be a text or number of at most 200"),
         ('{"type": "subscribe"}', "name feed_id, run_id or upload_id, got none"),
         ('{"type": "subscribe", "run_id": "a", "feed_id": "b"}', "got feed_id and run_id"),
         ('{"type": "subscribe", "run_id": 7}', "run_id must be a text, got a number"),

@@ -48,9 +48,33 @@ def send(client, path, content):
 def test_the_document_names_every_route_and_no_other(app_state):
     *before, api = routes(app_state)
     wanted = {(route.path, m.lower()) for route in before for m in route.methods - {"HEAD"}}
+    wanted |= {("/api/uploads/{upload_id}", "head")}  # of tus; of others it is no other than GET
     wanted |= {(api.path + one.path, m.lower()) for one in routes_of(api.app) for m in one.methods}
     described = {(path, m) for path, methods in document()["paths"].items() for m in methods}
     assert described == wanted
+
+
+def test_the_document_says_which_headers_and_statuses_uploads_have():
+    paths = document()["paths"]
+    one = paths["/api/uploads/{upload_id}"]
+
+    def headers(operation):
+        return {p["name"]: p["required"] for p in operation["parameters"] if p["in"] == "header"}
+
+    begun = paths["/api/uploads"]["post"]
+    assert headers(begun) == {
+        "Tus-Resumable": True, "Upload-Length": True, "Upload-Metadata": False
+    }  # fmt: skip
+    assert {"Location", "Upload-Offset"} < set(begun["responses"]["201"]["headers"])
+    assert headers(one["patch"]) == {"Tus-Resumable": True, "Upload-Offset": True}
+    assert headers(one["put"]) == {"Content-Range": False}
+    assert headers(paths["/api/uploads/{upload_id}/events"]["get"]) == {"Last-Event-ID": False}
+    assert {"204", "401", "408", "409", "412", "415", "422", "429", "503", "507"} < set(
+        one["patch"]["responses"]
+    )
+    assert {"Upload-Offset", "Upload-Length"} < set(one["head"]["responses"]["200"]["headers"])
+    assert "410" in one["head"]["responses"]
+    assert {"401", "413", "429", "507"} < set(paths["/api/detect/video"]["post"]["responses"])
 
 
 def test_a_body_is_counted_while_it_arrives(client):

@@ -11,6 +11,8 @@ import psutil
 import pytest
 import requests
 from starlette.testclient import TestClient
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from lab.access.tokens import Tokens
 from lab.app.cli.main import main
@@ -50,6 +52,7 @@ def serving(tmp_path_factory):
             yield one
             assert one.end() == 0
         assert "Traceback" not in one.said
+        assert "handshake" not in one.said  # of sockets that were refused, which is no error
         assert read_status(folder / "store") is None
 
 
@@ -77,6 +80,20 @@ def test_it_answers_without_the_packages_of_the_pages(serving):
     assert serving.ask("/api/health", token="").status_code == 401
     assert serving.ask("/api/health", token="wrong").status_code == 401
     assert serving.ask("/api/health", Origin="http://evil.example").status_code == 403
+
+
+def test_a_socket_that_is_refused_is_told_why_and_is_no_error_of_the_log(serving):
+    """`serving` looks at the log when all has ended."""
+    url = serving.url.replace("http", "ws", 1) + "/ws/live"
+    ours = {"Authorization": f"Bearer {serving.token}"}
+    for status, headers in ((401, {}), (403, {**ours, "Origin": "http://evil.example"})):
+        with pytest.raises(InvalidStatus) as refused:
+            connect(url, additional_headers=headers, open_timeout=60)
+        assert refused.value.response.status_code == status
+        assert json.loads(refused.value.response.body)["status"] == status
+    with connect(url, additional_headers=ours, open_timeout=60) as socket:
+        socket.send('{"type": "ping"}')
+        assert json.loads(socket.recv(timeout=60))["type"] == "pong"
 
 
 def test_it_watches_the_feeds_of_the_file(serving):

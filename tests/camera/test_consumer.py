@@ -2,6 +2,7 @@
 
 import http.server
 import itertools
+import socket
 import threading
 from functools import partial
 
@@ -62,6 +63,16 @@ def test_a_video_that_no_server_has_is_said(web):
         fetched(f"{web}/none.mp4"),
     ):
         pass
+
+
+def test_an_address_at_which_nothing_answers_is_said_in_plain_words():
+    with socket.socket() as free:  # bound, and not listening
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/a.mp4"
+        with pytest.raises(SourceError) as refused, fetched(f"{url}?key=1"):
+            pass
+    why = "nothing answers there; check host, port and the network"
+    assert str(refused.value) == f"{url} cannot be fetched: {why}"
 
 
 def test_what_it_needs_for_the_web_is_named_with_its_extra(monkeypatch):

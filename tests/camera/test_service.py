@@ -60,6 +60,7 @@ def cameras(samples, encode):
     options = ["--no-loop", "--clients", "2", "--allow-origin", "https://wall.example"]
     with CameraProcess(*videos, *options, LAB_TOKEN=TOKEN) as process:
         yield process
+    assert "handshake" not in process.error_text  # of sockets that were refused: that is no error
 
 
 def bearer(token=TOKEN):

@@ -1,9 +1,11 @@
 """What notebooks do with a store, of one here and of the same one by its API."""
 
 import threading
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
@@ -50,10 +52,9 @@ def served(made):
 
 @pytest.fixture(params=["here", "elsewhere"])
 def opened(request, made):
-    if request.param == "here":
-        yield lab.open_store(made / "store")
-        return
-    with lab.connect(request.getfixturevalue("served"), token=TOKEN) as found:
+    is_here = request.param == "here"
+    served = None if is_here else request.getfixturevalue("served")
+    with lab.open_store(made / "store") if is_here else lab.connect(served, token=TOKEN) as found:
         yield found
 
 
@@ -81,6 +82,82 @@ def test_each_condition_of_sightings_chooses_the_same(opened, here):
         assert_frame_equal(opened.sightings("all", **wanted), here.sightings("all", **wanted))
     assert opened.sightings("all", label=[]).empty
     assert 0 < len(opened.sightings("all", from_us=6_000_000)) < len(opened.sightings("all"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("from_local", "x", "from_local must be a date or time such as .*, got 'x'"),
+        ("from_utc", 5, "from_utc must be a date or time"),
+        ("to_utc", pd.NaT, "to_utc must be a date or time"),
+        ("from_local", datetime(2026, 5, 1, tzinfo=UTC), "names no zone"),
+        ("min_confidence", "a", "min_confidence must be a number, got 'a'"),
+        ("max_confidence", 1.5, "max_confidence must be a score from 0 to 1, got 1.5"),
+        ("min_duration_s", [1], "min_duration_s must be a number"),
+        ("max_duration_s", -1, "max_duration_s must be 0 s or more, got -1"),
+        ("from_us", "a", "from_us must be a number, got 'a'"),
+        ("to_us", 1.5, "to_us must be whole microseconds, got 1.5"),
+        ("during_us", 5, "during_us must be from and to"),
+        ("during_us", (1, "x"), "during_us must be a number, got 'x'"),
+        ("weekday", 9, r"weekday must be 1 \(Monday\) to 7, got 9"),
+        ("weekday", ["x"], "weekday must be 1 .* got 'x'"),
+        ("hours", "x", "hours must be two different ones from 0 to 24 such as .*, got 'x'"),
+        ("hours", (5, 25), "hours must be two different ones"),
+        ("hours", (5,), "hours must be two different ones"),
+        ("as_judged", "maybe", "as_judged must be yes or no, in Python True or False, got 'maybe'"),
+        ("reviewed", 2, "reviewed must be yes or no"),
+        ("label", 5, "label must be a text or a list of texts, got 5"),
+        ("site", [["creek"]], "site must be a text or a list of texts"),
+        ("text", 5, "text must be a text, got 5"),
+        ("verdict", "acepted", "no verdict 'acepted'; known: accepted"),
+        ("lable", "x", "there is no condition 'lable'; did you mean 'label'"),
+    ],
+)  # fmt: skip
+def test_a_condition_that_is_not_valid_is_said_alike(opened, name, value, says):
+    with pytest.raises(SettingError, match=says) as refused:
+        opened.sightings(**{name: value})
+    assert not any(word in str(refused.value) for word in ("SELECT", "cursor", "limit"))
+    with pytest.raises(SettingError, match=says):
+        opened.store.sightings(**{name: value})
+
+
+def test_each_form_of_a_value_chooses_the_same(opened, here):
+    day, late = datetime(2020, 1, 1), datetime(2100, 1, 1, tzinfo=UTC)
+    for wanted in (
+        {"from_utc": pd.Timestamp(day)}, {"from_utc": np.datetime64(day)}, {"from_utc": day},
+        {"to_utc": late}, {"to_local": late.date()}, {"to_local": "2100-01-01"},
+        {"min_confidence": np.float32(0.25)}, {"min_confidence": "0.25"}, {"from_us": np.int64(5)},
+        {"weekday": 3}, {"weekday": np.arange(1, 8)}, {"hours": np.array([22, 4.5])},
+        {"reviewed": np.bool_(False)}, {"as_judged": 1}, {"reviewed": "no"},
+        {"min_duration_s": np.int32(2)}, {"during_us": [0, 9e6]}, {"label": {"x": 1}},
+        {"rule_hash": np.array([lab.Rule.coerce(RULE).rule_hash, "none"])}, {"label": [None, "x"]},
+    ):  # fmt: skip
+        assert_frame_equal(opened.sightings("all", **wanted), here.sightings("all", **wanted))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "says"),
+    [
+        ({"state": 5}, "state must be a text or a list of texts, got 5"),
+        ({"label": ["x"]}, "label must be a text, got"),
+        ({"of_feed": "maybe"}, "of_feed must be yes or no"),
+        ({"limit": "many"}, "limit and offset must be 0 or more, got 'many'"),
+        ({"offset": None}, "limit and offset must be 0 or more"),
+        ({"order": "odd"}, "no order 'odd'.*newest"),
+    ],
+)
+def test_a_condition_of_runs_that_is_not_valid_is_said_alike(opened, wanted, says):
+    with pytest.raises(SettingError, match=says):
+        opened.store.runs(**wanted)
+
+
+def test_a_run_is_named_by_a_text(opened):
+    for given in (None, 5, ["x"]):
+        for ask in (opened.run, opened.store.run):
+            with pytest.raises(SettingError, match="got"):
+                ask(given)
+    with pytest.raises(SettingError, match="id or the beginning of it, got None; runs"):
+        opened.run(None)
 
 
 def test_a_list_of_nothing_chooses_nothing(opened):
@@ -192,6 +269,8 @@ def test_what_is_not_asked_over_the_api_says_so(served):
         for ask in (elsewhere.store.sites, lambda: lab.apply(elsewhere, RULE)):
             with pytest.raises(StoreError, match="where its store is"):
                 ask()
+        with pytest.raises(StoreError, match=r"elsewhere\.apply\(rule\)"):
+            lab.apply(elsewhere.store, RULE)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 from lab.annotation import ANSWERS
 from lab.app.server.api.app import document_of_api
 from lab.app.server.body import MAX_NAME_BYTES
+from lab.app.server.openapi_uploads import with_facts_of_uploads
 from lab.store.sighting_query import LISTS
 
 Schema = dict[str, Any]
@@ -179,6 +180,7 @@ _ROUTES: tuple[tuple[str, str, str, str | None], ...] = (
     ("/api/uploads/{upload_id}", "patch", "Go on with an upload (tus)", None),
     ("/api/uploads/{upload_id}", "options", "What of tus is spoken", None),
     ("/api/uploads/{upload_id}", "get", "How an upload is, and its runs", None),
+    ("/api/uploads/{upload_id}", "head", "How far an upload is (tus)", None),
     ("/api/uploads/{upload_id}", "delete", "Give an upload up", None),
     ("/api/uploads/{upload_id}/events", "get", "An upload as it goes on, as events", None),
     ("/api/detect/video", "post", "Analyse a video while it is sent", None),
@@ -270,7 +272,7 @@ def document() -> Schema:
         if kind := _BODIES.get(f"{method} {path}", _BODIES.get(method)):
             content = {kind: {"schema": {"type": "string"}}}
             operation["requestBody"] = {"required": True, "content": content}
-        paths.setdefault(path, {})[method] = operation
+        paths.setdefault(path, {})[method] = with_facts_of_uploads(path, method, operation)
     for path, methods in api["paths"].items():
         paths[path] = {**methods, **paths.get(path, {})}  # these routes answer first
     return {

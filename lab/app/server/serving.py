@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from lab.app.server.refusing_sockets import RefusingSockets
 from lab.errors import LabError, SettingError
 
 # How long a client may leave unread what it was sent, before its connection is broken off: else one
@@ -64,6 +65,7 @@ def serve_app(
     at_end: called as soon as a signal came; it may not wait. settings: of uvicorn, over ours.
     """
     ours: dict[str, Any] = {
+        "ws": RefusingSockets,
         "log_level": "warning",
         "access_log": False,
         "server_header": False,

@@ -72,8 +72,22 @@ def _downloaded(url: str, folder: Path) -> Path:
     except FileNotFoundError:
         raise SourceError(f"no such file: {shown_address(url)}; check the address") from None
     except Exception as error:
-        words = in_words(error).replace(url, shown_address(url))[:300]
-        raise SourceError(
-            f"{shown_address(url)} cannot be fetched: {words}; check the address and the network"
-        ) from None
+        raise SourceError(f"{shown_address(url)} cannot be fetched: {_why(error, url)}") from None
     return checked_path(path)
+
+
+def _why(error: Exception, url: str) -> str:
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "its certificate is not valid, or it speaks no TLS; check the address"
+    if isinstance(error, getattr(aiohttp, "ClientConnectorDNSError", ())):  # since 3.10
+        return "there is no such host; check the spelling"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "nothing answers there; check host, port and the network"
+    if isinstance(error, aiohttp.ClientResponseError):
+        return f"it answers with status {error.status}; check the address and its key"
+    if isinstance(error, TimeoutError):
+        return "it does not answer in time; try again"
+    words = in_words(error).replace(url, shown_address(url))[:300]
+    return f"{words}; check the address and the network"

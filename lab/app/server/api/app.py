@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from lab import __version__
@@ -24,6 +26,7 @@ from lab.app.server.api.rules import router as rules_router
 from lab.app.server.api.run_log import router as log_router
 from lab.app.server.api.runs import router as runs_router
 from lab.app.server.api.sightings import router as sightings_router
+from lab.app.server.problem import problem
 from lab.app.server.state import AppState
 
 PATH = "/api"
@@ -67,7 +70,8 @@ def api_app(here: AppState | None = None, others: Sequence[BaseRoute] = ()) -> F
     for route in routes_of(app):
         if scope_of(route) is None:
             raise ValueError(f"{route.path} says no scope; give it Depends(needs(...))")
-    app.router.default = _no_such_route(others)
+    app.router.default = _no_such_route
+    app.add_exception_handler(405, _wrong_method(app, others))
     return app
 
 
@@ -98,13 +102,24 @@ def document_of_api() -> dict[str, Any]:
     return {"info": found["info"], "paths": paths, "schemas": schemas, "tags": list(tags)}
 
 
-def _no_such_route(others: Sequence[BaseRoute]) -> Any:
-    async def answer(scope: Any, receive: Any, send: Any) -> None:
-        for one in others:
-            if isinstance(one, Route) and one.matches(_outside(scope))[0] is Match.PARTIAL:
-                allowed = ", ".join(sorted(one.methods or ()))
-                raise HTTPException(405, f"this address takes {allowed}", {"Allow": allowed})
-        raise HTTPException(404, "the API has no such address; see /api/docs")
+async def _no_such_route(scope: Any, receive: Any, send: Any) -> None:
+    raise HTTPException(405)  # unless there is none of any method
+
+
+def _wrong_method(app: FastAPI, others: Sequence[BaseRoute]) -> Any:
+    """What answers where no route takes the method: those that routes of the address take."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        scope, outside = request.scope, _outside(request.scope)
+        methods: set[str] = set()
+        for routes, seen in ((routes_of(app), scope), (others, outside)):
+            for one in routes:
+                if isinstance(one, Route) and one.matches(seen)[0] is not Match.NONE:
+                    methods |= one.methods or set()
+        if not methods:
+            return problem(404, "the API has no such address; see /api/docs")
+        allowed = ", ".join(sorted(methods))
+        return problem(405, f"this address takes {allowed}", {"Allow": allowed})
 
     return answer
 

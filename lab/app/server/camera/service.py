@@ -17,6 +17,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from lab.app.server.camera.access import Access
 from lab.app.server.camera.camera import Camera
 from lab.app.server.camera.routes import Transports, camera_app
+from lab.app.server.refusing_sockets import RefusingSockets
 from lab.errors import LabError, SourceError
 from lab.video.camera.fetched import fetched
 from lab.video.camera.settings import ServiceSettings
@@ -122,7 +123,7 @@ def _configuration(
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
         http=_protocol(transports, limits.silence_s),
-        ws="websockets-sansio",
+        ws=RefusingSockets,
         ws_max_size=limits.message_bytes,
         ws_ping_interval=limits.silence_s / 2,
         ws_ping_timeout=limits.silence_s / 2,

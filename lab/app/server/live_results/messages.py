@@ -69,8 +69,8 @@ def parse(text: str | None) -> Asked:
         if text is None:
             raise SettingError("messages are text, got bytes; send JSON as text")
         said = object_of(text, "the message")
-        if isinstance(ref := said.get("ref"), str | int) and len(str(ref)) <= _MOST_ECHO:
-            about["ref"] = ref
+        if (ref := said.get("ref")) is not None:
+            about["ref"] = _ref(ref)
         wanted = said.get("type")
         if not isinstance(wanted, str) or wanted not in _TYPES:
             hint = closest(str(wanted), list(_TYPES))
@@ -79,6 +79,15 @@ def parse(text: str | None) -> Asked:
     except SettingError as error:
         raise MessageError(error, about) from None
     return Asked(wanted, key, about)
+
+
+def _ref(given: Any) -> str | int | float:
+    if not isinstance(given, str | int | float) or len(str(given)) > _MOST_ECHO:
+        raise SettingError(
+            f"ref must be a text or number of at most {_MOST_ECHO} characters, got "
+            + (f"{len(given)} characters" if isinstance(given, str) else f"{given!r:.80}")
+        )
+    return given
 
 
 def _key(said: Mapping[str, Any]) -> Key:

@@ -249,6 +249,7 @@ def test_a_rule_may_be_written_out_or_lie_in_a_file_or_in_the_store(tmp_path):
         ({"sinks": "console"}, r"feeds\[0\]\.sinks: expected a list of texts, got \"console\""),
         ({"sinks": ["console", "console"]}, r"feeds\[0\]\.sinks: expected each name once"),
         ({"keep_hours": -1}, r"feeds\[0\]\.keep_hours: expected a number of 0 or more, got -1"),
+        ({"site": "a\0b"}, r"feeds\[0\]: site must be .* without control characters, got '\\x00'"),
         ({"start": "maybe"}, r"feeds\[0\]\.start: expected true or false"),
         ({"id": "a b"}, r"feeds\[0\]: the id of a feed must be letters"),
         ({"id": None}, r"feeds\[0\]\.id: it is empty"),

@@ -8,6 +8,7 @@ Each message says what was expected, what was found instead, and the way out. Pr
 from __future__ import annotations
 
 import os
+import unicodedata
 
 
 class LabError(Exception):
@@ -78,6 +79,18 @@ def printable(path: str | os.PathLike[str]) -> str:
     """A path in one line of valid UTF-8: other bytes and control characters are escaped."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def check_line(name: str, value: object) -> None:
+    """Raises SettingError for a text with a control character, or one that no UTF-8 can hold."""
+    if not isinstance(value, str):
+        return
+    for at, one in enumerate(value):
+        if unicodedata.category(one) in ("Cc", "Cs"):
+            raise SettingError(
+                f"{name} must be a text in one line, without control characters, got {one!r} "
+                f"at position {at + 1}; take it out"
+            )
 
 
 def closest(name: str, known: list[str], max_names: int = 3) -> str:

@@ -219,7 +219,10 @@ def _effort(
     runs: Runs, stretches: Stretches, wanted: SightingFilter
 ) -> tuple[Stretches, np.ndarray]:
     """What was analysed of placed runs within the conditions on time, and the hours of all runs."""
-    begin_us, end_us = wanted.get("during_us") or (-_EVER, _EVER)
+    during = wanted.get("during_us") or (None, None)
+    begin_us, end_us = (
+        ever if one is None else one for one, ever in zip(during, (-_EVER, _EVER), strict=True)
+    )
     from_us, to_us = wanted.get("from_us"), wanted.get("to_us")
     begin_us = begin_us if from_us is None else max(begin_us, from_us)
     end_us = end_us if to_us is None else min(end_us, to_us)

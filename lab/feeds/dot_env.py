@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,6 +16,8 @@ from lab.private_files import private_folder
 
 FILE_NAME = ".env"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_KEPT = "FEED_SECRET_"  # how names begin that `keep_secret` gives
+_LOCK, _LOCK_S = ".env.lock", 10
 _MAX_BYTES = 1 << 20
 
 
@@ -73,12 +75,12 @@ def keep_secret(store: str | Path, value: str) -> str:
     line = _quoted(value)
     try:
         private_folder(folder)
-        with FileLock(folder / ".env.lock", timeout=10):
+        with FileLock(folder / _LOCK, timeout=_LOCK_S):
             known = read_dot_env(path)
             for name, kept in known.items():
                 if kept == value:
                     return f"${{{name}}}"
-            name = f"FEED_SECRET_{secrets.token_hex(4).upper()}"
+            name = f"{_KEPT}{secrets.token_hex(4).upper()}"
             before = path.read_text("utf-8") if path.is_file() else ""
             if before and not before.endswith("\n"):
                 before += "\n"
@@ -86,6 +88,26 @@ def keep_secret(store: str | Path, value: str) -> str:
     except (OSError, TimeoutError) as error:
         raise StoreError(f"{path} cannot be written: {error}") from None
     return f"${{{name}}}"
+
+
+def forget_secrets(store: str | Path, names: Collection[str]) -> None:
+    """Take secrets that `keep_secret` kept from `feeds/.env` of a store's folder, by their names.
+
+    Lines of other names are their user's, and stay. Raises StoreError if it cannot be written.
+    """
+    gone = {name for name in names if name.startswith(_KEPT)}
+    folder = Path(store) / "feeds"
+    path = folder / FILE_NAME
+    if not gone or not path.is_file():
+        return
+    try:
+        with FileLock(folder / _LOCK, timeout=_LOCK_S):
+            lines = path.read_text("utf-8").splitlines(keepends=True)
+            left = [line for line in lines if line.partition("=")[0].strip() not in gone]
+            if left != lines:
+                write_atomically(path, "".join(left), is_durable=True, mode=0o600)
+    except (OSError, TimeoutError) as error:
+        raise StoreError(f"{path} cannot be written: {error}") from None
 
 
 _loaded: dict[str, str] = {}

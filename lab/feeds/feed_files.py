@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import SettingError, closest
 from lab.feeds.block import Block
 from lab.feeds.dot_env import FILE_NAME as DOT_ENV
-from lab.feeds.dot_env import with_dot_env
+from lab.feeds.dot_env import forget_secrets, with_dot_env
 from lab.feeds.entry_sinks import shared_sink
 from lab.feeds.feed import Feed
 from lab.feeds.feeds_file import FeedsFile, feed_of, feeds_in, read_feeds_file
-from lab.feeds.variables import Variables
+from lab.feeds.variables import Variables, names_in
 from lab.feeds.write_feeds import app_file, write_feeds
 
 if TYPE_CHECKING:
@@ -85,7 +85,10 @@ class FeedFiles:
         self._write(rows, own.sink_rows)
 
     def remove(self, feed_id: str) -> None:
-        """Take a feed from those of the store. Raises SettingError where it is not among them."""
+        """Take a feed from those of the store, and its secrets where nothing else tells them.
+
+        Raises SettingError where it is not among them.
+        """
         self._check_own(feed_id)
         own = self._own()
         known = [feed.feed_id for feed in own.feeds]
@@ -94,7 +97,12 @@ class FeedFiles:
                 f"no feed {feed_id!r} was made in the app; {closest(feed_id, known)}"
             )
         rows = [row for row in own.rows if row.get("id") != feed_id]
+        left = [rows, own.sink_rows]
+        if self.path is not None:
+            named = read_feeds_file(self.path, store=self._store)
+            left += [named.rows, named.sink_rows]
         self._write(rows, own.sink_rows)
+        forget_secrets(self._store.folder, names_in(own.rows) - names_in(left))
 
     def put_sink(self, name: str, settings: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """Add a sink to those of the store, or replace it there; None takes it away.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import SettingError
+from lab.errors import SettingError, check_line
 from lab.feeds.block import Block
 from lab.feeds.dot_env import load_dot_env, with_dot_env
 from lab.feeds.entry_control import control_settings
@@ -178,10 +178,11 @@ def _feed(
     rule, rule_name = feed_rule(block, debounce, threshold, folder, store)
     source = source_of(block.block("source"), folder, notes)
     numbers = _numbers(block)
-    sinks, site = named_sinks(block), block.text("site")
+    sinks, site = named_sinks(block), (block.text("site") or "").strip() or None
     control = control_settings(block, folder)
     floor = settings.get("score_floor")
     with error_context(json_path(block.place)):
+        check_line("site", site)
         if isinstance(floor, int | float):
             rule.check_floor(floor)
         return Feed(

@@ -37,6 +37,15 @@ class Variables:
         return _REFERENCE.sub(lambda found: self._environ.get(found[1], ""), value)
 
 
+def names_in(value: Any) -> set[str]:
+    """The names of all variables in a document."""
+    if isinstance(value, Mapping):
+        return set().union(*map(names_in, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(names_in, value))
+    return set(_REFERENCE.findall(value)) if isinstance(value, str) else set()
+
+
 def has_variable(text: Any) -> bool:
     """Whether it is text with a `${VAR}`."""
     return isinstance(text, str) and _REFERENCE.search(text) is not None

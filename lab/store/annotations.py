@@ -300,7 +300,13 @@ def _check_text(name: str, value: Any) -> None:
     if not isinstance(value, str):
         raise SettingError(f"{name} must be a text, got {value!r}")
     size_bytes = len(value.encode("utf-8", "surrogatepass"))
-    if size_bytes > _MAX_TEXT_BYTES or any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+    if size_bytes > _MAX_TEXT_BYTES:
         raise SettingError(
-            f"{name} must be a text of at most {_MAX_TEXT_BYTES} bytes, got {value[:40]!r}"
+            f"{name} must be a text of at most {_MAX_TEXT_BYTES} bytes, got {size_bytes}: "
+            f"{value[:40]!r}"
+        )
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise SettingError(
+            f"{name} must be a text without null characters and lone surrogates, "
+            f"got {value[:40]!r}; take them out"
         )

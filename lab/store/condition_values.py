@@ -70,9 +70,14 @@ def onset_us(name: str, value: Any) -> int:
     return int(found)
 
 
-def stretch_us(name: str, value: Any) -> tuple[int, int]:
+def stretch_us(name: str, value: Any) -> tuple[int | None, int | None]:
+    """From and to; None for a side that is open."""
     begin, end = _pair(name, value, "from and to, in microseconds of media time")
-    return round(number(name, begin, _MOST_US)), round(number(name, end, _MOST_US))
+    return _us(name, begin), _us(name, end)
+
+
+def _us(name: str, value: Any) -> int | None:
+    return None if value is None else round(number(name, value, _MOST_US))
 
 
 def moment(name: str, value: Any) -> datetime:

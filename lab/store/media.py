@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from lab.annotation import utc_now
-from lab.errors import NotFoundError, SettingError, closest
+from lab.errors import NotFoundError, SettingError, check_line, closest
 from lab.store.catalog import Catalog, rows
 from lab.store.clip_names import NAMES, clip_name
 from lab.store.clocks import refresh_clips
@@ -149,6 +149,8 @@ class MediaRows:
                 raise SettingError(
                     f"media has no {name!r} to edit; {closest(name, list(EDITABLE))}"
                 )
+        for name, value in values.items():
+            check_line(name, value)
         sets, given = _assignments(values)
         db.execute(
             f"UPDATE media SET {sets} WHERE media_id IN (SELECT unnest(?::VARCHAR[]))",

@@ -40,7 +40,8 @@ class SightingFilter(TypedDict, total=False):
     by the time of the place, without a zone; a day alone is where it begins, and of to_ where it
     ends. hours: from and to, of the day at the place, 0 to 24, to excluded; one
     that ends before it begins goes over midnight. weekday: any of 1 (Monday) to 7. from_us, to_us:
-    of the onset, in media time. during_us: from and to; some of it lies between these.
+    of the onset, in media time. during_us: from and to; some of it lies between these, of which
+    None is open.
 
     min_confidence, max_confidence: of the peak. min_duration_s, max_duration_s: offset - onset.
     tag: any of these. reviewed: whether anybody gave a verdict. verdict: the last one is any of
@@ -66,7 +67,7 @@ class SightingFilter(TypedDict, total=False):
     weekday: Sequence[int] | None
     from_us: int | None
     to_us: int | None
-    during_us: tuple[int, int] | None
+    during_us: tuple[int | None, int | None] | None
     min_confidence: float | None
     max_confidence: float | None
     min_duration_s: float | None
@@ -198,7 +199,11 @@ def _add_times(where: Where, wanted: SightingFilter) -> None:
     where.between("s.onset_us", wanted.get("from_us"), wanted.get("to_us"))
     during_us = wanted.get("during_us")
     if during_us is not None:
-        where.add("s.offset_us >= ? AND s.onset_us <= ?", *during_us)
+        begin_us, end_us = during_us
+        if begin_us is not None and end_us is not None and begin_us > end_us:
+            raise SettingError(f"during_us must not end before it begins, got {during_us!r}")
+        where.between("s.offset_us", begin_us, None)
+        where.between("s.onset_us", None, end_us)
 
 
 def _by_local_time(wanted: SightingFilter) -> Where:

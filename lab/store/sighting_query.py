@@ -32,7 +32,8 @@ def to_query(wanted: SightingFilter) -> Query:
         if value is None or name == "current":
             continue
         if name == "during_us":
-            query |= {k: [_text(v / 1e6)] for k, v in zip(_DURING, value, strict=True)}  # type: ignore[call-overload]
+            ends = zip(_DURING, value, strict=True)  # type: ignore[call-overload]
+            query |= {k: [_text(v / 1e6)] for k, v in ends if v is not None}
         elif name == "hours":
             query["hours"] = ["-".join(map(_text, value))]  # type: ignore[call-overload]
         elif isinstance(value, str) or not isinstance(value, Iterable):
@@ -74,9 +75,23 @@ def wanted_of_query(query: Mapping[str, Sequence[str]]) -> SightingFilter:
         elif name not in (*_DURING, "rules"):
             raise SettingError(f"sightings are not chosen by {name[:80]!r}; give any of {KNOWN}")
     if any(name in query for name in _DURING):
-        begin, end = (values_of.number(name, query.get(name, [""])[-1]) for name in _DURING)
-        wanted["during_us"] = (round(begin * 1e6), round(end * 1e6))
+        wanted["during_us"] = _during_us(query)
     return wanted  # type: ignore[return-value]
+
+
+def _during_us(query: Mapping[str, Sequence[str]]) -> tuple[int | None, int | None]:
+    """From and to in microseconds; None for the side that the address leaves open."""
+    begin, end = (
+        values_of.number(name, query[name][-1] if query[name] else "") if name in query else None
+        for name in _DURING
+    )
+    if begin is not None and end is not None and begin > end:
+        raise SettingError(f"from_s must not be after to_s, got {begin:g} and {end:g}")
+    return _us(begin), _us(end)
+
+
+def _us(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * 1e6)
 
 
 def _text(value: Any) -> str:

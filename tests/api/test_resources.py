@@ -11,6 +11,7 @@ import pytest
 
 from lab.app.server.api import media
 from lab.app.server.api.answers import ARROW
+from lab.errors import SettingError
 from lab.jobs.engine import Engine
 from lab.jobs.job import Job
 from lab.rules.rule import Debounce, Rule
@@ -43,6 +44,24 @@ def test_a_clip_is_listed_registered_and_edited(api):
     assert client.patch(f"/api/media/{media_id}", json={"site": None}).json()["site"] is None
     row = api.state.store.media(media_id)
     assert (row["site"], row["clock_correction_s"], row["start_source"]) == (None, 3.5, "entered")
+
+
+@pytest.mark.parametrize("site", ["a\0b", "a\nb", "a\x1b[31mb", "a\x85b"], ids=ascii)
+def test_a_site_with_a_control_character_is_refused(api, site):
+    place = f"/api/media/{api.clip['media_id']}"
+    answer = api.client.patch(place, json={"site": site})
+    assert "site must be a text in one line" in problem_of(answer, 422)
+    assert api.client.get(place).json()["site"] is None
+    with pytest.raises(SettingError, match="control characters"):
+        api.state.store.edit_clips([api.clip["media_id"]], site=site)
+
+
+def test_why_a_label_is_refused_is_said(api):
+    record = {"kind": "annotation", "start_us": 0, "end_us": 10}
+    for label, words in (("a\0b", "without null characters"), ("ü" * 200, "at most 255 bytes")):
+        body = {"media_id": api.clip["media_id"], "records": [record | {"label": label}]}
+        answer = api.client.post("/api/annotations", json=body)
+        assert words in problem_of(answer, 422)
 
 
 @pytest.mark.parametrize(

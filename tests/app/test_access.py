@@ -44,6 +44,8 @@ ROUTES = [
     OurRoute("/who", who, wants="read"),
     OurRoute("/length", length, wants="analyse", methods=["POST"]),
     OurSocket("/echo", echo, wants="read"),
+    OurSocket("/short", echo, wants="read", max_message_bytes=10),
+    OurSocket("/picture", echo, wants="read", max_message_bytes=30, is_beyond_setting=True),
 ]
 ECHO = "ws://127.0.0.1/echo"
 
@@ -163,6 +165,21 @@ def test_too_large_a_message_closes_the_socket():
         socket.send_text("ü" * 5)
         assert socket.receive_text() == "ü" * 5
         socket.send_text("ü" * 6)
+        with pytest.raises(WebSocketDisconnect) as closed:
+            socket.receive_text()
+    assert closed.value.code == 1009
+
+
+@pytest.mark.parametrize(
+    ("place", "setting", "most"),
+    [("short", 4, 4), ("short", 20, 10), ("picture", 20, 30), ("echo", 20, 20)],
+)
+def test_of_two_limits_of_a_message_the_smaller_one_holds_but_for_pictures(place, setting, most):
+    client = client_of(ROUTES, limits=Limits(max_message_bytes=setting))
+    with client.websocket_connect(f"ws://127.0.0.1/{place}") as socket:
+        socket.send_text("x" * most)
+        assert socket.receive_text() == "x" * most
+        socket.send_text("x" * (most + 1))
         with pytest.raises(WebSocketDisconnect) as closed:
             socket.receive_text()
     assert closed.value.code == 1009

@@ -271,6 +271,18 @@ def test_conditions_on_time_hold_for_sightings_and_effort(study):
     assert chart.table["analysed_h"].sum() == pytest.approx(hours)
 
 
+@pytest.mark.parametrize("open_side", [0, 1])
+def test_a_stretch_of_the_clips_that_is_open_to_a_side_leaves_as_much_effort(study, open_side):
+    stretch, far = [20_000_000, 20_000_000], [-(1 << 50), 1 << 50]
+    stretch[open_side] = None
+    closed = tuple(far[i] if one is None else one for i, one in enumerate(stretch))
+    some, same, whole = (
+        charts.activity(study.store, **wanted).table["analysed_h"].sum()
+        for wanted in ({"during_us": tuple(stretch)}, {"during_us": closed}, {})
+    )
+    assert 0 < some == same < whole
+
+
 def test_a_condition_on_the_site_holds_for_the_effort(study):
     north = charts.sites(study.store, site="north").table
     whole = charts.sites(study.store).table

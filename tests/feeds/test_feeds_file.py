@@ -9,6 +9,7 @@ import yaml
 from lab.app.cli.main import main
 from lab.errors import SettingError
 from lab.feeds.dot_env import keep_secret, load_dot_env, read_dot_env
+from lab.feeds.feed_files import FeedFiles
 from lab.feeds.feeds_file import feed_of, read_feeds_file
 from lab.feeds.write_feeds import app_file, write_feeds
 from lab.rules.rule import Debounce
@@ -249,6 +250,7 @@ def test_a_rule_may_be_written_out_or_lie_in_a_file_or_in_the_store(tmp_path):
         ({"sinks": "console"}, r"feeds\[0\]\.sinks: expected a list of texts, got \"console\""),
         ({"sinks": ["console", "console"]}, r"feeds\[0\]\.sinks: expected each name once"),
         ({"keep_hours": -1}, r"feeds\[0\]\.keep_hours: expected a number of 0 or more, got -1"),
+        ({"site": "a\0b"}, r"feeds\[0\]: site must be .* without control characters, got '\\x00'"),
         ({"start": "maybe"}, r"feeds\[0\]\.start: expected true or false"),
         ({"id": "a b"}, r"feeds\[0\]: the id of a feed must be letters"),
         ({"id": None}, r"feeds\[0\]\.id: it is empty"),
@@ -345,6 +347,42 @@ def test_feeds_are_written_and_read_again_without_their_secrets(tmp_path):
     assert found.feeds[0].source["url"] == 'rtsp://me:p@ss "it\'s"@a b # c/1'
     assert (found.rows, found.sink_rows) == ([row], {"console": {}})
     assert feed_of(row, folder=path.parent, environ={}) == found.feeds[0]
+
+
+def test_the_secret_of_a_feed_goes_with_it_unless_another_one_uses_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    store = Store(tmp_path / "store")
+    path = store.folder / "feeds" / ".env"
+    shared, own, sinks, hand = (keep_secret(store.folder, one) for one in ("s1", "o1", "k1", "h1"))
+    mine = "# mine\nexport MINE_OF_TEST=1\n"
+    path.write_text(mine + path.read_text())
+    given = (
+        f"rtsp://{own}:{shared}@host/1",
+        f"rtsp://me:{shared}@host/2",
+        f"rtsp://${{MINE_OF_TEST}}:{hand}@h",
+    )
+    rows = [
+        {**CAMERA, "id": f"camera-{i}", "source": {"type": "stream", "url": url}, "sinks": []}
+        for i, url in enumerate(given)
+    ]
+    write_feeds(app_file(store.folder), rows, {"hook": {"type": "webhook", "url": f"{sinks}"}})
+    named = tmp_path / "feeds.json"
+    named.write_text(json.dumps({"feeds": [{**rows[0], "id": "named", "source": {
+        "type": "stream", "url": f"rtsp://me:{hand}@host/3"}}]}))  # fmt: skip
+    files = FeedFiles(store, named)
+    assert len(files.read().feeds) == 4
+
+    def kept():
+        return set(read_dot_env(path).values())
+
+    files.remove("camera-0")
+    assert kept() == {"1", "s1", "k1", "h1"}
+    files.remove("camera-1")
+    files.remove("camera-2")
+    assert kept() == {"1", "k1", "h1"}
+    assert path.read_text().startswith(mine)
+    assert path.stat().st_mode & 0o077 == 0
+    assert "s1" not in path.read_text()
 
 
 @pytest.mark.parametrize(

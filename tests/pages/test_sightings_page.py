@@ -60,6 +60,13 @@ def test_what_the_address_says_is_shown_and_a_click_on_a_chip_takes_it_away(kept
     assert listed(page)[0]["group"] == "a.mp4 · 2 sightings"
 
 
+def test_a_stretch_that_is_open_to_a_side_is_shown_by_a_chip(kept):
+    page = opened(from_s="0.5")
+    button(page, "In the clip from 0:00.50").click().run()
+    assert "8 of 8 sightings" in count(page)
+    assert "from_s" not in page.query_params
+
+
 def test_no_result_says_how_many_there_would_be_without_each_condition(kept):
     page = opened(label="cat", text="nothing")
     assert "No sighting fulfils all of these conditions" in page.info[0].value

@@ -251,11 +251,41 @@ def test_events_are_those_of_lab_events(filled, tmp_path):
         ({"to_utc": ["9999-12-31T23:00:00-10:00"]}, "to_utc must be a date"),
         ({"min_duration_s": ["long"]}, "must be a number"),
         ({"colour": ["red"]}, "not chosen by 'colour'"),
+        ({"from_s": ["9"], "to_s": ["3"]}, "from_s must not be after to_s, got 9 and 3"),
+        ({"to_s": [""]}, "to_s must be a number, got ''"),
     ],
 )
 def test_an_address_that_is_not_valid_is_said(query, says):
     with pytest.raises(SettingError, match=says):
         wanted_of_query(query)
+
+
+@pytest.mark.parametrize(
+    ("query", "during_us"),
+    [
+        ({"from_s": ["200"]}, (200_000_000, None)),
+        ({"to_s": ["150.5"]}, (None, 150_500_000)),
+        ({"from_s": ["150"], "to_s": ["200"]}, (150_000_000, 200_000_000)),
+    ],
+)
+def test_a_stretch_of_the_clip_may_be_open_to_a_side(filled, query, during_us):
+    store, rows = filled
+    wanted = wanted_of_query({**query, "rules": ["all"]})
+    assert wanted == {"during_us": during_us}
+    assert to_query(wanted) == {**query, "rules": ["all"]}
+    begin, end = during_us
+    expected = {
+        r["sighting_id"]
+        for r in rows
+        if (begin is None or r["offset_us"] >= begin) and (end is None or r["onset_us"] <= end)
+    }
+    assert 0 < len(expected) < len(rows)
+    assert {r["sighting_id"] for r in store.sightings(**wanted)} == expected
+
+
+def test_a_stretch_that_ends_before_it_begins_is_refused(filled):
+    with pytest.raises(SettingError, match="must not end before it begins"):
+        filled[0].sightings(during_us=(9_000_000, 3_000_000))
 
 
 def test_a_verdict_that_is_none_is_said(filled):

@@ -50,7 +50,8 @@ class OurRoute(Route):
 class OurSocket(WebSocketRoute):
     """A WebSocket that says which scope it wants.
 
-    max_message_bytes: of what a client sends, where it is not the setting's.
+    max_message_bytes: the most that a client sends in one, where the setting allows more; or, with
+    `is_beyond_setting`, whatever the setting says.
     """
 
     def __init__(
@@ -60,9 +61,18 @@ class OurSocket(WebSocketRoute):
         *,
         wants: Wanted,
         max_message_bytes: int | None = None,
+        is_beyond_setting: bool = False,
     ) -> None:
         super().__init__(path, endpoint)
-        self.wants, self.max_message_bytes = _known(wants), max_message_bytes
+        self.wants = _known(wants)
+        self._max_message_bytes, self._is_beyond = max_message_bytes, is_beyond_setting
+
+    def most_bytes(self, setting: int) -> int:
+        """Of a message, where the setting is this."""
+        own = self._max_message_bytes
+        if own is None:
+            return setting
+        return own if self._is_beyond else min(own, setting)
 
 
 class OurMount(Mount):
@@ -73,7 +83,6 @@ class OurMount(Mount):
         # Whatever characters a path has, it is this application's.
         self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
         self.wants, self.is_upload = _known(wants), is_upload
-        self.max_message_bytes: int | None = None
 
 
 class Probe(Route):

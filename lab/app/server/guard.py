@@ -24,6 +24,7 @@ from lab.access.slots import Slots
 from lab.access.tokens import Tokens
 from lab.app.server.access import (
     Declared,
+    OurSocket,
     check,
     declared,
     forget_asker,
@@ -183,7 +184,9 @@ class Guard:
     def _bounded(self, route: Declared, scope: Scope, receive: Receive, send: Send) -> Receive:
         if scope["type"] == "http":
             return with_patience(receive, self._limits.silence_s)
-        most = getattr(route, "max_message_bytes", None) or self._limits.max_message_bytes
+        most = self._limits.max_message_bytes
+        if isinstance(route, OurSocket):
+            most = route.most_bytes(most)
         return with_small_messages(receive, send, most)
 
     def _is_allowed(self, host: str) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lab.access.addresses import PUBLIC_ONLY
 from lab.access.asker import Asker
 from lab.app.server.state import AppState
-from lab.app.server.typed_addresses import typed_settings
+from lab.app.server.typed_addresses import rules_for, typed_settings
 from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError
@@ -16,22 +20,38 @@ from lab.feeds.entry_detector import OF_DETSTREAM
 from lab.feeds.kept_secrets import without_secrets
 from lab.feeds.variables import has_variable
 from lab.video.live.captures.registered import captures
+from lab.video.live.captures.stream import checked_url
+from lab.video.live.make import live_source
 
 _OF_THE_LAB = ("state_folder", "stream", PUBLIC_ONLY)
 _NOT_HERE = ("webcam",)  # it needs an open page
+_PATHS = ("path", "folder", "pattern")
+# What is wrong with these is told by their settings; the others need what may come later.
+_TOLD_AT_ONCE = ("camera", "file", "rtmp", "stream")
+_CAMERA = re.compile(r"/dev/(video[^/\0-\x1f]*|v4l/by-(id|path)/[^/\0-\x1f]+)")
 
 
 def checked_source(
     here: AppState, asker: Asker | None, source: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """The source as it may be kept: its file under the media_roots, its address one to which this
-    server may connect for whoever asks, its secrets apart.
+    """The source as it may be kept: its file under the media_roots, its device a camera, its
+    address one to which this server may connect for whoever asks, its secrets apart.
 
     Raises SettingError, ForbiddenError, AddressError, or StoreError if a secret cannot be kept.
     """
     given = dict(source)
-    if given.get("type") != "device" and given.get("path"):
-        given["path"] = str(here.config.allowed(given["path"]))
+    for key in _PATHS:
+        if not given.get(key):
+            continue
+        if not isinstance(given[key], str):
+            raise SettingError(f"source.{key} must be a text, got {given[key]!r:.80}")
+        if has_variable(given[key]):  # it would lead elsewhere than where it was checked
+            raise SettingError(f"source.{key} takes no variable (${{NAME}}); write it out")
+        if given.get("type") == "device":
+            _check_camera(key, given[key])
+        else:
+            given[key] = str(here.config.allowed(given[key]))
+    _check_settings(given, is_public_only=not rules_for(here.config, asker).allows_private)
     return without_secrets(here.store, typed_settings(here.config, asker, given))
 
 
@@ -54,6 +74,33 @@ def checked_feed(here: AppState, asker: Asker, row: Mapping[str, Any]) -> dict[s
         if row["rule"] not in saved:  # or else a path
             raise SettingError(f"no rule {row['rule']!r:.80} is saved in this store")
     return {**rest, "source": checked_source(here, asker, source)}
+
+
+def _check_camera(key: str, path: Any) -> None:
+    """Whether a path is that of a camera, whatever there is. Raises SettingError."""
+    is_named = isinstance(path, str) and _CAMERA.fullmatch(path) is not None
+    if not (is_named and _CAMERA.fullmatch(os.path.realpath(path)) and sys.platform == "linux"):
+        raise SettingError(
+            f"source.{key} of a device must be a camera, such as /dev/video0 or one in "
+            f"/dev/v4l/by-id, got {path!r:.80}; give its index, or write the feed into a feeds file"
+        )
+
+
+def _check_settings(source: Mapping[str, Any], *, is_public_only: bool) -> None:
+    """What can be told of a source without connecting to it. Raises SettingError, or AddressError.
+
+    Secrets from before are not looked at, so that no message shows one.
+    """
+    if any(has_variable(text) for text in _texts(source)):
+        return
+    kind = source.get("type")
+    if kind == "youtube":  # the rest needs its package
+        checked_url(source.get("url", ""))
+    if kind not in _TOLD_AT_ONCE:
+        return
+    if kind == "file" and source.get("path") and not Path(source["path"]).is_file():
+        raise SettingError(f"source.path: there is no file {source['path']}; check the path")
+    live_source(dict(source) | {PUBLIC_ONLY: is_public_only}).check()
 
 
 def _check_detector(here: AppState, given: Mapping[str, Any]) -> None:

@@ -48,7 +48,15 @@ def webcam_routes(at: AppState | None = None) -> list[OurSocket]:
 
     # A picture that is one byte too large gets an answer of its own.
     most = TIME.size + MAX_BYTES + 1
-    return [OurSocket("/ws/webcam/{feed_id}", webcam, wants="analyse", max_message_bytes=most)]
+    return [
+        OurSocket(
+            "/ws/webcam/{feed_id}",
+            webcam,
+            wants="analyse",
+            max_message_bytes=most,
+            is_beyond_setting=True,
+        )
+    ]
 
 
 def _source_folder(here: AppState, feed_id: str) -> Path:

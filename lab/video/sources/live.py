@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from lab.access.addresses import AddressError
 from lab.errors import SettingError, SourceError
 from lab.frame import Frame, FrameStamp
 from lab.video.live.arrivals import LiveFrame
@@ -83,7 +84,8 @@ class ConnectedSource(LiveSource):
         try:
             self._check()
         except SettingError as error:
-            raise SettingError(f"source: {error}") from None
+            kind = AddressError if isinstance(error, AddressError) else SettingError
+            raise kind(f"source: {error}") from None
 
     def begin(self, samplings: Sequence[Sampling]) -> None:
         """Connect for these analyses. Raises SettingError for windows of frames."""

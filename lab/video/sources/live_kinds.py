@@ -50,6 +50,7 @@ def connected(
             f"source: {kind} is of a plugin, which cannot be kept to public addresses; whoever "
             "runs the app can add this feed, or set private_addresses"
         )
+    addresses = capture.addresses = _public() if is_public_only else AddressRules()
     return ConnectedSource(
         kind,
         settings,
@@ -60,7 +61,7 @@ def connected(
         is_finite=capture.is_finite,
         can_wait=capture.can_wait,
         check=capture.check,
-        addresses=_public() if is_public_only else AddressRules(),
+        addresses=addresses,
         **more,
     )
 

@@ -13,11 +13,10 @@ from lab.app.ui.address import recall
 from lab.app.ui.widgets.detector_form import detector_choice, detector_form, offered
 from lab.app.ui.widgets.network_form import labels_of_default
 from lab.app.ui.widgets.plugin_fields import fields_of, missing, settings_form
-from lab.app.ui.widgets.typed import typed
+from lab.app.ui.widgets.typed import typed_source
 from lab.app.ui.widgets.wanted import AUTOMATIC, DETECTOR, decide, wanted_words
 from lab.errors import LabError
 from lab.feeds.commands import send
-from lab.feeds.kept_secrets import without_secrets
 from lab.formats.markdown import plain
 from lab.video.live.captures.registered import captures
 
@@ -33,7 +32,6 @@ SOURCES = {
     "camera": "a virtual camera, by its WebSocket",
 }
 _FIRST = ("url", "path", "folder", "device", "loop", "fps", "position")
-_PATHS = ("path", "folder", "pattern")
 _EVERY_S = 0.5
 _SIZE_PX = 416
 _START_S = 60.0
@@ -116,10 +114,7 @@ def _start(app_state: AppState, row: Row, *, is_again: bool) -> str | None:
         st.error(f"Still missing: {plain(', '.join(lacking))}.")
         return None
     try:
-        for key in _PATHS:
-            if row["source"].get(key):
-                row["source"][key] = str(app_state.config.allowed(row["source"][key]))
-        row["source"] = without_secrets(app_state.store, typed(app_state, row["source"]))
+        row["source"] = typed_source(app_state, row["source"])
         with st.spinner("Starting"):
             app_state.watching.ensure_started()
             row["id"] = new_id(row["name"], app_state.live.feeds())

@@ -230,14 +230,14 @@ class Filters:
             place.number_input(title, min_value=0.0, step=1.0, placeholder="Any", **widget)
 
     def _in_clip(self) -> None:
-        during = self.wanted.get("during_us")
+        begin, end = self.wanted.get("during_us") or (None, None)
         last_us = self.store.sightings_extent(**self.of_rules)[1]
-        times = sorted({*_steps(last_us), *(during or ())})
+        times = sorted({*_steps(last_us), *(one for one in (begin, end) if one is not None)})
 
         def put(chosen: tuple[int, int]) -> None:
             self._put(during_us=None if chosen == (times[0], times[-1]) else chosen)
 
-        value = during or (times[0], times[-1])
+        value = (times[0] if begin is None else begin, times[-1] if end is None else end)
         if st.session_state.get("filter_during", value) != value:
             st.session_state.filter_during = value
         st.select_slider(

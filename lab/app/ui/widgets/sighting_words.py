@@ -41,7 +41,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "weekday": lambda v: ", ".join(DAYS[one - 1] for one in v),
     "from_us": lambda v: f"Begins at {media_time(v)} or later",
     "to_us": lambda v: f"Begins at {media_time(v)} or before",
-    "during_us": lambda v: f"In the clip {media_time(v[0])} to {media_time(v[1])}",
+    "during_us": lambda v: f"In the clip {_stretch(*v)}",
     "min_confidence": lambda v: f"Peak score from {v:.2f}",
     "max_confidence": lambda v: f"Peak score to {v:.2f}",
     "min_duration_s": lambda v: f"At least {v:g} s",
@@ -50,6 +50,13 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "as_judged": lambda v: "As judged" if v else "As found",
     "sighting_id": lambda v: counted(1 if isinstance(v, str) else len(v), "chosen sighting"),
 }
+
+
+def _stretch(begin_us: int | None, end_us: int | None) -> str:
+    if begin_us is None:
+        return "at any time" if end_us is None else f"to {media_time(end_us)}"
+    begin = media_time(begin_us)
+    return f"from {begin}" if end_us is None else f"{begin} to {media_time(end_us)}"
 
 
 def of_day(hour: float) -> str:

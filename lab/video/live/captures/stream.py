@@ -86,6 +86,14 @@ class StreamCapture(Capture):
         self._proxy: CheckedProxy | None = None
         self.stream: VideoStream | None = None
 
+    def check(self) -> None:
+        """See `lab.video.live.capture.Capture`: whether it may be connected to by this scheme."""
+        if not self.addresses.allows_private and urlsplit(self._url).scheme.startswith("rtsp"):
+            raise AddressError(
+                f"{self._name}: RTSP cannot be kept to public addresses; whoever runs the app can "
+                "add this stream, or set private_addresses"
+            )
+
     def read(self) -> Iterator[Captured]:
         """See `lab.video.live.capture.Capture`."""
         import av
@@ -162,11 +170,7 @@ class StreamCapture(Capture):
         """With a proxy that holds FFmpeg to the rules, whatever redirects and playlists say."""
         if self.addresses.allows_private:
             return self._options
-        if urlsplit(self._url).scheme.startswith("rtsp"):
-            raise AddressError(
-                f"{self._name}: RTSP cannot be kept to public addresses; whoever runs the app can "
-                "add this stream, or set private_addresses"
-            )
+        self.check()
         self._proxy = self._proxy or self._open.enter_context(CheckedProxy(self.addresses))
         for name in ("no_proxy", "NO_PROXY"):  # FFmpeg would go past the proxy
             os.environ.pop(name, None)
@@ -292,23 +296,27 @@ def checked_url(url: str) -> str:
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 (raises for what is no number)
-    except (ValueError, AttributeError) as error:
+    except (ValueError, AttributeError, TypeError):
         raise SettingError(
-            f"url must be an address, got {without_password(str(url))!r}: {error}"
+            f"url must be an address, got {_shown(str(url))!r}; check host and port"
         ) from None
     if parts.scheme not in _SCHEMES:
         raise SettingError(
-            f"url must begin with {', '.join(f'{s}://' for s in _SCHEMES)}, "
-            f"got {without_password(url)!r}"
+            f"url must begin with {', '.join(f'{s}://' for s in _SCHEMES)}, got {_shown(url)!r}"
         )
     if not parts.hostname:
-        raise SettingError(f"url must name a host, got {without_password(url)!r}")
+        raise SettingError(f"url must name a host, got {_shown(url)!r}")
     return parts.scheme
 
 
 def without_password(url: str) -> str:
     """An address as it may be shown: without user, password and query."""
     return _PASSWORD.sub("", url).partition("?")[0]
+
+
+def _shown(url: str) -> str:
+    """What may be no address, and hold a password that cannot be told apart."""
+    return f"{re.sub('(?<=://).*@', '', url, flags=re.DOTALL).partition('?')[0]:.200}"
 
 
 _REASONS = {

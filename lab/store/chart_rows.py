@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Unpack
 
+import numpy as np
 import pyarrow as pa
 
 from lab.rules.rule import Rule
+from lab.score_log.effort_now import effort_now
 from lab.store.catalog import rows
 from lab.store.current_rules import CURRENT_RULES
 from lab.store.query import Where
@@ -31,7 +33,8 @@ _RUNS = f"""SELECT r.run, r.run_id, r.media_id, r.protocol_hash,
     m.site, coalesce(m.first_pts_us, 0) AS first_pts_us,
     epoch_us(m.start_utc) + round(1e6 * coalesce(m.clock_correction_s, 0))::BIGINT AS start_us,
     m.utc_offset_s, d.zone, d.latitude, d.longitude, r.rank = 1 AS is_newest,
-    {{decided}} AS is_decided, r.log_removed_utc IS NULL AS has_log
+    {{decided}} AS is_decided, r.log_removed_utc IS NULL AS has_log,
+    r.state = 'running' AS is_running
     FROM (SELECT *, rowid AS run, {_RANK} AS rank FROM runs) r JOIN media m USING (media_id)
     LEFT JOIN deployments d ON d.deployment_id = m.deployment_id
     LEFT JOIN ({CURRENT_RULES}) c ON c.protocol_hash = r.protocol_hash"""
@@ -58,7 +61,8 @@ class ChartRows(SightingRows):
         gap_s; of the clip site, first_pts_us, start_us (of media time 0: microseconds since 1970
         in UTC, corrected, or null), utc_offset_s; of its deployment zone, latitude, longitude;
         is_newest (of its clip and protocol), is_decided (whether it is known what the rule finds),
-        has_log (whether its score log is there, so that another rule can be applied).
+        has_log (whether its score log is there, so that another rule can be applied), is_running
+        (it goes on, or nobody closed it: what was analysed is as its log says by now).
         """
         chosen = sightings_where(wanted)
         decided, values = _decided(wanted)
@@ -76,7 +80,26 @@ class ChartRows(SightingRows):
             found = db.sql(f"{columns} FROM {tables}{chosen.sql}", params=chosen.values)
             sightings = found.to_arrow_table()
             query = _RUNS.format(decided=decided) + where.sql
-            return sightings, db.sql(query, params=where.values).to_arrow_table()
+            runs = db.sql(query, params=where.values).to_arrow_table()
+        return sightings, self._with_effort_now(runs)
+
+    def _with_effort_now(self, runs: pa.Table) -> pa.Table:
+        """With the hours of runs that go on, whose sightings are there already."""
+        counts = runs["is_running"].to_numpy() & runs["is_decided"].to_numpy()
+        going_on = np.flatnonzero(counts).tolist()
+        if not going_on:
+            return runs
+        columns = {name: runs[name].to_numpy().copy() for name in _EFFORT}
+        for i in going_on:
+            folder = self.log_folder(runs["run_id"][i].as_py())
+            effort = effort_now(folder, runs["every_s"][i].as_py())
+            if effort is not None:
+                for name, values in columns.items():
+                    values[i] = getattr(effort, name)
+        for name, values in columns.items():
+            at = runs.column_names.index(name)
+            runs = runs.set_column(at, name, pa.array(values, pa.float64()))
+        return runs
 
     def rules_of(self, sighting_ids: Sequence[str]) -> list[Rule]:
         """The rule of each of these sightings."""
@@ -171,5 +194,6 @@ _NO_RUNS = pa.schema(
         ("is_newest", pa.bool_()),
         ("is_decided", pa.bool_()),
         ("has_log", pa.bool_()),
+        ("is_running", pa.bool_()),
     ]
 )

@@ -8,11 +8,10 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from lab.store.annotations import AnnotationRows
 from lab.store.clip_names import BESIDE, WINDOW_BESIDE, clip_name
 from lab.store.clocks import refresh_clips
+from lab.store.library_totals import TotalRows
 from lab.store.query import Wanted, Where, check_conditions, count, order_of, page_of
-from lab.store.sightings import IS_CURRENT, SIGHTINGS
 
 Row = dict[str, Any]
 
@@ -44,18 +43,6 @@ _PAGE = f""", page AS (
         WHERE media_id IN (SELECT media_id FROM page) GROUP BY media_id)
     SELECT page.* EXCLUDE (place), before, after, coalesce(runs, 0) AS runs
     FROM page LEFT JOIN named USING (media_id) LEFT JOIN counted USING (media_id) ORDER BY place"""
-_WATCHED = """SELECT coalesce(sum(greatest(0, least(end_us, last_us) -
-    greatest(start_us, first_us, coalesce(before_us, first_us)))), 0) FROM (
-    SELECT c.start_us, c.end_us, m.first_pts_us AS first_us, m.end_us AS last_us,
-    max(c.end_us) OVER (PARTITION BY c.media_id ORDER BY c.start_us, c.end_us
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before_us
-    FROM coverage c JOIN media m USING (media_id))"""
-_TOTALS = f"""SELECT (SELECT count(*) FROM media) AS clips,
-    (SELECT coalesce(sum(end_us - first_pts_us), 0) / 1e6 FROM media) AS video_s,
-    (SELECT coalesce(sum(seconds), 0) FROM (SELECT max((effort->>'analysed_s')::DOUBLE) AS seconds
-        FROM runs GROUP BY media_id)) AS analysed_s,
-    (SELECT count(*) FROM {SIGHTINGS} WHERE {IS_CURRENT}) AS sightings,
-    ({_WATCHED}) / 1e6 AS watched_s"""
 _OF_CLIPS = (
     "sightings", "sighting_marks", "annotations", "coverage", "verdicts", "runs", "media",
 )  # fmt: skip
@@ -82,7 +69,7 @@ class ClipFilter(TypedDict, total=False):
     has_issue: bool | None
 
 
-class LibraryRows(AnnotationRows):
+class LibraryRows(TotalRows):
     """The part of a store that shows and changes many clips at once."""
 
     def clips(
@@ -141,14 +128,6 @@ class LibraryRows(AnnotationRows):
             f"FROM clips{where.sql} GROUP BY ALL ORDER BY clips DESC, site{page_of(limit, 0)}",
             where.values,
         )
-
-    def library_totals(self) -> Row:
-        """clips, video_s, analysed_s (each clip counts once), watched_s (whatever the label), and
-        sightings: those of `count_sightings(current=True)`.
-        """
-        found = self.catalog.rows(_TOTALS)
-        none = {"clips": 0, "video_s": 0.0, "analysed_s": 0.0, "sightings": 0, "watched_s": 0.0}
-        return found[0] if found else none
 
     def edit_clips(self, media_ids: Sequence[str], **values: Any) -> None:
         """The same site, start or clock for several clips, in one transaction; see `edit_media`."""

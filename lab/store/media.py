@@ -23,7 +23,7 @@ from lab.store.query import (
     order_of,
     page_of,
 )
-from lab.video.identity import identity_problem
+from lab.video.identity import ARRIVING, identity_problem
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,11 +43,19 @@ _ORDERS = {
 }
 
 
+# Of live sources, also where nothing was kept; not a video that never was here, is elsewhere, or is
+# on its way.
+_OF_FEEDS = """(media_id IN (SELECT media_id FROM runs WHERE environment->>'feed' IS NOT NULL)
+    OR size_bytes = 0 AND facts->>'container' <> 'unknown' AND NOT contains(path, '://')
+    AND NOT starts_with(media_id, ?))"""
+
+
 class MediaFilter(TypedDict, total=False):
     """Which clips: each condition that is given must hold.
 
     media_id, site: one, or any of several. name: of its file, its path, or its relative path.
     text: words that its path or site must contain. has_runs: only clips with a run, or without.
+    of_feed: only what was recorded of feeds, which cannot be analysed by its path, or all else.
     """
 
     media_id: Wanted
@@ -55,6 +63,7 @@ class MediaFilter(TypedDict, total=False):
     name: str | None
     text: str | None
     has_runs: bool | None
+    of_feed: bool | None
 
 
 class MediaRows:
@@ -266,6 +275,9 @@ def _where(wanted: MediaFilter) -> Where:
     if has_runs is not None:
         are = "IN" if has_runs else "NOT IN"
         where.add(f"media_id {are} (SELECT media_id FROM runs)")
+    of_feed = wanted.get("of_feed")
+    if of_feed is not None:
+        where.add(f"{'' if of_feed else 'NOT '}{_OF_FEEDS}", ARRIVING)
     return where
 
 

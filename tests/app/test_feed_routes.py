@@ -67,6 +67,25 @@ def test_feeds_come_page_by_page_in_their_order(client, store):
     assert last["first"] == 192
 
 
+def test_what_is_in_the_file_that_is_watched_is_told_from_what_pages_made(client, store):
+    feeds = {"gate": feed_row("gate"), "Garden": feed_row("Garden")}
+    sinks = {"chat": sink_row("discord"), "table": sink_row("csv")}
+
+    def told():
+        found = asked(client)
+        rows = {row["id"]: row["is_of_file"] for row in found["rows"]}
+        return rows | {row["name"]: row["is_of_file"] for row in found["sinks"]}
+
+    write_status(store, status_of(feeds, sinks=sinks, file="/home/me/feeds.yaml"))
+    assert told() == dict.fromkeys(["gate", "Garden", "chat", "table"], True)
+    made = {"feeds": [{"id": "Garden"}, "none"], "sinks": {"table": {"type": "csv"}}}
+    (store / "feeds" / "app.yaml").write_text(yaml.safe_dump(made))
+    assert told() == {"gate": True, "Garden": False, "chat": True, "table": False}
+    assert "/home/me" not in client.get("/api/feeds").text
+    write_status(store, status_of(feeds, sinks=sinks))
+    assert told() == dict.fromkeys(["gate", "Garden", "chat", "table"], False)
+
+
 def test_feeds_are_found_by_words_and_state(client, store):
     feeds = many(20)
     feeds["camera_004"] |= {"problem": "the disk is full", "state": "live"}

@@ -116,7 +116,7 @@ def test_forty_clips_are_analysed_one_is_tuned_and_its_rule_applied_to_all(
     page.get_by_role("radio", name="Quick look").click()
     page.get_by_text("One sample every 1 s").wait_for()
     settled(page)
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Start 40 clips", exact=True).click()
     page.get_by_text("40 of 40").wait_for(timeout=120_000)
     store = Store(server.store)
     runs = store.runs()

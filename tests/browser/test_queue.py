@@ -55,7 +55,7 @@ def contents(paths):
 
 def start(page):
     settled(page)
-    button(page, "Start").click()
+    page.get_by_role("button", name=re.compile(r"^Start( \d+ clips)?$")).click()
     page.locator(".queue tbody tr").first.wait_for()
 
 

@@ -16,7 +16,7 @@ from lab.app.ui.widgets.wanted import as_labels, decide
 from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import Work
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
-from tests.builders import ended_jobs
+from tests.builders import ended_jobs, make_media
 from tests.pages.test_pages import show
 
 KNOWN = ["person", "cat", "dog"]
@@ -180,6 +180,68 @@ def test_words_that_nobody_here_can_look_for_say_what_is_missing(page, monkeypat
     assert next(b for b in page.button if b.label == "Start").disabled
     detector_of(page).set_value("yolo").run()
     assert any("do not know 'sea otter'" in e.value for e in page.error)
+
+
+def labelled(page, beginning):
+    (found,) = [button for button in page.button if button.label.startswith(beginning)]
+    return found
+
+
+def feed_and_clips(store, clips):
+    """A recording of a feed, added last, and clips; their ids, the oldest first."""
+    kept = lab.open_store(store).store
+    media = [make_media(f"clip{i}") for i in range(clips)]
+    place = str(store / "feeds" / "garden" / "recording" / "one")
+    media.append(replace(make_media("one"), path=place, size_bytes=0, container="stream"))
+    for one in media:
+        kept.add_media(one)
+    return [one.media_id for one in media]
+
+
+def test_what_was_recorded_of_a_feed_is_no_clip_to_analyse(store):
+    clip, recording = feed_and_clips(store, 1)
+    page = show("analyse")
+    (clips,) = [box for box in page.multiselect if box.label == "Clips"]
+    assert clips.value == [clip]
+    assert len(clips.options) == 1
+    page = show("library", media=f"{clip},{recording}")
+    (link,) = [one.proto for one in page.get("page_link") if "Analyse" in one.proto.label]
+    assert link.label == "**Analyse 1 clip**"
+    assert link.query_string == f"media={clip}"
+    page = show("analyse", media=f"{recording},{clip}")
+    assert [box.value for box in page.multiselect if box.label == "Clips"] == [[clip]]
+    assert any("recorded of a feed is left out" in one.value for one in page.caption)
+    page = show("library", media=recording)
+    (link,) = [one.proto for one in page.get("page_link") if "Analyse" in one.proto.label]
+    assert link.disabled
+
+
+def test_a_store_with_feeds_alone_has_no_clip_to_analyse(store):
+    feed_and_clips(store, 0)
+    page = show("analyse")
+    assert not page.exception
+    assert any("No clips yet" in one.value for one in page.info)
+    assert labelled(page, "Start").disabled
+
+
+def test_start_says_how_many_clips_and_analyses_there_are(store):
+    first, *others, _ = feed_and_clips(store, 52)
+    page = show("analyse", media=first)
+    assert labelled(page, "Start").label == "Start"
+    page = show("analyse", media=",".join(others))
+    assert labelled(page, "Start").label == "Start 51 clips"
+    labelled(page, "Add to the list").click().run()
+    assert labelled(page, "Start").label == "Start 1 analysis of 51 clips"
+
+
+def test_an_analysis_is_not_listed_for_no_clip(store):
+    feed_and_clips(store, 2)
+    page = show("analyse")
+    (clips,) = [box for box in page.multiselect if box.label == "Clips"]
+    assert not labelled(page, "Add to the list").disabled
+    clips.set_value([]).run()
+    assert labelled(page, "Start").disabled
+    assert labelled(page, "Add to the list").disabled
 
 
 def test_a_failed_analysis_can_be_tried_again(page, store, samples, tmp_path, monkeypatch):

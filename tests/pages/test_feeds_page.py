@@ -91,6 +91,10 @@ def test_where_a_terminal_watches_its_file_is_named_and_feeds_are_edited_there(s
         assert "/home/me/feeds.yaml" in page.caption[0].value
         page = ask("edit", "garden")
         assert "edit it there" in page.info[0].value
+        for what, name in [("remove", "garden"), ("remove_sink", "table")]:
+            page = ask(what, name)
+            assert "remove it there" in page.info[0].value
+            assert not [one for one in page.button if one.label == "Remove"]
 
 
 def test_a_feed_is_made_in_the_form_and_its_password_is_kept_by_name_only(store, monkeypatch):

@@ -268,7 +268,7 @@ def test_two_clips_of_one_name_are_told_apart_on_every_page(store, samples, tmp_
     assert any(text.startswith("card-b/IMG\\_0001.MP4 is failed") for text in texts(page))
     thorough = next(s for s in page.segmented_control if s.label == "How thoroughly")
     thorough.set_value("quick look").run()
-    press(page, "Start")
+    press(page, "Start 2 clips")
     jobs = ended_jobs(desks.app_state())
     called = run.store.names_of_media([job.clip_id for job in jobs])
     assert set(names_of(jobs, called).values()) == set(names)

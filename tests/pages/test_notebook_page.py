@@ -1,6 +1,7 @@
 """The page Notebook without a browser: what each row says, and how much it reads."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import streamlit as st
@@ -11,7 +12,9 @@ from lab.app.server import state as desks
 from lab.app.ui.pages import notebook as notebook_module
 from lab.experiments.entry import save_rule_entry
 from lab.rules.rule import Debounce, Rule
-from tests.builders import make_run, make_truth, scores_of
+from lab.score_log.writer import ScoreLogWriter
+from lab.store.outcomes import remove_outcome
+from tests.builders import make_detections, make_run, make_truth, scores_of
 from tests.pages.test_pages import show
 
 LONG = "n" * 300
@@ -101,6 +104,29 @@ def test_figures_follow_what_is_annotated_later(run):
     added = make_truth(run, (52.0, 58.0)).annotations
     run.store.add_records(added)
     assert any("recall 0.67" in text for text in texts(notebook()))
+
+
+def test_entries_keep_their_figures_while_the_log_of_another_run_grows(run, monkeypatch):
+    save_rule_entry(run, rule(), "good")
+    live = make_run(run.store.folder.parent, scores_of(100, [(40, 80)]), name="live")
+    folder, now = run.store.log_folder(live.run_id), [6000.0]
+    remove_outcome(folder)
+    run.store.set_run_state(live.run_id, "running")
+    monkeypatch.setattr(notebook_module, "time", SimpleNamespace(time=lambda: now[0]))
+    with ScoreLogWriter(folder, {"run_id": live.run_id}) as log:  # its lock: the run goes on
+        assert live.refresh().state == "running"
+        assert any("recall 1.00" in text for text in texts(notebook()))
+        begun = list(desks.app_state().computations._kept)
+        for i in range(100, 120):
+            log.add_sample(i, i * 200_000, make_detections(("x", 0.9, (10, 10, 30, 30))))
+        log.flush()
+        said = texts(show("notebook"))
+        assert any("recall 1.00" in text for text in said)
+        assert any("1 sighting ·" in text for text in said)
+        assert list(desks.app_state().computations._kept) == begun
+        now[0] += 60
+        assert any("2 sightings · 0 %" in text for text in texts(notebook()))
+        assert len(set(desks.app_state().computations._kept) - set(begun)) == 1
 
 
 @pytest.mark.parametrize("name", [LONG, HEBREW, f"{ARABIC} [x](http://evil.example)", "a\nb"])

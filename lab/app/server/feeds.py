@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from lab.app.server.access import OurHandler
 from lab.app.server.body import json_object, name, whole_number
+from lab.app.server.made_here import of_file
 from lab.app.server.state import AppState
 from lab.errors import NotFoundError, SettingError
 from lab.feeds.commands import send
@@ -64,7 +65,7 @@ def overview(
     text: a part of a feed's id, name or source. state: of feeds; "trouble" for those that should
     be live and are not.
     """
-    status, feeds = here.live.get(), feeds_of(here)
+    status, feeds, is_of_file = here.live.get(), feeds_of(here), of_file(here)
     words = text.casefold().split()
     found = {
         feed_id: row
@@ -82,9 +83,16 @@ def overview(
         "fitting": len(found),
         "first": first,
         "states": Counter(row.get("state", UNWATCHED) for row in feeds.values()),
-        "rows": [shown_feed(feed_id, row) for feed_id, row in shown],
+        "rows": [
+            {**shown_feed(feed_id, row), "is_of_file": is_of_file("feeds", feed_id)}
+            for feed_id, row in shown
+        ],
         "sinks": [
-            {"name": sink, **{key: row.get(key) for key in _SHOWN_OF_SINKS}}
+            {
+                "name": sink,
+                **{key: row.get(key) for key in _SHOWN_OF_SINKS},
+                "is_of_file": is_of_file("sinks", sink),
+            }
             for sink, row in list(sinks.items())[:_MOST_SINKS]
         ],
     }

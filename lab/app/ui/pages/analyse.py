@@ -29,6 +29,7 @@ from lab.app.ui.widgets.detector_form import detector_choice, detector_form, off
 from lab.app.ui.widgets.missing_clips import say_missing, without_file
 from lab.app.ui.widgets.network_form import labels_of_default
 from lab.app.ui.widgets.queue import show_queue
+from lab.app.ui.widgets.recordings import RECORDINGS_STAY, without_recordings
 from lab.app.ui.widgets.sampling_form import (
     OWN,
     PRESETS,
@@ -77,7 +78,7 @@ def run_form() -> None:
     if source == DOCUMENT:
         _document_form(app_state)
         return
-    newest = app_state.store.media_rows(order="newest", limit=1)
+    newest = app_state.store.media_rows(order="newest", limit=1, of_feed=False)
     if source == LIBRARY and not newest:
         st.info("No clips yet. Pick some in Library first, or drop them here.")
         st.page_link("pages/library.py", label="Go to Library", icon=":material/arrow_back:")
@@ -106,8 +107,10 @@ def run_form() -> None:
         with more:
             _add_clips(several or ([one] if one else []), rule, is_open=not newest)
     buttons = st.container(horizontal=True, gap="small")
-    label = "Start" if not several else f"Start {counted(len(several), 'analysis', 'analyses')}"
-    if buttons.button(label, type="primary", disabled=not (clips or paths) or not (several or one)):
+    are_chosen = bool(clips or paths)
+    label = _start_label(clips, paths, several)
+    cannot = not are_chosen or not (several or one)
+    if buttons.button(label, type="primary", key="start_analyses", disabled=cannot):
         st.session_state.pop("like", None)
         work = work_of_page(several or [one or {}], reuse=not is_new, rule=rule)
         if paths is None:
@@ -116,7 +119,7 @@ def run_form() -> None:
             start_paths(app_state, paths, work)
     if buttons.button(
         "Add to the list",
-        disabled=one is None,
+        disabled=one is None or not are_chosen,
         help="Several analyses share one decode of the clip, each at its own sampling.",
     ):
         if any(a["name"] == one["name"] for a in several if one):
@@ -131,6 +134,16 @@ def run_form() -> None:
     say_not_started()
     save_job(app_state, buttons, clips, several or ([one] if one else []))
     show_list(several)
+
+
+def _start_label(
+    clips: Sequence[str], paths: Sequence[QueuedClip] | None, several: Sequence[Analysis]
+) -> str:
+    """What is started, with its numbers where they are not 1."""
+    count = len(clips if paths is None else paths)
+    of = counted(count, "clip") if count > 1 else ""
+    analyses = counted(len(several), "analysis", "analyses") if several else ""
+    return f"Start {' of '.join(filter(None, [analyses, of]))}".strip()
 
 
 def _document_form(app_state: AppState) -> None:
@@ -204,7 +217,9 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
             "The address names a clip that the store does not have: "
             f"{plain(', '.join(map(repr, unknown[:3])))}; pick it in Library."
         )
-    picked = [m for m in wanted if m in known]
+    picked = without_recordings(app_state, [m for m in wanted if m in known])
+    if len(picked) < len([m for m in wanted if m in known]):
+        st.caption(RECORDINGS_STAY)
     if len(picked) > MOST:
         few = ", ".join(plain(known[m]) for m in picked[:3])
         st.markdown(
@@ -214,7 +229,7 @@ def _clips(app_state: AppState, newest: str) -> list[str]:
         return picked
 
     def find(text: str, limit: int) -> dict[str, str]:
-        rows = store.media_rows(order="newest", text=text, limit=limit)
+        rows = store.media_rows(order="newest", text=text, limit=limit, of_feed=False)
         return store.names_of_media(row["media_id"] for row in reversed(rows))
 
     return choose_some(

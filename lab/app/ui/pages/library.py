@@ -20,6 +20,7 @@ from lab.app.ui.widgets.dialogs import close_dialog, is_open
 from lab.app.ui.widgets.folder_browser import folder_button
 from lab.app.ui.widgets.library_views import SITES, STORAGE, choose_view
 from lab.app.ui.widgets.pager import pager
+from lab.app.ui.widgets.recordings import RECORDINGS_STAY, without_recordings
 from lab.app.ui.widgets.sites_view import sites_view
 from lab.app.ui.widgets.storage_view import storage_view
 from lab.app.ui.widgets.wanted import looking_for
@@ -204,11 +205,14 @@ def _actions(
             st.session_state.pop("library_picked", None)
             st.rerun()
         # The link holds the whole state, so that it also works in another tab.
+        clips = without_recordings(app_state, picked)
         st.page_link(
             "pages/analyse.py",
-            label=f"**Analyse {counted(len(picked), 'clip')}**",
+            label=f"**Analyse {counted(len(clips), 'clip')}**",
             icon=":material/play_circle:",
-            query_params=kept(picked),
+            query_params=kept(clips),
+            disabled=not clips,
+            help=None if len(clips) == len(picked) else RECORDINGS_STAY,
         )
         action_buttons(picked)
 

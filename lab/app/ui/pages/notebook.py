@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ from lab.store.experiments import EntryFilter
 from lab.store.store import Store
 
 _PAGE = 20
+_AGAIN_S = 60.0  # a log that grows is measured anew
 
 
 def notebook() -> None:
@@ -121,10 +123,27 @@ def _before(store: Store, rows: list[dict[str, Any]]) -> dict[str, dict[str, Any
 def _figures(
     app_state: AppState, rows: list[dict[str, Any]], runs: dict[str, Run]
 ) -> dict[str, Glance]:
-    """The figures of these entries; of none while they are computed, which the page shows."""
-    truth = app_state.truth.truth_of_clips(sorted({r.media["media_id"] for r in runs.values()}))
+    """The figures of these entries; of none while they are computed, which the page shows.
+
+    Those of runs that go on are computed apart: their logs grow, and the others must not wait.
+    """
     asked = [row for row in rows if row["run_id"] in runs]
-    applied = app_state.store.current_rules(sorted({r.protocol_hash for r in runs.values()}))
+    going_on = [row for row in asked if runs[row["run_id"]].state == "running"]
+    ended = [row for row in asked if runs[row["run_id"]].state != "running"]
+    found = _measured(app_state, ended, runs, None) if ended else {}
+    if going_on:
+        found |= _measured(app_state, going_on, runs, int(time.time() // _AGAIN_S))
+    return found
+
+
+def _measured(
+    app_state: AppState, asked: list[dict[str, Any]], runs: dict[str, Run], minute: int | None
+) -> dict[str, Glance]:
+    """minute: when, of runs whose logs grow; those of others are known by their logs."""
+    media_ids = sorted({runs[row["run_id"]].media["media_id"] for row in asked})
+    truth = app_state.truth.truth_of_clips(media_ids)
+    protocols = sorted({runs[row["run_id"]].protocol_hash for row in asked})
+    applied = app_state.store.current_rules(protocols)
     of_clips = {name: one.rule.to_dict() for name, one in applied.items()}
 
     def compute(report: Any) -> dict[str, Glance]:
@@ -136,13 +155,17 @@ def _figures(
             found[row["entry_id"]] = glance(run, rule, truth)
         return found
 
+    def stamp(row: dict[str, Any]) -> object:
+        return app_state.log_stamp(row["run_id"]) if minute is None else minute
+
     key = (
         "notebook",
-        tuple((row["entry_id"], app_state.log_stamp(row["run_id"])) for row in asked),
+        tuple((row["entry_id"], stamp(row)) for row in asked),
         app_state.store.annotations_version,
         tuple(one.rule.rule_hash for one in applied.values()),
     )
-    computation = app_state.computations.get(key, "Measuring these entries", compute)
+    what = "Measuring these entries" if minute is None else "Measuring runs that go on"
+    computation = app_state.computations.get(key, what, compute)
     if not is_done(computation):
         return {}
     result: dict[str, Glance] = computation.result

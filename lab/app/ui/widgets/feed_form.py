@@ -8,6 +8,7 @@ import streamlit as st
 import yaml
 
 from lab.app.server.feeds import feeds_of
+from lab.app.server.made_here import of_file
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.detector_form import detector_form, in_words, offered
 from lab.app.ui.widgets.dialogs import close_dialog
@@ -102,6 +103,9 @@ def edit_feed(app_state: AppState, feed_id: str) -> None:
 
 @st.dialog("Remove a feed", on_dismiss=close_dialog)
 def remove_feed(app_state: AppState, feed_id: str) -> None:
+    if of_file(app_state)("feeds", feed_id):
+        st.info("This feed is in the file that is watched: remove it there.")
+        return
     name = feeds_of(app_state).get(feed_id, {}).get("name") or feed_id
     st.markdown(
         f"**{plain(name)}** is not watched any more. Its runs, sightings and recordings stay: "

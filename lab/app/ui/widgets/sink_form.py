@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from lab.app.server.made_here import of_file
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.dialogs import close_dialog
 from lab.app.ui.widgets.feed_form import ask, written
@@ -73,6 +74,9 @@ def edit_sink(app_state: AppState, name: str) -> None:
 
 @st.dialog("Remove a sink", on_dismiss=close_dialog)
 def remove_sink(app_state: AppState, name: str) -> None:
+    if of_file(app_state)("sinks", name):
+        st.info("This sink is in the file that is watched: remove it there.")
+        return
     row = ((app_state.live.get() or {}).get("sinks") or {}).get(name) or {}
     st.markdown(f"**{plain(name)}** is told nothing any more, by no feed.")
     if row.get("waiting"):

@@ -1,6 +1,7 @@
 // One feed: its last picture, its state, what was seen today, and what can be done.
 import { element } from "../player/elements.js";
 import {
+  OF_FILE,
   age,
   controlWords,
   count,
@@ -109,14 +110,20 @@ export class Card {
     this.now.hidden = !isRunning;
     this.fileRule.hidden = !row.rule_is_set_here;
     this.review.disabled = !(row.run_id || row.last_run_id);
-    this.rule.disabled = this.edit.disabled = !isWatched;
-    this.remove.disabled = isRunning || !isWatched;
-    this.remove.title = isRunning ? "Stop the feed first" : "";
+    this.rule.disabled = !isWatched;
+    this.edit.disabled = this.remove.disabled = !isWatched;
+    this.edit.title = this.remove.title = "";
+    if (isRunning) this.refuse("Stop the feed first", this.remove);
+    if (row.is_of_file) this.refuse(OF_FILE, this.edit, this.remove);
     const name = row.name || row.id;
     for (const made of this.frame.querySelectorAll("button")) {
       const label = `${made.textContent}: ${name}`;
       if (made.getAttribute("aria-label") !== label) made.setAttribute("aria-label", label);
     }
+  }
+
+  refuse(why, ...buttons) {
+    for (const made of buttons) Object.assign(made, { disabled: true, title: why });
   }
 
   updateFigures(row) {

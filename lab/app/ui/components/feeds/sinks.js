@@ -1,7 +1,7 @@
 // The sinks: how each does, and what waits for it.
 import { element } from "../player/elements.js";
 import { say } from "./card.js";
-import { age, sinkWord } from "./words.js";
+import { OF_FILE, age, sinkWord } from "./words.js";
 
 const HEADS = ["Sink", "Type", "State", "Waiting", "Delivered", "Failed", "Dropped", "Last", ""];
 const NUMBERS = ["waiting", "delivered", "failed", "dropped"];
@@ -43,6 +43,7 @@ export class Sinks {
     const reason = element("span", { className: "more" });
     cells.state.append(word, reason);
     const buttons = element("span", { className: "buttons" });
+    const changes = [];
     for (const [text, what] of [
       ["Send a test", "test_sink"],
       ["Edit", "edit_sink"],
@@ -52,18 +53,23 @@ export class Sinks {
       made.setAttribute("aria-label", `${text}: ${name}`);
       made.onclick = () => this.ask(what, name);
       buttons.append(made);
+      if (what !== "test_sink") changes.push(made);
     }
     const title = element("td", {}, element("bdi", { className: "name", textContent: name }));
     const frame = element("tr", {}, title, ...Object.values(cells), element("td", {}, buttons));
-    return { frame, cells, word, reason };
+    return { frame, cells, word, reason, changes };
   }
 
-  fill({ frame, cells, word, reason }, row, now) {
+  fill({ frame, cells, word, reason, changes }, row, now) {
     frame.dataset.state = row.state;
     say(cells.type, row.type);
     say(word, sinkWord(row.state));
     say(reason, row.reason);
     for (const key of NUMBERS) say(cells[key], Number(row[key] || 0).toLocaleString());
+    for (const made of changes) {
+      made.disabled = Boolean(row.is_of_file);
+      made.title = row.is_of_file ? OF_FILE : "";
+    }
     say(cells.last, row.last_delivery_at ? `${age(now - row.last_delivery_at)} ago` : "never");
   }
 }

@@ -12,6 +12,8 @@ const STATES = {
 };
 const SINK_STATES = { ok: "Working", failing: "Failing", off: "Switched off" };
 
+export const OF_FILE = "It is in the file that is watched: change it there";
+
 export function stateWord(state) {
   return STATES[state] || state || "";
 }

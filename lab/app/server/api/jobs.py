@@ -28,6 +28,7 @@ from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import ConflictError, NotFoundError
 from lab.jobs.queue.asked import Asked
+from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import QueuedJob
 from lab.jobs.queue.queued_job import State as QueueState
 
@@ -81,7 +82,7 @@ class JobChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=-1_000_000, le=1_000_000)
+    priority: int = Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)
 
 
 class Summary(BaseModel):

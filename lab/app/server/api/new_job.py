@@ -16,6 +16,7 @@ from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import AppliedRule, Work, work_of
 from lab.jobs.document.checks import check_settings
 from lab.jobs.document.document import JobAnalysis
+from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import Stamp
 from lab.rules.rule import Rule
 from lab.video.identity import identity_problem
@@ -47,7 +48,7 @@ class NewJob(BaseModel):
         description="Whose sightings are saved when it is done: a rule, the name of a saved one, "
         "or `current`.",
     )
-    priority: int = Field(0, ge=-1_000_000, le=1_000_000)
+    priority: int = Field(0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)
     reuse: bool = Field(True, description="Give the run of the same recipe where there is one.")
 
     @model_validator(mode="after")

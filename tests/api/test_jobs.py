@@ -118,6 +118,20 @@ def test_what_a_page_may_not_ask_for_the_api_may_not_either(api, change, status,
     assert "PLANTED" not in answer.text
 
 
+@pytest.mark.parametrize(("detector", "threshold"), [("motion", 0.005), ("visual", 0.5)])
+def test_a_threshold_that_a_rule_does_not_give_is_the_detectors(api, detector, threshold):
+    paused(api)
+    try:
+        body = work_on(api, 2, detector=detector, rule={"default": {}, "labels": {"x": {}}})
+        job = api.client.post("/api/jobs", json=body).json()
+        rule = Rule.from_dict(job["work"]["rule"]["rule"])
+        assert rule == Rule.from_dict({"labels": {"x": {}}}, threshold)
+        assert rule.of("x").debounce.enter_threshold == threshold
+        api.client.delete(f"/api/jobs/{job['job_id']}")
+    finally:
+        going(api)
+
+
 def test_the_same_key_is_the_same_job_also_after_a_restart(api):
     paused(api)
     body, headers = work_on(api, 1, reuse=False), {KEY: "order-17"}

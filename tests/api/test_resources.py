@@ -161,6 +161,45 @@ def test_a_rule_finds_what_it_finds_in_python_and_keeps_it_where_that_is_asked(a
     assert "enter_threshold" in problem_of(api.client.post(place, json=wrong), 422)
 
 
+@pytest.mark.parametrize(
+    ("settings", "debounce"),
+    [
+        ({}, {}),
+        ({"default": {}}, {}),
+        ({"default": {"debounce": {"enter_frames": 2}}}, {"enter_frames": 2}),
+        ({"default": {"debounce": {"confidence_threshold": 0.7}}}, {"enter_threshold": 0.7}),
+    ],
+)
+def test_a_threshold_that_a_rule_does_not_give_is_the_runs(api, run, settings, debounce):
+    rule = Rule.coerce(Debounce(**{"enter_threshold": 0.5, **debounce}))
+    place = f"/api/runs/{run.run_id}/sightings"
+    found = api.client.post(place, json={"rule": settings}).json()
+    assert found["rule_hash"] == rule.rule_hash
+    of_all = {"rule": settings, "protocol_hash": run.protocol_hash, "preview": True}
+    assert api.client.post("/api/current_rules", json=of_all).json()["rule_hash"] == rule.rule_hash
+    labels = api.client.post(place, json={"rule": {"labels": {"x": {}}, "only": ["x"]}}).json()
+    assert labels["items"] == api.client.post(place, json={"rule": {"only": ["x"]}}).json()["items"]
+
+
+def test_a_saved_rule_is_named(api, run):
+    client = api.client
+    saved = client.put("/api/rules/named", json={"rule": {}}).json()
+    assert saved["rule"]["default"]["debounce"]["enter_threshold"] == 0.4
+    place = f"/api/runs/{run.run_id}/sightings?store=true"
+    found = client.post(place, json={"rule": "named"}).json()
+    assert found["rule_hash"] == saved["rule_hash"]
+    kept = api.state.store.sightings(run_id=run.run_id, rule_hash=saved["rule_hash"])
+    assert {row["rule_name"] for row in kept} == {"named"}
+    of_all = {"rule": "named", "protocol_hash": run.protocol_hash, "preview": True}
+    done = client.post("/api/current_rules", json=of_all).json()
+    assert (done["rule_hash"], done["rule_name"]) == (saved["rule_hash"], "named")
+    for path, body in ((place, {}), ("/api/current_rules", of_all)):
+        wrong = client.post(path, json={**body, "rule": "namd"})
+        assert "no rule 'namd' is saved; known: named" in problem_of(wrong, 422)
+    with api.state.store.catalog.transaction() as db:
+        db.execute("DELETE FROM rules WHERE name = 'named'")
+
+
 def test_rules_are_saved_applied_and_taken_back(api, run):
     client = api.client
     saved = client.put("/api/rules/otters", json={"rule": RULE, "run_id": run.run_id}).json()

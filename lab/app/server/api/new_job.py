@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.annotation import utc_now
+from lab.app.server.api.given_rule import rule_given
 from lab.app.server.state import AppState
 from lab.detectors.plugins.secrets import is_secret, on_record, redact
 from lab.detectors.registered import detectors
@@ -18,7 +19,7 @@ from lab.jobs.document.checks import check_settings
 from lab.jobs.document.document import JobAnalysis
 from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import Stamp
-from lab.rules.rule import Rule
+from lab.rules.rule import THRESHOLD_DEFAULT
 from lab.video.identity import identity_problem
 
 _MOST_S = 86_400.0
@@ -72,7 +73,7 @@ def work_of_job(here: AppState, given: NewJob) -> Work:
     check_settings(JobAnalysis(name="", detector=given.detector, settings=settings), "settings")
     if given.labels is not None:
         settings["labels"] = list(given.labels)
-    rule = _rule_of(here, given.rule)
+    rule = _rule_of(here, given)
     work = work_of(given.detector, settings, every_s=given.every_s, gate=given.gate, rule=rule)
     return Work(
         work.analyses,
@@ -138,12 +139,11 @@ def _check_no_secrets(value: Any, place: str) -> None:
         raise SettingError(f"{place} must not have a user or password in its address")
 
 
-def _rule_of(here: AppState, given: str | dict[str, Any] | None) -> AppliedRule | None:
-    if given is None or given == _CURRENT:
+def _rule_of(here: AppState, given: NewJob) -> AppliedRule | None:
+    """With the threshold that a built-in detector declares; a plugin would have to be loaded."""
+    if given.rule is None or given.rule == _CURRENT:
         return None
-    if isinstance(given, dict):
-        return AppliedRule(Rule.from_dict(given))
-    saved = {row["name"]: row["rule"] for row in here.store.rules()}
-    if given not in saved:
-        raise SettingError(f"no rule {given!r:.80} is saved; {closest(given, list(saved))}")
-    return AppliedRule(saved[given], given)
+    threshold = THRESHOLD_DEFAULT
+    if detectors.package(given.detector) is None:
+        threshold = detectors.get(given.detector).default_threshold
+    return AppliedRule(*rule_given(here, given.rule, threshold))

@@ -122,6 +122,10 @@ def test_a_run_that_was_decoded_on_a_gpu_is_gone_on_with(app, queued, monkeypatc
     first = Hand(app, "first")
     assert first.opened(**there) == first.part(1, part([0, 100_000])) == 200
     assert app.ask(f"{first.at}/back", {"number": 2, "reason": "it ends"})[0] == 200
+    (row,) = until(
+        lambda: app.here.store.runs(media_id=identify(app.clip_of(None)), state="interrupted")
+    )
+    assert "gave it back" in row["error"]
     other = Hand(app, "other")
     assert other.order["after_us"] == 100_000
     there["recipes"] = first.order["recipes"]

@@ -33,6 +33,7 @@ from lab.store.store import Store
 from lab.video.media import Media, identify
 
 _SAME_DISKS = "mount its disk under the same path on all nodes, or name clips by s3:// or gs://"
+_GIVEN_BACK = "its worker gave it back; it waits for another one"
 PIECE_SAMPLES = 1024  # minutes of work for a detector that takes 100 ms, and little to lose
 
 
@@ -193,7 +194,8 @@ class ClipOnCluster:
                     self._take_all(first, order, logs, kept, sum(len(b.pts_us) for b in before))
                     ended = ("cancelled" if self.is_cancelled() else "done", None)
                 except Stopped:
-                    ended = ("cancelled", None)
+                    is_left = self.is_tried_again and not self.is_cancelled()
+                    ended = ("interrupted", _GIVEN_BACK) if is_left else ("cancelled", None)
                 except BaseException as problem:
                     is_left = self.is_tried_again and isinstance(problem, LostError)
                     how: State = "interrupted" if is_left else "failed"

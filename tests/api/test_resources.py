@@ -41,6 +41,8 @@ def test_a_clip_is_listed_registered_and_edited(api):
     (found,) = listed["items"]
     assert edited["state"] == again.json()["state"] == found["state"] is not None
     assert client.patch(f"/api/media/{media_id}", json={"site": None}).json()["site"] is None
+    wrong = client.patch(f"/api/media/{media_id}", json={"start": "yesterday"})
+    assert problem_of(wrong, 422).startswith("start must be like 2026-05-01T06")
     row = api.state.store.media(media_id)
     assert (row["site"], row["clock_correction_s"], row["start_source"]) == (None, 3.5, "entered")
 

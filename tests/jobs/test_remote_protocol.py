@@ -329,8 +329,10 @@ def test_a_worker_needs_a_token_with_the_scope_analyse(app, tmp_path, token, sta
     assert app.ask("/api/work/claim", body, token=token)[0] == status
     with ClipFolder(1 << 20, tmp_path) as clips:
         client = Client(app.url, app.tokens.get(token, "nobody's"), "w", "w")
-        with pytest.raises(RefusedByAppError, match="scope analyse"):
+        with pytest.raises(RefusedByAppError, match="scope analyse") as told:
             QueueWorker(client, clips).run()
+    assert ("not one of those that are valid" in str(told.value)) == (status == 401)
+    assert "open the address" not in str(told.value)
 
 
 def test_a_claim_is_of_the_token_that_made_it(app, queued):

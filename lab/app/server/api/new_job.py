@@ -15,7 +15,7 @@ from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, SourceError, closest
 from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import AppliedRule, Work, work_of
-from lab.jobs.document.checks import check_settings
+from lab.jobs.document.checks import check_labels, check_settings
 from lab.jobs.document.document import JobAnalysis
 from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import Stamp
@@ -73,6 +73,8 @@ def work_of_job(here: AppState, given: NewJob) -> Work:
     check_settings(JobAnalysis(name="", detector=given.detector, settings=settings), "settings")
     if given.labels is not None:
         settings["labels"] = list(given.labels)
+        if detectors.package(given.detector) is None:
+            check_labels(given.detector, given.labels, "labels")
     rule = _rule_of(here, given)
     work = work_of(given.detector, settings, every_s=given.every_s, gate=given.gate, rule=rule)
     return Work(

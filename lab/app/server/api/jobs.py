@@ -108,8 +108,8 @@ async def add_job(
 ) -> Job:
     """The job is in the queue, and survives a restart; `Location` says where to ask for it.
 
-    The same work on the same clip is one job: 409 while that is stopping. 429 beyond
-    `max_jobs_per_token`.
+    The same work on the same file is one job, but with `reuse: false`: 409 while that is stopping.
+    429 beyond `max_jobs_per_token`.
     """
     most = limits_of(request).max_jobs_per_token
     said = given.model_dump(exclude_defaults=True)  # as before, when there are more settings

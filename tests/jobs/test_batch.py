@@ -224,7 +224,6 @@ def test_a_long_list_is_cut_by_its_reader_and_jobs_are_named_by_their_ids(tmp_pa
     assert len(told("list")[1].splitlines()) == 52
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ("works", "says"),
     [
@@ -250,6 +249,7 @@ def test_a_folder_without_a_store_is_no_empty_queue(tmp_path, capsys):
     assert capsys.readouterr().out == f"there is no store in {tmp_path / 'none'}\n"
 
 
+@pytest.mark.long
 def test_a_damaged_queue_loses_no_run(folder, tmp_path, capsys):
     assert told(capsys, folder, "--store", tmp_path / "s")[0] == 0
     (tmp_path / "s" / "jobs.sqlite").write_bytes(b"no database" * 1000)

@@ -31,12 +31,12 @@ def _serve(args: argparse.Namespace) -> int:
     from lab.feeds.feed_files import FeedFiles
 
     config = load_config(store=args.store)
+    _check_store(config.store)
     given = given_token()
     if note := note_of_token():
         print(f"lab: note: {note}", file=sys.stderr)
     has_tokens = Tokens(config.store).has_valid()
     check_somebody_may_come(args.host, has_token=given is not None or has_tokens)
-    _check_store(config.store)
     feeds = None if args.feeds is None else args.feeds.absolute()
     here = AppState(config, feeds)
     if feeds is not None:

@@ -21,7 +21,8 @@ class Detector(ABC):
 
     default_score_floor: in (0, 1); detections below it are not kept.
     default_threshold: in (0, 1]; the threshold of its default rule.
-    labels: the labels it can give, in the model's order; empty if it may give any.
+    labels: the labels it can give, in the model's order; empty if it may give any. Of a class: all
+        that any of its kind can give, where these are known without a model.
     batch_size: how many frames at a time are fastest, 1 or more.
     is_stateful: its result for a frame depends on earlier frames. A resumed run then gives it
         the clip from the beginning, and `reset` clears its memory.

@@ -146,6 +146,7 @@ class Motion(Detector):
 
     default_score_floor = 0.0005
     default_threshold = 0.005
+    labels: tuple[str, ...] = (LABEL,)
     is_stateful = True
 
     def __init__(

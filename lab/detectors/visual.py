@@ -46,6 +46,7 @@ class Visual(Detector):
 
     default_score_floor = 1e-6
     default_threshold = 0.5
+    labels: tuple[str, ...] = LABELS
 
     def __init__(
         self, *, labels: Sequence[str] | None = None, score_floor: float | None = None

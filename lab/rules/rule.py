@@ -59,11 +59,18 @@ class LabelRule:
         return {"debounce": self.debounce.to_dict(), "box_filter": self.box_filter.to_dict()}
 
     @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> LabelRule:
-        """Raises SettingError for unknown keys and values out of range."""
+    def from_dict(
+        cls, settings: Mapping[str, Any], threshold: float = THRESHOLD_DEFAULT
+    ) -> LabelRule:
+        """threshold: where the settings give none. Raises SettingError for unknown keys and values
+        out of range.
+        """
         check_keys(settings, [f.name for f in dataclasses.fields(cls)], "rule of a label")
+        debounce = settings.get("debounce", {})
+        if isinstance(debounce, Mapping) and debounce.get("confidence_threshold") is None:
+            debounce = {"enter_threshold": threshold, **debounce}
         return cls(
-            debounce=Debounce.from_dict(settings.get("debounce", {})),
+            debounce=Debounce.from_dict(debounce),
             box_filter=BoxFilter.from_dict(settings.get("box_filter", {})),
         )
 
@@ -133,8 +140,11 @@ class Rule:
         }
 
     @classmethod
-    def from_dict(cls, settings: Mapping[str, Any]) -> Rule:
-        """Raises SettingError for unknown keys and values out of range."""
+    def from_dict(cls, settings: Mapping[str, Any], threshold: float = THRESHOLD_DEFAULT) -> Rule:
+        """threshold: where the settings of a label, or of the default, give none.
+
+        Raises SettingError for unknown keys and values out of range.
+        """
         check_keys(settings, [f.name for f in dataclasses.fields(cls)], "rule")
         only, labels = settings.get("only"), settings.get("labels", {})
         if only is not None and (isinstance(only, str) or not _are_labels(only)):
@@ -142,8 +152,8 @@ class Rule:
         if not isinstance(labels, Mapping) or not _are_labels(labels):
             raise SettingError(f"labels must map labels to rules, got {labels!r}")
         return cls(
-            default=LabelRule.from_dict(settings.get("default", {})),
-            labels={k: LabelRule.from_dict(v) for k, v in labels.items()},
+            default=LabelRule.from_dict(settings.get("default", {}), threshold),
+            labels={k: LabelRule.from_dict(v, threshold) for k, v in labels.items()},
             only=None if only is None else tuple(sorted(set(only))),
         )
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import lab
 from lab.app.server.routes import routes
 from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import Work
@@ -104,6 +105,9 @@ def test_a_job_that_fails_says_why(api):
         ({"settings": {"store": "/tmp"}}, 422, "'store' is not a setting"),
         ({"settings": {"name": "yolo"}}, 422, "'name' is not a setting"),
         ({"settings": {"siez": 320}}, 422, "unknown key 'siez'"),
+        ({"labels": ["cat"]}, 422, "'visual' has no label 'cat'; 16 are known"),
+        ({"settings": {"labels": ["bright"]}}, 422, "no label 'bright'; did you mean 'brightness'"),
+        ({"detector": "motion", "labels": ["cat"]}, 422, "no label 'cat'; known: motion"),
         ({"every_s": -1}, 422, "every_s"),
         ({"rule": "unknown"}, 422, "no rule"),
         ({"rule": {"default": {"debounce": {"enter_threshold": 9}}}}, 422, "enter_threshold"),
@@ -116,6 +120,39 @@ def test_what_a_page_may_not_ask_for_the_api_may_not_either(api, change, status,
     answer = api.client.post("/api/jobs", json=body)
     assert words in problem_of(answer, status)
     assert "PLANTED" not in answer.text
+
+
+@pytest.mark.parametrize(("detector", "threshold"), [("motion", 0.005), ("visual", 0.5)])
+def test_a_threshold_that_a_rule_does_not_give_is_the_detectors(api, detector, threshold):
+    paused(api)
+    try:
+        body = work_on(api, 2, detector=detector, rule={"default": {}, "labels": {"x": {}}})
+        job = api.client.post("/api/jobs", json=body).json()
+        rule = Rule.from_dict(job["work"]["rule"]["rule"])
+        assert rule == Rule.from_dict({"labels": {"x": {}}}, threshold)
+        assert rule.of("x").debounce.enter_threshold == threshold
+        api.client.delete(f"/api/jobs/{job['job_id']}")
+    finally:
+        going(api)
+
+
+def test_the_same_work_on_the_same_file_is_one_job_unless_it_is_to_be_done_again(api):
+    paused(api)
+    try:
+        file = api.folder / "clip4.mp4"
+        clip = api.state.store.add_media(lab.probe(file))
+        named = {**VISUAL_2, "media_id": clip["media_id"]}
+        ids = [
+            api.client.post("/api/jobs", json={**body, "reuse": reuse}).json()["job_id"]
+            for reuse in (True, False)
+            for body in (work_on(api, 4), named)
+        ]
+        assert ids[0] == ids[1]
+        assert len(set(ids)) == 3
+        for job_id in set(ids):
+            api.client.delete(f"/api/jobs/{job_id}")
+    finally:
+        going(api)
 
 
 def test_the_same_key_is_the_same_job_also_after_a_restart(api):

@@ -10,6 +10,7 @@ import pytest
 
 from lab.app.server.state import AppState
 from lab.config import Config
+from lab.store.outcomes import write_outcome
 from tests.app.live_server import following, served
 from tests.builders import make_run
 from tests.guarded import TOKEN
@@ -52,6 +53,24 @@ def output_of(*command):
 def test_the_client_in_python_prints_what_is_found_until_the_end(address, run):
     lines = output_of(sys.executable, "-c", code("python"), address, TOKEN, run.run_id)
     assert lines.splitlines() == ["0.0 []", "0.5 ['x']", "1.0 ['x']", "the run is done"]
+
+
+def test_the_client_in_python_goes_on_where_the_run_is_interrupted(address, run):
+    other = make_run(run.store.folder.parent, [0.0, 0.9], name="other", every_s=0.5)
+    folder = run.store.log_folder(other.run_id)
+    write_outcome(folder, "interrupted", error="the worker was lost", effort={}, elapsed_s=1.0)
+    command = [sys.executable, "-u", "-c", code("python"), address, TOKEN, other.run_id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+        assert [client.stdout.readline() for _ in range(2)] == ["0.0 []\n", "0.5 ['x']\n"]
+        write_outcome(folder, "done", error=None, effort={}, elapsed_s=1.0)
+        assert client.communicate(timeout=60)[0] == "the run is done\n"
+
+
+def test_the_client_in_python_says_what_is_wrong(address):
+    command = [sys.executable, "-c", code("python"), address, TOKEN, "none"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no run 'none' in this store" in done.stderr
 
 
 def test_the_client_in_javascript_finds_the_sample_of_a_frame(address, run, tmp_path):

@@ -197,6 +197,8 @@ def test_on_this_machine_it_makes_a_token_where_there_is_none(tmp_path):
         (["--port", "{taken}"], "give another port"),
         (["--port", "70000"], "a port is from 0 to 65535"),
         (["--host", "no.such.host.invalid"], "there is no token"),
+        (["--store", "wrong.yaml"], "wrong.yaml cannot be made: File exists; name another folder"),
+        (["--store", "wrong.yaml/store"], "store cannot be made: Not a directory"),
     ],
 )
 def test_what_cannot_be_served_is_said(words, reason, serving, tmp_path, monkeypatch, capsys):

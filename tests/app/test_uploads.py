@@ -212,7 +212,14 @@ def test_limits_are_answered_with_their_status(server, tmp_path):
         raw.request("PUT", f"/api/uploads/{upload_id}?name=x.mp4", b"x", BEARER)
         assert raw.getresponse().status in (400, 404), upload_id
         raw.close()
-    for asked in ("every_s=x", "every_s=-1", "debounce=5", "analyses=[]", "detector=python"):
+    for asked in (
+        "every_s=x",
+        "every_s=-1",
+        "debounce=5",
+        "analyses=[]",
+        "detector=python",
+        "detector=visual&labels=zz",
+    ):
         answer = server.ask("PUT", f"/api/uploads/odd?name=x.mp4&{asked}", content=b"x")
         assert answer.status_code == 400, asked
     answer = server.ask("PUT", "/api/uploads/odd?name=x.mp4&labels=" + "a" * 300, content=b"x")

@@ -154,6 +154,25 @@ def test_a_wrong_option_is_named(read):
         read(videos=["a.mp4"], fps="0")
 
 
+def test_an_option_is_named_as_it_was_given(read):
+    with pytest.raises(SettingError, match=r"^--log-level must be one of DEBUG"):
+        read(videos=["a.mp4"], level="LOUD")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["foo", "https://", "https://wall.example/", "https://a@b", "*", "https://Wall.example"],
+)
+def test_an_origin_that_no_page_has_is_refused(read, origin):
+    with pytest.raises(SettingError, match=r"^--allow-origin must be a scheme and a host"):
+        read(videos=["a.mp4"], origins=["https://wall.example", origin])
+
+
+def test_origins_are_those_that_browsers_send(read):
+    origins = ["https://wall.example", "http://127.0.0.1:8501", "http://[::1]:80", "null"]
+    assert read(videos=["a.mp4"], origins=origins).origins == tuple(origins)
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(SettingError, match="cannot be read: No such file"):
         read_settings(tmp_path / "none.yaml", {}, {})

@@ -220,7 +220,33 @@ def test_a_long_list_is_cut_by_its_reader_and_jobs_are_named_by_their_ids(tmp_pa
     assert told("list", "1", "9999")[0] == 2
     assert told("list", "--state", "failed") == (0, "no job is in this state\n")
     assert told("cancel", "1") == (0, "0 jobs cancelled: 1 is done\n")
+    assert told("priority", "2", "--to", "9" * 20)[0] == 2
     assert len(told("list")[1].splitlines()) == 52
+
+
+@pytest.mark.parametrize(
+    ("works", "says"),
+    [
+        ([{"by": "app"}], "the app does them while it runs"),
+        ([{}], "start them with: lab batch --resume"),
+        ([{}, {"by": "app"}], "the app does its own while it runs; start the others with: lab"),
+    ],
+)
+def test_who_retries_is_told_who_does_it(tmp_path, capsys, works, says):
+    with JobQueue(tmp_path) as queue:
+        for i, what in enumerate(works):
+            queue.add(f"w{i}", what, [(f"{i}.mp4", Stamp())])
+            queue.finish(queue.claim().job_id, "failed")
+    for which in (["--all"], [str(i + 1) for i in range(len(works))]):
+        assert main(["jobs", "retry", *which, "--store", str(tmp_path)]) == 0
+        assert f"again; {says}" in capsys.readouterr().out
+        assert main(["jobs", "cancel", "--all", "--store", str(tmp_path)]) == 0
+        capsys.readouterr()
+
+
+def test_a_folder_without_a_store_is_no_empty_queue(tmp_path, capsys):
+    assert main(["jobs", "--store", str(tmp_path / "none")]) == 0
+    assert capsys.readouterr().out == f"there is no store in {tmp_path / 'none'}\n"
 
 
 @pytest.mark.long

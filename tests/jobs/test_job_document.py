@@ -435,6 +435,10 @@ BOX = {"box_filter": {"min_area_fraction": 0.5, "max_area_fraction": 0.1}}
             analysis(settings={"lables": []}),
             r"analyses\[0\].settings: unknown key 'lables'; known: labels",
         ),
+        (
+            analysis(detector="motion", settings={"labels": ["cat"]}),
+            r"settings.labels: the detector 'motion' has no label 'cat'; known: motion",
+        ),
         (analysis(settings={"name": "x"}), r"settings: 'name' is not a setting"),
         (
             analysis(rules={"default": {"enter_treshold": 0.5}}),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.errors import NotFoundError, StoreDamagedError, StoreError
+from lab.errors import NotFoundError, SettingError, StoreDamagedError, StoreError
 from lab.jobs.queue.job_queue import LEASE_S, JobQueue
 from lab.jobs.queue.queued_job import Stamp
 
@@ -52,6 +52,23 @@ def test_jobs_are_claimed_once_by_priority_and_in_order(opened):
     assert two.claim().path == "b"
     assert one.claim() is None
     assert two.counts() == {"waiting": 0, "running": 3, "done": 0, "failed": 0, "cancelled": 0}
+
+
+@pytest.mark.parametrize("priority", [10**6 + 1, -(10**6) - 1, 10**20])
+def test_a_priority_has_bounds(opened, priority):
+    queue = opened()
+    add(queue, "a", priority=10**6)
+    with pytest.raises(SettingError, match=f"from -1000000 to 1000000, got {priority}"):
+        queue.set_priority([1], priority)
+    with pytest.raises(SettingError, match="a priority must be"):
+        add(queue, "b", priority=priority)
+    assert [(one.path, one.priority) for one in queue.jobs()] == [("a", 10**6)]
+
+
+@pytest.mark.parametrize("job_id", [7, 2**63, 10**23, -(10**23)])
+def test_a_job_that_is_not_there_is_named_as_it_was(opened, job_id):
+    with pytest.raises(NotFoundError, match=f"the queue has no job {job_id};"):
+        opened().cancel([job_id])
 
 
 def test_only_what_was_named_is_claimed(opened):

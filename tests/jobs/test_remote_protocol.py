@@ -14,6 +14,7 @@ import pytest
 
 import lab
 from lab.app.cli.main import main
+from lab.app.server.live_results.run_reader import RunReader
 from lab.arrow_columns import table
 from lab.errors import SettingError, SourceError
 from lab.jobs.remote.claim import Claim, ClaimEndedError, Opened
@@ -121,6 +122,10 @@ def test_a_run_that_was_decoded_on_a_gpu_is_gone_on_with(app, queued, monkeypatc
     first = Hand(app, "first")
     assert first.opened(**there) == first.part(1, part([0, 100_000])) == 200
     assert app.ask(f"{first.at}/back", {"number": 2, "reason": "it ends"})[0] == 200
+    (row,) = until(
+        lambda: app.here.store.runs(media_id=identify(app.clip_of(None)), state="interrupted")
+    )
+    assert "gave it back" in row["error"]
     other = Hand(app, "other")
     assert other.order["after_us"] == 100_000
     there["recipes"] = first.order["recipes"]
@@ -201,6 +206,19 @@ def test_a_worker_that_sends_garbage_is_given_up_and_another_gets_the_clip(app, 
     assert again.opened() == 200
     assert again.part(1, b"garbage") == 422
     assert again.outcome(2) == 409
+
+
+def test_the_run_of_a_worker_that_is_lost_is_interrupted_and_not_over(app, queued):
+    hand = Hand(app, "lost")
+    assert hand.opened() == hand.part(1, part([0, 100_000])) == 200
+    assert hand.part(2, b"garbage") == 422
+    until(lambda: job_of(app, queued).tries == 1)
+    assert job_of(app, queued).state in ("waiting", "running")
+    (row,) = app.here.store.runs(media_id=identify(app.clip_of(None)))
+    told = RunReader(app.here.store, row["run_id"]).open()
+    assert told.state["state"] == "interrupted"
+    assert "the worker lost was given up" in told.state["reason"]
+    assert len(told.samples) == 2
 
 
 def test_who_lists_jobs_sees_the_worker_that_has_one(app, queued, capsys):
@@ -311,8 +329,10 @@ def test_a_worker_needs_a_token_with_the_scope_analyse(app, tmp_path, token, sta
     assert app.ask("/api/work/claim", body, token=token)[0] == status
     with ClipFolder(1 << 20, tmp_path) as clips:
         client = Client(app.url, app.tokens.get(token, "nobody's"), "w", "w")
-        with pytest.raises(RefusedByAppError, match="scope analyse"):
+        with pytest.raises(RefusedByAppError, match="scope analyse") as told:
             QueueWorker(client, clips).run()
+    assert ("not one of those that are valid" in str(told.value)) == (status == 401)
+    assert "open the address" not in str(told.value)
 
 
 def test_a_claim_is_of_the_token_that_made_it(app, queued):

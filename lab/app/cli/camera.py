@@ -117,7 +117,7 @@ def add(command: Command) -> list[argparse.ArgumentParser]:
                    help="a name by which clients call this machine")  # fmt: skip
     c.add_argument("--clients", metavar="N", help="of a camera at one time; default: 100")
     c.add_argument("--log-level", dest="level", metavar="LEVEL",
-                   help="DEBUG, INFO, WARNING or ERROR; default: INFO")  # fmt: skip
+                   help="DEBUG, INFO, WARNING, ERROR or CRITICAL; default: INFO")  # fmt: skip
     c.add_argument("--stdin", action="store_true",
                    help="end when standard input closes, as it does with the program that started "
                    "this")  # fmt: skip

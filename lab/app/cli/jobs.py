@@ -24,7 +24,8 @@ def _jobs(args: argparse.Namespace) -> int:
 
     folder = Store(args.store).folder
     if not (folder / FILE_NAME).exists() and args.what != "pause":
-        print(json.dumps({"counts": {}, "jobs": []}) if args.json else "the queue is empty")
+        nothing = "the queue is empty" if folder.is_dir() else f"there is no store in {folder}"
+        print(json.dumps({"counts": {}, "jobs": []}) if args.json else nothing)
         return 0
     with JobQueue(folder) as queue:
         queue.free_the_dead()
@@ -54,10 +55,24 @@ def _change(queue: JobQueue, args: argparse.Namespace) -> None:
     if not args.all and not args.jobs:
         raise SettingError(f"name the jobs to {args.what} by their ids, or give --all")
     count = queue.cancel(ids) if args.what == "cancel" else queue.retry(ids)
-    more = "; start them with: lab batch --resume" if args.what == "retry" and count else ""
+    more = _what_starts_them(queue, ids) if args.what == "retry" and count else ""
     again = "waits again" if count == 1 else "wait again"
     done = "cancelled" if args.what == "cancel" else again
     print(f"{counted(count, 'job')} {done}{more}{'' if count else _as_they_are(queue, args.jobs)}")
+
+
+def _what_starts_them(queue: JobQueue, job_ids: list[int] | None) -> str:
+    """Of jobs that wait again: the app looks for its own, a batch must be started."""
+    works = queue.unfinished_work()
+    if job_ids is not None:
+        found = queue.jobs("job_id IN (SELECT value FROM json_each(?))", json.dumps(job_ids))
+        works = queue.work(sorted({job.work_id for job in found}))
+    are_apps = {what.get("by") == "app" for what in works.values()}
+    if are_apps == {True}:
+        return "; the app does them while it runs"
+    if are_apps == {False}:
+        return "; start them with: lab batch --resume"
+    return "; the app does its own while it runs; start the others with: lab batch --resume"
 
 
 def _as_they_are(queue: JobQueue, job_ids: list[int]) -> str:

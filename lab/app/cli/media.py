@@ -64,7 +64,7 @@ def _set(store: Any, clip: str | None, values: dict[str, Any]) -> dict[str, Any]
     if "site" in values:
         changes["site"] = values["site"].strip() or None
     if "start" in values:
-        changes |= parse_start(values["start"])
+        changes |= parse_start(values["start"], "--start")
     if "clock_correction_s" in values:
         if not abs(values["clock_correction_s"]) <= _MAX_CLOCK_S:
             raise SettingError(
@@ -119,25 +119,26 @@ def _remove(store: Any, args: argparse.Namespace) -> int:
     return 0
 
 
-def parse_start(text: str) -> dict[str, Any]:
+def parse_start(text: str, name: str = "start") -> dict[str, Any]:
     """The columns of the store for a start time; an empty text clears them.
 
-    text: ISO 8601 with the UTC offset of the place. Raises SettingError.
+    text: ISO 8601 with the UTC offset of the place. name: of the setting, as whoever gave it knows
+    it. Raises SettingError.
     """
     if not text.strip():
         return {"start_utc": None, "utc_offset_s": None, "start_source": None}
     try:
         local = datetime.fromisoformat(text.strip())
     except ValueError:
-        raise SettingError(f"--start must be like {_START_EXAMPLE}, got {text!r}") from None
+        raise SettingError(f"{name} must be like {_START_EXAMPLE}, got {text!r}") from None
     offset = local.utcoffset()
     if offset is None:
-        raise SettingError(f"--start must have a UTC offset, like {_START_EXAMPLE}, got {text!r}")
+        raise SettingError(f"{name} must have a UTC offset, like {_START_EXAMPLE}, got {text!r}")
     try:
         start_utc = local.astimezone(UTC).replace(tzinfo=None)
     except OverflowError:
         raise SettingError(
-            f"--start is out of range for UTC, got {text!r}; check the year"
+            f"{name} is out of range for UTC, got {text!r}; check the year"
         ) from None
     return {
         "start_utc": start_utc,

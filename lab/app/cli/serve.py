@@ -12,8 +12,9 @@ from lab.access.tokens import Tokens
 from lab.app.server.exposure import check_somebody_may_come, warnings_of
 from lab.app.server.token import given_token, note_of_token, startup_token
 from lab.config import load_config
-from lab.errors import LabError
+from lab.errors import LabError, SettingError, printable
 from lab.extras import need
+from lab.private_files import private_folder
 
 Command = Callable[..., argparse.ArgumentParser]
 
@@ -30,6 +31,7 @@ def _serve(args: argparse.Namespace) -> int:
     from lab.feeds.feed_files import FeedFiles
 
     config = load_config(store=args.store)
+    _check_store(config.store)
     given = given_token()
     if note := note_of_token():
         print(f"lab: note: {note}", file=sys.stderr)
@@ -49,6 +51,17 @@ def _serve(args: argparse.Namespace) -> int:
         _say(at.url, None if given or has_tokens else startup_token(), args.json)
         Headless(here).serve(at)
     return 0
+
+
+def _check_store(folder: Path) -> None:
+    """Make it if it is not there. Raises SettingError."""
+    try:
+        private_folder(folder)
+    except OSError as error:
+        raise SettingError(
+            f"the store {printable(folder)} cannot be made: {error.strerror or error}; name "
+            "another folder with --store"
+        ) from None
 
 
 def _say(url: str, token: str | None, as_json: bool) -> None:

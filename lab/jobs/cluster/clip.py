@@ -18,9 +18,9 @@ from lab.errors import DetectorError, JobError, LabError, SettingError, SourceEr
 from lab.frame import Frame
 from lab.jobs.cluster.order import Answer, Description, Order, TakesOrders
 from lab.jobs.cluster.remote_work import sampling_of
-from lab.jobs.cluster.tasks import Stopped
+from lab.jobs.cluster.tasks import LostError, Stopped
 from lab.runs.analyze import Analysis, plan_run, recorded_of
-from lab.runs.execute import Outcome, PlannedRun
+from lab.runs.execute import Outcome, PlannedRun, State
 from lab.runs.pieces import PieceLog, Stretch, add_to, end_of, error_of
 from lab.runs.run import Run
 from lab.runs.run_pass import CatalogRegister
@@ -33,6 +33,7 @@ from lab.store.store import Store
 from lab.video.media import Media, identify
 
 _SAME_DISKS = "mount its disk under the same path on all nodes, or name clips by s3:// or gs://"
+_GIVEN_BACK = "its worker gave it back; it waits for another one"
 PIECE_SAMPLES = 1024  # minutes of work for a detector that takes 100 ms, and little to lose
 
 
@@ -59,7 +60,7 @@ class ClipOnCluster:
     """A clip, done by `analyze` or `resume`.
 
     report: told the samples done, and those to expect, None if unknown. is_cancelled: asked some
-    times a second.
+    times a second. is_tried_again: by whoever asked, where its worker was lost.
     """
 
     cluster: TakesOrders
@@ -68,6 +69,7 @@ class ClipOnCluster:
     is_cancelled: Callable[[], bool]
     piece_samples: int = PIECE_SAMPLES
     parts: int = 1
+    is_tried_again: bool = False
     _planned: list[PlannedRun] = field(default_factory=list, init=False)
     _found: list[list[PieceLog]] = field(default_factory=list, init=False)
 
@@ -187,19 +189,22 @@ class ClipOnCluster:
                 before = [read_log(one.folder) for one in planned]
                 register.begin(planned)
                 has_begun = True
-                ended: tuple[str, str | None] = ("failed", "the analysis was ended")
+                ended: tuple[State, str | None] = ("failed", "the analysis was ended")
                 try:
                     self._take_all(first, order, logs, kept, sum(len(b.pts_us) for b in before))
                     ended = ("cancelled" if self.is_cancelled() else "done", None)
                 except Stopped:
-                    ended = ("cancelled", None)
+                    is_left = self.is_tried_again and not self.is_cancelled()
+                    ended = ("interrupted", _GIVEN_BACK) if is_left else ("cancelled", None)
                 except BaseException as problem:
-                    ended = ("failed", str(problem) or type(problem).__name__)
+                    is_left = self.is_tried_again and isinstance(problem, LostError)
+                    how: State = "interrupted" if is_left else "failed"
+                    ended = (how, str(problem) or type(problem).__name__)
                     raise
                 finally:
                     analysed = [int(one.ok.sum()) for one in before]
                     # The error that ended the runs is told, not another one that it brought about.
-                    is_failing = ended[0] == "failed"
+                    is_failing = ended[1] is not None
                     with suppress(LabError, OSError) if is_failing else nullcontext():
                         self._close(register, planned, logs, ended, analysed, first.opening_s)
         except OSError as problem:
@@ -237,7 +242,7 @@ class ClipOnCluster:
         register: CatalogRegister,
         planned: Sequence[PlannedRun],
         logs: Sequence[ScoreLogWriter],
-        ended: tuple[str, str | None],
+        ended: tuple[State, str | None],
         analysed: Sequence[int],
         opening_s: float,
     ) -> None:
@@ -252,7 +257,7 @@ class ClipOnCluster:
             end_us = end_of(register.media, last_us, is_whole=is_whole)
             effort = effort_of(log.pts_us, log.ok, end_us, one.recipe["every_s"], log.gated)
             seconds = sum(piece.seconds for piece in self._found[i]) + opening_s / len(planned)
-            how: Any = "failed" if failed else state
+            how: State = "failed" if failed else state
             outcomes.append(Outcome(one.run_id, how, error or failed, effort.to_dict(), seconds))
         register.close(outcomes)
 

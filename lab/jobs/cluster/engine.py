@@ -135,8 +135,8 @@ class RayEngine(Engine):
             job.run_id = result.get("run_id", job.run_id)
             if job.total and result.get("state") == "done":
                 job.done = job.total
-            is_cancelled = job.job_id in self._cancelled or result.get("state") == "cancelled"
-            job.end("cancelled" if is_cancelled else "done")
+            is_left = result.get("state") in ("cancelled", "interrupted")
+            job.end("cancelled" if is_left or job.job_id in self._cancelled else "done")
 
     def _prepare(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Mapping
+from typing import Any
 
 from lab.detectors.detector import Detector
 from lab.detectors.gate import make_gate
@@ -70,6 +71,22 @@ def check_settings(one: JobAnalysis, place: str) -> None:
     for name in one.settings:
         if name not in known:
             raise SettingError(f"{place}: unknown key {name!r}; {closest(name, known)}")
+    check_labels(one.detector, one.settings.get("labels"), f"{place}.labels")
+
+
+def check_labels(detector: str, labels: Any, place: str) -> None:
+    """Raises SettingError for a label that a built-in detector never has, where that is known
+    before it is made.
+    """
+    declared = getattr(detectors.get(detector), "labels", ())
+    if not isinstance(declared, tuple) or not declared or not isinstance(labels, list | tuple):
+        return
+    for label in labels:
+        if isinstance(label, str) and label.strip() not in declared:
+            raise SettingError(
+                f"{place}: the detector {detector!r} has no label {label!r:.80}; "
+                f"{closest(label, list(declared))}"
+            )
 
 
 def _check_rule(one: JobAnalysis, place: str) -> None:

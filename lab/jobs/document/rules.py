@@ -36,10 +36,7 @@ def rule_of(settings: Mapping[str, Any] | None, threshold: float, place: str = "
 
 def _label_rule(given: Mapping[str, Any], threshold: float) -> LabelRule:
     whole = given if "debounce" in given or "box_filter" in given else {"debounce": given}
-    debounce = dict(whole.get("debounce", {}))
-    if "enter_threshold" not in debounce and "confidence_threshold" not in debounce:
-        debounce["enter_threshold"] = threshold
-    return LabelRule.from_dict({**whole, "debounce": debounce})
+    return LabelRule.from_dict(whole, threshold)
 
 
 def shorthand(rule: Rule) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from lab.errors import StoreError
 from lab.jobs.queue.asked import Asked
+from lab.jobs.queue.named_jobs import check_priority
 from lab.jobs.queue.overview import OF_THE_APP, QueueOverview
 from lab.jobs.queue.owners import Owner
 from lab.jobs.queue.queued_job import QueuedJob, Stamp
@@ -78,8 +79,10 @@ class JobQueue(QueueOverview):
         One that is queued for this work already stays what it is; one that failed or was
         cancelled, or whose file has changed since it was done, waits again. again: and every one
         that is done. clip_ids: media_id of clips that were chosen, by their paths. asked: by whom;
-        what was asked for by the same key already is given as it is.
+        what was asked for by the same key already is given as it is. Raises SettingError for a
+        priority beyond `MOST_PRIORITY`.
         """
+        check_priority(priority)
         self._owner.show_alive()
         now, chosen = self._clock(), clip_ids or {}
         rows = [

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from lab.errors import NotFoundError, SettingError
 from lab.jobs.queue.asked import Asked
 from lab.jobs.queue.file import QueueFile
+from lab.jobs.queue.named_jobs import among, check_priority, check_there
 from lab.jobs.queue.queued_job import STATES, QueuedJob, State
 
 _LAST = 50  # jobs whose time tells what the next ones will take
@@ -64,9 +64,9 @@ class QueueOverview(QueueFile):
             )
             return [QueuedJob.from_row(row) for row in rows]
 
-    def ids(self, states: Sequence[State], among: Sequence[int] | None = None) -> list[int]:
-        """Of the jobs that are in these states now; among: of those alone."""
-        where, values = _among(among)
+    def ids(self, states: Sequence[State], chosen: Sequence[int] | None = None) -> list[int]:
+        """Of the jobs that are in these states now; chosen: of those alone."""
+        where, values = among(chosen)
         with self._read() as db:
             rows = db.execute(
                 "SELECT job_id FROM jobs WHERE state IN (SELECT value FROM json_each(?)) AND "
@@ -78,7 +78,7 @@ class QueueOverview(QueueFile):
     def check_known(self, job_ids: Sequence[int]) -> None:
         """Raises NotFoundError if one of these jobs is not there."""
         with self._read() as db:
-            self._check_known(db, job_ids)
+            check_there(db, job_ids)
 
     def asked_for(self, asked: Asked) -> int | None:
         """The job that was asked for by the same key; see `Asked.known`."""
@@ -142,8 +142,8 @@ class QueueOverview(QueueFile):
     def cancel(self, job_ids: Sequence[int] | None = None) -> int:
         """Cancel jobs, None for all that have not ended: a running one ends at its next step."""
         with self._change() as db:
-            self._check_known(db, job_ids)
-            where, values = _among(job_ids)
+            check_there(db, job_ids)
+            where, values = among(job_ids)
             running = db.execute(
                 f"UPDATE jobs SET cancel = 1 WHERE state = 'running' AND {where}", values
             )
@@ -160,8 +160,8 @@ class QueueOverview(QueueFile):
         asked: by whom, where jobs are counted; those that are named are theirs then.
         """
         with self._change() as db:
-            self._check_known(db, job_ids)
-            where, values = _among(job_ids)
+            check_there(db, job_ids)
+            where, values = among(job_ids)
             states = "('failed')" if job_ids is None else "('failed', 'cancelled')"
             found = db.execute(
                 f"""UPDATE jobs SET state = 'waiting', tries = 0, not_before = 0, cancel = 0,
@@ -174,10 +174,13 @@ class QueueOverview(QueueFile):
             return found.rowcount
 
     def set_priority(self, job_ids: Sequence[int], priority: int) -> None:
-        """Jobs of a higher priority come first; the usual one is 0."""
+        """Jobs of a higher priority come first; the usual one is 0. Raises SettingError beyond
+        `MOST_PRIORITY`.
+        """
+        check_priority(priority)
         with self._change() as db:
-            self._check_known(db, job_ids)
-            where, values = _among(job_ids)
+            check_there(db, job_ids)
+            where, values = among(job_ids)
             db.execute(f"UPDATE jobs SET priority = ? WHERE {where}", [priority, *values])
 
     def put_first(self, job_ids: Sequence[int]) -> None:
@@ -190,7 +193,7 @@ class QueueOverview(QueueFile):
 
     def forget_ended(self, job_ids: Sequence[int] | None = None) -> int:
         """Take what has ended off the list, but for works that a batch is at; runs stay."""
-        where, values = _among(job_ids)
+        where, values = among(job_ids)
         with self._change() as db:
             found = db.execute(
                 f"""DELETE FROM jobs WHERE NOT {_UNFINISHED} AND {where} AND (NOT EXISTS (SELECT 1
@@ -203,7 +206,7 @@ class QueueOverview(QueueFile):
 
     def take_off(self, job_ids: Sequence[int]) -> int:
         """Take jobs that wait off the list, as if they had never been queued."""
-        where, values = _among(job_ids)
+        where, values = among(job_ids)
         with self._change() as db:
             found = db.execute(f"DELETE FROM jobs WHERE state = 'waiting' AND {where}", values)
             _forget_what_is_empty(db)
@@ -213,8 +216,8 @@ class QueueOverview(QueueFile):
 
     def _put(self, job_ids: Sequence[int], priority: str) -> None:
         with self._change() as db:
-            self._check_known(db, job_ids)
-            where, values = _among(job_ids)
+            check_there(db, job_ids)
+            where, values = among(job_ids)
             db.execute(
                 f"""UPDATE jobs SET priority = (SELECT coalesce({priority}, 0) FROM jobs WHERE
                 state = 'waiting' AND NOT {where}) WHERE state = 'waiting' AND {where}""",
@@ -224,14 +227,6 @@ class QueueOverview(QueueFile):
     def _is_paused(self, db: sqlite3.Connection) -> bool:
         return db.execute("SELECT 1 FROM flags WHERE name = 'paused'").fetchone() is not None
 
-    def _check_known(self, db: sqlite3.Connection, job_ids: Sequence[int] | None) -> None:
-        missing = db.execute(
-            "SELECT value FROM json_each(?) WHERE value NOT IN (SELECT job_id FROM jobs) LIMIT 1",
-            [json.dumps(list(job_ids or ()))],
-        ).fetchone()
-        if missing is not None:
-            raise NotFoundError(f"the queue has no job {missing['value']}; lab jobs lists them")
-
 
 # Of a row of `work`: whether the app does it, rather than whoever started it in a terminal.
 OF_THE_APP = "json_extract(what, '$.by') = 'app'"
@@ -240,11 +235,3 @@ OF_THE_APP = "json_extract(what, '$.by') = 'app'"
 def _forget_what_is_empty(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM asked WHERE job_id NOT IN (SELECT job_id FROM jobs)")
     db.execute("DELETE FROM work WHERE work_id NOT IN (SELECT work_id FROM jobs)")
-
-
-def _among(job_ids: Sequence[int] | None) -> tuple[str, list[Any]]:
-    if job_ids is None:
-        return "1", []
-    if not job_ids:
-        raise SettingError("name the jobs by their ids; lab jobs lists them")
-    return "job_id IN (SELECT value FROM json_each(?))", [json.dumps(list(job_ids))]

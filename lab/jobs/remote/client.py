@@ -162,7 +162,12 @@ class Client:
             raise DroppedError(words)
         if status == 503 or status == 429 or status >= 500:
             raise UnreachableError(f"{self.url}: {words}")
-        if status in (401, 403):
+        if status == 401:
+            raise RefusedByAppError(
+                f"{self.url} does not let this worker in: its token is not one of those that are "
+                "valid there; make one with the scope analyse (lab token add NAME --scope analyse)"
+            )
+        if status == 403:
             raise RefusedByAppError(
                 f"{self.url} does not let this worker in: {words}; its token needs the scope "
                 "analyse (lab token add NAME --scope analyse)"

@@ -56,6 +56,7 @@ class RemoteEngine(RayEngine):
             Store(store, registrar="browser"),
             report,
             lambda: job.job_id in self._cancelled,
+            is_tried_again=True,  # by the queue
             link=self._link,
             place=job.title,
         )

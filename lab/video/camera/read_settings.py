@@ -56,12 +56,14 @@ def read_settings(
             values.put(block, key, environ[variable].strip(), variable)
     for option, (block, key) in _OPTIONS.items():
         if arguments.get(option) is not None:
-            values.put(block, key, arguments[option], f"--{option.replace('_', '-')}")
+            values.put(
+                block, key, arguments[option], _NAMES.get(option) or f"--{option.replace('_', '-')}"
+            )
     return ServiceSettings(
         cameras=_cameras(values, arguments),
         host=values.text("server", "host", "127.0.0.1"),
         port=values.whole("server", "port", 8000, 0, 65535),
-        origins=values.texts("server", "origins"),
+        origins=values.origins(),
         hosts=values.texts("server", "hosts"),
         limits=Limits(
             clients=values.whole("limits", "clients", 100, 1, 100_000),
@@ -85,6 +87,7 @@ _OPTIONS = {
     "clients": ("limits", "clients"),
     "level": ("logging", "level"),
 }
+_NAMES = {"origins": "--allow-origin", "hosts": "--allow-host", "level": "--log-level"}
 
 
 def _document(file: Path) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from lab.video.camera.settings import CameraSettings
 
 _TRUE, _FALSE = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]A-Z]+)(:[0-9]{1,5})?")
 _MAX_FPS = 240
 
 
@@ -53,6 +54,17 @@ class Values:
                 f"{self.where(block, key)} must be a list of texts, got {value!r:.80}"
             )
         return tuple(value)
+
+    def origins(self) -> tuple[str, ...]:
+        """As browsers send them: scheme and host, and the port if it is not the scheme's own."""
+        found = self.texts("server", "origins")
+        for one in found:
+            if one != "null" and not _ORIGIN.fullmatch(one):
+                raise SettingError(
+                    f"{self.where('server', 'origins')} must be a scheme and a host, like "
+                    f"https://wall.example, without a path and in small letters, got {one!r:.80}"
+                )
+        return found
 
     def whole(self, block: str, key: str, default: int, low: int, high: int) -> int:
         return _whole(self.get(block, key), self.where(block, key), default, low, high)

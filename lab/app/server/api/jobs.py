@@ -28,6 +28,7 @@ from lab.app.server.state import AppState
 from lab.app.server.threads import run_in_threadpool
 from lab.errors import ConflictError, NotFoundError
 from lab.jobs.queue.asked import Asked
+from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import QueuedJob
 from lab.jobs.queue.queued_job import State as QueueState
 
@@ -81,7 +82,7 @@ class JobChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    priority: int = Field(ge=-1_000_000, le=1_000_000)
+    priority: int = Field(ge=-MOST_PRIORITY, le=MOST_PRIORITY)
 
 
 class Summary(BaseModel):
@@ -107,8 +108,8 @@ async def add_job(
 ) -> Job:
     """The job is in the queue, and survives a restart; `Location` says where to ask for it.
 
-    The same work on the same clip is one job: 409 while that is stopping. 429 beyond
-    `max_jobs_per_token`.
+    The same work on the same file is one job, but with `reuse: false`: 409 while that is stopping.
+    429 beyond `max_jobs_per_token`.
     """
     most = limits_of(request).max_jobs_per_token
     said = given.model_dump(exclude_defaults=True)  # as before, when there are more settings

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from lab.annotation import utc_now
+from lab.app.server.api.given_rule import rule_given
 from lab.app.server.state import AppState
 from lab.detectors.plugins.secrets import is_secret, on_record, redact
 from lab.detectors.registered import detectors
@@ -14,10 +15,11 @@ from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, SourceError, closest
 from lab.jobs.batch.service import QueuedClip
 from lab.jobs.batch.work import AppliedRule, Work, work_of
-from lab.jobs.document.checks import check_settings
+from lab.jobs.document.checks import check_labels, check_settings
 from lab.jobs.document.document import JobAnalysis
+from lab.jobs.queue.named_jobs import MOST_PRIORITY
 from lab.jobs.queue.queued_job import Stamp
-from lab.rules.rule import Rule
+from lab.rules.rule import THRESHOLD_DEFAULT
 from lab.video.identity import identity_problem
 
 _MOST_S = 86_400.0
@@ -47,7 +49,7 @@ class NewJob(BaseModel):
         description="Whose sightings are saved when it is done: a rule, the name of a saved one, "
         "or `current`.",
     )
-    priority: int = Field(0, ge=-1_000_000, le=1_000_000)
+    priority: int = Field(0, ge=-MOST_PRIORITY, le=MOST_PRIORITY)
     reuse: bool = Field(True, description="Give the run of the same recipe where there is one.")
 
     @model_validator(mode="after")
@@ -71,7 +73,9 @@ def work_of_job(here: AppState, given: NewJob) -> Work:
     check_settings(JobAnalysis(name="", detector=given.detector, settings=settings), "settings")
     if given.labels is not None:
         settings["labels"] = list(given.labels)
-    rule = _rule_of(here, given.rule)
+        if detectors.package(given.detector) is None:
+            check_labels(given.detector, given.labels, "labels")
+    rule = _rule_of(here, given)
     work = work_of(given.detector, settings, every_s=given.every_s, gate=given.gate, rule=rule)
     return Work(
         work.analyses,
@@ -137,12 +141,11 @@ def _check_no_secrets(value: Any, place: str) -> None:
         raise SettingError(f"{place} must not have a user or password in its address")
 
 
-def _rule_of(here: AppState, given: str | dict[str, Any] | None) -> AppliedRule | None:
-    if given is None or given == _CURRENT:
+def _rule_of(here: AppState, given: NewJob) -> AppliedRule | None:
+    """With the threshold that a built-in detector declares; a plugin would have to be loaded."""
+    if given.rule is None or given.rule == _CURRENT:
         return None
-    if isinstance(given, dict):
-        return AppliedRule(Rule.from_dict(given))
-    saved = {row["name"]: row["rule"] for row in here.store.rules()}
-    if given not in saved:
-        raise SettingError(f"no rule {given!r:.80} is saved; {closest(given, list(saved))}")
-    return AppliedRule(saved[given], given)
+    threshold = THRESHOLD_DEFAULT
+    if detectors.package(given.detector) is None:
+        threshold = detectors.get(given.detector).default_threshold
+    return AppliedRule(*rule_given(here, given.rule, threshold))

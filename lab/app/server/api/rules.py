@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.app.server.access import check
+from lab.app.server.api.given_rule import GivenRule, rule_given
 from lab.app.server.api.route import StrictRoute
 from lab.app.server.api.runs import run_row
 from lab.app.server.api.shared import READS, Analyst, Here, Reader, Utc
@@ -16,7 +17,7 @@ from lab.app.server.threads import run_in_threadpool
 from lab.errors import NotFoundError, SettingError
 from lab.jobs.upload_rules import CURRENT
 from lab.rules.rule import Rule
-from lab.runs.apply import apply, undo_apply
+from lab.runs.apply import apply, protocol_named, undo_apply
 
 router = APIRouter(tags=["rules"], route_class=StrictRoute)
 Name = Annotated[str, Path(min_length=1, max_length=255)]
@@ -86,14 +87,18 @@ class Found(BaseModel):
 class RuleToTry(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    rule: RuleBody | None = Field(None, description="The run's default rule if null.")
-    name: str | None = Field(None, max_length=255, description="Kept with stored sightings.")
+    rule: GivenRule | None = Field(None, description="The run's default rule if null.")
+    name: str | None = Field(
+        None,
+        max_length=255,
+        description="Kept with stored sightings; that of a saved rule if null.",
+    )
 
 
 class RuleToApply(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    rule: RuleBody
+    rule: GivenRule
     protocol_hash: str | None = Field(None, max_length=255)
     name: str | None = Field(None, max_length=255)
     run_id: str | None = Field(None, max_length=255)
@@ -150,14 +155,17 @@ async def current_rules(
 
 @router.post("/current_rules", summary="Apply a rule to all runs of a protocol: lab apply")
 async def apply_rule(given: RuleToApply, here: Here, asker: Analyst) -> Applied:
-    rule = Rule.from_dict(given.rule)
-    done = await run_in_threadpool(
-        lambda: apply(
-            here.store, rule, given.protocol_hash, name=given.name, run_id=given.run_id,
+    def applied() -> Applied:
+        protocol = protocol_named(here.store, given.protocol_hash)
+        (row,) = here.store.protocols(protocol_hash=protocol)
+        rule, name = rule_given(here, given.rule, row["default_threshold"])
+        done = apply(
+            here.store, rule, protocol, name=given.name or name, run_id=given.run_id,
             preview=given.preview,
-        )
-    )  # fmt: skip
-    return Applied.model_validate(done.to_dict())
+        )  # fmt: skip
+        return Applied.model_validate(done.to_dict())
+
+    return await run_in_threadpool(applied)
 
 
 @router.delete(
@@ -186,10 +194,12 @@ async def find_sightings(
     def find() -> Found:
         run_row(here, run_id)
         run = here.run(run_id)
-        rule = run.default_rule if given.rule is None else Rule.from_dict(given.rule)
+        rule, name = run.default_rule, None
+        if given.rule is not None:
+            rule, name = rule_given(here, given.rule, run.row["default_threshold"])
         found = run.find(rule)
         if store:
-            here.store.save_sightings(run_id, rule, found, given.name)
+            here.store.save_sightings(run_id, rule, found, given.name or name)
         items = [FoundSighting.model_validate(one.to_dict()) for one in found]
         return Found(run_id=run_id, rule_hash=rule.rule_hash, is_stored=store, items=items)
 

@@ -13,6 +13,7 @@ from lab.app.server.uploads.service import Wanted
 from lab.detectors.registered import detectors
 from lab.detectors.trust import check_allowed, named_by_path
 from lab.errors import SettingError, closest
+from lab.jobs.document.checks import check_labels
 from lab.jobs.document.rules import rule_of
 from lab.jobs.upload_rules import CURRENT, AskedRules
 from lab.video.sampling import Sampling
@@ -92,6 +93,8 @@ def _analysis(given: Any) -> tuple[dict[str, Any], AskedRules]:
             raise SettingError(f"at most {_MOST_LABELS} labels, got {len(labels)}")
         for label in labels:
             check_name(label, "label")
+        if detector["name"] != "python" and detectors.package(detector["name"]) is None:
+            check_labels(detector["name"], labels, "labels")
     Sampling(
         every_s=one.get("interval_s", 0.2),
         frame_count=one.get("frame_count", 1),

@@ -13,6 +13,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.sighting_address import Shown, write_address
 from lab.charts import CHARTS, Chart, ChartData, make_chart, read_chart_data
 from lab.charts.chart import narrowed
@@ -25,7 +26,6 @@ _BY_IDS = ("sun", "together", "positions")
 _UNITS = {"week": "Weeks", "month": "Months", "quarter": "Quarters", "year": "Years",
           "split": "Before and after"}  # fmt: skip
 _PICTURES = {"png": "PNG", "svg": "SVG"}
-
 Narrow = Callable[[SightingFilter], None]
 
 
@@ -51,7 +51,7 @@ def charts_view(app_state: AppState, shown: Shown, narrow: Narrow) -> None:
     if chart.name in _BY_IDS and len(chart.table):
         st.caption("A click shows at most the first 100 of its sightings.")
     for note in chart.notes:
-        st.caption(plain(note[:1].upper() + note[1:] + "."))
+        st.caption(plain(sentence(note)))
     picked = _table(chart, picked)
     if picked is not None:
         part = narrowed(data.wanted, chart.part(picked))
@@ -258,6 +258,7 @@ def _table(chart: Chart, picked: int | None) -> int | None:
             on_select="rerun",
             selection_mode="single-row",
             key=f"chart_table_{chart.name}_{len(chart.table)}",
+            placeholder="",
         )
     rows = event["selection"]["rows"]
     return int(rows[0]) if rows and picked is None else picked

@@ -26,6 +26,17 @@ _BY_IDS = ("sun", "together", "positions")
 _UNITS = {"week": "Weeks", "month": "Months", "quarter": "Quarters", "year": "Years",
           "split": "Before and after"}  # fmt: skip
 _PICTURES = {"png": "PNG", "svg": "SVG"}
+# In a narrow window the chart's buttons lie above it, for the legend takes all the width.
+_NARROW = """<style>
+@media (max-width: 760px) {
+  [data-testid="stElementContainer"]:has(> * > [data-testid="stPlotlyChart"]) {
+    margin-top: 28px; overflow: visible;
+  }
+  [data-testid="stPlotlyChart"] .js-plotly-plot { overflow: visible !important; }
+  [data-testid="stPlotlyChart"] .modebar-container { top: -36px !important; }
+}
+</style>"""
+
 Narrow = Callable[[SightingFilter], None]
 
 
@@ -200,6 +211,7 @@ def _look_again(app_state: AppState) -> None:
 
 def _figure(chart: Chart, kind: str) -> int | None:
     """The row of the table that was clicked. kind: of the picture that the camera saves."""
+    st.html(_NARROW)
     event = st.plotly_chart(
         chart.figure,
         on_select="rerun",

@@ -239,7 +239,7 @@ def _draw_days(data: ChartData, table: pd.DataFrame, hours: pd.DataFrame) -> go.
                     hovertemplate="%{hovertext}<extra>%{fullData.name}</extra>",
                 )
             )
-    mark_days(figure, len(of_all))
+    mark_days(figure, int(of_all["day"].max() - of_all["day"].min()) + 1)
     figure.update_yaxes(range=[24.3, -0.3], dtick=3, rangemode="normal")
     return figure
 

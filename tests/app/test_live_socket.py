@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from lab.app.server.conversation import converse
 from lab.app.server.guard import Guard
 from lab.app.server.live_feed import HEADER, Client, FeedBroadcast
 from lab.app.server.live_routes import live_routes
@@ -270,3 +271,31 @@ def test_a_slow_client_gets_the_newest_picture_and_no_queue():
         return got
 
     assert asyncio.run(run()) == [b"1", b"4"]
+
+
+def test_a_client_that_leaves_while_something_is_sent_to_it_is_no_error():
+    import asyncio
+    import gc
+
+    async def run():
+        told, ended = [], asyncio.Event()
+        asyncio.get_running_loop().set_exception_handler(lambda loop, what: told.append(what))
+
+        async def sending():
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                raise WebSocketDisconnect(1006) from None
+            finally:
+                ended.set()
+
+        async def hearing():
+            await asyncio.sleep(0)
+
+        await converse(None, sending(), hearing())
+        await asyncio.wait_for(ended.wait(), 60)
+        await asyncio.sleep(0)
+        gc.collect()
+        return told
+
+    assert asyncio.run(run()) == []

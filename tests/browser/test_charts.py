@@ -30,6 +30,15 @@ def click_last(page):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
+def top_of(page, selector):
+    return page.locator(selector).first.bounding_box()["y"]
+
+
+def bottom_of(page, selector):
+    box = page.locator(selector).first.bounding_box()
+    return box["y"] + box["height"]
+
+
 @pytest.mark.long
 def test_from_a_chart_to_the_table_to_the_player(page, with_sightings):
     page.goto(f"{with_sightings.url}/sightings?view=charts&chart=first-last")
@@ -55,6 +64,9 @@ def test_every_chart_is_drawn_and_can_be_taken_away(page, with_sightings):
         page.wait_for_timeout(700)
         assert page.get_by_test_id("stException").count() == 0, name
     assert not errors
+    page.set_viewport_size({"width": 400, "height": 800})
+    until(page, lambda: bottom_of(page, ".modebar") <= top_of(page, ".legend"))
+    page.set_viewport_size({"width": 1440, "height": 1200})
     kinds = {"PNG": (".png", b"\x89PNG"), "SVG": (".svg", b"<svg")}
     for kind, (ending, begins) in kinds.items():
         page.get_by_role("button", name="Download", exact=True).click()

@@ -122,6 +122,9 @@ def test_a_folder_is_chosen_without_typing(page, server, samples, tmp_path):
     }
 
 
+# How far the last button of a group is from its right end.
+ROOM = """e => e.getBoundingClientRect().right -
+             [...e.querySelectorAll('button')].at(-1).getBoundingClientRect().right"""
 CUT = """() => {
   const found = [];
   const look = (root) => {
@@ -160,6 +163,9 @@ def test_names_of_any_length_and_script_break_no_layout(page, server, samples, t
         page.goto(f"{server.url}{path}")
         settled(page)
         assert page.evaluate(CUT) == [], path
+        if path == "/library":
+            states = page.locator(".st-key-library_state [data-testid=stButtonGroup]")
+            assert states.evaluate(ROOM) >= 0
     name = page.locator(".library .name bdi")
     page.goto(f"{server.url}/library")
     until(page, lambda: name.count() == 5)

@@ -103,6 +103,34 @@ def test_everything_is_on_one_screen(page, server, samples, tmp_path, recipe):
         assert_no_strip_is_left(boxes(page, [".frame", ".stage", ".picture", ".rows"]), shape)
         side, last = boxes(page, [".side", ".annotate"]).values()
         assert abs(side["bottom"] - last["bottom"]) < 1  # all the height is used
+    assert_below_each_other_on_a_telephone(page)
+
+
+def assert_below_each_other_on_a_telephone(page):
+    """Where lines wrap, none lies over another, no strip is empty, and the sheet can be seen."""
+    page.locator(".lab").evaluate("e => e.style.setProperty('--ratio', 16 / 9)")
+    page.set_viewport_size({"width": 400, "height": 800})
+    lab_box, frame = boxes_of(page, ".lab", ".lab .frame")
+    assert frame["top"] - lab_box["top"] <= 8
+    for sheet in ([], [".side"]):
+        if sheet:
+            page.get_by_role("button", name="Settings").click()
+            until(page, lambda: boxes(page, [".side"])[".side"]["top"] < 800 - 100)
+        found = [boxes(page, [name])[name] for name in [*LEFT, *sheet] if name != ".overview"]
+        parts = page.locator(".lab :is(.transport, .figures, .annotate) > *:visible").evaluate_all(
+            f"all => all.map({BOX})"
+        )
+        assert all(one["bottom"] <= other["top"] + 1 for one, other in itertools.pairwise(found))
+        lines = (found[1], found[3], found[4])
+        assert all(any(is_within(part, line) for line in lines) for part in parts)
+
+
+def boxes_of(page, *selectors):
+    return [page.locator(selector).evaluate(BOX) for selector in selectors]
+
+
+def is_within(part, line):
+    return part["top"] >= line["top"] - 1 and part["bottom"] <= line["bottom"] + 1
 
 
 def assert_no_strip_is_left(found, shape):

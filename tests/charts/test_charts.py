@@ -305,3 +305,11 @@ def test_the_command_writes_a_page_or_a_table(one, tmp_path, capsys):
     assert main(["charts", "activity", "--output", "a.png", *store]) == 2
     assert main(["charts", "activity", "--output", str(tmp_path / "no" / "a.csv"), *store]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_days_that_are_months_apart_have_no_tick_a_day(tmp_path):
+    for name, start in (("may", datetime(2026, 5, 1, 6)), ("november", datetime(2026, 11, 23, 6))):
+        store = saved(make_run(tmp_path, scores_of(50, [(20, 30)]), name=name), start).store
+    chart = charts.first_and_last(store)
+    assert len(chart.table) == 4
+    assert chart.figure.layout.xaxis.dtick is None

@@ -99,3 +99,12 @@ test("a clip without a picture says so, and so does one whose picture fails", ()
   assert.match(pictures[0].textContent, /^no picture/);
   assert.match(library.root.textContent, /its file is missing/);
 });
+
+test("a name breaks after an underscore or before its ending", () => {
+  const named = (name) => {
+    const { library } = opened({ rows: [{ ...rows[0], name }] });
+    return library.root.querySelectorAll("bdi")[0].children.map((part) => part.tagName ?? part);
+  };
+  assert.deepEqual(named("cat_comes.mp4"), ["cat_", "WBR", "comes", "WBR", ".mp4"]);
+  assert.deepEqual(named("IMG 0001"), ["IMG 0001"]);
+});

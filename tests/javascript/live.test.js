@@ -163,6 +163,7 @@ test("a session that has ended says so, and shows what was recorded last", async
   assert.equal(model.data.end_us, 12e6, "Python knows the end some time later");
   assert.equal(edge.line.hidden, false);
   assert.equal(edge.facts.textContent, said);
+  assert.deepEqual([edge.rest.textContent, edge.unfolding.hidden], ["", true]);
   assert.equal(edge.back.hidden, true);
   assert.equal(Math.round(stage.recording.target_s), 9, "the last sample of the log");
 });

@@ -5,7 +5,9 @@ import { test } from "node:test";
 import { component } from "./components.js";
 
 const { RecentSamples } = await component("player/recent_samples.js");
-const { badgeOf, eventInWords, factsOf, messageOf } = await component("player/live_words.js");
+const { ageOf, badgeOf, eventInWords, factsOf, messageOf } = await component(
+  "player/live_words.js",
+);
 const { segmentAt } = await component("player/recording.js");
 const { TimeScale } = await component("player/time_scale.js");
 
@@ -47,10 +49,12 @@ test("each state has its words", () => {
 test("the facts are told, and those that are none are left out", () => {
   const counts = { decoded: 1234, analysed: 50, skipped: 0, reconnects: 1 };
   const status = { state: "live", lag_s: 0.4, ...counts };
-  const told = factsOf(status, 0.25);
-  assert.match(told, /1,234 decoded · 50 analysed · 0 skipped · 1 reconnect · /);
+  const told = factsOf(status);
+  assert.equal(ageOf(0.25), "picture 0.3 s old");
+  assert.equal(ageOf(null), "");
+  assert.match(told, /^1,234 decoded · 50 analysed · 0 skipped · 1 reconnect · /);
   assert.match(told, /decided 0\.4 s behind/);
-  assert.equal(factsOf({ state: null }, null), "");
+  assert.equal(factsOf({ state: null }), "");
   assert.equal(eventInWords({ kind: "opened", label: "x", peak_confidence: 1, is_test: true }), "");
 });
 

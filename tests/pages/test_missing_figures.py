@@ -1,16 +1,25 @@
 """Pages say why a figure is missing, in the words that Python and the command line use."""
 
+import ast
 import time
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import lab
 from lab.annotation import Coverage
 from lab.app.ui.pages.measure import FEWER, SIDES
+from lab.app.ui.widgets.moments import KINDS
+from lab.app.ui.widgets.notes import sentence
+from lab.charts.notes import notes_of
 from lab.evaluation.comparison import NOTHING_COUNTED
+from lab.evaluation.fragmentation import Kind
 from lab.evaluation.rates import NO_ANNOTATION
 from lab.evaluation.seconds import NO_KAPPA
 from tests.pages.test_pages import show
+
+UI = Path(lab.__file__).parent / "app" / "ui"
 
 
 @pytest.fixture
@@ -71,3 +80,32 @@ def test_a_comparison_without_presences_says_why_it_has_no_figures(empty_run):
     text = captions(page.run())
     assert f"No kappa: {NO_KAPPA}" in text
     assert f"No F1 of A, F1 of B: {NOTHING_COUNTED}" in text
+
+
+def test_notes_of_charts_name_what_is_to_be_used_in_pages():
+    undecided = notes_of(
+        undecided=2, without_log=1, repeated=0, others=(), twice=(), rules=False, false=0
+    )
+    said = [sentence(note) for note in (*undecided, "1 clip left out; see: lab starts")]
+    assert said[0].endswith("nothing was there; see “Apply to all clips” in Review.")
+    assert said[2] == "1 clip left out; see Library, Sites, Starts."
+    assert not any("lab " in one for one in said)
+    assert sentence("the protocols differ") == "The protocols differ."
+
+
+def test_tables_leave_empty_what_is_not_known():
+    lacking = [
+        f"{file.name}:{call.lineno}"
+        for file in UI.rglob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in ("dataframe", "data_editor")
+        and all(one.arg != "placeholder" for one in call.keywords)
+    ]
+    assert lacking == []
+
+
+def test_every_kind_of_moment_has_its_words():
+    assert set(KINDS) == set(get_args(Kind))
+    assert KINDS["censored"] == "cut by an end"

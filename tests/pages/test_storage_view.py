@@ -44,6 +44,9 @@ def test_policy_preview_and_removal(runs):
     page = show("library", view="storage")
     assert "Nothing goes by itself" in texts(page)
     assert len(page.dataframe[0].value)
+    # Each field has a name of its own, which a narrow window shows.
+    fields = [one for one in page.number_input if one.label.startswith("Score logs: ")]
+    assert [one.proto.label_visibility.value for one in fields] == [0, 0]
     field(page, "Score logs: older than, days").set_value(365.0)
     field(page, "Browser copies: more than, GiB").set_value(0.0)
     page = press(page, SAVE)

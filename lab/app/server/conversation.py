@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from lab.app.server.bounds import CLOSE_S
 
 TOO_SLOW = 4408
+_ENDED = (WebSocketDisconnect, RuntimeError)
 
 
 async def converse(
@@ -24,12 +25,21 @@ async def converse(
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
-            task.cancel()
-    for error in (task.exception() for task in done):
+            if not task.done():
+                task.add_done_callback(_take)
+                task.cancel()
+    for error in [task.exception() for task in done]:
         if isinstance(error, TimeoutError):
             await part(socket, TOO_SLOW, "too slow")
-        elif error is not None and not isinstance(error, WebSocketDisconnect | RuntimeError):
+        elif error is not None and not isinstance(error, _ENDED):
             raise error
+
+
+def _take(task: asyncio.Task[None]) -> None:
+    """What a side says that was still at it when the other ended: that this is over is no error."""
+    error = None if task.cancelled() else task.exception()
+    if error is not None and not isinstance(error, (TimeoutError, *_ENDED)):
+        raise error
 
 
 async def part(socket: WebSocket, code: int, reason: str) -> None:

@@ -114,7 +114,7 @@ def _filters(app_state: AppState, picked: list[str]) -> ClipFilter:
     def folders(text: str, limit: int) -> dict[str, str]:
         return {f: f"{f} ({n:,})" for f, n in store.clip_folders(text, limit).items()}
 
-    words, site, state, more = st.columns([6, 6, 6, 3], vertical_alignment="bottom")
+    words, site, state, more = st.columns([5, 5, 7, 3], vertical_alignment="bottom")
     wanted: ClipFilter = {
         "text": words.text_input(
             "Find",

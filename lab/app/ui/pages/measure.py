@@ -12,6 +12,7 @@ from lab.app.ui.shared import here, note_damage
 from lab.app.ui.widgets.advice_tab import show_better_rule
 from lab.app.ui.widgets.held_out import show_held_out
 from lab.app.ui.widgets.how_good import show_how_good
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.phrases_tab import phrasings
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.questions import show_audit, show_queue
@@ -42,7 +43,7 @@ def measure() -> None:
         else:
             _of_selection(app_state, _SHOWN.get(step) or _next_step)
     except LabError as error:
-        st.error(plain(error))
+        st.error(plain(sentence(str(error))))
 
 
 def _of_selection(app_state: AppState, show: Show) -> None:

@@ -106,6 +106,7 @@ def _table(rows: list[dict[str, Any]]) -> None:
             "Name": st.column_config.TextColumn(pinned=True),
             "Problem": st.column_config.TextColumn(width="medium"),
         },
+        placeholder="",
     )
     picked = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     if picked and picked[0] < len(rows):
@@ -148,5 +149,8 @@ def _details(row: dict[str, Any]) -> None:
         st.caption(f"{len(found)} of {len(row['classes'])} classes")
         if found:
             st.dataframe(
-                pd.DataFrame(found, columns=["Number", "Class"]), hide_index=True, width="stretch"
+                pd.DataFrame(found, columns=["Number", "Class"]),
+                hide_index=True,
+                width="stretch",
+                placeholder="",
             )

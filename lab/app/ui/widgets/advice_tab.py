@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from lab.app.server.state import AppState
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.app.ui.widgets.selection import Selection
@@ -126,14 +127,14 @@ def _advice(app_state: AppState, picked: Selection, swept: Sweep) -> None:
     with right:
         _figures(found)
     for note in found.notes:
-        st.warning(plain(_sentence(note)))
+        st.warning(plain(sentence(note)))
     _load(picked, swept, found)
     _sites(found)
 
 
 def _verdict(picked: Selection, found: Recommendation) -> None:
     """The advice as a sentence, and the rule that it is about."""
-    verdict = plain(_sentence(found.verdict))
+    verdict = plain(sentence(found.verdict))
     if found.is_kept:
         st.success(f"{verdict} Keep it.", icon=":material/check:")
         st.markdown(f"Your rule: {plain(rule_in_words(found.rule.default))}.")
@@ -160,6 +161,7 @@ def _figures(found: Recommendation) -> None:
             for name, title in _NAMES.items()
         ],
         hide_index=True,
+        placeholder="",
     )
     show_reasons(figures["refused"] for figures in columns.values())
     if held_out and not found.is_kept:
@@ -209,6 +211,7 @@ def _sites(found: Recommendation) -> None:
                 ]
             ),
             hide_index=True,
+            placeholder="",
         )
     elif found.folds.by == "site":
         st.caption("No site has better held-out figures with its own threshold.")
@@ -217,10 +220,6 @@ def _sites(found: Recommendation) -> None:
 def _with_footage(picked: Selection, swept: Sweep) -> Sweep:
     footage = footage_of(picked.covered, picked.truth, picked.label)
     return swept.over(footage, picked.rule.of(picked.label))
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _plateau(found: Recommendation) -> None:
@@ -288,7 +287,7 @@ def _calibration(picked: Selection) -> None:
     try:
         made = calibrate(footage_of(picked.covered, picked.truth, picked.label), picked.label)
     except SettingError as error:
-        st.info(plain(error))
+        st.info(plain(sentence(str(error))))
         return
     if made.warning:
         st.warning(plain(made.warning))
@@ -323,6 +322,7 @@ def _calibration(picked: Selection) -> None:
             ]
         ),
         hide_index=True,
+        placeholder="",
     )
     right.caption(
         f"Logistic fit over {counted(made.samples, 'sample')} with a score in "

@@ -11,6 +11,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.reasons import show_reasons
 from lab.counted import counted
 from lab.errors import LabError
@@ -150,7 +151,7 @@ def _agreement(app_state: AppState) -> None:
         }
         for k, v in [*found["labels"].items(), ("all labels", found["overall"])]
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="")
     show_reasons(v["refused"] for v in (*found["labels"].values(), found["overall"]))
 
 
@@ -194,7 +195,7 @@ def _show_import_result(found: Imported) -> None:
             f"{counted(len(found.runs), 'run')} imported, to be opened in Review and Measure."
         )
     for note in found.notes[:20]:
-        st.caption(plain(note))
+        st.caption(plain(sentence(note)))
     for name, why in [*found.failures.items()][:20]:
         st.warning(f"{plain(name)} failed when the detections were made: {plain(why)}")
     for name, why in [*found.refused.items()][:20]:

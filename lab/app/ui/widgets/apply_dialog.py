@@ -136,6 +136,7 @@ def _figures(found: Applied) -> None:
         hide_index=True,
         width="stretch",
         height=min(240, 36 * (len(clips) + 1)),
+        placeholder="",
     )
     for one in found.left_out[:5]:
         st.caption(f"Left out: {plain(one.clip)}, run {plain(one.run_id)}: {plain(one.reason)}")

@@ -13,6 +13,7 @@ import streamlit as st
 
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_one
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.sighting_address import Shown, write_address
 from lab.charts import CHARTS, Chart, ChartData, make_chart, read_chart_data
 from lab.charts.chart import narrowed
@@ -25,6 +26,16 @@ _BY_IDS = ("sun", "together", "positions")
 _UNITS = {"week": "Weeks", "month": "Months", "quarter": "Quarters", "year": "Years",
           "split": "Before and after"}  # fmt: skip
 _PICTURES = {"png": "PNG", "svg": "SVG"}
+# In a narrow window the chart's buttons lie above it, for the legend takes all the width.
+_NARROW = """<style>
+@media (max-width: 760px) {
+  [data-testid="stElementContainer"]:has(> * > [data-testid="stPlotlyChart"]) {
+    margin-top: 28px; overflow: visible;
+  }
+  [data-testid="stPlotlyChart"] .js-plotly-plot { overflow: visible !important; }
+  [data-testid="stPlotlyChart"] .modebar-container { top: -36px !important; }
+}
+</style>"""
 
 Narrow = Callable[[SightingFilter], None]
 
@@ -51,7 +62,7 @@ def charts_view(app_state: AppState, shown: Shown, narrow: Narrow) -> None:
     if chart.name in _BY_IDS and len(chart.table):
         st.caption("A click shows at most the first 100 of its sightings.")
     for note in chart.notes:
-        st.caption(plain(note[:1].upper() + note[1:] + "."))
+        st.caption(plain(sentence(note)))
     picked = _table(chart, picked)
     if picked is not None:
         part = narrowed(data.wanted, chart.part(picked))
@@ -200,6 +211,7 @@ def _look_again(app_state: AppState) -> None:
 
 def _figure(chart: Chart, kind: str) -> int | None:
     """The row of the table that was clicked. kind: of the picture that the camera saves."""
+    st.html(_NARROW)
     event = st.plotly_chart(
         chart.figure,
         on_select="rerun",
@@ -258,6 +270,7 @@ def _table(chart: Chart, picked: int | None) -> int | None:
             on_select="rerun",
             selection_mode="single-row",
             key=f"chart_table_{chart.name}_{len(chart.table)}",
+            placeholder="",
         )
     rows = event["selection"]["rows"]
     return int(rows[0]) if rows and picked is None else picked

@@ -13,6 +13,7 @@ import streamlit as st
 from lab.app.server.computations import Report
 from lab.app.server.state import AppState
 from lab.app.ui.shared import table_height
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.zones import zone_field
@@ -154,7 +155,7 @@ def _show(found: Starts) -> None:
     ]
     st.markdown(", ".join(parts) + ".")
     for note in found.notes:
-        st.caption(plain(note))
+        st.caption(plain(sentence(note)))
     if found.found:
         rows = [
             {
@@ -170,6 +171,7 @@ def _show(found: Starts) -> None:
             hide_index=True,
             width="stretch",
             height=table_height(len(rows), 220),
+            placeholder="",
         )
     if found.left_out:
         st.caption("Left out, and why:")
@@ -179,6 +181,7 @@ def _show(found: Starts) -> None:
             hide_index=True,
             width="stretch",
             height=table_height(len(left), 180),
+            placeholder="",
         )
     if max(len(found.found), len(found.left_out)) > _FOUND:
         st.caption(f"The first {_FOUND} are shown.")
@@ -223,6 +226,7 @@ def _known_starts(app_state: AppState) -> None:
         hide_index=True,
         width="stretch",
         height=table_height(len(clips), 320),
+        placeholder="",
     )
 
 

@@ -112,7 +112,7 @@ def _effect(app_state: AppState, one: Deployment, anchors: Sequence[Anchor]) -> 
         }
         for name, effect in zip(names, found, strict=False)
     ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", placeholder="")
 
 
 def _set(app_state: AppState, one: Deployment, anchors: Sequence[Anchor]) -> None:

@@ -105,7 +105,11 @@ def _preview(app_state: AppState, read: _Read, n: int) -> None:
         for one in read.deployments[:_SHOWN]
     ]
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, width="stretch", height=table_height(len(rows), 200)
+        pd.DataFrame(rows),
+        hide_index=True,
+        width="stretch",
+        height=table_height(len(rows), 200),
+        placeholder="",
     )
     package = read.package
     if package is not None and package.media:

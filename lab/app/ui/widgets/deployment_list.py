@@ -120,6 +120,7 @@ def _table(rows: list[dict[str, Any]], doubtful: Mapping[str | None, str]) -> No
             )
             for name in _COLUMNS.values()
         },
+        placeholder="",
     )
     marked = picked["selection"]["rows"]
     found = rows[marked[0]]["deployment_id"] if marked and marked[0] < len(rows) else None

@@ -41,6 +41,7 @@ def show_details(app_state: AppState, row: dict[str, Any]) -> None:
             [{"setting": k, "value": _brief(v)} for k, v in experiment.protocol.items()],
             hide_index=True,
             height=180,
+            placeholder="",
         )
     with right:
         _rule(rule, is_default=row["rule"] is None)

@@ -10,6 +10,7 @@ import streamlit as st
 from lab.app.server.computations import Report
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.choices import choose_some
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.pager import pager
 from lab.app.ui.widgets.progress import is_done
 from lab.counted import counted
@@ -125,7 +126,7 @@ def _protocol(app_state: AppState) -> str | None:
 
 def _show(found: FoundEvents, of: object) -> None:
     for note in found.notes:
-        st.caption(plain(note))
+        st.caption(plain(sentence(note)))
     total = found.table.num_rows
     if not total:
         st.info("No events: no sighting of a current rule has both a site and a start.")
@@ -155,4 +156,5 @@ def _show(found: FoundEvents, of: object) -> None:
             )
             for name in _COLUMNS.values()
         },
+        placeholder="",
     )

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lab.app.ui.widgets.notes import sentence
 from lab.evaluation.evaluate import Evaluation
 from lab.evaluation.figures import Figures
 from lab.formats.markdown import plain
@@ -47,8 +48,14 @@ def show_details(found: Evaluation) -> None:
     with panel:
         st.caption(_HOW_COUNTED)
         for note in found.notes:
-            st.caption(plain(note))
-        st.dataframe(figure_table(found), hide_index=True, width="stretch", column_config=_HELP)
+            st.caption(plain(sentence(note)))
+        st.dataframe(
+            figure_table(found),
+            hide_index=True,
+            width="stretch",
+            column_config=_HELP,
+            placeholder="",
+        )
         for text, labels in _refusals(found).items():
             st.caption(
                 f"{plain(', '.join(labels[:8]))}"
@@ -80,7 +87,9 @@ def _by_clip(found: Evaluation) -> None:
         st.caption("No clip was watched for these labels.")
         return
     rates = {n: st.column_config.NumberColumn(format="%.2f") for n in ("precision", "recall", "F1")}
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="stretch", column_config=rates)
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, width="stretch", column_config=rates, placeholder=""
+    )
 
 
 def errors_of(figures: Figures) -> int:

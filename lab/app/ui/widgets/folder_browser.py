@@ -205,6 +205,7 @@ def _show_clips(folder: Path, clips: list[Path]) -> list[Path]:
         on_select="rerun",
         selection_mode="multi-row",
         key=f"browser_{folder}_{first}_{len(clips)}",
+        placeholder="",
     )
     return [shown[i] for i in event["selection"]["rows"] if i < len(shown)]
 

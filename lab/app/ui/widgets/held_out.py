@@ -7,6 +7,7 @@ import streamlit as st
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.advice_tab import recommendation, say_held_out
 from lab.app.ui.widgets.big_figures import show_figures
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.selection import Selection
 from lab.app.ui.widgets.steps import BETTER, go_on_button
 from lab.app.ui.widgets.sweep_tab import current_sweep
@@ -33,7 +34,7 @@ def show_held_out(app_state: AppState, picked: Selection) -> None:
 
 def _held_out(found: Recommendation) -> None:
     for note in found.notes:  # such as: all footage is of one clip
-        st.warning(plain(f"{note[:1].upper()}{note[1:]}."))
+        st.warning(plain(sentence(note)))
     if found.held_out is not None:
         show_figures(found.held_out, {})
         say_held_out(found)

@@ -57,6 +57,7 @@ def show_joined(found: Joined, more: str = "") -> None:
             hide_index=True,
             width="stretch",
             height=table_height(len(rows), 220),
+            placeholder="",
         )
     if found.not_joined:
         st.caption("Not joined, and why:")
@@ -66,6 +67,7 @@ def show_joined(found: Joined, more: str = "") -> None:
             hide_index=True,
             width="stretch",
             height=table_height(len(rows), 180),
+            placeholder="",
         )
     longest = max(len(found.joins), len(found.not_joined))
     if longest > _SHOWN:

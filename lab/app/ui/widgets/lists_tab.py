@@ -152,6 +152,7 @@ def _table(kind: str, draft: _Draft, column: str, terms: str) -> list[dict[str, 
             column: st.column_config.TextColumn(column.capitalize(), width="medium"),
             terms: st.column_config.TextColumn(terms.capitalize(), width="large"),
         },
+        placeholder="",
     )
     rows = edited.astype(object).where(edited.notna(), "").to_dict("records")
     return [{str(key): value for key, value in row.items()} for row in rows]

@@ -9,8 +9,28 @@ from lab.app.ui.widgets.figure_tables import MANY, errors_of
 from lab.app.ui.widgets.rule_state import go_to_moment
 from lab.app.ui.widgets.selection import Selection
 from lab.evaluation.evaluate import Evaluation
-from lab.evaluation.fragmentation import EvaluationEvent
+from lab.evaluation.fragmentation import EvaluationEvent, Kind
 from lab.media_time import media_time
+
+KINDS: dict[Kind, str] = {
+    "missed": "missed",
+    "false": "false",
+    "split": "split",
+    "merged": "merged",
+    "early": "begins early",
+    "late": "begins late",
+    "ends_early": "ends early",
+    "ends_late": "ends late",
+    "censored": "cut by an end",
+    "below_resolution": "below resolution",
+    "not_analysed": "not analysed",
+}
+_WHAT_KINDS_ARE = (
+    "Split: several sightings of one annotation; merged: one sighting of several. Early and late: "
+    "by more than the tolerance. Cut by an end: the clip, or what was watched, ends there, so that "
+    "nobody knows when it really began or ended (censored). Below resolution: shorter than the "
+    "time between samples."
+)
 
 
 def _listed_moments(found: Evaluation) -> list[EvaluationEvent]:
@@ -41,13 +61,14 @@ def show_moments(picked: Selection, found: Evaluation) -> None:
         selection_mode="multi",
         default=None,
         key="moment_kinds",
-        format_func=lambda k: f"{k.replace('_', ' ')} ({sum(m.kind == k for m in moments)})",
+        help=_WHAT_KINDS_ARE,
+        format_func=lambda k: f"{KINDS[k]} ({sum(m.kind == k for m in moments)})",
     )
     listed = [m for m in moments if not wanted or m.kind in wanted][:MANY]
     frame = pd.DataFrame(
         [
             {
-                "kind": m.kind.replace("_", " "),
+                "kind": KINDS[m.kind],
                 "clip": found.names[m.media_id],
                 "label": m.label,
                 "from": media_time(m.start_us),
@@ -64,6 +85,7 @@ def show_moments(picked: Selection, found: Evaluation) -> None:
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
         key=f"moments_{len(listed)}_{picked.rule.rule_hash}",
+        placeholder="",
     )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     st.caption("Click a row to open that moment.")

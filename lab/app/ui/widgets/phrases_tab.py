@@ -11,6 +11,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address, is_waiting
 from lab.app.ui.widgets.clip_with_runs import clip_with_runs
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.selection import MOST_ASKED, protocol_name
 from lab.evaluation.phrasing import Phrasing, compare_phrases
 from lab.evaluation.truth import Truth
@@ -71,7 +72,7 @@ def phrasings(app_state: AppState) -> None:
         return
     found = compare_phrases(run, phrases, rule, annotations if label else None, label)
     for note in found.notes:
-        st.caption(plain(note))
+        st.caption(plain(sentence(note)))
     _show(app_state, run, found, annotations)
     table = to_csv(found.flat_rows(), list(found.flat_rows()[0]))
     st.download_button(

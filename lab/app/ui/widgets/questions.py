@@ -64,6 +64,7 @@ def show_queue(app_state: AppState, picked: Selection) -> None:
         ),
         hide_index=True,
         width="stretch",
+        placeholder="",
     )
 
 
@@ -138,6 +139,7 @@ def _audit(app_state: AppState, picked: Selection, audit: Audit) -> None:
                 ]
             ),
             hide_index=True,
+            placeholder="",
         )
         left = [m for m in audit.drawn if m not in watched and m in runs]
         if left and st.button(
@@ -166,7 +168,7 @@ def _audit_table(figures: dict[str, Any]) -> None:
                 "of all clips": text + (f"  [{limits[0]:.3f}, {limits[1]:.3f}]" if limits else ""),
             }
         )
-    st.dataframe(pd.DataFrame(rows), hide_index=True)
+    st.dataframe(pd.DataFrame(rows), hide_index=True, placeholder="")
     if figures["missing"]:
         st.caption(f"Preliminary: {plain(figures['missing'])} drawn clips are not watched yet.")
 

@@ -45,7 +45,7 @@ def show_without_log(app_state: AppState, run_id: str, error: LogRemovedError) -
         return
     st.subheader(counted(total, "saved sighting"))
     found = store.sightings(run_id=run_id, limit=_MOST)
-    st.dataframe([_shown(one) for one in found], hide_index=True, width="stretch")
+    st.dataframe([_shown(one) for one in found], hide_index=True, width="stretch", placeholder="")
     if total > len(found):
         st.caption(f"The first {len(found):,}; the page Sightings has all of them.")
 

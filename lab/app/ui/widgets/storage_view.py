@@ -26,6 +26,18 @@ _OTHERS = {"feeds": "Recordings of feeds", "backups": "Copies of the catalog",
            "catalog": "Catalog", "other": "Other files"}  # fmt: skip
 _WIDTHS = [3, 2, 2, 3]
 _NO_CONDITION = "all of them"
+# Columns have heads; where the window is so narrow that they lie below each other, each field has
+# its own, which is there for screen readers in any window.
+_HEADS = """<style>
+@media (max-width: 640px) { .st-key-storage_heads { display: none; } }
+@media (min-width: 640.02px) {
+  :is([class*="st-key-storage_days_"], [class*="st-key-storage_gib_"],
+      [class*="st-key-storage_only_"]) [data-testid="stWidgetLabel"] {
+    position: absolute; width: 1px; height: 1px; min-height: 0; overflow: hidden;
+    clip-path: inset(50%);
+  }
+}
+</style>"""
 
 
 def storage_view(app_state: AppState) -> None:
@@ -68,6 +80,7 @@ def _show_usage(app_state: AppState) -> None:
         column_config={
             "Share": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1)
         },
+        placeholder="",
     )
 
 
@@ -79,8 +92,10 @@ def _policy_form(app_state: AppState, policy: Policy) -> None:
         "store are never touched, and score logs and clips that somebody reviewed are kept."
     )
     with st.form("storage_policy", border=False):
+        st.html(_HEADS)
+        heads = st.container(key="storage_heads").columns(_WIDTHS)
         for place, text in zip(
-            st.columns(_WIDTHS), ("", "Older than, days", "More than, GiB", "Which"), strict=True
+            heads, ("", "Older than, days", "More than, GiB", "Which"), strict=True
         ):
             place.caption(plain(text))
         given = {kind: _kind_fields(kind, policy.of(kind)) for kind in KINDS}
@@ -108,7 +123,6 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
         step=1.0,
         format="%g",
         placeholder="days",
-        label_visibility="collapsed",
         key=f"storage_days_{kind}",
     )
     limit = policy.larger_than_bytes
@@ -119,7 +133,6 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
         step=1.0,
         format="%g",
         placeholder="GiB",
-        label_visibility="collapsed",
         key=f"storage_gib_{kind}",
     )
     only = None
@@ -131,7 +144,6 @@ def _kind_fields(kind: str, policy: KindPolicy) -> KindPolicy:
             list(choices),
             index=list(choices).index(policy.only),
             format_func=choices.__getitem__,
-            label_visibility="collapsed",
             key=f"storage_only_{kind}",
         )
     unapplied = kind == "logs" and which.checkbox(
@@ -182,7 +194,7 @@ def _show_kind(kind: str, one: KindPlan) -> None:
             }
             for item in one.going[:5]
         ]
-        st.dataframe(shown, hide_index=True, width="stretch")
+        st.dataframe(shown, hide_index=True, width="stretch", placeholder="")
         if len(one.going) > len(shown):
             st.caption(f"The oldest; {len(one.going) - len(shown):,} more.")
         _say_made_again(one)

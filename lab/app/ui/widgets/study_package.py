@@ -13,6 +13,7 @@ import streamlit as st
 from lab.app.server.computations import Report
 from lab.app.server.state import AppState
 from lab.app.ui.widgets.events_table import RULE_TITLES
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.progress import is_done
 from lab.counted import counted
 from lab.errors import LabError
@@ -139,7 +140,7 @@ def _missing(app_state: AppState, asked: tuple[Any, ...]) -> str | None:
 def _show(done: Exported, raw: bytes) -> None:
     st.markdown(", ".join(f"**{n:,}** {plain(name)}" for name, n in done.rows.items()))
     for note in done.notes[:_NOTES]:
-        st.caption(plain(note[:1].upper() + note[1:]))
+        st.caption(plain(sentence(note)))
     if len(done.notes) > _NOTES:
         st.caption(f"{counted(len(done.notes) - _NOTES, 'more note')}.")
     st.download_button(

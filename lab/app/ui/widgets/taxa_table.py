@@ -56,6 +56,7 @@ def show_taxa(app_state: AppState) -> None:
                 for name in ("Label", "English name", "Taxon ID")
             },
         },
+        placeholder="",
     )
     try:
         taxa = taxa_of_rows(edited.astype(object).where(edited.notna(), None).to_dict("records"))

@@ -60,6 +60,7 @@ def show_thinning(app_state: AppState, picked: Selection) -> None:
             "computing": st.column_config.NumberColumn("Computing", format="%.2f"),
             "elapsed_s": st.column_config.NumberColumn("Took, s (at this share)", format="%.1f"),
         },
+        placeholder="",
     )
     show_reasons(row["refused"] for row in rows)
     st.caption(

@@ -14,6 +14,7 @@ from lab.app.server.state import AppState
 from lab.app.ui.shared import asset, note_damage, script
 from lab.app.ui.widgets.clip_address import clip_address
 from lab.app.ui.widgets.clip_with_runs import TO_COMPARE, clip_with_runs, with_logs
+from lab.app.ui.widgets.notes import sentence
 from lab.app.ui.widgets.phrases_tab import by_peak
 from lab.app.ui.widgets.progress import is_done
 from lab.app.ui.widgets.reasons import show_reasons
@@ -183,7 +184,7 @@ def _show(app_state: AppState, a: Side, b: Side) -> None:
         a.run, b.run, rule_a=a.rule, rule_b=b.rule, label=a.label, label_b=b.label, truth=truth
     )
     for note in found.notes:
-        st.caption(plain(note))
+        st.caption(plain(sentence(note)))
     _figures(found)
     if st.toggle(
         "Over all clips that both protocols cover",
@@ -315,6 +316,7 @@ def _differences(found: Comparison) -> float | None:
             "text": "what",
             "media": "clip",
         },
+        placeholder="",
     )
     rows = event["selection"]["rows"] or [cell[0] for cell in event["selection"]["cells"]]
     return float(frame.iloc[rows[0]]["start_s"]) if rows else None

@@ -5,6 +5,7 @@ import { OF_FILE, age, sinkWord } from "./words.js";
 
 const HEADS = ["Sink", "Type", "State", "Waiting", "Delivered", "Failed", "Dropped", "Last", ""];
 const NUMBERS = ["waiting", "delivered", "failed", "dropped"];
+const HEAD_OF = Object.fromEntries(HEADS.map((head) => [head.toLowerCase(), head]));
 
 export class Sinks {
   // ask: is told (what, name).
@@ -38,6 +39,7 @@ export class Sinks {
     const cells = Object.fromEntries(
       ["type", "state", ...NUMBERS, "last"].map((key) => [key, element("td")]),
     );
+    for (const [key, cell] of Object.entries(cells)) cell.dataset.head = HEAD_OF[key];
     for (const key of NUMBERS) cells[key].className = "number";
     const word = element("b");
     const reason = element("span", { className: "more" });

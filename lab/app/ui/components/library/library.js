@@ -55,7 +55,7 @@ export class Library {
     const about = make(
       "span",
       "about",
-      make("span", "name", isolated(row.name)),
+      make("span", "name", named(row.name)),
       make("span", "more", stateOf(row), row.site ? " · " : "", isolated(row.site)),
       make("span", "more", row.start),
     );
@@ -81,7 +81,7 @@ export class Library {
 
   line(row) {
     const frame = make("tr");
-    const name = make("span", "about", make("span", "name", isolated(row.name)));
+    const name = make("span", "about", make("span", "name", named(row.name)));
     const more = row.problem ? "problem" : "more";
     name.append(make("span", more, row.problem || isolated(row.folder)));
     const picture = make("td", "", pictureOf(row));
@@ -129,6 +129,14 @@ function heading(text) {
 // A text of any script leaves the order of its neighbours alone.
 function isolated(text) {
   return make("bdi", "", text || "");
+}
+
+// A name breaks after an underscore or before its ending, and elsewhere only where it must.
+function named(name) {
+  const [first, ...others] = (name || "").split(/(?<=_)(?=[^_.])|(?=\.[^.]+$)/);
+  const made = isolated(first);
+  for (const part of others) made.append(make("wbr"), part);
+  return made;
 }
 
 function stateOf(row) {

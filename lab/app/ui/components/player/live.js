@@ -1,7 +1,8 @@
 // The live edge of a feed in the player: its pictures, how it is, and what happens.
-import { button, element } from "./elements.js";
+import { element } from "./elements.js";
+import { feedLine } from "./feed_line.js";
 import { LiveFeed } from "./live_feed.js";
-import { badgeOf, eventInWords, factsOf, messageOf } from "./live_words.js";
+import { ageOf, badgeOf, eventInWords, factsOf, messageOf } from "./live_words.js";
 
 const SHOWN_MS = 6000;
 const MOST_SHOWN = 3;
@@ -25,11 +26,7 @@ export class Live {
     const picture = this.root.querySelector(".picture");
     this.canvas = element("canvas", { className: "newest", hidden: true });
     picture.insertBefore(this.canvas, picture.querySelector(".overlay"));
-    this.badge = element("b");
-    this.facts = element("span");
-    this.back = button("Go live", "", () => this.goLive());
-    this.line = element("div", { className: "feed", hidden: true }, this.badge, this.facts);
-    this.line.append(this.back);
+    Object.assign(this, feedLine(() => this.goLive(), () => this.stage.draw()));
     this.happened = element("div", { className: "happened", role: "log", ariaLive: "polite" });
     this.root.querySelector(".stage").append(this.line, this.happened);
   }
@@ -73,6 +70,7 @@ export class Live {
   sayEnd(said) {
     this.badge.textContent = "";
     this.facts.textContent = said;
+    this.sayRest("");
     this.back.hidden = true;
     this.stage.showMessage(null);
   }
@@ -225,7 +223,8 @@ export class Live {
     const isLive = isAtEdge && !isHeld;
     const behind_s = isLive && this.wall_time ? Math.max(0, now_s - this.wall_time) : null;
     this.badge.textContent = isLive ? badgeOf(status.state) : "Not live";
-    this.facts.textContent = factsOf(status, behind_s);
+    this.facts.textContent = ageOf(behind_s);
+    this.sayRest(factsOf(status));
     stage.showMessage(isAtEdge ? this.words(now_s) : null);
   }
 

@@ -28,8 +28,13 @@ const BADGES = {
 // How the source is, in a word.
 export const badgeOf = (state) => BADGES[state] || "";
 
-// The facts beside the badge. behind_s: how old the picture is that is shown; null where none is.
-export function factsOf(status, behind_s) {
+// behind_s: how old the picture is that is shown; null where none is.
+export function ageOf(behind_s) {
+  return behind_s === null ? "" : `picture ${behind_s.toFixed(1)} s old`;
+}
+
+// The facts beside the badge and the age.
+export function factsOf(status) {
   if (!status.state) return "";
   const number = (value) => (value ?? 0).toLocaleString("en");
   const facts = [
@@ -39,7 +44,6 @@ export function factsOf(status, behind_s) {
   ];
   if (status.failed) facts.push(`${number(status.failed)} failed`);
   if (status.reconnects) facts.push(counted(status.reconnects, "reconnect"));
-  if (behind_s !== null) facts.unshift(`picture ${behind_s.toFixed(1)} s old`);
   if (Number.isFinite(status.lag_s)) facts.push(`decided ${status.lag_s.toFixed(1)} s behind`);
   return facts.join(" · ");
 }

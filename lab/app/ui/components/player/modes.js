@@ -54,6 +54,7 @@ export class Modes {
     this.showSheet();
     const panel = this.side.hidden ? this.marks : this.side;
     (this.isSheetOpen() ? panel : this.sheet).focus({ preventScroll: true });
+    if (this.isSheetOpen()) panel.scrollIntoView?.({ block: "nearest" }); // where the page scrolls
   }
 
   isSheetOpen() {

@@ -69,6 +69,7 @@ def test_the_document_says_which_headers_and_statuses_uploads_have():
     assert headers(one["patch"]) == {"Tus-Resumable": True, "Upload-Offset": True}
     assert headers(one["put"]) == {"Content-Range": False}
     assert headers(paths["/api/uploads/{upload_id}/events"]["get"]) == {"Last-Event-ID": False}
+    assert "204" in paths["/api/uploads/{upload_id}/events"]["get"]["responses"]
     assert {"204", "401", "408", "409", "412", "415", "422", "429", "503", "507"} < set(
         one["patch"]["responses"]
     )

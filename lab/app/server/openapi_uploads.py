@@ -109,6 +109,8 @@ def with_facts_of_uploads(path: str, method: str, operation: Schema) -> Schema:
     responses = {str(status): done} | {
         str(one): {"description": _MEANINGS[one], **more} for one in sorted({401, 403, *errors})
     }
+    if key == f"get {_ONE}/events":
+        responses["204"] = {"description": "All was told before: Last-Event-ID is that of `end`."}
     sent = [
         {"name": name, "in": "header", "required": needed, "schema": schema, "description": t}
         for name, schema, t, needed in _HEADERS.get(key, ())

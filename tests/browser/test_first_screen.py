@@ -152,7 +152,7 @@ def test_names_of_any_length_and_script_break_no_layout(page, server, samples, t
     page.set_viewport_size({"width": width, "height": 900})
     page.goto(f"{server.url}/analyse?media={','.join(ids)}&detector=motion")
     settled(page)
-    page.get_by_role("button", name="Start", exact=True).click()
+    page.get_by_role("button", name="Start 5 clips", exact=True).click()
     page.get_by_text("5 of 5").wait_for()
     until(page, lambda: page.get_by_role("link", name="Review").count() == 6)
     settled(page)

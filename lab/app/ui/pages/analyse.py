@@ -108,7 +108,7 @@ def run_form() -> None:
             _add_clips(several or ([one] if one else []), rule, is_open=not newest)
     buttons = st.container(horizontal=True, gap="small")
     are_chosen = bool(clips or paths)
-    label = _start_label(clips, paths, several)
+    label = plain(_start_label(clips, paths, several))
     cannot = not are_chosen or not (several or one)
     if buttons.button(label, type="primary", key="start_analyses", disabled=cannot):
         st.session_state.pop("like", None)

@@ -23,6 +23,7 @@ def page(api, chromium, chromiums):
         browser.close()
 
 
+@pytest.mark.long
 def test_the_documentation_shows_every_resource_and_asks_nobody_else(page):
     page.get_by_text("What pages and the command line do, for programs.").wait_for()
     for tag in ("media", "runs", "sightings", "rules", "annotations", "exports", "feeds", "jobs"):

@@ -127,6 +127,7 @@ def test_curl_is_answered_a_line_for_each_sample(server, kinds):
     assert "opened" in {line["state"] for line in lines if line["type"] == "sighting"}
 
 
+@pytest.mark.long
 def test_what_is_no_video_is_refused_before_it_has_come(server):
     data = b"\x93 no video at all " * (7_000_000 // 17)
     answer = server.ask(

@@ -129,6 +129,7 @@ def test_what_turns_out_to_be_no_video_at_the_last_instant_is_refused(server, ki
     assert not upload.file.exists()
 
 
+@pytest.mark.long
 def test_a_deleted_upload_leaves_the_runs_of_its_clip(server, kinds):
     data = (kinds / "fast.mp4").read_bytes()
     path = f"/api/uploads/deleted?name=car.mp4&{ASKED.replace('0.2', '0.04')}"
@@ -171,6 +172,7 @@ def test_an_upload_one_of_whose_runs_was_removed_is_gone_on_with(server, kinds, 
     is_that_of_the_file(server.run(known["run_ids"][0]), alone)
 
 
+@pytest.mark.long
 def test_what_was_whole_and_not_analysed_is_after_a_restart(tmp_path, kinds, alone):
     server = UploadServer(tmp_path, silence_s=30)
     data = (kinds / "fast.mp4").read_bytes()

@@ -329,6 +329,7 @@ def test_a_clip_is_uploaded_in_the_page_and_recognised(page, server, samples):
     assert len(Store(server.store).all_media()) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "address",
     mostly_long(

@@ -72,6 +72,7 @@ def test_who_may_log_in_is_let_in_with_all_that_pages_may(app):
     assert session.get(app.url + "/api/health", headers=foreign).status_code == 403
 
 
+@pytest.mark.long
 def test_another_e_mail_address_is_refused(app):
     session, page = at_the_provider(app, MALLORY)
     assert page.status_code == 401

@@ -52,6 +52,7 @@ async def stopped(clip, silent_s):
         await camera.close()
 
 
+@pytest.mark.long
 def test_a_player_that_hangs_is_said_and_started_again(clip):
     async def ask():
         async with stopped(clip, silent_s=1.0) as camera:
@@ -66,6 +67,7 @@ def test_a_player_that_hangs_is_said_and_started_again(clip):
     asyncio.run(ask())
 
 
+@pytest.mark.long
 def test_health_fails_as_soon_as_a_picture_is_overdue(clip):
     async def ask():
         async with stopped(clip, silent_s=600.0) as camera:

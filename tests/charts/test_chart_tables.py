@@ -27,6 +27,7 @@ def found(table: pd.DataFrame, bin_of) -> dict:
     }
 
 
+@pytest.mark.long
 def test_hours_of_the_calendar_are_counted_over_what_was_analysed_in_them(study, data):
     chart = charts.sightings_an_hour(data, most_points=None)
     expected = plain.rates(study, lambda _, local: local.replace(minute=0))

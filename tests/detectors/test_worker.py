@@ -71,6 +71,7 @@ def test_raw_pictures_give_the_log_of_the_detector_itself(worker, samples, tmp_p
     assert there.labels == here.labels
 
 
+@pytest.mark.long
 def test_one_picture_in_json_and_many_at_once_find_the_same(worker, samples):
     shown = frames(samples / "cat_then_person.mp4", 12)
     with_batches = Remote(url=worker.url, **QUICK)

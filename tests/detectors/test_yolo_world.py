@@ -207,6 +207,7 @@ def test_of_the_closed_set_too_a_labels_scores_do_not_depend_on_the_others(cats)
             assert rows(a, label) == rows(b, label) == rows(c, label)
 
 
+@pytest.mark.long
 def test_asked_jointly_prompts_influence_each_other_and_the_recipe_says_so(make, cats):
     settings = {"score_floor": 0.001, "image_size": 384}
     together = make(["cat", "dog"], prompt_mode="joint", **settings)
@@ -450,6 +451,7 @@ def encoder_file(models_folder):
     path.unlink(missing_ok=True)
 
 
+@pytest.mark.long
 def test_what_the_text_encoder_says_is_kept_in_the_store_and_not_computed_twice(
     make, encoder_file, tmp_path
 ):

@@ -134,6 +134,7 @@ def test_scores_and_boxes_of_a_prompt_are_those_of_ultralytics(
         assert_same([row for row in ours if row[0] == PROMPTS[i]], expected)
 
 
+@pytest.mark.long
 def test_a_network_that_suppresses_by_itself_gives_what_ultralytics_gives(
     checkpoint, street, embeddings, vectors, tmp_path
 ):
@@ -179,6 +180,7 @@ def test_scores_of_a_prompt_do_not_depend_on_the_others(checkpoint, street, embe
         np.testing.assert_allclose(among, alone, rtol=0, atol=1e-6)
 
 
+@pytest.mark.long
 def test_labels_choose_among_a_checkpoints_own_names(checkpoint, street):
     path = checkpoint(form="prompt-free")
     everything = rows(Yoloe(weights=path, image_size=320).detect([street])[0])
@@ -196,6 +198,7 @@ def test_labels_choose_among_a_checkpoints_own_names(checkpoint, street):
         Yoloe(weights=path, embeddings="texts.npz")
 
 
+@pytest.mark.long
 def test_a_name_that_the_checkpoint_has_twice_is_one_label_with_the_better_score(
     checkpoint, street, tmp_path
 ):

@@ -70,6 +70,7 @@ def test_the_notebook_runs_and_says_the_same(study):
     assert "cat" in table
 
 
+@pytest.mark.long
 def test_the_report_stands_alone_and_runs_nothing_that_was_written(study):
     page = report_of(study)
     assert "<strong>Bold</strong>" in page

@@ -82,6 +82,7 @@ def wait_until(condition, seconds=120):
         time.sleep(0.02)
 
 
+@pytest.mark.long
 def test_a_stopped_worker_is_cancelled_and_the_next_job_gets_another(
     make_engine, samples, tmp_path
 ):

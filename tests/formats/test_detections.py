@@ -226,6 +226,7 @@ def test_a_name_that_leaves_the_folder_of_videos_is_refused(tmp_path):
     assert "lies outside" in found.refused["../clip.mp4"]
 
 
+@pytest.mark.long
 def test_many_videos_are_kept_in_few_transactions(tmp_path, counts):
     """In batches of 200 runs: their rows, their outcomes, and what is told of them."""
     entry = results()["images"][0]

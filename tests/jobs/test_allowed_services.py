@@ -147,6 +147,7 @@ def test_the_page_offers_the_allowed_services_and_no_text_for_a_variable(page, w
     assert "[[services]] in lab.toml" in page.info[0].value
 
 
+@pytest.mark.long
 def test_a_run_of_an_allowed_service_starts_from_the_page(page, worker):
     page = choose(page, "remote")
     (start,) = [one for one in page.button if one.label == "Start"]

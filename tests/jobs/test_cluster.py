@@ -148,6 +148,7 @@ def test_analyses_of_one_document_share_the_stretches(engine, cluster, h264, tmp
     assert len(Store(tmp_path / "a").runs()) == 2
 
 
+@pytest.mark.long
 def test_what_was_done_is_kept_when_the_cluster_is_lost_and_gone_on_with(h264, tmp_path):
     cluster = InThisProcess({3: LostError("the node is gone")})
     engine = RayEngine(cluster, trust=True, piece_samples=20)

@@ -94,6 +94,7 @@ def evening(samples, tmp_path_factory):
     return folder, ask("analyze", "--job", folder / "evening.yaml")
 
 
+@pytest.mark.long
 def test_a_document_with_two_analyses_runs_and_fills_every_sink(evening):
     folder, done = evening
     assert done.returncode == 0, done.stderr

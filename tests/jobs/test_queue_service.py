@@ -49,6 +49,7 @@ def queued(*paths):
     return [QueuedClip(str(path), Stamp()) for path in paths]
 
 
+@pytest.mark.long
 def test_sightings_are_saved_as_clips_finish_and_no_other_rule_becomes_current(app, clip):
     app.analyses.start(queued(clip), WORK)
     (job,) = ended_jobs(app)

@@ -32,6 +32,7 @@ def test_two_of_one_kind_in_a_job_are_two(tmp_path):
     assert one is not two
 
 
+@pytest.mark.long
 def test_other_prompts_load_nothing_again(models, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_MODELS", str(tmp_path / "models"))
     settings = {

@@ -244,6 +244,7 @@ def test_an_analysis_is_not_listed_for_no_clip(store):
     assert labelled(page, "Add to the list").disabled
 
 
+@pytest.mark.long
 def test_a_failed_analysis_can_be_tried_again(page, store, samples, tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_MEDIA_ROOTS", str(tmp_path))
     clip = tmp_path / "clip.mp4"
@@ -264,6 +265,7 @@ def test_a_failed_analysis_can_be_tried_again(page, store, samples, tmp_path, mo
     assert len(desks.app_state().store.runs()) == 1
 
 
+@pytest.mark.long
 def test_two_thousand_jobs_are_a_page_of_them_and_a_few_queries(page):
     state = desks.app_state()
     state.analyses.start([], Work([]))
@@ -285,6 +287,7 @@ def test_two_thousand_jobs_are_a_page_of_them_and_a_few_queries(page):
     assert not queue.is_paused
 
 
+@pytest.mark.long
 def test_a_damaged_queue_is_said_on_the_page_and_a_newer_one_too(page, store):
     state = desks.app_state()
     state.analyses.start([], Work([]))

@@ -92,6 +92,7 @@ def test_an_address_says_what_it_was_made_of():
 LABELS = ["แมวน้ำ", "👩‍🌾", "cafe\u0301", "שועל", "赤い鳥", "قطة"]
 
 
+@pytest.mark.long
 def test_labels_of_any_script_go_from_the_prompt_to_the_exported_sighting(tmp_path, monkeypatch):
     monkeypatch.setenv("LAB_STORE", str(tmp_path / "store"))
     desks.app_state.cache_clear()

@@ -63,6 +63,7 @@ def test_a_new_session_goes_on_where_somebody_was(store, analysed, samples):
     assert any("rule: strict" in text for text in texts(show("home")))
 
 
+@pytest.mark.long
 def test_totals_failures_and_sites_are_shown(store, analysed, samples):
     (run,) = analysed(store, (samples / "cat_then_person.mp4", {"labels": ["cat"]}))
     run.save_sightings(lab.Debounce(enter_threshold=0.4))

@@ -47,6 +47,7 @@ def test_a_page_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, name):
     assert read[0] == read[1]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("part", [SIDES, PHRASINGS])
 def test_a_comparison_reads_as_many_rows_of_1000_clips_as_of_100(use, counts, part):
     read = []

@@ -61,6 +61,7 @@ def test_fewer_samples_say_why_there_is_no_recall(empty_run):
     assert NO_ANNOTATION in captions_with(page, "No recall")
 
 
+@pytest.mark.long
 def test_advice_says_why_there_is_no_recall(empty_run):
     page = show("measure", step="rule")
     next(b for b in page.button if b.label == "Search for a better rule").click().run()

@@ -219,6 +219,7 @@ def unescaped(text):
     return text.replace("\\", "")
 
 
+@pytest.mark.long
 def test_the_measure_page_shows_what_python_says(annotated):
     found = lab.evaluate(annotated, rule=annotated[0].default_rule)
     page = show("measure")

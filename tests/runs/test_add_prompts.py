@@ -85,6 +85,7 @@ def test_the_run_is_what_it_would_be_with_all_prompts_from_the_start(run, world,
     assert check_health(store) == []
 
 
+@pytest.mark.long
 def test_the_nearest_stretch_is_looked_at_first(run, store):
     looker = Watched(run, ["dog"])
     lab.add_prompts(store, run.run_id, ["dog"], from_s=8.0, detector=looker, progress=False)
@@ -163,6 +164,7 @@ def test_a_stopped_prompt_can_be_forgotten(run, store):
     assert np.array_equal(again.log.scores("cat"), run.log.scores("cat"))
 
 
+@pytest.mark.long
 def test_samples_that_failed_for_the_new_label_alone_move_no_streak_of_it(run, store):
     failing = [3_000_000, 4_000_000]
     looker = Watched(run, ["dog"], lambda pts_us: pts_us in failing)

@@ -46,6 +46,7 @@ def test_the_samples_give_their_own_truth(analysed, samples, tmp_path, name):
     assert_finds(run, truth(samples / "ground_truth.csv", name))
 
 
+@pytest.mark.long
 def test_the_hidden_moment_needs_the_debounce(analysed, samples, tmp_path):
     clip = samples / "person_hidden_for_a_moment.mp4"
     (run,) = analysed(tmp_path / "store", (clip, {"labels": ["person"]}))

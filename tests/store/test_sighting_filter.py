@@ -188,6 +188,7 @@ def test_conditions_in_sql_are_those_in_python(filled):
     assert empty < 40
 
 
+@pytest.mark.long
 def test_orders_are_by_numbers(filled):
     store, _ = filled
     onsets = [r["onset_us"] for r in store.sightings(order="onset")]

@@ -253,6 +253,7 @@ def lossy(encode):
     return path
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("in_line", [False, True])
 def test_frames_that_the_decoder_marks_as_corrupt_are_failed_frames(encode, lossy, in_line):
     corrupt = set()

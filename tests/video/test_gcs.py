@@ -51,6 +51,7 @@ def test_a_clip_there_is_the_same_media_as_the_file(bucket, samples):
     assert not copy.path.exists()
 
 
+@pytest.mark.long
 def test_what_is_not_there_is_one_line_and_makes_no_bucket(bucket, analysed, samples, tmp_path):
     with pytest.raises(SourceError, match=r"no video at gs://cards/none; looked for"):
         list_clips("gs://cards/none")

@@ -85,6 +85,7 @@ def test_a_folder_without_a_recording_is_an_error(tmp_path):
         placed_segments(tmp_path)
 
 
+@pytest.mark.long
 def test_pictures_are_those_of_their_moments(recording):
     live = list(recorded_frames(recording))
     chosen = [live[3], live[12], live[-2]]

@@ -49,6 +49,7 @@ def test_a_file_that_is_no_ring_has_no_pictures(tmp_path):
         ViewReader(tmp_path / "other")
 
 
+@pytest.mark.long
 def test_while_somebody_watches_there_are_pictures_and_then_no_more():
     with paced_stream(CLIP) as url, Connection("stream", {"url": url}, [0.5]) as connection:
         until(lambda: connection.condition.state == "live")
